@@ -1,0 +1,434 @@
+//! What a connection is configured with.
+
+use std::time::Duration;
+
+use crate::{AppKey, AppKeyError};
+
+/// A configuration that cannot work; nothing was started.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The app key is malformed.
+    #[error(transparent)]
+    AppKey(#[from] AppKeyError),
+    /// An address is malformed or of a scheme that cannot be used there.
+    #[error("{what} address `{address}`: {problem}")]
+    Address {
+        /// Which address.
+        what: &'static str,
+        /// The address as given.
+        address: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A list of addresses is empty.
+    #[error("no {0} address was given")]
+    NoAddress(&'static str),
+    /// A device name, id or extension is malformed.
+    #[error("{what} `{value}`: {problem}")]
+    Device {
+        /// Which value.
+        what: &'static str,
+        /// The value as given.
+        value: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A number or a duration is out of its range.
+    #[error("{what} is {value}; it must be {allowed}")]
+    Range {
+        /// Which setting.
+        what: &'static str,
+        /// The value as given.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+}
+
+/// Where the service is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Endpoints {
+    /// Ask `server.json` of these bootstrap hosts, each once and in order (connection spec §2).
+    Discovery(Vec<String>),
+    /// Use these addresses.
+    Fixed(Addresses),
+}
+
+/// Addresses of the service: each list is walked through, the next attempt taking the next one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// REST bases, `http://host[:port]` or `https://host[:port]`.
+    pub rest: Vec<String>,
+    /// WebSocket addresses, `ws://host[:port]/websocket` or `wss://…`.
+    pub socket: Vec<String>,
+}
+
+/// How a lost link is regained.
+///
+/// The pause before attempt `n` is drawn evenly between nothing and `min(cap, base * 2^(n-1))` (full jitter).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reconnect {
+    /// Whether a lost link is regained at all. Default: `true`.
+    pub enabled: bool,
+    /// The longest pause before the first attempt. Default: 1 s.
+    pub base: Duration,
+    /// The longest pause before any attempt. Default: 60 s.
+    pub cap: Duration,
+    /// Give up after so many attempts in a row. Default: `None`, never.
+    pub max_attempts: Option<u32>,
+    /// How long a link must have held before the pauses start small again. Default: 60 s.
+    pub stable_after: Duration,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Reconnect {
+            enabled: true,
+            base: Duration::from_secs(1),
+            cap: Duration::from_secs(60),
+            max_attempts: None,
+            stable_after: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Who this device is to the service (connection spec §1).
+///
+/// A changed resource counts as another device, so an application that restarts should give the same one again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Device {
+    /// The device's unique name, at most 128 bytes without white space, `/` or `@`.
+    /// Default: `rust_` and 16 random hexadecimal digits, new for every `Config`.
+    pub resource: String,
+    /// The device's name as shown to people. Default: `rust`.
+    pub name: String,
+    /// The device's id. Default: the resource.
+    pub uuid: String,
+    /// A platform number of the application's own, 1 to 100. Default: `None`.
+    pub platform: Option<u8>,
+}
+
+impl Device {
+    /// The longest resource, in bytes.
+    pub const MAX_RESOURCE: usize = 128;
+
+    /// A device of the given resource.
+    #[must_use]
+    pub fn new(resource: impl Into<String>) -> Self {
+        let resource = resource.into();
+        Device { uuid: resource.clone(), resource, name: "rust".to_owned(), platform: None }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |what, value: &str, problem| Err(ConfigError::Device { what, value: value.to_owned(), problem });
+        for (what, value) in [("resource", &self.resource), ("device id", &self.uuid), ("device name", &self.name)] {
+            if value.is_empty() {
+                return refuse(what, value, "must not be empty");
+            }
+            if value.len() > Self::MAX_RESOURCE {
+                return refuse(what, value, "must not be longer than 128 bytes");
+            }
+            if value.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '@')) {
+                return refuse(what, value, "must not hold white space, control characters, `/` or `@`");
+            }
+        }
+        match self.platform {
+            Some(n) if !(1..=100).contains(&n) => refuse("platform number", &n.to_string(), "must be from 1 to 100"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Default for Device {
+    fn default() -> Self {
+        Device::new(format!("rust_{:016x}", fastrand::u64(..)))
+    }
+}
+
+/// The configuration of one connection. Every setting has a default; the app key has none.
+///
+/// ```
+/// use std::time::Duration;
+/// use agora_chat::{Config, Device};
+/// let config = Config::new("org#app")?
+///     .addresses("https://rest.example.com", "wss://socket.example.com/websocket")?
+///     .device(Device::new("bot-7"))?
+///     .heartbeat(Duration::from_secs(30), Duration::from_secs(10))?;
+/// assert_eq!(config.app_key().as_str(), "org#app");
+/// # Ok::<(), agora_chat::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) app_key: AppKey,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) device: Device,
+    pub(crate) login_ext: Option<String>,
+    pub(crate) reconnect: Reconnect,
+    pub(crate) heartbeat_idle: Duration,
+    pub(crate) heartbeat_answer: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) provision_timeout: Duration,
+    pub(crate) rest_timeout: Duration,
+    pub(crate) login_deadline: Duration,
+    pub(crate) logout_timeout: Duration,
+    pub(crate) send_timeout: Duration,
+    pub(crate) max_frame: usize,
+    pub(crate) max_pending_sends: usize,
+    pub(crate) logger: slog::Logger,
+}
+
+/// The vendor's bootstrap hosts (connection spec §2): the web SDK's first, its sibling's after it.
+const BOOTSTRAP: [&str; 3] = ["https://ars.chat.agora.io", "https://rs.chat.agora.io", "https://rs.easemob.com"];
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn in_range(
+    what: &'static str,
+    value: Duration,
+    least: Duration,
+    allowed: &'static str,
+) -> Result<Duration, ConfigError> {
+    if value < least || value > DAY {
+        return Err(ConfigError::Range { what, value: format!("{value:?}"), allowed });
+    }
+    Ok(value)
+}
+
+fn check_address(what: &'static str, address: &str, schemes: &[&str]) -> Result<(), ConfigError> {
+    let refuse = |problem| Err(ConfigError::Address { what, address: address.to_owned(), problem });
+    let Ok(uri) = address.parse::<awc::http::Uri>() else {
+        return refuse("is not an address");
+    };
+    match uri.scheme_str() {
+        None => return refuse("has no scheme"),
+        Some(scheme) if !schemes.contains(&scheme) => return refuse("has a scheme that cannot be used here"),
+        Some(_) => {}
+    }
+    match uri.authority() {
+        Some(authority) if authority.as_str().contains('@') => refuse("must not hold credentials"),
+        Some(authority) if !authority.host().is_empty() => Ok(()),
+        _ => refuse("has no host"),
+    }
+}
+
+impl Config {
+    /// The longest login extension, in characters (connection spec §6.1).
+    pub const MAX_LOGIN_EXT: usize = 1024;
+
+    /// A configuration with every default, for the given app key; addresses come from service discovery.
+    ///
+    /// # Errors
+    /// [`ConfigError::AppKey`] for a malformed app key.
+    pub fn new(app_key: impl AsRef<str>) -> Result<Self, ConfigError> {
+        Ok(Config {
+            app_key: app_key.as_ref().parse()?,
+            endpoints: Endpoints::Discovery(BOOTSTRAP.map(str::to_owned).to_vec()),
+            device: Device::default(),
+            login_ext: None,
+            reconnect: Reconnect::default(),
+            heartbeat_idle: Duration::from_secs(30),
+            heartbeat_answer: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+            provision_timeout: Duration::from_secs(10),
+            rest_timeout: Duration::from_secs(15),
+            login_deadline: Duration::from_secs(30),
+            logout_timeout: Duration::from_secs(2),
+            send_timeout: Duration::from_secs(15),
+            max_frame: 4 << 20,
+            max_pending_sends: 1024,
+            logger: slog::Logger::root(slog::Discard, slog::o!()),
+        })
+    }
+
+    /// The application key.
+    #[must_use]
+    pub fn app_key(&self) -> &AppKey {
+        &self.app_key
+    }
+
+    /// The device's resource, so that an application can keep it.
+    #[must_use]
+    pub fn resource(&self) -> &str {
+        &self.device.resource
+    }
+
+    /// Uses one REST base and one WebSocket address instead of discovery.
+    ///
+    /// # Errors
+    /// [`ConfigError::Address`] for a malformed address or a scheme other than `http`/`https` and `ws`/`wss`.
+    pub fn addresses(self, rest: impl Into<String>, socket: impl Into<String>) -> Result<Self, ConfigError> {
+        self.endpoints(Endpoints::Fixed(Addresses { rest: vec![rest.into()], socket: vec![socket.into()] }))
+    }
+
+    /// Says where the service is. Default: discovery over the vendor's bootstrap hosts.
+    ///
+    /// # Errors
+    /// [`ConfigError::Address`] for a malformed address, [`ConfigError::NoAddress`] for an empty list.
+    pub fn endpoints(mut self, endpoints: Endpoints) -> Result<Self, ConfigError> {
+        let lists: &[(&'static str, &Vec<String>, &[&str])] = match &endpoints {
+            Endpoints::Discovery(hosts) => &[("discovery", hosts, &["http", "https"])],
+            Endpoints::Fixed(fixed) => {
+                &[("REST", &fixed.rest, &["http", "https"]), ("WebSocket", &fixed.socket, &["ws", "wss"])]
+            }
+        };
+        for (what, list, schemes) in lists {
+            if list.is_empty() {
+                return Err(ConfigError::NoAddress(what));
+            }
+            for address in *list {
+                check_address(what, address, schemes)?;
+            }
+        }
+        self.endpoints = endpoints;
+        Ok(self)
+    }
+
+    /// Says who this device is. Default: a new random resource.
+    ///
+    /// # Errors
+    /// [`ConfigError::Device`] for a malformed name, id or platform number.
+    pub fn device(mut self, device: Device) -> Result<Self, ConfigError> {
+        device.check()?;
+        self.device = device;
+        Ok(self)
+    }
+
+    /// A text shown to a device that this login kicks, at most 1024 characters. Default: none.
+    ///
+    /// # Errors
+    /// [`ConfigError::Device`] when it is longer.
+    pub fn login_ext(mut self, ext: impl Into<String>) -> Result<Self, ConfigError> {
+        let ext = ext.into();
+        if ext.chars().count() > Self::MAX_LOGIN_EXT {
+            return Err(ConfigError::Device {
+                what: "login extension",
+                value: ext.chars().take(16).collect(),
+                problem: "must not be longer than 1024 characters",
+            });
+        }
+        self.login_ext = Some(ext);
+        Ok(self)
+    }
+
+    /// How a lost link is regained. Default: [`Reconnect::default`].
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] for a base of nothing, a cap below the base, either over a day, or no attempt allowed.
+    pub fn reconnect(mut self, reconnect: Reconnect) -> Result<Self, ConfigError> {
+        in_range("the reconnect base", reconnect.base, Duration::from_millis(1), "from 1 ms to a day")?;
+        in_range("the reconnect cap", reconnect.cap, reconnect.base, "from the base to a day")?;
+        in_range("the stable time", reconnect.stable_after, Duration::ZERO, "at most a day")?;
+        if reconnect.max_attempts == Some(0) {
+            return Err(ConfigError::Range {
+                what: "the limit of attempts",
+                value: "0".to_owned(),
+                allowed: "at least 1; switch reconnecting off by `enabled`",
+            });
+        }
+        self.reconnect = reconnect;
+        Ok(self)
+    }
+
+    /// Sends a heartbeat after `idle` without any frame from the server, and gives the link up when nothing
+    /// comes for `answer` after it. Defaults: 30 s and 10 s (connection spec §7.1).
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] for less than 10 ms or more than a day.
+    pub fn heartbeat(mut self, idle: Duration, answer: Duration) -> Result<Self, ConfigError> {
+        let least = Duration::from_millis(10);
+        self.heartbeat_idle = in_range("the heartbeat idle time", idle, least, "from 10 ms to a day")?;
+        self.heartbeat_answer = in_range("the heartbeat answer time", answer, least, "from 10 ms to a day")?;
+        Ok(self)
+    }
+
+    /// Limits connecting: `connect` for DNS, TCP, TLS and upgrade together, `provision` for PROVISION's answer.
+    /// Defaults: 10 s each (connection spec §4).
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] for less than 10 ms or more than a day.
+    pub fn connect_timeouts(mut self, connect: Duration, provision: Duration) -> Result<Self, ConfigError> {
+        let least = Duration::from_millis(10);
+        self.connect_timeout = in_range("the connect timeout", connect, least, "from 10 ms to a day")?;
+        self.provision_timeout = in_range("the PROVISION timeout", provision, least, "from 10 ms to a day")?;
+        Ok(self)
+    }
+
+    /// Limits one REST call. Default: 15 s (connection spec §3).
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] for less than 10 ms or more than a day.
+    pub fn rest_timeout(mut self, limit: Duration) -> Result<Self, ConfigError> {
+        self.rest_timeout = in_range("the REST timeout", limit, Duration::from_millis(10), "from 10 ms to a day")?;
+        Ok(self)
+    }
+
+    /// Limits a login as a whole, from `open` to its answer. Default: 30 s.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] for less than 10 ms or more than a day.
+    pub fn login_deadline(mut self, limit: Duration) -> Result<Self, ConfigError> {
+        self.login_deadline = in_range("the login deadline", limit, Duration::from_millis(10), "from 10 ms to a day")?;
+        Ok(self)
+    }
+
+    /// Limits the wait for the answer to LOGOUT. Default: 2 s.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] for more than a day.
+    pub fn logout_timeout(mut self, limit: Duration) -> Result<Self, ConfigError> {
+        self.logout_timeout = in_range("the logout timeout", limit, Duration::ZERO, "at most a day")?;
+        Ok(self)
+    }
+
+    /// Limits the wait for the answer to a sent message. Default: 15 s (connection spec §8.3).
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] for less than 10 ms or more than a day.
+    pub fn send_timeout(mut self, limit: Duration) -> Result<Self, ConfigError> {
+        self.send_timeout = in_range("the send timeout", limit, Duration::from_millis(10), "from 10 ms to a day")?;
+        Ok(self)
+    }
+
+    /// The largest message taken from the server, in bytes, fragments joined. Default: 4 MiB (connection spec §18).
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] outside 1 KiB to 64 MiB.
+    pub fn max_frame(mut self, bytes: usize) -> Result<Self, ConfigError> {
+        if !(1 << 10..=64 << 20).contains(&bytes) {
+            return Err(ConfigError::Range {
+                what: "the frame limit",
+                value: bytes.to_string(),
+                allowed: "from 1 KiB to 64 MiB",
+            });
+        }
+        self.max_frame = bytes;
+        Ok(self)
+    }
+
+    /// How many sent messages may wait for their answer at once. Default: 1024.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] outside 1 to 1 000 000.
+    pub fn max_pending_sends(mut self, messages: usize) -> Result<Self, ConfigError> {
+        if !(1..=1_000_000).contains(&messages) {
+            return Err(ConfigError::Range {
+                what: "the limit of unanswered messages",
+                value: messages.to_string(),
+                allowed: "from 1 to 1 000 000",
+            });
+        }
+        self.max_pending_sends = messages;
+        Ok(self)
+    }
+
+    /// Logs through this logger. Default: nothing is logged.
+    #[must_use]
+    pub fn logger(mut self, logger: slog::Logger) -> Self {
+        self.logger = logger;
+        self
+    }
+}

@@ -1,0 +1,5 @@
+//! Connection.
+/// stub
+pub struct Connection;
+/// stub
+pub struct ConnectionActor;

@@ -1,0 +1,171 @@
+//! The errors of the connection's own calls.
+
+use crate::{Code, ConfigError, CredentialError, DisconnectReason, LossCause, Refusal, RestError, Step, UserId};
+
+/// Why a call on a connection could not be carried out at all.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// The connection's actor has ended, usually because its actix system did.
+    #[error("the connection's actor is gone; start a new connection inside a running actix system")]
+    Stopped,
+    /// There is no actix system on this thread to start the actors in.
+    #[error("no actix system runs on this thread; call this from inside one, or give an arbiter")]
+    NoSystem,
+    /// The configuration cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The connection's command queue is full (its bound stands in `ConnectionActor`'s documentation).
+    #[error("the connection's command queue is full; wait for earlier calls to finish")]
+    Busy,
+}
+
+/// Why `open` did not log the user in.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// 208: the connection is logged in already, or on its way back after a lost link.
+    #[error("user {user} is logged in already; call close() first to log in anew")]
+    AlreadyOpen {
+        /// Who is logged in.
+        user: UserId,
+    },
+    /// 1: a login is under way.
+    #[error("user {user} is being logged in; wait for that login or call close()")]
+    InProgress {
+        /// Who is being logged in.
+        user: UserId,
+    },
+    /// The credentials cannot be right; nothing was sent.
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    /// 1: the token request failed; the inner error's number is its own.
+    #[error("login of user {user}: {error}")]
+    Token {
+        /// Who was to be logged in.
+        user: UserId,
+        /// The REST error.
+        error: RestError,
+    },
+    /// 304: no address of the service could be found.
+    #[error("login of user {user}: service discovery failed: {error}")]
+    Discovery {
+        /// Who was to be logged in.
+        user: UserId,
+        /// The last host's error.
+        error: RestError,
+    },
+    /// The server refused PROVISION.
+    #[error("login of user {user}: {refusal}")]
+    Refused {
+        /// Who was to be logged in.
+        user: UserId,
+        /// The refusal.
+        refusal: Refusal,
+    },
+    /// 16 or -1: every attempt to reach the service failed.
+    #[error("login of user {user}: gave up after {attempts} attempts: {cause}")]
+    Unreachable {
+        /// Who was to be logged in.
+        user: UserId,
+        /// How many connections were tried.
+        attempts: u32,
+        /// Why the last one failed.
+        cause: LossCause,
+    },
+    /// -1: the login as a whole took longer than its deadline.
+    #[error("login of user {user}: the deadline passed during {step}")]
+    Deadline {
+        /// Who was to be logged in.
+        user: UserId,
+        /// The step that was under way.
+        step: Step,
+    },
+    /// `close` was called, or the server ended the session, before the login was done.
+    #[error("login of user {user} ended: {reason}")]
+    Ended {
+        /// Who was to be logged in.
+        user: UserId,
+        /// Why.
+        reason: DisconnectReason,
+    },
+    /// The connection itself cannot take calls.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+}
+
+impl OpenError {
+    /// The vendor's number (connection spec §3.5, §4, §6.3, §13).
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            OpenError::AlreadyOpen { .. } => Code::USER_ALREADY_LOGIN,
+            OpenError::InProgress { .. } | OpenError::Token { .. } => Code::OPEN_ERROR,
+            OpenError::Credentials(CredentialError::EmptyUserId) => Code::USER_NOT_ASSIGNED,
+            OpenError::Credentials(_) => Code::OPEN_ERROR,
+            OpenError::Discovery { .. } => Code::DISCOVERY_FAILED,
+            OpenError::Refused { refusal, .. } => refusal.code(),
+            OpenError::Unreachable { cause, .. } => cause.code(),
+            OpenError::Deadline { .. } => Code::REQUEST_TIMEOUT,
+            OpenError::Ended { reason, .. } => reason.code().unwrap_or(Code::REQUEST_ABORT),
+            OpenError::Connection(_) => Code::CONNECTION_CLOSED,
+        }
+    }
+}
+
+/// Why a message was not sent, or why it is not known whether it was.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// 39: nobody is logged in.
+    #[error("nobody is logged in on this connection; call open() first")]
+    NotLoggedIn,
+    /// 205: the message cannot be sent as it is; nothing was sent.
+    #[error("the message cannot be sent: {0}")]
+    Invalid(String),
+    /// The server refused the message (connection spec §8.2).
+    #[error("the server refused the message: code {code}, status {status}, reason {reason:?}")]
+    Refused {
+        /// The vendor's number.
+        code: Code,
+        /// `Status.errorCode` as sent.
+        status: i32,
+        /// `Status.reason` as sent; empty where absent.
+        reason: String,
+    },
+    /// 510 or 512: it was written, and no answer came: it may or may not have been delivered.
+    #[error("the outcome of message {client_id} is unknown: {cause}; sending it again with the same id is safe to try")]
+    OutcomeUnknown {
+        /// The client id it was sent with.
+        client_id: u64,
+        /// Why no answer came.
+        cause: LossCause,
+    },
+    /// The bounded queue of unanswered or waiting messages is full.
+    #[error("{limit} messages are waiting already; wait for their answers")]
+    Backlog {
+        /// The bound.
+        limit: usize,
+    },
+    /// 510: the connection ended before the message was written.
+    #[error("the message was not sent: {0}")]
+    Ended(DisconnectReason),
+    /// The connection itself cannot take calls.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+}
+
+impl SendError {
+    /// The vendor's number (connection spec §8).
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            SendError::NotLoggedIn | SendError::Connection(_) => Code::CONNECTION_CLOSED,
+            SendError::Invalid(_) => Code::MESSAGE_PARAMETER_ERROR,
+            SendError::Refused { code, .. } => *code,
+            SendError::OutcomeUnknown { cause: LossCause::SendUnanswered, .. } => Code::SEND_TIMEOUT,
+            SendError::OutcomeUnknown { .. } | SendError::Ended(_) => Code::SEND_DISCONNECTED,
+            SendError::Backlog { .. } => Code::MAX_LIMIT,
+        }
+    }
+}

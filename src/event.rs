@@ -1,0 +1,221 @@
+//! What subscribers hear.
+
+use std::{fmt, ops::BitOr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{DisconnectReason, LossCause, UserId};
+
+/// Something that happened on a connection, as subscribers hear it.
+///
+/// One event is built once and shared: cloning it costs a reference count whatever it holds.
+///
+/// ```
+/// use agora_chat::{Event, EventKind};
+/// fn hear(event: &Event) {
+///     if let EventKind::Disconnected { reason } = event.kind() {
+///         println!("{} is logged out: {reason}", event.user());
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, actix::Message)]
+#[rtype(result = "()")]
+pub struct Event(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    user: UserId,
+    kind: EventKind,
+}
+
+impl Event {
+    /// Makes an event; useful for an application's own tests of its subscribers.
+    #[must_use]
+    pub fn new(user: UserId, kind: EventKind) -> Self {
+        Event(Arc::new(Inner { user, kind }))
+    }
+
+    /// The account it happened on.
+    #[must_use]
+    pub fn user(&self) -> &UserId {
+        &self.0.user
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn kind(&self) -> &EventKind {
+        &self.0.kind
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The server accepted the login, for the first time or again.
+    Connected {
+        /// `false` for a login by `open`, `true` when a lost link came back by itself.
+        resumed: bool,
+    },
+    /// The link is lost (or an attempt to regain it failed) and the client will try again by itself.
+    Reconnecting {
+        /// Which attempt comes next, from 1.
+        attempt: u32,
+        /// The pause before it.
+        delay: Duration,
+        /// Why.
+        cause: LossCause,
+    },
+    /// The connection ended and the client will **not** try again by itself.
+    Disconnected {
+        /// Why.
+        reason: DisconnectReason,
+    },
+    /// Four fifths of the token's life have passed (connection spec §10).
+    TokenWillExpire {
+        /// When it ends, in milliseconds since 1970 by the server's clock.
+        at: u64,
+        /// What is left of it.
+        expires_in: Duration,
+    },
+    /// The token has run out.
+    TokenExpired,
+    /// A message for the user.
+    Message(Message),
+    /// This subscriber could not keep up: so many events were not delivered to it since it last could.
+    ///
+    /// Sent only to the subscriber concerned, once per episode, as soon as its mailbox has room again.
+    Missed {
+        /// How many events this episode cost.
+        count: u64,
+    },
+}
+
+/// A message as received.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Message {
+    /// The server's id.
+    pub id: u64,
+    /// Who sent it; empty where the server gave nobody.
+    pub from: Arc<str>,
+    /// To whom: a user, group or room.
+    pub to: Arc<str>,
+    /// What kind of conversation.
+    pub chat: ChatType,
+    /// When the server took it, in milliseconds since 1970; 0 where it did not say.
+    pub timestamp: u64,
+    /// What it says.
+    pub body: MessageBody,
+}
+
+/// The kind of conversation a message belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ChatType {
+    /// Between two users.
+    Single,
+    /// In a group, or a thread of one.
+    Group,
+    /// In a chat room.
+    Room,
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum MessageBody {
+    /// A text.
+    Text(String),
+    /// A command: an action an application acts on without showing it.
+    Command {
+        /// The action's name.
+        action: String,
+    },
+    /// Anything this release does not take apart: the encoded payload as received.
+    Raw {
+        /// The namespace number of the meta (connection spec §7.3).
+        namespace: i32,
+        /// The payload bytes.
+        payload: Bytes,
+    },
+}
+
+/// A set of kinds of events: what a subscriber wants to hear.
+///
+/// ```
+/// use agora_chat::EventMask;
+/// let wanted = EventMask::CONNECTED | EventMask::DISCONNECTED;
+/// assert!(wanted.contains(EventMask::CONNECTED));
+/// assert!(!wanted.contains(EventMask::MESSAGE));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EventMask(u32);
+
+impl EventMask {
+    /// No event.
+    pub const NONE: EventMask = EventMask(0);
+    /// [`EventKind::Connected`]
+    pub const CONNECTED: EventMask = EventMask(1);
+    /// [`EventKind::Reconnecting`]
+    pub const RECONNECTING: EventMask = EventMask(1 << 1);
+    /// [`EventKind::Disconnected`]
+    pub const DISCONNECTED: EventMask = EventMask(1 << 2);
+    /// [`EventKind::TokenWillExpire`]
+    pub const TOKEN_WILL_EXPIRE: EventMask = EventMask(1 << 3);
+    /// [`EventKind::TokenExpired`]
+    pub const TOKEN_EXPIRED: EventMask = EventMask(1 << 4);
+    /// [`EventKind::Message`]
+    pub const MESSAGE: EventMask = EventMask(1 << 5);
+    /// Every event, also those of later releases. [`EventKind::Missed`] needs no bit.
+    pub const ALL: EventMask = EventMask(u32::MAX);
+
+    /// Whether every kind of `other` is in this set.
+    #[must_use]
+    pub const fn contains(self, other: EventMask) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The set as bits.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// A set from bits.
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        EventMask(bits)
+    }
+}
+
+impl BitOr for EventMask {
+    type Output = EventMask;
+
+    fn bitor(self, other: EventMask) -> EventMask {
+        EventMask(self.0 | other.0)
+    }
+}
+
+impl fmt::Debug for EventMask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventMask({:#x})", self.0)
+    }
+}
+
+impl EventKind {
+    /// The bit of this kind; [`EventMask::NONE`] for [`EventKind::Missed`].
+    #[must_use]
+    pub const fn mask(&self) -> EventMask {
+        match self {
+            EventKind::Connected { .. } => EventMask::CONNECTED,
+            EventKind::Reconnecting { .. } => EventMask::RECONNECTING,
+            EventKind::Disconnected { .. } => EventMask::DISCONNECTED,
+            EventKind::TokenWillExpire { .. } => EventMask::TOKEN_WILL_EXPIRE,
+            EventKind::TokenExpired => EventMask::TOKEN_EXPIRED,
+            EventKind::Message(_) => EventMask::MESSAGE,
+            EventKind::Missed { .. } => EventMask::NONE,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Handlers.
+/// stub
+pub struct EventHandler;
+/// stub
+pub struct HandlerRegistry;

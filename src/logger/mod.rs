@@ -1,0 +1,5 @@
+//! Logger.
+/// stub
+pub struct LogLevel;
+/// stub
+pub struct LoggerActor;

@@ -1,0 +1,427 @@
+//! Why a link was lost, a login refused, a connection ended: one typed value for event, log record and error.
+
+use std::{fmt, time::Duration};
+
+use crate::{Code, RestError};
+
+/// The server logged this device out (connection spec §9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kick {
+    /// 207: the account was deleted.
+    UserRemoved,
+    /// 206: the user logged in on another device.
+    LoggedInElsewhere {
+        /// What the other device gave as its login extension, if anything.
+        ext: Option<String>,
+    },
+    /// 216: the password was changed.
+    PasswordChanged,
+    /// 217: forced off by an API call or from another device.
+    ByOtherDevice,
+}
+
+impl Kick {
+    /// The vendor's number: 206, 207, 216 or 217.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Kick::UserRemoved => Code::USER_REMOVED,
+            Kick::LoggedInElsewhere { .. } => Code::USER_LOGIN_ANOTHER_DEVICE,
+            Kick::PasswordChanged => Code::KICKED_BY_CHANGE_PASSWORD,
+            Kick::ByOtherDevice => Code::KICKED_BY_OTHER_DEVICE,
+        }
+    }
+
+    /// The kick a `StatisticsBody.operation` stands for; `None` for information (0) and unknown numbers.
+    #[must_use]
+    pub fn from_operation(operation: i32, reason: Option<String>) -> Option<Self> {
+        match operation {
+            1 => Some(Kick::UserRemoved),
+            2 => Some(Kick::LoggedInElsewhere { ext: reason }),
+            3 => Some(Kick::PasswordChanged),
+            4 => Some(Kick::ByOtherDevice),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Kick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kick::UserRemoved => "the user has been removed",
+            Kick::LoggedInElsewhere { .. } => "the user is already logged in on another device",
+            Kick::PasswordChanged => "the user was kicked by a changed password",
+            Kick::ByOtherDevice => "the user was kicked by another device or an administrator",
+        })
+    }
+}
+
+/// What kind of refusal answered PROVISION (connection spec §6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusalKind {
+    /// 56: the token has expired.
+    TokenExpired,
+    /// 28: the token does not belong to this user or application.
+    InvalidToken,
+    /// 204: no such user.
+    UserNotFound,
+    /// 50: the application's number of registered users is used up.
+    RegistrationLimit,
+    /// 50: users register faster than the application may.
+    RegistrationRateLimit,
+    /// 50: the application's monthly active users are used up.
+    MonthlyActiveLimit,
+    /// 50: the application's daily active users are used up.
+    DailyActiveLimit,
+    /// 50: the application's online users are used up.
+    OnlineLimit,
+    /// 2: not authorised, with nothing known beyond that.
+    AuthFailed,
+    /// 2: the server failed without a known reason.
+    Failed,
+    /// -3: the server found a parameter wrong.
+    WrongParameter,
+    /// 57: the service is disabled for this application.
+    ServingDisabled,
+    /// 2: the account is bound to another device.
+    BoundToAnotherDevice,
+    /// 214: the user is online on as many devices as allowed.
+    TooManyDevices,
+    /// 220: the device's resource has changed.
+    DeviceChanged,
+    /// 2: a redirect without a usable address.
+    RedirectWithoutAddress,
+    /// 2: a redirect to an address that already redirected us.
+    RedirectLoop,
+    /// 2: more redirects in a row than allowed (5).
+    TooManyRedirects,
+    /// 2: a status number without a meaning of its own here.
+    Other,
+}
+
+/// PROVISION was answered with something other than OK (connection spec §6.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    kind: RefusalKind,
+    status: i32,
+    reason: Option<String>,
+}
+
+impl Refusal {
+    /// Classifies a `Status` of a PROVISION answer. Known texts are found anywhere in the reason.
+    #[must_use]
+    pub fn classify(status: i32, reason: Option<String>) -> Self {
+        use RefusalKind as K;
+        let text = reason.as_deref().unwrap_or_default();
+        let has = |known: &str| text.contains(known);
+        let kind = match status {
+            1 if has("token expired") => K::TokenExpired,
+            1 if has("token or password does not match login info") => K::InvalidToken,
+            1 if has("user not found") => K::UserNotFound,
+            1 if has("user register rate limit") => K::RegistrationRateLimit,
+            1 if has("user register limit") => K::RegistrationLimit,
+            1 => K::Failed,
+            2 => K::AuthFailed,
+            4 => K::WrongParameter,
+            5 => K::RedirectWithoutAddress,
+            6 => K::TokenExpired,
+            7 if has("the app month live count limit") => K::MonthlyActiveLimit,
+            7 if has("the app day live count limit") => K::DailyActiveLimit,
+            7 if has("the app online count limit") => K::OnlineLimit,
+            7 => K::AuthFailed,
+            11 => K::BoundToAnotherDevice,
+            12 => K::ServingDisabled,
+            13 => K::TooManyDevices,
+            20 => K::DeviceChanged,
+            _ => K::Other,
+        };
+        Refusal { kind, status, reason }
+    }
+
+    pub(crate) fn redirect(kind: RefusalKind, to: Option<String>) -> Self {
+        Refusal { kind, status: 5, reason: to }
+    }
+
+    /// What kind of refusal this is.
+    #[must_use]
+    pub const fn kind(&self) -> RefusalKind {
+        self.kind
+    }
+
+    /// `Status.errorCode` as the server sent it.
+    #[must_use]
+    pub const fn status(&self) -> i32 {
+        self.status
+    }
+
+    /// `Status.reason` as the server sent it; for refused redirects, the address.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// The vendor's number (connection spec §6.3; 214 and 220 as the newer web SDK has them).
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        use RefusalKind as K;
+        match self.kind {
+            K::TokenExpired => Code::TOKEN_EXPIRED,
+            K::InvalidToken => Code::INVALID_TOKEN,
+            K::UserNotFound => Code::USER_NOT_FOUND,
+            K::RegistrationLimit | K::RegistrationRateLimit => Code::MAX_LIMIT,
+            K::MonthlyActiveLimit | K::DailyActiveLimit | K::OnlineLimit => Code::MAX_LIMIT,
+            K::WrongParameter => Code::REQUEST_PARAMETER_ERROR,
+            K::ServingDisabled => Code::SERVING_DISABLED,
+            K::TooManyDevices => Code::TOO_MANY_DEVICES,
+            K::DeviceChanged => Code::DEVICE_CHANGED,
+            _ => Code::AUTH_ERROR,
+        }
+    }
+
+    /// Whether the same login can never succeed by itself, so that reconnecting stops.
+    ///
+    /// Limits, unexplained failures and unknown status numbers pass by themselves and are tried again with
+    /// backoff; everything about the token, the user, the device or the application is final.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        use RefusalKind as K;
+        !matches!(
+            self.kind,
+            K::RegistrationLimit
+                | K::RegistrationRateLimit
+                | K::MonthlyActiveLimit
+                | K::DailyActiveLimit
+                | K::OnlineLimit
+                | K::Failed
+                | K::RedirectWithoutAddress
+                | K::RedirectLoop
+                | K::TooManyRedirects
+                | K::Other
+        )
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use RefusalKind as K;
+        f.write_str(match self.kind {
+            K::TokenExpired => "the token has expired; log in with a new one",
+            K::InvalidToken => "the token does not belong to this user or application",
+            K::UserNotFound => "there is no such user",
+            K::RegistrationLimit => "the application's limit of registered users is reached",
+            K::RegistrationRateLimit => "users are being registered too fast",
+            K::MonthlyActiveLimit => "the application's limit of monthly active users is reached",
+            K::DailyActiveLimit => "the application's limit of daily active users is reached",
+            K::OnlineLimit => "the application's limit of online users is reached",
+            K::AuthFailed => "the server did not authorise the login",
+            K::Failed => "the server failed to log the user in",
+            K::WrongParameter => "the server found a login parameter wrong",
+            K::ServingDisabled => "the service is disabled for this application",
+            K::BoundToAnotherDevice => "the account is bound to another device",
+            K::TooManyDevices => "the user is logged in on too many devices",
+            K::DeviceChanged => "the user's device has changed",
+            K::RedirectWithoutAddress => "the server redirected the login without a usable address",
+            K::RedirectLoop => "the server redirected the login in a loop",
+            K::TooManyRedirects => "the server redirected the login too often",
+            K::Other => "the server refused the login",
+        })?;
+        write!(f, " (status {}", self.status)?;
+        if let Some(reason) = &self.reason {
+            write!(f, ": {reason:?}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// A step on the way in; named by timeouts and failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Step {
+    /// Fetching `server.json`.
+    Discovery,
+    /// Fetching a token by REST.
+    Token,
+    /// Resolving the host name and connecting.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// The WebSocket upgrade.
+    Upgrade,
+    /// PROVISION and its answer.
+    Provision,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Step::Discovery => "service discovery",
+            Step::Token => "the token request",
+            Step::Connect => "connecting",
+            Step::Tls => "the TLS handshake",
+            Step::Upgrade => "the WebSocket upgrade",
+            Step::Provision => "PROVISION",
+        })
+    }
+}
+
+/// Why a link was lost or an attempt failed, in a way that another attempt may repair.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum LossCause {
+    /// The peer sent a WebSocket Close frame.
+    ClosedByPeer {
+        /// Its close code, if it gave one.
+        code: Option<u16>,
+        /// Its text, cut at 123 bytes by the protocol.
+        reason: String,
+    },
+    /// The connection ended without a Close frame.
+    Ended,
+    /// Reading or writing failed.
+    Io(String),
+    /// The peer broke the WebSocket protocol or a limit.
+    Protocol(String),
+    /// Nothing came within the heartbeat's answer deadline.
+    HeartbeatTimeout {
+        /// For how long nothing had come.
+        silent_for: Duration,
+    },
+    /// A step of the way in took longer than its limit.
+    Timeout(Step),
+    /// A step of the way in failed.
+    Failed {
+        /// The step.
+        step: Step,
+        /// What happened, in words.
+        detail: String,
+    },
+    /// The upgrade was answered by another HTTP status than 101.
+    UpgradeRefused {
+        /// The HTTP status.
+        status: u16,
+        /// The pause the server asked for.
+        retry_after: Option<Duration>,
+    },
+    /// PROVISION was refused for a reason that may pass.
+    Refused(Refusal),
+    /// A REST call on the way in failed for a reason that may pass.
+    Rest {
+        /// The call's step.
+        step: Step,
+        /// The error.
+        error: RestError,
+    },
+    /// A send stayed unanswered for its whole limit (connection spec §8.3).
+    SendUnanswered,
+}
+
+impl fmt::Display for LossCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LossCause::ClosedByPeer { code: Some(code), reason } if reason.is_empty() => {
+                write!(f, "the server closed the connection with code {code}")
+            }
+            LossCause::ClosedByPeer { code: Some(code), reason } => {
+                write!(f, "the server closed the connection with code {code}: {reason:?}")
+            }
+            LossCause::ClosedByPeer { code: None, .. } => f.write_str("the server closed the connection"),
+            LossCause::Ended => f.write_str("the connection ended without a close"),
+            LossCause::Io(detail) => write!(f, "the connection failed: {detail}"),
+            LossCause::Protocol(detail) => write!(f, "the server broke the WebSocket protocol: {detail}"),
+            LossCause::HeartbeatTimeout { silent_for } => {
+                write!(
+                    f,
+                    "the server was silent for {:.1} s and did not answer the heartbeat",
+                    silent_for.as_secs_f64()
+                )
+            }
+            LossCause::Timeout(step) => write!(f, "{step} took too long"),
+            LossCause::Failed { step, detail } => write!(f, "{step} failed: {detail}"),
+            LossCause::UpgradeRefused { status, retry_after: None } => {
+                write!(f, "the WebSocket upgrade was answered with HTTP status {status}")
+            }
+            LossCause::UpgradeRefused { status, retry_after: Some(pause) } => {
+                write!(
+                    f,
+                    "the WebSocket upgrade was answered with HTTP status {status}, retry after {} s",
+                    pause.as_secs()
+                )
+            }
+            LossCause::Refused(refusal) => refusal.fmt(f),
+            LossCause::Rest { step, error } => write!(f, "{step} failed: {error}"),
+            LossCause::SendUnanswered => f.write_str("a message stayed unanswered"),
+        }
+    }
+}
+
+impl LossCause {
+    /// The vendor's number where there is one: the refusal's, the REST error's, -1 for timeouts, 16 otherwise (§4).
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            LossCause::Refused(refusal) => refusal.code(),
+            LossCause::Rest { error, .. } => error.code(),
+            LossCause::Timeout(_) => Code::REQUEST_TIMEOUT,
+            _ => Code::DISCONNECTED,
+        }
+    }
+}
+
+/// Why a connection ended for good; the client does not try again by itself.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The application asked for it.
+    Closed,
+    /// The server logged the device out.
+    Kicked(Kick),
+    /// The server refused the login for good.
+    Refused(Refusal),
+    /// The token ran out and nobody renewed it.
+    TokenExpired,
+    /// Getting a new token for the way back failed for good.
+    Rest(RestError),
+    /// The link was lost and every allowed attempt failed.
+    AttemptsExhausted {
+        /// How many attempts were made; 0 where reconnecting is switched off.
+        attempts: u32,
+        /// Why the last one failed, or why the link was lost.
+        last: LossCause,
+    },
+}
+
+impl DisconnectReason {
+    /// The vendor's number; `None` where the application asked for the end (§12).
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            DisconnectReason::Closed => None,
+            DisconnectReason::Kicked(kick) => Some(kick.code()),
+            DisconnectReason::Refused(refusal) => Some(refusal.code()),
+            DisconnectReason::TokenExpired => Some(Code::TOKEN_EXPIRED),
+            DisconnectReason::Rest(error) => Some(error.code()),
+            DisconnectReason::AttemptsExhausted { .. } => Some(Code::DISCONNECTED),
+        }
+    }
+}
+
+impl fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DisconnectReason::Closed => f.write_str("closed as asked"),
+            DisconnectReason::Kicked(kick) => kick.fmt(f),
+            DisconnectReason::Refused(refusal) => refusal.fmt(f),
+            DisconnectReason::TokenExpired => f.write_str("the token has expired; log in with a new one"),
+            DisconnectReason::Rest(error) => error.fmt(f),
+            DisconnectReason::AttemptsExhausted { attempts: 0, last } => {
+                write!(f, "the link was lost and reconnecting is switched off: {last}")
+            }
+            DisconnectReason::AttemptsExhausted { attempts, last } => {
+                write!(f, "gave up after {attempts} attempts to reconnect: {last}")
+            }
+        }
+    }
+}
