@@ -14,6 +14,7 @@ pub mod handlers;
 #[cfg(feature = "local-server")]
 pub mod local_server;
 pub mod logger;
+mod outgoing;
 mod reason;
 pub mod rest;
 pub mod session;
@@ -28,5 +29,7 @@ pub use error::{ConnectionError, OpenError, SendError};
 pub use event::{ChatType, Event, EventKind, EventMask, Message, MessageBody};
 pub use handlers::{EventHandler, HandlerRegistry};
 pub use logger::{LogLevel, LoggerActor};
+pub use outgoing::{Outgoing, Sent};
 pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
 pub use rest::{RestClient, RestError};
+pub use session::ConnectionState;
