@@ -11,6 +11,7 @@ mod credentials;
 mod error;
 mod event;
 pub mod handlers;
+mod http;
 #[cfg(feature = "local-server")]
 pub mod local_server;
 pub mod logger;
@@ -29,4 +30,4 @@ pub use event::{ChatType, Event, EventKind, EventMask, Message, MessageBody};
 pub use handlers::{EventHandler, HandlerRegistry};
 pub use logger::{LogLevel, LoggerActor};
 pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
-pub use rest::{RestClient, RestError};
+pub use rest::{RestClient, RestError, RestErrorKind};
