@@ -11,6 +11,7 @@ mod credentials;
 mod error;
 mod event;
 pub mod handlers;
+mod http;
 #[cfg(feature = "local-server")]
 pub mod local_server;
 pub mod logger;
@@ -31,5 +32,5 @@ pub use handlers::{EventHandler, HandlerRegistry};
 pub use logger::{LogLevel, LoggerActor};
 pub use outgoing::{Outgoing, Sent};
 pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
-pub use rest::{RestClient, RestError};
+pub use rest::{RestClient, RestError, RestErrorKind};
 pub use session::ConnectionState;
