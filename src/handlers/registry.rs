@@ -1,0 +1,177 @@
+//! The registry as a plain value: subscribe, replace, remove, publish.
+
+use actix::Recipient;
+use slog::{Logger, debug, info, warn};
+
+use crate::{Event, EventKind, EventMask};
+
+use super::{
+    SubscriberId,
+    subscriber::{Offer, Subscriber},
+};
+
+/// One subscriber's counts since it was registered.
+///
+/// `delivered + missed` is how many events it was meant to hear, but for one that may still be on its way to it
+/// while a [`EventKind::Missed`] is being told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SubscriberInfo {
+    /// Its id.
+    pub id: SubscriberId,
+    /// What it wants to hear.
+    pub mask: EventMask,
+    /// How many events were put into its mailbox; notices of missed events are not counted.
+    pub delivered: u64,
+    /// How many events it missed because its mailbox was full.
+    pub missed: u64,
+}
+
+/// Subscribers in order of registration; the logic of [`HandlerRegistry`](super::HandlerRegistry) without the actor.
+///
+/// Nothing here waits, and nothing grows with the events published: each subscriber's own mailbox is the only
+/// queue, and its capacity the bound. A full mailbox costs its owner the event (newest dropped, counted).
+#[derive(Debug)]
+pub struct Registry {
+    subscribers: Vec<Subscriber>,
+    behind: usize,
+    log: Logger,
+}
+
+impl Registry {
+    /// An empty registry that logs through `log`.
+    #[must_use]
+    pub fn new(log: Logger) -> Self {
+        Registry { subscribers: Vec::new(), behind: 0, log }
+    }
+
+    /// Registers a subscriber for the kinds of events in `mask`; returns whether it replaced one.
+    ///
+    /// Under a known id the new one takes the old one's place in the order, with fresh counts; the old one hears
+    /// nothing more, also not what it was still owed.
+    pub fn subscribe(&mut self, id: impl Into<SubscriberId>, to: Recipient<Event>, mask: EventMask) -> bool {
+        let new = Subscriber::new(id.into(), to, mask);
+        debug!(self.log, "subscriber added"; "subscriber" => %new.id, "mask" => ?mask);
+        match self.subscribers.iter_mut().find(|known| known.id == new.id) {
+            Some(known) => {
+                let old = std::mem::replace(known, new);
+                self.left("subscriber replaced", &old);
+                true
+            }
+            None => {
+                self.subscribers.push(new);
+                false
+            }
+        }
+    }
+
+    /// Forgets a subscriber; `false` for an unknown id. What is in its mailbox already it still hears.
+    pub fn remove(&mut self, id: &SubscriberId) -> bool {
+        let Some(place) = self.subscribers.iter().position(|known| known.id == *id) else {
+            return false;
+        };
+        // `remove`, not `swap_remove`: the order of registration is promised.
+        let old = self.subscribers.remove(place);
+        self.left("subscriber removed", &old);
+        true
+    }
+
+    /// Offers an event to everybody who wants its kind, in order of registration.
+    ///
+    /// A published [`EventKind::Missed`] is ignored: those are told by the registry itself, to one subscriber.
+    pub fn publish(&mut self, event: &Event) {
+        let kind = event.kind().mask();
+        if matches!(event.kind(), EventKind::Missed { .. }) {
+            return;
+        }
+        self.visit(|subscriber, log| {
+            if !subscriber.mask.contains(kind) {
+                return true;
+            }
+            let before = subscriber.episodes();
+            let offer = subscriber.offer(event);
+            if subscriber.episodes() != before {
+                report_episode(log, subscriber);
+            }
+            offer != Offer::Gone
+        });
+    }
+
+    /// Tries again to deliver what subscribers are owed, and forgets those that are gone.
+    pub fn sweep(&mut self) {
+        self.visit(|subscriber, _| subscriber.settle().is_ok() && subscriber.connected());
+    }
+
+    /// Forgets everybody, after one last try to deliver what they are owed.
+    pub fn clear(&mut self) {
+        self.sweep();
+        self.subscribers.clear();
+        self.behind = 0;
+    }
+
+    /// Whether some subscriber is owed a notice, so that [`sweep`](Registry::sweep) has something to do.
+    #[must_use]
+    pub fn behind(&self) -> bool {
+        self.behind > 0
+    }
+
+    /// The union of all masks.
+    #[must_use]
+    pub fn wanted(&self) -> EventMask {
+        self.subscribers.iter().fold(EventMask::NONE, |union, subscriber| union | subscriber.mask)
+    }
+
+    /// How many subscribers there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.subscribers.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.subscribers.is_empty()
+    }
+
+    /// Everybody's counts, in order of registration.
+    #[must_use]
+    pub fn subscribers(&self) -> Vec<SubscriberInfo> {
+        self.subscribers.iter().map(Subscriber::info).collect()
+    }
+
+    /// Visits everybody in order, forgets those for whom `visit` says `false`, and counts who is behind.
+    fn visit(&mut self, mut visit: impl FnMut(&mut Subscriber, &Logger) -> bool) {
+        let Registry { subscribers, behind, log } = self;
+        *behind = 0;
+        subscribers.retain_mut(|subscriber| {
+            let stays = visit(subscriber, log);
+            if stays {
+                *behind += usize::from(subscriber.behind());
+            } else {
+                let counts = subscriber.info();
+                info!(log, "subscriber has stopped and is forgotten"; "subscriber" => %subscriber.id,
+                    "delivered" => counts.delivered, "missed" => counts.missed);
+            }
+            stays
+        });
+    }
+
+    fn left(&mut self, what: &str, old: &Subscriber) {
+        self.behind -= usize::from(old.behind());
+        let counts = old.info();
+        debug!(self.log, "{}", what; "subscriber" => %old.id,
+            "delivered" => counts.delivered, "missed" => counts.missed);
+    }
+}
+
+/// Warns of the 1st, 2nd, 4th, 8th, ... episode of a subscriber, so that a hopeless one does not flood the log.
+fn report_episode(log: &Logger, subscriber: &Subscriber) {
+    let (episode, missed) = (subscriber.episodes(), subscriber.info().missed);
+    if episode.is_power_of_two() {
+        warn!(log, "subscriber's mailbox is full, it misses events"; "subscriber" => %subscriber.id,
+            "episode" => episode, "missed_in_all" => missed);
+    } else {
+        debug!(log, "subscriber's mailbox is full, it misses events"; "subscriber" => %subscriber.id,
+            "episode" => episode, "missed_in_all" => missed);
+    }
+}
