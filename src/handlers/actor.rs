@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix::{
     Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient, SpawnHandle,
-    dev::{ContextFutureSpawner as _, channel},
+    dev::channel,
 };
 use actix_rt::ArbiterHandle;
 use slog::{Logger, debug};

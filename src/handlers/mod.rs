@@ -11,7 +11,7 @@
 //! - A subscriber that stopped or panicked is forgotten at the next delivery, and the log says so.
 //!
 //! ```
-//! use agora_chat::{Event, EventHandler, EventKind, EventMask, HandlerRegistry, UserId};
+//! use agora_chat::{Event, EventHandler, EventKind, EventMask, HandlerRegistry};
 //!
 //! # actix::System::new().block_on(async {
 //! let log = slog::Logger::root(slog::Discard, slog::o!());
@@ -19,7 +19,7 @@
 //! let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
 //! handlers.add_event_handler("demo", EventHandler::new().on_token_expired(move || told.send("expired").unwrap()))?;
 //! assert!(handlers.wanted().contains(EventMask::TOKEN_EXPIRED));
-//! handlers.publish(Event::new(UserId::new("alice").unwrap(), EventKind::TokenExpired));
+//! handlers.publish(Event::new("alice".parse().unwrap(), EventKind::TokenExpired));
 //! assert_eq!(hears.recv().await, Some("expired"));
 //! # Ok::<(), agora_chat::ConnectionError>(())
 //! # }).unwrap();
@@ -29,6 +29,8 @@ mod actor;
 mod event_handler;
 mod handle;
 mod id;
+#[cfg(test)]
+mod probe;
 mod registry;
 mod subscriber;
 mod wanted;

@@ -175,3 +175,102 @@ fn report_episode(log: &Logger, subscriber: &Subscriber) {
             "episode" => episode, "missed_in_all" => missed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        DisconnectReason,
+        handlers::probe::{Probe, hearing, next, numbered},
+    };
+
+    fn registry() -> Registry {
+        Registry::new(Logger::root(slog::Discard, slog::o!()))
+    }
+
+    fn ids(registry: &Registry) -> Vec<String> {
+        registry.subscribers().iter().map(|info| info.id.to_string()).collect()
+    }
+
+    #[actix::test]
+    async fn subscribers_are_served_in_order_of_registration_and_a_replacement_keeps_the_place() {
+        let (told, mut heard) = hearing();
+        let mut registry = registry();
+        for id in ["a", "b", "c"] {
+            assert!(!registry.subscribe(id, Probe::free(id, &told), EventMask::ALL));
+        }
+        // One poll each, so that from here on they run in the order in which they are offered something.
+        actix_rt::task::yield_now().await;
+        registry.publish(&numbered(1));
+        for expected in ["a1", "b1", "c1"] {
+            assert_eq!(next(&mut heard).await, expected);
+        }
+        assert!(registry.subscribe("b", Probe::free("B", &told), EventMask::ALL));
+        assert!(registry.remove(&"a".into()));
+        assert!(!registry.subscribe("a", Probe::free("A", &told), EventMask::ALL));
+        actix_rt::task::yield_now().await;
+        registry.publish(&numbered(2));
+        for expected in ["B2", "c2", "A2"] {
+            assert_eq!(next(&mut heard).await, expected);
+        }
+        assert_eq!(ids(&registry), ["b", "c", "a"]);
+    }
+
+    #[actix::test]
+    async fn removing_an_unknown_id_says_so_and_changes_nothing() {
+        let (told, _heard) = hearing();
+        let mut registry = registry();
+        registry.subscribe("a", Probe::free("a", &told), EventMask::ALL);
+        assert!(!registry.remove(&"b".into()));
+        assert_eq!(registry.len(), 1);
+        assert!(registry.remove(&"a".into()));
+        assert!(!registry.remove(&"a".into()));
+        assert!(registry.is_empty());
+    }
+
+    #[actix::test]
+    async fn wanted_is_the_exact_union_of_the_masks_after_each_change() {
+        let (told, _heard) = hearing();
+        let mut registry = registry();
+        assert_eq!(registry.wanted(), EventMask::NONE);
+        registry.subscribe("a", Probe::free("a", &told), EventMask::MESSAGE);
+        registry.subscribe("b", Probe::free("b", &told), EventMask::CONNECTED | EventMask::MESSAGE);
+        assert_eq!(registry.wanted(), EventMask::CONNECTED | EventMask::MESSAGE);
+        registry.subscribe("b", Probe::free("b", &told), EventMask::DISCONNECTED);
+        assert_eq!(registry.wanted(), EventMask::DISCONNECTED | EventMask::MESSAGE);
+        registry.remove(&"a".into());
+        assert_eq!(registry.wanted(), EventMask::DISCONNECTED);
+    }
+
+    #[actix::test]
+    async fn a_mask_keeps_other_kinds_away_and_uncounted() {
+        let (told, mut heard) = hearing();
+        let mut registry = registry();
+        registry.subscribe("a", Probe::free("", &told), EventMask::RECONNECTING);
+        registry.publish(&Event::new("alice".parse().unwrap(), EventKind::TokenExpired));
+        registry.publish(&Event::new("alice".parse().unwrap(), EventKind::Missed { count: 3 }));
+        registry.publish(&numbered(1));
+        assert_eq!(next(&mut heard).await, "1");
+        let counts = registry.subscribers();
+        assert_eq!((counts[0].delivered, counts[0].missed), (1, 0));
+    }
+
+    #[actix::test]
+    async fn a_stopped_subscriber_is_forgotten_and_the_others_get_everything() {
+        let (told, mut heard) = hearing();
+        let mut registry = registry();
+        registry.subscribe("quits", Probe::free("quits", &told), EventMask::DISCONNECTED | EventMask::TOKEN_EXPIRED);
+        registry.subscribe("stays", Probe::free("", &told), EventMask::RECONNECTING);
+        registry.publish(&Event::new(
+            "alice".parse().unwrap(),
+            EventKind::Disconnected { reason: DisconnectReason::Closed },
+        ));
+        assert_eq!(next(&mut heard).await, "quits");
+        registry.publish(&numbered(1));
+        registry.publish(&Event::new("alice".parse().unwrap(), EventKind::TokenExpired));
+        registry.publish(&numbered(2));
+        assert_eq!(ids(&registry), ["stays"]);
+        assert_eq!(registry.wanted(), EventMask::RECONNECTING);
+        assert_eq!((next(&mut heard).await, next(&mut heard).await), ("1".to_owned(), "2".to_owned()));
+    }
+}
