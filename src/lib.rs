@@ -28,7 +28,7 @@ pub use connection::{Connection, ConnectionActor};
 pub use credentials::{CredentialError, Credentials, Nickname, Password, Token, UserId};
 pub use error::{ConnectionError, OpenError, SendError};
 pub use event::{ChatType, Event, EventKind, EventMask, Message, MessageBody};
-pub use handlers::{EventHandler, HandlerRegistry};
+pub use handlers::{EventHandler, HandlerRegistry, Handlers, SubscriberId, SubscriberInfo};
 pub use logger::{LogLevel, LoggerActor};
 pub use outgoing::{Outgoing, Sent};
 pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
