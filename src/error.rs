@@ -147,6 +147,9 @@ pub enum SendError {
         /// The bound.
         limit: usize,
     },
+    /// 16: the link is lost and being regained; nothing was sent.
+    #[error("the link is down and being regained; send again after Connected")]
+    Reconnecting,
     /// 510: the connection ended before the message was written.
     #[error("the message was not sent: {0}")]
     Ended(DisconnectReason),
@@ -164,6 +167,7 @@ impl SendError {
             SendError::Invalid(_) => Code::MESSAGE_PARAMETER_ERROR,
             SendError::Refused { code, .. } => *code,
             SendError::OutcomeUnknown { cause: LossCause::SendUnanswered, .. } => Code::SEND_TIMEOUT,
+            SendError::Reconnecting => Code::DISCONNECTED,
             SendError::OutcomeUnknown { .. } | SendError::Ended(_) => Code::SEND_DISCONNECTED,
             SendError::Backlog { .. } => Code::MAX_LIMIT,
         }

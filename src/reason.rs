@@ -316,6 +316,8 @@ pub enum LossCause {
     },
     /// A send stayed unanswered for its whole limit (connection spec §8.3).
     SendUnanswered,
+    /// This side ended the session.
+    ClosedHere,
 }
 
 impl fmt::Display for LossCause {
@@ -353,6 +355,7 @@ impl fmt::Display for LossCause {
             LossCause::Refused(refusal) => refusal.fmt(f),
             LossCause::Rest { step, error } => write!(f, "{step} failed: {error}"),
             LossCause::SendUnanswered => f.write_str("a message stayed unanswered"),
+            LossCause::ClosedHere => f.write_str("this side ended the session"),
         }
     }
 }

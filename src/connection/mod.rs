@@ -1,4 +1,7 @@
 //! Connection.
+
+pub(crate) mod frame;
+
 /// stub
 pub struct Connection;
 /// stub

@@ -1,13 +1,16 @@
-//! REST.
-/// stub
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("stub")]
-pub struct RestError;
-impl RestError {
-    /// stub
-    pub fn code(&self) -> crate::Code {
-        crate::Code::REST_ERROR
-    }
-}
-/// stub
-pub struct RestClient;
+//! The service's HTTP calls: registration, tokens, discovery (connection spec §2 and §3).
+//!
+//! A [`RestClient`] makes the calls; each failure is a [`RestError`] with a kind of its own and the vendor's number.
+//! [`discover`] finds the service's addresses. The calls are awc's: run them inside an actix system.
+
+mod answer;
+mod classify;
+mod client;
+mod discovery;
+mod error;
+mod exchange;
+
+pub use answer::{Grant, NewUser, RegisteredUser};
+pub use client::RestClient;
+pub use discovery::discover;
+pub use error::{Operation, RestError, RestErrorKind};

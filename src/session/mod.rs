@@ -1,1 +1,248 @@
-//! Engine.
+//! The life of a connection as a value: what decides, without a socket, a clock or chance of its own.
+//!
+//! [`Engine::step`] takes what happened and when, and says what to do. Frames, times and the seed of the jitter
+//! are passed in, so every order of events can be tested in simulated time, replayed and fuzzed.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//! use agora_chat::{Config, Credentials, session::{Action, Engine, Input, Now}};
+//!
+//! let config = Config::new("org#app")?.addresses("http://127.0.0.1:1", "ws://127.0.0.1:1/websocket")?;
+//! let mut engine = Engine::new(Arc::new(config), 7);
+//! let mut actions = Vec::new();
+//! let now = Now { mono: Duration::ZERO, wall: 1_700_000_000_000 };
+//! engine.step(Input::Open(Credentials::token("alice", "YWMt-token")?), now, &mut actions);
+//! assert!(matches!(&actions[..], [Action::Connect { url }] if &**url == "ws://127.0.0.1:1/websocket"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod answer;
+mod backoff;
+mod engine;
+mod entering;
+mod frames;
+mod inbound;
+mod online;
+mod queues;
+mod recent;
+mod sends;
+mod token;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    Addresses, Credentials, EventKind, LossCause, OpenError, Outgoing, Password, RestError, SendError, Sent, Step,
+    Token, UserId,
+};
+
+pub use engine::Engine;
+
+/// A reading of the clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The monotonic clock, from any beginning; it alone decides waits.
+    pub mono: Duration,
+    /// The wall clock, in milliseconds since 1970; used for ids and, until the server's clock is heard, for the
+    /// token's end.
+    pub wall: u64,
+}
+
+/// What happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// The application wants to log in.
+    Open(Credentials),
+    /// The application wants to log out.
+    Close,
+    /// [`Action::Discover`] is done.
+    Discovered(Result<Addresses, RestError>),
+    /// [`Action::FetchToken`] is done.
+    TokenFetched(Result<FetchedToken, RestError>),
+    /// [`Action::Connect`] is done: the WebSocket is open.
+    Connected,
+    /// A binary message came.
+    Frame(&'a [u8]),
+    /// Something else came that shows that the peer lives: a ping, a pong, a text.
+    Alive,
+    /// [`Action::Connect`] failed, or the open socket was lost.
+    Lost(LossCause),
+    /// The application sends a message; the id must be unique among its unanswered ones.
+    Send {
+        /// The client id, from [`Engine::next_client_id`].
+        client_id: u64,
+        /// The message.
+        message: Outgoing,
+    },
+    /// A new token for the session, with its end in milliseconds since 1970.
+    Renewed {
+        /// The token.
+        token: Token,
+        /// Its end.
+        expires_at: u64,
+    },
+    /// Time has passed; due when [`Engine::deadline`] is reached.
+    Tick,
+}
+
+/// A token fetched by REST.
+#[derive(Clone, Debug)]
+pub struct FetchedToken {
+    /// The token.
+    pub token: Token,
+    /// Its end in milliseconds since 1970; `None` where there is none.
+    pub expires_at: Option<u64>,
+}
+
+/// What to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Fetch `server.json`; answer with [`Input::Discovered`].
+    Discover,
+    /// Fetch a token by REST; answer with [`Input::TokenFetched`].
+    FetchToken {
+        /// For whom.
+        user: UserId,
+        /// The password.
+        password: Password,
+    },
+    /// Connect a WebSocket; answer with [`Input::Connected`] or [`Input::Lost`].
+    Connect {
+        /// Where.
+        url: Arc<str>,
+    },
+    /// Send a binary message. It holds a token in PROVISION and LOGOUT: never log its bytes.
+    Transmit(Frame),
+    /// Give up whatever is under way: the socket, a connect, a REST call. Nothing of it may be reported afterwards.
+    Hangup,
+    /// Tell the subscribers.
+    Emit(EventKind),
+    /// The login asked for by [`Input::Open`] is over.
+    Opened(Result<(), OpenError>),
+    /// An [`Input::Open`] came at the wrong time; the login under way is not touched.
+    Rejected(OpenError),
+    /// The session is over; whoever asked for the end can be told.
+    Closed,
+    /// A send is over.
+    Sent {
+        /// Its client id.
+        client_id: u64,
+        /// What came of it.
+        outcome: Result<Sent, SendError>,
+    },
+    /// Something worth a log record.
+    Note(Note),
+}
+
+/// A frame to send; prints its kind and length only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Frame {
+    kind: &'static str,
+    bytes: Bytes,
+}
+
+impl Frame {
+    pub(crate) fn new(kind: &'static str, bytes: Bytes) -> Self {
+        Frame { kind, bytes }
+    }
+
+    /// What it is, for a log.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The encoded `MSync`.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({} bytes)", self.kind, self.bytes.len())
+    }
+}
+
+/// Something odd that the connection survives, or a change of state, for the log.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Note {
+    /// A frame or its payload does not decode; it was dropped.
+    Undecodable {
+        /// What does not decode.
+        what: &'static str,
+        /// Its length in bytes.
+        length: usize,
+        /// What the decoder says.
+        error: String,
+    },
+    /// A frame of a command that has no meaning here; it was dropped.
+    Unexpected {
+        /// The command number.
+        command: i32,
+    },
+    /// The server follows up a login with a redirect.
+    Redirected {
+        /// Where to.
+        url: Arc<str>,
+        /// Which hop of the chain, from 1.
+        hop: usize,
+    },
+    /// Another login attempt follows after a pause.
+    LoginRetry {
+        /// Which attempt comes next, from 2.
+        attempt: u32,
+        /// The pause before it.
+        delay: Duration,
+        /// Why the last one failed.
+        cause: LossCause,
+    },
+    /// Discovery failed on the way back; the addresses known before are used.
+    DiscoveryFailed(RestError),
+    /// A page of a queue had a status other than OK.
+    PageStatus {
+        /// `Status.errorCode`.
+        status: i32,
+    },
+}
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// Nobody is logged in and nothing is under way.
+    #[default]
+    LoggedOut,
+    /// A login is under way.
+    LoggingIn {
+        /// The step it is at.
+        step: Step,
+    },
+    /// Logged in, the link is up.
+    Online,
+    /// Logged in, the link is lost, and the client is on its way back.
+    Reconnecting {
+        /// Which attempt is under way or comes next, from 1.
+        attempt: u32,
+    },
+    /// Saying goodbye.
+    LoggingOut,
+}
+
+impl fmt::Display for ConnectionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectionState::LoggedOut => f.write_str("logged out"),
+            ConnectionState::LoggingIn { step } => write!(f, "logging in ({step})"),
+            ConnectionState::Online => f.write_str("online"),
+            ConnectionState::Reconnecting { attempt } => write!(f, "reconnecting (attempt {attempt})"),
+            ConnectionState::LoggingOut => f.write_str("logging out"),
+        }
+    }
+}

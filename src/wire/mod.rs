@@ -1,1 +1,52 @@
-//! Wire.
+//! The protobuf messages of the protocol, with the spec's names in Rust spelling.
+//!
+//! These are wire types: they say what may stand in a frame, not what a client should do with it. Every scalar, enum
+//! and message is an `Option`, because the protocol tells an absent field from a present zero. Enums are held as their
+//! number, so that unknown ones survive; the generated accessors (`MSync::command()`) turn those into the default, so
+//! where it matters use `TryFrom<i32>`. Messages that carry secrets show neither them nor encoded bytes in `Debug`.
+
+mod body;
+pub mod conference_body;
+pub mod content;
+mod decode;
+mod enumeration;
+mod error;
+mod frame;
+mod jid;
+pub mod key_value;
+mod logout;
+pub mod message_body;
+pub mod meta;
+pub mod msync;
+pub mod muc_body;
+pub mod provision;
+mod queues;
+mod redacted;
+pub mod roster_body;
+pub mod statistics_body;
+pub mod status;
+
+pub use body::Body;
+pub use conference_body::ConferenceBody;
+pub use content::Content;
+pub use decode::MAX_FIELDS;
+pub use error::{DecodeError, Layer};
+pub use frame::{Downward, TOKEN_PREFIX, Upward};
+pub use jid::{GROUP_DOMAIN, Jid, QueueKey, USER_DOMAIN};
+pub use key_value::KeyValue;
+pub use logout::Logout;
+pub use message_body::MessageBody;
+pub use meta::Meta;
+pub use msync::{EncryptType, MSync};
+pub use muc_body::MucBody;
+pub use provision::Provision;
+pub use queues::{CommNotice, CommSyncDl, CommSyncUl, CommUnreadDl, CommUnreadUl, MetaQueue};
+pub use roster_body::RosterBody;
+pub use statistics_body::StatisticsBody;
+pub use status::{RedirectInfo, Status};
+
+/// The bytes of a message.
+#[must_use]
+pub fn encode(message: &impl prost::Message) -> bytes::Bytes {
+    message.encode_to_vec().into()
+}

@@ -1,0 +1,300 @@
+//! Frames from the server: bytes in as they come, whole messages out.
+
+use std::fmt;
+
+use super::{ControlKind, FrameError, Incoming, MAX_CONTROL_PAYLOAD, MessageKind, Opcode};
+
+/// The longest header of an unmasked frame: two bytes and a 64-bit length.
+const MAX_HEADER: usize = 10;
+
+/// The most empty fragments before the last one of a message. They cost the sender bytes but never meet the size limit.
+const MAX_EMPTY_FRAGMENTS: u16 = 1024;
+
+/// The first allocation for an unfinished message, where the message may become that long.
+const FIRST_ALLOCATION: usize = 1024;
+
+/// Reads the frames of one link.
+///
+/// Bounds: a message has at most the limit given to [`new`](Self::new), checked against a frame's header before any of
+/// its payload is kept, and at most 1024 empty fragments. An unfinished message is kept in at most twice the bytes
+/// received of it (1 KiB at first) and never more than the limit; an unfinished control frame in at most 125 bytes more.
+/// Nothing is kept between messages.
+///
+/// Lengths written in more bytes than needed are accepted. Everything after a Close frame is ignored (RFC 6455 §5.5.1).
+pub(crate) struct Decoder {
+    limit: usize,
+    /// A fragmented message between two of its frames.
+    unfinished: Option<Message>,
+    phase: Phase,
+}
+
+enum Phase {
+    /// Within a header, or before one.
+    Header(PartialHeader),
+    /// Within a text, binary or continuation frame.
+    Message { message: Message, last: bool, left: usize },
+    /// Within a control frame.
+    Control { kind: ControlKind, kept: Vec<u8>, left: usize },
+    /// A Close frame was handed out.
+    Closed,
+    /// A frame was refused.
+    Failed(FrameError),
+}
+
+impl Phase {
+    const BETWEEN_FRAMES: Self = Phase::Header(PartialHeader { bytes: [0; MAX_HEADER], len: 0 });
+}
+
+impl Decoder {
+    /// A decoder for a new link whose messages may have at most `limit` bytes.
+    #[must_use]
+    pub(crate) fn new(limit: usize) -> Self {
+        Decoder { limit, unfinished: None, phase: Phase::BETWEEN_FRAMES }
+    }
+
+    /// Takes all of `input`, the bytes just read, and hands each message and control frame it completes to `sink`, in
+    /// order.
+    ///
+    /// # Errors
+    ///
+    /// The first frame that breaks the rules, after all before it were handed out. The decoder stays failed: every
+    /// later call returns the same error.
+    pub(crate) fn feed(&mut self, input: &[u8], sink: impl FnMut(Incoming<'_>)) -> Result<(), FrameError> {
+        match self.read(input, sink) {
+            Ok(phase) => {
+                self.phase = phase;
+                Ok(())
+            }
+            Err(error) => {
+                self.phase = Phase::Failed(error.clone());
+                self.unfinished = None;
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads to the end of `input` and returns the phase it ends in.
+    fn read(&mut self, mut input: &[u8], mut sink: impl FnMut(Incoming<'_>)) -> Result<Phase, FrameError> {
+        let mut phase = std::mem::replace(&mut self.phase, Phase::BETWEEN_FRAMES);
+        loop {
+            phase = match phase {
+                Phase::Header(mut partial) => match partial.take_from(&mut input)? {
+                    Some(header) => self.begin(&header)?,
+                    None => return Ok(Phase::Header(partial)),
+                },
+                Phase::Message { mut message, last, left } => {
+                    let part = take_front(&mut input, left);
+                    if part.len() < left {
+                        let bound = if last { message.joined.len() + left } else { self.limit };
+                        message.keep(part, bound);
+                        return Ok(Phase::Message { message, last, left: left - part.len() });
+                    }
+                    if last {
+                        message.finish(part, &mut sink);
+                    } else {
+                        message.keep(part, self.limit);
+                        self.unfinished = Some(message);
+                    }
+                    Phase::BETWEEN_FRAMES
+                }
+                Phase::Control { kind, mut kept, left } => {
+                    let part = take_front(&mut input, left);
+                    if part.len() < left {
+                        kept.reserve_exact(left);
+                        kept.extend_from_slice(part);
+                        return Ok(Phase::Control { kind, kept, left: left - part.len() });
+                    }
+                    let payload = if kept.is_empty() {
+                        part
+                    } else {
+                        kept.extend_from_slice(part);
+                        &kept
+                    };
+                    sink(control(kind, payload)?);
+                    match kind {
+                        ControlKind::Close => {
+                            self.unfinished = None;
+                            Phase::Closed
+                        }
+                        ControlKind::Ping | ControlKind::Pong => Phase::BETWEEN_FRAMES,
+                    }
+                }
+                Phase::Closed => return Ok(Phase::Closed),
+                Phase::Failed(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Checks a header against the message it belongs to and the limits.
+    fn begin(&mut self, header: &Header) -> Result<Phase, FrameError> {
+        let mut message = match header.opcode {
+            Opcode::Control(kind) => {
+                let left = usize::try_from(header.len).map_err(|_| FrameError::ControlTooLong)?;
+                return Ok(Phase::Control { kind, kept: Vec::new(), left });
+            }
+            Opcode::Continuation => self.unfinished.take().ok_or(FrameError::StrayContinuation)?,
+            Opcode::Message(_) if self.unfinished.is_some() => return Err(FrameError::UnfinishedMessage),
+            Opcode::Message(kind) => Message { kind, empty_fragments: 0, joined: Vec::new() },
+        };
+        if header.len == 0 && !header.last {
+            message.empty_fragments += 1;
+            if message.empty_fragments > MAX_EMPTY_FRAGMENTS {
+                return Err(FrameError::TooManyEmptyFragments { limit: MAX_EMPTY_FRAGMENTS });
+            }
+        }
+        let joined = message.joined.len();
+        match usize::try_from(header.len) {
+            Ok(left) if left <= self.limit.saturating_sub(joined) => {
+                Ok(Phase::Message { message, last: header.last, left })
+            }
+            _ => Err(FrameError::TooLarge { announced: header.len.saturating_add(joined as u64), limit: self.limit }),
+        }
+    }
+
+    /// The bytes of memory held on the heap.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        let in_phase = match &self.phase {
+            Phase::Message { message, .. } => message.joined.capacity(),
+            Phase::Control { kept, .. } => kept.capacity(),
+            Phase::Header(_) | Phase::Closed | Phase::Failed(_) => 0,
+        };
+        in_phase + self.unfinished.as_ref().map_or(0, |message| message.joined.capacity())
+    }
+}
+
+/// Without what is kept: payloads do not belong in logs.
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+/// The part of a message that came before the bytes at hand.
+struct Message {
+    kind: MessageKind,
+    empty_fragments: u16,
+    joined: Vec<u8>,
+}
+
+impl Message {
+    /// Appends `part`, which fits in `bound`; the buffer grows by doubling but never above `bound`.
+    fn keep(&mut self, part: &[u8], bound: usize) {
+        let (len, capacity) = (self.joined.len(), self.joined.capacity());
+        let needed = len + part.len();
+        if needed > capacity {
+            let wanted = needed.max(capacity.saturating_mul(2)).max(FIRST_ALLOCATION).min(bound);
+            self.joined.reserve_exact(wanted - len);
+        }
+        self.joined.extend_from_slice(part);
+    }
+
+    /// Hands the message out, uncopied if `last_part` is all of it.
+    fn finish(mut self, last_part: &[u8], sink: &mut impl FnMut(Incoming<'_>)) {
+        let whole = if self.joined.is_empty() {
+            last_part
+        } else {
+            self.keep(last_part, self.joined.len() + last_part.len());
+            &self.joined
+        };
+        sink(match self.kind {
+            MessageKind::Text => Incoming::Text(whole),
+            MessageKind::Binary => Incoming::Binary(whole),
+        });
+    }
+}
+
+/// The bytes of a header that may not be whole yet.
+struct PartialHeader {
+    bytes: [u8; MAX_HEADER],
+    len: usize,
+}
+
+impl PartialHeader {
+    /// Moves the header's bytes off the front of `input`; `None` if they have not all come.
+    fn take_from(&mut self, input: &mut &[u8]) -> Result<Option<Header>, FrameError> {
+        let before = self.len;
+        for (slot, byte) in self.bytes.iter_mut().skip(before).zip(*input) {
+            *slot = *byte;
+            self.len += 1;
+        }
+        let header = Header::parse(self.bytes.get(..self.len).unwrap_or_default())?;
+        let taken = header.as_ref().map_or(self.len, |header| header.size) - before;
+        take_front(input, taken);
+        Ok(header)
+    }
+}
+
+/// A frame's header, right in itself.
+struct Header {
+    last: bool,
+    opcode: Opcode,
+    /// Bytes of payload to follow.
+    len: u64,
+    /// Bytes of the header itself.
+    size: usize,
+}
+
+impl Header {
+    /// `None` if `bytes` is only the beginning of a header.
+    fn parse(bytes: &[u8]) -> Result<Option<Self>, FrameError> {
+        let [first, second, long @ ..] = bytes else { return Ok(None) };
+        if first & 0x70 != 0 {
+            return Err(FrameError::ReservedBits);
+        }
+        let bits = first & 0x0f;
+        let opcode = Opcode::from_bits(bits).ok_or(FrameError::UnknownOpcode(bits))?;
+        if second & 0x80 != 0 {
+            return Err(FrameError::Masked);
+        }
+        let last = first & 0x80 != 0;
+        if matches!(opcode, Opcode::Control(_)) {
+            if !last {
+                return Err(FrameError::ControlFragmented);
+            }
+            if usize::from(*second) > MAX_CONTROL_PAYLOAD {
+                return Err(FrameError::ControlTooLong);
+            }
+        }
+        let (len, size) = match second {
+            126 => (long.first_chunk().map(|len| u64::from(u16::from_be_bytes(*len))), 4),
+            127 => (long.first_chunk().map(|len| u64::from_be_bytes(*len)), 10),
+            short => (Some(u64::from(*short)), 2),
+        };
+        match len {
+            Some(len) if len >> 63 != 0 => Err(FrameError::LengthTopBit),
+            Some(len) => Ok(Some(Header { last, opcode, len, size })),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Splits at most `len` bytes off the front of `input`.
+fn take_front<'a>(input: &mut &'a [u8], len: usize) -> &'a [u8] {
+    let (front, rest) = input.split_at(len.min(input.len()));
+    *input = rest;
+    front
+}
+
+/// The meaning of a whole control frame.
+fn control(kind: ControlKind, payload: &[u8]) -> Result<Incoming<'_>, FrameError> {
+    Ok(match (kind, payload) {
+        (ControlKind::Ping, _) => Incoming::Ping(payload),
+        (ControlKind::Pong, _) => Incoming::Pong(payload),
+        (ControlKind::Close, []) => Incoming::Close { code: None, reason: "" },
+        (ControlKind::Close, [_]) => return Err(FrameError::CloseTruncated),
+        (ControlKind::Close, [high, low, reason @ ..]) => {
+            let code = u16::from_be_bytes([*high, *low]);
+            // §7.4: the codes an endpoint may send, those registered since (1012 to 1014), and the two open ranges.
+            if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+                return Err(FrameError::CloseCode(code));
+            }
+            let reason = std::str::from_utf8(reason).map_err(|_| FrameError::CloseReason)?;
+            Incoming::Close { code: Some(code), reason }
+        }
+    })
+}
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

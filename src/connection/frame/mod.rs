@@ -1,0 +1,106 @@
+//! WebSocket framing for the client's end of a link (RFC 6455 §5), without sockets, clock or chance.
+//!
+//! A [`Decoder`] turns the bytes of one link into whole messages; the `encode_*` functions append masked frames to a
+//! buffer. Reading goes through a buffer the caller may share between links: a frame that lies whole in it is handed out
+//! where it lies, and only an unfinished message is copied, into a buffer that ends with it. An idle link keeps none.
+
+mod decode;
+mod encode;
+mod error;
+mod mask;
+#[cfg(test)]
+mod oracle_tests;
+
+use std::fmt;
+
+pub(crate) use decode::Decoder;
+pub(crate) use encode::{encode_close, encode_control, encode_message};
+pub(crate) use error::FrameError;
+
+/// The most bytes a control frame may carry (RFC 6455 §5.5).
+pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
+
+/// What a message carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MessageKind {
+    Text,
+    Binary,
+}
+
+/// What a control frame asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ControlKind {
+    Close,
+    Ping,
+    Pong,
+}
+
+/// The opcodes of RFC 6455 §5.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opcode {
+    Continuation,
+    Message(MessageKind),
+    Control(ControlKind),
+}
+
+impl Opcode {
+    fn from_bits(bits: u8) -> Option<Self> {
+        Some(match bits {
+            0x0 => Opcode::Continuation,
+            0x1 => Opcode::Message(MessageKind::Text),
+            0x2 => Opcode::Message(MessageKind::Binary),
+            0x8 => Opcode::Control(ControlKind::Close),
+            0x9 => Opcode::Control(ControlKind::Ping),
+            0xA => Opcode::Control(ControlKind::Pong),
+            _ => return None,
+        })
+    }
+
+    fn bits(self) -> u8 {
+        match self {
+            Opcode::Continuation => 0x0,
+            Opcode::Message(MessageKind::Text) => 0x1,
+            Opcode::Message(MessageKind::Binary) => 0x2,
+            Opcode::Control(ControlKind::Close) => 0x8,
+            Opcode::Control(ControlKind::Ping) => 0x9,
+            Opcode::Control(ControlKind::Pong) => 0xA,
+        }
+    }
+}
+
+/// One whole thing the server sent, borrowed for the length of the call that hands it out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Incoming<'a> {
+    /// A binary message, its fragments joined.
+    Binary(&'a [u8]),
+    /// A text message, its fragments joined. Whether it is UTF-8 has **not** been checked: the chat protocol has no text
+    /// messages and ignores them.
+    Text(&'a [u8]),
+    /// To be answered with a pong of the same payload, at most [`MAX_CONTROL_PAYLOAD`] bytes.
+    Ping(&'a [u8]),
+    /// An answer to a ping, or unasked for.
+    Pong(&'a [u8]),
+    /// The server's last frame on this link.
+    Close {
+        /// `None` where the frame was empty; else 1000–1003, 1007–1014 or 3000–4999.
+        code: Option<u16>,
+        /// Empty where absent.
+        reason: &'a str,
+    },
+}
+
+/// By kind and length: payloads do not belong in logs.
+impl fmt::Debug for Incoming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, payload) = match self {
+            Incoming::Binary(payload) => ("Binary", payload),
+            Incoming::Text(payload) => ("Text", payload),
+            Incoming::Ping(payload) => ("Ping", payload),
+            Incoming::Pong(payload) => ("Pong", payload),
+            Incoming::Close { code, reason } => {
+                return f.debug_struct("Close").field("code", code).field("reason", reason).finish();
+            }
+        };
+        write!(f, "{kind}({} bytes)", payload.len())
+    }
+}

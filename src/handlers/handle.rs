@@ -1,0 +1,136 @@
+//! The handle to a registry.
+
+use actix::{Addr, MailboxError, Recipient, dev::SendError};
+use actix_rt::ArbiterHandle;
+use slog::Logger;
+
+use crate::{ConnectionError, Event, EventMask};
+
+use super::{
+    EventHandler, HandlerRegistry, Publish, Shutdown, Subscribe, SubscriberId, SubscriberInfo, Subscribers,
+    Unsubscribe, wanted::Wanted,
+};
+
+/// The handle to a [`HandlerRegistry`]: cheap to clone, usable from every thread.
+///
+/// When the last clone (and address) is dropped the registry ends and lets its subscribers go.
+#[derive(Clone, Debug)]
+pub struct Handlers {
+    registry: Addr<HandlerRegistry>,
+    wanted: Wanted,
+    arbiter: ArbiterHandle,
+    log: Logger,
+}
+
+impl Handlers {
+    pub(super) fn new(registry: Addr<HandlerRegistry>, wanted: Wanted, arbiter: ArbiterHandle, log: Logger) -> Self {
+        Handlers { registry, wanted, arbiter, log }
+    }
+
+    /// Lets an actor hear every event, from now on, under an id; the id's former subscriber is replaced.
+    ///
+    /// An event published after this returned is delivered. The subscriber's own mailbox is the only queue: set
+    /// its capacity in `Actor::create` (actix's default is 16), and see [`EventKind::Missed`] for what happens when
+    /// it is full. The registry keeps the actor alive until it is removed, replaced or the registry ends.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Stopped`] when the registry has ended, [`ConnectionError::Busy`] when
+    /// [`HandlerRegistry::MAILBOX`] calls are waiting.
+    ///
+    /// [`EventKind::Missed`]: crate::EventKind::Missed
+    pub fn add_subscriber(
+        &self,
+        id: impl Into<SubscriberId>,
+        recipient: Recipient<Event>,
+    ) -> Result<(), ConnectionError> {
+        self.add_subscriber_with(id, recipient, EventMask::ALL)
+    }
+
+    /// Like [`add_subscriber`](Handlers::add_subscriber), for some kinds of events only.
+    ///
+    /// # Errors
+    /// As [`add_subscriber`](Handlers::add_subscriber).
+    pub fn add_subscriber_with(
+        &self,
+        id: impl Into<SubscriberId>,
+        recipient: Recipient<Event>,
+        mask: EventMask,
+    ) -> Result<(), ConnectionError> {
+        let add = Subscribe::new(id, recipient).mask(mask).announced(&self.wanted);
+        self.registry.try_send(add).map_err(refused)
+    }
+
+    /// Lets closures hear the events they are for, under an id; the id's former subscriber is replaced.
+    ///
+    /// They run in an actor of their own, on the registry's arbiter unless the handler names another.
+    ///
+    /// # Errors
+    /// As [`add_subscriber`](Handlers::add_subscriber).
+    pub fn add_event_handler(&self, id: impl Into<SubscriberId>, handler: EventHandler) -> Result<(), ConnectionError> {
+        let (id, mask) = (id.into(), handler.mask());
+        let recipient = handler.listen(id.clone(), &self.arbiter, &self.log);
+        self.add_subscriber_with(id, recipient, mask)
+    }
+
+    /// Forgets a subscriber; an unknown id is no error ([`Unsubscribe`] answers whether it was known).
+    ///
+    /// What is in its mailbox already it still hears.
+    ///
+    /// # Errors
+    /// As [`add_subscriber`](Handlers::add_subscriber).
+    pub fn remove_subscriber(&self, id: impl Into<SubscriberId>) -> Result<(), ConnectionError> {
+        self.registry.try_send(Unsubscribe(id.into())).map_err(refused)
+    }
+
+    /// Everybody's counts, in order of registration.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Stopped`] when the registry has ended.
+    pub async fn subscribers(&self) -> Result<Vec<SubscriberInfo>, ConnectionError> {
+        self.registry.send(Subscribers).await.map_err(stopped)
+    }
+
+    /// The kinds of events somebody wants: one atomic load, no round trip.
+    ///
+    /// A kind added is in it before the addition returns; a kind nobody wants any more leaves it once the registry
+    /// has handled the removal.
+    #[must_use]
+    pub fn wanted(&self) -> EventMask {
+        self.wanted.get()
+    }
+
+    /// Publishes an event; nothing happens when nobody wants its kind or the registry has ended.
+    ///
+    /// Never refused and never waiting. The registry empties its mailbox whenever it is polled, so on its own
+    /// arbiter no more events are queued than are published between two polls of the publisher.
+    pub fn publish(&self, event: Event) {
+        if self.wanted().contains(event.kind().mask()) {
+            self.registry.do_send(Publish(event));
+        }
+    }
+
+    /// Ends the registry, after what was published before; returns once it has let its subscribers go.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Stopped`] when it had ended already.
+    pub async fn shutdown(&self) -> Result<(), ConnectionError> {
+        self.registry.send(Shutdown).await.map_err(stopped)
+    }
+
+    /// The actor's address, for its messages.
+    #[must_use]
+    pub fn address(&self) -> &Addr<HandlerRegistry> {
+        &self.registry
+    }
+}
+
+fn refused<M>(error: SendError<M>) -> ConnectionError {
+    match error {
+        SendError::Full(_) => ConnectionError::Busy,
+        SendError::Closed(_) => ConnectionError::Stopped,
+    }
+}
+
+fn stopped(_: MailboxError) -> ConnectionError {
+    ConnectionError::Stopped
+}

@@ -1,0 +1,110 @@
+//! Messages to send.
+
+use prost::Message as _;
+
+use crate::{
+    AppKey, SendError, UserId,
+    wire::{
+        self, Content, Jid, MessageBody, Meta, USER_DOMAIN, content,
+        message_body::Type,
+        meta::{NameSpace, RouteType},
+    },
+};
+
+/// A message to one user, ready to be sent.
+///
+/// ```
+/// use agora_chat::Outgoing;
+/// let hello = Outgoing::text("bob", "hello")?;
+/// assert_eq!(hello.to(), "bob");
+/// # Ok::<(), agora_chat::SendError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    to: String,
+    content: Content,
+}
+
+impl Outgoing {
+    /// A text.
+    ///
+    /// # Errors
+    /// [`SendError::Invalid`] (205) without a recipient.
+    pub fn text(to: impl Into<String>, text: impl Into<String>) -> Result<Self, SendError> {
+        let content = Content {
+            r#type: Some(content::Type::Text as i32),
+            text: Some(text.into()),
+            ..Content::default()
+        };
+        Self::new(to.into(), content)
+    }
+
+    /// A command: an action that the recipient's application acts on without showing it.
+    ///
+    /// # Errors
+    /// [`SendError::Invalid`] (205) without a recipient.
+    pub fn command(to: impl Into<String>, action: impl Into<String>) -> Result<Self, SendError> {
+        let content = Content {
+            r#type: Some(content::Type::Command as i32),
+            action: Some(action.into()),
+            ..Content::default()
+        };
+        Self::new(to.into(), content)
+    }
+
+    fn new(to: String, content: Content) -> Result<Self, SendError> {
+        if to.is_empty() {
+            return Err(SendError::Invalid("it has no recipient".to_owned()));
+        }
+        Ok(Outgoing { to, content })
+    }
+
+    /// The recipient.
+    #[must_use]
+    pub fn to(&self) -> &str {
+        &self.to
+    }
+
+    /// The message as it goes over the wire (messages spec §1.1, §1.2).
+    pub(crate) fn into_meta(self, client_id: u64, app_key: &AppKey, from: &UserId) -> Meta {
+        let named = |name: &str| Some(Jid { name: Some(name.to_owned()), ..Jid::default() });
+        let body = MessageBody {
+            r#type: Some(Type::Chat as i32),
+            from: named(from.as_str()),
+            to: named(&self.to),
+            contents: vec![self.content],
+            ..wire::MessageBody::default()
+        };
+        Meta {
+            id: Some(client_id),
+            to: Some(Jid {
+                app_key: Some(app_key.as_str().to_owned()),
+                name: Some(self.to),
+                domain: Some(USER_DOMAIN.to_owned()),
+                client_resource: None,
+            }),
+            ns: Some(NameSpace::Chat as i32),
+            payload: Some(body.encode_to_vec().into()),
+            routetype: Some(RouteType::RouteAll as i32),
+            ..Meta::default()
+        }
+    }
+}
+
+/// The server has taken a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sent {
+    /// The id it was sent with.
+    pub client_id: u64,
+    /// The id every other party sees.
+    pub server_id: u64,
+    /// When the server took it, in milliseconds since 1970; 0 where it did not say.
+    pub timestamp: u64,
+}
+
+impl Sent {
+    pub(crate) fn new(client_id: u64, server_id: u64, timestamp: u64) -> Self {
+        Sent { client_id, server_id, timestamp }
+    }
+}

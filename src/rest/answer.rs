@@ -1,0 +1,179 @@
+//! What the calls take and give back.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::error::RestErrorKind;
+use crate::{Nickname, Password, Token, UserId};
+
+/// A user to be registered.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NewUser {
+    /// The user id.
+    pub user: UserId,
+    /// The password.
+    pub password: Password,
+    /// The nickname; sent empty where absent.
+    pub nickname: Option<Nickname>,
+}
+
+impl NewUser {
+    /// A user without a nickname.
+    #[must_use]
+    pub fn new(user: UserId, password: Password) -> Self {
+        NewUser { user, password, nickname: None }
+    }
+
+    /// Gives the user a nickname.
+    #[must_use]
+    pub fn nickname(mut self, nickname: Nickname) -> Self {
+        self.nickname = Some(nickname);
+        self
+    }
+}
+
+/// A user as the service registered it (connection spec §3.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RegisteredUser {
+    /// The user id as the service keeps it, in lower case.
+    pub user: UserId,
+    /// The service's own id of the account, if it gave one.
+    pub uuid: Option<String>,
+    /// The nickname, if there is one.
+    pub nickname: Option<String>,
+    /// When it was registered, in Unix milliseconds, if the service said so.
+    pub created: Option<u64>,
+}
+
+/// A token the service granted (connection spec §3.2, §3.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Grant {
+    /// The token.
+    pub token: Token,
+    /// How long it lives from now; `None` for a token without an end: the service named no time, none above zero,
+    /// or more than 100 years.
+    pub expires_in: Option<Duration>,
+    /// When it ends, in Unix milliseconds, where the service says so (the exchange of an Agora token).
+    pub expires_at: Option<u64>,
+    /// The user it belongs to, as the service names it; `None` for an app token.
+    pub user: Option<String>,
+}
+
+/// A token that lives longer has no end: nobody waits for it, and no clock arithmetic can overflow.
+const NO_END: u64 = 100 * 365 * 24 * 60 * 60;
+
+impl Grant {
+    pub(super) fn parse(body: &Value) -> Result<Self, RestErrorKind> {
+        let token = text(body, "access_token").ok_or_else(|| odd("it has no access_token"))?;
+        let token = Token::new(token).map_err(|error| odd(format!("its access_token is none: {error}")))?;
+        let seconds = whole(body, "expires_in").filter(|seconds| (1..=NO_END).contains(seconds));
+        Ok(Grant {
+            token,
+            expires_in: seconds.map(Duration::from_secs),
+            expires_at: whole(body, "expire_timestamp"),
+            user: body.get("user").and_then(|user| text(user, "username")).map(str::to_owned),
+        })
+    }
+}
+
+impl RegisteredUser {
+    pub(super) fn parse_all(body: &Value) -> Result<Vec<Self>, RestErrorKind> {
+        let entities = body.get("entities").and_then(Value::as_array).ok_or_else(|| odd("it has no entities"))?;
+        entities.iter().map(Self::parse).collect()
+    }
+
+    fn parse(entity: &Value) -> Result<Self, RestErrorKind> {
+        let user = text(entity, "username").ok_or_else(|| odd("an entity has no username"))?;
+        Ok(RegisteredUser {
+            user: user.parse().map_err(|error| odd(format!("an entity's username is none: {error}")))?,
+            uuid: text(entity, "uuid").map(str::to_owned),
+            nickname: text(entity, "nickname").filter(|name| !name.is_empty()).map(str::to_owned),
+            created: whole(entity, "created"),
+        })
+    }
+}
+
+/// `expire_timestamp` of connection spec §3.4, in Unix milliseconds.
+pub(super) fn parse_expiry(body: &Value) -> Result<u64, RestErrorKind> {
+    whole(body, "expire_timestamp").ok_or_else(|| odd("it has no expire_timestamp"))
+}
+
+/// An answer that misses what it should hold.
+pub(super) fn odd(detail: impl Into<String>) -> RestErrorKind {
+    RestErrorKind::UnexpectedAnswer(detail.into())
+}
+
+/// A member that is a text.
+pub(super) fn text<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
+    body.get(name)?.as_str()
+}
+
+/// A member that is a number not below zero, or a text of one; a fraction is cut, more than 64 bits is the most.
+pub(super) fn whole(body: &Value, name: &str) -> Option<u64> {
+    match body.get(name)? {
+        Value::Number(number) => number.as_u64().or_else(|| {
+            let number = number.as_f64().filter(|number| *number >= 0.0)?;
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates; not below zero")]
+            Some(number as u64)
+        }),
+        Value::String(digits) => digits.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::{Grant, RegisteredUser, parse_expiry, whole};
+
+    fn life(expires_in: serde_json::Value) -> Option<Duration> {
+        Grant::parse(&json!({"access_token": "t", "expires_in": expires_in})).unwrap().expires_in
+    }
+
+    #[test]
+    fn a_life_of_60_days_is_kept_and_one_without_end_is_none() {
+        assert_eq!(life(json!(60 * 86_400)), Some(Duration::from_secs(60 * 86_400)));
+        assert_eq!(life(json!("86400")), Some(Duration::from_secs(86_400)));
+        assert_eq!(life(json!(1.9)), Some(Duration::from_secs(1)));
+        for endless in [json!(0), json!(-1), json!(i64::MIN), json!(u64::MAX), json!(1e300), json!(null), json!([])] {
+            assert_eq!(life(endless.clone()), None, "{endless}");
+        }
+        assert_eq!(Grant::parse(&json!({"access_token": "t"})).unwrap().expires_in, None);
+    }
+
+    #[test]
+    fn a_grant_without_a_usable_token_is_refused() {
+        for bad in [json!({}), json!({"access_token": 7}), json!({"access_token": ""}), json!({"access_token": "a b"})]
+        {
+            assert!(Grant::parse(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_registered_user_is_read_with_what_is_there() {
+        let body =
+            json!({"entities": [{"username": "Dave", "uuid": "u", "nickname": "", "created": 5}, {"username": "e"}]});
+        let users = RegisteredUser::parse_all(&body).unwrap();
+        assert_eq!((users[0].user.as_str(), users[0].uuid.as_deref(), users[0].created), ("dave", Some("u"), Some(5)));
+        assert_eq!((users[0].nickname.as_deref(), users[1].uuid.as_deref(), users[1].created), (None, None, None));
+        for bad in
+            [json!({}), json!({"entities": {}}), json!({"entities": [{}]}), json!({"entities": [{"username": "a b"}]})]
+        {
+            assert!(RegisteredUser::parse_all(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_end_is_read_as_number_or_text() {
+        assert_eq!(parse_expiry(&json!({"expire_timestamp": 1_795_385_472_521_u64})), Ok(1_795_385_472_521));
+        assert_eq!(whole(&json!({"n": " 12 "}), "n"), Some(12));
+        assert!(parse_expiry(&json!({"expire_timestamp": -1})).is_err());
+    }
+}

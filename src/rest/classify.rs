@@ -1,0 +1,130 @@
+//! What an answer other than success means (connection spec §3.1, §3.2, §3.5).
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use super::{
+    answer::text,
+    error::{Operation, RestError, RestErrorKind},
+};
+use crate::Code;
+
+/// The longest pause taken from a server.
+const MAX_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
+
+const OAUTH: &str = "Unable to authenticate (OAuth)";
+
+/// The error that an answer stands for. A body that is not the service's JSON is taken as an empty one.
+pub(super) fn classify(
+    operation: Operation,
+    status: u16,
+    body: &[u8],
+    retry_after: Option<Duration>,
+    secrets: &[&str],
+) -> RestError {
+    let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let answer = Answer {
+        status,
+        error: text(&body, "error").unwrap_or_default(),
+        description: text(&body, "error_description").unwrap_or_default(),
+        exception: text(&body, "exception").unwrap_or_default(),
+        error_code: body.get("error_code"),
+    };
+    let pause = retry_after.filter(|_| matches!(status, 429 | 503)).map(|pause| pause.min(MAX_PAUSE));
+    RestError::answered(operation, status, answer.kind(), answer.code()).with_retry_after(pause).with_texts(
+        text(&body, "error"),
+        text(&body, "error_description"),
+        secrets,
+    )
+}
+
+struct Answer<'a> {
+    status: u16,
+    error: &'a str,
+    description: &'a str,
+    exception: &'a str,
+    error_code: Option<&'a Value>,
+}
+
+impl Answer<'_> {
+    /// The vendor's number, row by row of connection spec §3.5.
+    fn code(&self) -> Code {
+        match self.status {
+            401 if self.is_oauth() => Code::NO_PERMISSION,
+            403 => Code::PERMISSION_DENIED,
+            404 if self.is_unknown_user() => Code::USER_NOT_FOUND,
+            429 | 503 if self.is_at_maximum() => Code::MAX_LIMIT,
+            429 | 503 => Code::SERVER_BUSY,
+            _ => Code::REST_ERROR,
+        }
+    }
+
+    /// Decided by `error` and `error_description`; the texts of connection spec §3.1 and §3.2.
+    fn kind(&self) -> RestErrorKind {
+        use RestErrorKind as K;
+        let says = |known: &str| self.description.contains(known);
+        match self.status {
+            400 | 404 if says("username be unique") || self.error == "duplicate_unique_property_exists" => {
+                K::UsernameTaken
+            }
+            400 if says("USERNAME_TOO_LONG") => K::UsernameTooLong,
+            400 if says("NICKNAME_TOO_LONG") => K::NicknameTooLong,
+            400 if says("password or pin must provided") => K::PasswordMissing,
+            400 if says("requires a property named username") => K::UsernameMissing,
+            400 if says("is not legal") => K::IllegalUsername,
+            400 if self.error == "json_parse" => K::MalformedJson,
+            400 | 401 if self.is_wrong_password() => K::InvalidPassword,
+            400 | 401 if self.is_unknown_user() => K::UserNotFound,
+            404 if self.is_unknown_user() => K::UserNotFound,
+            401 if says("Open registration doesn't allow") || says("registration is not open") => K::RegistrationClosed,
+            401 => K::Unauthorized,
+            403 => K::Forbidden,
+            404 if self.error == "organization_application_not_found" || says("Could not find application") => {
+                K::AppNotFound
+            }
+            // Without the service's own body it is some other server that says so, and that may pass.
+            400 if !self.error.is_empty() => K::BadRequest,
+            404 if !self.error.is_empty() => K::NotFound,
+            429 if self.error == "resource_limited" => K::PlanLimit,
+            429 => K::RateLimited,
+            503 if self.is_at_maximum() => K::RateLimited,
+            503 => K::ServerBusy,
+            500..=599 => K::ServerError,
+            _ => K::Other,
+        }
+    }
+
+    fn is_oauth(&self) -> bool {
+        let number = match self.error_code {
+            Some(Value::Number(number)) => number.as_u64(),
+            Some(Value::String(digits)) => digits.parse().ok(),
+            _ => None,
+        };
+        self.description == OAUTH || matches!(number, Some(40001 | 60001))
+    }
+
+    fn is_wrong_password(&self) -> bool {
+        matches!(self.description, "invalid password" | "invalid username or password")
+    }
+
+    /// The exception's class name may come with its package.
+    fn is_unknown_user(&self) -> bool {
+        self.description.contains("user not found")
+            || (self.description == "Service resource not found" && self.exception.ends_with("UserNotFoundException"))
+    }
+
+    fn is_at_maximum(&self) -> bool {
+        self.description.contains("The request has reached the maximum limit")
+    }
+}
+
+/// The pause of a `Retry-After` header, given in seconds or as an HTTP date.
+pub(super) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(value.parse().map_or(MAX_PAUSE, Duration::from_secs).min(MAX_PAUSE));
+    }
+    let until = httpdate::parse_http_date(value).ok()?;
+    Some(until.duration_since(now).unwrap_or_default().min(MAX_PAUSE))
+}

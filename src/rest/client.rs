@@ -1,0 +1,311 @@
+//! The calls themselves.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use awc::http::Method;
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    answer::{Grant, NewUser, RegisteredUser, odd, parse_expiry},
+    discovery::discover,
+    error::{Operation, RestError, RestErrorKind},
+    exchange::Call,
+};
+use crate::{AppKey, Config, ConfigError, Endpoints, Nickname, Password, Token, UserId};
+
+/// The service's REST calls for one application (connection spec §3).
+///
+/// One call tries each host at most once, each for at most [`Config::rest_timeout`]: after a failure that another
+/// host may not have, the next host is tried and stays the first one of later calls, also of this client's clones
+/// (§2, "Failover"). A final failure ([`RestError::is_final`]) and a rate limit are reported at once.
+/// Answers are taken up to 1 MiB. Calls are logged at DEBUG: operation, host, status and duration, never a body.
+///
+/// Call it inside an actix system, on any of its threads; the futures stay on their thread.
+///
+/// ```no_run
+/// use agora_chat::{Config, Password, RestClient};
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = Config::new("org#app")?.addresses("https://rest.example.com", "wss://example.com/websocket")?;
+/// let rest = RestClient::new(&config)?;
+/// let (user, password) = ("alice".parse()?, Password::new("s3cret")?);
+/// rest.register_user(&user, &password, None).await?;
+/// let grant = rest.password_token(&user, &password).await?;
+/// println!("the token lives for {:?}", grant.expires_in);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct RestClient {
+    app_key: AppKey,
+    bases: Arc<[String]>,
+    first: Arc<AtomicUsize>,
+    timeout: Duration,
+    logger: slog::Logger,
+}
+
+#[derive(Serialize)]
+struct Registration<'a> {
+    username: &'a str,
+    password: &'a str,
+    nickname: &'a str,
+}
+
+impl<'a> Registration<'a> {
+    fn new(user: &'a UserId, password: &'a Password, nickname: Option<&'a Nickname>) -> Self {
+        let nickname = nickname.map(Nickname::as_str).unwrap_or_default();
+        Registration { username: user.as_str(), password: password.expose(), nickname }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "grant_type", rename_all = "snake_case")]
+enum TokenRequest<'a> {
+    Password { username: &'a str, password: &'a str, timestamp: u64 },
+    Agora,
+    ClientCredentials { client_id: &'a str, client_secret: &'a str },
+}
+
+impl RestClient {
+    /// The most users one batch may hold.
+    pub const MAX_BATCH: usize = 60;
+
+    /// A client for the REST addresses that the configuration gives.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoAddress`] where the configuration leaves the addresses to discovery;
+    /// use [`RestClient::discovered`] then.
+    pub fn new(config: &Config) -> Result<Self, ConfigError> {
+        match &config.endpoints {
+            Endpoints::Fixed(addresses) => Ok(Self::with_bases(config, addresses.rest.clone())),
+            Endpoints::Discovery(_) => Err(ConfigError::NoAddress("REST")),
+        }
+    }
+
+    /// A client for the REST addresses that the configuration gives or, without them, discovery finds.
+    ///
+    /// # Errors
+    /// As [`discover`].
+    pub async fn discovered(config: &Config) -> Result<Self, RestError> {
+        Ok(Self::with_bases(config, discover(config).await?.rest))
+    }
+
+    /// A client for these bases, with the configuration's app key, time limit and logger.
+    pub(crate) fn with_bases(config: &Config, bases: Vec<String>) -> Self {
+        RestClient {
+            app_key: config.app_key.clone(),
+            bases: bases.into(),
+            first: Arc::default(),
+            timeout: config.rest_timeout,
+            logger: config.logger.clone(),
+        }
+    }
+
+    /// Registers a user by open registration (connection spec §3.1).
+    ///
+    /// Where a host did not answer and the next one says [`RestErrorKind::UsernameTaken`], the first one may have
+    /// registered the user: logging in tells.
+    ///
+    /// # Errors
+    /// Any [`RestError`]; among them [`RestErrorKind::UsernameTaken`] and [`RestErrorKind::RegistrationClosed`].
+    pub async fn register_user(
+        &self,
+        user: &UserId,
+        password: &Password,
+        nickname: Option<&Nickname>,
+    ) -> Result<RegisteredUser, RestError> {
+        self.register(Operation::RegisterUser, None, user, password, nickname).await
+    }
+
+    /// Registers a user by an app token, also where open registration is closed (connection spec §3.1).
+    ///
+    /// # Errors
+    /// As [`RestClient::register_user`]; [`RestErrorKind::Unauthorized`] for a bad app token.
+    pub async fn register_user_as_app(
+        &self,
+        app_token: &Token,
+        user: &UserId,
+        password: &Password,
+        nickname: Option<&Nickname>,
+    ) -> Result<RegisteredUser, RestError> {
+        self.register(Operation::RegisterUserAsApp, Some(app_token), user, password, nickname).await
+    }
+
+    /// Registers 1 to [`RestClient::MAX_BATCH`] users by an app token (connection spec §3.1).
+    ///
+    /// Gives back the users the service says it registered; one that is missing was not.
+    ///
+    /// # Errors
+    /// [`RestErrorKind::BatchSize`] before anything is sent; otherwise as [`RestClient::register_user_as_app`].
+    pub async fn register_users(&self, app_token: &Token, users: &[NewUser]) -> Result<Vec<RegisteredUser>, RestError> {
+        let operation = Operation::RegisterUsers;
+        if !(1..=Self::MAX_BATCH).contains(&users.len()) {
+            return Err(RestError::local(operation, RestErrorKind::BatchSize(users.len())));
+        }
+        let registrations: Vec<_> =
+            users.iter().map(|new| Registration::new(&new.user, &new.password, new.nickname.as_ref())).collect();
+        let mut call = self.post(operation, None, "users", &registrations);
+        call.token = Some(app_token);
+        call.secrets = users.iter().map(|new| new.password.expose()).chain([app_token.expose()]).collect();
+        self.call(call, RegisteredUser::parse_all).await
+    }
+
+    /// Gets a user token for a password (connection spec §3.2).
+    ///
+    /// # Errors
+    /// Any [`RestError`]; among them [`RestErrorKind::InvalidPassword`] and [`RestErrorKind::UserNotFound`].
+    pub async fn password_token(&self, user: &UserId, password: &Password) -> Result<Grant, RestError> {
+        let request = TokenRequest::Password {
+            username: user.as_str(),
+            password: password.expose(),
+            timestamp: unix_milliseconds(),
+        };
+        let mut call = self.post(Operation::PasswordToken, Some(user), "token", &request);
+        call.secrets = vec![password.expose()];
+        self.call(call, Grant::parse).await
+    }
+
+    /// Exchanges an Agora token for a user token, as clients up to 1.2.0 did (connection spec §3.3).
+    ///
+    /// Today's service takes an Agora token at login as it is: [`Credentials::token`](crate::Credentials::token).
+    ///
+    /// # Errors
+    /// Any [`RestError`], each with the code 12.
+    pub async fn exchange_agora_token(&self, agora_token: &Token) -> Result<Grant, RestError> {
+        let mut call = self.post(Operation::ExchangeAgoraToken, None, "token", &TokenRequest::Agora);
+        call.token = Some(agora_token);
+        call.secrets = vec![agora_token.expose()];
+        self.call(call, Grant::parse).await
+    }
+
+    /// When a user's token ends, in Unix milliseconds (connection spec §3.4).
+    ///
+    /// # Errors
+    /// Any [`RestError`]; among them [`RestErrorKind::Unauthorized`] for a bad token.
+    pub async fn token_expiry(&self, user: &UserId, token: &Token) -> Result<u64, RestError> {
+        let call = Call {
+            operation: Operation::TokenExpiry,
+            user: Some(user),
+            method: Method::GET,
+            path: self.path(&format!("sdk/users/{}/token/expires", percent_encoded(user.as_str()))),
+            token: Some(token),
+            body: None,
+            secrets: vec![token.expose()],
+            timeout: self.timeout,
+        };
+        self.call(call, parse_expiry).await
+    }
+
+    /// Gets an app token for an application's client id and secret. For servers only: it may do anything.
+    ///
+    /// # Errors
+    /// Any [`RestError`].
+    pub async fn app_token(&self, client_id: &str, client_secret: &Password) -> Result<Grant, RestError> {
+        let request = TokenRequest::ClientCredentials { client_id, client_secret: client_secret.expose() };
+        let mut call = self.post(Operation::AppToken, None, "token", &request);
+        call.secrets = vec![client_secret.expose()];
+        self.call(call, Grant::parse).await
+    }
+
+    async fn register(
+        &self,
+        operation: Operation,
+        app_token: Option<&Token>,
+        user: &UserId,
+        password: &Password,
+        nickname: Option<&Nickname>,
+    ) -> Result<RegisteredUser, RestError> {
+        let mut call = self.post(operation, Some(user), "users", &Registration::new(user, password, nickname));
+        call.token = app_token;
+        call.secrets = app_token.map(Token::expose).into_iter().chain([password.expose()]).collect();
+        self.call(call, |body| {
+            let users = RegisteredUser::parse_all(body)?;
+            users.into_iter().next().ok_or_else(|| odd("it names no user"))
+        })
+        .await
+    }
+
+    fn post<'a>(&self, operation: Operation, user: Option<&'a UserId>, path: &str, body: &impl Serialize) -> Call<'a> {
+        Call {
+            operation,
+            user,
+            method: Method::POST,
+            path: self.path(path),
+            token: None,
+            // Structs of texts and numbers always serialise.
+            body: Some(serde_json::to_vec(body).map(Bytes::from).unwrap_or_default()),
+            secrets: Vec::new(),
+            timeout: self.timeout,
+        }
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/{}/{}/{rest}", percent_encoded(self.app_key.org()), percent_encoded(self.app_key.app()))
+    }
+
+    /// Tries the call at each host once, the last good one first.
+    async fn call<T>(
+        &self,
+        call: Call<'_>,
+        parse: impl Fn(&Value) -> Result<T, RestErrorKind>,
+    ) -> Result<T, RestError> {
+        let none = RestErrorKind::Address("no REST address is known".to_owned());
+        let mut last = RestError::local(call.operation, none);
+        let first = self.first.load(Ordering::Relaxed);
+        for step in 0..self.bases.len() {
+            let index = (first + step) % self.bases.len();
+            let Some(base) = self.bases.get(index) else { break };
+            match call.at(base, &self.logger, &parse).await {
+                Ok(parsed) => return Ok(parsed),
+                Err(error) if error.is_final() => return Err(error),
+                Err(error) => {
+                    self.first.store((index + 1) % self.bases.len(), Ordering::Relaxed);
+                    if !error.is_the_hosts() {
+                        return Err(error);
+                    }
+                    last = error;
+                }
+            }
+        }
+        Err(last)
+    }
+}
+
+/// Now, as the service counts.
+pub(super) fn unix_milliseconds() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A text as one part of a path or query: everything but letters, digits and `-._~` encoded.
+pub(super) fn percent_encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a text cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent_encoded;
+
+    #[test]
+    fn a_path_part_cannot_leave_its_place() {
+        assert_eq!(percent_encoded("org-1.x_y~z"), "org-1.x_y~z");
+        assert_eq!(percent_encoded("a/b?c#d e%ü"), "a%2Fb%3Fc%23d%20e%25%C3%BC");
+    }
+}

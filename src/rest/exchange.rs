@@ -1,0 +1,155 @@
+//! One HTTP exchange with one host.
+
+use std::{
+    fmt,
+    time::{Duration, Instant, SystemTime},
+};
+
+use awc::{
+    error::{ConnectError, PayloadError, SendRequestError},
+    http::{
+        Method, Uri,
+        header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT},
+    },
+};
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::{
+    answer::odd,
+    classify::{classify, parse_retry_after},
+    error::{Operation, RestError, RestErrorKind},
+};
+use crate::{Code, Token, UserId, http};
+
+/// The largest answer taken, in bytes.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// One call, the same for every host it is tried at.
+pub(super) struct Call<'a> {
+    pub(super) operation: Operation,
+    pub(super) user: Option<&'a UserId>,
+    pub(super) method: Method,
+    /// Path and query below the base, with its leading `/`, percent-encoded.
+    pub(super) path: String,
+    pub(super) token: Option<&'a Token>,
+    pub(super) body: Option<Bytes>,
+    /// What must not stand in the error, even if the server repeats it.
+    pub(super) secrets: Vec<&'a str>,
+    pub(super) timeout: Duration,
+}
+
+impl Call<'_> {
+    /// Makes the call at one host and reads its answer by `parse`.
+    pub(super) async fn at<T>(
+        &self,
+        base: &str,
+        logger: &slog::Logger,
+        parse: impl Fn(&Value) -> Result<T, RestErrorKind>,
+    ) -> Result<T, RestError> {
+        let url = format!("{}{}", base.trim_end_matches('/'), self.path);
+        let host = url.parse::<Uri>().ok().and_then(|uri| Some(uri.authority()?.to_string())).unwrap_or_default();
+        let started = Instant::now();
+        let outcome = self.exchange(&url).await.and_then(|(status, body)| {
+            let value = serde_json::from_slice(&body).map_err(|error| odd(format!("it is not JSON: {error}")));
+            value
+                .and_then(|value| parse(&value))
+                .map(|parsed| (status, parsed))
+                .map_err(|kind| RestError::answered(self.operation, status, kind, Code::REST_ERROR))
+        });
+        let took = started.elapsed().as_millis();
+        let user = self.user.map(UserId::as_str);
+        match outcome {
+            Ok((status, parsed)) => {
+                slog::debug!(logger, "REST call answered"; "operation" => %self.operation, "user" => user,
+                    "host" => &host, "status" => status, "duration_ms" => took);
+                Ok(parsed)
+            }
+            Err(error) => {
+                let error = error.about(self.user, &host);
+                slog::debug!(logger, "REST call failed"; "operation" => %self.operation, "user" => user,
+                    "host" => &host, "status" => error.status(), "duration_ms" => took,
+                    "code" => error.code().number(), "error" => %error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn exchange(&self, url: &str) -> Result<(u16, Bytes), RestError> {
+        // awc's timers and sockets panic without a runtime under them.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(self.fail(RestErrorKind::NoRuntime));
+        }
+        let client = http::client(url).map_err(|error| self.fail(RestErrorKind::Tls(error.to_string())))?;
+        // Calls are rare: a socket kept for the next one would mostly be a socket left behind, or a dead one.
+        let mut request = client
+            .request(self.method.clone(), url)
+            .timeout(self.timeout)
+            .force_close()
+            .no_decompress()
+            .insert_header((ACCEPT_ENCODING, "identity"))
+            .insert_header((USER_AGENT, concat!("agora-chat/", env!("CARGO_PKG_VERSION"))));
+        if self.operation != Operation::Discovery {
+            request = request.insert_header((CONTENT_TYPE, "application/json"));
+        }
+        if let Some(token) = self.token {
+            request = request.insert_header((AUTHORIZATION, self.bearer(token)?));
+        }
+        let sent = match &self.body {
+            Some(body) => request.send_body(body.clone()).await,
+            None => request.send().await,
+        };
+        let mut response = sent.map_err(|error| self.transport(&error))?;
+        let status = response.status();
+        let body = response.body().limit(MAX_ANSWER).await;
+        if status.is_success() {
+            return body.map(|body| (status.as_u16(), body)).map_err(|error| self.unread(status.as_u16(), &error));
+        }
+        let pause = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let pause = pause.and_then(|value| parse_retry_after(value, SystemTime::now()));
+        // The status alone says enough where the rest is cut off or too much.
+        let body = body.unwrap_or_default();
+        Err(classify(self.operation, status.as_u16(), &body, pause, &self.secrets))
+    }
+
+    fn bearer(&self, token: &Token) -> Result<HeaderValue, RestError> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+            .map_err(|_| self.fail(RestErrorKind::Address("the token cannot stand in a header".to_owned())))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    fn fail(&self, kind: RestErrorKind) -> RestError {
+        RestError::local(self.operation, kind)
+    }
+
+    fn transport(&self, error: &SendRequestError) -> RestError {
+        use RestErrorKind as K;
+        self.fail(match error {
+            SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => K::Timeout(self.timeout),
+            SendRequestError::Url(_) | SendRequestError::Http(_) => K::Address(words(error)),
+            SendRequestError::Connect(ConnectError::Io(error)) => match error.get_ref() {
+                Some(inner) if inner.is::<rustls::Error>() => K::Tls(words(inner)),
+                _ => K::Unreachable(words(error)),
+            },
+            _ => K::Unreachable(words(error)),
+        })
+    }
+
+    fn unread(&self, status: u16, error: &PayloadError) -> RestError {
+        use RestErrorKind as K;
+        match error {
+            PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                self.fail(K::Timeout(self.timeout))
+            }
+            PayloadError::Overflow | PayloadError::EncodingCorrupted | PayloadError::UnknownLength => {
+                RestError::answered(self.operation, status, odd(words(error)), Code::REST_ERROR)
+            }
+            _ => self.fail(K::Unreachable(words(error))),
+        }
+    }
+}
+
+fn words(error: &(impl fmt::Display + ?Sized)) -> String {
+    error.to_string()
+}

@@ -1,0 +1,373 @@
+//! The way in: discovery, token, socket, PROVISION, redirects, and what follows a failure.
+
+use std::{mem, sync::Arc, time::Duration};
+
+use prost::Message as _;
+
+use super::{
+    Action, FetchedToken, Note, Now,
+    engine::{Context, Engine, Flow, Phase, Purpose, Session},
+    frames::Identity,
+    online::Online,
+    token::{TokenClock, expiry_of_auth_token},
+};
+use crate::{
+    Addresses, DisconnectReason, Endpoints, EventKind, LossCause, OpenError, Refusal, RefusalKind, RestError, Step,
+    credentials::Secret,
+    wire::{MSync, Provision, RedirectInfo, msync::Command, status::ErrorCode},
+};
+
+/// A step on the way in, with what it has to remember.
+#[derive(Debug)]
+pub(super) enum Entering {
+    Discovery,
+    Token,
+    Connect(Route),
+    Provision { route: Route, session_id: Box<str> },
+}
+
+/// Where an attempt leads, redirect by redirect.
+#[derive(Debug, Default)]
+pub(super) struct Route {
+    url: Arc<str>,
+    /// The addresses that redirected this attempt, the first one included.
+    behind: Vec<Arc<str>>,
+}
+
+impl Entering {
+    pub(super) fn step(&self) -> Step {
+        match self {
+            Entering::Discovery => Step::Discovery,
+            Entering::Token => Step::Token,
+            Entering::Connect(_) => Step::Connect,
+            Entering::Provision { .. } => Step::Provision,
+        }
+    }
+}
+
+/// How many redirects one attempt follows (connection spec §6.4).
+const MAX_REDIRECTS: usize = 5;
+
+/// After how many failed attempts in a row the addresses are asked for again (connection spec §2).
+const REDISCOVER_EVERY: u32 = 5;
+
+/// The longest pause a server can ask for by `Retry-After`.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+
+impl Session {
+    /// Starts an attempt: whatever is still missing for a connection comes first.
+    pub(super) fn begin(&mut self, context: &mut Context<'_>) -> Flow {
+        let world = &mut *context.world;
+        let rest_limit = world.config.rest_timeout;
+        if let Endpoints::Discovery(hosts) = &world.config.endpoints {
+            let attempts = self.backoff.attempts();
+            let stale = self.is_resuming() && attempts > 1 && (attempts - 1).is_multiple_of(REDISCOVER_EVERY);
+            if world.sockets.is_empty() || stale {
+                let tries = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
+                context.out.push(Action::Discover);
+                return self.enter(Entering::Discovery, rest_limit.saturating_mul(tries), context);
+            }
+        }
+        self.authorize(context)
+    }
+
+    fn authorize(&mut self, context: &mut Context<'_>) -> Flow {
+        if self.token.is_none()
+            && let Secret::Password(password) = &self.secret
+        {
+            context.out.push(Action::FetchToken { user: self.user.clone(), password: password.clone() });
+            // Every REST host may use up its own limit.
+            let limit = context.world.config.rest_timeout.saturating_mul(8);
+            return self.enter(Entering::Token, limit, context);
+        }
+        self.connect(context)
+    }
+
+    fn connect(&mut self, context: &mut Context<'_>) -> Flow {
+        match context.world.sockets.take() {
+            Some(url) => self.dial(Route { url, behind: Vec::new() }, context),
+            None => {
+                let detail = "no WebSocket address is known".to_owned();
+                self.lost(LossCause::Failed { step: Step::Discovery, detail }, context)
+            }
+        }
+    }
+
+    fn dial(&mut self, route: Route, context: &mut Context<'_>) -> Flow {
+        context.out.push(Action::Connect { url: Arc::clone(&route.url) });
+        let limit = context.world.config.connect_timeout;
+        self.enter(Entering::Connect(route), limit, context)
+    }
+
+    fn enter(&mut self, at: Entering, limit: Duration, context: &Context<'_>) -> Flow {
+        let (Phase::Entering { purpose, .. } | Phase::Waiting { purpose, .. }) = &self.phase else {
+            return Flow::Stay;
+        };
+        self.phase = Phase::Entering { at, purpose: purpose.clone(), until: context.after(limit) };
+        Flow::Stay
+    }
+
+    fn is_resuming(&self) -> bool {
+        matches!(
+            &self.phase,
+            Phase::Entering { purpose: Purpose::Resume, .. } | Phase::Waiting { purpose: Purpose::Resume, .. }
+        )
+    }
+
+    fn is_at(&self, step: Step) -> bool {
+        matches!(&self.phase, Phase::Entering { at, .. } if at.step() == step)
+    }
+
+    pub(super) fn discovered(
+        &mut self,
+        result: Result<Addresses, RestError>,
+        context: &mut Context<'_>,
+    ) -> Flow {
+        if !self.is_at(Step::Discovery) {
+            return Flow::Stay;
+        }
+        match result {
+            Ok(addresses) => {
+                context.world.sockets.set(&addresses);
+                self.authorize(context)
+            }
+            Err(error) if !self.is_resuming() => {
+                Flow::Fail(OpenError::Discovery { user: self.user.clone(), error })
+            }
+            Err(error) if context.world.sockets.is_empty() => {
+                self.lost(LossCause::Rest { step: Step::Discovery, error }, context)
+            }
+            Err(error) => {
+                context.out.push(Action::Note(Note::DiscoveryFailed(error)));
+                self.authorize(context)
+            }
+        }
+    }
+
+    pub(super) fn token_fetched(
+        &mut self,
+        result: Result<FetchedToken, RestError>,
+        context: &mut Context<'_>,
+    ) -> Flow {
+        if !self.is_at(Step::Token) {
+            return Flow::Stay;
+        }
+        match result {
+            Ok(fetched) => {
+                self.token = Some(fetched.token);
+                self.fetched_expiry = fetched.expires_at;
+                self.connect(context)
+            }
+            Err(error) if !self.is_resuming() => Flow::Fail(OpenError::Token { user: self.user.clone(), error }),
+            Err(error) if error.is_final() => Flow::End(DisconnectReason::Rest(error)),
+            Err(error) => self.lost(LossCause::Rest { step: Step::Token, error }, context),
+        }
+    }
+
+    /// The socket is open: PROVISION goes first (connection spec §4).
+    pub(super) fn connected(&mut self, context: &mut Context<'_>) -> Flow {
+        let Some(token) = &self.token else {
+            return Flow::Stay;
+        };
+        let Phase::Entering { at: at @ Entering::Connect(_), until, .. } = &mut self.phase else {
+            return Flow::Stay;
+        };
+        let Entering::Connect(route) = mem::replace(at, Entering::Token) else {
+            return Flow::Stay;
+        };
+        let config = &context.world.config;
+        let session_id = format!("{}:", context.now.wall);
+        let identity = Identity { app_key: &config.app_key, user: &self.user, device: &config.device, token };
+        let frame = identity.provision(&session_id, config.login_ext.as_deref());
+        *until = context.now.mono.saturating_add(config.provision_timeout);
+        *at = Entering::Provision { route, session_id: session_id.into() };
+        context.transmit("PROVISION", frame);
+        Flow::Stay
+    }
+
+    /// The answer to PROVISION (connection spec §6.2, §6.3, §6.4).
+    pub(super) fn provision_answer(&mut self, frame: MSync, context: &mut Context<'_>) -> Flow {
+        let payload = frame.payload.unwrap_or_default();
+        let length = payload.len();
+        let answer = match Provision::decode(payload) {
+            Ok(answer) => answer,
+            Err(error) => {
+                let note = Note::Undecodable { what: "a PROVISION answer", length, error: error.to_string() };
+                context.out.push(Action::Note(note));
+                return Flow::Stay;
+            }
+        };
+        let Some(status) = answer.status else {
+            let detail = "the answer has no status".to_owned();
+            return self.lost(LossCause::Failed { step: Step::Provision, detail }, context);
+        };
+        match status.error_code.unwrap_or(0) {
+            code if code == ErrorCode::Ok as i32 => self.accepted(answer.auth_token.as_deref(), context),
+            code if code == ErrorCode::Redirect as i32 => self.redirected(&status.redirect_info, status.reason, context),
+            code => self.refused(Refusal::classify(code, status.reason), context),
+        }
+    }
+
+    fn accepted(&mut self, auth_token: Option<&str>, context: &mut Context<'_>) -> Flow {
+        let Phase::Entering { at: Entering::Provision { session_id, .. }, purpose, .. } = &mut self.phase else {
+            return Flow::Stay;
+        };
+        let resumed = matches!(purpose, Purpose::Resume);
+        let session_id = mem::take(session_id);
+        self.phase = Phase::Online(Box::new(Online::new(session_id, context.now)));
+        if !resumed {
+            // Attempts of the login are not held against the link it led to.
+            self.backoff.restart();
+        }
+        self.arm(auth_token, context.now, context.world.config.heartbeat_answer);
+        context.emit(EventKind::Connected { resumed });
+        if let Phase::Online(online) = &mut self.phase {
+            online.beat(context);
+        }
+        if !resumed {
+            context.out.push(Action::Opened(Ok(())));
+        }
+        self.token_due(context)
+    }
+
+    /// Starts the countdown with the first accepted PROVISION; a reconnect does not start it anew (§10.1).
+    fn arm(&mut self, auth_token: Option<&str>, now: Now, patience: Duration) {
+        if self.clock.is_none() {
+            let told = auth_token.and_then(|json| expiry_of_auth_token(json, now.wall));
+            self.clock = told.or(self.fetched_expiry).and_then(|at| TokenClock::start(at, now, patience));
+        }
+    }
+
+    fn redirected(
+        &mut self,
+        targets: &[RedirectInfo],
+        reason: Option<String>,
+        context: &mut Context<'_>,
+    ) -> Flow {
+        let Phase::Entering { at: Entering::Provision { route, .. }, .. } = &mut self.phase else {
+            return Flow::Stay;
+        };
+        let Route { url, mut behind } = mem::take(route);
+        let next = targets.first().and_then(|target| redirect_url(&url, target));
+        behind.push(url);
+        let hop = behind.len();
+        let Some(next) = next else {
+            return self.refused(Refusal::redirect(RefusalKind::RedirectWithoutAddress, reason), context);
+        };
+        if behind.contains(&next) {
+            return self.refused(Refusal::redirect(RefusalKind::RedirectLoop, Some(next.to_string())), context);
+        }
+        if hop > MAX_REDIRECTS {
+            return self.refused(Refusal::redirect(RefusalKind::TooManyRedirects, Some(next.to_string())), context);
+        }
+        context.out.push(Action::Hangup);
+        context.out.push(Action::Note(Note::Redirected { url: Arc::clone(&next), hop }));
+        self.dial(Route { url: next, behind }, context)
+    }
+
+    /// A step's deadline, or the login's.
+    pub(super) fn entering_due(&mut self, context: &mut Context<'_>) -> Flow {
+        let Phase::Entering { at, purpose, until } = &self.phase else {
+            return Flow::Stay;
+        };
+        let (now, step) = (context.now.mono, at.step());
+        if let Purpose::Login { deadline, .. } = purpose
+            && now >= *deadline
+        {
+            return Flow::Fail(OpenError::Deadline { user: self.user.clone(), step });
+        }
+        if now >= *until { self.lost(LossCause::Timeout(step), context) } else { Flow::Stay }
+    }
+
+    /// After a loss or a failed attempt: a pause and another attempt, or the end.
+    pub(super) fn try_again(&mut self, purpose: Purpose, cause: LossCause, context: &mut Context<'_>) -> Flow {
+        let asked = match &cause {
+            LossCause::UpgradeRefused { retry_after, .. } => *retry_after,
+            LossCause::Rest { error, .. } => error.retry_after(),
+            _ => None,
+        };
+        let asked = asked.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+        let policy = &context.world.config.reconnect;
+        match purpose {
+            Purpose::Login { deadline, attempts } => {
+                let attempts = attempts + 1;
+                let pause = self.backoff.next(context.world.random.f64()).saturating_add(asked);
+                let until = context.after(pause);
+                if attempts >= Engine::LOGIN_ATTEMPTS || until >= deadline {
+                    return Flow::Fail(OpenError::Unreachable { user: self.user.clone(), attempts, cause });
+                }
+                let attempt = attempts + 1;
+                context.out.push(Action::Hangup);
+                context.out.push(Action::Note(Note::LoginRetry { attempt, delay: pause, cause }));
+                self.phase = Phase::Waiting { purpose: Purpose::Login { deadline, attempts }, until };
+            }
+            Purpose::Resume => {
+                let made = self.backoff.attempts();
+                if !policy.enabled || policy.max_attempts.is_some_and(|limit| made >= limit) {
+                    return Flow::End(DisconnectReason::AttemptsExhausted { attempts: made, last: cause });
+                }
+                let delay = self.backoff.next(context.world.random.f64()).saturating_add(asked);
+                context.out.push(Action::Hangup);
+                self.phase = Phase::Waiting { purpose: Purpose::Resume, until: context.after(delay) };
+                context.emit(EventKind::Reconnecting { attempt: self.backoff.attempts(), delay, cause });
+            }
+        }
+        Flow::Stay
+    }
+
+    /// Reads a frame that came before the login was answered; only PROVISION and a kick mean anything then.
+    pub(super) fn frame_while_entering(&mut self, frame: MSync, context: &mut Context<'_>) -> Flow {
+        let provisioning = self.is_at(Step::Provision);
+        match frame.command.unwrap_or(0) {
+            command if command == Command::Provision as i32 && provisioning => self.provision_answer(frame, context),
+            command => {
+                context.out.push(Action::Note(Note::Unexpected { command }));
+                Flow::Stay
+            }
+        }
+    }
+}
+
+/// The address a redirect leads to: scheme and path stay as they are.
+fn redirect_url(from: &str, target: &RedirectInfo) -> Option<Arc<str>> {
+    let host = target.host.as_deref().filter(|host| !host.is_empty())?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    if !host.chars().all(fits) {
+        return None;
+    }
+    let (scheme, rest) = from.split_once("://")?;
+    let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
+    let port = match target.port {
+        None | Some(0) => String::new(),
+        Some(port) => format!(":{}", u16::try_from(port).ok()?),
+    };
+    let url = format!("{scheme}://{host}{port}{path}");
+    url.parse::<awc::http::Uri>().ok()?;
+    Some(url.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redirect_url;
+    use crate::wire::RedirectInfo;
+
+    fn target(host: &str, port: u32) -> RedirectInfo {
+        RedirectInfo { host: Some(host.to_owned()), port: Some(port) }
+    }
+
+    #[test]
+    fn a_redirect_keeps_scheme_and_path() {
+        let to = |host, port| redirect_url("wss://a.example:8443/websocket", &target(host, port));
+        assert_eq!(to("b.example", 9000).as_deref(), Some("wss://b.example:9000/websocket"));
+        assert_eq!(to("b.example", 0).as_deref(), Some("wss://b.example/websocket"));
+        assert_eq!(to("[::1]", 1).as_deref(), Some("wss://[::1]:1/websocket"));
+    }
+
+    #[test]
+    fn a_redirect_to_nonsense_leads_nowhere() {
+        for (host, port) in [("", 1), ("a b", 1), ("a/b", 1), ("user@host", 1), ("host", 65_536), ("[", 1)] {
+            assert_eq!(redirect_url("ws://a/websocket", &target(host, port)), None, "{host}:{port}");
+        }
+        assert_eq!(redirect_url("ws://a/websocket", &RedirectInfo::default()), None);
+    }
+}

@@ -1,0 +1,256 @@
+//! The link is up: heartbeat, queues, messages, kicks, answers to sends.
+
+use std::time::Duration;
+
+use prost::Message as _;
+
+use super::{
+    Action, Note, Now, answer,
+    engine::{Context, Flow, Phase, Session},
+    frames,
+    inbound::{self, Inbound},
+    queues::{Pull, Queues},
+};
+use crate::{
+    Config, DisconnectReason, EventKind, EventMask, LossCause, Outgoing, SendError, Sent,
+    wire::{CommNotice, CommSyncDl, CommUnreadDl, Jid, Logout, MSync, msync::Command},
+};
+
+/// One link that the server accepted.
+#[derive(Debug)]
+pub(super) struct Online {
+    session_id: Box<str>,
+    since: Duration,
+    last_inbound: Duration,
+    /// When the heartbeat that nothing has answered yet was sent. Any traffic answers it.
+    beat_sent: Option<Duration>,
+    queues: Queues,
+}
+
+impl Online {
+    pub(super) fn new(session_id: Box<str>, now: Now) -> Self {
+        Online { session_id, since: now.mono, last_inbound: now.mono, beat_sent: None, queues: Queues::default() }
+    }
+
+    pub(super) fn session_id(&self) -> &str {
+        &self.session_id
+    }
+
+    pub(super) fn since(&self) -> Duration {
+        self.since
+    }
+
+    /// Something came: the peer lives.
+    pub(super) fn heard(&mut self, now: Now) {
+        self.last_inbound = now.mono;
+        self.beat_sent = None;
+    }
+
+    /// Sends the heartbeat, which also asks which queues hold something.
+    pub(super) fn beat(&mut self, context: &mut Context<'_>) {
+        self.beat_sent = Some(context.now.mono);
+        context.transmit("UNREAD", frames::unread());
+    }
+
+    /// When the next heartbeat, or the answer to the last one, is due.
+    pub(super) fn heartbeat_due(&self, config: &Config) -> Duration {
+        match self.beat_sent {
+            Some(sent) => sent.saturating_add(config.heartbeat_answer),
+            None => self.last_inbound.saturating_add(config.heartbeat_idle),
+        }
+    }
+}
+
+fn transmit_pull(pull: Pull, context: &mut Context<'_>) {
+    context.transmit("pull", frames::pull(pull.queue, pull.key));
+}
+
+impl Session {
+    /// Reads a binary message. What does not decode is dropped and noted; the connection survives (§16).
+    pub(super) fn frame(&mut self, bytes: &[u8], context: &mut Context<'_>) -> Flow {
+        if let Phase::Online(online) = &mut self.phase {
+            online.heard(context.now);
+        }
+        let frame = match MSync::decode(bytes) {
+            Ok(frame) => frame,
+            Err(error) => return undecodable("a frame", bytes.len(), &error, context),
+        };
+        match (&self.phase, frame.command.unwrap_or(0)) {
+            (Phase::Entering { .. }, _) => self.frame_while_entering(frame, context),
+            (Phase::Waiting { .. }, _) => Flow::Stay,
+            (_, command) if command == Command::Sync as i32 => self.sync(frame, context),
+            (Phase::LoggingOut { reason, .. }, command) if command == Command::Logout as i32 => {
+                match Logout::decode(frame.payload.unwrap_or_default()) {
+                    Ok(_) => Flow::End(reason.clone()),
+                    Err(error) => undecodable("a LOGOUT answer", bytes.len(), &error, context),
+                }
+            }
+            (Phase::Online(_), command) if command == Command::Unread as i32 => self.unread(frame, context),
+            (Phase::Online(_), command) if command == Command::Notice as i32 => self.notice(frame, context),
+            (Phase::LoggingOut { .. }, _) => Flow::Stay,
+            (_, command) => {
+                context.out.push(Action::Note(Note::Unexpected { command }));
+                Flow::Stay
+            }
+        }
+    }
+
+    fn unread(&mut self, frame: MSync, context: &mut Context<'_>) -> Flow {
+        let payload = frame.payload.unwrap_or_default();
+        let length = payload.len();
+        let unread = match CommUnreadDl::decode(payload) {
+            Ok(unread) => unread,
+            Err(error) => return undecodable("an UNREAD answer", length, &error, context),
+        };
+        if let Some(timestamp) = unread.timestamp.filter(|timestamp| *timestamp != 0)
+            && let Some(clock) = &mut self.clock
+        {
+            clock.heard_server_clock(timestamp, context.now);
+        }
+        for queue in unread.unread.iter().filter_map(|entry| entry.queue.as_ref()) {
+            self.announced(queue, context);
+        }
+        self.token_due(context)
+    }
+
+    fn notice(&mut self, frame: MSync, context: &mut Context<'_>) -> Flow {
+        let payload = frame.payload.unwrap_or_default();
+        let length = payload.len();
+        match CommNotice::decode(payload) {
+            Ok(CommNotice { queue: Some(queue) }) => self.announced(&queue, context),
+            Ok(CommNotice { queue: None }) => {}
+            Err(error) => return undecodable("a notice", length, &error, context),
+        }
+        Flow::Stay
+    }
+
+    fn announced(&mut self, queue: &Jid, context: &mut Context<'_>) {
+        if let Phase::Online(online) = &mut self.phase
+            && let Some(pull) = online.queues.announced(queue, context.now.mono)
+        {
+            transmit_pull(pull, context);
+        }
+    }
+
+    fn sync(&mut self, frame: MSync, context: &mut Context<'_>) -> Flow {
+        let payload = frame.payload.unwrap_or_default();
+        let length = payload.len();
+        let sync = match CommSyncDl::decode(payload) {
+            Ok(sync) => sync,
+            Err(error) => return undecodable("a SYNC payload", length, &error, context),
+        };
+        if sync.meta_id.unwrap_or(0) > 0 {
+            self.answered(&sync, context);
+            return Flow::Stay;
+        }
+        self.page(sync, context)
+    }
+
+    /// A page of a queue, pulled or pushed: its messages, then the pull that acknowledges it.
+    fn page(&mut self, sync: CommSyncDl, context: &mut Context<'_>) -> Flow {
+        let status = sync.status.as_ref().and_then(|status| status.error_code).unwrap_or(0);
+        if status != 0 {
+            context.out.push(Action::Note(Note::PageStatus { status }));
+        }
+        let mut fresh = false;
+        for meta in sync.metas {
+            // A kick must be heard whatever its id; everything else once.
+            if !inbound::is_statistics(&meta) {
+                if !self.recent.insert(meta.id.unwrap_or(0)) {
+                    continue;
+                }
+                fresh = true;
+                if !context.world.wanted.contains(EventMask::MESSAGE) {
+                    continue;
+                }
+            }
+            match inbound::read(meta) {
+                Inbound::Message(message) => context.emit(EventKind::Message(message)),
+                Inbound::Kick(kick) => return Flow::End(DisconnectReason::Kicked(kick)),
+                Inbound::Statistics => {}
+            }
+        }
+        if let Phase::Online(online) = &mut self.phase
+            && let Some(queue) = sync.queue.as_ref()
+            && let Some(pull) = online.queues.page(
+                queue,
+                sync.next_key,
+                sync.is_last.unwrap_or(false),
+                fresh,
+                context.now.mono,
+            )
+        {
+            transmit_pull(pull, context);
+        }
+        Flow::Stay
+    }
+
+    /// The answer to a send; one that nobody waits for is ignored (messages spec §1.9).
+    fn answered(&mut self, sync: &CommSyncDl, context: &mut Context<'_>) {
+        let client_id = sync.meta_id.unwrap_or(0);
+        if !self.sends.answered(client_id) {
+            return;
+        }
+        let outcome = match &sync.status {
+            Some(status) => answer::classify(status),
+            // The web SDK waits for ever here; 604 says that the answer cannot be used.
+            None => Err(SendError::Refused {
+                code: crate::Code::LOAD_MESSAGE_ERROR,
+                status: 0,
+                reason: "the answer has no status".to_owned(),
+            }),
+        };
+        let outcome =
+            outcome.map(|()| Sent::new(client_id, sync.server_id.unwrap_or(0), sync.timestamp.unwrap_or(0)));
+        context.out.push(Action::Sent { client_id, outcome });
+    }
+
+    pub(super) fn send(&mut self, client_id: u64, message: Outgoing, context: &mut Context<'_>) {
+        let config = &context.world.config;
+        let refused = match &self.phase {
+            Phase::Online(_) if self.sends.len() >= config.max_pending_sends => {
+                Some(SendError::Backlog { limit: config.max_pending_sends })
+            }
+            Phase::Online(_) if client_id == 0 || self.sends.contains(client_id) => {
+                Some(SendError::Invalid(format!("the client id {client_id} is 0 or in use")))
+            }
+            Phase::Online(_) => None,
+            Phase::LoggingOut { .. } => Some(SendError::NotLoggedIn),
+            Phase::Entering { purpose: super::engine::Purpose::Resume, .. }
+            | Phase::Waiting { purpose: super::engine::Purpose::Resume, .. } => Some(SendError::Reconnecting),
+            Phase::Entering { .. } | Phase::Waiting { .. } => Some(SendError::NotLoggedIn),
+        };
+        if let Some(error) = refused {
+            context.out.push(Action::Sent { client_id, outcome: Err(error) });
+            return;
+        }
+        let meta = message.into_meta(client_id, &config.app_key, &self.user);
+        self.sends.push(client_id, context.after(config.send_timeout));
+        context.transmit("send", frames::send(meta));
+    }
+
+    /// The heartbeat's or a send's deadline.
+    pub(super) fn online_due(&mut self, context: &mut Context<'_>) -> Flow {
+        let now = context.now.mono;
+        if self.sends.deadline().is_some_and(|due| now >= due) {
+            return self.lost(LossCause::SendUnanswered, context);
+        }
+        let Phase::Online(online) = &mut self.phase else {
+            return Flow::Stay;
+        };
+        if now < online.heartbeat_due(&context.world.config) {
+            return Flow::Stay;
+        }
+        if online.beat_sent.is_some() {
+            let silent_for = now.saturating_sub(online.last_inbound);
+            return self.lost(LossCause::HeartbeatTimeout { silent_for }, context);
+        }
+        online.beat(context);
+        Flow::Stay
+    }
+}
+
+fn undecodable(what: &'static str, length: usize, error: &prost::DecodeError, context: &mut Context<'_>) -> Flow {
+    context.out.push(Action::Note(Note::Undecodable { what, length, error: error.to_string() }));
+    Flow::Stay
+}

@@ -1,0 +1,246 @@
+//! Which queues are being pulled, and with which key (connection spec §7.2, messages spec §2.2).
+
+use std::{collections::HashMap, time::Duration};
+
+use crate::wire::Jid;
+
+/// What identifies a queue: app key, name and domain; the resource differs between notices and pages.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct QueueKey {
+    app_key: Box<str>,
+    name: Box<str>,
+    domain: Box<str>,
+}
+
+impl QueueKey {
+    fn of(jid: &Jid) -> Self {
+        let part = |part: &Option<String>| part.as_deref().unwrap_or_default().into();
+        QueueKey { app_key: part(&jid.app_key), name: part(&jid.name), domain: part(&jid.domain) }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// The last key the server gave; the next pull carries it and so acknowledges what came before it.
+    key: Option<u64>,
+    /// The key the pull under way was made with, and when it was made.
+    pulling: Option<Pulling>,
+    /// Something was announced while a pull was under way.
+    again: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pulling {
+    since: Duration,
+    key: Option<u64>,
+}
+
+/// One pull to send.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pull {
+    pub(crate) queue: Jid,
+    pub(crate) key: Option<u64>,
+}
+
+/// The queues of one link. Keys are not kept across links, so a page can come twice.
+#[derive(Debug, Default)]
+pub(crate) struct Queues {
+    known: HashMap<QueueKey, Queue>,
+}
+
+impl Queues {
+    /// How many queues are remembered; past it the keys of queues at rest are forgotten, which costs at most
+    /// a page that comes twice.
+    pub(crate) const CAPACITY: usize = 4096;
+
+    /// How long an unanswered pull keeps its queue from being pulled again (messages spec §2.2).
+    pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// A queue holds something: pulls it, or remembers to pull it once more when a pull is under way.
+    pub(crate) fn announced(&mut self, queue: &Jid, now: Duration) -> Option<Pull> {
+        self.make_room();
+        let entry = self.known.entry(QueueKey::of(queue)).or_default();
+        match entry.pulling {
+            Some(pulling) if now.saturating_sub(pulling.since) < Self::PATIENCE => {
+                entry.again = true;
+                None
+            }
+            _ => Some(entry.pull(queue, now)),
+        }
+    }
+
+    /// A page came. `fresh` says whether it held a message not seen before.
+    ///
+    /// The next pull carries the page's key and so acknowledges it, also where the page says it is the last:
+    /// a server that still waits for the key would send the same page for ever. A page that brings nothing
+    /// new goes on only while its key rises, so that no server can make us pull in a circle.
+    pub(crate) fn page(
+        &mut self,
+        queue: &Jid,
+        next_key: Option<u64>,
+        is_last: bool,
+        fresh: bool,
+        now: Duration,
+    ) -> Option<Pull> {
+        self.make_room();
+        let entry = self.known.entry(QueueKey::of(queue)).or_default();
+        let pulled_with = entry.pulling.take().and_then(|pulling| pulling.key);
+        let next_key = next_key.filter(|key| *key != 0);
+        let rises = next_key > entry.key.max(pulled_with);
+        let changes = next_key.is_some() && next_key != pulled_with;
+        if let Some(key) = next_key {
+            entry.key = Some(key);
+        }
+        let go_on = if is_last { changes && fresh } else { rises || (changes && fresh) };
+        if go_on || std::mem::take(&mut entry.again) {
+            return Some(entry.pull(queue, now));
+        }
+        None
+    }
+
+    fn make_room(&mut self) {
+        if self.known.len() >= Self::CAPACITY {
+            self.known.retain(|_, queue| queue.pulling.is_some());
+            if self.known.len() >= Self::CAPACITY {
+                self.known.clear();
+            }
+        }
+    }
+
+    /// How many pulls are unanswered.
+    #[cfg(test)]
+    pub(crate) fn under_way(&self) -> usize {
+        self.known.values().filter(|queue| queue.pulling.is_some()).count()
+    }
+}
+
+impl Queue {
+    fn pull(&mut self, queue: &Jid, now: Duration) -> Pull {
+        self.again = false;
+        self.pulling = Some(Pulling { since: now, key: self.key });
+        Pull { queue: queue.clone(), key: self.key }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::{Pull, Queues};
+    use crate::wire::Jid;
+
+    const NOW: Duration = Duration::from_secs(1);
+
+    fn jid(name: &str) -> Jid {
+        Jid {
+            app_key: Some("o#a".to_owned()),
+            name: Some(name.to_owned()),
+            domain: Some("easemob.com".to_owned()),
+            client_resource: None,
+        }
+    }
+
+    fn pull(name: &str, key: Option<u64>) -> Option<Pull> {
+        Some(Pull { queue: jid(name), key })
+    }
+
+    #[test]
+    fn the_recorded_exchange_of_25_messages_is_pulled_key_by_key() {
+        let mut queues = Queues::default();
+        assert_eq!(queues.announced(&jid("alice"), NOW), pull("alice", None));
+        assert_eq!(queues.page(&jid("alice"), Some(11), false, true, NOW), pull("alice", Some(11)));
+        assert_eq!(queues.page(&jid("alice"), Some(12), false, true, NOW), pull("alice", Some(12)));
+        assert_eq!(queues.page(&jid("alice"), Some(13), false, true, NOW), pull("alice", Some(13)));
+        assert_eq!(queues.page(&jid("alice"), None, true, false, NOW), None);
+        assert_eq!(queues.under_way(), 0);
+    }
+
+    #[test]
+    fn a_notice_during_a_pull_causes_one_more_pull_afterwards() {
+        let mut queues = Queues::default();
+        assert!(queues.announced(&jid("a"), NOW).is_some());
+        assert_eq!(queues.announced(&jid("a"), NOW), None);
+        assert_eq!(queues.announced(&jid("a"), NOW), None);
+        assert_eq!(queues.page(&jid("a"), None, true, false, NOW), pull("a", None));
+        assert_eq!(queues.page(&jid("a"), None, true, false, NOW), None);
+    }
+
+    #[test]
+    fn the_last_key_is_sent_with_the_next_pull_after_a_finished_one() {
+        let mut queues = Queues::default();
+        queues.announced(&jid("a"), NOW);
+        assert_eq!(queues.page(&jid("a"), Some(5), false, true, NOW), pull("a", Some(5)));
+        assert_eq!(queues.page(&jid("a"), Some(0), true, false, NOW), None);
+        assert_eq!(queues.announced(&jid("a"), NOW), pull("a", Some(5)));
+    }
+
+    #[test]
+    fn a_user_and_a_group_of_one_name_are_two_queues_and_the_resource_does_not_count() {
+        let mut queues = Queues::default();
+        let group = Jid { domain: Some("conference.easemob.com".to_owned()), ..jid("x") };
+        let device = Jid { client_resource: Some("phone".to_owned()), ..jid("x") };
+        assert!(queues.announced(&jid("x"), NOW).is_some());
+        assert!(queues.announced(&group, NOW).is_some());
+        assert_eq!(queues.announced(&device, NOW), None);
+    }
+
+    #[test]
+    fn a_last_page_with_messages_and_a_key_is_acknowledged_once() {
+        let mut queues = Queues::default();
+        queues.announced(&jid("a"), NOW);
+        assert_eq!(queues.page(&jid("a"), Some(9), true, true, NOW), pull("a", Some(9)));
+        assert_eq!(queues.page(&jid("a"), Some(9), true, true, NOW), None);
+    }
+
+    #[test]
+    fn a_page_without_a_key_that_is_not_the_last_does_not_loop() {
+        let mut queues = Queues::default();
+        queues.announced(&jid("a"), NOW);
+        assert_eq!(queues.page(&jid("a"), None, false, true, NOW), None);
+    }
+
+    #[test]
+    fn a_key_that_goes_backwards_without_anything_new_ends_the_queue() {
+        let mut queues = Queues::default();
+        queues.announced(&jid("a"), NOW);
+        assert!(queues.page(&jid("a"), Some(9), false, true, NOW).is_some());
+        assert_eq!(queues.page(&jid("a"), Some(4), false, false, NOW), None);
+    }
+
+    #[test]
+    fn an_unanswered_pull_does_not_block_its_queue_for_ever() {
+        let mut queues = Queues::default();
+        assert!(queues.announced(&jid("a"), NOW).is_some());
+        assert_eq!(queues.announced(&jid("a"), NOW + Queues::PATIENCE - Duration::from_millis(1)), None);
+        assert!(queues.announced(&jid("a"), NOW + Queues::PATIENCE).is_some());
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        let mut queues = Queues::default();
+        for n in 0..3 * Queues::CAPACITY {
+            queues.announced(&jid(&n.to_string()), NOW);
+        }
+        assert!(queues.known.len() <= Queues::CAPACITY);
+    }
+
+    proptest! {
+        /// Whatever pages without anything new a server answers with, the pulling ends.
+        #[test]
+        fn pages_without_anything_new_never_make_a_circle(keys in prop::collection::vec(0_u64..6, 1..4)) {
+            let mut queues = Queues::default();
+            let mut pulling = queues.announced(&jid("a"), NOW).is_some();
+            let mut pulls = 0;
+            for key in keys.iter().cycle() {
+                if !pulling {
+                    break;
+                }
+                pulls += 1;
+                prop_assert!(pulls < 20);
+                pulling = queues.page(&jid("a"), Some(*key), false, false, NOW).is_some();
+            }
+        }
+    }
+}

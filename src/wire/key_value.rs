@@ -1,0 +1,48 @@
+//! Typed application attributes (message spec §1.5).
+
+use super::enumeration::enumeration;
+
+/// A named, typed value.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct KeyValue {
+    /// `key`.
+    #[prost(string, optional, tag = "1")]
+    pub key: Option<String>,
+    /// `type`.
+    #[prost(enumeration = "ValueType", optional, tag = "2")]
+    pub r#type: Option<i32>,
+    /// The value; the spec names its members `varintValue`, `floatValue`, `doubleValue` and `stringValue`.
+    #[prost(oneof = "Value", tags = "3, 4, 5, 6")]
+    pub value: Option<Value>,
+}
+
+/// The value of a [`KeyValue`].
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Value {
+    /// `varintValue`: of the types `BOOL`, `INT`, `UINT` and `LLINT`.
+    #[prost(int64, tag = "3")]
+    Varint(i64),
+    /// `floatValue`.
+    #[prost(float, tag = "4")]
+    Float(f32),
+    /// `doubleValue`.
+    #[prost(double, tag = "5")]
+    Double(f64),
+    /// `stringValue`: of the types `STRING` and `JSON_STRING`.
+    #[prost(string, tag = "6")]
+    String(String),
+}
+
+enumeration! {
+    /// Declared type of a value.
+    pub enum ValueType {
+        Bool = 1 => "BOOL",
+        Int = 2 => "INT",
+        Uint = 3 => "UINT",
+        Llint = 4 => "LLINT",
+        Float = 5 => "FLOAT",
+        Double = 6 => "DOUBLE",
+        String = 7 => "STRING",
+        JsonString = 8 => "JSON_STRING",
+    }
+}
