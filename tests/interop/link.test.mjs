@@ -9,7 +9,7 @@ for (const [name, sdk] of Object.entries(sdks)) {
     for (const how of ['fin', 'rst']) {
       test(`comes back after a ${how}`, async (t) => {
         const server = await LocalServer.start(t);
-        const alice = new Account(t, sdk, server, await server.user('alice'));
+        const alice = new Account(sdk, server, await server.user('alice'));
         await alice.open();
         await server.command(`drop alice ${how}`);
         await alice.events.next('onReconnecting');
@@ -21,7 +21,7 @@ for (const [name, sdk] of Object.entries(sdks)) {
 
     test('comes back when the server does', async (t) => {
       const server = await LocalServer.start(t);
-      const alice = new Account(t, sdk, server, await server.user('alice'));
+      const alice = new Account(sdk, server, await server.user('alice'));
       await alice.open();
       await server.command('down');
       await alice.events.next('onReconnecting');
@@ -33,7 +33,7 @@ for (const [name, sdk] of Object.entries(sdks)) {
 
     test('gives up with 16 when the server stays away', async (t) => {
       const server = await LocalServer.start(t);
-      const alice = new Account(t, sdk, server, await server.user('alice'), { autoReconnectNumMax: 1 });
+      const alice = new Account(sdk, server, await server.user('alice'), { autoReconnectNumMax: 1 });
       await alice.open();
       await server.command('down');
       await alice.events.next('onDisconnected', { type: 16 });
@@ -41,7 +41,7 @@ for (const [name, sdk] of Object.entries(sdks)) {
 
     test('is refused with 16 when no upgrade is accepted', async (t) => {
       const server = await LocalServer.start(t);
-      const alice = new Account(t, sdk, server, await server.user('alice'));
+      const alice = new Account(sdk, server, await server.user('alice'));
       await server.command('refuse-upgrades 503');
       await assert.rejects(alice.open(), { type: 16 });
     });

@@ -16,7 +16,7 @@ for (const [name, sdk] of Object.entries(sdks)) {
     ]) {
       test(`hears \`${how}\` as ${code}, stays away and may log in again`, async (t) => {
         const server = await LocalServer.start(t);
-        const alice = new Account(t, sdk, server, await server.user('alice'));
+        const alice = new Account(sdk, server, await server.user('alice'));
         await alice.open();
         await server.command(how);
         const error = await alice.events.next('onError', { type: code });
@@ -34,7 +34,7 @@ for (const [name, sdk] of Object.entries(sdks)) {
 
     test('is warned of the end of its token and logged out at that end', async (t) => {
       const server = await LocalServer.start(t);
-      const alice = new Account(t, sdk, server, await server.user('alice'));
+      const alice = new Account(sdk, server, await server.user('alice'));
       await alice.openByToken(await server.token('alice', 2));
       await alice.events.next('onTokenWillExpire');
       await alice.events.next('onTokenExpired');
@@ -44,7 +44,7 @@ for (const [name, sdk] of Object.entries(sdks)) {
 
     test('renews its token in time and stays', async (t) => {
       const server = await LocalServer.start(t);
-      const alice = new Account(t, sdk, server, await server.user('alice'));
+      const alice = new Account(sdk, server, await server.user('alice'));
       await alice.openByToken(await server.token('alice', 3));
       await alice.events.next('onTokenWillExpire');
       const token = await server.token('alice', 600);
@@ -62,7 +62,7 @@ for (const [name, sdk] of Object.entries(sdks)) {
 
     test('closes and may log in again', async (t) => {
       const server = await LocalServer.start(t);
-      const alice = new Account(t, sdk, server, await server.user('alice'));
+      const alice = new Account(sdk, server, await server.user('alice'));
       await alice.open();
       alice.connection.close();
       const end = await alice.events.next('onDisconnected');

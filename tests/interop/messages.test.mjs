@@ -10,8 +10,8 @@ for (const [name, sdk] of Object.entries(sdks)) {
   describe(name, () => {
     test('exchanges texts with this crate', async (t) => {
       const server = await LocalServer.start(t);
-      const alice = new Account(t, sdk, server, await server.user('alice'));
-      const bob = await RustClient.start(t, server, await server.user('bob'));
+      const alice = new Account(sdk, server, await server.user('alice'));
+      const bob = await RustClient.online(t, server, await server.user('bob'));
       await alice.open();
 
       const sent = await alice.sendText('bob', TEXT);
@@ -30,8 +30,8 @@ for (const [name, sdk] of Object.entries(sdks)) {
 
     test('exchanges commands with this crate', async (t) => {
       const server = await LocalServer.start(t);
-      const alice = new Account(t, sdk, server, await server.user('alice'));
-      const bob = await RustClient.start(t, server, await server.user('bob'));
+      const alice = new Account(sdk, server, await server.user('alice'));
+      const bob = await RustClient.online(t, server, await server.user('bob'));
       await alice.open();
 
       await alice.sendCommand('bob', 'wave');
@@ -43,12 +43,12 @@ for (const [name, sdk] of Object.entries(sdks)) {
 
     test('leaves texts for this crate to fetch at its next login, in order', async (t) => {
       const server = await LocalServer.start(t);
-      const alice = new Account(t, sdk, server, await server.user('alice'));
+      const alice = new Account(sdk, server, await server.user('alice'));
       await server.user('bob');
       await alice.open();
       const texts = Array.from({ length: 25 }, (_, n) => `text ${n}`);
       for (const text of texts) await alice.sendText('bob', text);
-      const bob = await RustClient.start(t, server, 'bob');
+      const bob = await RustClient.online(t, server, 'bob');
       for (const text of texts) await bob.events.next('message', { text });
       assert.equal(bob.events.names().filter((event) => event === 'message').length, texts.length);
     });
@@ -56,8 +56,8 @@ for (const [name, sdk] of Object.entries(sdks)) {
     for (const [other, otherSdk] of Object.entries(sdks)) {
       test(`sends a text to ${other}, online and away`, async (t) => {
         const server = await LocalServer.start(t);
-        const alice = new Account(t, sdk, server, await server.user('alice'));
-        const carol = new Account(t, otherSdk, server, await server.user('carol'));
+        const alice = new Account(sdk, server, await server.user('alice'));
+        const carol = new Account(otherSdk, server, await server.user('carol'));
         await alice.open();
         await carol.open();
         await alice.sendText('carol', TEXT);

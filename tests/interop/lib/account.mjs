@@ -13,7 +13,7 @@ const HEARD = [
 ];
 
 export class Account {
-  constructor(t, sdk, server, user, options = {}) {
+  constructor(sdk, server, user, options = {}) {
     this.user = user;
     this.sdk = sdk;
     this.events = new Events(user);
@@ -29,7 +29,7 @@ export class Account {
     });
     const hear = (event) => [event, (value) => this.events.push({ event, type: value?.type, value })];
     this.connection.addEventHandler('test', Object.fromEntries(HEARD.map(hear)));
-    t.after(() => this.connection.close());
+    server.leaving.push(() => this.connection.close());
   }
 
   /** Logs in by the password that `LocalServer.user` gives. */

@@ -22,11 +22,10 @@ class Program {
   #answers = [];
   #stderr = '';
 
-  constructor(t, name, args, environment = {}) {
+  constructor(t, name, args, secrets = {}) {
     this.events = new Events(name);
-    this.#child = spawn(executable(name), args, { env: { ...process.env, ...environment } });
+    this.#child = spawn(executable(name), args, { env: { ...process.env, ...secrets } });
     this.exited = once(this.#child, 'close').then(([status]) => status);
-    // Also where the test fails, and before the ends of other programs it talks to.
     t.after(() => this.stop());
     this.#child.stdin.on('error', () => {});
     this.#child.stderr.on('data', (data) => (this.#stderr += data));
@@ -70,10 +69,18 @@ class Program {
 
 /** The crate's local server on a free loopback port, ended with the test `t`. */
 export class LocalServer extends Program {
+  /** What is to be done while the server still runs, so that nobody tries to reconnect to it. */
+  leaving = [];
+
   static async start(t) {
     const server = new LocalServer(t, 'local_server', ['--port', '0']);
     Object.assign(server, await server.events.next('listening'));
     return server;
+  }
+
+  async stop() {
+    await Promise.allSettled(this.leaving.map((leave) => leave()));
+    await super.stop();
   }
 
   /** Creates a user whose password is `pw-` and the name. */
@@ -93,13 +100,21 @@ export class LocalServer extends Program {
   }
 }
 
-/** This crate's client, online as `user`. */
+/** This crate's client. */
 export class RustClient extends Program {
-  static async start(t, server, user) {
+  /** Starts it with these options and secrets; `user` also where there is no such user. */
+  static start(t, server, user, { options = [], secrets = { AGORA_CHAT_PASSWORD: `pw-${user}` } } = {}) {
     const where = ['--app-key', server.app_key, '--rest-url', server.rest_url, '--socket-url', server.socket_url];
-    const client = new RustClient(t, 'connect', [...where, '--user', user, '--json', '--for', '120'], {
-      AGORA_CHAT_PASSWORD: `pw-${user}`,
-    });
+    // So that it ends by itself even where nobody is left to end it.
+    const stay = options.includes('--for') ? [] : ['--for', '120'];
+    const client = new RustClient(t, 'connect', [...where, '--user', user, '--json', ...stay, ...options], secrets);
+    server.leaving.push(() => client.stop());
+    return client;
+  }
+
+  /** Starts it and waits until it is online. */
+  static async online(t, server, user, more) {
+    const client = RustClient.start(t, server, user, more);
     await client.events.next('connected', { resumed: false });
     return client;
   }
