@@ -1,12 +1,10 @@
 //! Messages to send.
 
-use prost::Message as _;
-
 use crate::{
     AppKey, SendError, UserId,
     wire::{
-        self, Content, Jid, MessageBody, Meta, USER_DOMAIN, content,
-        message_body::Type,
+        self, Content, Jid, MessageBody, Meta, content::ContentType,
+        message_body::Type as MessageType,
         meta::{NameSpace, RouteType},
     },
 };
@@ -32,7 +30,7 @@ impl Outgoing {
     /// [`SendError::Invalid`] (205) without a recipient.
     pub fn text(to: impl Into<String>, text: impl Into<String>) -> Result<Self, SendError> {
         let content = Content {
-            r#type: Some(content::Type::Text as i32),
+            r#type: Some(ContentType::Text as i32),
             text: Some(text.into()),
             ..Content::default()
         };
@@ -45,7 +43,7 @@ impl Outgoing {
     /// [`SendError::Invalid`] (205) without a recipient.
     pub fn command(to: impl Into<String>, action: impl Into<String>) -> Result<Self, SendError> {
         let content = Content {
-            r#type: Some(content::Type::Command as i32),
+            r#type: Some(ContentType::Command as i32),
             action: Some(action.into()),
             ..Content::default()
         };
@@ -69,22 +67,17 @@ impl Outgoing {
     pub(crate) fn into_meta(self, client_id: u64, app_key: &AppKey, from: &UserId) -> Meta {
         let named = |name: &str| Some(Jid { name: Some(name.to_owned()), ..Jid::default() });
         let body = MessageBody {
-            r#type: Some(Type::Chat as i32),
+            r#type: Some(MessageType::Chat as i32),
             from: named(from.as_str()),
             to: named(&self.to),
             contents: vec![self.content],
-            ..wire::MessageBody::default()
+            ..MessageBody::default()
         };
         Meta {
             id: Some(client_id),
-            to: Some(Jid {
-                app_key: Some(app_key.as_str().to_owned()),
-                name: Some(self.to),
-                domain: Some(USER_DOMAIN.to_owned()),
-                client_resource: None,
-            }),
+            to: Some(Jid::user(app_key.as_str(), &self.to)),
             ns: Some(NameSpace::Chat as i32),
-            payload: Some(body.encode_to_vec().into()),
+            payload: Some(wire::encode(&body)),
             routetype: Some(RouteType::RouteAll as i32),
             ..Meta::default()
         }

@@ -11,7 +11,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -461,12 +461,10 @@ async fn an_addition_from_another_thread_is_never_missing_from_wanted_while_othe
     let handlers = registry();
     let (probe, _hears) = Probe::start(16);
     let (stays, _stays_hears) = Probe::start(16);
-    let done = Arc::new(AtomicBool::new(false));
     let churn = {
-        let (handlers, done) = (handlers.clone(), done.clone());
-        let recipient = probe.recipient();
-        thread::spawn(move || {
-            while !done.load(Ordering::SeqCst) {
+        let (handlers, recipient) = (handlers.clone(), probe.recipient());
+        actix_rt::task::spawn_blocking(move || {
+            for _ in 0..2_000 {
                 // Busy now and then, which is as good as not asking.
                 let _ = handlers.add_subscriber_with("churn", recipient.clone(), EventMask::CONNECTED);
                 let _ = handlers.remove_subscriber("churn");
@@ -475,8 +473,8 @@ async fn an_addition_from_another_thread_is_never_missing_from_wanted_while_othe
     };
     let adder = {
         let (handlers, recipient) = (handlers.clone(), stays.recipient());
-        thread::spawn(move || {
-            for _ in 0..1_000 {
+        actix_rt::task::spawn_blocking(move || {
+            for _ in 0..500 {
                 while handlers.add_subscriber_with("stays", recipient.clone(), EventMask::MESSAGE).is_err() {
                     thread::yield_now();
                 }
@@ -484,21 +482,8 @@ async fn an_addition_from_another_thread_is_never_missing_from_wanted_while_othe
             }
         })
     };
-    soon(async {
-        while !adder.is_finished() {
-            actix_rt::task::yield_now().await;
-        }
-    })
-    .await;
-    done.store(true, Ordering::SeqCst);
-    soon(async {
-        while !churn.is_finished() {
-            actix_rt::task::yield_now().await;
-        }
-    })
-    .await;
-    adder.join().unwrap();
-    churn.join().unwrap();
+    soon(adder).await.unwrap();
+    soon(churn).await.unwrap();
     handlers.address().send(Unsubscribe("churn".into())).await.unwrap();
     assert_eq!(handlers.wanted(), EventMask::MESSAGE);
 }

@@ -2,8 +2,6 @@
 
 use std::{mem, sync::Arc, time::Duration};
 
-use prost::Message as _;
-
 use super::{
     Action, FetchedToken, Note, Now,
     engine::{Context, Engine, Flow, Phase, Purpose, Session},
@@ -14,7 +12,7 @@ use super::{
 use crate::{
     Addresses, DisconnectReason, Endpoints, EventKind, LossCause, OpenError, Refusal, RefusalKind, RestError, Step,
     credentials::Secret,
-    wire::{MSync, Provision, RedirectInfo, msync::Command, status::ErrorCode},
+    wire::{Provision, RedirectInfo, status::ErrorCode},
 };
 
 /// A step on the way in, with what it has to remember.
@@ -186,17 +184,10 @@ impl Session {
     }
 
     /// The answer to PROVISION (connection spec §6.2, §6.3, §6.4).
-    pub(super) fn provision_answer(&mut self, frame: MSync, context: &mut Context<'_>) -> Flow {
-        let payload = frame.payload.unwrap_or_default();
-        let length = payload.len();
-        let answer = match Provision::decode(payload) {
-            Ok(answer) => answer,
-            Err(error) => {
-                let note = Note::Undecodable { what: "a PROVISION answer", length, error: error.to_string() };
-                context.out.push(Action::Note(note));
-                return Flow::Stay;
-            }
-        };
+    pub(super) fn provision_answer(&mut self, answer: Provision, context: &mut Context<'_>) -> Flow {
+        if !self.is_at(Step::Provision) {
+            return Flow::Stay;
+        }
         let Some(status) = answer.status else {
             let detail = "the answer has no status".to_owned();
             return self.lost(LossCause::Failed { step: Step::Provision, detail }, context);
@@ -313,18 +304,6 @@ impl Session {
             }
         }
         Flow::Stay
-    }
-
-    /// Reads a frame that came before the login was answered; only PROVISION and a kick mean anything then.
-    pub(super) fn frame_while_entering(&mut self, frame: MSync, context: &mut Context<'_>) -> Flow {
-        let provisioning = self.is_at(Step::Provision);
-        match frame.command.unwrap_or(0) {
-            command if command == Command::Provision as i32 && provisioning => self.provision_answer(frame, context),
-            command => {
-                context.out.push(Action::Note(Note::Unexpected { command }));
-                Flow::Stay
-            }
-        }
     }
 }
 

@@ -1,14 +1,12 @@
-//! The frames a client sends (connection spec §5, §6.1, §7, §8.1, §12).
+//! The frames a client sends (connection spec §6.1, §12).
 
 use bytes::Bytes;
-use prost::Message as _;
 
 use crate::{
     AppKey, Token, UserId,
     config::Device,
     wire::{
-        CommSyncUl, EncryptType, Jid, Logout, MSync, Meta, Provision, TOKEN_PREFIX, USER_DOMAIN,
-        msync::Command,
+        EncryptType, Jid, Logout, MSync, Provision, TOKEN_PREFIX,
         provision::{CompressType, OsType},
     },
 };
@@ -19,20 +17,6 @@ const ACTION_VERSION: &str = "v5.1";
 /// Sent as the client's release.
 const RELEASE: &str = concat!("rust-", env!("CARGO_PKG_VERSION"));
 
-fn envelope(command: Command, payload: Option<Vec<u8>>) -> MSync {
-    MSync {
-        version: Some(0),
-        command: Some(command as i32),
-        payload: payload.map(Bytes::from),
-        encrypt_type: vec![EncryptType::EncryptNone as i32],
-        ..MSync::default()
-    }
-}
-
-fn encoded(frame: &MSync) -> Bytes {
-    frame.encode_to_vec().into()
-}
-
 /// Who is logging in, in PROVISION and LOGOUT.
 pub(crate) struct Identity<'a> {
     pub(crate) app_key: &'a AppKey,
@@ -42,18 +26,8 @@ pub(crate) struct Identity<'a> {
 }
 
 impl Identity<'_> {
-    fn envelope(&self, command: Command, payload: Vec<u8>) -> MSync {
-        MSync {
-            guid: Some(Jid {
-                app_key: Some(self.app_key.as_str().to_owned()),
-                name: Some(self.user.as_str().to_owned()),
-                domain: Some(USER_DOMAIN.to_owned()),
-                client_resource: Some(self.device.resource.clone()),
-            }),
-            auth: Some(format!("{TOKEN_PREFIX}{}", self.token.expose())),
-            device_id: Some(0),
-            ..envelope(command, Some(payload))
-        }
+    fn own_jid(&self) -> Jid {
+        Jid::user(self.app_key.as_str(), self.user.as_str()).with_resource(&self.device.resource)
     }
 
     pub(crate) fn provision(&self, session_id: &str, login_ext: Option<&str>) -> Bytes {
@@ -74,13 +48,13 @@ impl Identity<'_> {
             reason: login_ext.map(str::to_owned),
             ..Provision::default()
         };
-        encoded(&self.envelope(Command::Provision, provision.encode_to_vec()))
+        MSync::client_provision(self.own_jid(), self.token.expose(), &provision).to_bytes()
     }
 
     pub(crate) fn logout(&self, session_id: &str, reason: &str) -> Bytes {
         let logout =
             Logout { session_id: Some(session_id.to_owned()), reason: Some(reason.to_owned()), ..Logout::default() };
-        encoded(&self.envelope(Command::Logout, logout.encode_to_vec()))
+        MSync::client_logout(self.own_jid(), self.token.expose(), &logout).to_bytes()
     }
 }
 
@@ -90,25 +64,13 @@ pub(crate) fn unread() -> Bytes {
     Bytes::from_static(UNREAD)
 }
 
-/// Pulls a queue; with a key it acknowledges what came before.
-pub(crate) fn pull(queue: Jid, key: Option<u64>) -> Bytes {
-    let sync = CommSyncUl { queue: Some(queue), key, ..CommSyncUl::default() };
-    encoded(&envelope(Command::Sync, Some(sync.encode_to_vec())))
-}
-
-/// Sends a message.
-pub(crate) fn send(meta: Meta) -> Bytes {
-    let sync = CommSyncUl { meta: Some(meta), ..CommSyncUl::default() };
-    encoded(&envelope(Command::Sync, Some(sync.encode_to_vec())))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Command, envelope, unread};
-    use prost::Message as _;
+    use super::unread;
+    use crate::wire::MSync;
 
     #[test]
     fn the_constant_heartbeat_is_what_the_encoder_makes() {
-        assert_eq!(unread(), envelope(Command::Unread, None).encode_to_vec());
+        assert_eq!(unread(), MSync::client_unread().to_bytes());
     }
 }

@@ -34,7 +34,7 @@ use bytes::Bytes;
 
 use crate::{
     Addresses, Credentials, EventKind, LossCause, OpenError, Outgoing, Password, RestError, SendError, Sent, Step,
-    Token, UserId,
+    Token, UserId, wire::DecodeError,
 };
 
 pub use engine::Engine;
@@ -174,17 +174,15 @@ impl fmt::Debug for Frame {
 pub enum Note {
     /// A frame or its payload does not decode; it was dropped.
     Undecodable {
-        /// What does not decode.
-        what: &'static str,
-        /// Its length in bytes.
+        /// The frame's length in bytes.
         length: usize,
         /// What the decoder says.
-        error: String,
+        error: DecodeError,
     },
-    /// A frame of a command that has no meaning here; it was dropped.
+    /// A frame that has no meaning at this point; it was dropped.
     Unexpected {
-        /// The command number.
-        command: i32,
+        /// Its command.
+        frame: &'static str,
     },
     /// The server follows up a login with a redirect.
     Redirected {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prost::Message as _;
+use bytes::Bytes;
 
 use super::{
     Action, Note, Now, answer,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Config, DisconnectReason, EventKind, EventMask, LossCause, Outgoing, SendError, Sent,
-    wire::{CommNotice, CommSyncDl, CommUnreadDl, Jid, Logout, MSync, msync::Command},
+    wire::{CommSyncDl, CommSyncUl, CommUnreadDl, Downward, Jid, MSync},
 };
 
 /// One link that the server accepted.
@@ -62,7 +62,7 @@ impl Online {
 }
 
 fn transmit_pull(pull: Pull, context: &mut Context<'_>) {
-    context.transmit("pull", frames::pull(pull.queue, pull.key));
+    context.transmit("pull", MSync::client_sync(&CommSyncUl::pull(pull.queue, pull.key)).to_bytes());
 }
 
 impl Session {
@@ -71,37 +71,36 @@ impl Session {
         if let Phase::Online(online) = &mut self.phase {
             online.heard(context.now);
         }
-        let frame = match MSync::decode(bytes) {
+        let limit = context.world.config.max_frame;
+        let decoded = MSync::decode_frame(Bytes::copy_from_slice(bytes), limit).and_then(|frame| frame.downward());
+        let frame = match decoded {
             Ok(frame) => frame,
-            Err(error) => return undecodable("a frame", bytes.len(), &error, context),
-        };
-        match (&self.phase, frame.command.unwrap_or(0)) {
-            (Phase::Entering { .. }, _) => self.frame_while_entering(frame, context),
-            (Phase::Waiting { .. }, _) => Flow::Stay,
-            (_, command) if command == Command::Sync as i32 => self.sync(frame, context),
-            (Phase::LoggingOut { reason, .. }, command) if command == Command::Logout as i32 => {
-                match Logout::decode(frame.payload.unwrap_or_default()) {
-                    Ok(_) => Flow::End(reason.clone()),
-                    Err(error) => undecodable("a LOGOUT answer", bytes.len(), &error, context),
-                }
+            Err(error) => {
+                context.out.push(Action::Note(Note::Undecodable { length: bytes.len(), error }));
+                return Flow::Stay;
             }
-            (Phase::Online(_), command) if command == Command::Unread as i32 => self.unread(frame, context),
-            (Phase::Online(_), command) if command == Command::Notice as i32 => self.notice(frame, context),
+        };
+        match (&self.phase, frame) {
+            (Phase::Waiting { .. }, _) => Flow::Stay,
+            (Phase::Entering { .. }, Downward::Provision(answer)) => self.provision_answer(*answer, context),
+            (Phase::Online(_) | Phase::LoggingOut { .. }, Downward::Sync(sync)) => self.sync(sync, context),
+            (Phase::LoggingOut { reason, .. }, Downward::Logout(_)) => Flow::End(reason.clone()),
             (Phase::LoggingOut { .. }, _) => Flow::Stay,
-            (_, command) => {
-                context.out.push(Action::Note(Note::Unexpected { command }));
+            (Phase::Online(_), Downward::Unread(unread)) => self.unread(&unread, context),
+            (Phase::Online(_), Downward::Notice(notice)) => {
+                if let Some(queue) = &notice.queue {
+                    self.announced(queue, context);
+                }
+                Flow::Stay
+            }
+            (Phase::Entering { .. } | Phase::Online(_), frame) => {
+                context.out.push(Action::Note(Note::Unexpected { frame: kind(&frame) }));
                 Flow::Stay
             }
         }
     }
 
-    fn unread(&mut self, frame: MSync, context: &mut Context<'_>) -> Flow {
-        let payload = frame.payload.unwrap_or_default();
-        let length = payload.len();
-        let unread = match CommUnreadDl::decode(payload) {
-            Ok(unread) => unread,
-            Err(error) => return undecodable("an UNREAD answer", length, &error, context),
-        };
+    fn unread(&mut self, unread: &CommUnreadDl, context: &mut Context<'_>) -> Flow {
         if let Some(timestamp) = unread.timestamp.filter(|timestamp| *timestamp != 0)
             && let Some(clock) = &mut self.clock
         {
@@ -113,17 +112,6 @@ impl Session {
         self.token_due(context)
     }
 
-    fn notice(&mut self, frame: MSync, context: &mut Context<'_>) -> Flow {
-        let payload = frame.payload.unwrap_or_default();
-        let length = payload.len();
-        match CommNotice::decode(payload) {
-            Ok(CommNotice { queue: Some(queue) }) => self.announced(&queue, context),
-            Ok(CommNotice { queue: None }) => {}
-            Err(error) => return undecodable("a notice", length, &error, context),
-        }
-        Flow::Stay
-    }
-
     fn announced(&mut self, queue: &Jid, context: &mut Context<'_>) {
         if let Phase::Online(online) = &mut self.phase
             && let Some(pull) = online.queues.announced(queue, context.now.mono)
@@ -132,13 +120,7 @@ impl Session {
         }
     }
 
-    fn sync(&mut self, frame: MSync, context: &mut Context<'_>) -> Flow {
-        let payload = frame.payload.unwrap_or_default();
-        let length = payload.len();
-        let sync = match CommSyncDl::decode(payload) {
-            Ok(sync) => sync,
-            Err(error) => return undecodable("a SYNC payload", length, &error, context),
-        };
+    fn sync(&mut self, sync: CommSyncDl, context: &mut Context<'_>) -> Flow {
         if sync.meta_id.unwrap_or(0) > 0 {
             self.answered(&sync, context);
             return Flow::Stay;
@@ -164,7 +146,7 @@ impl Session {
                     continue;
                 }
             }
-            match inbound::read(meta) {
+            match inbound::read(&meta) {
                 Inbound::Message(message) => context.emit(EventKind::Message(message)),
                 Inbound::Kick(kick) => return Flow::End(DisconnectReason::Kicked(kick)),
                 Inbound::Statistics => {}
@@ -226,7 +208,7 @@ impl Session {
         }
         let meta = message.into_meta(client_id, &config.app_key, &self.user);
         self.sends.push(client_id, context.after(config.send_timeout));
-        context.transmit("send", frames::send(meta));
+        context.transmit("send", MSync::client_sync(&CommSyncUl::send(meta)).to_bytes());
     }
 
     /// The heartbeat's or a send's deadline.
@@ -250,7 +232,13 @@ impl Session {
     }
 }
 
-fn undecodable(what: &'static str, length: usize, error: &prost::DecodeError, context: &mut Context<'_>) -> Flow {
-    context.out.push(Action::Note(Note::Undecodable { what, length, error: error.to_string() }));
-    Flow::Stay
+fn kind(frame: &Downward) -> &'static str {
+    match frame {
+        Downward::Sync(_) => "SYNC",
+        Downward::Unread(_) => "UNREAD",
+        Downward::Notice(_) => "NOTICE",
+        Downward::Provision(_) => "PROVISION",
+        Downward::Logout(_) => "LOGOUT",
+        _ => "a command this release does not know",
+    }
 }

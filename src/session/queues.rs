@@ -2,22 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use crate::wire::Jid;
-
-/// What identifies a queue: app key, name and domain; the resource differs between notices and pages.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct QueueKey {
-    app_key: Box<str>,
-    name: Box<str>,
-    domain: Box<str>,
-}
-
-impl QueueKey {
-    fn of(jid: &Jid) -> Self {
-        let part = |part: &Option<String>| part.as_deref().unwrap_or_default().into();
-        QueueKey { app_key: part(&jid.app_key), name: part(&jid.name), domain: part(&jid.domain) }
-    }
-}
+use crate::wire::{Jid, QueueKey};
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -59,7 +44,7 @@ impl Queues {
     /// A queue holds something: pulls it, or remembers to pull it once more when a pull is under way.
     pub(crate) fn announced(&mut self, queue: &Jid, now: Duration) -> Option<Pull> {
         self.make_room();
-        let entry = self.known.entry(QueueKey::of(queue)).or_default();
+        let entry = self.known.entry(queue.queue_key()).or_default();
         match entry.pulling {
             Some(pulling) if now.saturating_sub(pulling.since) < Self::PATIENCE => {
                 entry.again = true;
@@ -83,7 +68,7 @@ impl Queues {
         now: Duration,
     ) -> Option<Pull> {
         self.make_room();
-        let entry = self.known.entry(QueueKey::of(queue)).or_default();
+        let entry = self.known.entry(queue.queue_key()).or_default();
         let pulled_with = entry.pulling.take().and_then(|pulling| pulling.key);
         let next_key = next_key.filter(|key| *key != 0);
         let rises = next_key > entry.key.max(pulled_with);
@@ -134,12 +119,7 @@ mod tests {
     const NOW: Duration = Duration::from_secs(1);
 
     fn jid(name: &str) -> Jid {
-        Jid {
-            app_key: Some("o#a".to_owned()),
-            name: Some(name.to_owned()),
-            domain: Some("easemob.com".to_owned()),
-            client_resource: None,
-        }
+        Jid::user("o#a", name)
     }
 
     fn pull(name: &str, key: Option<u64>) -> Option<Pull> {
@@ -179,8 +159,8 @@ mod tests {
     #[test]
     fn a_user_and_a_group_of_one_name_are_two_queues_and_the_resource_does_not_count() {
         let mut queues = Queues::default();
-        let group = Jid { domain: Some("conference.easemob.com".to_owned()), ..jid("x") };
-        let device = Jid { client_resource: Some("phone".to_owned()), ..jid("x") };
+        let group = Jid::group("o#a", "x");
+        let device = jid("x").with_resource("phone");
         assert!(queues.announced(&jid("x"), NOW).is_some());
         assert!(queues.announced(&group, NOW).is_some());
         assert_eq!(queues.announced(&device, NOW), None);

@@ -12,7 +12,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-pub trait FromJson: Sized {
+pub(crate) trait FromJson: Sized {
     fn from_json(json: &Value) -> Self;
 }
 
