@@ -299,7 +299,7 @@ fn dropping_the_last_handle_and_logger_writes_all_that_is_queued() {
     assert_eq!(writes.all().len(), 1000);
 }
 
-#[actix_rt::test]
+#[actix::test]
 async fn shutdown_waits_without_holding_the_arbiter() {
     let (gate, keeper) = gate();
     let log = LoggerActor::start_with(quiet().writer(gate)).unwrap();
@@ -316,7 +316,7 @@ async fn shutdown_waits_without_holding_the_arbiter() {
     assert_eq!(keeper.writes.messages(), ["INFO  held"]);
 }
 
-#[actix_rt::test]
+#[actix::test]
 async fn the_actor_does_by_message_what_the_handle_does() {
     let writes = Writes::default();
     let log = LoggerActor::start_with(quiet().writer(writes.clone())).unwrap();
@@ -349,7 +349,10 @@ async fn the_actor_does_by_message_what_the_handle_does() {
 
 #[test]
 fn without_a_system_the_actor_is_refused_and_the_handle_works() {
-    assert!(matches!(LoggerActor::start_with(quiet()), Err(LogError::NoSystem)));
+    let dir = tempfile::tempdir().unwrap();
+    let config = quiet().file(dir.path().join("chat.log"));
+    assert!(matches!(LoggerActor::start_with(config), Err(LogError::NoSystem)));
+    assert!(names(dir.path()).is_empty());
     let log = LogHandle::start(quiet()).unwrap();
     assert!(log.addr().is_none());
     log.set_level(LogLevel::Error);
@@ -392,6 +395,39 @@ fn the_applications_own_logger_gets_the_records_the_level_allows_with_its_pairs(
     log.flush_blocking(LIMIT).unwrap();
     log.shutdown_blocking(LIMIT).unwrap();
     assert_eq!((log.dropped(), log.write_errors()), (0, 0));
+}
+
+/// A writer that keeps a handle of its own log, and says when it is dropped.
+struct Owner {
+    log: Arc<Mutex<Option<LogHandle>>>,
+    _dropped: Sender<()>,
+}
+
+impl Write for Owner {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        assert!(self.log.lock().unwrap().is_some());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_writer_that_owns_the_last_handle_ends_with_the_log() {
+    let slot = Arc::new(Mutex::new(None));
+    let (dropped, was_dropped) = mpsc::channel();
+    let log = LogHandle::start(quiet().writer(Owner { log: slot.clone(), _dropped: dropped })).unwrap();
+    *slot.lock().unwrap() = Some(log.clone());
+    drop(slot);
+    info!(log.slog(), "hello");
+    log.flush_blocking(LIMIT).unwrap();
+    assert_eq!(log.write_errors(), 0);
+    // Asked to end, and not waited for: the handle in the writer is the last one.
+    let _ = log.shutdown_blocking(Duration::ZERO);
+    drop(log);
+    assert_eq!(was_dropped.recv_timeout(LIMIT), Err(mpsc::RecvTimeoutError::Disconnected));
 }
 
 /// A writer that fails while its lock says so, and panics at the word.

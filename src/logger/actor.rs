@@ -4,7 +4,7 @@ use actix::fut::WrapFuture;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, ResponseFuture};
 use slog::Logger;
 
-use super::handle::Core;
+use super::handle::{Core, current_arbiter};
 use super::{LogConfig, LogError, LogHandle, LogLevel};
 
 /// A logger reachable by message; each message does what the method of [`LogHandle`] of the same name does.
@@ -38,7 +38,9 @@ impl LoggerActor {
     /// # Errors
     /// [`LogError::NoSystem`] when this thread has no arbiter, and those of [`LogHandle::start`].
     pub fn start_with(config: LogConfig) -> Result<LogHandle, LogError> {
-        LogHandle::start(config)?.with_actor()
+        // Asked first, so that no file is created in vain.
+        let arbiter = current_arbiter()?;
+        Ok(LogHandle::start(config)?.with_actor_on(&arbiter))
     }
 
     /// Starts an actor on the current arbiter that puts `level` on top of the application's own `logger`.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, Arbiter};
+use actix::{Actor, Addr, Arbiter, ArbiterHandle};
 use slog::{Drain, Logger};
 
 use super::queue::Queue;
@@ -98,11 +98,14 @@ impl LogHandle {
     /// # Errors
     /// [`LogError::NoSystem`] when this thread has no arbiter.
     pub fn with_actor(self) -> Result<Self, LogError> {
-        let arbiter = Arbiter::try_current().ok_or(LogError::NoSystem)?;
+        Ok(self.with_actor_on(&current_arbiter()?))
+    }
+
+    pub(super) fn with_actor_on(self, arbiter: &ArbiterHandle) -> Self {
         let core = self.core.clone();
         // Not `start`, which panics where the arbiter's loop is not running yet.
-        let addr = LoggerActor::start_in_arbiter(&arbiter, move |_| LoggerActor::new(core));
-        Ok(LogHandle { addr: Some(addr), ..self })
+        let addr = LoggerActor::start_in_arbiter(arbiter, move |_| LoggerActor::new(core));
+        LogHandle { addr: Some(addr), ..self }
     }
 
     /// The actor's address, if one was started with this handle.
@@ -184,6 +187,10 @@ impl LogHandle {
         let done = self.core.queue.as_ref().is_none_or(|queue| queue.shutdown_blocking(limit));
         done.then_some(()).ok_or(LogError::Stalled { limit })
     }
+}
+
+pub(super) fn current_arbiter() -> Result<ArbiterHandle, LogError> {
+    Arbiter::try_current().ok_or(LogError::NoSystem)
 }
 
 impl fmt::Debug for LogHandle {

@@ -5,10 +5,10 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use slog::{Drain, Level, Never, OwnedKVList, Record};
@@ -64,7 +64,6 @@ struct Shared {
 }
 
 // A panic cannot leave the state half changed: nothing that can panic runs while it is locked.
-impl UnwindSafe for Shared {}
 impl RefUnwindSafe for Shared {}
 
 /// Until when to wait.
@@ -163,7 +162,10 @@ impl Shared {
 /// The callers' end: a drain that never blocks and never fails.
 ///
 /// Dropping it closes the queue, and waits up to a second for what is in it.
-pub(super) struct Queue(Arc<Shared>);
+pub(super) struct Queue {
+    shared: Arc<Shared>,
+    worker: ThreadId,
+}
 
 impl Queue {
     /// Starts the thread that writes. `capacity` is a number of records, besides the one being written.
@@ -178,42 +180,42 @@ impl Queue {
             write_errors: AtomicU64::new(0),
         });
         let end = End(Arc::clone(&shared));
-        thread::Builder::new().name("agora-chat-log".to_owned()).spawn(move || {
+        let thread = thread::Builder::new().name("agora-chat-log".to_owned()).spawn(move || {
             // Declared before the worker, and so dropped after it and its outputs.
             let end = end;
             Worker { shared: &end.0, outputs, clock }.run();
         })?;
-        Ok(Queue(shared))
+        Ok(Queue { shared, worker: thread.thread().id() })
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.0.capacity
+        self.shared.capacity
     }
 
     pub(super) fn dropped(&self) -> u64 {
-        self.0.dropped.load(Ordering::Relaxed)
+        self.shared.dropped.load(Ordering::Relaxed)
     }
 
     pub(super) fn write_errors(&self) -> u64 {
-        self.0.write_errors.load(Ordering::Relaxed)
+        self.shared.write_errors.load(Ordering::Relaxed)
     }
 
     pub(super) async fn written(&self) {
-        self.0.wait(self.0.everything_so_far()).await;
+        self.shared.wait(self.shared.everything_so_far()).await;
     }
 
     pub(super) fn flush_blocking(&self, limit: Duration) -> bool {
-        self.0.wait_blocking(self.0.everything_so_far(), limit)
+        self.shared.wait_blocking(self.shared.everything_so_far(), limit)
     }
 
     pub(super) async fn shutdown(&self) {
-        self.0.close();
-        self.0.wait(Until::Ended).await;
+        self.shared.close();
+        self.shared.wait(Until::Ended).await;
     }
 
     pub(super) fn shutdown_blocking(&self, limit: Duration) -> bool {
-        self.0.close();
-        self.0.wait_blocking(Until::Ended, limit)
+        self.shared.close();
+        self.shared.wait_blocking(Until::Ended, limit)
     }
 }
 
@@ -222,14 +224,17 @@ impl Drain for Queue {
     type Err = Never;
 
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
-        self.0.offer(record, values);
+        self.shared.offer(record, values);
         Ok(())
     }
 }
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        self.shutdown_blocking(DROP_WAIT);
+        // A writer of the application's may own the last handle; it is dropped by the worker, which cannot wait for itself.
+        if thread::current().id() != self.worker {
+            self.shutdown_blocking(DROP_WAIT);
+        }
     }
 }
 
