@@ -29,7 +29,7 @@ pub use credentials::{CredentialError, Credentials, Nickname, Password, Token, U
 pub use error::{ConnectionError, OpenError, SendError};
 pub use event::{ChatType, Event, EventKind, EventMask, Message, MessageBody};
 pub use handlers::{EventHandler, HandlerRegistry, Handlers, SubscriberId, SubscriberInfo};
-pub use logger::{LogLevel, LoggerActor};
+pub use logger::{LogConfig, LogError, LogHandle, LogLevel, LoggerActor};
 pub use outgoing::{Outgoing, Sent};
 pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
 pub use rest::{RestClient, RestError, RestErrorKind};

@@ -1,0 +1,151 @@
+//! The logger as an actor.
+
+use actix::fut::WrapFuture;
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, ResponseFuture};
+use slog::Logger;
+
+use super::handle::{Core, current_arbiter};
+use super::{LogConfig, LogError, LogHandle, LogLevel};
+
+/// A logger reachable by message; each message does what the method of [`LogHandle`] of the same name does.
+///
+/// Records never pass through its mailbox, and a change of level that does is seen by all threads once it is handled.
+/// The actor ends with [`Shutdown`], or when the last handle made with it and the last copy of its address are gone.
+///
+/// ```
+/// use agora_chat::logger::{GetLevel, LogConfig, LogLevel, LoggerActor, SetLevel};
+///
+/// # actix::System::new().block_on(async {
+/// let log = LoggerActor::start_with(LogConfig::new())?;
+/// if let Some(addr) = log.addr() {
+///     addr.do_send(SetLevel(LogLevel::Warn));
+///     assert_eq!(addr.send(GetLevel).await.unwrap(), LogLevel::Warn);
+/// }
+/// log.shutdown().await;
+/// # Ok::<(), agora_chat::logger::LogError>(()) }).unwrap();
+/// ```
+pub struct LoggerActor {
+    core: Core,
+}
+
+impl LoggerActor {
+    pub(super) fn new(core: Core) -> Self {
+        LoggerActor { core }
+    }
+
+    /// Starts a logger and its actor on the current arbiter.
+    ///
+    /// # Errors
+    /// [`LogError::NoSystem`] when this thread has no arbiter, and those of [`LogHandle::start`].
+    pub fn start_with(config: LogConfig) -> Result<LogHandle, LogError> {
+        // Asked first, so that no file is created in vain.
+        let arbiter = current_arbiter()?;
+        Ok(LogHandle::start(config)?.with_actor_on(&arbiter))
+    }
+
+    /// Starts an actor on the current arbiter that puts `level` on top of the application's own `logger`.
+    ///
+    /// # Errors
+    /// [`LogError::NoSystem`] when this thread has no arbiter.
+    pub fn start_from(logger: Logger, level: LogLevel) -> Result<LogHandle, LogError> {
+        LogHandle::from_logger(logger, level).with_actor()
+    }
+}
+
+impl Actor for LoggerActor {
+    type Context = Context<Self>;
+}
+
+/// Sets the level.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SetLevel(pub LogLevel);
+
+/// Writes everything: level TRACE.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct EnableAll;
+
+/// Writes nothing: level SILENT.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct DisableAll;
+
+/// Asks for the level.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "LogLevel")]
+pub struct GetLevel;
+
+/// Answers when all that was logged before is written.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Flush;
+
+/// Ends the log and then the actor; answers when all that was logged before is written.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Shutdown;
+
+impl Handler<SetLevel> for LoggerActor {
+    type Result = ();
+
+    fn handle(&mut self, SetLevel(level): SetLevel, _: &mut Context<Self>) {
+        self.core.set_level(level);
+    }
+}
+
+impl Handler<EnableAll> for LoggerActor {
+    type Result = ();
+
+    fn handle(&mut self, EnableAll: EnableAll, _: &mut Context<Self>) {
+        self.core.set_level(LogLevel::Trace);
+    }
+}
+
+impl Handler<DisableAll> for LoggerActor {
+    type Result = ();
+
+    fn handle(&mut self, DisableAll: DisableAll, _: &mut Context<Self>) {
+        self.core.set_level(LogLevel::Silent);
+    }
+}
+
+impl Handler<GetLevel> for LoggerActor {
+    type Result = actix::MessageResult<GetLevel>;
+
+    fn handle(&mut self, GetLevel: GetLevel, _: &mut Context<Self>) -> Self::Result {
+        actix::MessageResult(self.core.level())
+    }
+}
+
+impl Handler<Flush> for LoggerActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Flush: Flush, _: &mut Context<Self>) -> Self::Result {
+        let core = self.core.clone();
+        Box::pin(async move { core.flush().await })
+    }
+}
+
+impl Handler<Shutdown> for LoggerActor {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, Shutdown: Shutdown, _: &mut Context<Self>) -> Self::Result {
+        let core = self.core.clone();
+        let ended = async move { core.shutdown().await }.into_actor(self);
+        // Stopped by a message to itself, so that the answer leaves first.
+        Box::pin(ended.map(|(), _, ctx| ctx.notify(Stop)))
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Stop;
+
+impl Handler<Stop> for LoggerActor {
+    type Result = ();
+
+    fn handle(&mut self, Stop: Stop, ctx: &mut Context<Self>) {
+        actix::ActorContext::stop(ctx);
+    }
+}

@@ -1,0 +1,250 @@
+//! What a logger is configured with, and how starting one fails.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::LogLevel;
+use super::line::{Clock, Output};
+use super::queue::Queue;
+use super::rotating::RotatingFile;
+
+/// Why a logger did not start, or did not flush.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// The log file cannot be opened or created.
+    #[error("the log file {} cannot be opened: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A setting is out of its range.
+    #[error("{what} is {value}; it must be {allowed}")]
+    Range {
+        /// Which setting.
+        what: &'static str,
+        /// The value as given.
+        value: u64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// The thread that writes cannot be started.
+    #[error("the log's thread cannot be started: {0}")]
+    Thread(#[source] io::Error),
+    /// There is no actix system on this thread to start the actor in.
+    #[error("no actix system runs on this thread; call this from inside one, or use LogHandle::start")]
+    NoSystem,
+    /// The outputs took too long; what is queued will still be written if they recover.
+    #[error("the log was not written out within {limit:?}")]
+    Stalled {
+        /// How long was waited.
+        limit: Duration,
+    },
+}
+
+/// Which terminal stream the log goes to.
+///
+/// Levels are coloured when the stream is a terminal and the environment's `NO_COLOR` is unset or empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Terminal {
+    /// Standard error.
+    #[default]
+    Stderr,
+    /// Standard output.
+    Stdout,
+    /// Neither.
+    Off,
+}
+
+/// Where the log goes, and from which level on.
+///
+/// All outputs are written at the same time, each record in one call.
+///
+/// ```
+/// use agora_chat::logger::{LogConfig, LogLevel};
+///
+/// // The terminal (standard error), and chat.log, chat.log.1, … chat.log.4 of 1 MiB each.
+/// let config = LogConfig::new().level(LogLevel::Debug).file("chat.log").file_size(1024 * 1024).file_count(5);
+/// ```
+#[must_use]
+pub struct LogConfig {
+    pub(super) level: LogLevel,
+    terminal: Terminal,
+    writers: Vec<Box<dyn Write + Send>>,
+    file: Option<PathBuf>,
+    file_size: u64,
+    file_count: u32,
+    queue: usize,
+}
+
+impl LogConfig {
+    /// The default of [`file_size`](Self::file_size), in bytes: 5 MiB.
+    pub const FILE_SIZE: u64 = 5 * 1024 * 1024;
+    /// The default of [`file_count`](Self::file_count).
+    pub const FILE_COUNT: u32 = 3;
+    /// The largest [`file_count`](Self::file_count).
+    pub const MAX_FILE_COUNT: u32 = 1000;
+    /// The default of [`queue`](Self::queue), in records.
+    pub const QUEUE: usize = 4096;
+    /// The largest [`queue`](Self::queue), in records.
+    pub const MAX_QUEUE: usize = 1 << 20;
+
+    /// The terminal (standard error) alone, from INFO on.
+    pub fn new() -> Self {
+        LogConfig {
+            level: LogLevel::Info,
+            terminal: Terminal::default(),
+            writers: Vec::new(),
+            file: None,
+            file_size: Self::FILE_SIZE,
+            file_count: Self::FILE_COUNT,
+            queue: Self::QUEUE,
+        }
+    }
+
+    /// The level to start with. Default: INFO.
+    pub fn level(mut self, level: LogLevel) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// The terminal stream. Default: standard error.
+    pub fn terminal(mut self, terminal: Terminal) -> Self {
+        self.terminal = terminal;
+        self
+    }
+
+    /// One more output, without colours; each `write_all` is one whole line. Default: none.
+    ///
+    /// It is called in the log's own thread. While it blocks, the queue fills up; when it fails or panics, the record
+    /// is lost on this output only, and counted in [`write_errors`](super::LogHandle::write_errors).
+    pub fn writer(mut self, writer: impl Write + Send + 'static) -> Self {
+        self.writers.push(Box::new(writer));
+        self
+    }
+
+    /// The log file, in a directory that exists; an old one is continued. Default: none.
+    ///
+    /// When a line would take it over [`file_size`](Self::file_size), it becomes `PATH.1`, the former `PATH.1` becomes
+    /// `PATH.2`, and so on; the oldest beyond [`file_count`](Self::file_count) is removed. So with the defaults there
+    /// are at most `PATH`, `PATH.1` and `PATH.2`, 15 MiB in all. Only one logger may write to a path.
+    ///
+    /// Lines are handed to the system one by one, but not forced onto the disk.
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.file = Some(path.into());
+        self
+    }
+
+    /// The largest size of each file in bytes, at least 1. Default: 5 MiB.
+    ///
+    /// A line is never split between two files: one longer than this (64 KiB at most) has a file to itself.
+    pub fn file_size(mut self, bytes: u64) -> Self {
+        self.file_size = bytes;
+        self
+    }
+
+    /// How many files are kept, the current one included, 1 to 1 000. Default: 3.
+    pub fn file_count(mut self, files: u32) -> Self {
+        self.file_count = files;
+        self
+    }
+
+    /// How many records may wait to be written, 1 to 1 048 576. Default: 4 096.
+    ///
+    /// When so many wait, the caller goes on and the new record is dropped, counted and reported. Memory is taken as
+    /// the queue fills, about 100 bytes a record and the text of each.
+    pub fn queue(mut self, records: usize) -> Self {
+        self.queue = records;
+        self
+    }
+
+    fn check(&self) -> Result<(), LogError> {
+        let range = |what, value: u64, most: u64, allowed| {
+            if (1..=most).contains(&value) { Ok(()) } else { Err(LogError::Range { what, value, allowed }) }
+        };
+        let queue = u64::try_from(self.queue).unwrap_or(u64::MAX);
+        range("the log's queue size", queue, Self::MAX_QUEUE as u64, "1 to 1048576 records")?;
+        range("the log file's size", self.file_size, u64::MAX, "at least 1 byte")?;
+        range("the number of log files", self.file_count.into(), Self::MAX_FILE_COUNT.into(), "1 to 1000")
+    }
+
+    pub(super) fn start(self) -> Result<Queue, LogError> {
+        self.check()?;
+        let clock = Clock::default();
+        let mut outputs = Vec::new();
+        let colour = |is_terminal: bool| is_terminal && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+        match self.terminal {
+            Terminal::Stderr => {
+                let stderr = io::stderr();
+                outputs.push(Output::new("standard error", colour(stderr.is_terminal()), Box::new(stderr), &clock));
+            }
+            Terminal::Stdout => {
+                let stdout = io::stdout();
+                outputs.push(Output::new("standard output", colour(stdout.is_terminal()), Box::new(stdout), &clock));
+            }
+            Terminal::Off => {}
+        }
+        for writer in self.writers {
+            outputs.push(Output::new("the application's writer", false, writer, &clock));
+        }
+        if let Some(path) = self.file {
+            let file = RotatingFile::open(path.clone(), self.file_size, self.file_count)
+                .map_err(|source| LogError::File { path: path.clone(), source })?;
+            outputs.push(Output::new(path.display().to_string(), false, Box::new(file), &clock));
+        }
+        Queue::start(self.queue, outputs, clock).map_err(LogError::Thread)
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig::new()
+    }
+}
+
+impl fmt::Debug for LogConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogConfig")
+            .field("level", &self.level)
+            .field("terminal", &self.terminal)
+            .field("writers", &self.writers.len())
+            .field("file", &self.file)
+            .field("file_size", &self.file_size)
+            .field("file_count", &self.file_count)
+            .field("queue", &self.queue)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_out_of_range_are_refused_with_the_range() {
+        for (config, what) in [
+            (LogConfig::new().queue(0), "queue"),
+            (LogConfig::new().queue(LogConfig::MAX_QUEUE + 1), "queue"),
+            (LogConfig::new().file_size(0), "size"),
+            (LogConfig::new().file_count(0), "number"),
+            (LogConfig::new().file_count(1001), "number"),
+        ] {
+            let error = config.check().unwrap_err();
+            assert!(matches!(error, LogError::Range { .. }) && error.to_string().contains(what), "{error}");
+        }
+        let most = LogConfig::new().queue(LogConfig::MAX_QUEUE).file_size(u64::MAX).file_count(1000);
+        assert!(most.check().is_ok());
+    }
+
+    #[test]
+    fn the_defaults_are_info_on_standard_error_and_three_files_of_five_mebibytes() {
+        let config = LogConfig::default();
+        assert_eq!((config.level, config.terminal), (LogLevel::Info, Terminal::Stderr));
+        assert_eq!((config.file_size, config.file_count, config.queue), (5_242_880, 3, 4096));
+        assert!(config.file.is_none() && config.writers.is_empty());
+    }
+}

@@ -1,0 +1,206 @@
+//! The logger as a value: what the actor's messages do, callable from anywhere.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, Arbiter, ArbiterHandle};
+use slog::{Drain, Logger};
+
+use super::queue::Queue;
+use super::{LevelFilter, LevelSwitch, LogConfig, LogError, LogLevel, LoggerActor};
+
+/// A running logger; all clones are the same one.
+///
+/// Every call works on any thread, inside an actix system or not, and takes effect at once: the level is an atomic
+/// that the callers of the log read themselves. The same can be asked of the [`LoggerActor`] by message.
+///
+/// The log ends when the last handle *and* the last `slog::Logger` made from it are gone; see the
+/// [module's page](super#at-the-end).
+#[derive(Clone)]
+pub struct LogHandle {
+    pub(super) core: Core,
+    addr: Option<Addr<LoggerActor>>,
+}
+
+/// A handle without the actor's address, which the actor itself holds; with its own address it would never end.
+#[derive(Clone)]
+pub(super) struct Core {
+    switch: LevelSwitch,
+    logger: Logger,
+    /// `None` where the application's own logger writes.
+    queue: Option<Arc<Queue>>,
+}
+
+impl Core {
+    pub(super) fn set_level(&self, level: LogLevel) {
+        self.switch.set(level);
+    }
+
+    pub(super) fn level(&self) -> LogLevel {
+        self.switch.get()
+    }
+
+    pub(super) async fn flush(&self) {
+        if let Some(queue) = &self.queue {
+            queue.written().await;
+        }
+    }
+
+    pub(super) async fn shutdown(&self) {
+        if let Some(queue) = &self.queue {
+            queue.shutdown().await;
+        }
+    }
+}
+
+impl LogHandle {
+    /// Starts a logger without an actor; no actix system is needed.
+    ///
+    /// # Errors
+    /// [`LogError::File`] when the file cannot be opened, [`LogError::Range`] for a setting out of its range,
+    /// [`LogError::Thread`] when the system gives no thread.
+    pub fn start(config: LogConfig) -> Result<Self, LogError> {
+        let switch = LevelSwitch::new(config.level);
+        let queue = Arc::new(config.start()?);
+        let drain = LevelFilter::new(Arc::clone(&queue), switch.clone()).ignore_res();
+        let logger = Logger::root(drain, slog::o!());
+        Ok(LogHandle { core: Core { switch, logger, queue: Some(queue) }, addr: None })
+    }
+
+    /// Logs into the application's own `logger`, with `level` on top of whatever that one filters.
+    ///
+    /// Its key-value pairs are kept. Queueing, overflow and flushing are its own business: here `dropped` and
+    /// `write_errors` stay 0 and flushing returns at once. A `logger` that blocks holds up the connection.
+    ///
+    /// ```
+    /// use agora_chat::logger::{LogHandle, LogLevel};
+    ///
+    /// let mine = slog::Logger::root(slog::Discard, slog::o!("app" => "bot"));
+    /// let log = LogHandle::from_logger(mine, LogLevel::Debug);
+    /// slog::info!(log.slog(), "goes to the application's drain");
+    /// ```
+    #[must_use]
+    pub fn from_logger(logger: Logger, level: LogLevel) -> Self {
+        let switch = LevelSwitch::new(level);
+        let drain = LevelFilter::new(logger, switch.clone()).ignore_res();
+        LogHandle { core: Core { switch, logger: Logger::root(drain, slog::o!()), queue: None }, addr: None }
+    }
+
+    /// A logger that writes nothing, at any level.
+    #[must_use]
+    pub fn discard() -> Self {
+        LogHandle::from_logger(Logger::root(slog::Discard, slog::o!()), LogLevel::Silent)
+    }
+
+    /// Starts a [`LoggerActor`] for this logger on the current arbiter.
+    ///
+    /// # Errors
+    /// [`LogError::NoSystem`] when this thread has no arbiter.
+    pub fn with_actor(self) -> Result<Self, LogError> {
+        Ok(self.with_actor_on(&current_arbiter()?))
+    }
+
+    pub(super) fn with_actor_on(self, arbiter: &ArbiterHandle) -> Self {
+        let core = self.core.clone();
+        // Not `start`, which panics where the arbiter's loop is not running yet.
+        let addr = LoggerActor::start_in_arbiter(arbiter, move |_| LoggerActor::new(core));
+        LogHandle { addr: Some(addr), ..self }
+    }
+
+    /// The actor's address, if one was started with this handle.
+    #[must_use]
+    pub fn addr(&self) -> Option<&Addr<LoggerActor>> {
+        self.addr.as_ref()
+    }
+
+    /// The `slog::Logger` to log with; a clone of it or a child (`logger.new(o!(…))`) follows the same level.
+    pub fn slog(&self) -> Logger {
+        self.core.logger.clone()
+    }
+
+    /// Writes everything: level TRACE.
+    pub fn enable_all(&self) {
+        self.set_level(LogLevel::Trace);
+    }
+
+    /// Writes nothing: level SILENT. Records queued before are still written.
+    pub fn disable_all(&self) {
+        self.set_level(LogLevel::Silent);
+    }
+
+    /// Sets the level, for all threads from their next record on.
+    pub fn set_level(&self, level: LogLevel) {
+        self.core.set_level(level);
+    }
+
+    /// The level now.
+    #[must_use]
+    pub fn level(&self) -> LogLevel {
+        self.core.level()
+    }
+
+    /// How many records were dropped since the start, because the queue was full or the log was shut down.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.core.queue.as_ref().map_or(0, |queue| queue.dropped())
+    }
+
+    /// How many records an output failed to write, since the start; each output counts for itself.
+    ///
+    /// The first failure of a row is reported on the other outputs.
+    #[must_use]
+    pub fn write_errors(&self) -> u64 {
+        self.core.queue.as_ref().map_or(0, |queue| queue.write_errors())
+    }
+
+    /// Waits until all that was logged before is written; the log goes on.
+    ///
+    /// It waits as long as the outputs take; put it under a timeout where one of them may hang. Giving up waiting
+    /// does no harm.
+    pub async fn flush(&self) {
+        self.core.flush().await;
+    }
+
+    /// Like [`flush`](Self::flush), holding the thread for at most `limit`. Not for an arbiter's thread.
+    ///
+    /// # Errors
+    /// [`LogError::Stalled`] when the outputs took longer.
+    pub fn flush_blocking(&self, limit: Duration) -> Result<(), LogError> {
+        let done = self.core.queue.as_ref().is_none_or(|queue| queue.flush_blocking(limit));
+        done.then_some(()).ok_or(LogError::Stalled { limit })
+    }
+
+    /// Ends the log: writes all that is queued, closes the outputs, and waits for it without holding the thread.
+    ///
+    /// Records made afterwards are dropped and counted. It waits as long as the outputs take; put it under a timeout
+    /// where one of them may hang. Giving up waiting does no harm. Calling it again does nothing.
+    pub async fn shutdown(&self) {
+        self.core.shutdown().await;
+    }
+
+    /// Like [`shutdown`](Self::shutdown), holding the thread for at most `limit`. Not for an arbiter's thread.
+    ///
+    /// # Errors
+    /// [`LogError::Stalled`] when the outputs took longer.
+    pub fn shutdown_blocking(&self, limit: Duration) -> Result<(), LogError> {
+        let done = self.core.queue.as_ref().is_none_or(|queue| queue.shutdown_blocking(limit));
+        done.then_some(()).ok_or(LogError::Stalled { limit })
+    }
+}
+
+pub(super) fn current_arbiter() -> Result<ArbiterHandle, LogError> {
+    Arbiter::try_current().ok_or(LogError::NoSystem)
+}
+
+impl fmt::Debug for LogHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogHandle")
+            .field("level", &self.level())
+            .field("queue", &self.core.queue.as_ref().map(|queue| queue.capacity()))
+            .field("dropped", &self.dropped())
+            .field("write_errors", &self.write_errors())
+            .field("actor", &self.addr.is_some())
+            .finish()
+    }
+}
