@@ -284,7 +284,9 @@ async fn obey(line: String, connection: Connection, log: LogHandle) -> Result<To
         }
         "state" => {
             let state = connection.state();
-            return Ok((json!({"event": "state", "state": state}), format!("The connection is {state}.")));
+            let mut object = json!(state);
+            object["event"] = json!("state");
+            return Ok((object, format!("The connection is {state}.")));
         }
         _ => return Err(plain(format!("`{verb}` is no command; see --help"))),
     };
