@@ -6,10 +6,9 @@ use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
 use std::{env, error::Error, fmt::Display, fs, path::PathBuf, pin::pin, process::ExitCode};
 
-use agora_chat::logger::{LogConfig, LogHandle, LogLevel, Terminal};
 use agora_chat::{
     Code, Config, Connection, Credentials, Device, DisconnectReason, Endpoints, Event, EventHandler, EventKind,
-    MessageBody, Password, Reconnect, Token, UserId,
+    LogConfig, LogHandle, LogLevel, MessageBody, Password, Reconnect, Token, UserId, logger::Terminal,
 };
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use serde_json::{Value, json};
@@ -185,10 +184,11 @@ fn describe(event: &Event) -> Told {
                 MessageBody::Command { action } => ("command", "action", json!(action)),
                 other => ("other", "body", json!(format!("{other:?}"))),
             };
-            let sentence = format!("{} to {}, {kind}: {says}", message.from, message.to);
+            let (from, to) = (&*message.from, &*message.to);
+            let sentence = format!("{from} to {to}, {kind}: {says}");
             let object = json!({
-                "event": "message", "id": message.id.to_string(), "from": message.from, "to": message.to,
-                "chat": message.chat, "type": kind, member: says, "timestamp": message.timestamp,
+                "event": "message", "id": message.id.to_string(), "from": from, "to": to, "chat": message.chat,
+                "type": kind, member: says, "timestamp": message.timestamp,
             });
             (object, sentence)
         }
