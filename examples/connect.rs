@@ -2,6 +2,8 @@
 //!
 //! `AGORA_CHAT_PASSWORD=… cargo run --example connect -- --app-key org#app --user alice`
 
+#![allow(clippy::indexing_slicing, reason = "only members of JSON objects are set by index, which cannot fail")]
+
 use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
 use std::{env, error::Error, fmt::Display, fs, path::PathBuf, pin::pin, process::ExitCode};
