@@ -28,7 +28,7 @@ for (const [name, sdk] of Object.entries(sdks)) {
         assert.equal(await server.online('alice'), 0);
         await server.command('user alice pw-alice').catch(() => server.command('password alice pw-alice'));
         await alice.open();
-        assert.ok(!alice.events.names().includes('onReconnecting'));
+        assert.ok(!alice.events.names().includes('onReconnecting'), `${alice.events.names()}`);
       });
     }
 

@@ -98,6 +98,12 @@ function install() {
   }
 }
 
+/** The SDKs keep timers for ever, as a page may; a process is to end when everything else has. */
+function release(name) {
+  const start = globalThis[name];
+  globalThis[name] = (...args) => start(...args).unref();
+}
+
 /** Loads one of the vendor's packages, silent: both log everything to the console unless told otherwise. */
 function load(name) {
   const log = console.log;
@@ -113,6 +119,8 @@ function load(name) {
 }
 
 install();
+release('setTimeout');
+release('setInterval');
 
 /** Both SDKs by package name, in the order of their age. */
 export const sdks = Object.fromEntries(['agora-chat', 'easemob-websdk'].map((name) => [name, load(name)]));

@@ -1,4 +1,5 @@
 // What happened, in order, and waiting for what is to happen.
+import { clearTimeout, setTimeout } from 'node:timers';
 import { inspect } from 'node:util';
 
 /** How long anything may take before a test fails, in milliseconds. */
