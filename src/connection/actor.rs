@@ -50,8 +50,12 @@ pub struct ConnectionActor {
     user: Option<UserId>,
     /// Scratch for a step's actions, so that a step allocates nothing for them.
     actions: Vec<Action>,
-    /// Whether the engine let go of the link while the link was being read.
+    /// Whether the engine has let go of the link, which is still to be dropped.
     pub(super) hung_up: bool,
+    /// Whether the session is over, and those who asked for the end are still to be told.
+    closed: bool,
+    /// Whether the link is being read just now, and so is not in its place.
+    pub(super) reading: bool,
     /// Frames to send while the link is being read.
     pub(super) queued: Vec<crate::session::Frame>,
     pub(super) link: Option<Link>,
@@ -94,6 +98,8 @@ impl ConnectionActor {
             user: None,
             actions: Vec::new(),
             hung_up: false,
+            closed: false,
+            reading: false,
             queued: Vec::new(),
             link: None,
             dialing: None,
@@ -128,12 +134,29 @@ impl ConnectionActor {
             self.shared.set_state(self.engine.state());
         }
         for action in actions.drain(..) {
-            self.carry_out(action, ctx);
+            self.carry_out(action);
         }
         self.actions = actions;
+        if !self.reading {
+            self.settle(ctx);
+        }
     }
 
-    fn carry_out(&mut self, action: Action, ctx: &mut Context<Self>) {
+    /// Drops the link the engine has let go of, and only then tells those who asked for the end.
+    pub(super) fn settle(&mut self, ctx: &mut Context<Self>) {
+        self.let_go();
+        if std::mem::take(&mut self.closed) {
+            for asked in self.closing.drain(..) {
+                // An error here means that nobody waits any more.
+                let _ = asked.send(());
+            }
+            if self.stopping {
+                ctx.stop();
+            }
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) {
         match action {
             Action::Transmit(frame) => {
                 trace!(self.log, "frame out"; "kind" => frame.kind(), "bytes" => frame.bytes().len());
@@ -180,7 +203,6 @@ impl ConnectionActor {
             }
             Action::Opened(result) => {
                 if let Some(asked) = self.opening.take().or_else(|| self.asking.take()) {
-                    // An error here means that nobody waits any more.
                     let _ = asked.send(result);
                 }
             }
@@ -197,25 +219,13 @@ impl ConnectionActor {
                     let _ = asked.send(outcome);
                 }
             }
-            Action::Closed => self.closed(ctx),
+            Action::Closed => self.closed = true,
             Action::Note(note) => self.note(&note),
         }
     }
 
-    /// The session is over. The link, if any, is dropped by the pump in this same turn of the actor; only then do
-    /// those hear who asked for the end.
-    fn closed(&mut self, ctx: &mut Context<Self>) {
-        self.let_go();
-        for asked in self.closing.drain(..) {
-            let _ = asked.send(());
-        }
-        if self.stopping {
-            ctx.stop();
-        }
-    }
-
     /// Drops what the engine has let go of. Frames queued before that still go out as far as the socket takes them.
-    pub(super) fn let_go(&mut self) {
+    fn let_go(&mut self) {
         if !std::mem::take(&mut self.hung_up) {
             return;
         }

@@ -43,13 +43,11 @@ impl ConnectionActor {
         if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(task.waker())) {
             self.waker = Some(task.waker().clone());
         }
-        self.let_go();
         self.poll_call(ctx, task);
         self.poll_dialing(ctx, task);
         self.poll_link(ctx, task);
         self.poll_timer(ctx, task);
-        // A timer that fired may have sent a heartbeat or begun an attempt.
-        self.let_go();
+        // A frame or a timer may have led to frames to send, or to a new call or connect.
         self.write(ctx, task);
     }
 
@@ -82,10 +80,12 @@ impl ConnectionActor {
         self.write(ctx, task);
         // Taken out while it is read, so that what it hands out can be acted on at once.
         let Some(mut link) = self.link.take() else { return };
+        self.reading = true;
         let read = link.read(task, |incoming| self.incoming(incoming, ctx));
+        self.reading = false;
         self.link = Some(link);
         if self.hung_up {
-            self.let_go();
+            self.settle(ctx);
             return;
         }
         match read {
@@ -115,7 +115,6 @@ impl ConnectionActor {
         self.link = None;
         self.queued.clear();
         self.step(Input::Lost(cause), ctx);
-        self.let_go();
     }
 
     /// Writes what the engine wants sent.
