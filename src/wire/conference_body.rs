@@ -115,3 +115,42 @@ pub struct Status {
     #[prost(int32, optional, tag = "1")]
     pub error_code: Option<i32>,
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::{ConferenceBody, Status};
+
+    /// No recorded frame carries a call, so the numbers of the schema are spelt out here.
+    #[test]
+    fn every_field_has_the_number_of_the_schema() {
+        let text = |number: u8| Some(number.to_string());
+        let body = ConferenceBody {
+            session_id: text(1),
+            operation: Some(2),
+            conference_id: text(3),
+            r#type: Some(4),
+            content: text(5),
+            network: text(6),
+            version: text(7),
+            identity: Some(8),
+            duration: text(9),
+            peer_name: text(1),
+            end_reason: Some(11),
+            status: Some(Status { error_code: Some(12) }),
+            is_direct: Some(true),
+            control_type: Some(14),
+            route_flag: Some(15),
+            route_key: text(6),
+        };
+        let expected = [
+            &[0x0a, 1, b'1', 0x10, 2, 0x1a, 1, b'3', 0x20, 4, 0x2a, 1, b'5', 0x32, 1, b'6', 0x3a, 1, b'7'][..],
+            &[0x40, 8, 0x4a, 1, b'9', 0x52, 1, b'1', 0x58, 11, 0x62, 2, 0x08, 12, 0x68, 1, 0x70, 14, 0x78, 15],
+            &[0x82, 1, 1, b'6'],
+        ]
+        .concat();
+        assert_eq!(body.encode_to_vec(), expected);
+        assert_eq!(ConferenceBody::decode(&expected[..]), Ok(body));
+    }
+}

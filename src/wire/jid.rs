@@ -16,3 +16,90 @@ pub struct Jid {
     #[prost(string, optional, tag = "4")]
     pub client_resource: Option<String>,
 }
+
+/// Domain of users.
+pub const USER_DOMAIN: &str = "easemob.com";
+
+/// Domain of groups and chat rooms.
+pub const GROUP_DOMAIN: &str = "conference.easemob.com";
+
+impl Jid {
+    /// The user `name` of the app `app_key` (`org#app`), on any device.
+    #[must_use]
+    pub fn user(app_key: &str, name: &str) -> Self {
+        Self::new(app_key, name, USER_DOMAIN)
+    }
+
+    /// The group or chat room `id` of the app `app_key` (`org#app`).
+    #[must_use]
+    pub fn group(app_key: &str, id: &str) -> Self {
+        Self::new(app_key, id, GROUP_DOMAIN)
+    }
+
+    fn new(app_key: &str, name: &str, domain: &str) -> Self {
+        Jid {
+            app_key: Some(app_key.to_owned()),
+            name: Some(name.to_owned()),
+            domain: Some(domain.to_owned()),
+            client_resource: None,
+        }
+    }
+
+    /// The same address on one device.
+    #[must_use]
+    pub fn with_resource(self, resource: &str) -> Self {
+        Jid { client_resource: Some(resource.to_owned()), ..self }
+    }
+
+    /// The same address on any device.
+    #[must_use]
+    pub fn bare(self) -> Self {
+        Jid { client_resource: None, ..self }
+    }
+
+    /// What tells the queue of this address from others: app key, name and domain, not the device.
+    #[must_use]
+    pub fn queue_key(&self) -> QueueKey {
+        QueueKey { app_key: self.app_key().to_owned(), name: self.name().to_owned(), domain: self.domain().to_owned() }
+    }
+
+    /// Whether both addresses name the same queue: the device does not count, and an absent part equals an empty one.
+    #[must_use]
+    pub fn same_queue(&self, other: &Jid) -> bool {
+        self.app_key() == other.app_key() && self.name() == other.name() && self.domain() == other.domain()
+    }
+}
+
+/// The identity of a queue, from [`Jid::queue_key`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QueueKey {
+    app_key: String,
+    name: String,
+    domain: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Jid;
+
+    #[test]
+    fn a_queue_is_told_by_app_key_name_and_domain_but_not_by_device() {
+        let alice = Jid::user("org#app", "alice");
+        let phone = alice.clone().with_resource("phone");
+        assert!(alice.same_queue(&phone));
+        assert_eq!(alice.queue_key(), phone.queue_key());
+        assert_eq!(phone.bare(), alice);
+        for other in [Jid::user("org#app", "bob"), Jid::user("org#other", "alice"), Jid::group("org#app", "alice")] {
+            assert!(!alice.same_queue(&other));
+            assert_ne!(alice.queue_key(), other.queue_key());
+        }
+    }
+
+    #[test]
+    fn an_absent_part_of_a_queue_name_equals_an_empty_one() {
+        let empty = Jid::user("", "alice");
+        let absent = Jid { app_key: None, ..empty.clone() };
+        assert!(empty.same_queue(&absent));
+        assert_eq!(empty.queue_key(), absent.queue_key());
+    }
+}

@@ -6,7 +6,7 @@ use super::enumeration::enumeration;
 use super::jid::Jid;
 use super::key_value::KeyValue;
 
-/// One message in a queue; its body is encoded in `payload`, by the name space.
+/// One message in a queue; [`Meta::body`] decodes what is in it by name space.
 #[derive(Clone, PartialEq, prost::Message)]
 #[prost(skip_debug)]
 pub struct Meta {

@@ -2,11 +2,16 @@
 //!
 //! These are wire types: they say what may stand in a frame, not what a client should do with it. Every scalar, enum
 //! and message is an `Option`, because the protocol tells an absent field from a present zero. Enums are held as their
-//! number, so that unknown ones survive. Messages that carry secrets show neither them nor encoded bytes in `Debug`.
+//! number, so that unknown ones survive; the generated accessors (`MSync::command()`) turn those into the default, so
+//! where it matters use `TryFrom<i32>`. Messages that carry secrets show neither them nor encoded bytes in `Debug`.
 
+mod body;
 pub mod conference_body;
 pub mod content;
+mod decode;
 mod enumeration;
+mod error;
+mod frame;
 mod jid;
 pub mod key_value;
 mod logout;
@@ -21,9 +26,13 @@ pub mod roster_body;
 pub mod statistics_body;
 pub mod status;
 
+pub use body::Body;
 pub use conference_body::ConferenceBody;
 pub use content::Content;
-pub use jid::Jid;
+pub use decode::MAX_FIELDS;
+pub use error::{DecodeError, Layer};
+pub use frame::{Downward, TOKEN_PREFIX, Upward};
+pub use jid::{GROUP_DOMAIN, Jid, QueueKey, USER_DOMAIN};
 pub use key_value::KeyValue;
 pub use logout::Logout;
 pub use message_body::MessageBody;
@@ -36,11 +45,8 @@ pub use roster_body::RosterBody;
 pub use statistics_body::StatisticsBody;
 pub use status::{RedirectInfo, Status};
 
-/// Domain of users.
-pub const USER_DOMAIN: &str = "easemob.com";
-
-/// Domain of groups and chat rooms.
-pub const GROUP_DOMAIN: &str = "conference.easemob.com";
-
-/// What stands before a token in `auth` and `authToken`.
-pub const TOKEN_PREFIX: &str = "$t$";
+/// The bytes of a message.
+#[must_use]
+pub fn encode(message: &impl prost::Message) -> bytes::Bytes {
+    message.encode_to_vec().into()
+}

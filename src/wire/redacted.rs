@@ -156,3 +156,79 @@ impl Debug for Content {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use crate::wire::{Body, CommSyncUl, Content, Jid, MSync, MessageBody, Meta, Provision, Upward, encode};
+
+    const CANARY: &str = "canary-7f3a";
+
+    fn secret() -> Option<String> {
+        Some(CANARY.to_owned())
+    }
+
+    /// What no `Debug` may contain: the secret as text, or as a list of its bytes.
+    fn shows_secret(debug: &str) -> bool {
+        debug.contains(CANARY) || debug.contains("99, 97, 110, 97, 114, 121")
+    }
+
+    fn provision() -> Provision {
+        Provision {
+            app_sign: secret(),
+            password: secret(),
+            encrypt_key: secret(),
+            auth: secret(),
+            auth_token: secret(),
+            resource: Some("phone".to_owned()),
+            ..Provision::default()
+        }
+    }
+
+    fn meta() -> Meta {
+        let content = Content { secret_key: secret(), thumbnail_secret_key: secret(), ..Content::default() };
+        let body = MessageBody { contents: vec![content], ..MessageBody::default() };
+        Meta { ns: Some(1), payload: Some(encode(&body)), meta: Some(Bytes::from(CANARY)), ..Meta::default() }
+    }
+
+    #[test]
+    fn a_login_frame_shows_its_addressee_but_no_secret() {
+        let mut frame = MSync::client_provision(Jid::user("org#app", "alice"), CANARY, &provision());
+        frame.encrypt_key = secret();
+        for debug in [format!("{frame:?}"), format!("{frame:#?}"), format!("{:?}", frame.upward())] {
+            assert!(!shows_secret(&debug), "{debug}");
+        }
+        let debug = format!("{frame:?}");
+        let length = frame.payload.as_ref().map(Bytes::len).unwrap();
+        assert!(debug.contains("alice") && debug.contains(r#"auth: ***"#), "{debug}");
+        assert!(debug.contains(&format!("payload: {length} bytes")), "{debug}");
+        let Ok(Upward::Provision(provision)) = frame.upward() else { panic!("not a login") };
+        assert_eq!(provision.auth_token(), CANARY);
+        assert!(format!("{provision:?}").contains("phone"));
+    }
+
+    #[test]
+    fn a_message_shows_no_file_secret_at_any_layer() {
+        let meta = meta();
+        let body = meta.body().unwrap();
+        let sync = CommSyncUl::send(meta.clone());
+        let frame = MSync::client_sync(&sync);
+        for debug in [format!("{meta:?}"), format!("{body:?}"), format!("{sync:?}"), format!("{frame:?}")] {
+            assert!(!shows_secret(&debug), "{debug}");
+        }
+        let Body::Chat(body) = body else { panic!("not a chat message") };
+        assert_eq!(body.contents[0].secret_key(), CANARY);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_frame_is_told_without_its_content() {
+        let mut bytes = vec![0x1a, 0x0c];
+        bytes.extend(CANARY.as_bytes());
+        bytes.push(0xff);
+        let refused = MSync::decode_frame(bytes.into(), 100).unwrap_err();
+        let source = std::error::Error::source(&refused).map(ToString::to_string).unwrap();
+        assert!(source.contains("auth"), "{source}");
+        assert!(!shows_secret(&format!("{refused:?} {refused} {source}")));
+    }
+}

@@ -1,0 +1,253 @@
+//! Whole frames: what goes into an envelope, and what comes out of it.
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::decode::{FLAT, Shape, decode};
+use super::error::{DecodeError, Layer};
+use super::msync::{Command, EncryptType, MSync, Version};
+use super::{CommNotice, CommSyncDl, CommSyncUl, CommUnreadDl, CommUnreadUl, Jid, Logout, Meta, Provision, encode};
+
+/// What stands before a token in `auth` and `authToken`.
+pub const TOKEN_PREFIX: &str = "$t$";
+
+const STATUS: Shape = FLAT;
+const META: Shape = FLAT;
+const WITH_STATUS: Shape = Shape(&[(1, &STATUS)]);
+const SYNC_UL: Shape = Shape(&[(1, &META)]);
+const SYNC_DL: Shape = Shape(&[(1, &STATUS), (4, &META)]);
+const PROVISION: Shape = Shape(&[(8, &STATUS)]);
+const LOGOUT: Shape = Shape(&[(3, &STATUS)]);
+
+/// What a server says in one frame.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Downward {
+    /// The answer to a send, or a batch of a queue.
+    Sync(CommSyncDl),
+    /// The answer to a heartbeat.
+    Unread(CommUnreadDl),
+    /// A queue has something new.
+    Notice(CommNotice),
+    /// The answer to a login.
+    Provision(Box<Provision>),
+    /// The answer to a logout.
+    Logout(Logout),
+    /// A command this crate does not know, by number.
+    Unknown(i32),
+}
+
+/// What a client says in one frame.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Upward {
+    /// A send or a pull.
+    Sync(Box<CommSyncUl>),
+    /// The heartbeat.
+    Unread(CommUnreadUl),
+    /// A login.
+    Provision(Box<Provision>),
+    /// The end of a session.
+    Logout(Logout),
+    /// A command that no client sends, by number.
+    Unknown(i32),
+}
+
+/// Taking frames apart. A missing payload reads as an empty message.
+impl MSync {
+    /// Decodes the envelope of a frame of at most `limit` bytes; the payload stays a slice of `frame`.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::TooLarge`] and [`DecodeError::Malformed`].
+    pub fn decode_frame(frame: Bytes, limit: usize) -> Result<Self, DecodeError> {
+        if frame.len() > limit {
+            return Err(DecodeError::TooLarge { size: frame.len(), limit });
+        }
+        MSync::decode(frame).map_err(|source| DecodeError::Malformed { layer: Layer::Envelope, source })
+    }
+
+    /// Decodes the payload of a frame from a server, by command.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Malformed`], [`DecodeError::TooManyFields`] and [`DecodeError::Compressed`].
+    pub fn downward(&self) -> Result<Downward, DecodeError> {
+        Ok(match self.known_command() {
+            Ok(Command::Sync) => Downward::Sync(self.sync_dl()?),
+            Ok(Command::Unread) => Downward::Unread(self.unread_dl()?),
+            Ok(Command::Notice) => Downward::Notice(self.notice()?),
+            Ok(Command::Provision) => Downward::Provision(Box::new(self.provision()?)),
+            Ok(Command::Logout) => Downward::Logout(self.logout()?),
+            Err(number) => Downward::Unknown(number),
+        })
+    }
+
+    /// Decodes the payload of a frame from a client, by command.
+    ///
+    /// # Errors
+    ///
+    /// As for [`downward`](Self::downward).
+    pub fn upward(&self) -> Result<Upward, DecodeError> {
+        Ok(match self.known_command() {
+            Ok(Command::Sync) => Upward::Sync(Box::new(self.sync_ul()?)),
+            Ok(Command::Unread) => Upward::Unread(self.unread_ul()?),
+            Ok(Command::Provision) => Upward::Provision(Box::new(self.provision()?)),
+            Ok(Command::Logout) => Upward::Logout(self.logout()?),
+            Ok(Command::Notice) => Upward::Unknown(Command::Notice.into()),
+            Err(number) => Upward::Unknown(number),
+        })
+    }
+
+    /// The command, or its number when this crate does not know it; a missing one reads as SYNC.
+    ///
+    /// # Errors
+    ///
+    /// The number of an unknown command.
+    pub fn known_command(&self) -> Result<Command, i32> {
+        let number = self.command.unwrap_or_default();
+        Command::try_from(number).map_err(|_| number)
+    }
+
+    /// The payload of a downward SYNC, whatever the command says.
+    ///
+    /// # Errors
+    ///
+    /// As for [`downward`](Self::downward).
+    pub fn sync_dl(&self) -> Result<CommSyncDl, DecodeError> {
+        self.payload_as(&SYNC_DL)
+    }
+
+    /// The payload of an upward SYNC, whatever the command says.
+    ///
+    /// # Errors
+    ///
+    /// As for [`downward`](Self::downward).
+    pub fn sync_ul(&self) -> Result<CommSyncUl, DecodeError> {
+        self.payload_as(&SYNC_UL)
+    }
+
+    /// The payload of a downward UNREAD, whatever the command says.
+    ///
+    /// # Errors
+    ///
+    /// As for [`downward`](Self::downward).
+    pub fn unread_dl(&self) -> Result<CommUnreadDl, DecodeError> {
+        self.payload_as(&WITH_STATUS)
+    }
+
+    /// The payload of an upward UNREAD, whatever the command says.
+    ///
+    /// # Errors
+    ///
+    /// As for [`downward`](Self::downward).
+    pub fn unread_ul(&self) -> Result<CommUnreadUl, DecodeError> {
+        self.payload_as(&FLAT)
+    }
+
+    /// The payload of a NOTICE, whatever the command says.
+    ///
+    /// # Errors
+    ///
+    /// As for [`downward`](Self::downward).
+    pub fn notice(&self) -> Result<CommNotice, DecodeError> {
+        self.payload_as(&FLAT)
+    }
+
+    /// The payload of a PROVISION in either direction, whatever the command says.
+    ///
+    /// # Errors
+    ///
+    /// As for [`downward`](Self::downward).
+    pub fn provision(&self) -> Result<Provision, DecodeError> {
+        self.payload_as(&PROVISION)
+    }
+
+    /// The payload of a LOGOUT in either direction, whatever the command says.
+    ///
+    /// # Errors
+    ///
+    /// As for [`downward`](Self::downward).
+    pub fn logout(&self) -> Result<Logout, DecodeError> {
+        self.payload_as(&LOGOUT)
+    }
+
+    fn payload_as<T: Message + Default>(&self, shape: &Shape) -> Result<T, DecodeError> {
+        match self.compress_algorimth {
+            None | Some(0) => {}
+            Some(algorithm) => return Err(DecodeError::Compressed { algorithm }),
+        }
+        match &self.payload {
+            Some(payload) => decode(payload, shape, Layer::Payload),
+            None => Ok(T::default()),
+        }
+    }
+}
+
+/// Putting frames together.
+impl MSync {
+    /// A frame from a client: version 0, the command, one `ENCRYPT_NONE`.
+    #[must_use]
+    pub fn from_client(command: Command, payload: &impl Message) -> Self {
+        MSync { encrypt_type: vec![EncryptType::EncryptNone.into()], ..Self::from_server(command, payload) }
+    }
+
+    /// A frame from a server: version 0 and the command.
+    #[must_use]
+    pub fn from_server(command: Command, payload: &impl Message) -> Self {
+        MSync {
+            version: Some(Version::MsyncV1.into()),
+            command: Some(command.into()),
+            payload: Some(encode(payload)),
+            ..MSync::default()
+        }
+    }
+
+    /// The login: `own` is the full address of the device, `token` is without its prefix.
+    #[must_use]
+    pub fn client_provision(own: Jid, token: &str, provision: &Provision) -> Self {
+        Self::from_client(Command::Provision, provision).identified(own, token)
+    }
+
+    /// The end of a session: `own` is the full address of the device, `token` is without its prefix.
+    #[must_use]
+    pub fn client_logout(own: Jid, token: &str, logout: &Logout) -> Self {
+        Self::from_client(Command::Logout, logout).identified(own, token)
+    }
+
+    /// A send or a pull.
+    #[must_use]
+    pub fn client_sync(sync: &CommSyncUl) -> Self {
+        Self::from_client(Command::Sync, sync)
+    }
+
+    /// The heartbeat, which has no payload.
+    #[must_use]
+    pub fn client_unread() -> Self {
+        MSync { payload: None, ..Self::from_client(Command::Unread, &CommUnreadUl {}) }
+    }
+
+    /// The frame as the bytes of one WebSocket message.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        encode(self)
+    }
+
+    fn identified(self, own: Jid, token: &str) -> Self {
+        MSync { guid: Some(own), auth: Some(format!("{TOKEN_PREFIX}{token}")), device_id: Some(0), ..self }
+    }
+}
+
+impl CommSyncUl {
+    /// Sends one message.
+    #[must_use]
+    pub fn send(meta: Meta) -> Self {
+        CommSyncUl { meta: Some(meta), ..CommSyncUl::default() }
+    }
+
+    /// Pulls a queue from its beginning, or after what `key` covers.
+    #[must_use]
+    pub fn pull(queue: Jid, key: Option<u64>) -> Self {
+        CommSyncUl { queue: Some(queue), key, ..CommSyncUl::default() }
+    }
+}
