@@ -1,1 +1,59 @@
-//! Local server.
+//! An in-process stand-in for the service, for tests of bots and of this crate (feature `local-server`).
+//!
+//! It listens on a loopback port the system picks and offers what connection spec §17 asks of a compatible server:
+//! registration, tokens and discovery over REST, `/websocket` with PROVISION, heartbeats, queues, kicks and logout, and
+//! single chat between its users. Every handle can create users, look at what clients did, and make the server fail in
+//! most of the ways a service or a network can.
+//!
+//! ```
+//! use agora_chat::local_server::{Cut, LocalServer};
+//! # #[actix_web::main]
+//! # async fn main() -> Result<(), agora_chat::local_server::LocalServerError> {
+//! let server = LocalServer::start().await?;
+//! server.create_user("alice", "secret")?;
+//! let config = server.config(); // for Connection::start
+//! # assert_eq!(config.app_key().as_str(), server.app_key());
+//! // ... the client logs in ...
+//! server.drop_links("alice", Cut::Rst); // ... and has to come back
+//! server.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The server runs in a thread of its own, so a test may block its own thread, and it ends when the last handle is
+//! dropped. It is no secure server: it listens on `127.0.0.1` only and is meant for made-up users.
+//!
+//! # Bounds
+//! Of each user it keeps the last 1024 frames (at most 4 MiB), 10 000 undelivered messages for each of 64 devices and
+//! as many for devices to come; of REST the last 4096 calls. It takes messages of up to 4 MiB and REST bodies of up to
+//! 1 MiB, 20 000 links, 100 000 users and 200 000 tokens (the oldest token is forgotten for a new one). A client that
+//! leaves 1024 frames unread is cut off. What had to be dropped is counted in [`Stats`].
+//!
+//! # What it does not do
+//! Groups, rooms, rosters and presence: a message to a group is refused with `group not found`, other name spaces
+//! are acknowledged and go nowhere.
+
+mod accounts;
+mod control;
+mod error;
+mod faults;
+mod frames;
+mod front;
+mod handle;
+mod http;
+mod limits;
+mod observed;
+mod protocol;
+mod queues;
+mod relay;
+mod rest;
+mod shared;
+mod socket;
+mod state;
+mod traffic;
+
+pub use error::LocalServerError;
+pub use faults::{DevicePolicy, RestFault};
+pub use handle::{Builder, LocalServer};
+pub use observed::{ClientFrame, FrameKind, RestCall, SessionInfo, Stats};
+pub use relay::Cut;

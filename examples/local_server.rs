@@ -1,0 +1,247 @@
+//! The local server as a program: a stand-in for the service on a chosen port, told what to do on stdin.
+//!
+//! `cargo run --example local_server -- --user alice:secret` and then `help`.
+
+use std::{
+    io::{BufRead as _, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
+
+use agora_chat::{
+    Kick,
+    local_server::{Cut, FrameKind, LocalServer},
+};
+use clap::Parser;
+use serde_json::{Value, json};
+
+const COMMANDS: &str = "\
+Commands on stdin, one a line; each is answered by one JSON line, {\"ok\":true,...} or {\"ok\":false,\"error\":\"...\"}:
+  user NAME PASSWORD          create a user
+  token NAME [LIFE_SECONDS]   issue a token (default: the token life)
+  kick NAME CODE [EXT]        kick every device: 206 (with EXT), 207, 216 or 217
+  drop NAME fin|rst           cut every link of the user
+  refuse STATUS [REASON...]   refuse every PROVISION from now on
+  accept                      accept PROVISIONs and upgrades again
+  redirect HOST PORT          answer every PROVISION with a redirect
+  refuse-upgrades HTTP_STATUS refuse every WebSocket upgrade
+  silent on|off               read everything, answer nothing
+  delay MS                    hold back everything that is sent
+  token-life SECONDS|none     life of tokens issued by REST from now on
+  delete NAME                 delete a user (kick 207)
+  password NAME NEW           change a password (kick 216)
+  send FROM TO TEXT...        send a text as FROM
+  down                        cut every link and refuse connections
+  up                          take connections again
+  sessions [NAME]             who is online
+  frames NAME                 what the user's devices sent
+  calls                       REST calls taken
+  help                        this text
+  quit                        stop";
+
+/// A stand-in for the chat service on a loopback port, for made-up users.
+///
+/// The first line on stdout says where it listens:
+/// {"event":"listening","rest_url":...,"socket_url":...,"discovery_url":...,"app_key":...}
+#[derive(Parser)]
+#[command(after_help = COMMANDS)]
+struct Options {
+    /// Port on 127.0.0.1; 0 lets the system pick one
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Application key
+    #[arg(long, value_name = "ORG#APP", default_value = "local#test")]
+    app_key: String,
+    /// A user to create (test users only: arguments can be read by others)
+    #[arg(long = "user", value_name = "NAME:PASSWORD")]
+    users: Vec<String>,
+    /// Life of tokens, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 24 * 60 * 60)]
+    token_life: u64,
+    /// Go on when stdin ends
+    #[arg(long)]
+    stay: bool,
+}
+
+type Answer = Result<Value, String>;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match actix_rt::System::new().block_on(run(options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            let _ = writeln!(std::io::stderr(), "local_server: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<(), String> {
+    let server = LocalServer::builder()
+        .app_key(&options.app_key)
+        .port(options.port)
+        .token_life(Some(Duration::from_secs(options.token_life)))
+        .start()
+        .await
+        .map_err(text)?;
+    for user in &options.users {
+        let (name, password) = user.split_once(':').ok_or("--user takes NAME:PASSWORD")?;
+        server.create_user(name, password).map_err(text)?;
+    }
+    say(&json!({
+        "event": "listening",
+        "rest_url": server.rest_url(),
+        "socket_url": server.socket_url(),
+        "discovery_url": server.discovery_url(),
+        "app_key": server.app_key(),
+    }))?;
+
+    let (lines, mut commands) = tokio::sync::mpsc::channel(16);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if lines.blocking_send(line).is_err() {
+                break;
+            }
+        }
+    });
+    let mut life = Some(Duration::from_secs(options.token_life));
+    while let Some(line) = commands.recv().await {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words.is_empty() {
+            continue;
+        }
+        let answer = match answer(&server, &words, &mut life).await {
+            Ok(Value::Object(mut members)) => {
+                members.insert("ok".to_owned(), json!(true));
+                Value::Object(members)
+            }
+            Ok(_) => json!({"ok": true}),
+            Err(error) => json!({"ok": false, "error": error}),
+        };
+        say(&answer)?;
+        if words == ["quit"] {
+            server.stop().await;
+            return Ok(());
+        }
+    }
+    if options.stay {
+        std::future::pending::<()>().await;
+    }
+    server.stop().await;
+    Ok(())
+}
+
+fn say(line: &Value) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(text)
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn number<T: std::str::FromStr>(word: &str) -> Result<T, String> {
+    word.parse().map_err(|_| format!("`{word}` is not a number that fits here"))
+}
+
+async fn answer(server: &LocalServer, words: &[&str], life: &mut Option<Duration>) -> Answer {
+    match words {
+        ["user", name, password] => server.create_user(name, password).map_err(text)?,
+        ["token", name] => return token(server, name, *life),
+        ["token", name, seconds] => return token(server, name, Some(Duration::from_secs(number(seconds)?))),
+        ["kick", name, code, ext @ ..] => {
+            let kick = match *code {
+                "206" => Kick::LoggedInElsewhere { ext: (!ext.is_empty()).then(|| ext.join(" ")) },
+                "207" => Kick::UserRemoved,
+                "216" => Kick::PasswordChanged,
+                "217" => Kick::ByOtherDevice,
+                _ => return Err(format!("no kick has the code {code}; they are 206, 207, 216 and 217")),
+            };
+            return Ok(json!({"devices": server.kick(name, kick)}));
+        }
+        ["drop", name, "fin"] => return Ok(json!({"links": server.drop_links(name, Cut::Fin)})),
+        ["drop", name, "rst"] => return Ok(json!({"links": server.drop_links(name, Cut::Rst)})),
+        ["refuse", status, reason @ ..] => {
+            let reason = (!reason.is_empty()).then(|| reason.join(" "));
+            server.refuse_provisions(number(status)?, reason.as_deref());
+        }
+        ["accept"] => {
+            server.accept_provisions();
+            server.accept_upgrades();
+        }
+        ["redirect", host, port] => server.redirect_provisions(host, number(port)?),
+        ["refuse-upgrades", status] => server.refuse_upgrades(number(status)?, None).map_err(text)?,
+        ["silent", "on"] => server.set_silent(true),
+        ["silent", "off"] => server.set_silent(false),
+        ["delay", ms] => server.set_delay(Duration::from_millis(number(ms)?)),
+        ["token-life", "none"] => {
+            *life = None;
+            server.set_token_life(*life);
+        }
+        ["token-life", seconds] => {
+            *life = Some(Duration::from_secs(number(seconds)?));
+            server.set_token_life(*life);
+        }
+        ["delete", name] => server.delete_user(name).map_err(text)?,
+        ["password", name, new] => server.change_password(name, new).map_err(text)?,
+        ["send", from, to, message @ ..] if !message.is_empty() => {
+            let id = server.send_text(from, to, &message.join(" ")).map_err(text)?;
+            return Ok(json!({"id": id.to_string()}));
+        }
+        ["down"] => {
+            server.stop_listening().await.map_err(text)?;
+            return Ok(json!({"links": server.drop_all(Cut::Fin)}));
+        }
+        ["up"] => server.listen_again().await.map_err(text)?,
+        ["sessions"] => return Ok(sessions(server, None)),
+        ["sessions", name] => return Ok(sessions(server, Some(name))),
+        ["frames", name] => return Ok(frames(server, name)),
+        ["calls"] => {
+            let call = |call: agora_chat::local_server::RestCall| json!({"method": call.method, "path": call.path, "status": call.status});
+            return Ok(json!({"calls": server.rest_calls().into_iter().map(call).collect::<Vec<_>>()}));
+        }
+        ["help"] => return Ok(json!({"help": COMMANDS})),
+        ["quit"] => {}
+        [first, ..] => return Err(format!("`{first}` is no command, or not with these words; try `help`")),
+        [] => {}
+    }
+    Ok(Value::Null)
+}
+
+fn token(server: &LocalServer, name: &str, life: Option<Duration>) -> Answer {
+    Ok(json!({"token": server.issue_token(name, life).map_err(text)?}))
+}
+
+fn sessions(server: &LocalServer, name: Option<&str>) -> Value {
+    let list = name.map_or_else(|| server.all_sessions(), |name| server.sessions(name));
+    let one = |device: agora_chat::local_server::SessionInfo| {
+        json!({
+            "user": device.user, "resource": device.resource, "since_ms": device.since_ms, "os_type": device.os_type,
+            "device_name": device.device_name, "version": device.version,
+        })
+    };
+    json!({"sessions": list.into_iter().map(one).collect::<Vec<_>>()})
+}
+
+/// Kinds and lengths, not bytes: a PROVISION holds a token.
+fn frames(server: &LocalServer, name: &str) -> Value {
+    let one = |frame: agora_chat::local_server::ClientFrame| {
+        let mut shown = json!({
+            "kind": frame.kind.name(), "length": frame.bytes.len(), "resource": frame.resource, "at_ms": frame.at_ms,
+        });
+        match frame.kind {
+            FrameKind::Send { id, to, namespace } => {
+                shown["id"] = json!(id.to_string());
+                shown["to"] = json!(to);
+                shown["namespace"] = json!(namespace);
+            }
+            FrameKind::Pull { queue, key } => {
+                shown["queue"] = json!(queue);
+                shown["key"] = json!(key.map(|key| key.to_string()));
+            }
+            _ => {}
+        }
+        shown
+    };
+    json!({"frames": server.sent_by(name).into_iter().map(one).collect::<Vec<_>>()})
+}

@@ -1,0 +1,129 @@
+//! Making the server and the links to it fail.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use super::{
+    Cut, LocalServer, LocalServerError, RestFault,
+    faults::{RefuseProvisions, RefuseUpgrades, header_value},
+    limits,
+};
+
+impl LocalServer {
+    /// Cuts the links of a user's devices; answers how many. A REST call under way has a link of its own.
+    pub fn drop_links(&self, user: &str, cut: Cut) -> usize {
+        self.shared.change(|state| state.cut_user(user, cut))
+    }
+
+    /// Cuts every link, those of REST calls included; answers how many.
+    pub fn drop_all(&self, cut: Cut) -> usize {
+        self.shared.change(|state| state.cut_all(cut))
+    }
+
+    /// Stalls the links of a user's devices: TCP stays up and no byte moves in either direction, as when a network
+    /// dies without a word. Answers how many links there were. See [`resume_links`](Self::resume_links).
+    pub fn stall_links(&self, user: &str) -> usize {
+        self.shared.change(|state| state.stall_user(user, true))
+    }
+
+    /// Lets stalled links of a user's devices flow again; what was held back arrives. Answers how many links there were.
+    pub fn resume_links(&self, user: &str) -> usize {
+        self.shared.change(|state| state.stall_user(user, false))
+    }
+
+    /// A silent server takes connections, reads everything and answers nothing: no REST call, upgrade, frame or ping,
+    /// and not afterwards either: REST calls and upgrades taken in silence are cut off when it ends.
+    pub fn set_silent(&self, silent: bool) {
+        self.shared.set_silent(silent);
+    }
+
+    /// Holds back everything the server sends for so long, order kept. Default: not at all.
+    pub fn set_delay(&self, delay: Duration) {
+        let ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        // More than an hour would not fit the timer's arithmetic in every place, and no test waits for it.
+        self.shared.delay_ms.store(ms.min(3_600_000), Ordering::Relaxed);
+    }
+
+    /// Refuses every PROVISION with this `Status` number and reason (connection spec §6.3).
+    pub fn refuse_provisions(&self, status: i32, reason: Option<&str>) {
+        self.refuse(status, reason, None, None);
+    }
+
+    /// Refuses the next `times` PROVISIONs, then accepts again.
+    pub fn refuse_next_provisions(&self, times: u32, status: i32, reason: Option<&str>) {
+        self.refuse(status, reason, None, Some(times));
+    }
+
+    /// Answers every PROVISION with a redirect to another server (connection spec §6.4).
+    pub fn redirect_provisions(&self, host: &str, port: u16) {
+        self.refuse(crate::wire::status::ErrorCode::Redirect as i32, None, Some((host.to_owned(), port)), None);
+    }
+
+    /// Accepts PROVISIONs again.
+    pub fn accept_provisions(&self) {
+        self.shared.change(|state| state.refuse_provisions = None);
+    }
+
+    fn refuse(&self, status: i32, reason: Option<&str>, redirect: Option<(String, u16)>, left: Option<u32>) {
+        let refusal = RefuseProvisions { status, reason: reason.map(str::to_owned), redirect, left };
+        self.shared.change(|state| state.refuse_provisions = Some(refusal));
+    }
+
+    /// Refuses every WebSocket upgrade with this HTTP status and, if given, `Retry-After`.
+    ///
+    /// # Errors
+    /// [`LocalServerError::Header`] for a status outside 200 to 599 or a value that cannot stand in a header.
+    pub fn refuse_upgrades(&self, status: u16, retry_after: Option<&str>) -> Result<(), LocalServerError> {
+        self.set_upgrades(status, retry_after, None)
+    }
+
+    /// Refuses the next `times` upgrades, then accepts again.
+    ///
+    /// # Errors
+    /// As [`refuse_upgrades`](Self::refuse_upgrades).
+    pub fn refuse_next_upgrades(
+        &self,
+        times: u32,
+        status: u16,
+        retry_after: Option<&str>,
+    ) -> Result<(), LocalServerError> {
+        self.set_upgrades(status, retry_after, Some(times))
+    }
+
+    /// Accepts upgrades again.
+    pub fn accept_upgrades(&self) {
+        self.shared.change(|state| state.refuse_upgrades = None);
+    }
+
+    fn set_upgrades(&self, status: u16, retry_after: Option<&str>, left: Option<u32>) -> Result<(), LocalServerError> {
+        let known =
+            actix_http::StatusCode::from_u16(status).ok().filter(|status| (200..600).contains(&status.as_u16()));
+        let status = known.ok_or_else(|| LocalServerError::Header(status.to_string()))?;
+        let retry_after = retry_after.map(header_value).transpose()?;
+        self.shared.change(|state| state.refuse_upgrades = Some(RefuseUpgrades { status, retry_after, left }));
+        Ok(())
+    }
+
+    /// Answers REST and discovery calls wrongly. Of several faults that fit a call the first added applies.
+    ///
+    /// # Errors
+    /// [`LocalServerError::Full`] when 64 faults stand already, [`LocalServerError::Header`] for a status outside 200
+    /// to 599.
+    pub fn fail_rest(&self, fault: RestFault) -> Result<(), LocalServerError> {
+        if !(200..600).contains(&fault.status) {
+            return Err(LocalServerError::Header(fault.status.to_string()));
+        }
+        self.shared.change(|state| {
+            state.rest_faults.retain(|fault| fault.left != Some(0));
+            if state.rest_faults.len() >= limits::FAULTS {
+                return Err(LocalServerError::Full { what: "REST faults", limit: limits::FAULTS });
+            }
+            state.rest_faults.push(fault);
+            Ok(())
+        })
+    }
+
+    /// Forgets every REST fault.
+    pub fn clear_rest_faults(&self) {
+        self.shared.change(|state| state.rest_faults.clear());
+    }
+}

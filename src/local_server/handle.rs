@@ -1,0 +1,242 @@
+//! The handle: starting, stopping, and where the server is.
+
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot, watch},
+};
+
+use super::{
+    LocalServerError,
+    front::{self, Command},
+    http,
+    shared::Shared,
+    state::State,
+};
+use crate::{AppKey, Config, Device, Endpoints};
+
+/// A running local server. Clones are handles of the same server; when the last one is dropped it stops.
+#[derive(Clone)]
+pub struct LocalServer {
+    pub(super) shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+    /// Closed when the server's thread has let go of everything.
+    running: watch::Receiver<()>,
+    config: Config,
+    app_key: AppKey,
+}
+
+/// How a local server is started.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    app_key: String,
+    port: u16,
+    token_life: Option<Duration>,
+}
+
+impl Builder {
+    /// The application key. Default: `local#test`.
+    #[must_use]
+    pub fn app_key(mut self, app_key: impl Into<String>) -> Self {
+        self.app_key = app_key.into();
+        self
+    }
+
+    /// The port on `127.0.0.1`. Default: 0, the system picks a free one.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// How long new tokens live, `None` for ever. Default: a day.
+    #[must_use]
+    pub fn token_life(mut self, life: Option<Duration>) -> Self {
+        self.token_life = life;
+        self
+    }
+
+    /// Starts the server in a thread of its own.
+    ///
+    /// # Errors
+    /// [`LocalServerError::AppKey`] for a malformed app key, [`LocalServerError::Io`] when the port is taken.
+    pub async fn start(self) -> Result<LocalServer, LocalServerError> {
+        let failed = |what| move |error| LocalServerError::Io { what, error: Arc::new(error) };
+        let app_key: AppKey = self.app_key.parse()?;
+        let listener =
+            std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).map_err(failed("take its port"))?;
+        listener.set_nonblocking(true).map_err(failed("take its port"))?;
+        let address = listener.local_addr().map_err(failed("take its port"))?;
+        let config = Config::new(app_key.as_str())?
+            .addresses(format!("http://{address}"), format!("ws://{address}/websocket"))?;
+
+        let mut state = State::new(app_key.clone(), address);
+        state.token_life = self.token_life;
+        let shared = Arc::new(Shared::new(address, state));
+        let (commands, asked) = mpsc::channel(8);
+        let (alive, running) = watch::channel(());
+        let (ready, started) = oneshot::channel();
+        let serving = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("local-server".to_owned())
+            .spawn(move || {
+                run(listener, serving, asked, ready);
+                drop(alive);
+            })
+            .map_err(failed("start its thread"))?;
+        match started.await {
+            Ok(Ok(())) => Ok(LocalServer { shared, commands, running, config, app_key }),
+            Ok(Err(error)) => Err(failed("start its runtime")(error)),
+            Err(_) => Err(LocalServerError::Stopped),
+        }
+    }
+}
+
+/// The server's thread.
+fn run(
+    listener: std::net::TcpListener,
+    shared: Arc<Shared>,
+    asked: mpsc::Receiver<Command>,
+    ready: oneshot::Sender<io::Result<()>>,
+) {
+    let runtime = match actix_rt::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    runtime.block_on(async move {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                let _ = ready.send(Err(error));
+                return;
+            }
+        };
+        let Some(service) = http::service(Arc::clone(&shared)).await else {
+            let _ = ready.send(Err(io::Error::other("the HTTP service could not be built")));
+            return;
+        };
+        if ready.send(Ok(())).is_ok() {
+            front::serve(listener, service, shared, asked).await;
+        }
+    });
+}
+
+impl LocalServer {
+    /// Starts a server with every default: app key `local#test`, a port the system picks, tokens of a day.
+    ///
+    /// # Errors
+    /// [`LocalServerError::Io`] when the system gives no port or thread.
+    pub async fn start() -> Result<Self, LocalServerError> {
+        Self::builder().start().await
+    }
+
+    /// A server to be started with settings of its own.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder { app_key: "local#test".to_owned(), port: 0, token_life: Some(Duration::from_secs(24 * 60 * 60)) }
+    }
+
+    /// Stops the server: the port is closed, every link cut, the thread ended when this returns. Later calls on any
+    /// handle find an empty server.
+    pub async fn stop(&self) {
+        // A full queue or a closed one: it is stopping already.
+        let _ = self.commands.send(Command::Stop).await;
+        // Nothing is ever sent: this resolves when the thread drops its end.
+        while self.running.clone().changed().await.is_ok() {}
+        self.shared.change(|state| state.sessions.clear());
+    }
+
+    /// Stops taking connections: new ones are refused, open links stay. The port stays reserved.
+    ///
+    /// # Errors
+    /// [`LocalServerError::Io`] when the port was lost to another program, [`LocalServerError::Stopped`].
+    pub async fn stop_listening(&self) -> Result<(), LocalServerError> {
+        self.ask("stop listening", Command::StopListening).await
+    }
+
+    /// Takes connections again, on the same port.
+    ///
+    /// # Errors
+    /// [`LocalServerError::Io`] when the port was lost to another program, [`LocalServerError::Stopped`].
+    pub async fn listen_again(&self) -> Result<(), LocalServerError> {
+        self.ask("listen again", Command::ListenAgain).await
+    }
+
+    async fn ask(
+        &self,
+        what: &'static str,
+        command: fn(oneshot::Sender<io::Result<()>>) -> Command,
+    ) -> Result<(), LocalServerError> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(command(answer)).await.map_err(|_| LocalServerError::Stopped)?;
+        let done = answered.await.map_err(|_| LocalServerError::Stopped)?;
+        done.map_err(|error| LocalServerError::Io { what, error: Arc::new(error) })
+    }
+
+    /// A client configuration for this server's addresses, with every other default and a new device.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        Config { device: Device::default(), ..self.config.clone() }
+    }
+
+    /// A client configuration that finds this server by discovery.
+    #[must_use]
+    pub fn discovery_config(&self) -> Config {
+        Config { endpoints: Endpoints::Discovery(vec![self.discovery_url()]), ..self.config() }
+    }
+
+    /// The base of REST calls, `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn rest_url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// The WebSocket's address, `ws://127.0.0.1:PORT/websocket`.
+    #[must_use]
+    pub fn socket_url(&self) -> String {
+        format!("ws://{}/websocket", self.address())
+    }
+
+    /// The bootstrap host for discovery, `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn discovery_url(&self) -> String {
+        self.rest_url()
+    }
+
+    /// The application key.
+    #[must_use]
+    pub fn app_key(&self) -> &str {
+        self.app_key.as_str()
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address().port()
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.shared.address
+    }
+}
+
+impl fmt::Debug for LocalServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalServer")
+            .field("address", &self.address())
+            .field("app_key", &self.app_key)
+            .field("stats", &self.stats())
+            .finish()
+    }
+}

@@ -1,0 +1,139 @@
+//! What the local server saw, for a test to look at.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+/// One frame a provisioned client sent. `Debug` shows its kind and length only: a PROVISION holds a token.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ClientFrame {
+    /// What it is.
+    pub kind: FrameKind,
+    /// The whole binary message; empty for a text message.
+    pub bytes: Bytes,
+    /// The device that sent it.
+    pub resource: String,
+    /// When it came, in milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+impl fmt::Debug for ClientFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientFrame")
+            .field("kind", &self.kind)
+            .field("bytes", &self.bytes.len())
+            .field("resource", &self.resource)
+            .field("at_ms", &self.at_ms)
+            .finish()
+    }
+}
+
+/// What a client's frame is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FrameKind {
+    /// The login of a link.
+    Provision,
+    /// A heartbeat.
+    Unread,
+    /// A message to be sent, or a statistics message.
+    Send {
+        /// The client's id of it.
+        id: u64,
+        /// The user, group or room it is for.
+        to: String,
+        /// Its name space: 0 statistics, 1 chat (connection spec, appendix A).
+        namespace: i32,
+    },
+    /// A pull of a queue.
+    Pull {
+        /// The queue's name; empty for a pull of no queue.
+        queue: String,
+        /// The key, which acknowledges what is before it.
+        key: Option<u64>,
+    },
+    /// The announced end of a session.
+    Logout,
+    /// A WebSocket text message, which means nothing here.
+    Text,
+    /// A frame of a command this server does not know.
+    Unknown(i32),
+    /// Bytes that are not a frame.
+    Undecodable,
+}
+
+impl FrameKind {
+    /// One word for it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            FrameKind::Provision => "provision",
+            FrameKind::Unread => "unread",
+            FrameKind::Send { .. } => "send",
+            FrameKind::Pull { .. } => "pull",
+            FrameKind::Logout => "logout",
+            FrameKind::Text => "text",
+            FrameKind::Unknown(_) => "unknown",
+            FrameKind::Undecodable => "undecodable",
+        }
+    }
+}
+
+/// One device that is logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// The user id, in lower case.
+    pub user: String,
+    /// The device's resource.
+    pub resource: String,
+    /// When it logged in, in milliseconds since 1970.
+    pub since_ms: u64,
+    /// `osType` of its PROVISION.
+    pub os_type: Option<i32>,
+    /// `deviceName` of its PROVISION.
+    pub device_name: Option<String>,
+    /// `version` of its PROVISION.
+    pub version: Option<String>,
+}
+
+/// One REST or discovery call, answered. Neither query nor body is kept: they hold secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RestCall {
+    /// The HTTP method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The status it was answered with.
+    pub status: u16,
+}
+
+/// Counts since the server was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Devices logged in at this moment.
+    pub online: usize,
+    /// TCP links open at this moment.
+    pub links: usize,
+    /// TCP links taken.
+    pub connects: u64,
+    /// WebSocket upgrades asked for, refused ones included.
+    pub upgrades: u64,
+    /// PROVISION frames taken, refused ones included.
+    pub provisions: u64,
+    /// PROVISION frames refused.
+    pub refusals: u64,
+    /// UNREAD frames taken.
+    pub heartbeats: u64,
+    /// Frames of every kind taken, text messages included.
+    pub frames: u64,
+    /// REST and discovery calls answered.
+    pub rest_calls: u64,
+    /// Links cut because a client read too slowly.
+    pub slow_clients: u64,
+    /// Messages dropped because a queue was full.
+    pub dropped_messages: u64,
+}

@@ -1,0 +1,377 @@
+//! What the server does with a client's frames (connection spec §6–§9, §12, §17).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    LocalServerError,
+    faults::{DevicePolicy, take_once},
+    frames, limits,
+    observed::{FrameKind, SessionInfo},
+    queues::{QueueName, Stored},
+    socket::Outgoing,
+    state::{Owner, State, now_ms},
+};
+use crate::{
+    Kick,
+    wire::{
+        CommSyncDl, CommSyncUl, CommUnreadDl, Jid, MSync, Meta, MetaQueue, Provision, RedirectInfo, StatisticsBody,
+        Status, TOKEN_PREFIX, USER_DOMAIN, Upward,
+        meta::{NameSpace, RouteType},
+        msync::Command,
+        statistics_body::Operation,
+        status::ErrorCode,
+    },
+};
+
+/// A client's frame; `None` for bytes that are none.
+fn decode(bytes: &Bytes) -> Option<(MSync, Upward)> {
+    let frame = MSync::decode_frame(bytes.clone(), limits::FRAME).ok()?;
+    let up = frame.upward().ok()?;
+    Some((frame, up))
+}
+
+fn kind(up: &Upward) -> FrameKind {
+    match up {
+        Upward::Provision(_) => FrameKind::Provision,
+        Upward::Unread(_) => FrameKind::Unread,
+        Upward::Sync(up) => match &up.meta {
+            Some(meta) => FrameKind::Send {
+                id: meta.id(),
+                to: meta.to.as_ref().map(|to| to.name().to_owned()).unwrap_or_default(),
+                namespace: meta.ns.unwrap_or_default(),
+            },
+            None => FrameKind::Pull {
+                queue: up.queue.as_ref().map(|queue| queue.name().to_owned()).unwrap_or_default(),
+                key: up.key,
+            },
+        },
+        Upward::Logout(_) => FrameKind::Logout,
+        Upward::Unknown(number) => FrameKind::Unknown(*number),
+    }
+}
+
+impl State {
+    /// Takes one binary message of a session.
+    pub(super) fn received(&mut self, id: u64, bytes: &Bytes) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let provisioned = session.device.is_some();
+        let decoded = decode(bytes);
+        self.stats.frames += 1;
+        let kind = decoded.as_ref().map_or(FrameKind::Undecodable, |(_, up)| kind(up));
+        self.remember_frame(id, kind, bytes.clone());
+        match decoded {
+            Some((envelope, Upward::Provision(up))) if !provisioned => {
+                self.stats.provisions += 1;
+                if !self.silent {
+                    self.provision(id, &envelope, *up, bytes);
+                }
+            }
+            _ if self.silent => {}
+            // Nothing but PROVISION is legal first, and it is legal once.
+            _ if !provisioned => self.session_closed(id),
+            Some((_, Upward::Provision(up))) => {
+                self.refuse(id, frames::failed(ErrorCode::WrongParameter, "provisioned already"), *up);
+            }
+            Some((_, Upward::Unread(_))) => self.unread(id),
+            Some((_, Upward::Sync(up))) => self.sync(id, *up),
+            Some((_, Upward::Logout(_))) => {
+                self.push(id, Outgoing::Binary(frames::logged_out()));
+                self.session_closed(id);
+            }
+            Some((_, Upward::Unknown(_))) | None => {}
+        }
+    }
+
+    /// Takes a text message: it is remembered and means nothing.
+    pub(super) fn received_text(&mut self, id: u64) {
+        self.stats.frames += 1;
+        self.remember_frame(id, FrameKind::Text, Bytes::new());
+    }
+
+    // PROVISION.
+
+    fn refuse(&mut self, id: u64, status: Status, up: Provision) {
+        self.stats.refusals += 1;
+        self.push(id, Outgoing::Binary(frames::refused(status, up.resource)));
+        self.session_closed(id);
+    }
+
+    fn provision(&mut self, id: u64, envelope: &MSync, up: Provision, bytes: &Bytes) {
+        let (user, resource, expires_ms) = match self.judge(envelope, &up) {
+            Ok(accepted) => accepted,
+            Err(status) => return self.refuse(id, *status, up),
+        };
+        for (other, _) in self.online(&user).into_iter().filter(|(_, name)| *name == resource) {
+            self.session_closed(other);
+        }
+        if let Some((most, policy)) = self.devices {
+            let online = self.online(&user);
+            if online.len() >= most.max(1) {
+                match policy {
+                    DevicePolicy::RefuseNew => {
+                        let reason = "Sorry, the user is logged in on too many devices";
+                        return self.refuse(id, frames::failed(ErrorCode::TooManyDevices, reason), up);
+                    }
+                    DevicePolicy::KickOldest => {
+                        for (oldest, _) in online.iter().take(online.len() + 1 - most.max(1)) {
+                            self.kick_session(*oldest, &Kick::LoggedInElsewhere { ext: up.reason.clone() });
+                        }
+                    }
+                }
+            }
+        }
+        if let Some(user) = self.users.get_mut(&user) {
+            user.mailbox.logged_in(&resource);
+        }
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.device = Some(SessionInfo {
+            user,
+            resource: resource.clone(),
+            since_ms: now_ms(),
+            os_type: up.os_type,
+            device_name: up.device_name,
+            version: up.version,
+        });
+        self.remember_frame(id, FrameKind::Provision, bytes.clone());
+        let answer = Provision {
+            status: frames::ok(),
+            resource: Some(resource),
+            session_id: up.session_id,
+            auth_token: expires_ms.map(|at| format!(r#"{{"expires_in":{at}}}"#)),
+            ..Provision::default()
+        };
+        self.push(id, Outgoing::Binary(frames::envelope(Command::Provision, &answer)));
+    }
+
+    /// Who logs in, on which device, with a token good until when; or why not (connection spec §6.3).
+    fn judge(&mut self, envelope: &MSync, up: &Provision) -> Result<(String, String, Option<u64>), Box<Status>> {
+        if let Some(refusal) = take_once(&mut self.refuse_provisions, |refusal| &mut refusal.left) {
+            let to = |(host, port): (String, u16)| RedirectInfo { host: Some(host), port: Some(port.into()) };
+            return Err(Box::new(Status {
+                error_code: Some(refusal.status),
+                reason: refusal.reason,
+                redirect_info: refusal.redirect.map(to).into_iter().collect(),
+            }));
+        }
+        let no = |code, reason: &str| Box::new(frames::failed(code, reason));
+        let guid = envelope.guid.clone().unwrap_or_default();
+        let name = guid.name.unwrap_or_default().to_lowercase();
+        let resource = [&up.resource, &guid.client_resource].into_iter().flatten().find(|text| !text.is_empty());
+        let (Some(token), Some(resource), false) = (token_of(envelope, up), resource, name.is_empty()) else {
+            return Err(no(ErrorCode::MissingParameter, "PROVISION needs guid.name, resource and a token"));
+        };
+        let mismatch = || no(ErrorCode::Fail, "Sorry, token or password does not match login info");
+        if guid.app_key.as_deref() != Some(self.app_key.as_str()) {
+            return Err(mismatch());
+        }
+        if !self.users.contains_key(&name) {
+            return Err(no(ErrorCode::Fail, "Sorry, user not found"));
+        }
+        match self.token(&token) {
+            Some(token) if token.owner != Owner::User(name.clone()) => Err(mismatch()),
+            Some(token) if token.is_expired() => Err(no(ErrorCode::Fail, "Sorry, token expired")),
+            Some(token) => Ok((name, resource.clone(), token.expires_ms)),
+            None => Err(mismatch()),
+        }
+    }
+
+    // Kicks.
+
+    /// Kicks a user's devices, or one of them; answers how many.
+    pub(super) fn kick(&mut self, user: &str, resource: Option<&str>, kick: &Kick) -> usize {
+        let mut kicked = self.online(&user.to_lowercase());
+        kicked.retain(|(_, name)| resource.is_none_or(|resource| resource == name));
+        for (id, _) in &kicked {
+            self.kick_session(*id, kick);
+        }
+        kicked.len()
+    }
+
+    fn kick_session(&mut self, id: u64, kick: &Kick) {
+        let Some(device) = self.sessions.get(&id).and_then(|session| session.device.clone()) else {
+            return;
+        };
+        let (operation, reason) = match kick {
+            Kick::UserRemoved => (Operation::UserRemoved, None),
+            Kick::LoggedInElsewhere { ext } => (Operation::UserLoginAnotherDevice, ext.clone()),
+            Kick::PasswordChanged => (Operation::UserKickedByChangePassword, None),
+            Kick::ByOtherDevice => (Operation::UserKickedByOtherDevice, None),
+        };
+        let body = StatisticsBody { operation: Some(operation as i32), reason, ..StatisticsBody::default() };
+        let meta_id = self.next_id();
+        let frame = frames::kick(&self.app_key, meta_id, &device.user, &device.resource, &body);
+        self.push(id, Outgoing::Binary(frame));
+        self.session_closed(id);
+    }
+
+    // Heartbeat, pulls, sends.
+
+    fn device_of(&self, id: u64) -> Option<(String, String)> {
+        let device = self.sessions.get(&id)?.device.as_ref()?;
+        Some((device.user.clone(), device.resource.clone()))
+    }
+
+    fn unread(&mut self, id: u64) {
+        self.stats.heartbeats += 1;
+        let Some((user, resource)) = self.device_of(id) else {
+            return;
+        };
+        let queues = self.users.get(&user).map_or_else(Vec::new, |user| user.mailbox.unread(&resource));
+        let entry = |(queue, n): (QueueName, usize)| MetaQueue {
+            queue: Some(frames::queue_jid(&self.app_key, &queue)),
+            n: Some(u32::try_from(n).unwrap_or(u32::MAX)),
+        };
+        let answer = CommUnreadDl {
+            status: frames::ok(),
+            unread: queues.into_iter().map(entry).collect(),
+            timestamp: Some(now_ms()),
+        };
+        self.push(id, Outgoing::Binary(frames::envelope(Command::Unread, &answer)));
+    }
+
+    fn sync(&mut self, id: u64, up: CommSyncUl) {
+        let Some((user, resource)) = self.device_of(id) else {
+            return;
+        };
+        let sends = up.meta.is_some();
+        if let Some(meta) = up.meta {
+            let meta_id = meta.id;
+            let sent = self.take_meta(&user, &resource, meta);
+            let (status, server_id) = match sent {
+                Ok(server_id) => (frames::ok(), server_id),
+                Err(status) => (Some(status), None),
+            };
+            let answer = CommSyncDl { status, meta_id, server_id, timestamp: Some(now_ms()), ..CommSyncDl::default() };
+            self.push(id, Outgoing::Binary(frames::envelope(Command::Sync, &answer)));
+        }
+        if up.queue.is_some() || !sends {
+            self.pull(id, &user, &resource, up.queue, up.key);
+        }
+    }
+
+    /// Answers a pull. A pull of no queue is answered by the end of the user's own, because an answer names a queue.
+    fn pull(&mut self, id: u64, user: &str, resource: &str, queue: Option<Jid>, key: Option<u64>) {
+        let queue = queue.filter(|jid| jid.name.as_ref().is_some_and(|name| !name.is_empty()));
+        let named = queue.as_ref().map_or_else(|| QueueName::user(user), QueueName::of);
+        let jid = queue.unwrap_or_else(|| Jid::user(self.app_key.as_str(), user));
+        let Ok(owner) = self.user_mut(user) else {
+            return;
+        };
+        let page = owner.mailbox.pull(resource, &named, key);
+        let answer = CommSyncDl {
+            status: frames::ok(),
+            is_last: Some(page.metas.is_empty()),
+            metas: page.metas,
+            next_key: page.next_key,
+            queue: Some(jid),
+            timestamp: Some(now_ms()),
+            ..CommSyncDl::default()
+        };
+        self.push(id, Outgoing::Binary(frames::envelope(Command::Sync, &answer)));
+    }
+
+    /// Takes a sent meta: the server's id of it, or why it is refused. Only chat goes on to anybody.
+    fn take_meta(&mut self, user: &str, resource: &str, meta: Meta) -> Result<Option<u64>, Status> {
+        match meta.ns.and_then(|ns| NameSpace::try_from(ns).ok()) {
+            Some(NameSpace::Chat) => {
+                let from = Jid::user(self.app_key.as_str(), user).with_resource(resource);
+                self.route(from, meta).map(Some)
+            }
+            Some(NameSpace::Statistic) | None => Ok(None),
+            Some(_) => Ok(Some(self.next_id())),
+        }
+    }
+
+    /// Delivers a chat meta to its user's devices and to the sender's other ones; the payload stays as it is.
+    fn route(&mut self, from: Jid, meta: Meta) -> Result<u64, Status> {
+        let to = meta.to.clone().unwrap_or_default();
+        let domain = to.domain.as_deref().unwrap_or(USER_DOMAIN);
+        if !domain.is_empty() && !domain.eq_ignore_ascii_case(USER_DOMAIN) {
+            return Err(frames::failed(ErrorCode::Fail, "group not found"));
+        }
+        let receiver = to.name.as_deref().unwrap_or_default().to_lowercase();
+        if !self.users.contains_key(&receiver) {
+            return Err(frames::failed(ErrorCode::Fail, format!("username {receiver} doesn't exist!")));
+        }
+        let sender = from.name.clone().unwrap_or_default();
+        let sending_device = from.client_resource.clone();
+        let only_online = meta.routetype == Some(RouteType::RouteOnline as i32);
+        let only_device = to.client_resource.clone().filter(|resource| !resource.is_empty());
+        let id = self.next_id();
+        let meta = Meta { id: Some(id), from: Some(from), timestamp: Some(now_ms()), ..meta };
+
+        let stored = Arc::new(Stored { id, queue: QueueName::user(&sender), meta: meta.clone() });
+        let but = sending_device.as_deref().filter(|_| sender == receiver);
+        let mut online = self.online(&receiver);
+        online.retain(|(_, name)| Some(name.as_str()) != but && only_device.as_ref().is_none_or(|only| only == name));
+        if let Some(owner) = self.users.get_mut(&receiver) {
+            match &only_device {
+                Some(only) if !only_online || !online.is_empty() => owner.mailbox.put_for(only, &stored),
+                Some(_) => {}
+                None if only_online => {
+                    for (_, name) in &online {
+                        owner.mailbox.put_for(name, &stored);
+                    }
+                }
+                None => owner.mailbox.put(&stored, !online.is_empty(), but),
+            }
+        }
+        self.announce(&online, &stored.queue);
+
+        if sender != receiver {
+            let mirror = Arc::new(Stored { id, queue: QueueName::user(&receiver), meta });
+            let mut others = self.online(&sender);
+            others.retain(|(_, name)| Some(name) != sending_device.as_ref());
+            if let Some(owner) = self.users.get_mut(&sender) {
+                for (_, name) in &others {
+                    owner.mailbox.put_for(name, &mirror);
+                }
+            }
+            self.announce(&others, &mirror.queue);
+        }
+        Ok(id)
+    }
+
+    fn announce(&mut self, sessions: &[(u64, String)], queue: &QueueName) {
+        let frame = frames::notice(&self.app_key, queue);
+        for (id, _) in sessions {
+            self.push(*id, Outgoing::Binary(frame.clone()));
+        }
+    }
+
+    /// Sends as `from` to `to`, as if a device of `from` had sent it.
+    pub(super) fn send_as(&mut self, from: &str, to: &str, payload: Bytes) -> Result<u64, LocalServerError> {
+        let from = Jid::user(self.app_key.as_str(), &from.to_lowercase());
+        let to_jid = Jid::user(self.app_key.as_str(), &to.to_lowercase());
+        let meta = Meta {
+            to: Some(to_jid),
+            ns: Some(NameSpace::Chat as i32),
+            payload: Some(payload),
+            routetype: Some(RouteType::RouteAll as i32),
+            ..Meta::default()
+        };
+        self.route(from, meta).map_err(|_| LocalServerError::NoSuchUser(to.to_lowercase()))
+    }
+
+    /// Announces a queue to a user's devices, whether it holds something or not.
+    pub(super) fn notice(&mut self, user: &str, queue: &str) -> usize {
+        let online = self.online(&user.to_lowercase());
+        self.announce(&online, &QueueName::user(queue));
+        online.len()
+    }
+}
+
+/// The token of a PROVISION: of `authToken`, else of the envelope, without `$t$`.
+fn token_of(envelope: &MSync, up: &Provision) -> Option<String> {
+    let json = up.auth_token.as_deref().unwrap_or_default();
+    let value = serde_json::from_str::<serde_json::Value>(json).unwrap_or_default();
+    let token = value.get("token").and_then(|token| token.as_str()).or(envelope.auth.as_deref())?;
+    let token = token.strip_prefix(TOKEN_PREFIX).unwrap_or(token);
+    (!token.is_empty()).then(|| token.to_owned())
+}

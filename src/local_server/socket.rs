@@ -1,0 +1,217 @@
+//! The WebSocket side: the upgrade, then frames between one client and the shared state.
+
+use std::{convert::Infallible, future::poll_fn, io, pin::Pin, sync::Arc};
+
+use actix_codec::Framed;
+use actix_http::{
+    Request, Response, StatusCode,
+    body::BodySize,
+    h1, header,
+    ws::{self, CloseCode, Frame, Item, Message},
+};
+use bytes::{Bytes, BytesMut};
+use tokio::{io::DuplexStream, select, sync::mpsc, time::timeout};
+
+use super::{limits, shared::Shared};
+
+type Socket = Framed<DuplexStream, ws::Codec>;
+
+/// What is to be written to one client.
+pub(super) enum Outgoing {
+    Binary(Bytes),
+    Text(String),
+    /// One binary message in fragments of so many bytes.
+    Fragments(Bytes, usize),
+}
+
+/// Answers an upgrade and, when it is accepted, serves the socket until it ends.
+pub(super) async fn upgraded(
+    shared: Arc<Shared>,
+    request: Request,
+    mut framed: Framed<DuplexStream, h1::Codec>,
+) -> Result<(), Infallible> {
+    if shared.is_silent() {
+        shared.silence_over().await;
+        return Ok(());
+    }
+    let response = match shared.change(|state| state.upgrade_refusal()) {
+        Some(refusal) => {
+            let mut response = Response::with_body(refusal.status, ());
+            if let Some(after) = refusal.retry_after {
+                response.headers_mut().insert(header::RETRY_AFTER, after);
+            }
+            Err(response)
+        }
+        None if request.path() != "/websocket" => Err(Response::with_body(StatusCode::NOT_FOUND, ())),
+        None => match ws::handshake(request.head()) {
+            Ok(mut accepted) => accepted.message_body(()).map_err(|_| Response::with_body(StatusCode::BAD_REQUEST, ())),
+            Err(error) => Err(Response::from(error).drop_body()),
+        },
+    };
+    match response {
+        Err(mut refused) => {
+            refused.head_mut().set_connection_type(actix_http::ConnectionType::Close);
+            // Failing means the client has gone.
+            let _ = write_http(&mut framed, refused, BodySize::Sized(0)).await;
+        }
+        Ok(accepted) => {
+            if write_http(&mut framed, accepted, BodySize::None).await.is_err() {
+                return Ok(());
+            }
+            let (outbox, outgoing) = mpsc::channel(limits::OUTBOX);
+            let Some(peer) = request.peer_addr() else {
+                return Ok(());
+            };
+            let session = shared.change(|state| state.session_opened(peer, outbox));
+            let socket = framed.replace_codec(ws::Codec::new().max_size(limits::FRAME));
+            serve(&shared, session, socket, outgoing).await;
+            shared.change(|state| state.session_closed(session));
+        }
+    }
+    Ok(())
+}
+
+async fn write_http(
+    framed: &mut Framed<DuplexStream, h1::Codec>,
+    response: Response<()>,
+    size: BodySize,
+) -> io::Result<()> {
+    let message = h1::Message::Item((response, size));
+    Pin::new(&mut *framed).write(message)?;
+    poll_fn(|cx| Pin::new(&mut *framed).flush::<h1::Message<(Response<()>, BodySize)>>(cx)).await
+}
+
+async fn serve(shared: &Shared, session: u64, mut socket: Socket, mut outgoing: mpsc::Receiver<Outgoing>) {
+    let mut joined = Joined::default();
+    loop {
+        select! {
+            biased;
+            out = outgoing.recv() => {
+                let Some(out) = out else {
+                    // The state has let go of this session: what it still had to say is written.
+                    let _ = timeout(limits::FAREWELL, farewell(&mut socket, CloseCode::Normal)).await;
+                    return;
+                };
+                let mut next = Some(out);
+                while let Some(out) = next.take() {
+                    if write(&mut socket, out).is_err() {
+                        return;
+                    }
+                    next = if socket.is_write_buf_full() { None } else { outgoing.try_recv().ok() };
+                }
+                if flush(&mut socket).await.is_err() {
+                    return;
+                }
+            }
+            frame = next(&mut socket) => match frame {
+                Some(Ok(Frame::Binary(bytes))) => shared.change(|state| state.received(session, &bytes)),
+                Some(Ok(Frame::Text(_))) => shared.change(|state| state.received_text(session)),
+                Some(Ok(Frame::Continuation(item))) => match joined.take(item) {
+                    Ok(Some(Whole::Binary(bytes))) => shared.change(|state| state.received(session, &bytes)),
+                    Ok(Some(Whole::Text)) => shared.change(|state| state.received_text(session)),
+                    Ok(None) => {}
+                    Err(TooLarge) => {
+                        let _ = timeout(limits::FAREWELL, farewell(&mut socket, CloseCode::Size)).await;
+                        return;
+                    }
+                },
+                Some(Ok(Frame::Ping(bytes))) => {
+                    if !shared.is_silent()
+                        && (Pin::new(&mut socket).write(Message::Pong(bytes)).is_err() || flush(&mut socket).await.is_err())
+                    {
+                        return;
+                    }
+                }
+                Some(Ok(Frame::Pong(_))) => {}
+                Some(Ok(Frame::Close(reason))) => {
+                    if Pin::new(&mut socket).write(Message::Close(reason)).is_ok() {
+                        let _ = timeout(limits::FAREWELL, flush(&mut socket)).await;
+                    }
+                    return;
+                }
+                Some(Err(_)) | None => return,
+            },
+        }
+    }
+}
+
+async fn next(socket: &mut Socket) -> Option<Result<Frame, ws::ProtocolError>> {
+    poll_fn(|cx| Pin::new(&mut *socket).next_item(cx)).await
+}
+
+async fn flush(socket: &mut Socket) -> Result<(), ws::ProtocolError> {
+    poll_fn(|cx| Pin::new(&mut *socket).flush::<Message>(cx)).await
+}
+
+fn write(socket: &mut Socket, out: Outgoing) -> Result<(), ws::ProtocolError> {
+    let mut write = |message| Pin::new(&mut *socket).write(message);
+    match out {
+        Outgoing::Binary(bytes) => write(Message::Binary(bytes)),
+        Outgoing::Text(text) => write(Message::Text(text.into())),
+        Outgoing::Fragments(mut bytes, size) => {
+            let size = size.max(1);
+            if bytes.len() <= size {
+                return write(Message::Binary(bytes));
+            }
+            write(Message::Continuation(Item::FirstBinary(bytes.split_to(size))))?;
+            while bytes.len() > size {
+                write(Message::Continuation(Item::Continue(bytes.split_to(size))))?;
+            }
+            write(Message::Continuation(Item::Last(bytes)))
+        }
+    }
+}
+
+/// Sends Close and waits for the client's, so that nothing written before is lost.
+async fn farewell(socket: &mut Socket, code: CloseCode) {
+    if Pin::new(&mut *socket).write(Message::Close(Some(code.into()))).is_err() || flush(socket).await.is_err() {
+        return;
+    }
+    while let Some(Ok(frame)) = next(socket).await {
+        if matches!(frame, Frame::Close(_)) {
+            return;
+        }
+    }
+}
+
+/// A fragmented message on its way to being whole.
+#[derive(Default)]
+struct Joined {
+    text: bool,
+    bytes: BytesMut,
+}
+
+enum Whole {
+    Binary(Bytes),
+    Text,
+}
+
+struct TooLarge;
+
+impl Joined {
+    fn take(&mut self, item: Item) -> Result<Option<Whole>, TooLarge> {
+        let (part, last) = match item {
+            Item::FirstText(part) => {
+                self.text = true;
+                self.bytes.clear();
+                (part, false)
+            }
+            Item::FirstBinary(part) => {
+                self.text = false;
+                self.bytes.clear();
+                (part, false)
+            }
+            Item::Continue(part) => (part, false),
+            Item::Last(part) => (part, true),
+        };
+        if self.bytes.len() + part.len() > limits::FRAME {
+            return Err(TooLarge);
+        }
+        self.bytes.extend_from_slice(&part);
+        if !last {
+            return Ok(None);
+        }
+        let whole = std::mem::take(&mut self.bytes).freeze();
+        Ok(Some(if self.text { Whole::Text } else { Whole::Binary(whole) }))
+    }
+}
