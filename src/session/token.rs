@@ -50,10 +50,6 @@ impl TokenClock {
         })
     }
 
-    pub(crate) fn expires_at(&self) -> u64 {
-        self.expires_at
-    }
-
     /// Takes the server's clock from an UNREAD answer (§10.2).
     pub(crate) fn heard_server_clock(&mut self, timestamp: u64, now: Now) {
         let left = Duration::from_millis(self.expires_at.saturating_sub(timestamp));
