@@ -197,9 +197,7 @@ async fn answer(server: &LocalServer, words: &[&str], life: &mut Option<Duration
         ["sessions", name] => return Ok(sessions(server, Some(name))),
         ["frames", name] => return Ok(frames(server, name)),
         ["calls"] => {
-            let call = |call: agora_chat::local_server::RestCall| {
-                json!({"method": call.method, "path": call.path, "status": call.status})
-            };
+            let call = |call: agora_chat::local_server::RestCall| json!({"method": call.method, "path": call.path, "status": call.status});
             return Ok(json!({"calls": server.rest_calls().into_iter().map(call).collect::<Vec<_>>()}));
         }
         ["help"] => return Ok(json!({"help": COMMANDS})),

@@ -26,7 +26,7 @@ pub use code::Code;
 pub use config::{Addresses, Config, ConfigError, Device, Endpoints, Reconnect};
 pub use connection::{Connection, ConnectionActor};
 pub use credentials::{CredentialError, Credentials, Nickname, Password, Token, UserId};
-pub use error::{ConnectionError, OpenError, SendError};
+pub use error::{ConnectionError, OpenError, RequestError, SendError};
 pub use event::{ChatType, Event, EventKind, EventMask, Message, MessageBody};
 pub use handlers::{EventHandler, HandlerRegistry, Handlers, SubscriberId, SubscriberInfo};
 pub use logger::{LogConfig, LogError, LogHandle, LogLevel, LoggerActor};

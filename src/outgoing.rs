@@ -3,7 +3,8 @@
 use crate::{
     AppKey, SendError, UserId,
     wire::{
-        self, Content, Jid, MessageBody, Meta, content::ContentType,
+        self, Content, Jid, MessageBody, Meta,
+        content::ContentType,
         message_body::Type as MessageType,
         meta::{NameSpace, RouteType},
     },
@@ -29,11 +30,7 @@ impl Outgoing {
     /// # Errors
     /// [`SendError::Invalid`] (205) without a recipient.
     pub fn text(to: impl Into<String>, text: impl Into<String>) -> Result<Self, SendError> {
-        let content = Content {
-            r#type: Some(ContentType::Text as i32),
-            text: Some(text.into()),
-            ..Content::default()
-        };
+        let content = Content { r#type: Some(ContentType::Text as i32), text: Some(text.into()), ..Content::default() };
         Self::new(to.into(), content)
     }
 
@@ -42,11 +39,8 @@ impl Outgoing {
     /// # Errors
     /// [`SendError::Invalid`] (205) without a recipient.
     pub fn command(to: impl Into<String>, action: impl Into<String>) -> Result<Self, SendError> {
-        let content = Content {
-            r#type: Some(ContentType::Command as i32),
-            action: Some(action.into()),
-            ..Content::default()
-        };
+        let content =
+            Content { r#type: Some(ContentType::Command as i32), action: Some(action.into()), ..Content::default() };
         Self::new(to.into(), content)
     }
 

@@ -61,6 +61,20 @@ impl LocalServer {
         })
     }
 
+    /// Makes a text of the caller's choice a token of a user, for a client with a token of its own.
+    ///
+    /// # Errors
+    /// [`LocalServerError::NoSuchUser`], [`LocalServerError::Credential`] for what cannot be a token.
+    pub fn adopt_token(&self, user: &str, token: &str, life: Option<Duration>) -> Result<(), LocalServerError> {
+        crate::Token::new(token)?;
+        let name = user.to_lowercase();
+        self.shared.change(|state| {
+            state.user_mut(&name)?;
+            state.adopt(token.to_owned(), Owner::User(name), life);
+            Ok(())
+        })
+    }
+
     /// Makes a token unknown; answers whether it was known. Sessions that used it stay.
     pub fn revoke_token(&self, token: &str) -> bool {
         self.shared.change(|state| state.revoke(token))

@@ -1,26 +1,19 @@
 //! The frames a server sends, in the forms the spec calls safe.
 
 use bytes::Bytes;
-use prost::Message as _;
 
 use super::{queues::QueueName, state::now_ms};
 use crate::{
     AppKey,
     wire::{
-        CommNotice, Jid, Logout, MSync, Meta, Provision, StatisticsBody, Status, USER_DOMAIN, meta::NameSpace,
+        CommNotice, CommSyncDl, Jid, Logout, MSync, Meta, Provision, StatisticsBody, Status, encode, meta::NameSpace,
         msync::Command, status::ErrorCode,
     },
 };
 
 /// An envelope around a payload.
 pub(super) fn envelope(command: Command, payload: &impl prost::Message) -> Bytes {
-    let frame = MSync {
-        version: Some(0),
-        command: Some(command as i32),
-        payload: Some(payload.encode_to_vec().into()),
-        ..MSync::default()
-    };
-    frame.encode_to_vec().into()
+    MSync::from_server(command, payload).to_bytes()
 }
 
 pub(super) fn ok() -> Option<Status> {
@@ -31,17 +24,8 @@ pub(super) fn failed(code: ErrorCode, reason: impl Into<String>) -> Status {
     Status { error_code: Some(code as i32), reason: Some(reason.into()), redirect_info: Vec::new() }
 }
 
-pub(super) fn user_jid(app_key: &AppKey, name: &str, resource: Option<&str>) -> Jid {
-    Jid {
-        app_key: Some(app_key.as_str().to_owned()),
-        name: Some(name.to_owned()),
-        domain: Some(USER_DOMAIN.to_owned()),
-        client_resource: resource.map(str::to_owned),
-    }
-}
-
 pub(super) fn queue_jid(app_key: &AppKey, queue: &QueueName) -> Jid {
-    Jid { domain: Some(queue.domain.clone()), ..user_jid(app_key, &queue.name, None) }
+    Jid { domain: Some(queue.domain.clone()), ..Jid::user(app_key.as_str(), &queue.name) }
 }
 
 pub(super) fn notice(app_key: &AppKey, queue: &QueueName) -> Bytes {
@@ -58,19 +42,20 @@ pub(super) fn refused(status: Status, resource: Option<String>) -> Bytes {
 
 /// A kick in the safe form of connection spec §9.
 pub(super) fn kick(app_key: &AppKey, id: u64, user: &str, resource: &str, body: &StatisticsBody) -> Bytes {
+    let own = Jid::user(app_key.as_str(), user);
     let meta = Meta {
         id: Some(id),
-        from: Some(Jid { name: None, ..user_jid(app_key, "", None) }),
-        to: Some(user_jid(app_key, user, Some(resource))),
+        from: Some(Jid { name: None, ..Jid::user(app_key.as_str(), "") }),
+        to: Some(own.clone().with_resource(resource)),
         timestamp: Some(now_ms()),
         ns: Some(NameSpace::Statistic as i32),
-        payload: Some(body.encode_to_vec().into()),
+        payload: Some(encode(body)),
         ..Meta::default()
     };
-    let batch = crate::wire::CommSyncDl {
+    let batch = CommSyncDl {
         status: ok(),
         metas: vec![meta],
-        queue: Some(user_jid(app_key, user, None)),
+        queue: Some(own),
         is_last: Some(true),
         timestamp: Some(now_ms()),
         ..Default::default()

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use prost::Message as _;
 
 use super::{
     LocalServerError,
     faults::{DevicePolicy, take_once},
-    frames,
+    frames, limits,
     observed::{FrameKind, SessionInfo},
     queues::{QueueName, Stored},
     socket::Outgoing,
@@ -18,7 +17,7 @@ use crate::{
     Kick,
     wire::{
         CommSyncDl, CommSyncUl, CommUnreadDl, Jid, MSync, Meta, MetaQueue, Provision, RedirectInfo, StatisticsBody,
-        Status, TOKEN_PREFIX, USER_DOMAIN,
+        Status, TOKEN_PREFIX, USER_DOMAIN, Upward,
         meta::{NameSpace, RouteType},
         msync::Command,
         statistics_body::Operation,
@@ -26,54 +25,30 @@ use crate::{
     },
 };
 
-/// A client's frame, decoded.
-enum Up {
-    Provision(Box<MSync>, Box<Provision>),
-    Unread,
-    Sync(Box<CommSyncUl>),
-    Logout,
-    Unknown(i32),
-    Undecodable,
+/// A client's frame; `None` for bytes that are none.
+fn decode(bytes: &Bytes) -> Option<(MSync, Upward)> {
+    let frame = MSync::decode_frame(bytes.clone(), limits::FRAME).ok()?;
+    let up = frame.upward().ok()?;
+    Some((frame, up))
 }
 
-impl Up {
-    fn decode(bytes: &Bytes) -> Self {
-        let Ok(frame) = MSync::decode(bytes.clone()) else {
-            return Up::Undecodable;
-        };
-        let payload = frame.payload.clone().unwrap_or_default();
-        // A missing command reads as SYNC (connection spec §5).
-        let number = frame.command.unwrap_or(Command::Sync as i32);
-        match Command::try_from(number) {
-            Ok(Command::Provision) => {
-                Provision::decode(payload).map_or(Up::Undecodable, |up| Up::Provision(Box::new(frame), Box::new(up)))
-            }
-            Ok(Command::Unread) => Up::Unread,
-            Ok(Command::Sync) => CommSyncUl::decode(payload).map_or(Up::Undecodable, |up| Up::Sync(Box::new(up))),
-            Ok(Command::Logout) => Up::Logout,
-            Ok(Command::Notice) | Err(_) => Up::Unknown(number),
-        }
-    }
-
-    fn kind(&self) -> FrameKind {
-        match self {
-            Up::Provision(..) => FrameKind::Provision,
-            Up::Unread => FrameKind::Unread,
-            Up::Sync(up) => match &up.meta {
-                Some(meta) => FrameKind::Send {
-                    id: meta.id.unwrap_or_default(),
-                    to: meta.to.as_ref().and_then(|to| to.name.clone()).unwrap_or_default(),
-                    namespace: meta.ns.unwrap_or_default(),
-                },
-                None => FrameKind::Pull {
-                    queue: up.queue.as_ref().and_then(|queue| queue.name.clone()).unwrap_or_default(),
-                    key: up.key,
-                },
+fn kind(up: &Upward) -> FrameKind {
+    match up {
+        Upward::Provision(_) => FrameKind::Provision,
+        Upward::Unread(_) => FrameKind::Unread,
+        Upward::Sync(up) => match &up.meta {
+            Some(meta) => FrameKind::Send {
+                id: meta.id(),
+                to: meta.to.as_ref().map(|to| to.name().to_owned()).unwrap_or_default(),
+                namespace: meta.ns.unwrap_or_default(),
             },
-            Up::Logout => FrameKind::Logout,
-            Up::Unknown(number) => FrameKind::Unknown(*number),
-            Up::Undecodable => FrameKind::Undecodable,
-        }
+            None => FrameKind::Pull {
+                queue: up.queue.as_ref().map(|queue| queue.name().to_owned()).unwrap_or_default(),
+                key: up.key,
+            },
+        },
+        Upward::Logout(_) => FrameKind::Logout,
+        Upward::Unknown(number) => FrameKind::Unknown(*number),
     }
 }
 
@@ -84,11 +59,12 @@ impl State {
             return;
         };
         let provisioned = session.device.is_some();
-        let up = Up::decode(bytes);
+        let decoded = decode(bytes);
         self.stats.frames += 1;
-        self.remember_frame(id, up.kind(), bytes.clone());
-        match up {
-            Up::Provision(envelope, up) if !provisioned => {
+        let kind = decoded.as_ref().map_or(FrameKind::Undecodable, |(_, up)| kind(up));
+        self.remember_frame(id, kind, bytes.clone());
+        match decoded {
+            Some((envelope, Upward::Provision(up))) if !provisioned => {
                 self.stats.provisions += 1;
                 if !self.silent {
                     self.provision(id, &envelope, *up, bytes);
@@ -96,17 +72,17 @@ impl State {
             }
             _ if self.silent => {}
             // Nothing but PROVISION is legal first, and it is legal once.
-            Up::Provision(_, up) => {
-                self.refuse(id, frames::failed(ErrorCode::WrongParameter, "provisioned already"), *up)
-            }
             _ if !provisioned => self.session_closed(id),
-            Up::Unread => self.unread(id),
-            Up::Sync(up) => self.sync(id, *up),
-            Up::Logout => {
+            Some((_, Upward::Provision(up))) => {
+                self.refuse(id, frames::failed(ErrorCode::WrongParameter, "provisioned already"), *up);
+            }
+            Some((_, Upward::Unread(_))) => self.unread(id),
+            Some((_, Upward::Sync(up))) => self.sync(id, *up),
+            Some((_, Upward::Logout(_))) => {
                 self.push(id, Outgoing::Binary(frames::logged_out()));
                 self.session_closed(id);
             }
-            Up::Unknown(_) | Up::Undecodable => {}
+            Some((_, Upward::Unknown(_))) | None => {}
         }
     }
 
@@ -283,7 +259,7 @@ impl State {
     fn pull(&mut self, id: u64, user: &str, resource: &str, queue: Option<Jid>, key: Option<u64>) {
         let queue = queue.filter(|jid| jid.name.as_ref().is_some_and(|name| !name.is_empty()));
         let named = queue.as_ref().map_or_else(|| QueueName::user(user), QueueName::of);
-        let jid = queue.unwrap_or_else(|| frames::user_jid(&self.app_key, user, None));
+        let jid = queue.unwrap_or_else(|| Jid::user(self.app_key.as_str(), user));
         let Ok(owner) = self.user_mut(user) else {
             return;
         };
@@ -304,7 +280,7 @@ impl State {
     fn take_meta(&mut self, user: &str, resource: &str, meta: Meta) -> Result<Option<u64>, Status> {
         match meta.ns.and_then(|ns| NameSpace::try_from(ns).ok()) {
             Some(NameSpace::Chat) => {
-                let from = frames::user_jid(&self.app_key, user, Some(resource));
+                let from = Jid::user(self.app_key.as_str(), user).with_resource(resource);
                 self.route(from, meta).map(Some)
             }
             Some(NameSpace::Statistic) | None => Ok(None),
@@ -371,8 +347,8 @@ impl State {
 
     /// Sends as `from` to `to`, as if a device of `from` had sent it.
     pub(super) fn send_as(&mut self, from: &str, to: &str, payload: Bytes) -> Result<u64, LocalServerError> {
-        let from = frames::user_jid(&self.app_key, &from.to_lowercase(), None);
-        let to_jid = frames::user_jid(&self.app_key, &to.to_lowercase(), None);
+        let from = Jid::user(self.app_key.as_str(), &from.to_lowercase());
+        let to_jid = Jid::user(self.app_key.as_str(), &to.to_lowercase());
         let meta = Meta {
             to: Some(to_jid),
             ns: Some(NameSpace::Chat as i32),

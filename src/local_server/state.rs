@@ -166,16 +166,24 @@ impl State {
     pub(super) fn issue(&mut self, owner: Owner, life: Option<Duration>) -> (String, Token) {
         let [a, b, c] = [fastrand::u64(..), fastrand::u64(..), fastrand::u64(..)];
         let text = format!("YWMt{a:016x}{b:016x}{c:016x}");
+        let token = self.adopt(text.clone(), owner, life);
+        (text, token)
+    }
+
+    /// Makes a text a token; `life` of `None` never ends.
+    pub(super) fn adopt(&mut self, text: String, owner: Owner, life: Option<Duration>) -> Token {
         let expires_ms = life.map(|life| now_ms().saturating_add(u64::try_from(life.as_millis()).unwrap_or(u64::MAX)));
         let token = Token { owner, expires_ms };
+        if self.tokens.insert(text.clone(), token.clone()).is_some() {
+            return token;
+        }
         while self.token_order.len() >= limits::TOKENS {
             if let Some(oldest) = self.token_order.pop_front() {
                 self.tokens.remove(&oldest);
             }
         }
-        self.token_order.push_back(text.clone());
-        self.tokens.insert(text.clone(), token.clone());
-        (text, token)
+        self.token_order.push_back(text);
+        token
     }
 
     pub(super) fn token(&self, text: &str) -> Option<&Token> {

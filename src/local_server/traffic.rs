@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use prost::Message as _;
 use tokio::time::timeout;
 
 use super::{ClientFrame, LocalServer, LocalServerError, RestCall, SessionInfo, Stats, socket::Outgoing};
-use crate::wire::{Content, Jid, MessageBody, content::ContentType, message_body::Type};
+use crate::wire::{Content, Jid, MessageBody, content::ContentType, encode, message_body::Type};
 
 impl LocalServer {
     /// Sends a chat message with this encoded `MessageBody` to a user, as if `from` had sent it; `from` need not exist.
@@ -34,7 +33,7 @@ impl LocalServer {
             contents: vec![content],
             ..MessageBody::default()
         };
-        self.send(from, to, body.encode_to_vec().into())
+        self.send(from, to, encode(&body))
     }
 
     /// Announces the queue of a conversation to a user's devices, whether it holds something or not; answers to how many.

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Action, ConnectionState, Frame, Input, Now, backoff::Backoff, entering::Entering, frames::Identity,
-    online::Online, recent::Recent, sends::Sends, token::Countdown, token::TokenClock,
+    Action, ConnectionState, Frame, Input, Now, backoff::Backoff, entering::Entering, frames::Identity, online::Online,
+    recent::Recent, sends::Sends, token::Countdown, token::TokenClock,
 };
 use crate::{
     Addresses, Config, Credentials, DisconnectReason, Endpoints, EventKind, EventMask, LossCause, OpenError, Refusal,
@@ -118,11 +118,8 @@ impl Context<'_> {
         self.now.mono.saturating_add(pause)
     }
 
-    /// Tells the subscribers, unless none of them wants to hear it.
     pub(super) fn emit(&mut self, event: EventKind) {
-        if self.world.wanted.contains(event.mask()) {
-            self.out.push(Action::Emit(event));
-        }
+        self.out.push(Action::Emit(event));
     }
 }
 
@@ -143,7 +140,7 @@ impl Engine {
         Engine { world: World { config, random, sockets, wanted: EventMask::ALL }, session: None, client_ids }
     }
 
-    /// Which events are asked for; the others are not built. Default: all.
+    /// Which events are asked for: without [`EventMask::MESSAGE`] no message is built. Default: all.
     pub fn set_wanted(&mut self, wanted: EventMask) {
         self.world.wanted = wanted;
     }
@@ -388,7 +385,8 @@ impl Session {
         context.out.push(Action::Hangup);
         let logging_in = matches!(
             &self.phase,
-            Phase::Entering { purpose: Purpose::Login { .. }, .. } | Phase::Waiting { purpose: Purpose::Login { .. }, .. }
+            Phase::Entering { purpose: Purpose::Login { .. }, .. }
+                | Phase::Waiting { purpose: Purpose::Login { .. }, .. }
         );
         if logging_in {
             let user = self.user.clone();

@@ -116,11 +116,7 @@ impl Session {
         matches!(&self.phase, Phase::Entering { at, .. } if at.step() == step)
     }
 
-    pub(super) fn discovered(
-        &mut self,
-        result: Result<Addresses, RestError>,
-        context: &mut Context<'_>,
-    ) -> Flow {
+    pub(super) fn discovered(&mut self, result: Result<Addresses, RestError>, context: &mut Context<'_>) -> Flow {
         if !self.is_at(Step::Discovery) {
             return Flow::Stay;
         }
@@ -129,9 +125,7 @@ impl Session {
                 context.world.sockets.set(&addresses);
                 self.authorize(context)
             }
-            Err(error) if !self.is_resuming() => {
-                Flow::Fail(OpenError::Discovery { user: self.user.clone(), error })
-            }
+            Err(error) if !self.is_resuming() => Flow::Fail(OpenError::Discovery { user: self.user.clone(), error }),
             Err(error) if context.world.sockets.is_empty() => {
                 self.lost(LossCause::Rest { step: Step::Discovery, error }, context)
             }
@@ -142,11 +136,7 @@ impl Session {
         }
     }
 
-    pub(super) fn token_fetched(
-        &mut self,
-        result: Result<FetchedToken, RestError>,
-        context: &mut Context<'_>,
-    ) -> Flow {
+    pub(super) fn token_fetched(&mut self, result: Result<FetchedToken, RestError>, context: &mut Context<'_>) -> Flow {
         if !self.is_at(Step::Token) {
             return Flow::Stay;
         }
@@ -194,7 +184,9 @@ impl Session {
         };
         match status.error_code.unwrap_or(0) {
             code if code == ErrorCode::Ok as i32 => self.accepted(answer.auth_token.as_deref(), context),
-            code if code == ErrorCode::Redirect as i32 => self.redirected(&status.redirect_info, status.reason, context),
+            code if code == ErrorCode::Redirect as i32 => {
+                self.redirected(&status.redirect_info, status.reason, context)
+            }
             code => self.refused(Refusal::classify(code, status.reason), context),
         }
     }
@@ -229,12 +221,7 @@ impl Session {
         }
     }
 
-    fn redirected(
-        &mut self,
-        targets: &[RedirectInfo],
-        reason: Option<String>,
-        context: &mut Context<'_>,
-    ) -> Flow {
+    fn redirected(&mut self, targets: &[RedirectInfo], reason: Option<String>, context: &mut Context<'_>) -> Flow {
         let Phase::Entering { at: Entering::Provision { route, .. }, .. } = &mut self.phase else {
             return Flow::Stay;
         };

@@ -154,13 +154,8 @@ impl Session {
         }
         if let Phase::Online(online) = &mut self.phase
             && let Some(queue) = sync.queue.as_ref()
-            && let Some(pull) = online.queues.page(
-                queue,
-                sync.next_key,
-                sync.is_last.unwrap_or(false),
-                fresh,
-                context.now.mono,
-            )
+            && let Some(pull) =
+                online.queues.page(queue, sync.next_key, sync.is_last.unwrap_or(false), fresh, context.now.mono)
         {
             transmit_pull(pull, context);
         }
@@ -182,8 +177,7 @@ impl Session {
                 reason: "the answer has no status".to_owned(),
             }),
         };
-        let outcome =
-            outcome.map(|()| Sent::new(client_id, sync.server_id.unwrap_or(0), sync.timestamp.unwrap_or(0)));
+        let outcome = outcome.map(|()| Sent::new(client_id, sync.server_id.unwrap_or(0), sync.timestamp.unwrap_or(0)));
         context.out.push(Action::Sent { client_id, outcome });
     }
 

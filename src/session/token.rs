@@ -50,10 +50,6 @@ impl TokenClock {
         })
     }
 
-    pub(crate) fn expires_at(&self) -> u64 {
-        self.expires_at
-    }
-
     /// Takes the server's clock from an UNREAD answer (§10.2).
     pub(crate) fn heard_server_clock(&mut self, timestamp: u64, now: Now) {
         let left = Duration::from_millis(self.expires_at.saturating_sub(timestamp));
@@ -192,7 +188,9 @@ mod tests {
         assert_eq!(read(r#"{"expires_in":1700000600}"#), Some(1_700_000_600_000));
         assert_eq!(read(r#"{"expires_in":3600}"#), Some(T0 + 3_600_000));
         assert_eq!(read(r#"{"expires_in":1.7000006e12}"#), Some(1_700_000_600_000));
-        for none in [r#"{"expires_in":0}"#, r#"{"expires_in":-5}"#, r#"{"expires_in":null}"#, "{}", "", "[]", "nonsense"] {
+        for none in
+            [r#"{"expires_in":0}"#, r#"{"expires_in":-5}"#, r#"{"expires_in":null}"#, "{}", "", "[]", "nonsense"]
+        {
             assert_eq!(read(none), None, "{none}");
         }
     }

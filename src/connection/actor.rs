@@ -1,0 +1,415 @@
+//! The actor: turns messages, frames and time into inputs of the engine, and carries its actions out.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::Waker,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseActFuture,
+    ResponseFuture, WrapFuture,
+};
+use actix_rt::time::{Instant, Sleep};
+use slog::{Logger, debug, info, o, trace, warn};
+use tokio::sync::oneshot;
+
+use super::{
+    messages::{Close, Open, RegisterUser, RenewToken, SendMessage, State, Stop},
+    pump::Pump,
+    shared::Shared,
+    socket::{Link, connect},
+};
+use crate::{
+    Addresses, Config, ConnectionError, ConnectionState, Endpoints, Event, EventKind, Handlers, LossCause, OpenError,
+    RequestError, RestClient, RestError, SendError, Sent, UserId,
+    rest::{self, RegisteredUser},
+    session::{Action, Engine, FetchedToken, Input, Note, Now},
+};
+
+/// Owns one account's socket, its timer and its reconnect backoff.
+///
+/// It decides nothing: [`Engine`] does. It ends when the last [`Connection`](super::Connection) handle is dropped,
+/// after logging out, or with its actix system.
+///
+/// Bounds: its mailbox takes [`MAILBOX`](ConnectionActor::MAILBOX) calls; at most 1 MiB waits to be written, past
+/// which the link counts as lost; at most 16 reads of 16 KiB are taken off the socket before other work of the thread
+/// has its turn.
+pub struct ConnectionActor {
+    pub(super) engine: Engine,
+    pub(super) config: Arc<Config>,
+    pub(super) log: Logger,
+    handlers: Handlers,
+    shared: Arc<Shared>,
+    begun: Instant,
+    user: Option<UserId>,
+    /// Scratch for a step's actions, so that a step allocates nothing for them.
+    actions: Vec<Action>,
+    /// Whether the engine has let go of the link, which is still to be dropped.
+    pub(super) hung_up: bool,
+    /// Whether the session is over, and those who asked for the end are still to be told.
+    closed: bool,
+    /// Whether the link is being read just now, and so is not in its place.
+    pub(super) reading: bool,
+    /// Frames to send while the link is being read.
+    pub(super) queued: Vec<crate::session::Frame>,
+    pub(super) link: Option<Link>,
+    pub(super) dialing: Option<Pin<Box<dyn Future<Output = Result<Link, LossCause>>>>>,
+    pub(super) call: Option<Pin<Box<dyn Future<Output = CallDone>>>>,
+    pub(super) timer: Option<Pin<Box<Sleep>>>,
+    /// When the timer fires, which may be before the engine's deadline but never after it.
+    pub(super) armed: Option<Duration>,
+    pub(super) waker: Option<Waker>,
+    /// The REST client, once its addresses are known; shared with calls under way.
+    rest: Rc<RefCell<Option<RestClient>>>,
+    asking: Option<oneshot::Sender<Result<(), OpenError>>>,
+    opening: Option<oneshot::Sender<Result<(), OpenError>>>,
+    closing: Vec<oneshot::Sender<()>>,
+    sends: HashMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
+    stopping: bool,
+}
+
+/// What a REST call of the way in came to.
+pub(super) enum CallDone {
+    Discovered(Result<Addresses, RestError>),
+    Token(Result<FetchedToken, RestError>),
+}
+
+impl ConnectionActor {
+    /// The mailbox's capacity.
+    pub const MAILBOX: usize = 1024;
+
+    pub(super) fn new(config: Arc<Config>, handlers: Handlers, shared: Arc<Shared>) -> Self {
+        let rest = match &config.endpoints {
+            Endpoints::Fixed(_) => RestClient::new(&config).ok(),
+            Endpoints::Discovery(_) => None,
+        };
+        ConnectionActor {
+            engine: Engine::new(Arc::clone(&config), fastrand::u64(..)),
+            log: config.logger.clone(),
+            handlers,
+            shared,
+            begun: Instant::now(),
+            user: None,
+            actions: Vec::new(),
+            hung_up: false,
+            closed: false,
+            reading: false,
+            queued: Vec::new(),
+            link: None,
+            dialing: None,
+            call: None,
+            timer: None,
+            armed: None,
+            waker: None,
+            rest: Rc::new(RefCell::new(rest)),
+            asking: None,
+            opening: None,
+            closing: Vec::new(),
+            sends: HashMap::new(),
+            stopping: false,
+            config,
+        }
+    }
+
+    pub(super) fn now(&self) -> Now {
+        Now { mono: self.begun.elapsed(), wall: wall_clock() }
+    }
+
+    pub(super) fn instant(&self, mono: Duration) -> Option<Instant> {
+        self.begun.checked_add(mono)
+    }
+
+    /// Feeds the engine and carries out what it decides.
+    pub(super) fn step(&mut self, input: Input<'_>, ctx: &mut Context<Self>) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.engine.set_wanted(self.handlers.wanted());
+        self.engine.step(input, self.now(), &mut actions);
+        if !actions.is_empty() {
+            self.shared.set_state(self.engine.state());
+        }
+        for action in actions.drain(..) {
+            self.carry_out(action);
+        }
+        self.actions = actions;
+        if !self.reading {
+            self.settle(ctx);
+        }
+    }
+
+    /// Drops the link the engine has let go of, and only then tells those who asked for the end.
+    pub(super) fn settle(&mut self, ctx: &mut Context<Self>) {
+        self.let_go();
+        if std::mem::take(&mut self.closed) {
+            for asked in self.closing.drain(..) {
+                // An error here means that nobody waits any more.
+                let _ = asked.send(());
+            }
+            if self.stopping {
+                ctx.stop();
+            }
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Transmit(frame) => {
+                trace!(self.log, "frame out"; "kind" => frame.kind(), "bytes" => frame.bytes().len());
+                self.queued.push(frame);
+            }
+            Action::Emit(kind) => self.emit(kind),
+            Action::Connect { url } => {
+                debug!(self.log, "connecting"; "url" => &*url);
+                let max_frame = self.config.max_frame;
+                self.dialing = Some(Box::pin(async move { connect(&url, max_frame).await }));
+                self.wake();
+            }
+            Action::Discover => {
+                let (config, rest) = (Arc::clone(&self.config), Rc::clone(&self.rest));
+                self.call = Some(Box::pin(async move {
+                    let found = rest::discover(&config).await;
+                    if let Ok(addresses) = &found {
+                        let client = RestClient::with_bases(&config, addresses.rest.clone());
+                        rest.replace(Some(client));
+                    }
+                    CallDone::Discovered(found)
+                }));
+                self.wake();
+            }
+            Action::FetchToken { user, password } => {
+                let rest = self.rest();
+                self.call = Some(Box::pin(async move {
+                    let fetched = async { rest.await?.password_token(&user, &password).await }.await;
+                    CallDone::Token(fetched.map(|grant| {
+                        let life = grant.expires_in.and_then(|life| u64::try_from(life.as_millis()).ok());
+                        FetchedToken {
+                            expires_at: grant.expires_at.or(life.map(|life| wall_clock().saturating_add(life))),
+                            token: grant.token,
+                        }
+                    }))
+                }));
+                self.wake();
+            }
+            Action::Hangup => {
+                self.hung_up = true;
+                self.dialing = None;
+                self.call = None;
+                self.wake();
+            }
+            Action::Opened(result) => {
+                if let Some(asked) = self.opening.take().or_else(|| self.asking.take()) {
+                    let _ = asked.send(result);
+                }
+            }
+            Action::Rejected(error) => {
+                if let Some(asked) = self.asking.take() {
+                    let _ = asked.send(Err(error));
+                }
+            }
+            Action::Sent { client_id, outcome } => {
+                if let Err(error) = &outcome {
+                    debug!(self.log, "a message was not taken"; "client_id" => client_id, "error" => %error);
+                }
+                if let Some(asked) = self.sends.remove(&client_id) {
+                    let _ = asked.send(outcome);
+                }
+            }
+            Action::Closed => self.closed = true,
+            Action::Note(note) => self.note(&note),
+        }
+    }
+
+    /// Drops what the engine has let go of. Frames queued before that still go out as far as the socket takes them.
+    fn let_go(&mut self) {
+        if !std::mem::take(&mut self.hung_up) {
+            return;
+        }
+        let queued = std::mem::take(&mut self.queued);
+        if let (Some(mut link), Some(waker)) = (self.link.take(), self.waker.clone()) {
+            for frame in queued {
+                if link.queue(frame.bytes()).is_err() {
+                    return;
+                }
+            }
+            link.part(&mut std::task::Context::from_waker(&waker));
+        }
+    }
+
+    /// Has the pump polled, where a message handler gave it something new to do.
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn emit(&mut self, kind: EventKind) {
+        match &kind {
+            EventKind::Connected { resumed } => info!(self.log, "connected"; "resumed" => resumed),
+            EventKind::Reconnecting { attempt, delay, cause } => {
+                warn!(self.log, "the link is lost, trying again"; "attempt" => attempt, "delay" => ?delay,
+                    "code" => cause.code().number(), "cause" => %cause);
+            }
+            EventKind::Disconnected { reason } => {
+                let code = reason.code().map(crate::Code::number);
+                info!(self.log, "disconnected"; "code" => code, "reason" => %reason);
+            }
+            EventKind::TokenWillExpire { expires_in, .. } => {
+                info!(self.log, "the token will expire"; "in" => ?expires_in);
+            }
+            EventKind::TokenExpired => warn!(self.log, "the token has expired"),
+            EventKind::Message(message) => trace!(self.log, "message in"; "id" => message.id),
+            EventKind::Missed { .. } => {}
+        }
+        if let Some(user) = &self.user
+            && self.handlers.wanted().contains(kind.mask())
+        {
+            self.handlers.publish(Event::new(user.clone(), kind));
+        }
+    }
+
+    fn note(&self, note: &Note) {
+        match note {
+            Note::Undecodable { length, error } => {
+                warn!(self.log, "dropped what does not decode"; "bytes" => length, "error" => %error);
+            }
+            Note::Unexpected { frame } => debug!(self.log, "dropped an unexpected frame"; "frame" => frame),
+            Note::Redirected { url, hop } => info!(self.log, "redirected"; "url" => &**url, "hop" => hop),
+            Note::LoginRetry { attempt, delay, cause } => {
+                warn!(self.log, "login attempt failed, trying again"; "attempt" => attempt, "delay" => ?delay,
+                    "cause" => %cause);
+            }
+            Note::DiscoveryFailed(error) => {
+                warn!(self.log, "discovery failed, using the addresses known before"; "error" => %error);
+            }
+            Note::PageStatus { status } => warn!(self.log, "a page came with a status"; "status" => status),
+        }
+    }
+
+    /// The REST client, found by discovery first where no address is known yet.
+    fn rest(&self) -> impl Future<Output = Result<RestClient, RestError>> + use<> {
+        let (config, rest) = (Arc::clone(&self.config), Rc::clone(&self.rest));
+        async move {
+            let known = rest.borrow().clone();
+            match known {
+                Some(client) => Ok(client),
+                None => {
+                    let client = RestClient::discovered(&config).await?;
+                    rest.replace(Some(client.clone()));
+                    Ok(client)
+                }
+            }
+        }
+    }
+}
+
+fn wall_clock() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Actor for ConnectionActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.spawn(Pump);
+    }
+}
+
+impl Handler<Open> for ConnectionActor {
+    type Result = ResponseFuture<Result<(), OpenError>>;
+
+    fn handle(&mut self, Open(credentials): Open, ctx: &mut Self::Context) -> Self::Result {
+        let (asked, answer) = oneshot::channel();
+        if self.engine.state() == ConnectionState::LoggedOut {
+            self.user = Some(credentials.user().clone());
+            self.log = self.config.logger.new(o!("user" => credentials.user().to_string()));
+        }
+        self.asking = Some(asked);
+        self.step(Input::Open(credentials), ctx);
+        if let Some(asked) = self.asking.take() {
+            self.opening = Some(asked);
+        }
+        Box::pin(async move { answer.await.unwrap_or(Err(ConnectionError::Stopped.into())) })
+    }
+}
+
+impl Handler<Close> for ConnectionActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Self::Result {
+        let (asked, answer) = oneshot::channel();
+        self.closing.push(asked);
+        self.step(Input::Close, ctx);
+        Box::pin(async move {
+            // An actor that is gone has closed as well.
+            let _ = answer.await;
+        })
+    }
+}
+
+impl Handler<SendMessage> for ConnectionActor {
+    type Result = ResponseFuture<Result<Sent, SendError>>;
+
+    fn handle(&mut self, SendMessage(message): SendMessage, ctx: &mut Self::Context) -> Self::Result {
+        let (asked, answer) = oneshot::channel();
+        let client_id = self.engine.next_client_id();
+        self.sends.insert(client_id, asked);
+        self.step(Input::Send { client_id, message }, ctx);
+        Box::pin(async move { answer.await.unwrap_or(Err(ConnectionError::Stopped.into())) })
+    }
+}
+
+impl Handler<RegisterUser> for ConnectionActor {
+    type Result = ResponseFuture<Result<RegisteredUser, RequestError>>;
+
+    fn handle(&mut self, new: RegisterUser, _: &mut Self::Context) -> Self::Result {
+        let rest = self.rest();
+        Box::pin(async move { Ok(rest.await?.register_user(&new.user, &new.password, new.nickname.as_ref()).await?) })
+    }
+}
+
+impl Handler<RenewToken> for ConnectionActor {
+    type Result = ResponseActFuture<Self, Result<u64, RequestError>>;
+
+    fn handle(&mut self, RenewToken(token): RenewToken, _: &mut Self::Context) -> Self::Result {
+        let user = self.engine.user().cloned();
+        let rest = self.rest();
+        let asked = async move {
+            let user = user.ok_or(RequestError::NotLoggedIn)?;
+            let expires_at = rest.await?.token_expiry(&user, &token).await?;
+            Ok((user, token, expires_at))
+        };
+        Box::pin(asked.into_actor(self).map(|answer: Result<_, RequestError>, this, ctx| {
+            let (user, token, expires_at) = answer?;
+            // The session may have ended, or become another user's, while the service was asked.
+            if this.engine.user() != Some(&user) {
+                return Err(RequestError::NotLoggedIn);
+            }
+            this.step(Input::Renewed { token, expires_at }, ctx);
+            this.wake();
+            Ok(expires_at)
+        }))
+    }
+}
+
+impl Handler<State> for ConnectionActor {
+    type Result = MessageResult<State>;
+
+    fn handle(&mut self, _: State, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.engine.state())
+    }
+}
+
+impl Handler<Stop> for ConnectionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        self.stopping = true;
+        self.step(Input::Close, ctx);
+    }
+}

@@ -1,0 +1,259 @@
+//! The handle.
+
+use std::{fmt, sync::Arc};
+
+use actix::{Addr, MailboxError, Message, Recipient, dev::ToEnvelope};
+use actix_rt::{Arbiter, ArbiterHandle};
+
+use super::{
+    actor::ConnectionActor,
+    messages::{Close, Open, RegisterUser, RenewToken, SendMessage, Stop},
+    shared::Shared,
+};
+use crate::{
+    Config, ConnectionError, ConnectionState, Credentials, Event, EventHandler, EventMask, HandlerRegistry, Handlers,
+    Nickname, OpenError, Outgoing, Password, RequestError, SendError, Sent, SubscriberId, SubscriberInfo, Token,
+    rest::RegisteredUser,
+};
+
+/// A connection of one account at a time: cheap to clone, usable from every thread.
+///
+/// The connection lives on the arbiter it was started on. When the last handle is dropped it logs out and ends.
+///
+/// ```no_run
+/// use agora_chat::{Config, Connection, Credentials, EventHandler};
+///
+/// # #[actix_rt::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let connection = Connection::start(Config::new("org#app")?)?;
+/// connection.add_event_handler(
+///     "console",
+///     EventHandler::new()
+///         .on_connected(|| println!("connected"))
+///         .on_disconnected(|reason| println!("logged out: {reason}")),
+/// )?;
+/// connection.open(Credentials::password("alice", "password")?).await?;
+/// connection.send(agora_chat::Outgoing::text("bob", "hello")?).await?;
+/// connection.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Connection(Arc<Inner>);
+
+struct Inner {
+    actor: Addr<ConnectionActor>,
+    handlers: Handlers,
+    shared: Arc<Shared>,
+    config: Arc<Config>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Past the mailbox's bound, since it is sent once in a connection's life and must not be lost.
+        self.actor.do_send(Stop);
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("config", &self.0.config).field("state", &self.state()).finish()
+    }
+}
+
+impl Connection {
+    /// Starts a connection's actors on this thread's arbiter; nothing is sent before [`open`](Connection::open).
+    ///
+    /// # Errors
+    /// [`ConnectionError::NoSystem`] outside an actix system.
+    pub fn start(config: Config) -> Result<Self, ConnectionError> {
+        let arbiter = Arbiter::try_current().ok_or(ConnectionError::NoSystem)?;
+        Ok(Self::start_on(&arbiter, config))
+    }
+
+    /// Starts a connection's actors on the given arbiter, from any thread; for spreading many over several threads.
+    ///
+    /// On an arbiter that has ended, every call fails with [`ConnectionError::Stopped`].
+    #[must_use]
+    pub fn start_on(arbiter: &ArbiterHandle, config: Config) -> Self {
+        let handlers = HandlerRegistry::start_on(arbiter, &config.logger);
+        Self::start_with(arbiter, config, handlers)
+    }
+
+    /// Like [`start_on`](Connection::start_on), with a registry that may serve several connections; events say whose
+    /// they are.
+    #[must_use]
+    pub fn start_with(arbiter: &ArbiterHandle, config: Config, handlers: Handlers) -> Self {
+        let (config, shared) = (Arc::new(config), Arc::<Shared>::default());
+        let (sender, mailbox) = actix::dev::channel::channel(ConnectionActor::MAILBOX);
+        let (of_actor, for_actor) = ((Arc::clone(&config), handlers.clone()), Arc::clone(&shared));
+        // An arbiter that has ended drops the mailbox, which senders then find closed.
+        let _ = arbiter.spawn_fn(move || {
+            let actor = ConnectionActor::new(of_actor.0, of_actor.1, for_actor);
+            let _ = actix::Context::with_receiver(mailbox).run(actor);
+        });
+        Connection(Arc::new(Inner { actor: Addr::new(sender), handlers, shared, config }))
+    }
+
+    async fn ask<M>(&self, message: M) -> Result<M::Result, ConnectionError>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        ConnectionActor: actix::Handler<M>,
+        <ConnectionActor as actix::Actor>::Context: ToEnvelope<ConnectionActor, M>,
+    {
+        self.0.actor.send(message).await.map_err(|error| match error {
+            MailboxError::Closed | MailboxError::Timeout => ConnectionError::Stopped,
+        })
+    }
+
+    /// Logs a user in and returns once the server has accepted.
+    ///
+    /// Subscribers hear `Connected`. A lost link is regained by itself from then on. A login makes at most
+    /// [`Engine::LOGIN_ATTEMPTS`](crate::session::Engine::LOGIN_ATTEMPTS) connections within the login deadline.
+    ///
+    /// # Errors
+    /// [`OpenError`] names the failed step and carries the vendor's number. A login under way or done is refused with
+    /// [`OpenError::InProgress`] or [`OpenError::AlreadyOpen`] and not disturbed. After every other error, and after
+    /// any end of a session, `open` may be called again.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop the login; [`close`](Connection::close) does.
+    pub async fn open(&self, credentials: Credentials) -> Result<(), OpenError> {
+        self.ask(Open(credentials)).await?
+    }
+
+    /// Logs out, in every state, and returns once nothing of the session is left: no socket, timer or call.
+    ///
+    /// Where the link is up, LOGOUT is sent first and its answer awaited for `Config::logout_timeout`. Subscribers
+    /// hear `Disconnected` with the reason `Closed`. On a connection that is logged out nothing happens.
+    pub async fn close(&self) {
+        // An actor that is gone has closed as well.
+        let _ = self.ask(Close).await;
+    }
+
+    /// Sends a message and returns once the server has taken it.
+    ///
+    /// # Errors
+    /// [`SendError`] tells a refused message from one whose outcome is unknown.
+    pub async fn send(&self, message: Outgoing) -> Result<Sent, SendError> {
+        self.ask(SendMessage(message)).await?
+    }
+
+    /// Sends a text to a user; [`send`](Connection::send) of [`Outgoing::text`].
+    ///
+    /// # Errors
+    /// As [`send`](Connection::send).
+    pub async fn send_text(&self, to: &str, text: &str) -> Result<Sent, SendError> {
+        self.send(Outgoing::text(to, text)?).await
+    }
+
+    /// Sends a command to a user; [`send`](Connection::send) of [`Outgoing::command`].
+    ///
+    /// # Errors
+    /// As [`send`](Connection::send).
+    pub async fn send_command(&self, to: &str, action: &str) -> Result<Sent, SendError> {
+        self.send(Outgoing::command(to, action)?).await
+    }
+
+    /// Registers a user by open registration (connection spec §3.1); no login is needed.
+    ///
+    /// # Errors
+    /// [`RequestError::Credentials`] for values the service would refuse, before anything is sent;
+    /// [`RequestError::Rest`] with a kind for every answer of the service.
+    pub async fn register_user(
+        &self,
+        user: &str,
+        password: impl Into<String>,
+        nickname: Option<&str>,
+    ) -> Result<RegisteredUser, RequestError> {
+        let nickname = nickname.map(Nickname::new).transpose()?;
+        let message = RegisterUser { user: user.parse()?, password: Password::new(password)?, nickname };
+        self.ask(message).await?
+    }
+
+    /// Gives the session a new token and returns its end in milliseconds since 1970 (connection spec §10.3).
+    ///
+    /// One REST call asks for the end; the link is not touched. The countdown starts anew and the next login of this
+    /// session uses the new token. Works while the link is down, too.
+    ///
+    /// # Errors
+    /// [`RequestError::NotLoggedIn`] without a session; otherwise the REST call's error, and nothing has changed.
+    pub async fn renew_token(&self, token: impl Into<String>) -> Result<u64, RequestError> {
+        self.ask(RenewToken(Token::new(token)?)).await?
+    }
+
+    /// Where the connection stands, without a round trip to its actor.
+    #[must_use]
+    pub fn state(&self) -> ConnectionState {
+        self.0.shared.state()
+    }
+
+    /// What the connection was started with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The actor's address, for its [messages](crate::connection). It does not keep the connection alive as a handle
+    /// does.
+    #[must_use]
+    pub fn address(&self) -> &Addr<ConnectionActor> {
+        &self.0.actor
+    }
+
+    /// The subscribers' registry.
+    #[must_use]
+    pub fn handlers(&self) -> &Handlers {
+        &self.0.handlers
+    }
+
+    /// Lets an actor hear every event; see [`Handlers::add_subscriber`].
+    ///
+    /// # Errors
+    /// As [`Handlers::add_subscriber`].
+    pub fn add_subscriber(
+        &self,
+        id: impl Into<SubscriberId>,
+        recipient: Recipient<Event>,
+    ) -> Result<(), ConnectionError> {
+        self.0.handlers.add_subscriber(id, recipient)
+    }
+
+    /// Lets an actor hear some kinds of events; see [`Handlers::add_subscriber_with`].
+    ///
+    /// # Errors
+    /// As [`Handlers::add_subscriber`].
+    pub fn add_subscriber_with(
+        &self,
+        id: impl Into<SubscriberId>,
+        recipient: Recipient<Event>,
+        mask: EventMask,
+    ) -> Result<(), ConnectionError> {
+        self.0.handlers.add_subscriber_with(id, recipient, mask)
+    }
+
+    /// Lets closures hear events; see [`Handlers::add_event_handler`].
+    ///
+    /// # Errors
+    /// As [`Handlers::add_subscriber`].
+    pub fn add_event_handler(&self, id: impl Into<SubscriberId>, handler: EventHandler) -> Result<(), ConnectionError> {
+        self.0.handlers.add_event_handler(id, handler)
+    }
+
+    /// Forgets a subscriber; see [`Handlers::remove_subscriber`].
+    ///
+    /// # Errors
+    /// As [`Handlers::add_subscriber`].
+    pub fn remove_subscriber(&self, id: impl Into<SubscriberId>) -> Result<(), ConnectionError> {
+        self.0.handlers.remove_subscriber(id)
+    }
+
+    /// The subscribers and their counts; see [`Handlers::subscribers`].
+    ///
+    /// # Errors
+    /// As [`Handlers::subscribers`].
+    pub async fn subscribers(&self) -> Result<Vec<SubscriberInfo>, ConnectionError> {
+        self.0.handlers.subscribers().await
+    }
+}

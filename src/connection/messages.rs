@@ -1,0 +1,51 @@
+//! What can be asked of a [`ConnectionActor`](super::ConnectionActor) by message; [`Connection`](super::Connection)
+//! has a method for each.
+
+use actix::Message;
+
+use crate::{
+    ConnectionState, Credentials, Nickname, OpenError, Outgoing, Password, RequestError, SendError, Sent, Token,
+    UserId, rest::RegisteredUser,
+};
+
+/// Logs a user in; answered once the server accepted or the login failed.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), OpenError>")]
+pub struct Open(pub Credentials);
+
+/// Logs out, in any state; answered once nothing of the session is left.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Close;
+
+/// Sends a message; answered with the server's id for it.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Sent, SendError>")]
+pub struct SendMessage(pub Outgoing);
+
+/// Registers a user by open registration.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<RegisteredUser, RequestError>")]
+pub struct RegisterUser {
+    /// The user id.
+    pub user: UserId,
+    /// The password.
+    pub password: Password,
+    /// The nickname, if any.
+    pub nickname: Option<Nickname>,
+}
+
+/// Gives the session a new token; answered with its end in milliseconds since 1970.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<u64, RequestError>")]
+pub struct RenewToken(pub Token);
+
+/// Asks where the connection stands.
+#[derive(Debug, Message)]
+#[rtype(result = "ConnectionState")]
+pub struct State;
+
+/// The last handle is gone: log out, then end the actor.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Stop;

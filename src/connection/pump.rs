@@ -1,0 +1,188 @@
+//! The one future of a connection's actor: timer, calls, socket, in this order, whenever something wakes it.
+//!
+//! One future, because every wake of an actor polls every future in its context.
+
+use std::{
+    pin::Pin,
+    task::{Context as Task, Poll},
+};
+
+use actix::{ActorFuture, Context};
+use actix_rt::time::{Instant, sleep_until};
+use slog::trace;
+
+use super::{
+    actor::{CallDone, ConnectionActor},
+    frame::Incoming,
+    socket::{Link, Read},
+};
+use crate::{
+    LossCause,
+    session::{Frame, Input},
+};
+
+/// Never done: it ends with its actor.
+pub(super) struct Pump;
+
+impl ActorFuture<ConnectionActor> for Pump {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut ConnectionActor,
+        ctx: &mut Context<ConnectionActor>,
+        task: &mut Task<'_>,
+    ) -> Poll<()> {
+        actor.pump(ctx, task);
+        Poll::Pending
+    }
+}
+
+impl ConnectionActor {
+    fn pump(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(task.waker())) {
+            self.waker = Some(task.waker().clone());
+        }
+        self.poll_call(ctx, task);
+        self.poll_dialing(ctx, task);
+        self.poll_link(ctx, task);
+        self.poll_timer(ctx, task);
+        // A frame or a timer may have led to frames to send, or to a new call or connect.
+        self.write(ctx, task);
+    }
+
+    fn poll_call(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        let Some(call) = &mut self.call else { return };
+        if let Poll::Ready(done) = call.as_mut().poll(task) {
+            self.call = None;
+            match done {
+                CallDone::Discovered(result) => self.step(Input::Discovered(result), ctx),
+                CallDone::Token(result) => self.step(Input::TokenFetched(result), ctx),
+            }
+        }
+    }
+
+    fn poll_dialing(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        let Some(dialing) = &mut self.dialing else { return };
+        if let Poll::Ready(result) = dialing.as_mut().poll(task) {
+            self.dialing = None;
+            match result {
+                Ok(link) => {
+                    self.link = Some(link);
+                    self.step(Input::Connected, ctx);
+                }
+                Err(cause) => self.step(Input::Lost(cause), ctx),
+            }
+        }
+    }
+
+    fn poll_link(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        self.write(ctx, task);
+        // Taken out while it is read, so that what it hands out can be acted on at once.
+        let Some(mut link) = self.link.take() else { return };
+        self.reading = true;
+        let read = link.read(task, |incoming| self.incoming(incoming, ctx));
+        self.reading = false;
+        self.link = Some(link);
+        if self.hung_up {
+            self.settle(ctx);
+            return;
+        }
+        match read {
+            Read::Blocked => {}
+            Read::More => task.waker().wake_by_ref(),
+            Read::Lost(cause) => self.lose(cause, ctx),
+        }
+    }
+
+    fn incoming(&mut self, incoming: Incoming<'_>, ctx: &mut Context<Self>) -> bool {
+        trace!(self.log, "frame in"; "frame" => ?incoming);
+        match incoming {
+            Incoming::Binary(bytes) => self.step(Input::Frame(bytes), ctx),
+            Incoming::Text(_) | Incoming::Ping(_) | Incoming::Pong(_) => self.step(Input::Alive, ctx),
+            Incoming::Close { .. } => {}
+        }
+        !self.hung_up
+    }
+
+    fn lose(&mut self, cause: LossCause, ctx: &mut Context<Self>) {
+        if let Some(link) = &mut self.link
+            && let Some(waker) = &self.waker
+        {
+            // A last word, such as the code that says what the peer broke; whether it arrives does not matter.
+            let _ = link.flush(&mut Task::from_waker(waker));
+        }
+        self.link = None;
+        self.queued.clear();
+        self.step(Input::Lost(cause), ctx);
+    }
+
+    /// Writes what the engine wants sent.
+    fn write(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        let Some(link) = &mut self.link else {
+            self.queued.clear();
+            return;
+        };
+        let written = queue(link, &mut self.queued).and_then(|()| link.flush(task));
+        if let Err(cause) = written {
+            self.lose(cause, ctx);
+        }
+    }
+
+    fn poll_timer(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        loop {
+            let Some(due) = self.engine.deadline() else {
+                self.timer = None;
+                self.armed = None;
+                return;
+            };
+            if self.now().mono >= due {
+                let before = self.engine.state();
+                self.step(Input::Tick, ctx);
+                // The engine always moves its deadline on; should it not, the thread must not be held.
+                if self.engine.deadline() == Some(due) && self.engine.state() == before {
+                    task.waker().wake_by_ref();
+                    return;
+                }
+                continue;
+            }
+            if !self.poll_sleep(due, task) {
+                return;
+            }
+        }
+    }
+
+    /// Sleeps until `due` or a moment before it; `true` when that moment has come.
+    ///
+    /// Traffic moves the deadline away all the time; a timer that fires too early is cheaper than one that is armed
+    /// anew for every frame.
+    fn poll_sleep(&mut self, due: std::time::Duration, task: &mut Task<'_>) -> bool {
+        let far = Instant::now() + std::time::Duration::from_secs(60 * 60);
+        let fits = self.armed.is_some_and(|armed| armed <= due);
+        let at = self.instant(due).map_or(far, |at| at.min(far));
+        let sleep = match &mut self.timer {
+            Some(sleep) if fits => sleep,
+            Some(sleep) => {
+                sleep.as_mut().reset(at);
+                self.armed = Some(due);
+                sleep
+            }
+            none => {
+                self.armed = Some(due);
+                none.insert(Box::pin(sleep_until(at)))
+            }
+        };
+        if sleep.as_mut().poll(task).is_pending() {
+            return false;
+        }
+        self.armed = None;
+        true
+    }
+}
+
+fn queue(link: &mut Link, frames: &mut Vec<Frame>) -> Result<(), LossCause> {
+    for frame in frames.drain(..) {
+        link.queue(frame.bytes())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! The socket: the one file that knows awc's WebSocket, and the bytes of a link in both directions.
+
+use std::{
+    cell::RefCell,
+    hash::{BuildHasher, RandomState},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use awc::{
+    BoxedSocket,
+    error::{ConnectError, SendRequestError, WsClientError},
+};
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::frame::{
+    ControlKind, Decoder, FrameError, Incoming, MessageKind, encode_close, encode_control, encode_message,
+};
+use crate::{LossCause, Step, http};
+
+/// How much one read takes at the most; the buffer is one per thread, shared by all its links.
+const READ_BUFFER: usize = 16 * 1024;
+
+/// How many bytes may wait to be written; past it the peer is taken for one that has stopped reading.
+pub(super) const OUTBOX_LIMIT: usize = 1 << 20;
+
+/// How much room an idle link keeps for its next frames.
+const OUTBOX_KEEP: usize = 1024;
+
+thread_local! {
+    static READ: RefCell<Option<Box<[u8; READ_BUFFER]>>> = const { RefCell::new(None) };
+    static MASKS: Masks = Masks { keyed: RandomState::new(), count: RefCell::new(0) };
+}
+
+/// Masking keys that a peer cannot foresee (RFC 6455 §5.3): a keyed hash of a count.
+struct Masks {
+    keyed: RandomState,
+    count: RefCell<u64>,
+}
+
+fn mask() -> [u8; 4] {
+    MASKS.with(|masks| {
+        let mut count = masks.count.borrow_mut();
+        *count = count.wrapping_add(1);
+        let [a, b, c, d, ..] = masks.keyed.hash_one(*count).to_ne_bytes();
+        [a, b, c, d]
+    })
+}
+
+/// One open WebSocket.
+pub(super) struct Link {
+    io: BoxedSocket,
+    decoder: Decoder,
+    /// What the server sent right behind the upgrade's answer.
+    early: BytesMut,
+    outbox: BytesMut,
+}
+
+/// Connects and upgrades. It has no limit of its own: whoever awaits it gives it up when its time has come.
+pub(super) async fn connect(url: &str, max_frame: usize) -> Result<Link, LossCause> {
+    let client = http::client(url).map_err(|error| LossCause::Failed { step: Step::Tls, detail: error.to_string() })?;
+    let (_, framed) = client.ws(url).connect().await.map_err(|error| loss(&error))?;
+    let parts = framed.into_parts();
+    Ok(Link { io: parts.io, decoder: Decoder::new(max_frame), early: parts.read_buf, outbox: BytesMut::new() })
+}
+
+fn loss(error: &WsClientError) -> LossCause {
+    let failed = |step, detail: String| LossCause::Failed { step, detail };
+    match error {
+        WsClientError::InvalidResponseStatus(status) => {
+            LossCause::UpgradeRefused { status: status.as_u16(), retry_after: None }
+        }
+        WsClientError::SendRequest(SendRequestError::Connect(connect)) => match connect {
+            ConnectError::Timeout => LossCause::Timeout(Step::Connect),
+            ConnectError::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+                failed(Step::Tls, error.to_string())
+            }
+            ConnectError::Io(error) => failed(Step::Connect, error.to_string()),
+            other => failed(Step::Connect, other.to_string()),
+        },
+        WsClientError::SendRequest(SendRequestError::Timeout) => LossCause::Timeout(Step::Connect),
+        other => failed(Step::Upgrade, other.to_string()),
+    }
+}
+
+/// What a round of reading came to.
+pub(super) enum Read {
+    /// Nothing more for now.
+    Blocked,
+    /// The round's share is used up; there may be more.
+    More,
+    /// The link has ended.
+    Lost(LossCause),
+}
+
+impl Link {
+    /// How many reads one round makes before other work of the thread gets its turn.
+    const READS: usize = 16;
+
+    /// Reads what is there and hands out what is whole. `sink` answers whether to go on.
+    pub(super) fn read(&mut self, cx: &mut Context<'_>, mut sink: impl FnMut(Incoming<'_>) -> bool) -> Read {
+        if !self.early.is_empty() {
+            let early = std::mem::take(&mut self.early);
+            if let Some(read) = self.feed(&early, &mut sink) {
+                return read;
+            }
+        }
+        let mut buffer = READ.take().unwrap_or_else(|| Box::new([0; READ_BUFFER]));
+        let read = self.read_into(&mut buffer[..], cx, &mut sink);
+        READ.set(Some(buffer));
+        read
+    }
+
+    fn read_into(
+        &mut self,
+        buffer: &mut [u8],
+        cx: &mut Context<'_>,
+        sink: &mut impl FnMut(Incoming<'_>) -> bool,
+    ) -> Read {
+        for _ in 0..Self::READS {
+            let mut filled = ReadBuf::new(buffer);
+            match Pin::new(&mut self.io).poll_read(cx, &mut filled) {
+                Poll::Pending => return Read::Blocked,
+                Poll::Ready(Err(error)) => return Read::Lost(LossCause::Io(error.to_string())),
+                Poll::Ready(Ok(())) if filled.filled().is_empty() => return Read::Lost(LossCause::Ended),
+                Poll::Ready(Ok(())) => {
+                    if let Some(read) = self.feed(filled.filled(), sink) {
+                        return read;
+                    }
+                }
+            }
+        }
+        Read::More
+    }
+
+    /// `Some` when the link is over, or nobody wants to go on.
+    fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(Incoming<'_>) -> bool) -> Option<Read> {
+        let (mut go_on, mut closed, mut pong) = (true, None, None);
+        let fed = self.decoder.feed(bytes, |incoming| {
+            match &incoming {
+                // Only the last ping needs its answer (RFC 6455 §5.5.3), so a flood of them costs one pong a read.
+                Incoming::Ping(payload) => pong = Some(BytesMut::from(*payload)),
+                Incoming::Close { code, reason } => closed = Some((*code, (*reason).to_owned())),
+                _ => {}
+            }
+            go_on = go_on && sink(incoming);
+        });
+        if let Some(payload) = pong.filter(|_| self.outbox.len() < OUTBOX_LIMIT) {
+            // A ping's payload is never too long for a pong.
+            let _ = encode_control(ControlKind::Pong, &payload, mask(), &mut self.outbox);
+        }
+        if !go_on {
+            return Some(Read::Blocked);
+        }
+        if let Some((code, reason)) = closed {
+            return Some(Read::Lost(LossCause::ClosedByPeer { code, reason }));
+        }
+        fed.err().map(|error| {
+            encode_close(error.close_code(), "", mask(), &mut self.outbox);
+            Read::Lost(broken(&error))
+        })
+    }
+
+    /// Queues a binary message; [`Link::flush`] writes it.
+    ///
+    /// # Errors
+    /// The link is to be given up when [`OUTBOX_LIMIT`] bytes are waiting already.
+    pub(super) fn queue(&mut self, message: &[u8]) -> Result<(), LossCause> {
+        if self.outbox.len() >= OUTBOX_LIMIT {
+            return Err(LossCause::Io(format!("the peer has stopped reading: {OUTBOX_LIMIT} bytes are waiting")));
+        }
+        encode_message(MessageKind::Binary, message, mask(), &mut self.outbox);
+        Ok(())
+    }
+
+    /// Writes what is queued, as far as the socket takes it.
+    ///
+    /// # Errors
+    /// The link is lost.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), LossCause> {
+        if self.outbox.is_empty() {
+            return Ok(());
+        }
+        let lost = |error: std::io::Error| LossCause::Io(error.to_string());
+        while !self.outbox.is_empty() {
+            match Pin::new(&mut self.io).poll_write(cx, &self.outbox) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) => return Err(LossCause::Ended),
+                Poll::Ready(Ok(written)) => self.outbox.advance(written),
+                Poll::Ready(Err(error)) => return Err(lost(error)),
+            }
+        }
+        if self.outbox.capacity() > OUTBOX_KEEP {
+            self.outbox = BytesMut::new();
+        }
+        match Pin::new(&mut self.io).poll_flush(cx) {
+            Poll::Ready(Err(error)) => Err(lost(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says goodbye as far as that goes without waiting: a Close frame behind what is queued, then the end of the
+    /// stream. Dropping the link does the rest.
+    pub(super) fn part(mut self, cx: &mut Context<'_>) {
+        encode_close(1000, "", mask(), &mut self.outbox);
+        if self.flush(cx).is_ok() {
+            let _ = Pin::new(&mut self.io).poll_shutdown(cx);
+        }
+    }
+}
+
+fn broken(error: &FrameError) -> LossCause {
+    LossCause::Protocol(error.to_string())
+}
