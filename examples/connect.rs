@@ -10,7 +10,7 @@ use std::{env, error::Error, fmt::Display, fs, path::PathBuf, pin::pin, process:
 
 use agora_chat::{
     Code, Config, Connection, Credentials, Device, DisconnectReason, Endpoints, Event, EventHandler, EventKind,
-    LogConfig, LogHandle, LogLevel, MessageBody, Password, Reconnect, Token, UserId, logger::Terminal,
+    LogConfig, LogHandle, LogLevel, MessageBody, Reconnect, UserId, logger::Terminal,
 };
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use serde_json::{Value, json};
@@ -86,8 +86,8 @@ fn seconds(number: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
     Ok(Duration::try_from_secs_f64(number.parse()?)?)
 }
 
-/// What to connect with, whom to register first, how to log in, and the log.
-type Plan = (Config, Option<Password>, Credentials, LogHandle);
+/// What to connect with, the password to register first, how to log in, and the log.
+type Plan = (Config, Option<String>, Credentials, LogHandle);
 
 impl Args {
     /// Whatever is wrong here is a usage error.
@@ -115,7 +115,7 @@ impl Args {
             (None, Some(password)) => Credentials::password(self.user.as_str(), password)?,
             (None, None) => return Err("set AGORA_CHAT_PASSWORD or AGORA_CHAT_TOKEN, or give a file".into()),
         };
-        let register = password.filter(|_| self.register).map(Password::new).transpose()?;
+        let register = password.filter(|_| self.register);
         if self.register && register.is_none() {
             return Err("--register needs a password".into());
         }
@@ -227,7 +227,7 @@ async fn run(args: &Args, (config, register, credentials, log): Plan) -> Result<
 
     let mut login = pin!(async {
         if let Some(password) = register {
-            connection.register_user(&args.user, &password, None).await.map_err(|e| numbered(e.code(), e))?;
+            connection.register_user(args.user.as_str(), password, None).await.map_err(|e| numbered(e.code(), e))?;
         }
         connection.open(credentials).await.map_err(|e| numbered(e.code(), e))
     });
@@ -271,8 +271,7 @@ async fn obey(line: String, connection: Connection, log: LogHandle) -> Result<To
         "send" => connection.send_text(to, what).await,
         "cmd" => connection.send_command(to, what).await,
         "renew" => {
-            let token = Token::new(rest).map_err(plain)?;
-            let expires = connection.renew_token(token).await.map_err(|e| numbered(e.code(), e))?;
+            let expires = connection.renew_token(rest).await.map_err(|e| numbered(e.code(), e))?;
             return Ok((json!({"event": "renewed", "expires": expires}), "The token is renewed.".into()));
         }
         "level" | "enable-all" | "disable-all" => {
