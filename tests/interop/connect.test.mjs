@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { LocalServer, RustClient } from './lib/program.mjs';
 
-describe('connect', () => {
+describe('connect', { concurrency: true }, () => {
   test('logs in by password, answers `state` and `level`, and closes with 0', async (t) => {
     const server = await LocalServer.start(t);
     const alice = await RustClient.online(t, server, await server.user('alice'));

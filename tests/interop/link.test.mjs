@@ -5,7 +5,7 @@ import { sdks } from './lib/browser.mjs';
 import { LocalServer } from './lib/program.mjs';
 
 for (const [name, sdk] of Object.entries(sdks)) {
-  describe(name, () => {
+  describe(name, { concurrency: true }, () => {
     for (const how of ['fin', 'rst']) {
       test(`comes back after a ${how}`, async (t) => {
         const server = await LocalServer.start(t);

@@ -5,7 +5,7 @@ import { sdks } from './lib/browser.mjs';
 import { LocalServer } from './lib/program.mjs';
 
 for (const [name, sdk] of Object.entries(sdks)) {
-  describe(name, () => {
+  describe(name, { concurrency: true }, () => {
     test('registers a user who can log in by password', async (t) => {
       const server = await LocalServer.start(t);
       const alice = new Account(sdk, server, 'alice');

@@ -5,7 +5,7 @@ import { sdks } from './lib/browser.mjs';
 import { LocalServer } from './lib/program.mjs';
 
 for (const [name, sdk] of Object.entries(sdks)) {
-  describe(name, () => {
+  describe(name, { concurrency: true }, () => {
     for (const [code, how] of [
       [206, 'kick alice 206 from the office'],
       [207, 'kick alice 207'],

@@ -7,7 +7,7 @@ import { LocalServer, RustClient } from './lib/program.mjs';
 const TEXT = 'Grüße, 世界 🦀';
 
 for (const [name, sdk] of Object.entries(sdks)) {
-  describe(name, () => {
+  describe(name, { concurrency: true }, () => {
     test('exchanges texts with this crate', async (t) => {
       const server = await LocalServer.start(t);
       const alice = new Account(sdk, server, await server.user('alice'));
