@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
 use std::{env, error::Error, fmt::Display, fs, path::PathBuf, pin::pin, process::ExitCode};
 
+use actix_rt::signal;
 use agora_chat::{
     Code, Config, Connection, Credentials, Device, DisconnectReason, Endpoints, Event, EventHandler, EventKind,
     LogConfig, LogHandle, LogLevel, MessageBody, Reconnect, UserId, logger::Terminal,
@@ -50,10 +51,10 @@ struct Args {
     #[arg(long, value_name = "ID")]
     user: UserId,
     /// File holding the password; a line end after it is not part of it.
-    #[arg(long, value_name = "PATH", value_parser = content)]
+    #[arg(long, value_name = "PATH", value_parser = |path: &str| fs::read_to_string(path))]
     password_file: Option<String>,
     /// File holding the token; a line end after it is not part of it.
-    #[arg(long, value_name = "PATH", value_parser = content)]
+    #[arg(long, value_name = "PATH", value_parser = |path: &str| fs::read_to_string(path))]
     token_file: Option<String>,
     /// Register the user first; needs the password.
     #[arg(long)]
@@ -76,10 +77,6 @@ struct Args {
     /// One JSON object per line on stdout, and nothing else.
     #[arg(long)]
     json: bool,
-}
-
-fn content(path: &str) -> io::Result<String> {
-    Ok(fs::read_to_string(path)?.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn seconds(number: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
@@ -108,15 +105,15 @@ impl Args {
             reconnect.max_attempts = Some(attempts).filter(|attempts| *attempts > 0);
             config = config.reconnect(reconnect)?;
         }
-        let token = self.token_file.clone().or_else(|| env::var("AGORA_CHAT_TOKEN").ok());
-        let password = self.password_file.clone().or_else(|| env::var("AGORA_CHAT_PASSWORD").ok());
+        let content = |file: &String| file.trim_end_matches(['\r', '\n']).to_owned();
+        let token = self.token_file.as_ref().map(content).or_else(|| env::var("AGORA_CHAT_TOKEN").ok());
+        let password = self.password_file.as_ref().map(content).or_else(|| env::var("AGORA_CHAT_PASSWORD").ok());
         let credentials = match (token, &password) {
             (Some(token), _) => Credentials::token(self.user.as_str(), token)?,
             (None, Some(password)) => Credentials::password(self.user.as_str(), password)?,
             (None, None) => return Err("set AGORA_CHAT_PASSWORD or AGORA_CHAT_TOKEN, or give a file".into()),
         };
-        let register = password.filter(|_| self.register);
-        if self.register && register.is_none() {
+        if self.register && password.is_none() {
             return Err("--register needs a password".into());
         }
         let mut log = LogConfig::new().terminal(Terminal::Stderr).level(self.log_level);
@@ -124,7 +121,7 @@ impl Args {
             log = log.file(path);
         }
         let log = LogHandle::start(log)?;
-        Ok((config.logger(log.slog()), register, credentials, log))
+        Ok((config.logger(log.slog()), password.filter(|_| self.register), credentials, log))
     }
 }
 
@@ -285,8 +282,7 @@ async fn obey(line: String, connection: Connection, log: LogHandle) -> Result<To
         }
         "state" => {
             let state = connection.state();
-            let mut object = json!(state);
-            object["event"] = json!("state");
+            let object = json!({"event": "state", "state": json!(state)["state"]});
             return Ok((object, format!("The connection is {state}.")));
         }
         _ => return Err(plain(format!("`{verb}` is no command; see --help"))),
@@ -303,18 +299,11 @@ fn lines_of_stdin() -> mpsc::Receiver<String> {
     received
 }
 
-/// Waits for SIGINT or SIGTERM.
+/// Waits for SIGINT, and SIGTERM where there is one.
 async fn interrupted() {
-    let terminated = async {
-        #[cfg(unix)]
-        if let Ok(mut signals) = actix_rt::signal::unix::signal(actix_rt::signal::unix::SignalKind::terminate()) {
-            signals.recv().await;
-            return;
-        }
-        std::future::pending().await
-    };
-    tokio::select! {
-        _ = actix_rt::signal::ctrl_c() => {}
-        () = terminated => {}
+    #[cfg(unix)]
+    if let Ok(mut terminated) = signal::unix::signal(signal::unix::SignalKind::terminate()) {
+        tokio::select! { _ = signal::ctrl_c() => return, _ = terminated.recv() => return }
     }
+    let _ = signal::ctrl_c().await;
 }
