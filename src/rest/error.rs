@@ -219,9 +219,9 @@ impl RestError {
         self
     }
 
-    pub(super) fn about(mut self, user: Option<&UserId>, host: &str) -> Self {
+    pub(super) fn about(mut self, user: Option<&UserId>, host: Option<&str>) -> Self {
         self.0.user = user.cloned();
-        self.0.host = Some(host.to_owned());
+        self.0.host = host.map(str::to_owned);
         self
     }
 
@@ -273,7 +273,7 @@ impl RestError {
         self.0.user.as_ref()
     }
 
-    /// Which host was called last, as `host` or `host:port`; `None` where nothing was sent.
+    /// Which host was to be called, as `host` or `host:port`; `None` where it did not come to that.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.0.host.as_deref()
@@ -319,6 +319,9 @@ fn code_of(operation: Operation, code: Code) -> Code {
 
 fn scrubbed(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
+    // The longest first: a secret may stand inside another one.
+    let mut secrets = secrets.to_vec();
+    secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
     for secret in secrets {
         if !secret.is_empty() && text.contains(secret) {
             text = text.replace(secret, "<redacted>");
@@ -367,7 +370,7 @@ mod tests {
         let error = RestError::answered(Operation::RegisterUser, 429, RestErrorKind::RateLimited, Code::SERVER_BUSY)
             .with_texts(Some("reach_limit"), Some("This request has reached api limit"), &[])
             .with_retry_after(Some(Duration::from_secs(7)))
-            .about(Some(&"alice".parse().unwrap()), "127.0.0.1:80");
+            .about(Some(&"alice".parse().unwrap()), Some("127.0.0.1:80"));
         assert_eq!(
             error.to_string(),
             "registration for user alice at 127.0.0.1:80 failed: too many calls; wait before the next one \
@@ -378,6 +381,7 @@ mod tests {
     #[test]
     fn secrets_a_server_repeats_are_replaced_before_the_text_is_cut() {
         assert_eq!(scrubbed("bad password hunter2, hunter2!", &["hunter2"]), "bad password <redacted>, <redacted>!");
+        assert_eq!(scrubbed("pw2", &["pw", "pw2"]), "<redacted>");
         assert_eq!(scrubbed("as it is", &[""]), "as it is");
         let straddling = format!("{}CANARY", "x".repeat(MAX_TEXT - 3));
         let error = RestError::local(Operation::AppToken, RestErrorKind::Other).with_texts(
