@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::error::RestErrorKind;
+use super::kind::RestErrorKind;
 use crate::{Nickname, Password, Token, UserId};
 
 /// A user to be registered.

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::{
     answer::text,
-    error::{Operation, RestError, RestErrorKind},
+    error::RestError,
+    kind::{Operation, RestErrorKind},
 };
 use crate::Code;
 

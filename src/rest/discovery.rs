@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::{
     answer::text,
     client::{percent_encoded, unix_milliseconds},
-    error::{Operation, RestError, RestErrorKind},
+    error::RestError,
     exchange::Call,
+    kind::{Operation, RestErrorKind},
 };
 use crate::{Addresses, Config, Endpoints};
 

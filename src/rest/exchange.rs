@@ -18,7 +18,8 @@ use serde_json::Value;
 use super::{
     answer::odd,
     classify::{classify, parse_retry_after},
-    error::{Operation, RestError, RestErrorKind},
+    error::RestError,
+    kind::{Operation, RestErrorKind},
 };
 use crate::{Code, Token, UserId, http};
 

@@ -10,7 +10,7 @@ use tokio::{
 
 /// What a server does with one request.
 #[derive(Clone, Debug)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// Answers with a status, further header lines and a body.
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// Sends these bytes and closes the connection.
@@ -20,12 +20,12 @@ pub enum Reply {
 }
 
 impl Reply {
-    pub fn json(status: u16, body: &Value) -> Self {
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
         Reply::Answer(status, Vec::new(), body.to_string().into_bytes())
     }
 
     /// An error body in the service's shape (connection spec §3.1).
-    pub fn failure(status: u16, error: &str, description: &str) -> Self {
+    pub(crate) fn failure(status: u16, error: &str, description: &str) -> Self {
         let body = serde_json::json!({
             "error": error, "exception": "EasemobSecurityException", "timestamp": 1, "duration": 0,
             "error_description": description,
@@ -36,31 +36,31 @@ impl Reply {
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-pub struct Request {
-    pub method: String,
-    pub url: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 }
 
 /// The server; it answers until its runtime ends, the last reply over and over.
-pub struct Scripted {
-    pub port: u16,
+pub(crate) struct Scripted {
+    pub(crate) port: u16,
     requests: Rc<RefCell<Vec<Request>>>,
 }
 
 impl Scripted {
-    pub async fn start(replies: impl Into<Vec<Reply>>) -> Self {
+    pub(crate) async fn start(replies: impl Into<Vec<Reply>>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Rc::new(RefCell::new(Vec::new()));
@@ -73,15 +73,15 @@ impl Scripted {
         Scripted { port, requests }
     }
 
-    pub fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.borrow().clone()
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.requests.borrow().len()
     }
 }
