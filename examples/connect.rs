@@ -25,7 +25,7 @@ const GAVE_UP: u8 = 5;
 
 /// Puts one account online and tells what happens.
 #[derive(Parser)]
-#[command(after_help = "\
+#[command(name = "connect", after_help = "\
 The secret is AGORA_CHAT_TOKEN or AGORA_CHAT_PASSWORD, or stands in a file; never on the command line. A file goes
 before its variable, and a token before a password, which then serves --register only.
 
