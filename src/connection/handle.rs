@@ -23,7 +23,7 @@ use crate::{
 /// ```no_run
 /// use agora_chat::{Config, Connection, Credentials, EventHandler};
 ///
-/// # #[actix_rt::main]
+/// # #[actix::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let connection = Connection::start(Config::new("org#app")?)?;
 /// connection.add_event_handler(
