@@ -48,7 +48,7 @@
 //!   [`LossCause`]. Each has a `code()` with the vendor's number, a [`Code`].
 //! - Subscribers, what they are promised and who pays for a slow one: [`handlers`].
 //! - Logging, also the levels in release builds: [`logger`].
-//! - A stand-in for the service, for your own tests: [`local_server`](crate#features).
+//! - A stand-in for the service, for your own tests: the feature [`local-server`](crate#features).
 //!
 //! The README has what is supported against the vendor's web SDK, what every event and code means, and all bounds in
 //! one table. "Connection spec §…" and "messages spec §…" in these pages name sections of the protocol's description
