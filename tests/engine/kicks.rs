@@ -47,6 +47,20 @@ fn the_other_devices_extension_is_told_where_there_is_one() {
 }
 
 #[test]
+fn messages_in_the_frame_of_a_kick_are_delivered_before_it_whatever_their_place() {
+    let kick = || statistics(Some(3), 1, None);
+    for metas in [
+        vec![text(1, "a"), text(2, "b"), kick()],
+        vec![kick(), text(1, "a"), text(2, "b")],
+        vec![text(1, "a"), kick(), text(2, "b")],
+    ] {
+        let did = Sim::online().frame(&peer::batch(metas));
+        assert_eq!(did.texts(), ["a", "b"]);
+        assert!(matches!(did.events().last(), Some(EventKind::Disconnected { .. })));
+    }
+}
+
+#[test]
 fn of_two_kicks_in_one_frame_the_first_counts() {
     let did = Sim::online().frame(&peer::batch(vec![statistics(Some(1), 3, None), statistics(Some(2), 1, None)]));
     assert_eq!(did.reason(), Some(&DisconnectReason::Kicked(Kick::PasswordChanged)));
