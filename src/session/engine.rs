@@ -29,6 +29,15 @@ pub(super) struct World {
     pub(super) random: fastrand::Rng,
     pub(super) sockets: Sockets,
     pub(super) wanted: EventMask,
+    last_session: u64,
+}
+
+impl World {
+    /// A session id, new for every attempt: the wall clock, unless that stands still or steps back.
+    pub(super) fn new_session_id(&mut self, now: Now) -> Box<str> {
+        self.last_session = now.wall.max(self.last_session.saturating_add(1));
+        format!("{}:", self.last_session).into()
+    }
 }
 
 /// The WebSocket addresses; each attempt takes the next one.
@@ -137,7 +146,8 @@ impl Engine {
         if let Endpoints::Fixed(addresses) = &config.endpoints {
             sockets.set(addresses);
         }
-        Engine { world: World { config, random, sockets, wanted: EventMask::ALL }, session: None, client_ids }
+        let world = World { config, random, sockets, wanted: EventMask::ALL, last_session: 0 };
+        Engine { world, session: None, client_ids }
     }
 
     /// Which events are asked for: without [`EventMask::MESSAGE`] no message is built. Default: all.

@@ -163,12 +163,12 @@ impl Session {
         let Entering::Connect(route) = mem::replace(at, Entering::Token) else {
             return Flow::Stay;
         };
+        let session_id = context.world.new_session_id(context.now);
         let config = &context.world.config;
-        let session_id = format!("{}:", context.now.wall);
         let identity = Identity { app_key: &config.app_key, user: &self.user, device: &config.device, token };
         let frame = identity.provision(&session_id, config.login_ext.as_deref());
         *until = context.now.mono.saturating_add(config.provision_timeout);
-        *at = Entering::Provision { route, session_id: session_id.into() };
+        *at = Entering::Provision { route, session_id };
         context.transmit("PROVISION", frame);
         Flow::Stay
     }

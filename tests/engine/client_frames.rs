@@ -89,6 +89,19 @@ fn a_reconnect_sends_the_same_resource_and_token_and_a_new_session_id() {
 }
 
 #[test]
+fn every_attempt_has_a_session_id_of_its_own_even_within_a_millisecond_or_when_the_clock_steps_back() {
+    let mut sim = Sim::new(config());
+    sim.step(by_token());
+    let mut seen = std::collections::HashSet::new();
+    for hop in 0..5 {
+        let did = sim.step(Input::Connected);
+        assert!(seen.insert(envelope(&only_frame(&did)).provision().unwrap().session_id().to_owned()), "hop {hop}");
+        sim.frame(&peer::redirect(&[("next.test", 1000 + hop)]));
+        sim.now.wall -= u64::from(hop % 2);
+    }
+}
+
+#[test]
 fn a_custom_platform_is_named_by_its_number() {
     let mut device = device();
     device.platform = Some(17);
