@@ -289,6 +289,8 @@ impl Session {
                 }
                 Flow::Stay
             }
+            // Late word of a link that is given up already.
+            Input::Lost(_) if self.is_at(Step::Discovery) || self.is_at(Step::Token) => Flow::Stay,
             Input::Lost(cause) => self.lost(cause, context),
             Input::Send { client_id, message } => {
                 self.send(client_id, message, context);

@@ -112,7 +112,7 @@ impl Session {
         )
     }
 
-    fn is_at(&self, step: Step) -> bool {
+    pub(super) fn is_at(&self, step: Step) -> bool {
         matches!(&self.phase, Phase::Entering { at, .. } if at.step() == step)
     }
 

@@ -143,7 +143,6 @@ fn next((way, place): (Way, Place), input: &str) -> Place {
         (_, Online, "close") => Bye,
         (_, Bye, "close") => Bye,
         (_, _, "close") => Out,
-        (_, Discovery | TokenStep, "lost") => Pause,
         (Login, Discovery, "discovered") => TokenStep,
         (Login, Discovery, "no discovery" | "due tick") => Out,
         (Resume, Discovery, "discovered" | "no discovery") => Connect,
