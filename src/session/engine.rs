@@ -48,7 +48,11 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
+    /// Takes new addresses; those known before stay where there are none.
     pub(super) fn set(&mut self, addresses: &Addresses) {
+        if addresses.socket.is_empty() {
+            return;
+        }
         self.list = addresses.socket.iter().map(|url| Arc::from(url.as_str())).collect();
         self.next = 0;
     }

@@ -61,9 +61,10 @@ impl Session {
             let attempts = self.backoff.attempts();
             let stale = self.is_resuming() && attempts > 1 && (attempts - 1).is_multiple_of(REDISCOVER_EVERY);
             if world.sockets.is_empty() || stale {
-                let tries = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
+                // Each host may use up its own limit; one more keeps this from running out first.
+                let limits = u32::try_from(hosts.len()).unwrap_or(u32::MAX).saturating_add(1);
                 context.out.push(Action::Discover);
-                return self.enter(Entering::Discovery, rest_limit.saturating_mul(tries), context);
+                return self.enter(Entering::Discovery, rest_limit.saturating_mul(limits), context);
             }
         }
         self.authorize(context)

@@ -210,6 +210,41 @@ fn after_every_5_failed_attempts_the_addresses_are_asked_for_again() {
 }
 
 #[test]
+fn discovery_that_fails_keeps_the_old_addresses() {
+    let failures: [fn(&mut Sim) -> crate::sim::Did; 2] = [
+        |sim| sim.step(Input::Discovered(Err(rest_errors::nowhere()))),
+        |sim| sim.step(Input::Discovered(Ok(agora_chat::Addresses::default()))),
+    ];
+    for fails in failures {
+        let mut sim = Sim::new(discovering());
+        sim.step(by_token());
+        sim.step(Input::Discovered(Ok(hosts(&["old"]))));
+        sim.accept();
+        for _ in 0..6 {
+            sim.to_reconnect();
+        }
+        let did = fails(&mut sim);
+        assert_eq!(did.dialed(), ["ws://old.test/websocket"]);
+        assert!(matches!(did.notes()[..], [Note::DiscoveryFailed(_)] | []));
+        sim.accept();
+    }
+}
+
+#[test]
+fn discovery_has_time_to_ask_every_host_to_its_own_limit() {
+    let mut sim = Sim::new(discovering());
+    sim.step(by_token());
+    sim.step(Input::Discovered(Ok(hosts(&["old"]))));
+    sim.accept();
+    for _ in 0..6 {
+        sim.to_reconnect();
+    }
+    assert!(sim.left() > 2 * seconds(15), "{:?}", sim.left());
+    assert!(sim.due().dialed().is_empty());
+    assert_eq!(sim.due().dialed(), ["ws://old.test/websocket"], "and is not waited for without end");
+}
+
+#[test]
 fn fixed_addresses_are_never_asked_for() {
     let mut sim = Sim::online();
     pauses(&mut sim, 50);
