@@ -57,6 +57,11 @@ impl Sockets {
         self.next = 0;
     }
 
+    /// Nothing could be reached by them: the service may have moved.
+    fn forget(&mut self) {
+        *self = Sockets::default();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -399,6 +404,11 @@ impl Session {
     fn ended(mut self, failed: Option<OpenError>, reason: Option<DisconnectReason>, context: &mut Context<'_>) {
         self.fail_sends(&LossCause::ClosedHere, context);
         context.out.push(Action::Hangup);
+        let unreachable = matches!(&failed, Some(OpenError::Unreachable { .. } | OpenError::Deadline { .. }))
+            || matches!(&reason, Some(DisconnectReason::AttemptsExhausted { .. }));
+        if unreachable && matches!(context.world.config.endpoints, Endpoints::Discovery(_)) {
+            context.world.sockets.forget();
+        }
         let logging_in = matches!(
             &self.phase,
             Phase::Entering { purpose: Purpose::Login { .. }, .. }

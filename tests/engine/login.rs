@@ -120,6 +120,30 @@ fn unanswered_steps_fail_with_a_timeout_that_names_the_step() {
 }
 
 #[test]
+fn the_deadline_of_the_login_as_a_whole_names_the_step_under_way() {
+    let wait = |sim: &mut Sim| sim.run(seconds(30)).open_error().clone();
+    let is = |error: OpenError, step| {
+        assert!(matches!(error, OpenError::Deadline { step: named, .. } if named == step), "{error:?}");
+        assert_eq!(error.code(), Code::REQUEST_TIMEOUT);
+    };
+    let mut sim = Sim::new(discovering());
+    sim.step(by_password());
+    is(wait(&mut sim), Step::Discovery);
+    sim.step(by_password());
+    sim.step(Input::Discovered(Ok(hosts(&["one"]))));
+    is(wait(&mut sim), Step::Token);
+    sim.step(by_token());
+    is(wait(&mut sim), Step::Discovery);
+    let mut sim = Sim::new(config());
+    sim.step(by_token());
+    is(wait(&mut sim), Step::Connect);
+    let mut sim = Sim::new(config().connect_timeouts(seconds(10), seconds(60)).unwrap());
+    sim.step(by_token());
+    sim.step(Input::Connected);
+    is(wait(&mut sim), Step::Provision);
+}
+
+#[test]
 fn the_deadline_is_kept_to_the_millisecond_and_bounds_the_whole_login() {
     let mut sim = Sim::new(config().login_deadline(millis(1234)).unwrap());
     sim.step(by_token());
@@ -172,6 +196,24 @@ fn the_token_is_fetched_once_for_all_attempts() {
     sim.step(fetched());
     sim.lose();
     assert_eq!(sim.due().dialed().len(), 1);
+}
+
+#[test]
+fn addresses_once_found_serve_the_next_login_unless_the_last_one_failed_on_them() {
+    let mut sim = Sim::new(discovering());
+    sim.step(by_token());
+    sim.step(Input::Discovered(Ok(hosts(&["one"]))));
+    sim.accept();
+    sim.step(Input::Close);
+    sim.frame(&peer::logged_out());
+    assert_eq!(sim.step(by_token()).dialed(), ["ws://one.test/websocket"], "found before");
+    while sim.place() != Place::Out {
+        sim.lose();
+        if sim.place() == Place::Pause {
+            sim.due();
+        }
+    }
+    assert!(matches!(sim.step(by_token()).0[..], [Action::Discover]), "they may have moved");
 }
 
 #[test]
