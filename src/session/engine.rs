@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Action, ConnectionState, Frame, Input, Now, backoff::Backoff, entering::Entering, frames::Identity, online::Online,
-    recent::Recent, sends::Sends, token::Countdown, token::TokenClock,
+    recent::Recent, sends::Sends, token::Countdown, token::ServerClock, token::TokenClock,
 };
 use crate::{
     Addresses, Config, Credentials, DisconnectReason, Endpoints, EventKind, EventMask, LossCause, OpenError, Refusal,
@@ -82,6 +82,7 @@ pub(super) struct Session {
     /// The end of a token fetched by REST, for servers whose PROVISION answer does not tell it.
     pub(super) fetched_expiry: Option<u64>,
     pub(super) clock: Option<TokenClock>,
+    pub(super) server_clock: Option<ServerClock>,
     pub(super) backoff: Backoff,
     pub(super) recent: Recent,
     pub(super) sends: Sends,
@@ -267,6 +268,7 @@ impl Session {
             token,
             fetched_expiry: None,
             clock: None,
+            server_clock: None,
             backoff: Backoff::new(&context.world.config.reconnect),
             recent: Recent::default(),
             sends: Sends::default(),
@@ -306,7 +308,8 @@ impl Session {
                 Flow::Stay
             }
             Input::Renewed { token, expires_at } => {
-                self.clock = TokenClock::start(expires_at, context.now, context.world.config.heartbeat_answer);
+                let patience = context.world.config.heartbeat_answer;
+                self.clock = TokenClock::start(expires_at, self.server_clock, context.now, patience);
                 self.fetched_expiry = Some(expires_at);
                 self.token = Some(token);
                 Flow::Stay

@@ -218,7 +218,8 @@ impl Session {
     fn arm(&mut self, auth_token: Option<&str>, now: Now, patience: Duration) {
         if self.clock.is_none() {
             let told = auth_token.and_then(|json| expiry_of_auth_token(json, now.wall));
-            self.clock = told.or(self.fetched_expiry).and_then(|at| TokenClock::start(at, now, patience));
+            let end = told.or(self.fetched_expiry);
+            self.clock = end.and_then(|at| TokenClock::start(at, self.server_clock, now, patience));
         }
     }
 

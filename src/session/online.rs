@@ -10,6 +10,7 @@ use super::{
     frames,
     inbound::{self, Inbound},
     queues::{Pull, Queues},
+    token::ServerClock,
 };
 use crate::{
     Config, DisconnectReason, EventKind, EventMask, LossCause, Outgoing, SendError, Sent,
@@ -101,10 +102,11 @@ impl Session {
     }
 
     fn unread(&mut self, unread: &CommUnreadDl, context: &mut Context<'_>) -> Flow {
-        if let Some(timestamp) = unread.timestamp.filter(|timestamp| *timestamp != 0)
-            && let Some(clock) = &mut self.clock
-        {
-            clock.heard_server_clock(timestamp, context.now);
+        if let Some(timestamp) = unread.timestamp.filter(|timestamp| *timestamp != 0) {
+            self.server_clock = Some(ServerClock::new(timestamp, context.now));
+            if let Some(clock) = &mut self.clock {
+                clock.heard_server_clock(timestamp, context.now);
+            }
         }
         for queue in unread.unread.iter().filter_map(|entry| entry.queue.as_ref()) {
             self.announced(queue, context);
