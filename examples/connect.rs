@@ -25,7 +25,9 @@ const GAVE_UP: u8 = 5;
 
 /// Puts one account online and tells what happens.
 #[derive(Parser)]
-#[command(name = "connect", after_help = "\
+#[command(
+    name = "connect",
+    after_help = "\
 The secret is AGORA_CHAT_TOKEN or AGORA_CHAT_PASSWORD, or stands in a file; never on the command line. A file goes
 before its variable, and a token before a password, which then serves --register only.
 
@@ -33,7 +35,8 @@ Commands on stdin, one a line: send USER TEXT | cmd USER ACTION | renew TOKEN | 
 disable-all | state | close | quit. The end of stdin ends nothing.
 
 Exit status: 0 closed as asked (also when --for ran out), 2 usage, 3 registration or login failed, 4 logged out by
-the server or by the end of the token, 5 gave up reconnecting. Not offered yet: --state-dir, --ca-file.")]
+the server or by the end of the token, 5 gave up reconnecting. Not offered yet: --state-dir, --ca-file."
+)]
 struct Args {
     /// The application key.
     #[arg(long = "app-key", value_name = "ORG#APP", value_parser = |key: &str| Config::new(key))]

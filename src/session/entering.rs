@@ -4,10 +4,12 @@ use std::{mem, sync::Arc, time::Duration};
 
 use super::{
     Action, FetchedToken, Note, Now,
-    engine::{Context, Engine, Flow, Phase, Purpose, Session},
+    engine::Engine,
     frames::Identity,
+    life::{Flow, Phase, Purpose, Session},
     online::Online,
     token::{TokenClock, expiry_of_auth_token},
+    world::Context,
 };
 use crate::{
     Addresses, DisconnectReason, Endpoints, EventKind, LossCause, OpenError, Refusal, RefusalKind, RestError, Step,

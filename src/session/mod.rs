@@ -22,11 +22,13 @@ mod engine;
 mod entering;
 mod frames;
 mod inbound;
+mod life;
 mod online;
 mod queues;
 mod recent;
 mod sends;
 mod token;
+mod world;
 
 use std::{fmt, sync::Arc, time::Duration};
 

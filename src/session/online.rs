@@ -5,12 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Action, Note, Now, answer,
-    engine::{Context, Flow, Phase, Session},
-    frames,
+    Action, Note, Now, answer, frames,
     inbound::{self, Inbound},
+    life::{Flow, Phase, Purpose, Session},
     queues::{Pull, Queues},
     token::ServerClock,
+    world::Context,
 };
 use crate::{
     Config, DisconnectReason, EventKind, EventMask, LossCause, Outgoing, SendError, Sent,
@@ -198,8 +198,9 @@ impl Session {
             }
             Phase::Online(_) => None,
             Phase::LoggingOut { .. } => Some(SendError::NotLoggedIn),
-            Phase::Entering { purpose: super::engine::Purpose::Resume, .. }
-            | Phase::Waiting { purpose: super::engine::Purpose::Resume, .. } => Some(SendError::Reconnecting),
+            Phase::Entering { purpose: Purpose::Resume, .. } | Phase::Waiting { purpose: Purpose::Resume, .. } => {
+                Some(SendError::Reconnecting)
+            }
             Phase::Entering { .. } | Phase::Waiting { .. } => Some(SendError::NotLoggedIn),
         };
         if let Some(error) = refused {
