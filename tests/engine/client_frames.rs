@@ -185,4 +185,6 @@ fn a_password_never_leaves_and_the_token_stands_in_provision_and_logout_alone() 
     }
     assert!(!format!("{:?}", sim.step(Input::Close)).contains(TOKEN), "a frame does not print its bytes");
     assert!(!format!("{:?}", sim.engine).contains(TOKEN));
+    let told = peer::accepted_with(&format!("{{\"token\":\"{TOKEN}\"}}"));
+    assert_eq!(format!("{:?}", Input::Frame(&told)), format!("Frame({} bytes)", told.len()));
 }
