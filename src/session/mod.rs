@@ -53,6 +53,7 @@ pub struct Now {
 
 /// What happened. Prints no frame's bytes: the answer to PROVISION can hold a token.
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "inputs are taken one at a time and never stored")]
 pub enum Input<'a> {
     /// The application wants to log in.
     Open(Credentials),

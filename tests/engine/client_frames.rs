@@ -76,7 +76,7 @@ fn a_reconnect_sends_the_same_resource_and_token_and_a_new_session_id() {
     sim.step(by_token());
     let first = envelope(&only_frame(&sim.step(Input::Connected)));
     sim.frame(&peer::accepted());
-    sim.to_reconnect();
+    sim.redial();
     let again = envelope(&only_frame(&sim.step(Input::Connected)));
     assert_eq!((&again.guid, &again.auth), (&first.guid, &first.auth));
     let (first, again) = (first.provision().unwrap(), again.provision().unwrap());

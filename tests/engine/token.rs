@@ -212,7 +212,7 @@ fn a_renewed_token_starts_a_new_countdown_and_is_the_one_of_the_next_login() {
     assert!(renew(&mut sim, T0 + 540_000 + 600_000).0.is_empty(), "no frame is sent");
     assert!(run_answered(&mut sim, 8 * MINUTE - millis(1), 0).events().is_empty());
     assert!(matches!(run_answered(&mut sim, millis(1), 0).event(), EventKind::TokenWillExpire { .. }));
-    sim.to_reconnect();
+    sim.redial();
     let frame = sim.step(Input::Connected).frames()[0].clone();
     assert!(frame.windows(8).any(|part| part == b"YWMt-new"));
     assert_eq!(sim.engine.token(), Some(&Token::new("YWMt-new").unwrap()));
