@@ -1,15 +1,13 @@
-//! The machine: one session at a time, from `open` to its end.
+//! The machine: one session at a time.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Action, ConnectionState, Frame, Input, Now, backoff::Backoff, entering::Entering, frames::Identity, online::Online,
-    recent::Recent, sends::Sends, token::Countdown, token::TokenClock,
+    Action, ConnectionState, Input, Now,
+    life::{Flow, Phase, Purpose, Session},
+    world::{Context, World},
 };
-use crate::{
-    Addresses, Config, Credentials, DisconnectReason, Endpoints, EventKind, EventMask, LossCause, OpenError, Refusal,
-    SendError, Step, Token, UserId, credentials::Secret,
-};
+use crate::{Config, EventMask, SendError, Step, Token, UserId};
 
 /// The pure machine of one connection.
 ///
@@ -22,107 +20,6 @@ pub struct Engine {
     client_ids: u64,
 }
 
-/// What outlives a session.
-#[derive(Debug)]
-pub(super) struct World {
-    pub(super) config: Arc<Config>,
-    pub(super) random: fastrand::Rng,
-    pub(super) sockets: Sockets,
-    pub(super) wanted: EventMask,
-}
-
-/// The WebSocket addresses; each attempt takes the next one.
-#[derive(Debug, Default)]
-pub(super) struct Sockets {
-    list: Vec<Arc<str>>,
-    next: usize,
-}
-
-impl Sockets {
-    pub(super) fn set(&mut self, addresses: &Addresses) {
-        self.list = addresses.socket.iter().map(|url| Arc::from(url.as_str())).collect();
-        self.next = 0;
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
-    pub(super) fn take(&mut self) -> Option<Arc<str>> {
-        let url = self.list.get(self.next % self.list.len().max(1)).cloned();
-        self.next = self.next.wrapping_add(1) % self.list.len().max(1);
-        url
-    }
-}
-
-/// What is true from `open` until the end.
-#[derive(Debug)]
-pub(super) struct Session {
-    pub(super) user: UserId,
-    pub(super) secret: Secret,
-    pub(super) token: Option<Token>,
-    /// The end of a token fetched by REST, for servers whose PROVISION answer does not tell it.
-    pub(super) fetched_expiry: Option<u64>,
-    pub(super) clock: Option<TokenClock>,
-    pub(super) backoff: Backoff,
-    pub(super) recent: Recent,
-    pub(super) sends: Sends,
-    pub(super) phase: Phase,
-}
-
-/// Where the session stands; each phase holds what is true in it alone.
-#[derive(Debug)]
-pub(super) enum Phase {
-    /// On the way in, at a step with a deadline.
-    Entering { at: Entering, purpose: Purpose, until: Duration },
-    /// A pause before the next attempt.
-    Waiting { purpose: Purpose, until: Duration },
-    /// The link is up.
-    Online(Box<Online>),
-    /// LOGOUT is sent; its answer, the end of the link or the deadline ends the session.
-    LoggingOut { until: Duration, reason: DisconnectReason },
-}
-
-/// What an attempt is for.
-#[derive(Clone, Debug)]
-pub(super) enum Purpose {
-    /// The login asked for by `open`.
-    Login { deadline: Duration, attempts: u32 },
-    /// The way back after a lost link.
-    Resume,
-}
-
-/// Whether the session goes on.
-#[derive(Debug)]
-pub(super) enum Flow {
-    Stay,
-    /// It is over, and subscribers hear why.
-    End(DisconnectReason),
-    /// The login failed before the server had its say; only the caller of `open` hears why.
-    Fail(OpenError),
-}
-
-/// What a step works with.
-pub(super) struct Context<'a> {
-    pub(super) world: &'a mut World,
-    pub(super) now: Now,
-    pub(super) out: &'a mut Vec<Action>,
-}
-
-impl Context<'_> {
-    pub(super) fn transmit(&mut self, kind: &'static str, bytes: bytes::Bytes) {
-        self.out.push(Action::Transmit(Frame::new(kind, bytes)));
-    }
-
-    pub(super) fn after(&self, pause: Duration) -> Duration {
-        self.now.mono.saturating_add(pause)
-    }
-
-    pub(super) fn emit(&mut self, event: EventKind) {
-        self.out.push(Action::Emit(event));
-    }
-}
-
 impl Engine {
     /// How many connections one `open` tries before it gives up (connection spec §4).
     pub const LOGIN_ATTEMPTS: u32 = 3;
@@ -133,11 +30,7 @@ impl Engine {
         let mut random = fastrand::Rng::with_seed(seed);
         // 32 random bits above a count: unique among the unanswered sends of all of a user's devices, never 0.
         let client_ids = (u64::from(random.u32(1..)) << 31) + 1;
-        let mut sockets = Sockets::default();
-        if let Endpoints::Fixed(addresses) = &config.endpoints {
-            sockets.set(addresses);
-        }
-        Engine { world: World { config, random, sockets, wanted: EventMask::ALL }, session: None, client_ids }
+        Engine { world: World::new(config, random), session: None, client_ids }
     }
 
     /// Which events are asked for: without [`EventMask::MESSAGE`] no message is built. Default: all.
@@ -230,192 +123,6 @@ impl Engine {
         if let Some(session) = self.session.take() {
             let mut context = Context { world: &mut self.world, now, out };
             session.ended(failed, reason, &mut context);
-        }
-    }
-}
-
-impl Session {
-    fn new(credentials: Credentials, context: &Context<'_>) -> Self {
-        let user = credentials.user().clone();
-        let token = match &credentials.secret {
-            Secret::Token(token) => Some(token.clone()),
-            Secret::Password(_) => None,
-        };
-        let deadline = context.after(context.world.config.login_deadline);
-        Session {
-            user,
-            secret: credentials.secret,
-            token,
-            fetched_expiry: None,
-            clock: None,
-            backoff: Backoff::new(&context.world.config.reconnect),
-            recent: Recent::default(),
-            sends: Sends::default(),
-            // `begin` moves on at once; until it does, a pause that is over describes the state truly.
-            phase: Phase::Waiting { purpose: Purpose::Login { deadline, attempts: 0 }, until: context.now.mono },
-        }
-    }
-
-    fn already_open(&self) -> OpenError {
-        let user = self.user.clone();
-        match &self.phase {
-            Phase::Entering { purpose: Purpose::Login { .. }, .. }
-            | Phase::Waiting { purpose: Purpose::Login { .. }, .. } => OpenError::InProgress { user },
-            _ => OpenError::AlreadyOpen { user },
-        }
-    }
-
-    fn step(&mut self, input: Input<'_>, context: &mut Context<'_>) -> Flow {
-        match input {
-            Input::Open(_) => Flow::Stay,
-            Input::Close => self.close(context),
-            Input::Discovered(result) => self.discovered(result, context),
-            Input::TokenFetched(result) => self.token_fetched(result, context),
-            Input::Connected => self.connected(context),
-            Input::Frame(bytes) => self.frame(bytes, context),
-            Input::Alive => {
-                if let Phase::Online(online) = &mut self.phase {
-                    online.heard(context.now);
-                }
-                Flow::Stay
-            }
-            Input::Lost(cause) => self.lost(cause, context),
-            Input::Send { client_id, message } => {
-                self.send(client_id, message, context);
-                Flow::Stay
-            }
-            Input::Renewed { token, expires_at } => {
-                self.clock = TokenClock::start(expires_at, context.now, context.world.config.heartbeat_answer);
-                self.fetched_expiry = Some(expires_at);
-                self.token = Some(token);
-                Flow::Stay
-            }
-            Input::Tick => match self.token_due(context) {
-                Flow::Stay => self.phase_due(context),
-                flow => flow,
-            },
-        }
-    }
-
-    /// Says goodbye where the link is up, ends at once where it is not.
-    fn close(&mut self, context: &mut Context<'_>) -> Flow {
-        match &mut self.phase {
-            Phase::LoggingOut { reason, .. } => {
-                *reason = DisconnectReason::Closed;
-                Flow::Stay
-            }
-            Phase::Online(_) => self.log_out("inner:logout", DisconnectReason::Closed, context),
-            _ => Flow::End(DisconnectReason::Closed),
-        }
-    }
-
-    fn log_out(&mut self, text: &str, reason: DisconnectReason, context: &mut Context<'_>) -> Flow {
-        let (Phase::Online(online), Some(token)) = (&self.phase, &self.token) else {
-            return Flow::End(reason);
-        };
-        let config = &context.world.config;
-        let identity = Identity { app_key: &config.app_key, user: &self.user, device: &config.device, token };
-        let frame = identity.logout(online.session_id(), text);
-        let until = context.after(config.logout_timeout);
-        context.transmit("LOGOUT", frame);
-        self.phase = Phase::LoggingOut { until, reason };
-        Flow::Stay
-    }
-
-    /// The token's countdown runs in every phase, also while the link is down.
-    pub(super) fn token_due(&mut self, context: &mut Context<'_>) -> Flow {
-        if matches!(self.phase, Phase::LoggingOut { .. }) {
-            return Flow::Stay;
-        }
-        loop {
-            let Some(clock) = &mut self.clock else {
-                return Flow::Stay;
-            };
-            match clock.check(context.now) {
-                Countdown::Quiet => return Flow::Stay,
-                Countdown::WillExpire { at, expires_in } => {
-                    context.emit(EventKind::TokenWillExpire { at, expires_in });
-                }
-                Countdown::Expired => {
-                    self.clock = None;
-                    context.emit(EventKind::TokenExpired);
-                    return self.log_out("inner:token expired", DisconnectReason::TokenExpired, context);
-                }
-            }
-        }
-    }
-
-    fn phase_due(&mut self, context: &mut Context<'_>) -> Flow {
-        let now = context.now.mono;
-        match &self.phase {
-            Phase::Entering { .. } => self.entering_due(context),
-            Phase::Waiting { until, .. } if now >= *until => self.begin(context),
-            Phase::LoggingOut { until, reason } if now >= *until => Flow::End(reason.clone()),
-            Phase::Online(_) => self.online_due(context),
-            _ => Flow::Stay,
-        }
-    }
-
-    /// The link or an attempt is gone.
-    pub(super) fn lost(&mut self, cause: LossCause, context: &mut Context<'_>) -> Flow {
-        match &self.phase {
-            Phase::Online(online) => {
-                self.backoff.ended(context.now.mono.saturating_sub(online.since()));
-                self.fail_sends(&cause, context);
-                self.try_again(Purpose::Resume, cause, context)
-            }
-            Phase::Entering { purpose, .. } => self.try_again(purpose.clone(), cause, context),
-            Phase::LoggingOut { reason, .. } => Flow::End(reason.clone()),
-            Phase::Waiting { .. } => Flow::Stay,
-        }
-    }
-
-    /// Unanswered sends may or may not have arrived.
-    pub(super) fn fail_sends(&mut self, cause: &LossCause, context: &mut Context<'_>) {
-        for client_id in self.sends.drain() {
-            let outcome = Err(SendError::OutcomeUnknown { client_id, cause: cause.clone() });
-            context.out.push(Action::Sent { client_id, outcome });
-        }
-    }
-
-    /// The last things a session does, in this order: sends settled, link dropped, `open` answered, subscribers
-    /// told, `close` answered.
-    fn ended(mut self, failed: Option<OpenError>, reason: Option<DisconnectReason>, context: &mut Context<'_>) {
-        self.fail_sends(&LossCause::ClosedHere, context);
-        context.out.push(Action::Hangup);
-        let logging_in = matches!(
-            &self.phase,
-            Phase::Entering { purpose: Purpose::Login { .. }, .. }
-                | Phase::Waiting { purpose: Purpose::Login { .. }, .. }
-        );
-        if logging_in {
-            let user = self.user.clone();
-            let error = failed.unwrap_or_else(|| match &reason {
-                Some(DisconnectReason::Refused(refusal)) => OpenError::Refused { user, refusal: refusal.clone() },
-                Some(reason) => OpenError::Ended { user, reason: reason.clone() },
-                None => OpenError::Ended { user, reason: DisconnectReason::Closed },
-            });
-            context.out.push(Action::Opened(Err(error)));
-        }
-        if let Some(reason) = reason {
-            context.emit(EventKind::Disconnected { reason });
-        }
-        context.out.push(Action::Closed);
-    }
-
-    /// PROVISION was refused: final for a login, and on the way back unless the reason may pass.
-    pub(super) fn refused(&mut self, refusal: Refusal, context: &mut Context<'_>) -> Flow {
-        let Phase::Entering { purpose, .. } = &self.phase else {
-            return Flow::Stay;
-        };
-        match purpose {
-            Purpose::Login { .. } => Flow::End(DisconnectReason::Refused(refusal)),
-            Purpose::Resume if refusal.kind() == crate::RefusalKind::TokenExpired => {
-                context.emit(EventKind::TokenExpired);
-                Flow::End(DisconnectReason::TokenExpired)
-            }
-            Purpose::Resume if refusal.is_final() => Flow::End(DisconnectReason::Refused(refusal)),
-            Purpose::Resume => self.try_again(Purpose::Resume, LossCause::Refused(refusal), context),
         }
     }
 }
