@@ -29,6 +29,15 @@ pub(super) struct World {
     pub(super) random: fastrand::Rng,
     pub(super) sockets: Sockets,
     pub(super) wanted: EventMask,
+    last_session: u64,
+}
+
+impl World {
+    /// A session id, new for every attempt: the wall clock, unless that stands still or steps back.
+    pub(super) fn new_session_id(&mut self, now: Now) -> Box<str> {
+        self.last_session = now.wall.max(self.last_session.saturating_add(1));
+        format!("{}:", self.last_session).into()
+    }
 }
 
 /// The WebSocket addresses; each attempt takes the next one.
@@ -39,9 +48,18 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
+    /// Takes new addresses; those known before stay where there are none.
     pub(super) fn set(&mut self, addresses: &Addresses) {
+        if addresses.socket.is_empty() {
+            return;
+        }
         self.list = addresses.socket.iter().map(|url| Arc::from(url.as_str())).collect();
         self.next = 0;
+    }
+
+    /// Nothing could be reached by them: the service may have moved.
+    fn forget(&mut self) {
+        *self = Sockets::default();
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -137,7 +155,8 @@ impl Engine {
         if let Endpoints::Fixed(addresses) = &config.endpoints {
             sockets.set(addresses);
         }
-        Engine { world: World { config, random, sockets, wanted: EventMask::ALL }, session: None, client_ids }
+        let world = World { config, random, sockets, wanted: EventMask::ALL, last_session: 0 };
+        Engine { world, session: None, client_ids }
     }
 
     /// Which events are asked for: without [`EventMask::MESSAGE`] no message is built. Default: all.
@@ -279,6 +298,8 @@ impl Session {
                 }
                 Flow::Stay
             }
+            // Late word of a link that is given up already.
+            Input::Lost(_) if self.is_at(Step::Discovery) || self.is_at(Step::Token) => Flow::Stay,
             Input::Lost(cause) => self.lost(cause, context),
             Input::Send { client_id, message } => {
                 self.send(client_id, message, context);
@@ -383,6 +404,11 @@ impl Session {
     fn ended(mut self, failed: Option<OpenError>, reason: Option<DisconnectReason>, context: &mut Context<'_>) {
         self.fail_sends(&LossCause::ClosedHere, context);
         context.out.push(Action::Hangup);
+        let unreachable = matches!(&failed, Some(OpenError::Unreachable { .. } | OpenError::Deadline { .. }))
+            || matches!(&reason, Some(DisconnectReason::AttemptsExhausted { .. }));
+        if unreachable && matches!(context.world.config.endpoints, Endpoints::Discovery(_)) {
+            context.world.sockets.forget();
+        }
         let logging_in = matches!(
             &self.phase,
             Phase::Entering { purpose: Purpose::Login { .. }, .. }

@@ -134,7 +134,7 @@ impl Session {
         if status != 0 {
             context.out.push(Action::Note(Note::PageStatus { status }));
         }
-        let mut fresh = false;
+        let (mut fresh, mut kicked) = (false, None);
         for meta in sync.metas {
             // A kick must be heard whatever its id; everything else once.
             if !inbound::is_statistics(&meta) {
@@ -148,9 +148,13 @@ impl Session {
             }
             match inbound::read(&meta) {
                 Inbound::Message(message) => context.emit(EventKind::Message(message)),
-                Inbound::Kick(kick) => return Flow::End(DisconnectReason::Kicked(kick)),
+                Inbound::Kick(kick) => kicked = kicked.or(Some(kick)),
                 Inbound::Statistics => {}
             }
+        }
+        // The messages beside a kick were taken from the queue for this device, so they are heard before it.
+        if let Some(kick) = kicked {
+            return Flow::End(DisconnectReason::Kicked(kick));
         }
         if let Phase::Online(online) = &mut self.phase
             && let Some(queue) = sync.queue.as_ref()
