@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use agora_chat::{
-    Connection, ConnectionState, Credentials, DisconnectReason, EventKind, OpenError, Step,
+    Connection, ConnectionState, Credentials, DisconnectReason, Endpoints, EventKind, OpenError, RequestError, Step,
     local_server::{Cut, FrameKind},
     wire::Upward,
 };
@@ -53,19 +53,20 @@ async fn closing_while_logged_out_does_nothing() {
 
 #[actix::test]
 async fn closing_during_discovery_and_during_the_token_request_ends_the_call() {
-    let server = server().await;
-    for (config, step) in [(server.discovery_config(), Step::Discovery), (server.config(), Step::Token)] {
-        server.set_silent(true);
+    let port = Port::open().await;
+    let bootstrap = Endpoints::Discovery(vec![format!("http://{}", port.address())]);
+    let by_discovery = port.config().endpoints(bootstrap).unwrap();
+    for (config, step, path) in
+        [(by_discovery, Step::Discovery, "server.json"), (port.config(), Step::Token, "/local/test/token")]
+    {
         let (connection, mut heard) = start(config);
-        let connects = server.connects();
         let opening = open(&connection, alice());
-        server.wait_until(LIMIT, |server| server.connects() == connects + 1).await.unwrap();
+        let mut call = port.link().await;
+        assert!(call.head().await.contains(path));
         assert_eq!(connection.state(), ConnectionState::LoggingIn { step });
         close_midway(&connection, &mut heard, opening).await;
-        server.wait_until(LIMIT, |server| server.stats().links == 0).await.unwrap();
-        server.set_silent(false);
-        connection.open(alice()).await.unwrap();
-        connection.close().await;
+        call.closed().await;
+        stays_away(port.link()).await;
     }
 }
 
@@ -258,18 +259,20 @@ async fn closing_settles_the_sends_that_wait_for_an_answer() {
 
 #[actix::test]
 async fn closing_ends_a_renewal_that_is_under_way() {
-    let server = server().await;
-    let config = quick(server.config()).logout_timeout(Duration::ZERO).unwrap();
-    let (connection, _heard) = online(config, alice()).await;
-    let token = server.issue_token("alice", None).unwrap();
-    server.set_silent(true);
+    let port = Port::open().await;
+    let (connection, _heard) = start(port.config().logout_timeout(Duration::ZERO).unwrap());
+    let opening = open(&connection, token());
+    let mut peer = port.login().await;
+    opening.await.unwrap().unwrap();
     let renewing = actix_rt::spawn({
         let connection = connection.clone();
-        async move { connection.renew_token(token).await }
+        async move { connection.renew_token("YWMt-new").await }
     });
-    server.wait_until(LIMIT, |server| server.stats().links == 2).await.unwrap();
+    let mut call = port.link().await;
+    assert!(call.head().await.contains("/token/expires"));
     within("close", connection.close()).await;
     let error = within("renew_token", renewing).await.unwrap().unwrap_err();
-    assert!(matches!(error, agora_chat::RequestError::NotLoggedIn), "{error:?}");
-    server.wait_until(LIMIT, |server| server.stats().links == 0).await.unwrap();
+    assert!(matches!(error, RequestError::NotLoggedIn), "{error:?}");
+    call.closed().await;
+    peer.end().await;
 }

@@ -4,18 +4,22 @@ use std::{
     future::Future,
     sync::{Arc, mpsc},
     thread,
+    time::Duration,
 };
 
 use actix_rt::{Arbiter, System};
 use agora_chat::{
-    Config, Connection, ConnectionActor, ConnectionError, ConnectionState, EventKind, HandlerRegistry, Handlers,
-    LogHandle, OpenError, Outgoing, RequestError, SendError,
+    Config, Connection, ConnectionActor, ConnectionError, ConnectionState, DisconnectReason, EventKind,
+    HandlerRegistry, Handlers, LogHandle, OpenError, Outgoing, RequestError, SendError,
     connection::{Close, Open, State},
-    local_server::FrameKind,
+    local_server::{Cut, FrameKind},
 };
 use static_assertions::assert_impl_all;
 
-use crate::support::{LIMIT, alice, bob, listen, online, quick, server, start, text, within};
+use crate::{
+    raw::Port,
+    support::{LIMIT, alice, bob, listen, online, pauses_of, quick, server, start, text, within},
+};
 
 assert_impl_all!(Connection: Clone, Send, Sync, Unpin);
 assert_impl_all!(Handlers: Clone, Send, Sync);
@@ -67,16 +71,23 @@ async fn dropping_the_last_handle_ends_a_connection_in_every_other_state_too() {
     drop(idle);
     assert!(heard.ended().await.is_empty());
 
-    server.set_silent(true);
-    let (opening, mut heard) = start(server.config());
-    let address = opening.address().clone();
     // Asked by message, since a future of the handle would keep it alive.
-    let asked = actix_rt::spawn(address.send(Open(alice())));
-    server.wait_until(LIMIT, |server| server.connects() == 1).await.unwrap();
+    let port = Port::open().await;
+    let (opening, mut heard) = start(port.config());
+    let asked = actix_rt::spawn(opening.address().send(Open(alice())));
+    let mut call = port.link().await;
+    call.head().await;
     drop(opening);
     assert!(matches!(within("open", asked).await.unwrap().unwrap(), Err(OpenError::Ended { .. })));
     assert_eq!(heard.ended().await.len(), 1);
-    server.wait_until(LIMIT, |server| server.stats().links == 0).await.unwrap();
+    call.closed().await;
+
+    let pause = pauses_of(Duration::from_secs(3600));
+    let (reconnecting, mut heard) = online(server.config().reconnect(pause).unwrap(), alice()).await;
+    server.drop_links("alice", Cut::Rst);
+    heard.lost().await;
+    drop(reconnecting);
+    assert_eq!(heard.ended().await, [EventKind::Disconnected { reason: DisconnectReason::Closed }]);
 }
 
 #[actix::test]

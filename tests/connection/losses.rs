@@ -57,9 +57,8 @@ async fn a_send_whose_answer_is_lost_with_the_link_has_an_unknown_outcome() {
         let connection = connection.clone();
         async move { connection.send_text("bob", "hm").await }
     });
-    let sent = |server: &LocalServer| {
-        server.sent_by("alice").iter().any(|frame| matches!(frame.kind, FrameKind::Send { .. }))
-    };
+    let sent =
+        |server: &LocalServer| server.sent_by("alice").iter().any(|frame| matches!(frame.kind, FrameKind::Send { .. }));
     server.wait_until(LIMIT, sent).await.unwrap();
     server.drop_links("alice", Cut::Rst);
     server.set_silent(false);
@@ -227,10 +226,8 @@ async fn a_final_refusal_ends_the_way_back_and_the_user_can_log_in_again() {
 async fn the_next_attempt_goes_to_the_next_host() {
     let server = server().await;
     let dead = ClosedPort::new();
-    let addresses = Addresses {
-        rest: vec![server.rest_url()],
-        socket: vec![socket_url(dead.address()), server.socket_url()],
-    };
+    let addresses =
+        Addresses { rest: vec![server.rest_url()], socket: vec![socket_url(dead.address()), server.socket_url()] };
     let config = quick(server.config()).endpoints(Endpoints::Fixed(addresses)).unwrap();
     let (connection, mut heard) = online(config, alice()).await;
     // The live one is next to last now: the way back visits the dead one first.
@@ -315,7 +312,10 @@ async fn a_provision_that_is_never_answered_is_given_up_after_its_limit() {
     }
     let (error, _) = failing.await.unwrap();
     assert!(
-        matches!(&error, agora_chat::OpenError::Unreachable { attempts: 3, cause: LossCause::Timeout(Step::Provision), .. }),
+        matches!(
+            &error,
+            agora_chat::OpenError::Unreachable { attempts: 3, cause: LossCause::Timeout(Step::Provision), .. }
+        ),
         "{error:?}"
     );
 }

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use agora_chat::{
-    CredentialError, Credentials, EventKind, OpenError, RequestError, RestErrorKind, SendError,
-    local_server::FrameKind,
-};
 use agora_chat::{ConnectionState, DisconnectReason};
+use agora_chat::{
+    CredentialError, Credentials, EventKind, OpenError, RequestError, RestErrorKind, SendError, local_server::FrameKind,
+};
 
 use crate::support::{LIMIT, alice, bob, online, quick, server, start, text, within};
 
@@ -114,7 +113,11 @@ async fn a_wrong_password_is_code_1_with_the_rest_error_inside_and_no_socket_is_
     }
     assert_eq!(server.stats().upgrades, 0);
     connection.open(alice()).await.unwrap();
-    assert_eq!(heard.next().await, EventKind::Connected { resumed: false }, "the failures were told to the caller only");
+    assert_eq!(
+        heard.next().await,
+        EventKind::Connected { resumed: false },
+        "the failures were told to the caller only"
+    );
     connection.close().await;
 }
 

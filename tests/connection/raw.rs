@@ -215,6 +215,11 @@ impl Peer {
         frames
     }
 
+    /// Waits for the end of a link that is no WebSocket.
+    pub(crate) async fn closed(&mut self) {
+        while self.more().await {}
+    }
+
     /// Ends the link with a reset.
     pub(crate) fn reset(self) {
         self.stream.set_zero_linger().unwrap();

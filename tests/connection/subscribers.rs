@@ -10,16 +10,24 @@ use tokio::sync::{
 use crate::support::{alice, bob, listen, online, quick, server, text, within};
 
 struct Bot {
+    /// A text of this content makes it panic.
+    panics_on: &'static str,
+    /// And one of this makes it stop.
+    stops_on: &'static str,
     heard: UnboundedSender<Event>,
     stall: Option<oneshot::Receiver<()>>,
 }
 
 impl Bot {
-    fn start(stall: Option<oneshot::Receiver<()>>) -> (Addr<Bot>, UnboundedReceiver<Event>) {
+    fn start(
+        panics_on: &'static str,
+        stops_on: &'static str,
+        stall: Option<oneshot::Receiver<()>>,
+    ) -> (Addr<Bot>, UnboundedReceiver<Event>) {
         let (heard, hears) = unbounded_channel();
         let addr = Bot::create(|ctx| {
             ctx.set_mailbox_capacity(4);
-            Bot { heard, stall }
+            Bot { panics_on, stops_on, heard, stall }
         });
         (addr, hears)
     }
@@ -36,10 +44,9 @@ impl Handler<Event> for Bot {
         if let EventKind::Message(message) = event.kind()
             && let MessageBody::Text(text) = &message.body
         {
-            match text.as_str() {
-                "panic" => panic!("the subscriber panics, as the test asked"),
-                "stop" => ctx.stop(),
-                _ => {}
+            assert!(text != self.panics_on, "the subscriber panics, as the test asked");
+            if text == self.stops_on {
+                ctx.stop();
             }
         }
         let _ = self.heard.send(event);
@@ -59,10 +66,10 @@ async fn subscribers_that_panic_stop_or_dawdle_cost_nobody_else_anything() {
     let server = server().await;
     let (alice, _alice_hears) = online(quick(server.config()), alice()).await;
     let (bob, mut first) = online(quick(server.config()), bob()).await;
-    let (panics, mut panics_hears) = Bot::start(None);
-    let (stops, mut stops_hears) = Bot::start(None);
+    let (panics, mut panics_hears) = Bot::start("panic", "", None);
+    let (stops, mut stops_hears) = Bot::start("", "stop", None);
     let (open_gate, gate) = oneshot::channel();
-    let (slow, mut slow_hears) = Bot::start(Some(gate));
+    let (slow, mut slow_hears) = Bot::start("", "", Some(gate));
     bob.add_subscriber("panics", panics.clone().recipient()).unwrap();
     bob.add_event_handler(
         "closure that panics",
@@ -104,11 +111,7 @@ async fn subscribers_that_panic_stop_or_dawdle_cost_nobody_else_anything() {
         }
     }
     assert_eq!(told, slow_info.missed, "told once, with the count");
-    let mut heard = 0;
-    while panics_hears.try_recv().is_ok() {
-        heard += 1;
-    }
-    assert_eq!(heard, 5);
+    assert_eq!(std::iter::from_fn(|| panics_hears.try_recv().ok()).count(), 5);
     assert_eq!(std::iter::from_fn(|| stops_hears.try_recv().ok()).count(), 11);
     alice.close().await;
     bob.close().await;
@@ -118,8 +121,8 @@ async fn subscribers_that_panic_stop_or_dawdle_cost_nobody_else_anything() {
 async fn a_subscriber_removed_by_its_id_hears_nothing_more_and_one_of_a_kind_hears_only_that() {
     let server = server().await;
     let (bob, mut first) = online(quick(server.config()), bob()).await;
-    let (gone, mut gone_hears) = Bot::start(None);
-    let (choosy, mut choosy_hears) = Bot::start(None);
+    let (gone, mut gone_hears) = Bot::start("", "", None);
+    let (choosy, mut choosy_hears) = Bot::start("", "", None);
     bob.add_subscriber("gone", gone.recipient()).unwrap();
     bob.add_subscriber_with("choosy", choosy.recipient(), EventMask::DISCONNECTED).unwrap();
     server.send_text("alice", "bob", "one").unwrap();
