@@ -11,6 +11,7 @@ mod error;
 mod exchange;
 
 pub use answer::{Grant, NewUser, RegisteredUser};
+pub(crate) use classify::parse_retry_after;
 pub use client::RestClient;
 pub use discovery::discover;
 pub use error::{Operation, RestError, RestErrorKind};
