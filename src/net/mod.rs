@@ -4,6 +4,7 @@
 //! two buffers of 8 KiB for each socket; so the socket is opened here, and awc makes the REST calls.
 
 mod dial;
+mod network;
 mod proxy;
 mod stream;
 mod target;
@@ -15,12 +16,13 @@ use std::{cell::Cell, rc::Rc};
 use crate::Step;
 
 pub(crate) use dial::{DialError, connect_tcp, dial};
+pub(crate) use network::Network;
 pub use proxy::{Proxy, ProxyError};
 pub(crate) use stream::Stream;
 pub(crate) use target::Target;
 pub use tls::{CertificateProblem, Roots, RootsError};
 pub(crate) use tls::{certificate_problem, client_config};
-pub(crate) use upgrade::{UpgradeError, Upgraded, upgrade};
+pub(crate) use upgrade::{Upgraded, upgrade};
 
 /// The step a way in is at, readable from outside while it is under way.
 #[derive(Clone, Debug)]

@@ -66,7 +66,7 @@ impl Proxy {
     /// `http` and `ws`, else `ALL_PROXY`; not for loopback addresses nor for hosts in `NO_PROXY`. Lower-case names go
     /// first. This is the default.
     #[must_use]
-    pub fn environment() -> Self {
+    pub const fn environment() -> Self {
         Proxy(Kind::Environment)
     }
 

@@ -14,7 +14,7 @@ use rustls::{
 
 /// Root certificates of an application's own, trusted besides the system's.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Roots(Arc<[CertificateDer<'static>]>);
+pub struct Roots(Option<Arc<[CertificateDer<'static>]>>);
 
 /// A text that holds no usable root certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,25 +37,21 @@ impl Roots {
         let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_ref())
             .collect::<Result<_, _>>()
             .map_err(|error| RootsError::Malformed(error.to_string()))?;
-        if certificates.is_empty() { Err(RootsError::Empty) } else { Ok(Roots(certificates.into())) }
+        if certificates.is_empty() { Err(RootsError::Empty) } else { Ok(Roots(Some(certificates.into()))) }
     }
 
-    /// How many certificates there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
+    pub(super) const fn none() -> Self {
+        Roots(None)
     }
 
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    fn certificates(&self) -> &[CertificateDer<'static>] {
+        self.0.as_deref().unwrap_or_default()
     }
 }
 
 impl fmt::Debug for Roots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Roots({} certificates)", self.len())
+        write!(f, "Roots({} certificates)", self.certificates().len())
     }
 }
 
@@ -82,8 +78,10 @@ pub(crate) fn client_config(roots: &Roots) -> Result<Arc<ClientConfig>, rustls::
 
 fn build(roots: &Roots) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier =
-        rustls_platform_verifier::Verifier::new_with_extra_roots(roots.0.iter().cloned(), Arc::clone(&provider))?;
+    let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(
+        roots.certificates().iter().cloned(),
+        Arc::clone(&provider),
+    )?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         // "Dangerous" is rustls's word for any verifier that is not its own; this one is the platform's.

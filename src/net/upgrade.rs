@@ -39,7 +39,7 @@ impl From<UpgradeError> for LossCause {
 }
 
 /// Asks for a WebSocket. `nonce` must be fresh; it only proves that the answer belongs to this question.
-pub(crate) async fn upgrade(mut stream: Stream, target: &Target, nonce: [u8; 16]) -> Result<Upgraded, UpgradeError> {
+pub(crate) async fn upgrade(mut stream: Stream, target: &Target, nonce: &[u8]) -> Result<Upgraded, UpgradeError> {
     let key = STANDARD.encode(nonce);
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

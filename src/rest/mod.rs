@@ -9,9 +9,11 @@ mod client;
 mod discovery;
 mod error;
 mod exchange;
+mod kind;
 
 pub use answer::{Grant, NewUser, RegisteredUser};
 pub(crate) use classify::parse_retry_after;
 pub use client::RestClient;
 pub use discovery::discover;
-pub use error::{Operation, RestError, RestErrorKind};
+pub use error::RestError;
+pub use kind::{Operation, RestErrorKind};

@@ -1,0 +1,17 @@
+//! The local server as a client sees it that was written by hand: frames and HTTP are put together here, not by the
+//! crate's own client, so that a misunderstanding in one is not mirrored in the other.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+mod accounts;
+mod links;
+mod login;
+mod messages;
+mod peer;
+mod recorded;
+mod rest;
