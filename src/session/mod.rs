@@ -76,7 +76,7 @@ pub enum Input<'a> {
         /// The message.
         message: Outgoing,
     },
-    /// A new token for the session, with its end in milliseconds since 1970.
+    /// A new token for the session, with its end in milliseconds since 1970; the countdown starts anew.
     Renewed {
         /// The token.
         token: Token,
