@@ -327,7 +327,7 @@ pub enum LossCause {
     },
     /// A send stayed unanswered for its whole limit (connection spec §8.3).
     SendUnanswered,
-    /// This side ended the session.
+    /// This side gave the link up.
     ClosedHere,
 }
 
@@ -367,7 +367,7 @@ impl fmt::Display for LossCause {
             LossCause::Refused(refusal) => refusal.fmt(f),
             LossCause::Rest { step, error } => write!(f, "{step} failed: {error}"),
             LossCause::SendUnanswered => f.write_str("a message stayed unanswered"),
-            LossCause::ClosedHere => f.write_str("this side ended the session"),
+            LossCause::ClosedHere => f.write_str("this side gave the link up"),
         }
     }
 }

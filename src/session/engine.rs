@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Action, ConnectionState, Frame, Input, Now, backoff::Backoff, entering::Entering, frames::Identity, online::Online,
-    recent::Recent, sends::Sends, token::Countdown, token::TokenClock,
+    recent::Recent, sends::Sends, token::Countdown, token::ServerClock, token::TokenClock,
 };
 use crate::{
     Addresses, Config, Credentials, DisconnectReason, Endpoints, EventKind, EventMask, LossCause, OpenError, Refusal,
@@ -29,6 +29,15 @@ pub(super) struct World {
     pub(super) random: fastrand::Rng,
     pub(super) sockets: Sockets,
     pub(super) wanted: EventMask,
+    last_session: u64,
+}
+
+impl World {
+    /// A session id, new for every attempt: the wall clock, unless that stands still or steps back.
+    pub(super) fn new_session_id(&mut self, now: Now) -> Box<str> {
+        self.last_session = now.wall.max(self.last_session.saturating_add(1));
+        format!("{}:", self.last_session).into()
+    }
 }
 
 /// The WebSocket addresses; each attempt takes the next one.
@@ -39,9 +48,18 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
+    /// Takes new addresses; those known before stay where there are none.
     pub(super) fn set(&mut self, addresses: &Addresses) {
+        if addresses.socket.is_empty() {
+            return;
+        }
         self.list = addresses.socket.iter().map(|url| Arc::from(url.as_str())).collect();
         self.next = 0;
+    }
+
+    /// Nothing could be reached by them: the service may have moved.
+    fn forget(&mut self) {
+        *self = Sockets::default();
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -64,6 +82,7 @@ pub(super) struct Session {
     /// The end of a token fetched by REST, for servers whose PROVISION answer does not tell it.
     pub(super) fetched_expiry: Option<u64>,
     pub(super) clock: Option<TokenClock>,
+    pub(super) server_clock: Option<ServerClock>,
     pub(super) backoff: Backoff,
     pub(super) recent: Recent,
     pub(super) sends: Sends,
@@ -137,7 +156,8 @@ impl Engine {
         if let Endpoints::Fixed(addresses) = &config.endpoints {
             sockets.set(addresses);
         }
-        Engine { world: World { config, random, sockets, wanted: EventMask::ALL }, session: None, client_ids }
+        let world = World { config, random, sockets, wanted: EventMask::ALL, last_session: 0 };
+        Engine { world, session: None, client_ids }
     }
 
     /// Which events are asked for: without [`EventMask::MESSAGE`] no message is built. Default: all.
@@ -248,6 +268,7 @@ impl Session {
             token,
             fetched_expiry: None,
             clock: None,
+            server_clock: None,
             backoff: Backoff::new(&context.world.config.reconnect),
             recent: Recent::default(),
             sends: Sends::default(),
@@ -279,13 +300,16 @@ impl Session {
                 }
                 Flow::Stay
             }
+            // Late word of a link that is given up already.
+            Input::Lost(_) if self.is_at(Step::Discovery) || self.is_at(Step::Token) => Flow::Stay,
             Input::Lost(cause) => self.lost(cause, context),
             Input::Send { client_id, message } => {
                 self.send(client_id, message, context);
                 Flow::Stay
             }
             Input::Renewed { token, expires_at } => {
-                self.clock = TokenClock::start(expires_at, context.now, context.world.config.heartbeat_answer);
+                let patience = context.world.config.heartbeat_answer;
+                self.clock = TokenClock::start(expires_at, self.server_clock, context.now, patience);
                 self.fetched_expiry = Some(expires_at);
                 self.token = Some(token);
                 Flow::Stay
@@ -383,6 +407,11 @@ impl Session {
     fn ended(mut self, failed: Option<OpenError>, reason: Option<DisconnectReason>, context: &mut Context<'_>) {
         self.fail_sends(&LossCause::ClosedHere, context);
         context.out.push(Action::Hangup);
+        let unreachable = matches!(&failed, Some(OpenError::Unreachable { .. } | OpenError::Deadline { .. }))
+            || matches!(&reason, Some(DisconnectReason::AttemptsExhausted { .. }));
+        if unreachable && matches!(context.world.config.endpoints, Endpoints::Discovery(_)) {
+            context.world.sockets.forget();
+        }
         let logging_in = matches!(
             &self.phase,
             Phase::Entering { purpose: Purpose::Login { .. }, .. }

@@ -61,9 +61,10 @@ impl Session {
             let attempts = self.backoff.attempts();
             let stale = self.is_resuming() && attempts > 1 && (attempts - 1).is_multiple_of(REDISCOVER_EVERY);
             if world.sockets.is_empty() || stale {
-                let tries = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
+                // Each host may use up its own limit; one more keeps this from running out first.
+                let limits = u32::try_from(hosts.len()).unwrap_or(u32::MAX).saturating_add(1);
                 context.out.push(Action::Discover);
-                return self.enter(Entering::Discovery, rest_limit.saturating_mul(tries), context);
+                return self.enter(Entering::Discovery, rest_limit.saturating_mul(limits), context);
             }
         }
         self.authorize(context)
@@ -112,7 +113,7 @@ impl Session {
         )
     }
 
-    fn is_at(&self, step: Step) -> bool {
+    pub(super) fn is_at(&self, step: Step) -> bool {
         matches!(&self.phase, Phase::Entering { at, .. } if at.step() == step)
     }
 
@@ -163,12 +164,12 @@ impl Session {
         let Entering::Connect(route) = mem::replace(at, Entering::Token) else {
             return Flow::Stay;
         };
+        let session_id = context.world.new_session_id(context.now);
         let config = &context.world.config;
-        let session_id = format!("{}:", context.now.wall);
         let identity = Identity { app_key: &config.app_key, user: &self.user, device: &config.device, token };
         let frame = identity.provision(&session_id, config.login_ext.as_deref());
         *until = context.now.mono.saturating_add(config.provision_timeout);
-        *at = Entering::Provision { route, session_id: session_id.into() };
+        *at = Entering::Provision { route, session_id };
         context.transmit("PROVISION", frame);
         Flow::Stay
     }
@@ -217,7 +218,8 @@ impl Session {
     fn arm(&mut self, auth_token: Option<&str>, now: Now, patience: Duration) {
         if self.clock.is_none() {
             let told = auth_token.and_then(|json| expiry_of_auth_token(json, now.wall));
-            self.clock = told.or(self.fetched_expiry).and_then(|at| TokenClock::start(at, now, patience));
+            let end = told.or(self.fetched_expiry);
+            self.clock = end.and_then(|at| TokenClock::start(at, self.server_clock, now, patience));
         }
     }
 

@@ -10,6 +10,7 @@ use super::{
     frames,
     inbound::{self, Inbound},
     queues::{Pull, Queues},
+    token::ServerClock,
 };
 use crate::{
     Config, DisconnectReason, EventKind, EventMask, LossCause, Outgoing, SendError, Sent,
@@ -101,10 +102,11 @@ impl Session {
     }
 
     fn unread(&mut self, unread: &CommUnreadDl, context: &mut Context<'_>) -> Flow {
-        if let Some(timestamp) = unread.timestamp.filter(|timestamp| *timestamp != 0)
-            && let Some(clock) = &mut self.clock
-        {
-            clock.heard_server_clock(timestamp, context.now);
+        if let Some(timestamp) = unread.timestamp.filter(|timestamp| *timestamp != 0) {
+            self.server_clock = Some(ServerClock::new(timestamp, context.now));
+            if let Some(clock) = &mut self.clock {
+                clock.heard_server_clock(timestamp, context.now);
+            }
         }
         for queue in unread.unread.iter().filter_map(|entry| entry.queue.as_ref()) {
             self.announced(queue, context);
@@ -134,7 +136,7 @@ impl Session {
         if status != 0 {
             context.out.push(Action::Note(Note::PageStatus { status }));
         }
-        let mut fresh = false;
+        let (mut fresh, mut kicked) = (false, None);
         for meta in sync.metas {
             // A kick must be heard whatever its id; everything else once.
             if !inbound::is_statistics(&meta) {
@@ -148,9 +150,13 @@ impl Session {
             }
             match inbound::read(&meta) {
                 Inbound::Message(message) => context.emit(EventKind::Message(message)),
-                Inbound::Kick(kick) => return Flow::End(DisconnectReason::Kicked(kick)),
+                Inbound::Kick(kick) => kicked = kicked.or(Some(kick)),
                 Inbound::Statistics => {}
             }
+        }
+        // The messages beside a kick were taken from the queue for this device, so they are heard before it.
+        if let Some(kick) = kicked {
+            return Flow::End(DisconnectReason::Kicked(kick));
         }
         if let Phase::Online(online) = &mut self.phase
             && let Some(queue) = sync.queue.as_ref()
@@ -209,6 +215,12 @@ impl Session {
     pub(super) fn online_due(&mut self, context: &mut Context<'_>) -> Flow {
         let now = context.now.mono;
         if self.sends.deadline().is_some_and(|due| now >= due) {
+            while let Some(client_id) = self.sends.take_due(now) {
+                let outcome = Err(SendError::OutcomeUnknown { client_id, cause: LossCause::SendUnanswered });
+                context.out.push(Action::Sent { client_id, outcome });
+            }
+            // The others still had time: they are lost with the link (§8.3: 510, not 512).
+            self.fail_sends(&LossCause::ClosedHere, context);
             return self.lost(LossCause::SendUnanswered, context);
         }
         let Phase::Online(online) = &mut self.phase else {

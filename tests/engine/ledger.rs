@@ -1,0 +1,155 @@
+//! What must hold whatever happens: every promise kept once, and nothing sent where nothing is connected.
+
+use std::collections::HashMap;
+
+use agora_chat::{
+    ConnectionState, EventKind, OpenError, SendError,
+    session::{Action, Engine, Input},
+};
+
+/// Where the engine's actions put the connection; finer than [`ConnectionState`], which does not tell the steps of
+/// a reconnect apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    #[default]
+    Out,
+    Discovery,
+    Token,
+    Connect,
+    Provision,
+    Pause,
+    Online,
+    Bye,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) place: Place,
+    in_session: bool,
+    opening: bool,
+    disconnected: u32,
+    /// Whether only the caller of `open` hears of the end.
+    failed_quietly: bool,
+    unanswered: HashMap<u64, u32>,
+    rejected: bool,
+    dialing: bool,
+    up: bool,
+}
+
+impl Ledger {
+    /// Notes an input before it is given to the engine.
+    pub(crate) fn before(&mut self, input: &Input<'_>) {
+        self.rejected = false;
+        match input {
+            Input::Open(_) => {
+                self.rejected = self.in_session;
+                if !self.in_session {
+                    *self = Ledger { in_session: true, opening: true, ..Ledger::default() };
+                }
+            }
+            Input::Connected if self.dialing => (self.dialing, self.up) = (false, true),
+            Input::Lost(_) => (self.dialing, self.up) = (false, false),
+            Input::Send { client_id, .. } => *self.unanswered.entry(*client_id).or_default() += 1,
+            _ => {}
+        }
+    }
+
+    /// Checks what the engine did about it.
+    pub(crate) fn after(&mut self, engine: &Engine, actions: &[Action]) {
+        for action in actions {
+            self.action(action);
+        }
+        assert!(!self.rejected, "a second open must be rejected: {actions:?}");
+        let out = engine.state() == ConnectionState::LoggedOut;
+        assert_eq!(self.in_session, !out, "the state must tell of the session: {actions:?}");
+        assert_eq!(engine.deadline().is_none(), out, "something is timed exactly while there is a session");
+        assert_eq!(engine.user().is_none(), out);
+        let agrees = match (self.place, engine.state()) {
+            (Place::Out, ConnectionState::LoggedOut)
+            | (Place::Online, ConnectionState::Online)
+            | (Place::Bye, ConnectionState::LoggingOut) => true,
+            (place, ConnectionState::LoggingIn { .. } | ConnectionState::Reconnecting { .. }) => {
+                !matches!(place, Place::Out | Place::Online | Place::Bye)
+            }
+            _ => false,
+        };
+        assert!(agrees, "at {:?} the state is {}", self.place, engine.state());
+    }
+
+    fn action(&mut self, action: &Action) {
+        match action {
+            Action::Discover => self.enter(Place::Discovery),
+            Action::FetchToken { .. } => self.enter(Place::Token),
+            Action::Connect { .. } => {
+                self.enter(Place::Connect);
+                self.dialing = true;
+            }
+            Action::Transmit(frame) => {
+                assert!(self.up, "{} was sent without a link", frame.kind());
+                match frame.kind() {
+                    "PROVISION" => self.place = Place::Provision,
+                    "LOGOUT" => self.place = Place::Bye,
+                    _ => {}
+                }
+            }
+            Action::Hangup => {
+                (self.dialing, self.up) = (false, false);
+                self.place = Place::Pause;
+            }
+            Action::Emit(event) => self.event(event),
+            Action::Opened(result) => {
+                assert!(std::mem::take(&mut self.opening), "open was answered twice, or unasked");
+                let told = |error: &OpenError| matches!(error, OpenError::Refused { .. } | OpenError::Ended { .. });
+                self.failed_quietly = result.as_ref().is_err_and(|error| !told(error));
+            }
+            Action::Rejected(error) => {
+                assert!(std::mem::take(&mut self.rejected), "only a second open is rejected");
+                assert!(matches!(error, OpenError::InProgress { .. } | OpenError::AlreadyOpen { .. }));
+                assert_eq!(matches!(error, OpenError::InProgress { .. }), self.opening);
+            }
+            Action::Sent { client_id, outcome } => {
+                let left = self.unanswered.get_mut(client_id).expect("only what was sent is answered");
+                *left = left.checked_sub(1).expect("a send is answered once");
+                if *left == 0 {
+                    self.unanswered.remove(client_id);
+                }
+                if let Err(SendError::OutcomeUnknown { client_id: named, .. }) = outcome {
+                    assert_eq!(named, client_id);
+                }
+            }
+            Action::Closed => self.closed(),
+            _ => {}
+        }
+    }
+
+    /// Whatever begins, nothing else may be under way.
+    fn enter(&mut self, place: Place) {
+        assert!(!self.dialing && !self.up, "{place:?} begins over an open link");
+        self.place = place;
+    }
+
+    fn event(&mut self, event: &EventKind) {
+        assert!(self.in_session, "an event without a session: {event:?}");
+        match event {
+            EventKind::Connected { resumed } => {
+                assert!(self.up);
+                assert_eq!(*resumed, !self.opening);
+                self.place = Place::Online;
+            }
+            EventKind::Disconnected { .. } => self.disconnected += 1,
+            EventKind::Reconnecting { .. } => assert_eq!(self.place, Place::Pause),
+            _ => {}
+        }
+    }
+
+    fn closed(&mut self) {
+        assert!(!self.opening, "open is still to be answered");
+        assert!(!self.dialing && !self.up, "the link is still there");
+        if std::mem::take(&mut self.in_session) {
+            assert!(self.unanswered.is_empty(), "unanswered sends are left: {:?}", self.unanswered);
+            let expected = u32::from(!self.failed_quietly);
+            assert_eq!(self.disconnected, expected, "Disconnected is told once, but not of a failed login");
+        }
+        self.place = Place::Out;
+    }
+}

@@ -1,0 +1,28 @@
+//! The engine in simulated time: a scripted peer, a clock that jumps, no socket and no waiting.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+mod client_frames;
+mod day;
+mod heartbeat;
+mod kicks;
+mod ledger;
+mod login;
+mod peer;
+mod properties;
+mod queues;
+mod reconnect;
+mod redirect;
+mod refusals;
+mod rest_errors;
+mod sends;
+mod server_frames;
+mod sim;
+mod states;
+mod token;

@@ -1,0 +1,221 @@
+//! Whatever comes in whatever order: no panic, every promise kept (the [`Ledger`](crate::ledger::Ledger) sees to
+//! that), and never stuck.
+
+use std::time::Duration;
+
+use agora_chat::{
+    Addresses, Config, ConnectionState, Endpoints, LossCause, Reconnect, Step, Token,
+    session::{FetchedToken, Input},
+};
+use bytes::Bytes;
+use proptest::{collection::vec, prelude::*, sample::Index};
+
+use crate::{
+    ledger::Place,
+    peer, rest_errors,
+    sim::{APP, Sim, by_password, by_token, hello, millis, seconds},
+};
+
+#[derive(Clone, Debug)]
+enum Event {
+    OpenByToken,
+    OpenByPassword,
+    Close,
+    Discovered(Option<u8>),
+    TokenFetched(Option<Option<u64>>),
+    Connected,
+    Frame(Bytes),
+    Alive,
+    Lost(LossCause),
+    Send(u64),
+    Renewed(u64),
+    Tick,
+    /// Jumps to the deadline and ticks.
+    Due,
+    /// What the engine is waiting for arrives, so that runs get far.
+    Help,
+    Wait(Duration),
+    SetWallClock(u64),
+}
+
+fn recorded() -> Vec<Bytes> {
+    let files = [include_str!("../vectors/client-frames.json"), include_str!("../vectors/server-frames.json")];
+    let entries = files.iter().flat_map(|file| serde_json::from_str::<Vec<serde_json::Value>>(file).unwrap());
+    entries.map(|entry| hex::decode(entry["hex"].as_str().unwrap()).unwrap().into()).collect()
+}
+
+fn frame() -> impl Strategy<Value = Bytes> {
+    let queues = vec(prop::sample::select(vec!["alice", "bob", "carol", ""]), 0..4)
+        .prop_map(|names| names.into_iter().map(peer::user).collect::<Vec<_>>());
+    let damaged = (prop::sample::select(recorded()), vec((any::<Index>(), any::<u8>()), 0..4), any::<Index>());
+    prop_oneof![
+        2 => Just(peer::accepted()),
+        1 => (0_u64..2_000_000).prop_map(|life| peer::accepted_until(crate::sim::T0 + life)),
+        1 => any::<u64>().prop_map(peer::accepted_until),
+        1 => ".{0,30}".prop_map(|told| peer::accepted_with(&told)),
+        2 => (-1..30_i32).prop_map(|status| peer::refused(status, None)),
+        1 => (0..4_u32).prop_map(|port| peer::redirect(&[("hop.test", port)])),
+        1 => Just(peer::without_status()),
+        2 => queues.prop_map(|queues| peer::unread(&queues)),
+        1 => prop_oneof![any::<u64>(), crate::sim::T0..crate::sim::T0 + 3_000_000].prop_map(peer::unread_at),
+        2 => Just(peer::notice(&peer::user("bob"))),
+        3 => (vec(0..20_u64, 0..6), 0..9_u64).prop_map(|(ids, key)| {
+            peer::page(&peer::user("bob"), ids.into_iter().map(|id| peer::text(id, "x")).collect(), key)
+        }),
+        1 => Just(peer::last(&peer::user("bob"))),
+        1 => (0..6_i32).prop_map(peer::kick),
+        2 => (0..6_u64, 0..21_i32).prop_map(|(id, status)| peer::answer(id, status, None)),
+        1 => Just(peer::logged_out()),
+        2 => vec(any::<u8>(), 0..40).prop_map(Bytes::from),
+        3 => damaged.prop_map(|(frame, damage, end)| {
+            let mut frame = frame.to_vec();
+            for (at, byte) in damage {
+                if !frame.is_empty() {
+                    let at = at.index(frame.len());
+                    frame[at] = byte;
+                }
+            }
+            let end = end.index(2 * frame.len() + 1);
+            frame.truncate(end);
+            frame.into()
+        }),
+    ]
+}
+
+fn cause() -> impl Strategy<Value = LossCause> {
+    let retry = prop::option::of(any::<u32>().prop_map(|s| seconds(u64::from(s))));
+    prop_oneof![
+        Just(LossCause::Ended),
+        Just(LossCause::Timeout(Step::Tls)),
+        Just(LossCause::ClosedByPeer { code: Some(1000), reason: String::new() }),
+        retry.prop_map(|retry_after| LossCause::UpgradeRefused { status: 503, retry_after }),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        2 => Just(Event::OpenByToken),
+        1 => Just(Event::OpenByPassword),
+        1 => Just(Event::Close),
+        1 => prop::option::of(0..3_u8).prop_map(Event::Discovered),
+        1 => prop::option::of(prop::option::of(any::<u64>())).prop_map(Event::TokenFetched),
+        1 => Just(Event::Connected),
+        8 => frame().prop_map(Event::Frame),
+        1 => Just(Event::Alive),
+        3 => cause().prop_map(Event::Lost),
+        3 => (0..6_u64).prop_map(Event::Send),
+        1 => prop_oneof![any::<u64>(), crate::sim::T0..crate::sim::T0 + 3_000_000].prop_map(Event::Renewed),
+        1 => Just(Event::Tick),
+        6 => Just(Event::Due),
+        9 => Just(Event::Help),
+        2 => (0..100_000_u64).prop_map(|ms| Event::Wait(millis(ms))),
+        1 => (0..u64::from(u32::MAX)).prop_map(|s| Event::Wait(seconds(s))),
+        1 => any::<u64>().prop_map(Event::SetWallClock),
+    ]
+}
+
+prop_compose! {
+    fn config()(
+        discovery in any::<bool>(), hosts in 1..4_u8, enabled in any::<bool>(), limited in any::<bool>(),
+        limit in 1..8_u32, logout in 0..3_u64,
+    ) -> Config {
+        let mut policy = Reconnect::default();
+        policy.enabled = enabled || limited;
+        policy.max_attempts = limited.then_some(limit);
+        let endpoints = if discovery {
+            Endpoints::Discovery(vec!["http://boot.test".to_owned()])
+        } else {
+            Endpoints::Fixed(addresses(hosts))
+        };
+        let config = Config::new(APP).unwrap().endpoints(endpoints).unwrap().reconnect(policy).unwrap();
+        config.logout_timeout(seconds(logout)).unwrap().max_pending_sends(3).unwrap()
+    }
+}
+
+fn addresses(hosts: u8) -> Addresses {
+    let socket = (0..hosts).map(|n| format!("ws://h{n}.test/websocket")).collect();
+    Addresses { rest: vec!["http://rest.test".to_owned()], socket }
+}
+
+fn fetched(expires_at: Option<u64>) -> Input<'static> {
+    Input::TokenFetched(Ok(FetchedToken { token: Token::new("YWMt").unwrap(), expires_at }))
+}
+
+/// The most a step may do: no input here names more than a handful of queues or sends.
+const MOST_ACTIONS: usize = 40;
+
+fn give(sim: &mut Sim, event: &Event) {
+    let did = match event {
+        Event::OpenByToken => sim.step(by_token()),
+        Event::OpenByPassword => sim.step(by_password()),
+        Event::Close => sim.step(Input::Close),
+        Event::Discovered(Some(hosts)) => sim.step(Input::Discovered(Ok(addresses(*hosts)))),
+        Event::Discovered(None) => sim.step(Input::Discovered(Err(rest_errors::nowhere()))),
+        Event::TokenFetched(Some(end)) => sim.step(fetched(*end)),
+        Event::TokenFetched(None) => sim.step(Input::TokenFetched(Err(rest_errors::overloaded()))),
+        Event::Connected => sim.step(Input::Connected),
+        Event::Frame(bytes) => sim.frame(bytes),
+        Event::Alive => sim.step(Input::Alive),
+        Event::Lost(cause) => sim.step(Input::Lost(cause.clone())),
+        Event::Send(id) => sim.step(hello(*id)),
+        Event::Renewed(expires_at) => {
+            sim.step(Input::Renewed { token: Token::new("YWMt-new").unwrap(), expires_at: *expires_at })
+        }
+        Event::Tick => sim.step(Input::Tick),
+        Event::Due if sim.engine.deadline().is_some() => sim.due(),
+        Event::Due => return,
+        Event::Help => match sim.place() {
+            Place::Out => sim.step(by_token()),
+            Place::Discovery => sim.step(Input::Discovered(Ok(addresses(2)))),
+            Place::Token => sim.step(fetched(None)),
+            Place::Connect => sim.step(Input::Connected),
+            Place::Provision => sim.frame(&peer::accepted()),
+            Place::Pause => sim.due(),
+            Place::Online => sim.frame(&peer::unread_at(sim.now.wall)),
+            Place::Bye => sim.frame(&peer::logged_out()),
+        },
+        Event::Wait(time) => return sim.pass(*time),
+        Event::SetWallClock(wall) => return sim.now.wall = *wall,
+    };
+    assert!(did.0.len() <= MOST_ACTIONS, "{} actions", did.0.len());
+}
+
+/// With a dead peer the machine goes on by itself, or ends; it never ticks on the spot.
+fn never_stuck(sim: &mut Sim) {
+    let (mut at, mut ticks) = (sim.now.mono, 0);
+    for _ in 0..60 {
+        if sim.engine.deadline().is_none() {
+            assert_eq!(sim.engine.state(), ConnectionState::LoggedOut);
+            return;
+        }
+        let did = sim.due();
+        assert!(did.0.len() <= MOST_ACTIONS);
+        ticks = if sim.now.mono == at { ticks + 1 } else { 0 };
+        assert!(ticks < 6, "time stands still at {}", sim.engine.state());
+        at = sim.now.mono;
+    }
+    assert!(matches!(sim.engine.state(), ConnectionState::Reconnecting { .. }), "{}", sim.engine.state());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_of_inputs_keeps_every_promise_and_never_gets_stuck(
+        config in config(),
+        seed in any::<u64>(),
+        events in vec(event(), 1..80),
+    ) {
+        let mut sim = Sim::seeded(config, seed);
+        for event in &events {
+            give(&mut sim, event);
+        }
+        never_stuck(&mut sim);
+        let began = sim.now.mono;
+        sim.step(Input::Close);
+        sim.run_out();
+        prop_assert!(sim.now.mono - began <= seconds(2), "close ends everything within the logout timeout");
+        sim.step(by_token());
+        prop_assert!(sim.engine.deadline().is_some(), "and open works again");
+    }
+}
