@@ -52,12 +52,14 @@ fn mask() -> [u8; 4] {
 }
 
 /// One open WebSocket.
-pub(super) struct Link {
-    io: Stream,
+pub(super) struct Link<S = Stream> {
+    io: S,
     decoder: Decoder,
     /// What the server sent right behind the upgrade's answer.
     early: BytesMut,
     outbox: BytesMut,
+    /// Whether the io may hold back some of what it took, as TLS does.
+    unflushed: bool,
 }
 
 /// Connects and upgrades. It has no limit of its own: whoever awaits it gives it up when its time has come, and
@@ -74,7 +76,7 @@ pub(super) async fn connect(
     progress.at(Step::Upgrade);
     let nonce = MASKS.with(|masks| [masks.next(), masks.next()].concat());
     let Upgraded { stream, early } = upgrade(stream, &target, &nonce).await?;
-    Ok(Link { io: stream, decoder: Decoder::new(max_frame), early, outbox: BytesMut::new() })
+    Ok(Link::new(stream, early, max_frame))
 }
 
 /// What a round of reading came to.
@@ -87,9 +89,13 @@ pub(super) enum Read {
     Lost(LossCause),
 }
 
-impl Link {
+impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// How many reads one round makes before other work of the thread gets its turn.
     const READS: usize = 16;
+
+    fn new(io: S, early: BytesMut, max_frame: usize) -> Self {
+        Link { io, decoder: Decoder::new(max_frame), early, outbox: BytesMut::new(), unflushed: false }
+    }
 
     /// Reads what is there and hands out what is whole. `sink` answers whether to go on.
     pub(super) fn read(&mut self, cx: &mut Context<'_>, mut sink: impl FnMut(Incoming<'_>) -> bool) -> Read {
@@ -147,12 +153,22 @@ impl Link {
             return Some(Read::Blocked);
         }
         if let Some((code, reason)) = closed {
+            self.answer_close(code);
             return Some(Read::Lost(LossCause::ClosedByPeer { code, reason }));
         }
         fed.err().map(|error| {
             encode_close(error.close_code(), "", mask(), &mut self.outbox);
             Read::Lost(broken(&error))
         })
+    }
+
+    /// A Close is answered with a Close of the same code (RFC 6455 §5.5.1).
+    fn answer_close(&mut self, code: Option<u16>) {
+        match code {
+            Some(code) => encode_close(code, "", mask(), &mut self.outbox),
+            // No payload is never too long.
+            None => drop(encode_control(ControlKind::Close, &[], mask(), &mut self.outbox)),
+        }
     }
 
     /// Queues a binary message; [`Link::flush`] writes it.
@@ -172,24 +188,32 @@ impl Link {
     /// # Errors
     /// The link is lost.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), LossCause> {
-        if self.outbox.is_empty() {
-            return Ok(());
-        }
-        let lost = |error: std::io::Error| LossCause::Io(error.to_string());
+        let lost = |error: std::io::Error| Err(LossCause::Io(error.to_string()));
         while !self.outbox.is_empty() {
             match Pin::new(&mut self.io).poll_write(cx, &self.outbox) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(0)) => return Err(LossCause::Ended),
-                Poll::Ready(Ok(written)) => self.outbox.advance(written),
-                Poll::Ready(Err(error)) => return Err(lost(error)),
+                Poll::Ready(Ok(written)) => {
+                    self.outbox.advance(written);
+                    self.unflushed = true;
+                }
+                Poll::Ready(Err(error)) => return lost(error),
             }
         }
-        if self.outbox.capacity() > OUTBOX_KEEP {
+        if !self.unflushed {
+            return Ok(());
+        }
+        // What was written counts as room again only once it is reclaimed.
+        if self.outbox.try_reclaim(OUTBOX_KEEP + 1) {
             self.outbox = BytesMut::new();
         }
         match Pin::new(&mut self.io).poll_flush(cx) {
-            Poll::Ready(Err(error)) => Err(lost(error)),
-            _ => Ok(()),
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(())) => {
+                self.unflushed = false;
+                Ok(())
+            }
+            Poll::Ready(Err(error)) => lost(error),
         }
     }
 
@@ -205,4 +229,92 @@ impl Link {
 
 fn broken(error: &FrameError) -> LossCause {
     LossCause::Protocol(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        pin::Pin,
+        sync::{Arc, Mutex},
+        task::{Context, Poll, Waker},
+    };
+
+    use bytes::BytesMut;
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::{Link, OUTBOX_KEEP, OUTBOX_LIMIT};
+
+    /// Takes everything at once like TLS, and passes it on when it is flushed and may.
+    #[derive(Clone, Default)]
+    struct Holding(Arc<Mutex<Held>>);
+
+    #[derive(Default)]
+    struct Held {
+        open: bool,
+        taken: usize,
+        passed_on: usize,
+    }
+
+    impl AsyncRead for Holding {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Holding {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.0.lock().unwrap().taken += bytes.len();
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let mut held = self.0.lock().unwrap();
+            if !held.open {
+                return Poll::Pending;
+            }
+            held.passed_on = held.taken;
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn link() -> (Link<Holding>, Holding) {
+        let io = Holding::default();
+        (Link::new(io.clone(), BytesMut::new(), 1024), io)
+    }
+
+    #[test]
+    fn what_the_io_holds_back_is_flushed_later_though_nothing_new_is_written() {
+        let (mut link, io) = link();
+        let mut cx = Context::from_waker(Waker::noop());
+        link.queue(b"hello").unwrap();
+        link.flush(&mut cx).unwrap();
+        assert_eq!(io.0.lock().unwrap().passed_on, 0);
+        io.0.lock().unwrap().open = true;
+        link.flush(&mut cx).unwrap();
+        assert_eq!(io.0.lock().unwrap().passed_on, 2 + 4 + 5);
+    }
+
+    #[test]
+    fn a_large_message_leaves_no_large_buffer_behind() {
+        let (mut link, _io) = link();
+        let mut cx = Context::from_waker(Waker::noop());
+        for size in [1, 100, 5_000, OUTBOX_LIMIT] {
+            link.queue(&vec![0; size]).unwrap();
+            link.flush(&mut cx).unwrap();
+            assert!(!link.outbox.try_reclaim(OUTBOX_KEEP + 1), "after {size} bytes");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_has_stopped_reading_is_given_up_at_the_limit() {
+        let (mut link, _io) = link();
+        link.queue(&vec![0; OUTBOX_LIMIT - 100]).unwrap();
+        link.queue(&[0; 200]).unwrap();
+        assert!(link.queue(b"").is_err());
+    }
 }
