@@ -26,7 +26,12 @@ impl Target {
         };
         let host = uri.host().filter(|host| !host.is_empty())?;
         let usual = if secure { 443 } else { 80 };
-        let port = uri.port_u16().unwrap_or(usual);
+        let port = match uri.port_u16() {
+            Some(port) => port,
+            // A port that is no number of 16 bits is read as none at all.
+            None if uri.authority()?.as_str().ends_with(host) => usual,
+            None => return None,
+        };
         let authority = if port == usual { host.to_owned() } else { format!("{host}:{port}") };
         let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -59,7 +64,7 @@ mod tests {
 
     #[test]
     fn what_is_not_an_address_is_refused() {
-        for bad in ["", "a.example", "ftp://a", "/path", "ws://", "wss:///x"] {
+        for bad in ["", "a.example", "ftp://a", "/path", "ws://", "wss:///x", "ws://a:99999", "ws://a:x"] {
             assert_eq!(Target::parse(bad), None, "{bad}");
         }
     }
