@@ -25,6 +25,7 @@ use super::{
 use crate::{
     Addresses, Config, ConnectionError, ConnectionState, Endpoints, Event, EventKind, Handlers, LossCause, OpenError,
     RequestError, RestClient, RestError, SendError, Sent, Token, UserId,
+    net::Progress,
     rest::{self, RegisteredUser},
     session::{Action, Engine, FetchedToken, Input, Note, Now},
 };
@@ -57,6 +58,8 @@ pub struct ConnectionActor {
     pub(super) queued: Vec<crate::session::Frame>,
     pub(super) link: Option<Link>,
     pub(super) dialing: Option<Pin<Box<dyn Future<Output = Result<Link, LossCause>>>>>,
+    /// The step the connect under way is at.
+    pub(super) progress: Option<Progress>,
     pub(super) call: Option<Pin<Box<dyn Future<Output = CallDone>>>>,
     pub(super) timer: Option<Pin<Box<Sleep>>>,
     /// When the timer fires, which may be before the engine's deadline but never after it.
@@ -108,6 +111,7 @@ impl ConnectionActor {
             queued: Vec::new(),
             link: None,
             dialing: None,
+            progress: None,
             call: None,
             timer: None,
             armed: None,
@@ -173,8 +177,10 @@ impl ConnectionActor {
             Action::Emit(kind) => self.emit(kind),
             Action::Connect { url } => {
                 debug!(self.log, "connecting"; "url" => &*url);
-                let max_frame = self.config.max_frame;
-                self.dialing = Some(Box::pin(async move { connect(&url, max_frame).await }));
+                let (config, progress) = (Arc::clone(&self.config), Progress::new());
+                self.progress = Some(progress.clone());
+                self.dialing =
+                    Some(Box::pin(async move { connect(&url, &config.network, config.max_frame, &progress).await }));
                 self.wake();
             }
             Action::Discover => {
