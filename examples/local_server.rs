@@ -226,20 +226,18 @@ fn sessions(server: &LocalServer, name: Option<&str>) -> Value {
 /// Kinds and lengths, not bytes: a PROVISION holds a token.
 fn frames(server: &LocalServer, name: &str) -> Value {
     let one = |frame: agora_chat::local_server::ClientFrame| {
+        let what = match &frame.kind {
+            FrameKind::Send { id, to, namespace } => {
+                json!({"id": id.to_string(), "to": to, "namespace": namespace})
+            }
+            FrameKind::Pull { queue, key } => json!({"queue": queue, "key": key.map(|key| key.to_string())}),
+            _ => json!({}),
+        };
         let mut shown = json!({
             "kind": frame.kind.name(), "length": frame.bytes.len(), "resource": frame.resource, "at_ms": frame.at_ms,
         });
-        match frame.kind {
-            FrameKind::Send { id, to, namespace } => {
-                shown["id"] = json!(id.to_string());
-                shown["to"] = json!(to);
-                shown["namespace"] = json!(namespace);
-            }
-            FrameKind::Pull { queue, key } => {
-                shown["queue"] = json!(queue);
-                shown["key"] = json!(key.map(|key| key.to_string()));
-            }
-            _ => {}
+        if let (Value::Object(shown), Value::Object(what)) = (&mut shown, what) {
+            shown.extend(what);
         }
         shown
     };

@@ -2,7 +2,9 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-/// An application key, `org#app`: exactly one `#`, both halves without white space or `/` (connection spec §1).
+/// An application key, `org#app`: exactly one `#`, neither half empty (connection spec §1).
+///
+/// White space, control characters, `/`, `?` and `%` are refused. Letter case is kept.
 ///
 /// ```
 /// use agora_chat::AppKey;

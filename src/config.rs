@@ -50,7 +50,9 @@ pub enum ConfigError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Endpoints {
-    /// Ask `server.json` of these bootstrap hosts, each once and in order (connection spec §2).
+    /// Ask `server.json` of these bootstrap hosts (`https://host[:port]`), each once and in order (connection spec §2).
+    ///
+    /// Asked at the first login, and again after every 5 failed attempts to reconnect in a row.
     Discovery(Vec<String>),
     /// Use these addresses.
     Fixed(Addresses),
@@ -67,19 +69,30 @@ pub struct Addresses {
 
 /// How a lost link is regained.
 ///
-/// The pause before attempt `n` is drawn evenly between nothing and `min(cap, base * 2^(n-1))` (full jitter).
+/// The pause before attempt `n` is drawn evenly between nothing and `min(cap, base * 2^(n-1))` (full jitter). A link
+/// that is lost before it was stable does not start the ladder anew, so a server that accepts and drops is not
+/// hammered. Kicks, final refusals ([`Refusal::is_final`](crate::Refusal::is_final)) and the token's end stop it.
+///
+/// ```
+/// use agora_chat::{Config, Reconnect};
+/// let mut policy = Reconnect::default();
+/// policy.max_attempts = Some(20);
+/// let config = Config::new("org#app")?.reconnect(policy)?;
+/// # Ok::<(), agora_chat::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reconnect {
-    /// Whether a lost link is regained at all. Default: `true`.
+    /// Whether a lost link is regained at all; if not, the first loss ends the session. Default: `true`.
     pub enabled: bool,
-    /// The longest pause before the first attempt. Default: 1 s.
+    /// The longest pause before the first attempt, from 1 ms to a day. Default: 1 s.
     pub base: Duration,
-    /// The longest pause before any attempt. Default: 60 s.
+    /// The longest pause before any attempt, from [`base`](Self::base) to a day. Default: 60 s.
     pub cap: Duration,
-    /// Give up after so many attempts in a row. Default: `None`, never.
+    /// Give up after so many attempts in a row, at least 1. Default: `None`, never.
     pub max_attempts: Option<u32>,
-    /// How long a link must have held before the pauses start small again. Default: 60 s.
+    /// How long a link must have held before the pauses start small again and attempts are counted anew, at most a
+    /// day. Default: 60 s.
     pub stable_after: Duration,
 }
 
@@ -97,16 +110,17 @@ impl Default for Reconnect {
 
 /// Who this device is to the service (connection spec §1).
 ///
-/// A changed resource counts as another device, so an application that restarts should give the same one again.
+/// A changed resource counts as another device, so an application that restarts should give the same one again. Two
+/// programs online at the same time need two resources, or they take the place from each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Device {
-    /// The device's unique name, at most 128 bytes without white space, `/` or `@`.
+    /// The device's unique name, 1 to 128 bytes without white space, control characters, `/` or `@`.
     /// Default: `rust_` and 16 random hexadecimal digits, new for every `Config`.
     pub resource: String,
-    /// The device's name as shown to people. Default: `rust`.
+    /// The device's name as shown to people, of the same form. Default: `rust`.
     pub name: String,
-    /// The device's id. Default: the resource.
+    /// The device's id, of the same form. Default: the resource.
     pub uuid: String,
     /// A platform number of the application's own, 1 to 100. Default: `None`.
     pub platform: Option<u8>,
@@ -116,7 +130,7 @@ impl Device {
     /// The longest resource, in bytes.
     pub const MAX_RESOURCE: usize = 128;
 
-    /// A device of the given resource.
+    /// A device of the given resource; it is checked by [`Config::device`].
     #[must_use]
     pub fn new(resource: impl Into<String>) -> Self {
         let resource = resource.into();
@@ -297,7 +311,8 @@ impl Config {
         Ok(self)
     }
 
-    /// A text shown to a device that this login kicks, at most 1024 characters. Default: none.
+    /// A text shown to a device that this login kicks ([`Kick::LoggedInElsewhere`](crate::Kick)), at most 1024
+    /// characters. Default: none.
     ///
     /// # Errors
     /// [`ConfigError::Device`] when it is longer.
@@ -314,7 +329,7 @@ impl Config {
         Ok(self)
     }
 
-    /// How a lost link is regained. Default: [`Reconnect::default`].
+    /// Says how a lost link is regained. Default: [`Reconnect::default`].
     ///
     /// # Errors
     /// [`ConfigError::Range`] for a base of nothing, a cap below the base, either over a day, or no attempt allowed.
@@ -357,7 +372,7 @@ impl Config {
         Ok(self)
     }
 
-    /// Limits one REST call. Default: 15 s (connection spec §3).
+    /// Limits one REST call at one host; where several are tried, each has so long. Default: 15 s (connection spec §3).
     ///
     /// # Errors
     /// [`ConfigError::Range`] for less than 10 ms or more than a day.
@@ -366,7 +381,7 @@ impl Config {
         Ok(self)
     }
 
-    /// Limits a login as a whole, from `open` to its answer. Default: 30 s.
+    /// Limits a login as a whole, from `open` to its answer, pauses included. Default: 30 s.
     ///
     /// # Errors
     /// [`ConfigError::Range`] for less than 10 ms or more than a day.
@@ -375,7 +390,7 @@ impl Config {
         Ok(self)
     }
 
-    /// Limits the wait for the answer to LOGOUT. Default: 2 s.
+    /// Limits the wait for the answer to LOGOUT, and so `close`; nothing waits for none. Default: 2 s.
     ///
     /// # Errors
     /// [`ConfigError::Range`] for more than a day.
@@ -384,7 +399,8 @@ impl Config {
         Ok(self)
     }
 
-    /// Limits the wait for the answer to a sent message. Default: 15 s (connection spec §8.3).
+    /// Limits the wait for the answer to a sent message; past it the send fails with 512 and the link is given up.
+    /// Default: 15 s (connection spec §8.3).
     ///
     /// # Errors
     /// [`ConfigError::Range`] for less than 10 ms or more than a day.
@@ -393,7 +409,8 @@ impl Config {
         Ok(self)
     }
 
-    /// The largest message taken from the server, in bytes, fragments joined. Default: 4 MiB (connection spec §18).
+    /// The largest message taken from the server, in bytes, fragments joined; a larger one costs the link. Default:
+    /// 4 MiB (connection spec §18).
     ///
     /// # Errors
     /// [`ConfigError::Range`] outside 1 KiB to 64 MiB.
@@ -409,7 +426,8 @@ impl Config {
         Ok(self)
     }
 
-    /// How many sent messages may wait for their answer at once. Default: 1024.
+    /// How many sent messages may wait for their answer at once; one more fails with
+    /// [`SendError::Backlog`](crate::SendError::Backlog). Default: 1024.
     ///
     /// # Errors
     /// [`ConfigError::Range`] outside 1 to 1 000 000.
@@ -425,7 +443,9 @@ impl Config {
         Ok(self)
     }
 
-    /// Logs through this logger. Default: nothing is logged.
+    /// Logs through this logger, such as [`LogHandle::slog`](crate::LogHandle::slog). Default: nothing is logged.
+    ///
+    /// It is called on the connection's thread, so it must not block.
     #[must_use]
     pub fn logger(mut self, logger: slog::Logger) -> Self {
         self.logger = logger;

@@ -190,6 +190,8 @@ redacted!(Password, Token);
 
 /// User id with password, or user id with token.
 ///
+/// A session that began with a password ends with its token, as one that began with a token does; `open` it again.
+///
 /// ```
 /// use agora_chat::Credentials;
 /// let credentials = Credentials::password("alice", "s3cret")?;

@@ -15,12 +15,15 @@ pub enum ConnectionError {
     /// The configuration cannot work.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The connection's command queue is full (its bound stands in `ConnectionActor`'s documentation).
-    #[error("the connection's command queue is full; wait for earlier calls to finish")]
+    /// The queue of subscriptions is full ([`HandlerRegistry::MAILBOX`](crate::HandlerRegistry::MAILBOX)).
+    #[error("too many subscriptions are being added or removed at once; try again")]
     Busy,
 }
 
-/// Why `open` did not log the user in.
+/// Why `open` did not log the user in; [`OpenError::code`] gives the vendor's number.
+///
+/// After [`AlreadyOpen`](OpenError::AlreadyOpen) and [`InProgress`](OpenError::InProgress) the session is as it was;
+/// after any other nobody is logged in and `open` may be called again.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -55,7 +58,7 @@ pub enum OpenError {
         /// The last host's error.
         error: RestError,
     },
-    /// The server refused PROVISION.
+    /// The server refused PROVISION; the number is the refusal's. No further attempt is made.
     #[error("login of user {user}: {refusal}")]
     Refused {
         /// Who was to be logged in.
@@ -113,7 +116,7 @@ impl OpenError {
     }
 }
 
-/// Why a REST call made through a connection failed.
+/// Why a REST call made through a connection failed; [`RequestError::code`] gives the vendor's number.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
@@ -143,7 +146,10 @@ impl RequestError {
     }
 }
 
-/// Why a message was not sent, or why it is not known whether it was.
+/// Why a message was not sent, or why it is not known whether it was; [`SendError::code`] gives the vendor's number.
+///
+/// Only [`OutcomeUnknown`](SendError::OutcomeUnknown) leaves open whether the message was delivered, and
+/// [`Connection`](SendError::Connection) where the actor ended while it was on its way; with every other one it was not.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -163,15 +169,16 @@ pub enum SendError {
         /// `Status.reason` as sent; empty where absent.
         reason: String,
     },
-    /// 510 or 512: it was written, and no answer came: it may or may not have been delivered.
-    #[error("the outcome of message {client_id} is unknown: {cause}; sending it again with the same id is safe to try")]
+    /// 512 or 510: it was on its way when no answer came in time, or the link was lost: it may have been delivered.
+    #[error("the outcome of message {client_id} is unknown: {cause}; it may or may not have been delivered")]
     OutcomeUnknown {
         /// The client id it was sent with.
         client_id: u64,
         /// Why no answer came.
         cause: LossCause,
     },
-    /// The bounded queue of unanswered or waiting messages is full.
+    /// 50: as many messages as allowed wait for their answers
+    /// ([`Config::max_pending_sends`](crate::Config::max_pending_sends)); nothing was sent.
     #[error("{limit} messages are waiting already; wait for their answers")]
     Backlog {
         /// The bound.

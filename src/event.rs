@@ -52,12 +52,14 @@ impl Event {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// The server accepted the login, for the first time or again.
+    /// The server accepted the login, for the first time or again; messages that waited there follow.
     Connected {
         /// `false` for a login by `open`, `true` when a lost link came back by itself.
         resumed: bool,
     },
-    /// The link is lost (or an attempt to regain it failed) and the client will try again by itself.
+    /// The link is lost, or an attempt to regain it failed, and the client will try again by itself.
+    ///
+    /// Once before each attempt. Sends fail with [`SendError::Reconnecting`](crate::SendError::Reconnecting) meanwhile.
     Reconnecting {
         /// Which attempt comes next, from 1.
         attempt: u32,
@@ -66,19 +68,23 @@ pub enum EventKind {
         /// Why.
         cause: LossCause,
     },
-    /// The connection ended and the client will **not** try again by itself.
+    /// The session ended and the client will **not** try again by itself; `open` may be called again.
+    ///
+    /// Asked, kicked, refused, the token's end, or attempts used up. Also for a login that the server refused or that
+    /// `close` ended, beside the error of `open`; not for one that failed before the server's answer.
     Disconnected {
         /// Why.
         reason: DisconnectReason,
     },
-    /// Four fifths of the token's life have passed (connection spec §10).
+    /// Four fifths of the token's life have passed (connection spec §10); once per token. Time for
+    /// [`Connection::renew_token`](crate::Connection::renew_token).
     TokenWillExpire {
         /// When it ends, in milliseconds since 1970 by the server's clock.
         at: u64,
         /// What is left of it.
         expires_in: Duration,
     },
-    /// The token has run out.
+    /// The token has run out, or was refused as expired on the way back; `Disconnected` follows.
     TokenExpired,
     /// A message for the user.
     Message(Message),
@@ -95,7 +101,7 @@ pub enum EventKind {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Message {
-    /// The server's id.
+    /// The server's id; 0 where it gave none. It may exceed 2^53, so give it to JSON as text.
     pub id: u64,
     /// Who sent it; empty where the server gave nobody.
     pub from: Arc<str>,
@@ -133,7 +139,8 @@ pub enum MessageBody {
         /// The action's name.
         action: String,
     },
-    /// Anything this release does not take apart: the encoded payload as received.
+    /// Anything this release does not take apart, such as images, receipts and group notices: the encoded payload as
+    /// received. [`wire`](crate::wire) can read it.
     Raw {
         /// The namespace number of the meta (connection spec §7.3).
         namespace: i32,

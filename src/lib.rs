@@ -1,7 +1,78 @@
-//! Client for Agora Chat (Easemob) instant messaging, built on actix.
+//! Client for Agora Chat (Easemob) instant messaging, built on actix: register, log in, stay online, tell subscribers
+//! what happens, log out.
+//!
+//! ```no_run
+//! use agora_chat::{Config, Connection, Credentials, EventHandler};
+//!
+//! #[actix::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let connection = Connection::start(Config::new("org#app")?)?;
+//!     connection.add_event_handler(
+//!         "console",
+//!         EventHandler::new()
+//!             .on_connected(|| println!("connected"))
+//!             .on_disconnected(|reason| println!("logged out: {reason}")),
+//!     )?;
+//!     connection.open(Credentials::password("alice", std::env::var("CHAT_PASSWORD")?)?).await?;
+//!     connection.send_text("bob", "Hello, Bob!").await?;
+//!     connection.close().await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # The shape
+//!
+//! ```text
+//!   Connection (handle) --- messages ---> ConnectionActor ---> HandlerRegistry ---> subscriber actors
+//!     any thread                            |         |                             closures (EventHandler)
+//!                                       session     socket, rest                    LoggerActor
+//!                                   (decides, pure) (act)                           (level, terminal, files)
+//! ```
+//!
+//! Three actors do the work, and each has a handle that any thread may hold:
+//!
+//! | Actor | Handle | Does |
+//! |---|---|---|
+//! | [`ConnectionActor`] | [`Connection`] | keeps one account online: socket, timers, REST calls |
+//! | [`HandlerRegistry`] | [`Handlers`] | tells subscribers what happens, and waits for none of them |
+//! | [`LoggerActor`] | [`LogHandle`] | writes the log; its level changes at run time |
+//!
+//! What a connection does next is decided by [`session::Engine`], a value without a socket, clock or chance of its
+//! own. What goes over the wire is in [`wire`], HTTP calls are in [`rest`], and what an application hears is an
+//! [`Event`] of an [`EventKind`].
+//!
+//! # Where to look
+//!
+//! - Settings, their defaults and bounds: [`Config`]. Who logs in: [`Credentials`].
+//! - Why something failed or ended: [`OpenError`], [`SendError`], [`RequestError`], [`DisconnectReason`],
+//!   [`LossCause`]. Each has a `code()` with the vendor's number, a [`Code`].
+//! - Subscribers, what they are promised and who pays for a slow one: [`handlers`].
+//! - Logging, also the levels in release builds: [`logger`].
+//! - A stand-in for the service, for your own tests: the feature [`local-server`](crate#features).
+//!
+//! The README has what is supported against the vendor's web SDK, what every event and code means, and all bounds in
+//! one table. "Connection spec §…" and "messages spec §…" in these pages name sections of the protocol's description
+//! that this crate was written from.
+//!
+//! # Features
+//!
+//! - `local-server` (off by default): the module `local_server`, an in-process stand-in for the service on a loopback
+//!   port, for tests and demonstrations.
+//!
+//! # Running
+//!
+//! Everything that touches the network runs on [actix] arbiters: start connections inside an actix system
+//! (`#[actix::main]`, `#[actix_web::main]`, or an [`Arbiter`](actix::Arbiter) of your own). This crate has no global
+//! state that an application sees, starts no threads of its own but a logger's and a local server's, and installs
+//! neither a logger nor a TLS provider for the process.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+
+// The programs of the README compile, and those that can, run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod app_key;
 mod code;

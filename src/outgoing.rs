@@ -10,7 +10,9 @@ use crate::{
     },
 };
 
-/// A message to one user, ready to be sent.
+/// A message to one user, ready to be sent by [`Connection::send`](crate::Connection::send).
+///
+/// Its size is not checked here: the service decides, and refuses what is too large with 511.
 ///
 /// ```
 /// use agora_chat::Outgoing;
@@ -84,7 +86,7 @@ impl Outgoing {
 pub struct Sent {
     /// The id it was sent with.
     pub client_id: u64,
-    /// The id every other party sees.
+    /// The id every other party sees. It may exceed 2^53, so give it to JSON as text.
     pub server_id: u64,
     /// When the server took it, in milliseconds since 1970; 0 where it did not say.
     pub timestamp: u64,

@@ -268,6 +268,9 @@ impl fmt::Display for Step {
 }
 
 /// Why a link was lost or an attempt failed, in a way that another attempt may repair.
+///
+/// It stands in [`EventKind::Reconnecting`](crate::EventKind::Reconnecting), in the errors of `open` and of sends, and
+/// in the log. Texts in it come from the peer or the system and are for people.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum LossCause {
@@ -316,7 +319,7 @@ pub enum LossCause {
     },
     /// A send stayed unanswered for its whole limit (connection spec §8.3).
     SendUnanswered,
-    /// This side ended the session.
+    /// This side gave the link up.
     ClosedHere,
 }
 
@@ -355,7 +358,7 @@ impl fmt::Display for LossCause {
             LossCause::Refused(refusal) => refusal.fmt(f),
             LossCause::Rest { step, error } => write!(f, "{step} failed: {error}"),
             LossCause::SendUnanswered => f.write_str("a message stayed unanswered"),
-            LossCause::ClosedHere => f.write_str("this side ended the session"),
+            LossCause::ClosedHere => f.write_str("this side gave the link up"),
         }
     }
 }
@@ -373,21 +376,21 @@ impl LossCause {
     }
 }
 
-/// Why a connection ended for good; the client does not try again by itself.
+/// Why a session ended; the client does not try again by itself, but `open` may be called again.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum DisconnectReason {
     /// The application asked for it.
     Closed,
-    /// The server logged the device out.
+    /// The server logged the device out: 206, 207, 216 or 217.
     Kicked(Kick),
-    /// The server refused the login for good.
+    /// The server refused the login asked for by `open`, or refused the way back for good.
     Refused(Refusal),
-    /// The token ran out and nobody renewed it.
+    /// 56: the token ran out and nobody renewed it.
     TokenExpired,
     /// Getting a new token for the way back failed for good.
     Rest(RestError),
-    /// The link was lost and every allowed attempt failed.
+    /// 16: the link was lost and every allowed attempt failed.
     AttemptsExhausted {
         /// How many attempts were made; 0 where reconnecting is switched off.
         attempts: u32,

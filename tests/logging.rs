@@ -287,6 +287,31 @@ fn shutdown_writes_all_that_is_queued_and_counts_what_comes_later() {
 }
 
 #[test]
+fn records_and_flushes_of_many_threads_all_come_through() {
+    let writes = Writes::default();
+    let log = LogHandle::start(quiet().writer(writes.clone()).queue(LogConfig::MAX_QUEUE)).unwrap();
+    let threads: Vec<_> = (0..4)
+        .map(|thread| {
+            let (log, writes) = (log.clone(), writes.clone());
+            thread::spawn(move || {
+                for n in 0..200 {
+                    info!(log.slog(), "{thread} {n}");
+                    if n % 8 == thread {
+                        log.flush_blocking(LIMIT).unwrap();
+                        assert!(writes.messages().contains(&format!("INFO  {thread} {n}")));
+                    }
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    log.flush_blocking(LIMIT).unwrap();
+    assert_eq!((writes.all().len(), log.dropped()), (800, 0));
+}
+
+#[test]
 fn dropping_the_last_handle_and_logger_writes_all_that_is_queued() {
     let writes = Writes::default();
     let log = LogHandle::start(quiet().writer(writes.clone())).unwrap();

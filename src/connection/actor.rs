@@ -34,9 +34,9 @@ use crate::{
 /// It decides nothing: [`Engine`] does. It ends when the last [`Connection`](super::Connection) handle is dropped,
 /// after logging out, or with its actix system.
 ///
-/// Bounds: its mailbox takes [`MAILBOX`](ConnectionActor::MAILBOX) calls; at most 1 MiB waits to be written, past
-/// which the link counts as lost; at most 16 reads of 16 KiB are taken off the socket before other work of the thread
-/// has its turn.
+/// Bounds: its mailbox takes [`MAILBOX`](ConnectionActor::MAILBOX) messages by `try_send`, and an awaited call brings a
+/// place of its own; at most 1 MiB waits to be written, past which the link counts as lost; at most 16 reads of 16 KiB
+/// are taken off the socket before other work of the thread has its turn.
 pub struct ConnectionActor {
     pub(super) engine: Engine,
     pub(super) config: Arc<Config>,

@@ -18,12 +18,13 @@ use crate::{
 
 /// A connection of one account at a time: cheap to clone, usable from every thread.
 ///
-/// The connection lives on the arbiter it was started on. When the last handle is dropped it logs out and ends.
+/// The connection lives on the arbiter it was started on. When the last handle is dropped it logs out and ends; to know
+/// when that is done, await [`close`](Connection::close) first.
 ///
 /// ```no_run
 /// use agora_chat::{Config, Connection, Credentials, EventHandler};
 ///
-/// # #[actix_rt::main]
+/// # #[actix::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let connection = Connection::start(Config::new("org#app")?)?;
 /// connection.add_event_handler(
@@ -134,8 +135,14 @@ impl Connection {
 
     /// Sends a message and returns once the server has taken it.
     ///
+    /// It waits for at most `Config::send_timeout`. While the link is down nothing is kept: the send fails at once with
+    /// [`SendError::Reconnecting`].
+    ///
     /// # Errors
     /// [`SendError`] tells a refused message from one whose outcome is unknown.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take the message back; only its answer is lost.
     pub async fn send(&self, message: Outgoing) -> Result<Sent, SendError> {
         self.ask(SendMessage(message)).await?
     }

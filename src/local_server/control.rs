@@ -36,10 +36,9 @@ impl LocalServer {
         self.shared.set_silent(silent);
     }
 
-    /// Holds back everything the server sends for so long, order kept. Default: not at all.
+    /// Holds back everything the server sends for so long, at most an hour, order kept. Default: not at all.
     pub fn set_delay(&self, delay: Duration) {
         let ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        // More than an hour would not fit the timer's arithmetic in every place, and no test waits for it.
         self.shared.delay_ms.store(ms.min(3_600_000), Ordering::Relaxed);
     }
 

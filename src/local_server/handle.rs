@@ -146,7 +146,7 @@ impl LocalServer {
     }
 
     /// Stops the server: the port is closed, every link cut, the thread ended when this returns. Later calls on any
-    /// handle find an empty server.
+    /// handle find nobody online; what was remembered can still be looked at.
     pub async fn stop(&self) {
         // A full queue or a closed one: it is stopping already.
         let _ = self.commands.send(Command::Stop).await;

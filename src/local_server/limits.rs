@@ -36,3 +36,6 @@ pub(super) const BATCH: usize = 60;
 pub(super) const BACKLOG: usize = 64 << 10;
 /// How long a client may take to answer the end of its link before it is ended anyway.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a client may end its link by itself after its last frame. The web SDKs take the end of a link that reaches
+/// them together with a kick for a loss, and come back.
+pub(super) const LINGER: Duration = Duration::from_millis(200);

@@ -54,11 +54,13 @@ fn kind(up: &Upward) -> FrameKind {
 
 impl State {
     /// Takes one binary message of a session.
-    pub(super) fn received(&mut self, id: u64, bytes: &Bytes) {
+    pub(super) fn received(&mut self, id: u64, bytes: &[u8]) {
         let Some(session) = self.sessions.get(&id) else {
             return;
         };
         let provisioned = session.device.is_some();
+        // What is kept of it must not keep the buffer it came in.
+        let bytes = &Bytes::copy_from_slice(bytes);
         let decoded = decode(bytes);
         self.stats.frames += 1;
         let kind = decoded.as_ref().map_or(FrameKind::Undecodable, |(_, up)| kind(up));

@@ -89,7 +89,9 @@ async fn serve(shared: &Shared, session: u64, mut socket: Socket, mut outgoing: 
             out = outgoing.recv() => {
                 let Some(out) = out else {
                     // The state has let go of this session: what it still had to say is written.
-                    let _ = timeout(limits::FAREWELL, farewell(&mut socket, CloseCode::Normal)).await;
+                    if timeout(limits::LINGER, closed(&mut socket)).await.is_err() {
+                        let _ = timeout(limits::FAREWELL, farewell(&mut socket, CloseCode::Normal)).await;
+                    }
                     return;
                 };
                 let mut next = Some(out);
@@ -158,6 +160,18 @@ fn write(socket: &mut Socket, out: Outgoing) -> Result<(), ws::ProtocolError> {
                 write(Message::Continuation(Item::Continue(bytes.split_to(size))))?;
             }
             write(Message::Continuation(Item::Last(bytes)))
+        }
+    }
+}
+
+/// Waits until the client ends the link by itself, and answers its Close.
+async fn closed(socket: &mut Socket) {
+    while let Some(Ok(frame)) = next(socket).await {
+        if let Frame::Close(reason) = frame {
+            if Pin::new(&mut *socket).write(Message::Close(reason)).is_ok() {
+                let _ = flush(socket).await;
+            }
+            return;
         }
     }
 }

@@ -40,6 +40,11 @@ struct State {
     owed: u64,
     /// Takes no more records.
     closed: bool,
+    /// The worker sleeps and has not been woken yet. A condition variable costs a system call even when nobody waits,
+    /// so it is left alone unless this, or `waiters`, says otherwise.
+    idle: bool,
+    /// How many threads wait on `Shared::blocked`.
+    waiters: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,7 +62,7 @@ struct Shared {
     work: Condvar,
     /// Wakes those who wait without a runtime; guarded by `state`.
     blocked: Condvar,
-    /// Wakes those who wait in async code. Changed by the worker alone, with `state` locked.
+    /// Wakes those who wait in async code. Changed by the worker alone, which then locks `state` before it wakes `blocked`.
     progress: watch::Sender<Progress>,
     dropped: AtomicU64,
     write_errors: AtomicU64,
@@ -111,30 +116,33 @@ impl Shared {
         let lost_before = std::mem::take(&mut state.lost);
         state.owed += 1;
         state.entries.push_back(Entry { lost_before, unix_ms, record });
+        let wake = std::mem::take(&mut state.idle);
         drop(state);
-        self.work.notify_one();
+        if wake {
+            self.work.notify_one();
+        }
     }
 
-    /// Waits for the worker's next step.
+    /// Waits for the worker's next step, the one before being done.
     fn next(&self) -> Step {
         let mut state = self.lock();
+        if state.waiters > 0 {
+            self.blocked.notify_all();
+        }
         loop {
+            state.idle = false;
             if let Some(entry) = state.entries.pop_front() {
                 return Step::Write(entry);
             }
             match std::mem::take(&mut state.lost) {
                 0 if state.closed => return Step::End,
-                0 => state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+                0 => {
+                    state.idle = true;
+                    state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
                 lost => return Step::Report(lost),
             }
         }
-    }
-
-    fn advance(&self, change: impl FnOnce(&mut Progress)) {
-        let state = self.lock();
-        self.progress.send_modify(change);
-        drop(state);
-        self.blocked.notify_all();
     }
 
     fn close(&self) {
@@ -154,8 +162,12 @@ impl Shared {
     /// Whether it was reached in time.
     fn wait_blocking(&self, until: Until, limit: Duration) -> bool {
         let pending = |_: &mut State| !until.reached(&self.progress.borrow());
-        let waited = self.blocked.wait_timeout_while(self.lock(), limit, pending);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        let mut state = self.lock();
+        state.waiters += 1;
+        let waited = self.blocked.wait_timeout_while(state, limit, pending);
+        let (mut state, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.waiters -= 1;
+        !outcome.timed_out()
     }
 }
 
@@ -243,8 +255,9 @@ struct End(Arc<Shared>);
 
 impl Drop for End {
     fn drop(&mut self) {
+        self.0.progress.send_modify(|progress| progress.ended = true);
         self.0.lock().closed = true;
-        self.0.advance(|progress| progress.ended = true);
+        self.0.blocked.notify_all();
     }
 }
 
@@ -273,7 +286,7 @@ impl Worker<'_> {
                 }
                 Step::End => return,
             };
-            self.shared.advance(|progress| progress.written += lines);
+            self.shared.progress.send_modify(|progress| progress.written += lines);
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::error::RestErrorKind;
+use super::kind::RestErrorKind;
 use crate::{Nickname, Password, Token, UserId};
 
 /// A user to be registered.
@@ -69,7 +69,7 @@ const NO_END: u64 = 100 * 365 * 24 * 60 * 60;
 impl Grant {
     pub(super) fn parse(body: &Value) -> Result<Self, RestErrorKind> {
         let token = text(body, "access_token").ok_or_else(|| odd("it has no access_token"))?;
-        let token = Token::new(token).map_err(|error| odd(format!("its access_token is none: {error}")))?;
+        let token = Token::new(token).map_err(|error| odd(format!("its access_token cannot be one: {error}")))?;
         let seconds = whole(body, "expires_in").filter(|seconds| (1..=NO_END).contains(seconds));
         Ok(Grant {
             token,
@@ -89,7 +89,7 @@ impl RegisteredUser {
     fn parse(entity: &Value) -> Result<Self, RestErrorKind> {
         let user = text(entity, "username").ok_or_else(|| odd("an entity has no username"))?;
         Ok(RegisteredUser {
-            user: user.parse().map_err(|error| odd(format!("an entity's username is none: {error}")))?,
+            user: user.parse().map_err(|_| odd("an entity's username is no user id"))?,
             uuid: text(entity, "uuid").map(str::to_owned),
             nickname: text(entity, "nickname").filter(|name| !name.is_empty()).map(str::to_owned),
             created: whole(entity, "created"),

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::{
     answer::text,
-    error::{Operation, RestError, RestErrorKind},
+    error::RestError,
+    kind::{Operation, RestErrorKind},
 };
 use crate::Code;
 
@@ -65,9 +66,7 @@ impl Answer<'_> {
         use RestErrorKind as K;
         let says = |known: &str| self.description.contains(known);
         match self.status {
-            400 | 404 if says("username be unique") || self.error == "duplicate_unique_property_exists" => {
-                K::UsernameTaken
-            }
+            400 if says("username be unique") || self.error == "duplicate_unique_property_exists" => K::UsernameTaken,
             400 if says("USERNAME_TOO_LONG") => K::UsernameTooLong,
             400 if says("NICKNAME_TOO_LONG") => K::NicknameTooLong,
             400 if says("password or pin must provided") => K::PasswordMissing,
@@ -127,4 +126,91 @@ pub(super) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration
     }
     let until = httpdate::parse_http_date(value).ok()?;
     Some(until.duration_since(now).unwrap_or_default().min(MAX_PAUSE))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use proptest::prelude::*;
+
+    use super::{MAX_PAUSE, classify, parse_retry_after};
+    use crate::rest::{Operation, RestErrorKind};
+
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(784_111_770)
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_or_as_a_date_and_bounded() {
+        assert_eq!(parse_retry_after("7", now()), Some(Duration::from_secs(7)));
+        assert_eq!(parse_retry_after(" 0 ", now()), Some(Duration::ZERO));
+        assert_eq!(parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now()), Some(Duration::from_secs(7)));
+        assert_eq!(parse_retry_after("Sun, 06 Nov 1994 08:49:00 GMT", now()), Some(Duration::ZERO), "in the past");
+        for long in ["86401", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            assert_eq!(parse_retry_after(long, now()), Some(MAX_PAUSE), "{long}");
+        }
+        for none in ["", "-1", "1.5", "soon", "Sun, 06 Nov 1994", "\u{fc}"] {
+            assert_eq!(parse_retry_after(none, now()), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_the_services_own_is_not_final() {
+        for status in [400, 404] {
+            let foreign = classify(Operation::PasswordToken, status, b"<html>", None, &[]);
+            assert_eq!((foreign.kind(), foreign.is_final()), (&RestErrorKind::Other, false), "{status}");
+        }
+    }
+
+    const TEXTS: &[&str] = &[
+        "error",
+        "error_description",
+        "exception",
+        "error_code",
+        "user not found",
+        "username be unique",
+        "is not legal",
+        "invalid password",
+        "unauthorized",
+        "reach_limit",
+        "Unable to authenticate (OAuth)",
+        "CANARY",
+    ];
+
+    fn body() -> impl Strategy<Value = Vec<u8>> {
+        let text = prop::sample::select(TEXTS);
+        let value = prop_oneof![
+            text.clone().prop_map(|text| format!("{text:?}")),
+            any::<i64>().prop_map(|number| number.to_string()),
+            Just("null".to_owned()),
+            Just("[]".to_owned()),
+        ];
+        let object = prop::collection::vec((text, value), 0..5).prop_map(|members| {
+            let members: Vec<_> = members.into_iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
+            format!("{{{}}}", members.join(",")).into_bytes()
+        });
+        prop_oneof![object, prop::collection::vec(any::<u8>(), 0..200)]
+    }
+
+    proptest! {
+        #[test]
+        fn any_status_and_body_is_an_error_that_keeps_its_status_and_no_secret(
+            status: u16, body in body(), pause in prop::option::of(any::<Duration>()),
+        ) {
+            let error = classify(Operation::PasswordToken, status, &body, pause, &["CANARY"]);
+            prop_assert_eq!(error.status(), Some(status));
+            prop_assert!(error.retry_after().is_none_or(|pause| pause <= MAX_PAUSE));
+            let shown = format!("{error} {error:?}");
+            prop_assert!(!shown.contains("CANARY"), "{}", shown);
+            if (500..600).contains(&status) {
+                prop_assert!(!error.is_final());
+            }
+        }
+
+        #[test]
+        fn any_retry_after_is_read_or_ignored(value in ".{0,40}") {
+            prop_assert!(parse_retry_after(&value, now()).is_none_or(|pause| pause <= MAX_PAUSE));
+        }
+    }
 }

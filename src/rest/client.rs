@@ -16,8 +16,9 @@ use serde_json::Value;
 use super::{
     answer::{Grant, NewUser, RegisteredUser, odd, parse_expiry},
     discovery::discover,
-    error::{Operation, RestError, RestErrorKind},
+    error::RestError,
     exchange::Call,
+    kind::{Operation, RestErrorKind},
 };
 use crate::{AppKey, Config, ConfigError, Endpoints, Nickname, Password, Token, UserId};
 

@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::{
     answer::text,
     client::{percent_encoded, unix_milliseconds},
-    error::{Operation, RestError, RestErrorKind},
+    error::RestError,
     exchange::Call,
+    kind::{Operation, RestErrorKind},
 };
 use crate::{Addresses, Config, Endpoints};
 
@@ -91,4 +92,94 @@ fn authority(entry: &Value, secure: bool) -> Option<String> {
     };
     let parsed = authority.parse::<Authority>().ok()?;
     (!parsed.host().is_empty() && !authority.contains('@')).then_some(authority)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::{MAX_HOSTS, authority, read};
+    use crate::rest::RestErrorKind;
+
+    #[test]
+    fn entries_are_kept_by_the_scheme_of_the_host_that_named_them() {
+        let hosts = |http, https| json!([{"protocol": http, "domain": "a"}, {"protocol": https, "domain": "b"}]);
+        let body = json!({"rest": {"hosts": hosts("http", "https")}, "msync-wx": {"hosts": hosts("ws", "wss")}});
+        let plain = read("http://boot", &body).unwrap();
+        assert_eq!((plain.rest[0].as_str(), plain.socket[0].as_str()), ("http://a", "ws://a/websocket"));
+        let secure = read("HTTPS://boot", &body).unwrap();
+        assert_eq!((secure.rest[0].as_str(), secure.socket[0].as_str()), ("https://b", "wss://b/websocket"));
+        assert_eq!((secure.rest.len(), secure.socket.len()), (1, 1));
+    }
+
+    #[test]
+    fn an_entry_is_a_host_and_a_port_unless_that_is_the_schemes_own() {
+        let rows = [
+            (json!({"domain": "d", "ip": "1.2.3.4"}), false, Some("d")),
+            (json!({"ip": "1.2.3.4", "port": 8080}), false, Some("1.2.3.4:8080")),
+            (json!({"domain": "", "ip": "::1", "port": "8080"}), false, Some("[::1]:8080")),
+            (json!({"domain": "d", "port": "80"}), false, Some("d")),
+            (json!({"domain": "d", "port": 443}), true, Some("d")),
+            (json!({"domain": "d", "port": 80}), true, Some("d:80")),
+            (json!({"domain": "d", "port": "443"}), false, Some("d:443")),
+            (json!({"domain": "d", "port": "", "priority": "9", "new": {}}), false, Some("d")),
+            (json!({"domain": "d", "port": null}), false, Some("d")),
+            (json!({"domain": "d", "port": 0}), false, None),
+            (json!({"domain": "d", "port": "PORT"}), false, None),
+            (json!({"domain": "d", "port": 65536}), false, None),
+            (json!({"domain": "d", "port": [1]}), false, None),
+            (json!({"domain": "d/x"}), false, None),
+            (json!({"domain": "u:p@d"}), false, None),
+            (json!({"domain": 7}), false, None),
+            (json!({}), false, None),
+            (json!("d"), false, None),
+        ];
+        for (entry, secure, expected) in rows {
+            assert_eq!(authority(&entry, secure).as_deref(), expected, "{entry}");
+        }
+    }
+
+    #[test]
+    fn a_missing_or_useless_list_is_named_and_a_long_one_is_cut() {
+        let one = json!({"hosts": [{"protocol": "http", "domain": "a"}]});
+        let many = json!({"hosts": vec![json!({"protocol": "http", "domain": "a"}); 1000]});
+        let empty = |list| Err(RestErrorKind::DiscoveryEmpty(list));
+        assert_eq!(read("http://b", &json!({"msync-wx": one})), empty("rest"));
+        assert_eq!(read("http://b", &json!({"rest": one})), empty("msync-wx"));
+        assert_eq!(read("http://b", &json!({"rest": {"hosts": []}, "msync-wx": one})), empty("rest"));
+        assert_eq!(read("https://b", &json!({"rest": one, "msync-wx": one})), empty("rest"));
+        assert_eq!(read("http://b", &json!({"rest": many, "msync-wx": one})).unwrap().rest.len(), MAX_HOSTS);
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from),
+            prop::sample::select(vec!["http", "ws", "https", "a.b", "::1", "80"]).prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 64, 6, |inner| {
+            let names = vec!["rest", "msync-wx", "hosts", "protocol", "domain", "ip", "port"];
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((prop::sample::select(names), inner), 0..5).prop_map(|members| {
+                    Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_gives_addresses_that_can_be_called_or_an_error(rest in value(), socket in value()) {
+            let body = json!({"rest": {"hosts": [rest]}, "msync-wx": {"hosts": [socket]}});
+            if let Ok(addresses) = read("http://b", &body) {
+                for address in addresses.rest.iter().chain(&addresses.socket) {
+                    prop_assert!(address.parse::<awc::http::Uri>().is_ok(), "{}", address);
+                }
+            }
+        }
+    }
 }

@@ -9,7 +9,7 @@ use awc::{
     error::{ConnectError, PayloadError, SendRequestError},
     http::{
         Method, Uri,
-        header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT},
+        header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT},
     },
 };
 use bytes::Bytes;
@@ -18,7 +18,8 @@ use serde_json::Value;
 use super::{
     answer::odd,
     classify::{classify, parse_retry_after},
-    error::{Operation, RestError, RestErrorKind},
+    error::RestError,
+    kind::{Operation, RestErrorKind},
 };
 use crate::{Code, Token, UserId, http};
 
@@ -48,9 +49,9 @@ impl Call<'_> {
         parse: impl Fn(&Value) -> Result<T, RestErrorKind>,
     ) -> Result<T, RestError> {
         let url = format!("{}{}", base.trim_end_matches('/'), self.path);
-        let host = url.parse::<Uri>().ok().and_then(|uri| Some(uri.authority()?.to_string())).unwrap_or_default();
+        let host = url.parse::<Uri>().ok().and_then(|uri| Some(uri.authority()?.to_string()));
         let started = Instant::now();
-        let outcome = self.exchange(&url).await.and_then(|(status, body)| {
+        let outcome = self.limited(&url).await.and_then(|(status, body)| {
             let value = serde_json::from_slice(&body).map_err(|error| odd(format!("it is not JSON: {error}")));
             value
                 .and_then(|value| parse(&value))
@@ -62,24 +63,32 @@ impl Call<'_> {
         match outcome {
             Ok((status, parsed)) => {
                 slog::debug!(logger, "REST call answered"; "operation" => %self.operation, "user" => user,
-                    "host" => &host, "status" => status, "duration_ms" => took);
+                    "host" => host.as_deref(), "status" => status, "duration_ms" => took);
                 Ok(parsed)
             }
             Err(error) => {
-                let error = error.about(self.user, &host);
+                let error = error.about(self.user, host.as_deref());
                 slog::debug!(logger, "REST call failed"; "operation" => %self.operation, "user" => user,
-                    "host" => &host, "status" => error.status(), "duration_ms" => took,
-                    "code" => error.code().number(), "error" => %error);
+                    "host" => host.as_deref(), "status" => error.status(), "duration_ms" => took,
+                    "code" => error.code().number(), "kind" => ?error.kind());
                 Err(error)
             }
         }
     }
 
-    async fn exchange(&self, url: &str) -> Result<(u16, Bytes), RestError> {
-        // awc's timers and sockets panic without a runtime under them.
+    async fn limited(&self, url: &str) -> Result<(u16, Bytes), RestError> {
+        // Timers and sockets panic without a runtime under them.
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(self.fail(RestErrorKind::NoRuntime));
         }
+        // awc's own limit ends with the answer's head; a body may then come for ever.
+        match tokio::time::timeout(self.timeout, self.exchange(url)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(self.fail(RestErrorKind::Timeout(self.timeout))),
+        }
+    }
+
+    async fn exchange(&self, url: &str) -> Result<(u16, Bytes), RestError> {
         let client = http::client(url).map_err(|error| self.fail(RestErrorKind::Tls(error.to_string())))?;
         // Calls are rare: a socket kept for the next one would mostly be a socket left behind, or a dead one.
         let mut request = client
@@ -101,9 +110,17 @@ impl Call<'_> {
         };
         let mut response = sent.map_err(|error| self.transport(&error))?;
         let status = response.status();
+        let announced = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let body = response.body().limit(MAX_ANSWER).await;
         if status.is_success() {
-            return body.map(|body| (status.as_u16(), body)).map_err(|error| self.unread(status.as_u16(), &error));
+            let body = body.map_err(|error| self.unread(status.as_u16(), &error))?;
+            // awc takes a connection cut within the body for the body's end.
+            return match announced {
+                Some(all) if body.len() < all => {
+                    Err(self.fail(RestErrorKind::Unreachable(format!("cut off after {} of {all} bytes", body.len()))))
+                }
+                _ => Ok((status.as_u16(), body)),
+            };
         }
         let pause = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let pause = pause.and_then(|value| parse_retry_after(value, SystemTime::now()));
@@ -139,9 +156,6 @@ impl Call<'_> {
     fn unread(&self, status: u16, error: &PayloadError) -> RestError {
         use RestErrorKind as K;
         match error {
-            PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-                self.fail(K::Timeout(self.timeout))
-            }
             PayloadError::Overflow | PayloadError::EncodingCorrupted | PayloadError::UnknownLength => {
                 RestError::answered(self.operation, status, odd(words(error)), Code::REST_ERROR)
             }

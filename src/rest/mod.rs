@@ -9,8 +9,10 @@ mod client;
 mod discovery;
 mod error;
 mod exchange;
+mod kind;
 
 pub use answer::{Grant, NewUser, RegisteredUser};
 pub use client::RestClient;
 pub use discovery::discover;
-pub use error::{Operation, RestError, RestErrorKind};
+pub use error::RestError;
+pub use kind::{Operation, RestErrorKind};

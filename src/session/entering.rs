@@ -4,10 +4,12 @@ use std::{mem, sync::Arc, time::Duration};
 
 use super::{
     Action, FetchedToken, Note, Now,
-    engine::{Context, Engine, Flow, Phase, Purpose, Session},
+    engine::Engine,
     frames::Identity,
+    life::{Flow, Phase, Purpose, Session},
     online::Online,
     token::{TokenClock, expiry_of_auth_token},
+    world::Context,
 };
 use crate::{
     Addresses, DisconnectReason, Endpoints, EventKind, LossCause, OpenError, Refusal, RefusalKind, RestError, Step,
@@ -218,7 +220,8 @@ impl Session {
     fn arm(&mut self, auth_token: Option<&str>, now: Now, patience: Duration) {
         if self.clock.is_none() {
             let told = auth_token.and_then(|json| expiry_of_auth_token(json, now.wall));
-            self.clock = told.or(self.fetched_expiry).and_then(|at| TokenClock::start(at, now, patience));
+            let end = told.or(self.fetched_expiry);
+            self.clock = end.and_then(|at| TokenClock::start(at, self.server_clock, now, patience));
         }
     }
 

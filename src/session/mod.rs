@@ -22,11 +22,13 @@ mod engine;
 mod entering;
 mod frames;
 mod inbound;
+mod life;
 mod online;
 mod queues;
 mod recent;
 mod sends;
 mod token;
+mod world;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -49,9 +51,9 @@ pub struct Now {
     pub wall: u64,
 }
 
-/// What happened.
-#[derive(Debug)]
+/// What happened. Prints no frame's bytes: the answer to PROVISION can hold a token.
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "inputs are taken one at a time and never stored")]
 pub enum Input<'a> {
     /// The application wants to log in.
     Open(Credentials),
@@ -76,7 +78,7 @@ pub enum Input<'a> {
         /// The message.
         message: Outgoing,
     },
-    /// A new token for the session, with its end in milliseconds since 1970.
+    /// A new token for the session, with its end in milliseconds since 1970; the countdown starts anew.
     Renewed {
         /// The token.
         token: Token,
@@ -85,6 +87,28 @@ pub enum Input<'a> {
     },
     /// Time has passed; due when [`Engine::deadline`] is reached.
     Tick,
+}
+
+impl fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Input::Open(credentials) => f.debug_tuple("Open").field(credentials).finish(),
+            Input::Close => f.write_str("Close"),
+            Input::Discovered(result) => f.debug_tuple("Discovered").field(result).finish(),
+            Input::TokenFetched(result) => f.debug_tuple("TokenFetched").field(result).finish(),
+            Input::Connected => f.write_str("Connected"),
+            Input::Frame(bytes) => write!(f, "Frame({} bytes)", bytes.len()),
+            Input::Alive => f.write_str("Alive"),
+            Input::Lost(cause) => f.debug_tuple("Lost").field(cause).finish(),
+            Input::Send { client_id, message } => {
+                f.debug_struct("Send").field("client_id", client_id).field("message", message).finish()
+            }
+            Input::Renewed { token, expires_at } => {
+                f.debug_struct("Renewed").field("token", token).field("expires_at", expires_at).finish()
+            }
+            Input::Tick => f.write_str("Tick"),
+        }
+    }
 }
 
 /// A token fetched by REST.

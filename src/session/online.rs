@@ -5,11 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Action, Note, Now, answer,
-    engine::{Context, Flow, Phase, Session},
-    frames,
+    Action, Note, Now, answer, frames,
     inbound::{self, Inbound},
+    life::{Flow, Phase, Purpose, Session},
     queues::{Pull, Queues},
+    token::ServerClock,
+    world::Context,
 };
 use crate::{
     Config, DisconnectReason, EventKind, EventMask, LossCause, Outgoing, SendError, Sent,
@@ -101,10 +102,11 @@ impl Session {
     }
 
     fn unread(&mut self, unread: &CommUnreadDl, context: &mut Context<'_>) -> Flow {
-        if let Some(timestamp) = unread.timestamp.filter(|timestamp| *timestamp != 0)
-            && let Some(clock) = &mut self.clock
-        {
-            clock.heard_server_clock(timestamp, context.now);
+        if let Some(timestamp) = unread.timestamp.filter(|timestamp| *timestamp != 0) {
+            self.server_clock = Some(ServerClock::new(timestamp, context.now));
+            if let Some(clock) = &mut self.clock {
+                clock.heard_server_clock(timestamp, context.now);
+            }
         }
         for queue in unread.unread.iter().filter_map(|entry| entry.queue.as_ref()) {
             self.announced(queue, context);
@@ -196,8 +198,9 @@ impl Session {
             }
             Phase::Online(_) => None,
             Phase::LoggingOut { .. } => Some(SendError::NotLoggedIn),
-            Phase::Entering { purpose: super::engine::Purpose::Resume, .. }
-            | Phase::Waiting { purpose: super::engine::Purpose::Resume, .. } => Some(SendError::Reconnecting),
+            Phase::Entering { purpose: Purpose::Resume, .. } | Phase::Waiting { purpose: Purpose::Resume, .. } => {
+                Some(SendError::Reconnecting)
+            }
             Phase::Entering { .. } | Phase::Waiting { .. } => Some(SendError::NotLoggedIn),
         };
         if let Some(error) = refused {
@@ -213,6 +216,12 @@ impl Session {
     pub(super) fn online_due(&mut self, context: &mut Context<'_>) -> Flow {
         let now = context.now.mono;
         if self.sends.deadline().is_some_and(|due| now >= due) {
+            while let Some(client_id) = self.sends.take_due(now) {
+                let outcome = Err(SendError::OutcomeUnknown { client_id, cause: LossCause::SendUnanswered });
+                context.out.push(Action::Sent { client_id, outcome });
+            }
+            // The others still had time: they are lost with the link (§8.3: 510, not 512).
+            self.fail_sends(&LossCause::ClosedHere, context);
             return self.lost(LossCause::SendUnanswered, context);
         }
         let Phase::Online(online) = &mut self.phase else {

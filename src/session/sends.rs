@@ -30,6 +30,12 @@ impl Sends {
         self.0.front().map(|(_, due)| *due)
     }
 
+    /// Takes the oldest if it is due.
+    pub(crate) fn take_due(&mut self, now: Duration) -> Option<u64> {
+        let is_due = self.deadline().is_some_and(|due| now >= due);
+        if is_due { self.0.pop_front().map(|(id, _)| id) } else { None }
+    }
+
     /// Takes all of them.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = u64> + '_ {
         self.0.drain(..).map(|(id, _)| id)

@@ -18,6 +18,25 @@ pub(crate) enum Countdown {
     Expired,
 }
 
+/// The server's clock as last heard, carried on by the monotonic one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ServerClock {
+    heard: u64,
+    at: Duration,
+}
+
+impl ServerClock {
+    pub(crate) fn new(timestamp: u64, now: Now) -> Self {
+        ServerClock { heard: timestamp, at: now.mono }
+    }
+
+    /// What it shows now, in milliseconds since 1970.
+    fn read(self, now: Now) -> u64 {
+        let passed = now.mono.saturating_sub(self.at).as_millis();
+        self.heard.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
+    }
+}
+
 /// Counts one token down on the monotonic clock, corrected by the server's clock whenever that is heard.
 #[derive(Debug)]
 pub(crate) struct TokenClock {
@@ -36,8 +55,9 @@ impl TokenClock {
     /// Starts the countdown to `expires_at`; `None` for a token without an end.
     ///
     /// The local wall clock is used until the server's is heard, but not relied on for `patience`.
-    pub(crate) fn start(expires_at: u64, now: Now, patience: Duration) -> Option<Self> {
-        let life = Duration::from_millis(expires_at.saturating_sub(now.wall));
+    pub(crate) fn start(expires_at: u64, server: Option<ServerClock>, now: Now, patience: Duration) -> Option<Self> {
+        let wall = server.map_or(now.wall, |clock| clock.read(now));
+        let life = Duration::from_millis(expires_at.saturating_sub(wall));
         if life >= FOREVER {
             return None;
         }
@@ -46,7 +66,7 @@ impl TokenClock {
             ends: now.mono.saturating_add(life),
             life,
             warned: false,
-            trusted_from: Some(now.mono.saturating_add(patience)),
+            trusted_from: server.is_none().then(|| now.mono.saturating_add(patience)),
         })
     }
 
@@ -115,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_warning_comes_at_four_fifths_and_the_end_at_the_whole() {
-        let mut clock = TokenClock::start(T0 + 100_000, at(0), PATIENCE).unwrap();
+        let mut clock = TokenClock::start(T0 + 100_000, None, at(0), PATIENCE).unwrap();
         clock.heard_server_clock(T0, at(0));
         assert_eq!(clock.check(at(79_999)), Countdown::Quiet);
         assert_eq!(
@@ -128,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_life_of_nothing_warns_and_ends_at_once_when_the_server_says_so() {
-        let mut clock = TokenClock::start(T0, at(0), PATIENCE).unwrap();
+        let mut clock = TokenClock::start(T0, None, at(0), PATIENCE).unwrap();
         clock.heard_server_clock(T0, at(5));
         assert!(matches!(clock.check(at(5)), Countdown::WillExpire { expires_in: Duration::ZERO, .. }));
         assert_eq!(clock.check(at(5)), Countdown::Expired);
@@ -137,7 +157,7 @@ mod tests {
     #[test]
     fn sixty_days_do_not_overflow() {
         let sixty = 60 * 24 * 60 * 60 * 1000;
-        let mut clock = TokenClock::start(T0 + sixty, at(0), PATIENCE).unwrap();
+        let mut clock = TokenClock::start(T0 + sixty, None, at(0), PATIENCE).unwrap();
         clock.heard_server_clock(T0, at(0));
         assert_eq!(clock.check(at(sixty / 5 * 4 - 1)), Countdown::Quiet);
         assert!(matches!(clock.check(at(sixty / 5 * 4)), Countdown::WillExpire { .. }));
@@ -147,15 +167,15 @@ mod tests {
 
     #[test]
     fn a_token_without_an_end_has_no_countdown() {
-        assert!(TokenClock::start(u64::MAX, at(0), PATIENCE).is_none());
-        assert!(TokenClock::start(i64::MAX as u64, at(0), PATIENCE).is_none());
+        assert!(TokenClock::start(u64::MAX, None, at(0), PATIENCE).is_none());
+        assert!(TokenClock::start(i64::MAX as u64, None, at(0), PATIENCE).is_none());
     }
 
     #[test]
     fn a_local_clock_an_hour_ahead_does_not_end_a_token_the_server_accepted() {
         let hour = 3_600_000;
         let wrong = |ms: u64| Now { mono: Duration::from_millis(ms), wall: T0 + hour + ms };
-        let mut clock = TokenClock::start(T0 + 1_800_000, wrong(0), PATIENCE).unwrap();
+        let mut clock = TokenClock::start(T0 + 1_800_000, None, wrong(0), PATIENCE).unwrap();
         assert_eq!(clock.check(wrong(0)), Countdown::Quiet);
         clock.heard_server_clock(T0, wrong(50));
         assert_eq!(clock.check(wrong(60)), Countdown::Quiet);
@@ -164,7 +184,7 @@ mod tests {
 
     #[test]
     fn without_the_servers_clock_the_local_one_decides_after_the_patience() {
-        let mut clock = TokenClock::start(T0, at(0), PATIENCE).unwrap();
+        let mut clock = TokenClock::start(T0, None, at(0), PATIENCE).unwrap();
         assert_eq!(clock.check(at(9_999)), Countdown::Quiet);
         assert!(matches!(clock.check(at(10_000)), Countdown::WillExpire { .. }));
         assert_eq!(clock.check(at(10_000)), Countdown::Expired);
@@ -172,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_later_server_clock_moves_the_end_but_warns_once() {
-        let mut clock = TokenClock::start(T0 + 100_000, at(0), PATIENCE).unwrap();
+        let mut clock = TokenClock::start(T0 + 100_000, None, at(0), PATIENCE).unwrap();
         clock.heard_server_clock(T0, at(0));
         assert!(matches!(clock.check(at(80_000)), Countdown::WillExpire { .. }));
         clock.heard_server_clock(T0 + 70_000, at(81_000));

@@ -76,7 +76,7 @@ fn a_reconnect_sends_the_same_resource_and_token_and_a_new_session_id() {
     sim.step(by_token());
     let first = envelope(&only_frame(&sim.step(Input::Connected)));
     sim.frame(&peer::accepted());
-    sim.to_reconnect();
+    sim.redial();
     let again = envelope(&only_frame(&sim.step(Input::Connected)));
     assert_eq!((&again.guid, &again.auth), (&first.guid, &first.auth));
     let (first, again) = (first.provision().unwrap(), again.provision().unwrap());
@@ -185,4 +185,6 @@ fn a_password_never_leaves_and_the_token_stands_in_provision_and_logout_alone() 
     }
     assert!(!format!("{:?}", sim.step(Input::Close)).contains(TOKEN), "a frame does not print its bytes");
     assert!(!format!("{:?}", sim.engine).contains(TOKEN));
+    let told = peer::accepted_with(&format!("{{\"token\":\"{TOKEN}\"}}"));
+    assert_eq!(format!("{:?}", Input::Frame(&told)), format!("Frame({} bytes)", told.len()));
 }

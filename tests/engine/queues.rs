@@ -117,7 +117,7 @@ fn a_repeated_message_is_delivered_once_also_across_reconnects_and_a_logout_forg
     let again = page(&bob, texts(1..4), 9);
     assert_eq!(sim.frame(&again).texts().len(), 3);
     assert!(sim.frame(&again).events().is_empty());
-    sim.to_reconnect();
+    sim.redial();
     sim.accept();
     let did = sim.frame(&again);
     assert!(did.events().is_empty());
@@ -135,7 +135,7 @@ fn keys_are_not_kept_across_links() {
     sim.frame(&page(&bob, texts(1..2), 9));
     sim.frame(&last(&bob));
     assert_eq!(sim.frame(&notice(&bob)).pulls()[0].1, Some(9));
-    sim.to_reconnect();
+    sim.redial();
     sim.accept();
     assert_eq!(sim.frame(&notice(&bob)).pulls()[0].1, None);
 }

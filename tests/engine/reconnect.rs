@@ -126,7 +126,7 @@ fn only_a_link_that_held_for_60_s_starts_the_ladder_anew() {
 #[test]
 fn a_link_that_comes_back_is_told_as_resumed_and_asks_for_its_queues() {
     let mut sim = Sim::online();
-    sim.to_reconnect();
+    sim.redial();
     let did = sim.accept();
     assert_eq!((did.event(), did.kinds()), (&EventKind::Connected { resumed: true }, vec!["PROVISION", "UNREAD"]));
     assert_eq!(did.opened(), None);
@@ -167,7 +167,7 @@ fn each_attempt_goes_to_the_next_of_several_hosts() {
 fn a_pause_the_server_asks_for_is_added_and_is_an_hour_at_most() {
     for (asked, added) in [(Some(90), 90), (Some(3_600), 3_600), (Some(1_000_000), 3_600), (None, 0)] {
         let mut sim = Sim::online();
-        sim.to_reconnect();
+        sim.redial();
         let retry_after = asked.map(seconds);
         let did = sim.step(Input::Lost(LossCause::UpgradeRefused { status: 503, retry_after }));
         let (attempt, delay, _) = did.reconnecting();
@@ -180,7 +180,7 @@ fn a_pause_the_server_asks_for_is_added_and_is_an_hour_at_most() {
 #[test]
 fn unanswered_steps_of_an_attempt_are_failed_attempts() {
     let mut sim = Sim::online();
-    sim.to_reconnect();
+    sim.redial();
     assert_eq!(sim.left(), seconds(10));
     assert_eq!(sim.due().reconnecting().2, &LossCause::Timeout(agora_chat::Step::Connect));
     sim.due();
@@ -221,7 +221,7 @@ fn discovery_that_fails_keeps_the_old_addresses() {
         sim.step(Input::Discovered(Ok(hosts(&["old"]))));
         sim.accept();
         for _ in 0..6 {
-            sim.to_reconnect();
+            sim.redial();
         }
         let did = fails(&mut sim);
         assert_eq!(did.dialed(), ["ws://old.test/websocket"]);
@@ -237,7 +237,7 @@ fn discovery_has_time_to_ask_every_host_to_its_own_limit() {
     sim.step(Input::Discovered(Ok(hosts(&["old"]))));
     sim.accept();
     for _ in 0..6 {
-        sim.to_reconnect();
+        sim.redial();
     }
     assert!(sim.left() > 2 * seconds(15), "{:?}", sim.left());
     assert!(sim.due().dialed().is_empty());

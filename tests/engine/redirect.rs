@@ -97,10 +97,10 @@ fn a_redirect_to_nowhere_is_refused() {
 #[test]
 fn on_the_way_back_redirects_are_followed_and_bad_ones_are_tried_again_later() {
     let mut sim = Sim::online();
-    sim.to_reconnect();
+    sim.redial();
     redirect(&mut sim, "a.test", 1);
     sim.accept();
-    sim.to_reconnect();
+    sim.redial();
     let did = redirect(&mut sim, "one.test", 0);
     let LossCause::Refused(refusal) = did.reconnecting().2 else { panic!("{did:?}") };
     assert_eq!(refusal.kind(), RefusalKind::RedirectLoop);

@@ -84,7 +84,7 @@ fn a_refused_login_fails_at_once_with_its_code_and_is_not_repeated() {
 fn on_the_way_back_final_refusals_end_the_session_and_passing_ones_are_tried_again() {
     for row in ROWS {
         let mut sim = Sim::online();
-        sim.to_reconnect();
+        sim.redial();
         sim.step(Input::Connected);
         let did = sim.frame(&peer::refused(row.status, row.reason));
         if row.passes {

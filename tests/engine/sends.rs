@@ -85,6 +85,19 @@ fn unanswered_for_15_s_the_outcome_is_unknown_with_512_and_the_link_is_given_up(
 }
 
 #[test]
+fn sends_that_still_had_time_when_another_ran_out_of_it_are_lost_with_the_link() {
+    let mut sim = Sim::online();
+    sim.step(hello(1));
+    sim.step(hello(2));
+    sim.pass(seconds(1));
+    sim.step(hello(3));
+    let did = sim.run(seconds(14));
+    let codes: Vec<_> =
+        did.outcomes().iter().map(|(id, outcome)| (*id, outcome.as_ref().unwrap_err().code())).collect();
+    assert_eq!(codes, [(1, Code::SEND_TIMEOUT), (2, Code::SEND_TIMEOUT), (3, Code::SEND_DISCONNECTED)]);
+}
+
+#[test]
 fn the_limit_of_an_answer_is_configurable_and_the_oldest_send_falls_due_first() {
     let mut sim = Sim::online_with(config().send_timeout(millis(100)).unwrap());
     sim.step(hello(1));

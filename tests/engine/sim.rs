@@ -123,7 +123,7 @@ impl Sim {
     }
 
     /// Loses the link and waits out the pause.
-    pub(crate) fn to_reconnect(&mut self) -> Did {
+    pub(crate) fn redial(&mut self) -> Did {
         self.lose();
         self.due()
     }

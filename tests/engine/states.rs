@@ -95,12 +95,12 @@ fn at(way: Way, place: Place) -> Sim {
     }
     match place {
         Pause => drop(sim.lose()),
-        Connect => drop(sim.to_reconnect()),
+        Connect => drop(sim.redial()),
         Provision => {
-            sim.to_reconnect();
+            sim.redial();
             sim.step(Input::Connected);
         }
-        Discovery => (0..6).for_each(|_| drop(sim.to_reconnect())),
+        Discovery => (0..6).for_each(|_| drop(sim.redial())),
         Bye => drop(sim.step(Input::Close)),
         _ => {}
     }

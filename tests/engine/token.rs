@@ -127,6 +127,26 @@ fn the_servers_clock_decides_where_the_local_one_is_wrong() {
 }
 
 #[test]
+fn a_renewal_counts_by_the_servers_clock_too() {
+    const HOUR: i64 = 3_600_000;
+    for ahead in [-HOUR, HOUR] {
+        let server = T0.saturating_add_signed(ahead);
+        let (mut sim, _) = login_until(server + 600_000, ahead);
+        run_answered(&mut sim, 5 * MINUTE, ahead);
+        let end = server + 300_000 + 600_000;
+        renew(&mut sim, end);
+        // No heartbeat is answered in between: the link is busy with messages.
+        for second in 0..479 {
+            sim.pass(seconds(1));
+            assert!(sim.step(Input::Alive).0.is_empty());
+            assert!(sim.step(Input::Tick).0.is_empty(), "after {second} s, {ahead}");
+        }
+        sim.pass(seconds(1));
+        assert_eq!(sim.step(Input::Tick).event(), &warning(end, 2 * MINUTE), "{ahead}");
+    }
+}
+
+#[test]
 fn a_wall_clock_that_is_set_meanwhile_does_not_matter() {
     let mut sim = Sim::online_for(config(), 10 * MINUTE);
     sim.now.wall += 100 * 3_600_000;
@@ -183,6 +203,19 @@ fn a_token_that_ends_in_a_long_pause_is_not_tried_again() {
     let did = sim.run_out();
     assert_eq!((did.reason(), did.dialed().len()), (Some(&DisconnectReason::TokenExpired), 0));
     assert_eq!(sim.now.wall, T0 + 60_000);
+}
+
+#[test]
+fn a_renewed_token_starts_a_new_countdown_and_is_the_one_of_the_next_login() {
+    let mut sim = Sim::online_for(config(), 10 * MINUTE);
+    run_answered(&mut sim, 9 * MINUTE, 0);
+    assert!(renew(&mut sim, T0 + 540_000 + 600_000).0.is_empty(), "no frame is sent");
+    assert!(run_answered(&mut sim, 8 * MINUTE - millis(1), 0).events().is_empty());
+    assert!(matches!(run_answered(&mut sim, millis(1), 0).event(), EventKind::TokenWillExpire { .. }));
+    sim.redial();
+    let frame = sim.step(Input::Connected).frames()[0].clone();
+    assert!(frame.windows(8).any(|part| part == b"YWMt-new"));
+    assert_eq!(sim.engine.token(), Some(&Token::new("YWMt-new").unwrap()));
 }
 
 #[test]

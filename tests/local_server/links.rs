@@ -1,7 +1,7 @@
 //! Links that break, go silent and come back.
 
 use std::{
-    io::{ErrorKind, Read as _},
+    io::{ErrorKind, Read as _, Write as _},
     net::TcpStream,
     time::{Duration, Instant},
 };
@@ -50,18 +50,22 @@ async fn a_silent_server_reads_everything_and_answers_nothing_not_even_afterward
     assert!(is_quiet(alice.socket.get_ref()));
     let upgrade = TcpStream::connect(server.address()).unwrap();
     write_upgrade(&upgrade, &server);
-    assert!(is_quiet(&upgrade));
+    let call = TcpStream::connect(server.address()).unwrap();
+    write!(&call, "POST /testorg/testapp/users HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}").unwrap();
+    assert!(is_quiet(&upgrade) && is_quiet(&call));
 
     server.set_silent(false);
-    let mut rest = Vec::new();
-    (&upgrade).read_to_end(&mut rest).unwrap();
-    assert!(rest.is_empty(), "an upgrade taken in silence is cut off when it ends");
+    for mut cut_off in [&upgrade, &call] {
+        let mut rest = Vec::new();
+        cut_off.read_to_end(&mut rest).unwrap();
+        assert!(rest.is_empty(), "what was asked in silence is cut off when it ends");
+    }
+    assert!(server.rest_calls().is_empty());
     assert!(is_quiet(alice.socket.get_ref()));
     alice.unread();
 }
 
 fn write_upgrade(mut stream: &TcpStream, server: &LocalServer) {
-    use std::io::Write as _;
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     let key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     let host = server.address();
@@ -139,7 +143,6 @@ async fn upgrades_are_refused_with_a_status_and_retry_after() {
 
 /// The whole answer to an upgrade that is refused: the server ends the link after it.
 fn upgrade_answer(server: &LocalServer, head: &str) -> String {
-    use std::io::Write as _;
     let mut stream = TcpStream::connect(server.address()).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     write!(stream, "{head}\r\nHost: x\r\nConnection: Upgrade\r\n\r\n").unwrap();

@@ -14,11 +14,11 @@ use serde_json::Value;
 use tungstenite::{Error, Message, WebSocket, client::client};
 
 /// Long enough for a busy machine, short enough to fail.
-pub const LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
-pub const APP: &str = "testorg#testapp";
+pub(crate) const APP: &str = "testorg#testapp";
 
-pub async fn server() -> LocalServer {
+pub(crate) async fn server() -> LocalServer {
     let server = LocalServer::builder().app_key(APP).start().await.unwrap();
     for (user, password) in [("alice", "pw-a"), ("bob", "pw-b")] {
         server.create_user(user, password).unwrap();
@@ -26,8 +26,8 @@ pub async fn server() -> LocalServer {
     server
 }
 
-pub struct Peer {
-    pub socket: WebSocket<TcpStream>,
+pub(crate) struct Peer {
+    pub(crate) socket: WebSocket<TcpStream>,
     token: String,
     user: String,
     resource: String,
@@ -35,7 +35,7 @@ pub struct Peer {
 
 /// How a socket ended.
 #[derive(Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// A WebSocket Close, then the end of the stream.
     Close,
     /// The end of the stream without a Close.
@@ -46,7 +46,7 @@ pub enum End {
 
 impl Peer {
     /// A socket on which nothing was said yet.
-    pub fn connect(server: &LocalServer, user: &str, resource: &str) -> Self {
+    pub(crate) fn connect(server: &LocalServer, user: &str, resource: &str) -> Self {
         let stream = TcpStream::connect(server.address()).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         let (socket, _) = client(server.socket_url(), stream).unwrap();
@@ -55,25 +55,25 @@ impl Peer {
     }
 
     /// A device that is logged in.
-    pub fn login(server: &LocalServer, user: &str, resource: &str) -> Self {
+    pub(crate) fn login(server: &LocalServer, user: &str, resource: &str) -> Self {
         let mut peer = Self::connect(server, user, resource);
         let answer = peer.provision();
         assert_eq!(code(answer.status.as_ref()), 0, "{answer:?}");
         peer
     }
 
-    pub fn with_token(mut self, token: &str) -> Self {
+    pub(crate) fn with_token(mut self, token: &str) -> Self {
         self.token = token.to_owned();
         self
     }
 
     /// Sends PROVISION and takes its answer.
-    pub fn provision(&mut self) -> Provision {
+    pub(crate) fn provision(&mut self) -> Provision {
         self.provision_as(APP, Provision::default())
     }
 
     /// Sends PROVISION with these fields and the usual ones, and takes its answer.
-    pub fn provision_as(&mut self, app_key: &str, fields: Provision) -> Provision {
+    pub(crate) fn provision_as(&mut self, app_key: &str, fields: Provision) -> Provision {
         let provision = Provision {
             os_type: Some(16),
             version: Some("1.4.0".to_owned()),
@@ -91,16 +91,16 @@ impl Peer {
         }
     }
 
-    pub fn send(&mut self, frame: &MSync) {
+    pub(crate) fn send(&mut self, frame: &MSync) {
         self.send_raw(frame.to_bytes().to_vec());
     }
 
-    pub fn send_raw(&mut self, bytes: Vec<u8>) {
+    pub(crate) fn send_raw(&mut self, bytes: Vec<u8>) {
         self.socket.send(Message::binary(bytes)).unwrap();
     }
 
     /// The next frame; anything else fails the test.
-    pub fn receive(&mut self) -> Downward {
+    pub(crate) fn receive(&mut self) -> Downward {
         loop {
             match self.socket.read() {
                 Ok(Message::Binary(bytes)) => return MSync::decode_frame(bytes, 4 << 20).unwrap().downward().unwrap(),
@@ -110,7 +110,7 @@ impl Peer {
         }
     }
 
-    pub fn unread(&mut self) -> CommUnreadDl {
+    pub(crate) fn unread(&mut self) -> CommUnreadDl {
         self.send(&MSync::client_unread());
         match self.receive() {
             Downward::Unread(answer) => answer,
@@ -118,12 +118,12 @@ impl Peer {
         }
     }
 
-    pub fn sync(&mut self, sync: &CommSyncUl) -> CommSyncDl {
+    pub(crate) fn sync(&mut self, sync: &CommSyncUl) -> CommSyncDl {
         self.send(&MSync::client_sync(sync));
         self.batch()
     }
 
-    pub fn batch(&mut self) -> CommSyncDl {
+    pub(crate) fn batch(&mut self) -> CommSyncDl {
         match self.receive() {
             Downward::Sync(answer) => answer,
             other => panic!("instead of SYNC: {other:?}"),
@@ -131,24 +131,24 @@ impl Peer {
     }
 
     /// The name of the queue a NOTICE is for.
-    pub fn notice(&mut self) -> String {
+    pub(crate) fn notice(&mut self) -> String {
         match self.receive() {
             Downward::Notice(notice) => notice.queue.unwrap().name.unwrap(),
             other => panic!("instead of NOTICE: {other:?}"),
         }
     }
 
-    pub fn pull(&mut self, from: &str, key: Option<u64>) -> CommSyncDl {
+    pub(crate) fn pull(&mut self, from: &str, key: Option<u64>) -> CommSyncDl {
         self.sync(&CommSyncUl::pull(Jid::user(APP, from), key))
     }
 
     /// Sends an opaque chat payload and takes the answer.
-    pub fn chat(&mut self, id: u64, to: &str, payload: &'static [u8]) -> CommSyncDl {
+    pub(crate) fn chat(&mut self, id: u64, to: &str, payload: &'static [u8]) -> CommSyncDl {
         self.sync(&CommSyncUl::send(chat(id, Jid::user(APP, to), payload)))
     }
 
     /// Reads until the end, which has to come.
-    pub fn end(&mut self) -> End {
+    pub(crate) fn end(&mut self) -> End {
         let mut closed = false;
         loop {
             match self.socket.read() {
@@ -166,7 +166,7 @@ impl Peer {
     }
 }
 
-pub fn chat(id: u64, to: Jid, payload: &'static [u8]) -> Meta {
+pub(crate) fn chat(id: u64, to: Jid, payload: &'static [u8]) -> Meta {
     Meta {
         id: Some(id),
         to: Some(to),
@@ -177,12 +177,12 @@ pub fn chat(id: u64, to: Jid, payload: &'static [u8]) -> Meta {
     }
 }
 
-pub fn code(status: Option<&Status>) -> i32 {
+pub(crate) fn code(status: Option<&Status>) -> i32 {
     status.expect("a status").error_code.expect("a number")
 }
 
 /// One HTTP call by hand: status, head and body.
-pub fn http(server: &LocalServer, head: &str, body: &str) -> (u16, String, Value) {
+pub(crate) fn http(server: &LocalServer, head: &str, body: &str) -> (u16, String, Value) {
     let mut stream = TcpStream::connect(server.address()).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     let length = body.len();
@@ -195,7 +195,7 @@ pub fn http(server: &LocalServer, head: &str, body: &str) -> (u16, String, Value
 }
 
 /// A POST below the application, with a bearer token when it is not empty.
-pub fn post(server: &LocalServer, path: &str, bearer: &str, body: &str) -> (u16, Value) {
+pub(crate) fn post(server: &LocalServer, path: &str, bearer: &str, body: &str) -> (u16, Value) {
     let authorization = if bearer.is_empty() { String::new() } else { format!("\r\nAuthorization: Bearer {bearer}") };
     let (status, _, body) = http(server, &format!("POST /testorg/testapp/{path} HTTP/1.1{authorization}"), body);
     (status, body)

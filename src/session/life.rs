@@ -1,0 +1,267 @@
+//! One session, from `open` to its end.
+
+use std::time::Duration;
+
+use super::{
+    Action, Input,
+    backoff::Backoff,
+    entering::Entering,
+    frames::Identity,
+    online::Online,
+    recent::Recent,
+    sends::Sends,
+    token::{Countdown, ServerClock, TokenClock},
+    world::Context,
+};
+use crate::{
+    Credentials, DisconnectReason, Endpoints, EventKind, LossCause, OpenError, Refusal, RefusalKind, SendError, Step,
+    Token, UserId, credentials::Secret,
+};
+
+/// What is true from `open` until the end.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) user: UserId,
+    pub(super) secret: Secret,
+    pub(super) token: Option<Token>,
+    /// The end of a token fetched by REST, for servers whose PROVISION answer does not tell it.
+    pub(super) fetched_expiry: Option<u64>,
+    pub(super) clock: Option<TokenClock>,
+    pub(super) server_clock: Option<ServerClock>,
+    pub(super) backoff: Backoff,
+    pub(super) recent: Recent,
+    pub(super) sends: Sends,
+    pub(super) phase: Phase,
+}
+
+/// Where the session stands; each phase holds what is true in it alone.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// On the way in, at a step with a deadline.
+    Entering { at: Entering, purpose: Purpose, until: Duration },
+    /// A pause before the next attempt.
+    Waiting { purpose: Purpose, until: Duration },
+    /// The link is up.
+    Online(Box<Online>),
+    /// LOGOUT is sent; its answer, the end of the link or the deadline ends the session.
+    LoggingOut { until: Duration, reason: DisconnectReason },
+}
+
+/// What an attempt is for.
+#[derive(Clone, Debug)]
+pub(super) enum Purpose {
+    /// The login asked for by `open`.
+    Login { deadline: Duration, attempts: u32 },
+    /// The way back after a lost link.
+    Resume,
+}
+
+/// Whether the session goes on.
+#[derive(Debug)]
+pub(super) enum Flow {
+    Stay,
+    /// It is over, and subscribers hear why.
+    End(DisconnectReason),
+    /// The login failed before the server had its say; only the caller of `open` hears why.
+    Fail(OpenError),
+}
+
+impl Session {
+    pub(super) fn new(credentials: Credentials, context: &Context<'_>) -> Self {
+        let user = credentials.user().clone();
+        let token = match &credentials.secret {
+            Secret::Token(token) => Some(token.clone()),
+            Secret::Password(_) => None,
+        };
+        let deadline = context.after(context.world.config.login_deadline);
+        Session {
+            user,
+            secret: credentials.secret,
+            token,
+            fetched_expiry: None,
+            clock: None,
+            server_clock: None,
+            backoff: Backoff::new(&context.world.config.reconnect),
+            recent: Recent::default(),
+            sends: Sends::default(),
+            // `begin` moves on at once; until it does, a pause that is over describes the state truly.
+            phase: Phase::Waiting { purpose: Purpose::Login { deadline, attempts: 0 }, until: context.now.mono },
+        }
+    }
+
+    pub(super) fn already_open(&self) -> OpenError {
+        let user = self.user.clone();
+        match &self.phase {
+            Phase::Entering { purpose: Purpose::Login { .. }, .. }
+            | Phase::Waiting { purpose: Purpose::Login { .. }, .. } => OpenError::InProgress { user },
+            _ => OpenError::AlreadyOpen { user },
+        }
+    }
+
+    pub(super) fn step(&mut self, input: Input<'_>, context: &mut Context<'_>) -> Flow {
+        match input {
+            Input::Open(_) => Flow::Stay,
+            Input::Close => self.close(context),
+            Input::Discovered(result) => self.discovered(result, context),
+            Input::TokenFetched(result) => self.token_fetched(result, context),
+            Input::Connected => self.connected(context),
+            Input::Frame(bytes) => self.frame(bytes, context),
+            Input::Alive => {
+                if let Phase::Online(online) = &mut self.phase {
+                    online.heard(context.now);
+                }
+                Flow::Stay
+            }
+            // Late word of a link that is given up already.
+            Input::Lost(_) if self.is_at(Step::Discovery) || self.is_at(Step::Token) => Flow::Stay,
+            Input::Lost(cause) => self.lost(cause, context),
+            Input::Send { client_id, message } => {
+                self.send(client_id, message, context);
+                Flow::Stay
+            }
+            Input::Renewed { token, expires_at } => {
+                let patience = context.world.config.heartbeat_answer;
+                self.clock = TokenClock::start(expires_at, self.server_clock, context.now, patience);
+                self.fetched_expiry = Some(expires_at);
+                self.token = Some(token);
+                Flow::Stay
+            }
+            Input::Tick => match self.token_due(context) {
+                Flow::Stay => self.phase_due(context),
+                flow => flow,
+            },
+        }
+    }
+
+    /// Says goodbye where the link is up, ends at once where it is not.
+    fn close(&mut self, context: &mut Context<'_>) -> Flow {
+        match &mut self.phase {
+            Phase::LoggingOut { reason, .. } => {
+                *reason = DisconnectReason::Closed;
+                Flow::Stay
+            }
+            Phase::Online(_) => self.log_out("inner:logout", DisconnectReason::Closed, context),
+            _ => Flow::End(DisconnectReason::Closed),
+        }
+    }
+
+    fn log_out(&mut self, text: &str, reason: DisconnectReason, context: &mut Context<'_>) -> Flow {
+        let (Phase::Online(online), Some(token)) = (&self.phase, &self.token) else {
+            return Flow::End(reason);
+        };
+        let config = &context.world.config;
+        let identity = Identity { app_key: &config.app_key, user: &self.user, device: &config.device, token };
+        let frame = identity.logout(online.session_id(), text);
+        let until = context.after(config.logout_timeout);
+        context.transmit("LOGOUT", frame);
+        self.phase = Phase::LoggingOut { until, reason };
+        Flow::Stay
+    }
+
+    /// The token's countdown runs in every phase, also while the link is down.
+    pub(super) fn token_due(&mut self, context: &mut Context<'_>) -> Flow {
+        if matches!(self.phase, Phase::LoggingOut { .. }) {
+            return Flow::Stay;
+        }
+        loop {
+            let Some(clock) = &mut self.clock else {
+                return Flow::Stay;
+            };
+            match clock.check(context.now) {
+                Countdown::Quiet => return Flow::Stay,
+                Countdown::WillExpire { at, expires_in } => {
+                    context.emit(EventKind::TokenWillExpire { at, expires_in });
+                }
+                Countdown::Expired => {
+                    self.clock = None;
+                    context.emit(EventKind::TokenExpired);
+                    return self.log_out("inner:token expired", DisconnectReason::TokenExpired, context);
+                }
+            }
+        }
+    }
+
+    fn phase_due(&mut self, context: &mut Context<'_>) -> Flow {
+        let now = context.now.mono;
+        match &self.phase {
+            Phase::Entering { .. } => self.entering_due(context),
+            Phase::Waiting { until, .. } if now >= *until => self.begin(context),
+            Phase::LoggingOut { until, reason } if now >= *until => Flow::End(reason.clone()),
+            Phase::Online(_) => self.online_due(context),
+            _ => Flow::Stay,
+        }
+    }
+
+    /// The link or an attempt is gone.
+    pub(super) fn lost(&mut self, cause: LossCause, context: &mut Context<'_>) -> Flow {
+        match &self.phase {
+            Phase::Online(online) => {
+                self.backoff.ended(context.now.mono.saturating_sub(online.since()));
+                self.fail_sends(&cause, context);
+                self.try_again(Purpose::Resume, cause, context)
+            }
+            Phase::Entering { purpose, .. } => self.try_again(purpose.clone(), cause, context),
+            Phase::LoggingOut { reason, .. } => Flow::End(reason.clone()),
+            Phase::Waiting { .. } => Flow::Stay,
+        }
+    }
+
+    /// Unanswered sends may or may not have arrived.
+    pub(super) fn fail_sends(&mut self, cause: &LossCause, context: &mut Context<'_>) {
+        for client_id in self.sends.drain() {
+            let outcome = Err(SendError::OutcomeUnknown { client_id, cause: cause.clone() });
+            context.out.push(Action::Sent { client_id, outcome });
+        }
+    }
+
+    /// The last things a session does, in this order: sends settled, link dropped, `open` answered, subscribers
+    /// told, `close` answered.
+    pub(super) fn ended(
+        mut self,
+        failed: Option<OpenError>,
+        reason: Option<DisconnectReason>,
+        context: &mut Context<'_>,
+    ) {
+        self.fail_sends(&LossCause::ClosedHere, context);
+        context.out.push(Action::Hangup);
+        let unreachable = matches!(&failed, Some(OpenError::Unreachable { .. } | OpenError::Deadline { .. }))
+            || matches!(&reason, Some(DisconnectReason::AttemptsExhausted { .. }));
+        if unreachable && matches!(context.world.config.endpoints, Endpoints::Discovery(_)) {
+            context.world.sockets.forget();
+        }
+        let logging_in = matches!(
+            &self.phase,
+            Phase::Entering { purpose: Purpose::Login { .. }, .. }
+                | Phase::Waiting { purpose: Purpose::Login { .. }, .. }
+        );
+        if logging_in {
+            let user = self.user.clone();
+            let error = failed.unwrap_or_else(|| match &reason {
+                Some(DisconnectReason::Refused(refusal)) => OpenError::Refused { user, refusal: refusal.clone() },
+                Some(reason) => OpenError::Ended { user, reason: reason.clone() },
+                None => OpenError::Ended { user, reason: DisconnectReason::Closed },
+            });
+            context.out.push(Action::Opened(Err(error)));
+        }
+        if let Some(reason) = reason {
+            context.emit(EventKind::Disconnected { reason });
+        }
+        context.out.push(Action::Closed);
+    }
+
+    /// PROVISION was refused: final for a login, and on the way back unless the reason may pass.
+    pub(super) fn refused(&mut self, refusal: Refusal, context: &mut Context<'_>) -> Flow {
+        let Phase::Entering { purpose, .. } = &self.phase else {
+            return Flow::Stay;
+        };
+        match purpose {
+            Purpose::Login { .. } => Flow::End(DisconnectReason::Refused(refusal)),
+            Purpose::Resume if refusal.kind() == RefusalKind::TokenExpired => {
+                context.emit(EventKind::TokenExpired);
+                Flow::End(DisconnectReason::TokenExpired)
+            }
+            Purpose::Resume if refusal.is_final() => Flow::End(DisconnectReason::Refused(refusal)),
+            Purpose::Resume => self.try_again(Purpose::Resume, LossCause::Refused(refusal), context),
+        }
+    }
+}

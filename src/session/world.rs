@@ -1,0 +1,86 @@
+//! What a step works with: what outlives a session, the time, and where the actions go.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Action, Frame, Now};
+use crate::{Addresses, Config, Endpoints, EventKind, EventMask};
+
+/// What outlives a session.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) config: Arc<Config>,
+    pub(super) random: fastrand::Rng,
+    pub(super) sockets: Sockets,
+    pub(super) wanted: EventMask,
+    last_session: u64,
+}
+
+impl World {
+    pub(super) fn new(config: Arc<Config>, random: fastrand::Rng) -> Self {
+        let mut sockets = Sockets::default();
+        if let Endpoints::Fixed(addresses) = &config.endpoints {
+            sockets.set(addresses);
+        }
+        World { config, random, sockets, wanted: EventMask::ALL, last_session: 0 }
+    }
+
+    /// A session id, new for every attempt: the wall clock, unless that stands still or steps back.
+    pub(super) fn new_session_id(&mut self, now: Now) -> Box<str> {
+        self.last_session = now.wall.max(self.last_session.saturating_add(1));
+        format!("{}:", self.last_session).into()
+    }
+}
+
+/// The WebSocket addresses; each attempt takes the next one.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    list: Vec<Arc<str>>,
+    next: usize,
+}
+
+impl Sockets {
+    /// Takes new addresses; those known before stay where there are none.
+    pub(super) fn set(&mut self, addresses: &Addresses) {
+        if addresses.socket.is_empty() {
+            return;
+        }
+        self.list = addresses.socket.iter().map(|url| Arc::from(url.as_str())).collect();
+        self.next = 0;
+    }
+
+    /// Nothing could be reached by them: the service may have moved.
+    pub(super) fn forget(&mut self) {
+        *self = Sockets::default();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(super) fn take(&mut self) -> Option<Arc<str>> {
+        let url = self.list.get(self.next % self.list.len().max(1)).cloned();
+        self.next = self.next.wrapping_add(1) % self.list.len().max(1);
+        url
+    }
+}
+
+/// What a step works with.
+pub(super) struct Context<'a> {
+    pub(super) world: &'a mut World,
+    pub(super) now: Now,
+    pub(super) out: &'a mut Vec<Action>,
+}
+
+impl Context<'_> {
+    pub(super) fn transmit(&mut self, kind: &'static str, bytes: bytes::Bytes) {
+        self.out.push(Action::Transmit(Frame::new(kind, bytes)));
+    }
+
+    pub(super) fn after(&self, pause: Duration) -> Duration {
+        self.now.mono.saturating_add(pause)
+    }
+
+    pub(super) fn emit(&mut self, event: EventKind) {
+        self.out.push(Action::Emit(event));
+    }
+}

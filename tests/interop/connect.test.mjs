@@ -1,0 +1,139 @@
+// The contract of `examples/connect.rs`: what it prints as JSON and the status it ends with.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { LocalServer, RustClient } from './lib/program.mjs';
+
+describe('connect', { concurrency: true }, () => {
+  test('logs in by password, answers `state` and `level`, and closes with 0', async (t) => {
+    const server = await LocalServer.start(t);
+    const alice = await RustClient.online(t, server, await server.user('alice'));
+    alice.write('state');
+    await alice.events.next('state');
+    alice.write('level debug');
+    await alice.events.next('level', { level: 'DEBUG' });
+    alice.write('level loud');
+    await alice.events.next('error', { code: null });
+    assert.equal(await server.online('alice'), 1);
+    alice.write('close');
+    const end = await alice.events.next('disconnected', { code: null });
+    assert.ok(Math.abs(end.at_ms - Date.now()) < 60_000);
+    assert.equal(await alice.status(), 0);
+    assert.equal(await server.online('alice'), 0);
+  });
+
+  test('registers first when asked to, and ends with 0 when its time is up', async (t) => {
+    const server = await LocalServer.start(t);
+    const options = ['--register', '--resource', 'desk', '--for', '0.1'];
+    const alice = await RustClient.online(t, server, 'alice', { options });
+    await alice.events.next('disconnected', { code: null });
+    assert.equal(await alice.status(), 0);
+  });
+
+  test('logs in by token', async (t) => {
+    const server = await LocalServer.start(t);
+    await server.user('alice');
+    const secrets = { AGORA_CHAT_TOKEN: await server.token('alice') };
+    await RustClient.online(t, server, 'alice', { secrets });
+    assert.equal(await server.online('alice'), 1);
+  });
+
+  test('ends with 2 without a secret, an app key or a known option', async (t) => {
+    const server = await LocalServer.start(t);
+    assert.equal(await RustClient.start(t, server, 'alice', { secrets: {} }).status(), 2);
+    assert.equal(await RustClient.start(t, server, 'not a user').status(), 2);
+    assert.equal(await RustClient.start(t, { ...server, app_key: 'no-hash', leaving: [] }, 'alice').status(), 2);
+    assert.equal(await RustClient.start(t, server, 'alice', { options: ['--state-dir', '.'] }).status(), 2);
+  });
+
+  test('ends with 3 and says why when the login fails', async (t) => {
+    const server = await LocalServer.start(t);
+    await server.user('alice');
+    const fails = async (user, code, more) => {
+      const client = RustClient.start(t, server, user, more);
+      await client.events.next('error', { code });
+      assert.equal(await client.status(), 3);
+      assert.ok(!client.events.names().includes('connected'));
+    };
+    await fails('alice', 1, { secrets: { AGORA_CHAT_PASSWORD: 'wrong' } });
+    await fails('nobody', 1);
+    await fails('alice', 17, { options: ['--register'] });
+    await fails('alice', 28, { secrets: { AGORA_CHAT_TOKEN: 'YWMtnobody' } });
+  });
+
+  for (const [refusal, code] of [
+    ['1 Sorry, token expired', 56],
+    ['1 Sorry, token or password does not match login info', 28],
+    ['1 Sorry, user not found', 204],
+    ['2', 2],
+    ['4', -3],
+    ['11', 2],
+    ['12', 57],
+    ['13', 214],
+    ['20', 220],
+  ]) {
+    test(`ends with 3 and code ${code} at refusal ${refusal}`, async (t) => {
+      const server = await LocalServer.start(t);
+      await server.user('alice');
+      await server.command(`refuse ${refusal}`);
+      const alice = RustClient.start(t, server, 'alice');
+      await alice.events.next('error', { code });
+      assert.equal(await alice.status(), 3);
+    });
+  }
+
+  for (const code of [206, 207, 216, 217]) {
+    test(`ends with 4 when kicked with ${code}`, async (t) => {
+      const server = await LocalServer.start(t);
+      const alice = await RustClient.online(t, server, await server.user('alice'));
+      await server.command(`kick alice ${code}`);
+      await alice.events.next('disconnected', { code });
+      assert.equal(await alice.status(), 4);
+    });
+  }
+
+  test('ends with 4 at the end of its token, unless it is renewed', async (t) => {
+    const server = await LocalServer.start(t);
+    await server.user('alice');
+    const short = async (seconds) => ({ secrets: { AGORA_CHAT_TOKEN: await server.token('alice', seconds) } });
+
+    const renewing = await RustClient.online(t, server, 'alice', await short(3));
+    await renewing.events.next('token_will_expire');
+    renewing.write(`renew ${await server.token('alice', 600)}`);
+    await renewing.events.next('renewed');
+
+    const ending = await RustClient.online(t, server, 'alice', await short(2));
+    const warning = await ending.events.next('token_will_expire');
+    assert.ok(warning.expires_in_ms > 0 && warning.expires_in_ms <= 400, `${warning.expires_in_ms}`);
+    await ending.events.next('token_expired');
+    await ending.events.next('disconnected', { code: 56 });
+    assert.equal(await ending.status(), 4);
+    assert.ok(!renewing.events.names().includes('token_expired'));
+  });
+
+  for (const how of ['drop alice fin', 'drop alice rst', 'down']) {
+    test(`comes back after \`${how}\``, async (t) => {
+      const server = await LocalServer.start(t);
+      const alice = await RustClient.online(t, server, await server.user('alice'));
+      await server.command(how);
+      const { attempt, delay_ms, cause } = await alice.events.next('reconnecting');
+      assert.equal(attempt, 1);
+      assert.ok(delay_ms <= 1000);
+      assert.notEqual(cause, '');
+      if (how === 'down') {
+        await alice.events.next('reconnecting', { attempt: 2 });
+        await server.command('up');
+      }
+      await alice.events.next('connected', { resumed: true });
+      assert.equal(await server.online('alice'), 1);
+    });
+  }
+
+  test('ends with 5 when the server stays away', async (t) => {
+    const server = await LocalServer.start(t);
+    await server.user('alice');
+    const alice = await RustClient.online(t, server, 'alice', { options: ['--max-attempts', '1'] });
+    await server.command('down');
+    await alice.events.next('disconnected', { code: 16 });
+    assert.equal(await alice.status(), 5);
+  });
+});

@@ -1,0 +1,126 @@
+// The few things of a browser that the SDKs reach for, on Node.
+import http from 'node:http';
+import { createRequire } from 'node:module';
+import WebSocket from 'ws';
+
+/** One request per connection, so that no request is lost on a pooled connection the server has dropped. */
+class XMLHttpRequest {
+  readyState = 0;
+  status = 0;
+  responseText = '';
+  timeout = 0;
+  #headers = {};
+  #target;
+  #request;
+
+  open(method, url) {
+    this.#target = { method, url };
+    this.#become(1);
+  }
+
+  setRequestHeader(name, value) {
+    this.#headers[name] = value;
+  }
+
+  getResponseHeader() {
+    return null;
+  }
+
+  send(body) {
+    const { method, url } = this.#target;
+    this.#request = http.request(url, { method, headers: this.#headers, agent: false, timeout: this.timeout });
+    this.#request.on('timeout', () => {
+      this.#request.destroy();
+      this.ontimeout?.();
+    });
+    this.#request.on('error', () => this.#done(0, ''));
+    this.#request.on('response', async (response) => {
+      try {
+        this.#done(response.statusCode, Buffer.concat(await response.toArray()).toString());
+      } catch {
+        this.#done(0, '');
+      }
+    });
+    this.#request.end(body ?? undefined);
+  }
+
+  abort() {
+    this.#request?.destroy();
+  }
+
+  get response() {
+    return this.responseText;
+  }
+
+  #done(status, text) {
+    if (this.readyState === 4) return;
+    this.status = status;
+    this.responseText = text;
+    this.#become(4);
+    if (status === 0) this.onerror?.();
+  }
+
+  #become(state) {
+    this.readyState = state;
+    this.onreadystatechange?.();
+  }
+}
+
+/** A browser's socket tells of failures by events; `ws` would throw those nobody listens to. */
+class BrowserSocket extends WebSocket {
+  constructor(url) {
+    super(url, { perMessageDeflate: false });
+    this.on('error', () => {});
+  }
+}
+
+class Storage {
+  #items = new Map();
+  getItem = (key) => this.#items.get(key) ?? null;
+  setItem = (key, value) => void this.#items.set(key, String(value));
+  removeItem = (key) => void this.#items.delete(key);
+}
+
+function install() {
+  const ignore = () => {};
+  const shared = {
+    WebSocket: BrowserSocket,
+    XMLHttpRequest,
+    localStorage: new Storage(),
+    location: new URL('http://localhost/'),
+    navigator: { userAgent: 'Mozilla/5.0 Chrome/120.0', onLine: true },
+    document: { hidden: false, addEventListener: ignore, removeEventListener: ignore, createElement: () => ({}) },
+    addEventListener: ignore,
+    removeEventListener: ignore,
+  };
+  for (const [name, value] of Object.entries({ ...shared, self: globalThis, window: { ...shared, URL, Blob } })) {
+    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+  }
+}
+
+/** The SDKs keep timers for ever, as a page may; a process is to end when everything else has. */
+function release(name) {
+  const start = globalThis[name];
+  globalThis[name] = (...args) => start(...args).unref();
+}
+
+/** Loads one of the vendor's packages, silent: both log everything to the console unless told otherwise. */
+function load(name) {
+  const log = console.log;
+  console.log = () => {};
+  try {
+    const module = createRequire(import.meta.url)(name);
+    const sdk = module.default ?? module;
+    sdk.logger.disableAll();
+    return sdk;
+  } finally {
+    console.log = log;
+  }
+}
+
+install();
+release('setTimeout');
+release('setInterval');
+
+/** Both SDKs by package name, in the order of their age. */
+export const sdks = Object.fromEntries(['agora-chat', 'easemob-websdk'].map((name) => [name, load(name)]));
