@@ -1,6 +1,6 @@
 //! Peers played by hand, byte by byte.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use agora_chat::{
     Config,
@@ -93,10 +93,13 @@ impl Port {
         self.0.local_addr().unwrap()
     }
 
-    /// A configuration for this port, for logins by token.
+    /// A configuration for this port.
     pub(crate) fn config(&self) -> Config {
         let address = self.address();
-        quick(Config::new("local#test").unwrap().addresses(format!("http://{address}"), socket_url(address)).unwrap())
+        let config = Config::new("local#test").unwrap();
+        let config = config.addresses(format!("http://{address}"), socket_url(address)).unwrap();
+        // Most of these peers do not answer a LOGOUT.
+        quick(config).logout_timeout(Duration::from_millis(20)).unwrap()
     }
 
     /// The next TCP link.
