@@ -269,6 +269,12 @@ impl Config {
         })
     }
 
+    /// Whether passwords and tokens may travel to this address.
+    pub(crate) fn permits(&self, address: &str) -> bool {
+        let target = Target::parse(address);
+        target.is_some_and(|target| target.secure || self.allow_plaintext || target.is_loopback())
+    }
+
     /// The application key.
     #[must_use]
     pub fn app_key(&self) -> &AppKey {

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Addresses, Config, ConnectionError, ConnectionState, Endpoints, Event, EventKind, Handlers, LossCause, OpenError,
-    RequestError, RestClient, RestError, SendError, Sent, Token, UserId,
+    RequestError, RestClient, RestError, SendError, Sent, Step, Token, UserId,
     net::Progress,
     rest::{self, RegisteredUser},
     session::{Action, Engine, FetchedToken, Input, Note, Now},
@@ -57,9 +57,7 @@ pub struct ConnectionActor {
     /// Frames to send while the link is being read.
     pub(super) queued: Vec<crate::session::Frame>,
     pub(super) link: Option<Link>,
-    pub(super) dialing: Option<Pin<Box<dyn Future<Output = Result<Link, LossCause>>>>>,
-    /// The step the connect under way is at.
-    pub(super) progress: Option<Progress>,
+    pub(super) dialing: Option<Dialing>,
     pub(super) call: Option<Pin<Box<dyn Future<Output = CallDone>>>>,
     pub(super) timer: Option<Pin<Box<Sleep>>>,
     /// When the timer fires, which may be before the engine's deadline but never after it.
@@ -80,6 +78,14 @@ pub(super) struct Renewal {
     pub(super) token: Token,
     pub(super) call: Pin<Box<dyn Future<Output = Result<u64, RestError>>>>,
     pub(super) asked: oneshot::Sender<Result<u64, RequestError>>,
+}
+
+/// A connect under way.
+pub(super) struct Dialing {
+    pub(super) connect: Pin<Box<dyn Future<Output = Result<Link, LossCause>>>>,
+    /// The step it is at, and the one the engine was told last.
+    pub(super) progress: Progress,
+    pub(super) told: Option<Step>,
 }
 
 /// What a REST call of the way in came to.
@@ -111,7 +117,6 @@ impl ConnectionActor {
             queued: Vec::new(),
             link: None,
             dialing: None,
-            progress: None,
             call: None,
             timer: None,
             armed: None,
@@ -178,9 +183,9 @@ impl ConnectionActor {
             Action::Connect { url } => {
                 debug!(self.log, "connecting"; "url" => &*url);
                 let (config, progress) = (Arc::clone(&self.config), Progress::new());
-                self.progress = Some(progress.clone());
-                self.dialing =
-                    Some(Box::pin(async move { connect(&url, &config.network, config.max_frame, &progress).await }));
+                let at = progress.clone();
+                let connect = Box::pin(async move { connect(&url, &config.network, config.max_frame, &at).await });
+                self.dialing = Some(Dialing { connect, progress, told: None });
                 self.wake();
             }
             Action::Discover => {
