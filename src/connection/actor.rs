@@ -17,10 +17,11 @@ use slog::{Logger, debug, info, o, trace, warn};
 use tokio::sync::oneshot;
 
 use super::{
-    messages::{Close, Open, RegisterUser, RenewToken, SendMessage, State, Stop},
+    health::Health,
+    messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop},
     pump::Pump,
     shared::Shared,
-    socket::{Link, connect},
+    socket::{Link, Traffic, connect},
 };
 use crate::{
     Addresses, Config, ConnectionError, ConnectionState, Endpoints, Event, EventKind, Handlers, LossCause, OpenError,
@@ -70,7 +71,16 @@ pub struct ConnectionActor {
     closing: Vec<oneshot::Sender<()>>,
     sends: HashMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
     pub(super) renewals: Vec<Renewal>,
+    pub(super) fared: Fared,
     stopping: bool,
+}
+
+/// How the connection has fared, for [`Health`].
+#[derive(Default)]
+pub(super) struct Fared {
+    reconnects: u64,
+    last: Option<LossCause>,
+    pub(super) traffic: Traffic,
 }
 
 /// A new token whose end the service is being asked for; it ends with its session.
@@ -127,6 +137,7 @@ impl ConnectionActor {
             closing: Vec::new(),
             sends: HashMap::new(),
             renewals: Vec::new(),
+            fared: Fared::default(),
             stopping: false,
             config,
         }
@@ -184,7 +195,7 @@ impl ConnectionActor {
                 debug!(self.log, "connecting"; "url" => &*url);
                 let (config, progress) = (Arc::clone(&self.config), Progress::new());
                 let at = progress.clone();
-                let connect = Box::pin(async move { connect(&url, &config.network, config.max_frame, &at).await });
+                let connect = Box::pin(async move { connect(&url, &config.network, &config.limits, &at).await });
                 self.dialing = Some(Dialing { connect, progress, told: None });
                 self.wake();
             }
@@ -274,14 +285,22 @@ impl ConnectionActor {
 
     fn emit(&mut self, kind: EventKind) {
         match &kind {
-            EventKind::Connected { resumed } => info!(self.log, "connected"; "resumed" => resumed),
+            EventKind::Connected { resumed } => {
+                self.fared.reconnects += u64::from(*resumed);
+                info!(self.log, "connected"; "resumed" => resumed);
+            }
             EventKind::Reconnecting { attempt, delay, cause } => {
+                self.fared.last = Some(cause.clone());
                 warn!(self.log, "the link is lost, trying again"; "attempt" => attempt, "delay" => ?delay,
                     "code" => cause.code().number(), "cause" => %cause);
             }
             EventKind::Disconnected { reason } => {
                 let code = reason.code().map(crate::Code::number);
                 info!(self.log, "disconnected"; "code" => code, "reason" => %reason);
+            }
+            EventKind::Flapping { sessions, window, floor } => {
+                warn!(self.log, "the link comes and goes; does another program use this account and resource?";
+                    "short_sessions" => sessions, "within" => ?window, "least_pause" => ?floor);
             }
             EventKind::TokenWillExpire { expires_in, .. } => {
                 info!(self.log, "the token will expire"; "in" => ?expires_in);
@@ -311,6 +330,7 @@ impl ConnectionActor {
             Note::DiscoveryFailed(error) => {
                 warn!(self.log, "discovery failed, using the addresses known before"; "error" => %error);
             }
+            Note::LostMetas { count } => warn!(self.log, "dropped messages that do not decode"; "count" => count),
             Note::PageStatus { status } => warn!(self.log, "a page came with a status"; "status" => status),
         }
     }
@@ -429,6 +449,40 @@ impl Handler<State> for ConnectionActor {
 
     fn handle(&mut self, _: State, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.engine.state())
+    }
+}
+
+impl Handler<NetworkChanged> for ConnectionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: NetworkChanged, ctx: &mut Self::Context) {
+        self.step(Input::NetworkChanged, ctx);
+        self.wake();
+    }
+}
+
+impl Handler<GetHealth> for ConnectionActor {
+    type Result = MessageResult<GetHealth>;
+
+    fn handle(&mut self, _: GetHealth, _: &mut Self::Context) -> Self::Result {
+        let now = self.now();
+        let since = |moment: Option<Duration>| {
+            moment.map(|moment| u64::try_from(now.mono.saturating_sub(moment).as_millis()).unwrap_or(u64::MAX))
+        };
+        MessageResult(Health {
+            user: self.user.as_ref().map(ToString::to_string),
+            state: self.engine.state(),
+            attempts: self.engine.attempts(),
+            reconnects: self.fared.reconnects,
+            last_cause: self.fared.last.as_ref().map(ToString::to_string),
+            last_code: self.fared.last.as_ref().map(|cause| cause.code().number()),
+            uptime_ms: since(self.engine.online_since()),
+            last_inbound_ms: since(self.engine.last_inbound()),
+            bytes_in: self.fared.traffic.read,
+            bytes_out: self.fared.traffic.written,
+            pending_sends: self.sends.len(),
+            missed_events: 0,
+        })
     }
 }
 

@@ -146,6 +146,9 @@ impl ConnectionActor {
             return;
         };
         let written = queue(link, &mut self.queued).and_then(|()| link.flush(task));
+        let traffic = std::mem::take(&mut link.traffic);
+        self.fared.traffic.read += traffic.read;
+        self.fared.traffic.written += traffic.written;
         self.queued.shrink_to(SCRATCH);
         if let Err(cause) = written {
             self.lose(cause, ctx);

@@ -14,15 +14,12 @@ use super::frame::{
     ControlKind, Decoder, FrameError, Incoming, MessageKind, encode_close, encode_control, encode_message,
 };
 use crate::{
-    LossCause, Step,
+    Limits, LossCause, Step,
     net::{Network, Progress, Stream, Target, Upgraded, dial, upgrade},
 };
 
 /// How much one read takes at the most; the buffer is one per thread, shared by all its links.
 const READ_BUFFER: usize = 16 * 1024;
-
-/// How many bytes may wait to be written; past it the peer is taken for one that has stopped reading.
-pub(super) const OUTBOX_LIMIT: usize = 1 << 20;
 
 /// How much room an idle link keeps for its next frames.
 const OUTBOX_KEEP: usize = 1024;
@@ -51,6 +48,13 @@ fn mask() -> [u8; 4] {
     [a, b, c, d]
 }
 
+/// The bytes that went over a link, framing included.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traffic {
+    pub(super) read: u64,
+    pub(super) written: u64,
+}
+
 /// One open WebSocket.
 pub(super) struct Link<S = Stream> {
     io: S,
@@ -58,6 +62,9 @@ pub(super) struct Link<S = Stream> {
     /// What the server sent right behind the upgrade's answer.
     early: BytesMut,
     outbox: BytesMut,
+    outbox_limit: usize,
+    bytes_limit: usize,
+    pub(super) traffic: Traffic,
     /// Whether the io may hold back some of what it took, as TLS does.
     unflushed: bool,
 }
@@ -67,7 +74,7 @@ pub(super) struct Link<S = Stream> {
 pub(super) async fn connect(
     url: &str,
     network: &Network,
-    max_frame: usize,
+    limits: &Limits,
     progress: &Progress,
 ) -> Result<Link, LossCause> {
     let target = Target::parse(url)
@@ -76,7 +83,7 @@ pub(super) async fn connect(
     progress.at(Step::Upgrade);
     let nonce = MASKS.with(|masks| [masks.next(), masks.next()].concat());
     let Upgraded { stream, early } = upgrade(stream, &target, &nonce).await?;
-    Ok(Link::new(stream, early, max_frame))
+    Ok(Link::new(stream, early, limits))
 }
 
 /// What a round of reading came to.
@@ -93,8 +100,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// How many reads one round makes before other work of the thread gets its turn.
     const READS: usize = 16;
 
-    fn new(io: S, early: BytesMut, max_frame: usize) -> Self {
-        Link { io, decoder: Decoder::new(max_frame), early, outbox: BytesMut::new(), unflushed: false }
+    fn new(io: S, early: BytesMut, limits: &Limits) -> Self {
+        Link {
+            io,
+            decoder: Decoder::new(limits.frame),
+            early,
+            outbox: BytesMut::new(),
+            unflushed: false,
+            outbox_limit: limits.outbox,
+            bytes_limit: limits.connection,
+            traffic: Traffic::default(),
+        }
     }
 
     /// Reads what is there and hands out what is whole. `sink` answers whether to go on.
@@ -124,6 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 Poll::Ready(Err(error)) => return Read::Lost(LossCause::Io(error.to_string())),
                 Poll::Ready(Ok(())) if filled.filled().is_empty() => return Read::Lost(LossCause::Ended),
                 Poll::Ready(Ok(())) => {
+                    self.traffic.read += filled.filled().len() as u64;
                     if let Some(read) = self.feed(filled.filled(), sink) {
                         return read;
                     }
@@ -145,7 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             }
             go_on = go_on && sink(incoming);
         });
-        if let Some(payload) = pong.filter(|_| self.outbox.len() < OUTBOX_LIMIT) {
+        if let Some(payload) = pong.filter(|_| self.outbox.len() < self.outbox_limit) {
             // A ping's payload is never too long for a pong.
             let _ = encode_control(ControlKind::Pong, &payload, mask(), &mut self.outbox);
         }
@@ -156,9 +173,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             self.answer_close(code);
             return Some(Read::Lost(LossCause::ClosedByPeer { code, reason }));
         }
-        fed.err().map(|error| {
+        if let Err(error) = fed {
             encode_close(error.close_code(), "", mask(), &mut self.outbox);
-            Read::Lost(broken(&error))
+            return Some(Read::Lost(broken(&error)));
+        }
+        let held = self.decoder.kept() + self.outbox.len();
+        (held > self.bytes_limit).then(|| {
+            let limit = self.bytes_limit;
+            Read::Lost(LossCause::Protocol(format!("the connection holds {held} bytes, over its limit of {limit}")))
         })
     }
 
@@ -174,10 +196,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Queues a binary message; [`Link::flush`] writes it.
     ///
     /// # Errors
-    /// The link is to be given up when [`OUTBOX_LIMIT`] bytes are waiting already.
+    /// The link is to be given up when as many bytes as allowed are waiting already.
     pub(super) fn queue(&mut self, message: &[u8]) -> Result<(), LossCause> {
-        if self.outbox.len() >= OUTBOX_LIMIT {
-            return Err(LossCause::Io(format!("the peer has stopped reading: {OUTBOX_LIMIT} bytes are waiting")));
+        if self.outbox.len() >= self.outbox_limit {
+            let waiting = self.outbox.len();
+            return Err(LossCause::Io(format!("the peer has stopped reading: {waiting} bytes are waiting")));
         }
         encode_message(MessageKind::Binary, message, mask(), &mut self.outbox);
         Ok(())
@@ -194,6 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(0)) => return Err(LossCause::Ended),
                 Poll::Ready(Ok(written)) => {
+                    self.traffic.written += written as u64;
                     self.outbox.advance(written);
                     self.unflushed = true;
                 }
@@ -243,7 +267,7 @@ mod tests {
     use bytes::BytesMut;
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-    use super::{Link, OUTBOX_KEEP, OUTBOX_LIMIT};
+    use super::{Limits, Link, OUTBOX_KEEP};
 
     /// Takes everything at once like TLS, and passes it on when it is flushed and may.
     #[derive(Clone, Default)]
@@ -284,7 +308,7 @@ mod tests {
 
     fn link() -> (Link<Holding>, Holding) {
         let io = Holding::default();
-        (Link::new(io.clone(), BytesMut::new(), 1024), io)
+        (Link::new(io.clone(), BytesMut::new(), &Limits::default()), io)
     }
 
     #[test]
@@ -303,7 +327,7 @@ mod tests {
     fn a_large_message_leaves_no_large_buffer_behind() {
         let (mut link, _io) = link();
         let mut cx = Context::from_waker(Waker::noop());
-        for size in [1, 100, 5_000, OUTBOX_LIMIT] {
+        for size in [1, 100, 5_000, Limits::default().outbox] {
             link.queue(&vec![0; size]).unwrap();
             link.flush(&mut cx).unwrap();
             assert!(!link.outbox.try_reclaim(OUTBOX_KEEP + 1), "after {size} bytes");
@@ -313,7 +337,7 @@ mod tests {
     #[test]
     fn a_peer_that_has_stopped_reading_is_given_up_at_the_limit() {
         let (mut link, _io) = link();
-        link.queue(&vec![0; OUTBOX_LIMIT - 100]).unwrap();
+        link.queue(&vec![0; Limits::default().outbox - 100]).unwrap();
         link.queue(&[0; 200]).unwrap();
         assert!(link.queue(b"").is_err());
     }

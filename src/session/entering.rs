@@ -283,6 +283,17 @@ impl Session {
             _ => None,
         };
         let asked = asked.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+        self.try_again_after(asked, purpose, cause, context)
+    }
+
+    /// Like [`Session::try_again`], with a pause that somebody asked for before the ladder's.
+    pub(super) fn try_again_after(
+        &mut self,
+        asked: Duration,
+        purpose: Purpose,
+        cause: LossCause,
+        context: &mut Context<'_>,
+    ) -> Flow {
         let policy = &context.world.config.reconnect;
         match purpose {
             Purpose::Login { deadline, attempts } => {
@@ -302,7 +313,10 @@ impl Session {
                 if !policy.enabled || policy.max_attempts.is_some_and(|limit| made >= limit) {
                     return Flow::End(DisconnectReason::AttemptsExhausted { attempts: made, last: cause });
                 }
-                let delay = self.backoff.next(context.world.random.f64()).saturating_add(asked);
+                // The longer of what is asked for and the floor comes under the ladder's pause, whose jitter then
+                // still keeps many clients from coming back in one moment.
+                let least = asked.max(self.flaps.floor(policy.flapping.as_ref()));
+                let delay = self.backoff.next(context.world.random.f64()).saturating_add(least);
                 context.out.push(Action::Hangup);
                 self.phase = Phase::Waiting { purpose: Purpose::Resume, until: context.after(delay) };
                 context.emit(EventKind::Reconnecting { attempt: self.backoff.attempts(), delay, cause });

@@ -20,6 +20,7 @@ mod answer;
 mod backoff;
 mod engine;
 mod entering;
+mod flapping;
 mod frames;
 mod inbound;
 mod life;
@@ -27,6 +28,7 @@ mod online;
 mod queues;
 mod recent;
 mod sends;
+mod takeover;
 mod token;
 mod world;
 
@@ -87,6 +89,8 @@ pub enum Input<'a> {
         /// Its end.
         expires_at: u64,
     },
+    /// The machine's network has changed: what seemed alive may be dead, and what seemed dead may be back.
+    NetworkChanged,
     /// Time has passed; due when [`Engine::deadline`] is reached.
     Tick,
 }
@@ -109,6 +113,7 @@ impl fmt::Debug for Input<'_> {
             Input::Renewed { token, expires_at } => {
                 f.debug_struct("Renewed").field("token", token).field("expires_at", expires_at).finish()
             }
+            Input::NetworkChanged => f.write_str("NetworkChanged"),
             Input::Tick => f.write_str("Tick"),
         }
     }
@@ -229,6 +234,11 @@ pub enum Note {
     },
     /// Discovery failed on the way back; the addresses known before are used.
     DiscoveryFailed(RestError),
+    /// Some messages of a page do not decode; they were dropped, the others arrived.
+    LostMetas {
+        /// How many.
+        count: usize,
+    },
     /// A page of a queue had a status other than OK.
     PageStatus {
         /// `Status.errorCode`.

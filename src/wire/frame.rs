@@ -83,6 +83,19 @@ impl MSync {
         })
     }
 
+    /// Like [`downward`](Self::downward), but a meta that does not decode costs only itself; how many did not comes
+    /// beside.
+    ///
+    /// # Errors
+    ///
+    /// As for [`downward`](Self::downward), where it is not a meta that is broken.
+    pub fn downward_lossy(&self) -> Result<(Downward, usize), DecodeError> {
+        if self.known_command() == Ok(Command::Sync) {
+            return self.sync_dl_lossy().map(|(sync, lost)| (Downward::Sync(sync), lost));
+        }
+        self.downward().map(|frame| (frame, 0))
+    }
+
     /// Decodes the payload of a frame from a client, by command.
     ///
     /// # Errors
