@@ -11,10 +11,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseActFuture,
-    ResponseFuture, WrapFuture,
-};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult, ResponseFuture};
 use actix_rt::time::{Instant, Sleep};
 use slog::{Logger, debug, info, o, trace, warn};
 use tokio::sync::oneshot;
@@ -27,7 +24,8 @@ use super::{
 };
 use crate::{
     Addresses, Config, ConnectionError, ConnectionState, Endpoints, Event, EventKind, Handlers, LossCause, OpenError,
-    RequestError, RestClient, RestError, SendError, Sent, UserId,
+    RequestError, RestClient, RestError, SendError, Sent, Step, Token, UserId,
+    net::Progress,
     rest::{self, RegisteredUser},
     session::{Action, Engine, FetchedToken, Input, Note, Now},
 };
@@ -59,7 +57,7 @@ pub struct ConnectionActor {
     /// Frames to send while the link is being read.
     pub(super) queued: Vec<crate::session::Frame>,
     pub(super) link: Option<Link>,
-    pub(super) dialing: Option<Pin<Box<dyn Future<Output = Result<Link, LossCause>>>>>,
+    pub(super) dialing: Option<Dialing>,
     pub(super) call: Option<Pin<Box<dyn Future<Output = CallDone>>>>,
     pub(super) timer: Option<Pin<Box<Sleep>>>,
     /// When the timer fires, which may be before the engine's deadline but never after it.
@@ -71,7 +69,23 @@ pub struct ConnectionActor {
     opening: Option<oneshot::Sender<Result<(), OpenError>>>,
     closing: Vec<oneshot::Sender<()>>,
     sends: HashMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
+    pub(super) renewals: Vec<Renewal>,
     stopping: bool,
+}
+
+/// A new token whose end the service is being asked for; it ends with its session.
+pub(super) struct Renewal {
+    pub(super) token: Token,
+    pub(super) call: Pin<Box<dyn Future<Output = Result<u64, RestError>>>>,
+    pub(super) asked: oneshot::Sender<Result<u64, RequestError>>,
+}
+
+/// A connect under way.
+pub(super) struct Dialing {
+    pub(super) connect: Pin<Box<dyn Future<Output = Result<Link, LossCause>>>>,
+    /// The step it is at, and the one the engine was told last.
+    pub(super) progress: Progress,
+    pub(super) told: Option<Step>,
 }
 
 /// What a REST call of the way in came to.
@@ -112,6 +126,7 @@ impl ConnectionActor {
             opening: None,
             closing: Vec::new(),
             sends: HashMap::new(),
+            renewals: Vec::new(),
             stopping: false,
             config,
         }
@@ -136,6 +151,8 @@ impl ConnectionActor {
         for action in actions.drain(..) {
             self.carry_out(action);
         }
+        // One page can hold many messages; room for the usual few is enough while idle.
+        actions.shrink_to(SCRATCH);
         self.actions = actions;
         if !self.reading {
             self.settle(ctx);
@@ -165,8 +182,10 @@ impl ConnectionActor {
             Action::Emit(kind) => self.emit(kind),
             Action::Connect { url } => {
                 debug!(self.log, "connecting"; "url" => &*url);
-                let max_frame = self.config.max_frame;
-                self.dialing = Some(Box::pin(async move { connect(&url, max_frame).await }));
+                let (config, progress) = (Arc::clone(&self.config), Progress::new());
+                let at = progress.clone();
+                let connect = Box::pin(async move { connect(&url, &config.network, config.max_frame, &at).await });
+                self.dialing = Some(Dialing { connect, progress, told: None });
                 self.wake();
             }
             Action::Discover => {
@@ -218,8 +237,14 @@ impl ConnectionActor {
                 if let Some(asked) = self.sends.remove(&client_id) {
                     let _ = asked.send(outcome);
                 }
+                if self.sends.is_empty() {
+                    self.sends.shrink_to(SCRATCH);
+                }
             }
-            Action::Closed => self.closed = true,
+            Action::Closed => {
+                self.closed = true;
+                self.renewals.clear();
+            }
             Action::Note(note) => self.note(&note),
         }
     }
@@ -307,6 +332,16 @@ impl ConnectionActor {
     }
 }
 
+/// However it ends, also with its arbiter or by a panic: handles must not go on saying that it is online.
+impl Drop for ConnectionActor {
+    fn drop(&mut self) {
+        self.shared.set_state(ConnectionState::LoggedOut);
+    }
+}
+
+/// How many places lists keep while nothing is under way.
+pub(super) const SCRATCH: usize = 16;
+
 fn wall_clock() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -374,26 +409,18 @@ impl Handler<RegisterUser> for ConnectionActor {
 }
 
 impl Handler<RenewToken> for ConnectionActor {
-    type Result = ResponseActFuture<Self, Result<u64, RequestError>>;
+    type Result = ResponseFuture<Result<u64, RequestError>>;
 
     fn handle(&mut self, RenewToken(token): RenewToken, _: &mut Self::Context) -> Self::Result {
-        let user = self.engine.user().cloned();
-        let rest = self.rest();
-        let asked = async move {
-            let user = user.ok_or(RequestError::NotLoggedIn)?;
-            let expires_at = rest.await?.token_expiry(&user, &token).await?;
-            Ok((user, token, expires_at))
-        };
-        Box::pin(asked.into_actor(self).map(|answer: Result<_, RequestError>, this, ctx| {
-            let (user, token, expires_at) = answer?;
-            // The session may have ended, or become another user's, while the service was asked.
-            if this.engine.user() != Some(&user) {
-                return Err(RequestError::NotLoggedIn);
-            }
-            this.step(Input::Renewed { token, expires_at }, ctx);
-            this.wake();
-            Ok(expires_at)
-        }))
+        let (asked, answer) = oneshot::channel();
+        if let Some(user) = self.engine.user().cloned() {
+            let (rest, new) = (self.rest(), token.clone());
+            let call = Box::pin(async move { rest.await?.token_expiry(&user, &new).await });
+            self.renewals.push(Renewal { token, call, asked });
+            self.wake();
+        }
+        // Without a session, or when it ends meanwhile, nobody answers.
+        Box::pin(async move { answer.await.unwrap_or(Err(RequestError::NotLoggedIn)) })
     }
 }
 

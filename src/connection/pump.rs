@@ -12,7 +12,7 @@ use actix_rt::time::{Instant, sleep_until};
 use slog::trace;
 
 use super::{
-    actor::{CallDone, ConnectionActor},
+    actor::{CallDone, ConnectionActor, Dialing, Renewal, SCRATCH},
     frame::Incoming,
     socket::{Link, Read},
 };
@@ -44,6 +44,7 @@ impl ConnectionActor {
             self.waker = Some(task.waker().clone());
         }
         self.poll_call(ctx, task);
+        self.poll_renewals(ctx, task);
         self.poll_dialing(ctx, task);
         self.poll_link(ctx, task);
         self.poll_timer(ctx, task);
@@ -62,9 +63,30 @@ impl ConnectionActor {
         }
     }
 
+    fn poll_renewals(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        let ready = |(at, renewal): (usize, &mut Renewal), task: &mut Task<'_>| match renewal.call.as_mut().poll(task) {
+            Poll::Ready(answer) => Some((at, answer)),
+            Poll::Pending => None,
+        };
+        while let Some((at, answer)) = self.renewals.iter_mut().enumerate().find_map(|one| ready(one, task)) {
+            let Renewal { token, asked, .. } = self.renewals.swap_remove(at);
+            if let Ok(expires_at) = answer {
+                self.step(Input::Renewed { token, expires_at }, ctx);
+            }
+            // An error here means that nobody waits any more.
+            let _ = asked.send(answer.map_err(Into::into));
+        }
+    }
+
     fn poll_dialing(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
-        let Some(dialing) = &mut self.dialing else { return };
-        if let Poll::Ready(result) = dialing.as_mut().poll(task) {
+        let Some(Dialing { connect, progress, told }) = &mut self.dialing else { return };
+        let polled = connect.as_mut().poll(task);
+        let step = progress.step();
+        if *told != Some(step) {
+            *told = Some(step);
+            self.step(Input::At(step), ctx);
+        }
+        if let Poll::Ready(result) = polled {
             self.dialing = None;
             match result {
                 Ok(link) => {
@@ -124,6 +146,7 @@ impl ConnectionActor {
             return;
         };
         let written = queue(link, &mut self.queued).and_then(|()| link.flush(task));
+        self.queued.shrink_to(SCRATCH);
         if let Err(cause) = written {
             self.lose(cause, ctx);
         }

@@ -1,4 +1,4 @@
-//! The socket: the one file that knows awc's WebSocket, and the bytes of a link in both directions.
+//! The socket: the bytes of a link in both directions.
 
 use std::{
     cell::RefCell,
@@ -7,17 +7,16 @@ use std::{
     task::{Context, Poll},
 };
 
-use awc::{
-    BoxedSocket,
-    error::{ConnectError, SendRequestError, WsClientError},
-};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frame::{
     ControlKind, Decoder, FrameError, Incoming, MessageKind, encode_close, encode_control, encode_message,
 };
-use crate::{LossCause, Step, http};
+use crate::{
+    LossCause, Step,
+    net::{Network, Progress, Stream, Target, Upgraded, dial, upgrade},
+};
 
 /// How much one read takes at the most; the buffer is one per thread, shared by all its links.
 const READ_BUFFER: usize = 16 * 1024;
@@ -39,49 +38,45 @@ struct Masks {
     count: RefCell<u64>,
 }
 
-fn mask() -> [u8; 4] {
-    MASKS.with(|masks| {
-        let mut count = masks.count.borrow_mut();
+impl Masks {
+    fn next(&self) -> [u8; 8] {
+        let mut count = self.count.borrow_mut();
         *count = count.wrapping_add(1);
-        let [a, b, c, d, ..] = masks.keyed.hash_one(*count).to_ne_bytes();
-        [a, b, c, d]
-    })
+        self.keyed.hash_one(*count).to_ne_bytes()
+    }
+}
+
+fn mask() -> [u8; 4] {
+    let [a, b, c, d, ..] = MASKS.with(Masks::next);
+    [a, b, c, d]
 }
 
 /// One open WebSocket.
-pub(super) struct Link {
-    io: BoxedSocket,
+pub(super) struct Link<S = Stream> {
+    io: S,
     decoder: Decoder,
     /// What the server sent right behind the upgrade's answer.
     early: BytesMut,
     outbox: BytesMut,
+    /// Whether the io may hold back some of what it took, as TLS does.
+    unflushed: bool,
 }
 
-/// Connects and upgrades. It has no limit of its own: whoever awaits it gives it up when its time has come.
-pub(super) async fn connect(url: &str, max_frame: usize) -> Result<Link, LossCause> {
-    let client = http::client(url).map_err(|error| LossCause::Failed { step: Step::Tls, detail: error.to_string() })?;
-    let (_, framed) = client.ws(url).connect().await.map_err(|error| loss(&error))?;
-    let parts = framed.into_parts();
-    Ok(Link { io: parts.io, decoder: Decoder::new(max_frame), early: parts.read_buf, outbox: BytesMut::new() })
-}
-
-fn loss(error: &WsClientError) -> LossCause {
-    let failed = |step, detail: String| LossCause::Failed { step, detail };
-    match error {
-        WsClientError::InvalidResponseStatus(status) => {
-            LossCause::UpgradeRefused { status: status.as_u16(), retry_after: None }
-        }
-        WsClientError::SendRequest(SendRequestError::Connect(connect)) => match connect {
-            ConnectError::Timeout => LossCause::Timeout(Step::Connect),
-            ConnectError::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
-                failed(Step::Tls, error.to_string())
-            }
-            ConnectError::Io(error) => failed(Step::Connect, error.to_string()),
-            other => failed(Step::Connect, other.to_string()),
-        },
-        WsClientError::SendRequest(SendRequestError::Timeout) => LossCause::Timeout(Step::Connect),
-        other => failed(Step::Upgrade, other.to_string()),
-    }
+/// Connects and upgrades. It has no limit of its own: whoever awaits it gives it up when its time has come, and
+/// `progress` tells at which step.
+pub(super) async fn connect(
+    url: &str,
+    network: &Network,
+    max_frame: usize,
+    progress: &Progress,
+) -> Result<Link, LossCause> {
+    let target = Target::parse(url)
+        .ok_or_else(|| LossCause::Failed { step: Step::Connect, detail: format!("{url:?} is not an address") })?;
+    let stream = dial(&target, network.proxy(), network.roots(), progress).await?;
+    progress.at(Step::Upgrade);
+    let nonce = MASKS.with(|masks| [masks.next(), masks.next()].concat());
+    let Upgraded { stream, early } = upgrade(stream, &target, &nonce).await?;
+    Ok(Link::new(stream, early, max_frame))
 }
 
 /// What a round of reading came to.
@@ -94,9 +89,13 @@ pub(super) enum Read {
     Lost(LossCause),
 }
 
-impl Link {
+impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// How many reads one round makes before other work of the thread gets its turn.
     const READS: usize = 16;
+
+    fn new(io: S, early: BytesMut, max_frame: usize) -> Self {
+        Link { io, decoder: Decoder::new(max_frame), early, outbox: BytesMut::new(), unflushed: false }
+    }
 
     /// Reads what is there and hands out what is whole. `sink` answers whether to go on.
     pub(super) fn read(&mut self, cx: &mut Context<'_>, mut sink: impl FnMut(Incoming<'_>) -> bool) -> Read {
@@ -154,12 +153,22 @@ impl Link {
             return Some(Read::Blocked);
         }
         if let Some((code, reason)) = closed {
+            self.answer_close(code);
             return Some(Read::Lost(LossCause::ClosedByPeer { code, reason }));
         }
         fed.err().map(|error| {
             encode_close(error.close_code(), "", mask(), &mut self.outbox);
             Read::Lost(broken(&error))
         })
+    }
+
+    /// A Close is answered with a Close of the same code (RFC 6455 §5.5.1).
+    fn answer_close(&mut self, code: Option<u16>) {
+        match code {
+            Some(code) => encode_close(code, "", mask(), &mut self.outbox),
+            // No payload is never too long.
+            None => drop(encode_control(ControlKind::Close, &[], mask(), &mut self.outbox)),
+        }
     }
 
     /// Queues a binary message; [`Link::flush`] writes it.
@@ -179,24 +188,32 @@ impl Link {
     /// # Errors
     /// The link is lost.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), LossCause> {
-        if self.outbox.is_empty() {
-            return Ok(());
-        }
-        let lost = |error: std::io::Error| LossCause::Io(error.to_string());
+        let lost = |error: std::io::Error| Err(LossCause::Io(error.to_string()));
         while !self.outbox.is_empty() {
             match Pin::new(&mut self.io).poll_write(cx, &self.outbox) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(0)) => return Err(LossCause::Ended),
-                Poll::Ready(Ok(written)) => self.outbox.advance(written),
-                Poll::Ready(Err(error)) => return Err(lost(error)),
+                Poll::Ready(Ok(written)) => {
+                    self.outbox.advance(written);
+                    self.unflushed = true;
+                }
+                Poll::Ready(Err(error)) => return lost(error),
             }
         }
-        if self.outbox.capacity() > OUTBOX_KEEP {
+        if !self.unflushed {
+            return Ok(());
+        }
+        // What was written counts as room again only once it is reclaimed.
+        if self.outbox.try_reclaim(OUTBOX_KEEP + 1) {
             self.outbox = BytesMut::new();
         }
         match Pin::new(&mut self.io).poll_flush(cx) {
-            Poll::Ready(Err(error)) => Err(lost(error)),
-            _ => Ok(()),
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(())) => {
+                self.unflushed = false;
+                Ok(())
+            }
+            Poll::Ready(Err(error)) => lost(error),
         }
     }
 
@@ -212,4 +229,92 @@ impl Link {
 
 fn broken(error: &FrameError) -> LossCause {
     LossCause::Protocol(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        pin::Pin,
+        sync::{Arc, Mutex},
+        task::{Context, Poll, Waker},
+    };
+
+    use bytes::BytesMut;
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::{Link, OUTBOX_KEEP, OUTBOX_LIMIT};
+
+    /// Takes everything at once like TLS, and passes it on when it is flushed and may.
+    #[derive(Clone, Default)]
+    struct Holding(Arc<Mutex<Held>>);
+
+    #[derive(Default)]
+    struct Held {
+        open: bool,
+        taken: usize,
+        passed_on: usize,
+    }
+
+    impl AsyncRead for Holding {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Holding {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.0.lock().unwrap().taken += bytes.len();
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let mut held = self.0.lock().unwrap();
+            if !held.open {
+                return Poll::Pending;
+            }
+            held.passed_on = held.taken;
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn link() -> (Link<Holding>, Holding) {
+        let io = Holding::default();
+        (Link::new(io.clone(), BytesMut::new(), 1024), io)
+    }
+
+    #[test]
+    fn what_the_io_holds_back_is_flushed_later_though_nothing_new_is_written() {
+        let (mut link, io) = link();
+        let mut cx = Context::from_waker(Waker::noop());
+        link.queue(b"hello").unwrap();
+        link.flush(&mut cx).unwrap();
+        assert_eq!(io.0.lock().unwrap().passed_on, 0);
+        io.0.lock().unwrap().open = true;
+        link.flush(&mut cx).unwrap();
+        assert_eq!(io.0.lock().unwrap().passed_on, 2 + 4 + 5);
+    }
+
+    #[test]
+    fn a_large_message_leaves_no_large_buffer_behind() {
+        let (mut link, _io) = link();
+        let mut cx = Context::from_waker(Waker::noop());
+        for size in [1, 100, 5_000, OUTBOX_LIMIT] {
+            link.queue(&vec![0; size]).unwrap();
+            link.flush(&mut cx).unwrap();
+            assert!(!link.outbox.try_reclaim(OUTBOX_KEEP + 1), "after {size} bytes");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_has_stopped_reading_is_given_up_at_the_limit() {
+        let (mut link, _io) = link();
+        link.queue(&vec![0; OUTBOX_LIMIT - 100]).unwrap();
+        link.queue(&[0; 200]).unwrap();
+        assert!(link.queue(b"").is_err());
+    }
 }

@@ -1,0 +1,20 @@
+//! Connections over real sockets: against the local server, and against peers played by hand where the local server
+//! cannot play them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+mod close;
+mod handle;
+mod losses;
+mod main_job;
+mod odd_peers;
+mod raw;
+mod refused;
+mod subscribers;
+mod support;
+mod token;
