@@ -109,7 +109,7 @@ impl Session {
 
     /// The connect under way has come to another of its steps; no other step can be one of a connect.
     pub(super) fn connect_is_at(&mut self, step: Step) {
-        if !matches!(step, Step::Connect | Step::Tls | Step::Upgrade) {
+        if !matches!(step, Step::Resolve | Step::Connect | Step::Proxy | Step::Tls | Step::Upgrade) {
             return;
         }
         if let Phase::Entering { at: Entering::Connect(route), .. } = &mut self.phase {
