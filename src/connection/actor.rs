@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     future::Future,
     pin::Pin,
     rc::Rc,
@@ -26,8 +26,11 @@ use crate::{
     Addresses, Config, ConnectionError, ConnectionState, Endpoints, Event, EventKind, Handlers, LossCause, OpenError,
     RequestError, RestClient, RestError, SendError, Sent, Token, UserId,
     rest::{self, RegisteredUser},
-    session::{Action, Engine, FetchedToken, Input, Note, Now},
+    session::{Action, Engine, FetchedToken, Frame, Input, Note, Now},
 };
+
+/// Something under way that the pump polls.
+type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// Owns one account's socket, its timer and its reconnect backoff.
 ///
@@ -53,11 +56,11 @@ pub struct ConnectionActor {
     closed: bool,
     /// Whether the link is being read just now, and so is not in its place.
     pub(super) reading: bool,
-    /// Frames to send while the link is being read.
-    pub(super) queued: Vec<crate::session::Frame>,
+    /// Frames to send that the link has no room for yet.
+    pub(super) queued: VecDeque<Frame>,
     pub(super) link: Option<Link>,
-    pub(super) dialing: Option<Pin<Box<dyn Future<Output = Result<Link, LossCause>>>>>,
-    pub(super) call: Option<Pin<Box<dyn Future<Output = CallDone>>>>,
+    pub(super) dialing: Option<Doing<Result<Link, LossCause>>>,
+    pub(super) call: Option<Doing<CallDone>>,
     pub(super) timer: Option<Pin<Box<Sleep>>>,
     /// When the timer fires, which may be before the engine's deadline but never after it.
     pub(super) armed: Option<Duration>,
@@ -75,7 +78,7 @@ pub struct ConnectionActor {
 /// A new token whose end the service is being asked for; it ends with its session.
 pub(super) struct Renewal {
     pub(super) token: Token,
-    pub(super) call: Pin<Box<dyn Future<Output = Result<u64, RestError>>>>,
+    pub(super) call: Doing<Result<u64, RestError>>,
     pub(super) asked: oneshot::Sender<Result<u64, RequestError>>,
 }
 
@@ -88,6 +91,9 @@ pub(super) enum CallDone {
 impl ConnectionActor {
     /// The mailbox's capacity.
     pub const MAILBOX: usize = 1024;
+
+    /// How many frames besides sent messages (pulls and heartbeats) may wait for the peer to read.
+    pub const WAITING: usize = 32 * 1024;
 
     pub(super) fn new(config: Arc<Config>, handlers: Handlers, shared: Arc<Shared>) -> Self {
         let rest = match &config.endpoints {
@@ -105,7 +111,7 @@ impl ConnectionActor {
             hung_up: false,
             closed: false,
             reading: false,
-            queued: Vec::new(),
+            queued: VecDeque::new(),
             link: None,
             dialing: None,
             call: None,
@@ -168,7 +174,7 @@ impl ConnectionActor {
         match action {
             Action::Transmit(frame) => {
                 trace!(self.log, "frame out"; "kind" => frame.kind(), "bytes" => frame.bytes().len());
-                self.queued.push(frame);
+                self.queued.push_back(frame);
             }
             Action::Emit(kind) => self.emit(kind),
             Action::Connect { url } => {
@@ -244,13 +250,8 @@ impl ConnectionActor {
             return;
         }
         let queued = std::mem::take(&mut self.queued);
-        if let (Some(mut link), Some(waker)) = (self.link.take(), self.waker.clone()) {
-            for frame in queued {
-                if link.queue(frame.bytes()).is_err() {
-                    return;
-                }
-            }
-            link.part(&mut std::task::Context::from_waker(&waker));
+        if let (Some(link), Some(waker)) = (self.link.take(), self.waker.clone()) {
+            link.part(queued, &mut std::task::Context::from_waker(&waker));
         }
     }
 

@@ -2,11 +2,15 @@
 
 use std::{
     cell::RefCell,
+    collections::VecDeque,
+    future::Future,
     hash::{BuildHasher, RandomState},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
+use actix_rt::time::{Sleep, sleep};
 use awc::{
     BoxedSocket,
     error::{ConnectError, SendRequestError, WsClientError},
@@ -17,13 +21,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::frame::{
     ControlKind, Decoder, FrameError, Incoming, MessageKind, encode_close, encode_control, encode_message,
 };
-use crate::{LossCause, Step, http};
+use crate::{LossCause, Step, http, session::Frame};
 
 /// How much one read takes at the most; the buffer is one per thread, shared by all its links.
 const READ_BUFFER: usize = 16 * 1024;
 
-/// How many bytes may wait to be written; past it the peer is taken for one that has stopped reading.
-pub(super) const OUTBOX_LIMIT: usize = 1 << 20;
+/// How many bytes are made ready to be written at a time; further frames wait until the socket takes more.
+const OUTBOX_ROOM: usize = 64 * 1024;
 
 /// How much room an idle link keeps for its next frames.
 const OUTBOX_KEEP: usize = 1024;
@@ -57,7 +61,17 @@ pub(super) struct Link {
     outbox: BytesMut,
     /// Whether the io may hold back some of what it took, as TLS does.
     unflushed: bool,
+    broken: Option<Broken>,
 }
+
+/// Nothing can be written any more; what the server said before that may still lie there to be read.
+struct Broken {
+    cause: LossCause,
+    grace: Pin<Box<Sleep>>,
+}
+
+/// How long what came before the break is looked for; usually it is there at once, with the end behind it.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// Connects and upgrades. It has no limit of its own: whoever awaits it gives it up when its time has come.
 pub(super) async fn connect(url: &str, max_frame: usize) -> Result<Link, LossCause> {
@@ -101,7 +115,7 @@ impl Link {
     const READS: usize = 16;
 
     fn new(io: BoxedSocket, early: BytesMut, max_frame: usize) -> Self {
-        Link { io, decoder: Decoder::new(max_frame), early, outbox: BytesMut::new(), unflushed: false }
+        Link { io, decoder: Decoder::new(max_frame), early, outbox: BytesMut::new(), unflushed: false, broken: None }
     }
 
     /// Reads what is there and hands out what is whole. `sink` answers whether to go on.
@@ -115,7 +129,12 @@ impl Link {
         let mut buffer = READ.take().unwrap_or_else(|| Box::new([0; READ_BUFFER]));
         let read = self.read_into(&mut buffer[..], cx, &mut sink);
         READ.set(Some(buffer));
-        read
+        let Some(broken) = &mut self.broken else { return read };
+        match read {
+            Read::Lost(LossCause::Ended | LossCause::Io(_)) => Read::Lost(broken.cause.clone()),
+            Read::Blocked if broken.grace.as_mut().poll(cx).is_ready() => Read::Lost(broken.cause.clone()),
+            read => read,
+        }
     }
 
     fn read_into(
@@ -152,7 +171,7 @@ impl Link {
             }
             go_on = go_on && sink(incoming);
         });
-        if let Some(payload) = pong.filter(|_| self.outbox.len() < OUTBOX_LIMIT) {
+        if let Some(payload) = pong.filter(|_| self.outbox.len() < OUTBOX_ROOM) {
             // A ping's payload is never too long for a pong.
             let _ = encode_control(ControlKind::Pong, &payload, mask(), &mut self.outbox);
         }
@@ -178,23 +197,38 @@ impl Link {
         }
     }
 
-    /// Queues a binary message; [`Link::flush`] writes it.
+    /// Writes these frames as binary messages, in order and as far as the socket takes them; the rest stays.
     ///
-    /// # Errors
-    /// The link is to be given up when [`OUTBOX_LIMIT`] bytes are waiting already.
-    pub(super) fn queue(&mut self, message: &[u8]) -> Result<(), LossCause> {
-        if self.outbox.len() >= OUTBOX_LIMIT {
-            return Err(LossCause::Io(format!("the peer has stopped reading: {OUTBOX_LIMIT} bytes are waiting")));
+    /// A link that cannot be written is found out by reading, after everything the server still said.
+    pub(super) fn write(&mut self, frames: &mut VecDeque<Frame>, cx: &mut Context<'_>) {
+        loop {
+            while self.outbox.len() < OUTBOX_ROOM
+                && let Some(frame) = frames.pop_front()
+            {
+                encode_message(MessageKind::Binary, frame.bytes(), mask(), &mut self.outbox);
+            }
+            self.flush(cx);
+            if self.broken.is_some() {
+                frames.clear();
+            }
+            if frames.is_empty() || self.outbox.len() >= OUTBOX_ROOM {
+                return;
+            }
         }
-        encode_message(MessageKind::Binary, message, mask(), &mut self.outbox);
-        Ok(())
     }
 
-    /// Writes what is queued, as far as the socket takes it.
-    ///
-    /// # Errors
-    /// The link is lost.
-    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), LossCause> {
+    /// Writes what is ready, as far as the socket takes it.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
+        if self.broken.is_some() {
+            self.outbox = BytesMut::new();
+        } else if let Err(cause) = self.try_flush(cx) {
+            self.outbox = BytesMut::new();
+            self.broken = Some(Broken { cause, grace: Box::pin(sleep(GRACE)) });
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    fn try_flush(&mut self, cx: &mut Context<'_>) -> Result<(), LossCause> {
         let lost = |error: std::io::Error| Err(LossCause::Io(error.to_string()));
         while !self.outbox.is_empty() {
             match Pin::new(&mut self.io).poll_write(cx, &self.outbox) {
@@ -224,13 +258,16 @@ impl Link {
         }
     }
 
-    /// Says goodbye as far as that goes without waiting: a Close frame behind what is queued, then the end of the
-    /// stream. Dropping the link does the rest.
-    pub(super) fn part(mut self, cx: &mut Context<'_>) {
-        encode_close(1000, "", mask(), &mut self.outbox);
-        if self.flush(cx).is_ok() {
-            let _ = Pin::new(&mut self.io).poll_shutdown(cx);
+    /// Says goodbye as far as that goes without waiting: a Close frame behind what is still to be sent, then the end of
+    /// the stream. Dropping the link does the rest.
+    pub(super) fn part(mut self, mut frames: VecDeque<Frame>, cx: &mut Context<'_>) {
+        self.write(&mut frames, cx);
+        if !frames.is_empty() {
+            return;
         }
+        encode_close(1000, "", mask(), &mut self.outbox);
+        self.flush(cx);
+        let _ = Pin::new(&mut self.io).poll_shutdown(cx);
     }
 }
 
@@ -241,6 +278,8 @@ fn broken(error: &FrameError) -> LossCause {
 #[cfg(test)]
 mod tests {
     use std::{
+        collections::VecDeque,
+        future::poll_fn,
         io,
         pin::Pin,
         sync::{Arc, Mutex},
@@ -250,7 +289,8 @@ mod tests {
     use bytes::BytesMut;
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-    use super::{Link, OUTBOX_KEEP, OUTBOX_LIMIT};
+    use super::{GRACE, Link, OUTBOX_KEEP, OUTBOX_ROOM, Read};
+    use crate::{LossCause, session::Frame};
 
     /// Takes everything at once like TLS, and passes it on when it is flushed and may.
     #[derive(Clone, Default)]
@@ -259,6 +299,8 @@ mod tests {
     #[derive(Default)]
     struct Held {
         open: bool,
+        full: bool,
+        broken: bool,
         taken: usize,
         passed_on: usize,
     }
@@ -271,7 +313,14 @@ mod tests {
 
     impl AsyncWrite for Holding {
         fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            self.0.lock().unwrap().taken += bytes.len();
+            let mut held = self.0.lock().unwrap();
+            if held.broken {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            if held.full {
+                return Poll::Pending;
+            }
+            held.taken += bytes.len();
             Poll::Ready(Ok(bytes.len()))
         }
 
@@ -289,6 +338,10 @@ mod tests {
         }
     }
 
+    fn frames(sizes: &[usize]) -> VecDeque<Frame> {
+        sizes.iter().map(|size| Frame::new("test", vec![0; *size].into())).collect()
+    }
+
     fn link() -> (Link, Holding) {
         let io = Holding::default();
         (Link::new(Box::new(io.clone()), BytesMut::new(), 1024), io)
@@ -298,11 +351,10 @@ mod tests {
     fn what_the_io_holds_back_is_flushed_later_though_nothing_new_is_written() {
         let (mut link, io) = link();
         let mut cx = Context::from_waker(Waker::noop());
-        link.queue(b"hello").unwrap();
-        link.flush(&mut cx).unwrap();
+        link.write(&mut frames(&[5]), &mut cx);
         assert_eq!(io.0.lock().unwrap().passed_on, 0);
         io.0.lock().unwrap().open = true;
-        link.flush(&mut cx).unwrap();
+        link.write(&mut VecDeque::new(), &mut cx);
         assert_eq!(io.0.lock().unwrap().passed_on, 2 + 4 + 5);
     }
 
@@ -310,18 +362,40 @@ mod tests {
     fn a_large_message_leaves_no_large_buffer_behind() {
         let (mut link, _io) = link();
         let mut cx = Context::from_waker(Waker::noop());
-        for size in [1, 100, 5_000, OUTBOX_LIMIT] {
-            link.queue(&vec![0; size]).unwrap();
-            link.flush(&mut cx).unwrap();
+        for size in [1, 100, 5_000, 1 << 20] {
+            link.write(&mut frames(&[size]), &mut cx);
             assert!(!link.outbox.try_reclaim(OUTBOX_KEEP + 1), "after {size} bytes");
         }
     }
 
     #[test]
-    fn a_peer_that_has_stopped_reading_is_given_up_at_the_limit() {
-        let (mut link, _io) = link();
-        link.queue(&vec![0; OUTBOX_LIMIT - 100]).unwrap();
-        link.queue(&[0; 200]).unwrap();
-        assert!(link.queue(b"").is_err());
+    fn what_the_socket_does_not_take_waits_as_it_is_and_goes_out_later_in_order() {
+        let (mut link, io) = link();
+        let mut cx = Context::from_waker(Waker::noop());
+        io.0.lock().unwrap().full = true;
+        let mut waiting = frames(&[OUTBOX_ROOM, 1, 2, 3]);
+        link.write(&mut waiting, &mut cx);
+        assert_eq!(waiting, frames(&[1, 2, 3]), "one frame fills the room");
+        io.0.lock().unwrap().full = false;
+        link.write(&mut waiting, &mut cx);
+        assert!(waiting.is_empty());
+        assert_eq!(io.0.lock().unwrap().taken, (2 + 8 + 4 + OUTBOX_ROOM) + 3 * (2 + 4) + 1 + 2 + 3);
+    }
+
+    #[actix::test]
+    async fn a_link_that_cannot_be_written_is_still_read_for_a_moment() {
+        tokio::time::pause();
+        let (mut link, io) = link();
+        io.0.lock().unwrap().broken = true;
+        let began = tokio::time::Instant::now();
+        let lost = poll_fn(|cx| {
+            link.write(&mut frames(&[5]), cx);
+            match link.read(cx, |_| true) {
+                Read::Lost(cause) => Poll::Ready(cause),
+                _ => Poll::Pending,
+            }
+        });
+        assert!(matches!(lost.await, LossCause::Io(_)));
+        assert!(began.elapsed() >= GRACE);
     }
 }

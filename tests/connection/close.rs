@@ -113,7 +113,7 @@ async fn closing_in_the_pause_between_two_login_attempts_ends_the_login() {
 #[actix::test]
 async fn closing_while_online_sends_logout_with_the_sessions_id_and_then_the_socket_is_gone() {
     let port = Port::open().await;
-    let (connection, mut heard) = start(port.config());
+    let (connection, mut heard) = start(port.config().logout_timeout(LIMIT).unwrap());
     let opening = open(&connection, token());
     let mut peer = port.upgraded().await;
     let Upward::Provision(provision) = peer.upward().await else { panic!() };
