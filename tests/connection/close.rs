@@ -239,7 +239,8 @@ async fn several_closes_at_once_all_return_and_the_end_is_told_once() {
 #[actix::test]
 async fn closing_settles_the_sends_that_wait_for_an_answer() {
     let server = server().await;
-    let (connection, _heard) = online(quick(server.config()), alice()).await;
+    let (connection, _heard) =
+        online(quick(server.config()).logout_timeout(Duration::from_millis(20)).unwrap(), alice()).await;
     server.set_silent(true);
     let sending = actix_rt::spawn({
         let connection = connection.clone();

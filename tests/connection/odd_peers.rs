@@ -238,7 +238,7 @@ async fn a_flood_of_messages_holds_back_neither_calls_nor_other_connections() {
 #[actix::test]
 async fn a_peer_that_stops_reading_is_given_up_by_the_heartbeat_behind_what_it_does_not_take() {
     let port = Port::open().await;
-    let config = port.config().heartbeat(Duration::from_millis(50), Duration::from_millis(100)).unwrap();
+    let config = port.config().heartbeat(Duration::from_millis(50), Duration::from_millis(500)).unwrap();
     let (connection, mut heard, peer) = with(&port, config).await;
     let error = within("the send", connection.send_text("bob", &"x".repeat(32 << 20))).await.unwrap_err();
     assert!(matches!(error, SendError::OutcomeUnknown { .. }), "{error:?}");
