@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{AppKey, AppKeyError};
+use crate::{
+    AppKey, AppKeyError, Proxy, Roots,
+    net::{Network, Target},
+};
 
 /// A configuration that cannot work; nothing was started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -192,6 +195,8 @@ pub struct Config {
     pub(crate) send_timeout: Duration,
     pub(crate) max_frame: usize,
     pub(crate) max_pending_sends: usize,
+    pub(crate) network: Network,
+    pub(crate) allow_plaintext: bool,
     pub(crate) logger: slog::Logger,
 }
 
@@ -212,7 +217,7 @@ fn in_range(
     Ok(value)
 }
 
-fn check_address(what: &'static str, address: &str, schemes: &[&str]) -> Result<(), ConfigError> {
+fn check_address(what: &'static str, address: &str, schemes: &[&str], plaintext: bool) -> Result<(), ConfigError> {
     let refuse = |problem| Err(ConfigError::Address { what, address: address.to_owned(), problem });
     let Ok(uri) = address.parse::<awc::http::Uri>() else {
         return refuse("is not an address");
@@ -224,7 +229,11 @@ fn check_address(what: &'static str, address: &str, schemes: &[&str]) -> Result<
     }
     match uri.authority() {
         Some(authority) if authority.as_str().contains('@') => refuse("must not hold credentials"),
-        Some(authority) if !authority.host().is_empty() => Ok(()),
+        Some(authority) if !authority.host().is_empty() => match Target::parse(address) {
+            Some(target) if target.secure || plaintext || target.is_loopback() => Ok(()),
+            Some(_) => refuse("is not encrypted; use https or wss, or say `Config::allow_plaintext` first"),
+            None => refuse("is not an address"),
+        },
         _ => refuse("has no host"),
     }
 }
@@ -254,8 +263,16 @@ impl Config {
             send_timeout: Duration::from_secs(15),
             max_frame: 4 << 20,
             max_pending_sends: 1024,
+            network: Network::default(),
+            allow_plaintext: false,
             logger: slog::Logger::root(slog::Discard, slog::o!()),
         })
+    }
+
+    /// Whether passwords and tokens may travel to this address.
+    pub(crate) fn permits(&self, address: &str) -> bool {
+        let target = Target::parse(address);
+        target.is_some_and(|target| target.secure || self.allow_plaintext || target.is_loopback())
     }
 
     /// The application key.
@@ -294,7 +311,7 @@ impl Config {
                 return Err(ConfigError::NoAddress(what));
             }
             for address in *list {
-                check_address(what, address, schemes)?;
+                check_address(what, address, schemes, self.allow_plaintext)?;
             }
         }
         self.endpoints = endpoints;
@@ -441,6 +458,30 @@ impl Config {
         }
         self.max_pending_sends = messages;
         Ok(self)
+    }
+
+    /// Reaches the service through a proxy. Default: [`Proxy::environment`].
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.network = self.network.with_proxy(proxy);
+        self
+    }
+
+    /// Trusts these root certificates besides the system's. Default: none.
+    ///
+    /// Give many connections clones of one `Config`, so that they share one TLS configuration.
+    #[must_use]
+    pub fn extra_roots(mut self, roots: Roots) -> Self {
+        self.network = self.network.with_roots(roots);
+        self
+    }
+
+    /// Lets `http` and `ws` addresses of other machines be used, over which passwords and tokens travel readable by
+    /// everybody on the way. Call it before the addresses are given. Default: only loopback addresses may be plain.
+    #[must_use]
+    pub fn allow_plaintext(mut self) -> Self {
+        self.allow_plaintext = true;
+        self
     }
 
     /// Logs through this logger, such as [`LogHandle::slog`](crate::LogHandle::slog). Default: nothing is logged.

@@ -1,15 +1,16 @@
-//! The one HTTP client of a thread, used by REST calls and by the WebSocket upgrade.
+//! The HTTP clients of a thread, for the REST calls.
 //!
-//! An `awc::Client` cannot leave its thread, so each thread that speaks to the service has its own; the TLS
-//! configuration below it, which holds the system's root certificates, is one for the whole process.
+//! An `awc::Client` cannot leave its thread, so each thread that calls the service has its own; the TLS configuration
+//! below it, which holds the root certificates, is one for the whole process.
 
-use std::{
-    cell::RefCell,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{cell::RefCell, collections::HashMap, future::Future, pin::Pin, time::Duration};
 
-use rustls_platform_verifier::BuilderVerifierExt;
+use actix_service::Service;
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
+use awc::http::Uri;
+use tokio::net::TcpStream;
+
+use crate::net::{DialError, Network, Progress, Target, client_config, connect_tcp};
 
 /// TLS cannot be set up on this machine; plain `http` and `ws` still work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,92 +24,79 @@ const SOCKETS: usize = 1 << 24;
 /// Longer than any timeout a call may set, so that the call's own one always decides.
 const NEVER: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
-#[derive(Default)]
-struct Clients {
-    plain: Option<awc::Client>,
-    secure: Option<awc::Client>,
-}
+/// How many clients a thread keeps; there is one for each way to the network, usually one or two.
+const KEPT: usize = 16;
 
 thread_local! {
-    static CLIENTS: RefCell<Clients> = RefCell::default();
+    static CLIENTS: RefCell<HashMap<(u64, bool), awc::Client>> = RefCell::default();
 }
 
 /// This thread's client for the given address. A clone is a reference count.
 ///
-/// It follows no redirect and speaks HTTP/1.1 only (an upgrade is impossible over h2). It sets no time limit at all,
-/// since awc's upgrade request has none of its own: wrap each use in `tokio::time::timeout`.
+/// It follows no redirect and sets no time limit at all: wrap each use in `tokio::time::timeout`.
 ///
 /// # Errors
-/// For `https` and `wss` only: the machine has no usable root certificates. The next call looks again.
-pub(crate) fn client(address: &str) -> Result<awc::Client, TlsSetupError> {
-    let secure = is_secure(address);
-    let known = CLIENTS.with_borrow(|clients| if secure { clients.secure.clone() } else { clients.plain.clone() });
-    if let Some(client) = known {
+/// For `https` only: the machine has no usable root certificates. The next call looks again.
+pub(crate) fn client(address: &str, network: &Network) -> Result<awc::Client, TlsSetupError> {
+    let secure = address.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
+    let key = (network.id(), secure);
+    if let Some(client) = CLIENTS.with_borrow(|clients| clients.get(&key).cloned()) {
         return Ok(client);
     }
-    let connector = awc::Connector::new().limit(SOCKETS).timeout(NEVER).handshake_timeout(NEVER);
-    let connector = if secure { connector.rustls_0_23(tls_config()?) } else { connector };
+    let connector =
+        awc::Connector::new().connector(Dialer(network.clone())).limit(SOCKETS).timeout(NEVER).handshake_timeout(NEVER);
+    let connector = if secure {
+        let config = client_config(network.roots()).map_err(|error| TlsSetupError(error.to_string()))?;
+        connector.rustls_0_23(config)
+    } else {
+        connector
+    };
     let client = awc::Client::builder().connector(connector).disable_redirects().disable_timeout().finish();
     CLIENTS.with_borrow_mut(|clients| {
-        let place = if secure { &mut clients.secure } else { &mut clients.plain };
-        *place = Some(client.clone());
+        if clients.len() >= KEPT {
+            clients.clear();
+        }
+        clients.insert(key, client.clone());
     });
     Ok(client)
 }
 
-/// Whether an address wants TLS; schemes have no letter case.
-fn is_secure(address: &str) -> bool {
-    let scheme = address.split(':').next().unwrap_or_default();
-    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss")
-}
+/// Opens awc's connections the way the sockets are opened: through the proxy where there is one.
+#[derive(Clone)]
+struct Dialer(Network);
 
-/// The process's TLS configuration: the ring provider named here, whatever the process's default is, and the
-/// system's roots.
-fn tls_config() -> Result<Arc<rustls::ClientConfig>, TlsSetupError> {
-    static CONFIG: OnceLock<Arc<rustls::ClientConfig>> = OnceLock::new();
+impl Service<ConnectInfo<Uri>> for Dialer {
+    type Response = Connection<Uri, TcpStream>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
 
-    if let Some(config) = CONFIG.get() {
-        return Ok(Arc::clone(config));
+    actix_service::always_ready!();
+
+    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
+        let network = self.0.clone();
+        Box::pin(async move {
+            let uri = info.request().clone();
+            let target = Target::parse(&uri.to_string()).ok_or(ConnectError::InvalidInput)?;
+            match connect_tcp(&target, network.proxy(), &Progress::new()).await {
+                Ok(stream) => Ok(Connection::new(uri, stream)),
+                Err(DialError::Failed { step, detail }) => {
+                    Err(ConnectError::Io(std::io::Error::other(format!("{step}: {detail}"))))
+                }
+                Err(DialError::Certificate(problem)) => {
+                    Err(ConnectError::Io(std::io::Error::other(problem.to_string())))
+                }
+            }
+        })
     }
-    let config = build_tls_config().map_err(|error| TlsSetupError(error.to_string()))?;
-    Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(config))))
-}
-
-fn build_tls_config() -> Result<rustls::ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_platform_verifier()?
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{build_tls_config, client, is_secure};
-
-    #[test]
-    fn only_https_and_wss_want_tls() {
-        for secure in ["https://a", "HTTPS://a", "wss://a/websocket", "Wss://a"] {
-            assert!(is_secure(secure), "{secure}");
-        }
-        for plain in ["http://a", "ws://a/websocket", "a", "", "httpsx://a"] {
-            assert!(!is_secure(plain), "{plain}");
-        }
-    }
+    use super::client;
+    use crate::net::Network;
 
     #[test]
     fn a_plain_client_needs_no_root_certificates() {
-        assert!(client("http://127.0.0.1").is_ok());
-    }
-
-    #[test]
-    fn tls_offers_http_1_1_only() {
-        match build_tls_config() {
-            Ok(config) => assert_eq!(config.alpn_protocols, [b"http/1.1".to_vec()]),
-            // A machine without root certificates is told so, and nothing panics.
-            Err(error) => assert!(client("https://127.0.0.1").err().unwrap().to_string().contains(&error.to_string())),
-        }
+        assert!(client("http://127.0.0.1", &Network::default()).is_ok());
     }
 }

@@ -86,6 +86,7 @@ mod http;
 #[cfg(feature = "local-server")]
 pub mod local_server;
 pub mod logger;
+mod net;
 mod outgoing;
 mod reason;
 pub mod rest;
@@ -101,6 +102,7 @@ pub use error::{ConnectionError, OpenError, RequestError, SendError};
 pub use event::{ChatType, Event, EventKind, EventMask, Message, MessageBody};
 pub use handlers::{EventHandler, HandlerRegistry, Handlers, SubscriberId, SubscriberInfo};
 pub use logger::{LogConfig, LogError, LogHandle, LogLevel, LoggerActor};
+pub use net::{CertificateProblem, Proxy, ProxyError, Roots, RootsError};
 pub use outgoing::{Outgoing, Sent};
 pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
 pub use rest::{RestClient, RestError, RestErrorKind};

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{Code, RestError};
+use crate::{CertificateProblem, Code, RestError};
 
 /// The server logged this device out (connection spec §9).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,8 +244,12 @@ pub enum Step {
     Discovery,
     /// Fetching a token by REST.
     Token,
-    /// Resolving the host name and connecting.
+    /// Resolving the host name.
+    Resolve,
+    /// Connecting.
     Connect,
+    /// Asking the proxy for a tunnel.
+    Proxy,
     /// The TLS handshake.
     Tls,
     /// The WebSocket upgrade.
@@ -259,7 +263,9 @@ impl fmt::Display for Step {
         f.write_str(match self {
             Step::Discovery => "service discovery",
             Step::Token => "the token request",
+            Step::Resolve => "resolving the host name",
             Step::Connect => "connecting",
+            Step::Proxy => "the proxy's tunnel",
             Step::Tls => "the TLS handshake",
             Step::Upgrade => "the WebSocket upgrade",
             Step::Provision => "PROVISION",
@@ -301,6 +307,8 @@ pub enum LossCause {
         /// What happened, in words.
         detail: String,
     },
+    /// The server's certificate was refused.
+    Certificate(CertificateProblem),
     /// The upgrade was answered by another HTTP status than 101.
     UpgradeRefused {
         /// The HTTP status.
@@ -345,6 +353,7 @@ impl fmt::Display for LossCause {
             }
             LossCause::Timeout(step) => write!(f, "{step} took too long"),
             LossCause::Failed { step, detail } => write!(f, "{step} failed: {detail}"),
+            LossCause::Certificate(problem) => write!(f, "the server's certificate was refused: {problem}"),
             LossCause::UpgradeRefused { status, retry_after: None } => {
                 write!(f, "the WebSocket upgrade was answered with HTTP status {status}")
             }

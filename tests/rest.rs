@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use slog::Drain;
 
 fn config() -> Config {
-    Config::new("testorg#testapp").unwrap()
+    Config::new("testorg#testapp").unwrap().allow_plaintext()
 }
 
 fn fixed(bases: &[String]) -> Config {

@@ -24,7 +24,8 @@ use super::{
 };
 use crate::{
     Addresses, Config, ConnectionError, ConnectionState, Endpoints, Event, EventKind, Handlers, LossCause, OpenError,
-    RequestError, RestClient, RestError, SendError, Sent, Token, UserId,
+    RequestError, RestClient, RestError, SendError, Sent, Step, Token, UserId,
+    net::Progress,
     rest::{self, RegisteredUser},
     session::{Action, Engine, FetchedToken, Frame, Input, Note, Now},
 };
@@ -38,8 +39,9 @@ type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 /// after logging out, or with its actix system.
 ///
 /// Bounds: its mailbox takes [`MAILBOX`](ConnectionActor::MAILBOX) messages by `try_send`, and an awaited call brings a
-/// place of its own; at most 1 MiB waits to be written, past which the link counts as lost; at most 16 reads of 16 KiB
-/// are taken off the socket before other work of the thread has its turn.
+/// place of its own; at most [`WAITING`](ConnectionActor::WAITING) frames and the unanswered sends wait for a peer that
+/// does not read, past which the link counts as lost; at most 16 reads of 16 KiB are taken off the socket before other
+/// work of the thread has its turn.
 pub struct ConnectionActor {
     pub(super) engine: Engine,
     pub(super) config: Arc<Config>,
@@ -59,7 +61,7 @@ pub struct ConnectionActor {
     /// Frames to send that the link has no room for yet.
     pub(super) queued: VecDeque<Frame>,
     pub(super) link: Option<Link>,
-    pub(super) dialing: Option<Doing<Result<Link, LossCause>>>,
+    pub(super) dialing: Option<Dialing>,
     pub(super) call: Option<Doing<CallDone>>,
     pub(super) timer: Option<Pin<Box<Sleep>>>,
     /// When the timer fires, which may be before the engine's deadline but never after it.
@@ -80,6 +82,14 @@ pub(super) struct Renewal {
     pub(super) token: Token,
     pub(super) call: Doing<Result<u64, RestError>>,
     pub(super) asked: oneshot::Sender<Result<u64, RequestError>>,
+}
+
+/// A connect under way.
+pub(super) struct Dialing {
+    pub(super) connect: Doing<Result<Link, LossCause>>,
+    /// The step it is at, and the one the engine was told last.
+    pub(super) progress: Progress,
+    pub(super) told: Option<Step>,
 }
 
 /// What a REST call of the way in came to.
@@ -179,8 +189,10 @@ impl ConnectionActor {
             Action::Emit(kind) => self.emit(kind),
             Action::Connect { url } => {
                 debug!(self.log, "connecting"; "url" => &*url);
-                let max_frame = self.config.max_frame;
-                self.dialing = Some(Box::pin(async move { connect(&url, max_frame).await }));
+                let (config, progress) = (Arc::clone(&self.config), Progress::new());
+                let at = progress.clone();
+                let connect = Box::pin(async move { connect(&url, &config.network, config.max_frame, &at).await });
+                self.dialing = Some(Dialing { connect, progress, told: None });
                 self.wake();
             }
             Action::Discover => {

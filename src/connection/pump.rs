@@ -12,7 +12,7 @@ use actix_rt::time::{Instant, sleep_until};
 use slog::trace;
 
 use super::{
-    actor::{CallDone, ConnectionActor, Renewal, SCRATCH},
+    actor::{CallDone, ConnectionActor, Dialing, Renewal, SCRATCH},
     frame::Incoming,
     socket::Read,
 };
@@ -76,8 +76,14 @@ impl ConnectionActor {
     }
 
     fn poll_dialing(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
-        let Some(dialing) = &mut self.dialing else { return };
-        if let Poll::Ready(result) = dialing.as_mut().poll(task) {
+        let Some(Dialing { connect, progress, told }) = &mut self.dialing else { return };
+        let polled = connect.as_mut().poll(task);
+        let step = progress.step();
+        if *told != Some(step) {
+            *told = Some(step);
+            self.step(Input::At(step), ctx);
+        }
+        if let Poll::Ready(result) = polled {
             self.dialing = None;
             match result {
                 Ok(link) => {

@@ -1,4 +1,4 @@
-//! The socket: the one file that knows awc's WebSocket, and the bytes of a link in both directions.
+//! The socket: the bytes of a link in both directions.
 
 use std::{
     cell::RefCell,
@@ -11,17 +11,17 @@ use std::{
 };
 
 use actix_rt::time::{Sleep, sleep};
-use awc::{
-    BoxedSocket,
-    error::{ConnectError, SendRequestError, WsClientError},
-};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frame::{
     ControlKind, Decoder, FrameError, Incoming, MessageKind, encode_close, encode_control, encode_message,
 };
-use crate::{LossCause, Step, http, session::Frame};
+use crate::{
+    LossCause, Step,
+    net::{Network, Progress, Stream, Target, Upgraded, dial, upgrade},
+    session::Frame,
+};
 
 /// How much one read takes at the most; the buffer is one per thread, shared by all its links.
 const READ_BUFFER: usize = 16 * 1024;
@@ -43,18 +43,22 @@ struct Masks {
     count: RefCell<u64>,
 }
 
-fn mask() -> [u8; 4] {
-    MASKS.with(|masks| {
-        let mut count = masks.count.borrow_mut();
+impl Masks {
+    fn next(&self) -> [u8; 8] {
+        let mut count = self.count.borrow_mut();
         *count = count.wrapping_add(1);
-        let [a, b, c, d, ..] = masks.keyed.hash_one(*count).to_ne_bytes();
-        [a, b, c, d]
-    })
+        self.keyed.hash_one(*count).to_ne_bytes()
+    }
+}
+
+fn mask() -> [u8; 4] {
+    let [a, b, c, d, ..] = MASKS.with(Masks::next);
+    [a, b, c, d]
 }
 
 /// One open WebSocket.
-pub(super) struct Link {
-    io: BoxedSocket,
+pub(super) struct Link<S = Stream> {
+    io: S,
     decoder: Decoder,
     /// What the server sent right behind the upgrade's answer.
     early: BytesMut,
@@ -73,31 +77,21 @@ struct Broken {
 /// How long what came before the break is looked for; usually it is there at once, with the end behind it.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Connects and upgrades. It has no limit of its own: whoever awaits it gives it up when its time has come.
-pub(super) async fn connect(url: &str, max_frame: usize) -> Result<Link, LossCause> {
-    let client = http::client(url).map_err(|error| LossCause::Failed { step: Step::Tls, detail: error.to_string() })?;
-    let (_, framed) = client.ws(url).connect().await.map_err(|error| loss(&error))?;
-    let parts = framed.into_parts();
-    Ok(Link::new(parts.io, parts.read_buf, max_frame))
-}
-
-fn loss(error: &WsClientError) -> LossCause {
-    let failed = |step, detail: String| LossCause::Failed { step, detail };
-    match error {
-        WsClientError::InvalidResponseStatus(status) => {
-            LossCause::UpgradeRefused { status: status.as_u16(), retry_after: None }
-        }
-        WsClientError::SendRequest(SendRequestError::Connect(connect)) => match connect {
-            ConnectError::Timeout => LossCause::Timeout(Step::Connect),
-            ConnectError::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
-                failed(Step::Tls, error.to_string())
-            }
-            ConnectError::Io(error) => failed(Step::Connect, error.to_string()),
-            other => failed(Step::Connect, other.to_string()),
-        },
-        WsClientError::SendRequest(SendRequestError::Timeout) => LossCause::Timeout(Step::Connect),
-        other => failed(Step::Upgrade, other.to_string()),
-    }
+/// Connects and upgrades. It has no limit of its own: whoever awaits it gives it up when its time has come, and
+/// `progress` tells at which step.
+pub(super) async fn connect(
+    url: &str,
+    network: &Network,
+    max_frame: usize,
+    progress: &Progress,
+) -> Result<Link, LossCause> {
+    let target = Target::parse(url)
+        .ok_or_else(|| LossCause::Failed { step: Step::Connect, detail: format!("{url:?} is not an address") })?;
+    let stream = dial(&target, network.proxy(), network.roots(), progress).await?;
+    progress.at(Step::Upgrade);
+    let nonce = MASKS.with(|masks| [masks.next(), masks.next()].concat());
+    let Upgraded { stream, early } = upgrade(stream, &target, &nonce).await?;
+    Ok(Link::new(stream, early, max_frame))
 }
 
 /// What a round of reading came to.
@@ -110,11 +104,11 @@ pub(super) enum Read {
     Lost(LossCause),
 }
 
-impl Link {
+impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// How many reads one round makes before other work of the thread gets its turn.
     const READS: usize = 16;
 
-    fn new(io: BoxedSocket, early: BytesMut, max_frame: usize) -> Self {
+    fn new(io: S, early: BytesMut, max_frame: usize) -> Self {
         Link { io, decoder: Decoder::new(max_frame), early, outbox: BytesMut::new(), unflushed: false, broken: None }
     }
 
@@ -342,9 +336,9 @@ mod tests {
         sizes.iter().map(|size| Frame::new("test", vec![0; *size].into())).collect()
     }
 
-    fn link() -> (Link, Holding) {
+    fn link() -> (Link<Holding>, Holding) {
         let io = Holding::default();
-        (Link::new(Box::new(io.clone()), BytesMut::new(), 1024), io)
+        (Link::new(io.clone(), BytesMut::new(), 1024), io)
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl Answer<'_> {
 }
 
 /// The pause of a `Retry-After` header, given in seconds or as an HTTP date.
-pub(super) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+pub(crate) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
         return Some(value.parse().map_or(MAX_PAUSE, Duration::from_secs).min(MAX_PAUSE));

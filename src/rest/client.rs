@@ -20,6 +20,7 @@ use super::{
     exchange::Call,
     kind::{Operation, RestErrorKind},
 };
+use crate::net::Network;
 use crate::{AppKey, Config, ConfigError, Endpoints, Nickname, Password, Token, UserId};
 
 /// The service's REST calls for one application (connection spec §3).
@@ -48,6 +49,7 @@ pub struct RestClient {
     bases: Arc<[String]>,
     first: Arc<AtomicUsize>,
     timeout: Duration,
+    network: Network,
     logger: slog::Logger,
 }
 
@@ -104,6 +106,7 @@ impl RestClient {
             bases: bases.into(),
             first: Arc::default(),
             timeout: config.rest_timeout,
+            network: config.network.clone(),
             logger: config.logger.clone(),
         }
     }
@@ -199,6 +202,7 @@ impl RestClient {
             body: None,
             secrets: vec![token.expose()],
             timeout: self.timeout,
+            network: &self.network,
         };
         self.call(call, parse_expiry).await
     }
@@ -232,7 +236,13 @@ impl RestClient {
         .await
     }
 
-    fn post<'a>(&self, operation: Operation, user: Option<&'a UserId>, path: &str, body: &impl Serialize) -> Call<'a> {
+    fn post<'a>(
+        &'a self,
+        operation: Operation,
+        user: Option<&'a UserId>,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Call<'a> {
         Call {
             operation,
             user,
@@ -243,6 +253,7 @@ impl RestClient {
             body: Some(serde_json::to_vec(body).map(Bytes::from).unwrap_or_default()),
             secrets: Vec::new(),
             timeout: self.timeout,
+            network: &self.network,
         }
     }
 

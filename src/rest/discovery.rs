@@ -41,6 +41,7 @@ pub async fn discover(config: &Config) -> Result<Addresses, RestError> {
             body: None,
             secrets: Vec::new(),
             timeout: config.rest_timeout,
+            network: &config.network,
         };
         match call.at(bootstrap, &config.logger, |body| read(bootstrap, body)).await {
             Ok(addresses) => return Ok(addresses),

@@ -21,6 +21,7 @@ use super::{
     error::RestError,
     kind::{Operation, RestErrorKind},
 };
+use crate::net::Network;
 use crate::{Code, Token, UserId, http};
 
 /// The largest answer taken, in bytes.
@@ -38,6 +39,7 @@ pub(super) struct Call<'a> {
     /// What must not stand in the error, even if the server repeats it.
     pub(super) secrets: Vec<&'a str>,
     pub(super) timeout: Duration,
+    pub(super) network: &'a Network,
 }
 
 impl Call<'_> {
@@ -89,7 +91,8 @@ impl Call<'_> {
     }
 
     async fn exchange(&self, url: &str) -> Result<(u16, Bytes), RestError> {
-        let client = http::client(url).map_err(|error| self.fail(RestErrorKind::Tls(error.to_string())))?;
+        let client =
+            http::client(url, self.network).map_err(|error| self.fail(RestErrorKind::Tls(error.to_string())))?;
         // Calls are rare: a socket kept for the next one would mostly be a socket left behind, or a dead one.
         let mut request = client
             .request(self.method.clone(), url)

@@ -12,6 +12,7 @@ mod exchange;
 mod kind;
 
 pub use answer::{Grant, NewUser, RegisteredUser};
+pub(crate) use classify::parse_retry_after;
 pub use client::RestClient;
 pub use discovery::discover;
 pub use error::RestError;

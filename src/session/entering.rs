@@ -27,9 +27,11 @@ pub(super) enum Entering {
 }
 
 /// Where an attempt leads, redirect by redirect.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Route {
     url: Arc<str>,
+    /// How far the connect has got.
+    step: Step,
     /// The addresses that redirected this attempt, the first one included.
     behind: Vec<Arc<str>>,
 }
@@ -39,7 +41,7 @@ impl Entering {
         match self {
             Entering::Discovery => Step::Discovery,
             Entering::Token => Step::Token,
-            Entering::Connect(_) => Step::Connect,
+            Entering::Connect(route) => route.step,
             Entering::Provision { .. } => Step::Provision,
         }
     }
@@ -86,7 +88,7 @@ impl Session {
 
     fn connect(&mut self, context: &mut Context<'_>) -> Flow {
         match context.world.sockets.take() {
-            Some(url) => self.dial(Route { url, behind: Vec::new() }, context),
+            Some(url) => self.dial(url, Vec::new(), context),
             None => {
                 let detail = "no WebSocket address is known".to_owned();
                 self.lost(LossCause::Failed { step: Step::Discovery, detail }, context)
@@ -94,10 +96,22 @@ impl Session {
         }
     }
 
-    fn dial(&mut self, route: Route, context: &mut Context<'_>) -> Flow {
-        context.out.push(Action::Connect { url: Arc::clone(&route.url) });
+    fn dial(&mut self, url: Arc<str>, behind: Vec<Arc<str>>, context: &mut Context<'_>) -> Flow {
+        // The application's own addresses were checked with the configuration; these may come from the network.
+        if !context.world.config.permits(&url) {
+            let detail = format!("{url} is not encrypted, and plaintext is not allowed");
+            return self.lost(LossCause::Failed { step: Step::Connect, detail }, context);
+        }
+        context.out.push(Action::Connect { url: Arc::clone(&url) });
         let limit = context.world.config.connect_timeout;
-        self.enter(Entering::Connect(route), limit, context)
+        self.enter(Entering::Connect(Route { url, step: Step::Connect, behind }), limit, context)
+    }
+
+    /// The connect under way has come to another step.
+    pub(super) fn connect_is_at(&mut self, step: Step) {
+        if let Phase::Entering { at: Entering::Connect(route), .. } = &mut self.phase {
+            route.step = step;
+        }
     }
 
     fn enter(&mut self, at: Entering, limit: Duration, context: &Context<'_>) -> Flow {
@@ -229,7 +243,7 @@ impl Session {
         let Phase::Entering { at: Entering::Provision { route, .. }, .. } = &mut self.phase else {
             return Flow::Stay;
         };
-        let Route { url, mut behind } = mem::take(route);
+        let (url, mut behind) = (Arc::clone(&route.url), mem::take(&mut route.behind));
         let next = targets.first().and_then(|target| redirect_url(&url, target));
         behind.push(url);
         let hop = behind.len();
@@ -244,7 +258,7 @@ impl Session {
         }
         context.out.push(Action::Hangup);
         context.out.push(Action::Note(Note::Redirected { url: Arc::clone(&next), hop }));
-        self.dial(Route { url: next, behind }, context)
+        self.dial(next, behind, context)
     }
 
     /// A step's deadline, or the login's.

@@ -104,6 +104,10 @@ impl Session {
             Input::Close => self.close(context),
             Input::Discovered(result) => self.discovered(result, context),
             Input::TokenFetched(result) => self.token_fetched(result, context),
+            Input::At(step) => {
+                self.connect_is_at(step);
+                Flow::Stay
+            }
             Input::Connected => self.connected(context),
             Input::Frame(bytes) => self.frame(bytes, context),
             Input::Alive => {

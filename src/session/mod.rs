@@ -63,6 +63,8 @@ pub enum Input<'a> {
     Discovered(Result<Addresses, RestError>),
     /// [`Action::FetchToken`] is done.
     TokenFetched(Result<FetchedToken, RestError>),
+    /// [`Action::Connect`] has come to this step; a timeout will name it.
+    At(Step),
     /// [`Action::Connect`] is done: the WebSocket is open.
     Connected,
     /// A binary message came.
@@ -96,6 +98,7 @@ impl fmt::Debug for Input<'_> {
             Input::Close => f.write_str("Close"),
             Input::Discovered(result) => f.debug_tuple("Discovered").field(result).finish(),
             Input::TokenFetched(result) => f.debug_tuple("TokenFetched").field(result).finish(),
+            Input::At(step) => f.debug_tuple("At").field(step).finish(),
             Input::Connected => f.write_str("Connected"),
             Input::Frame(bytes) => write!(f, "Frame({} bytes)", bytes.len()),
             Input::Alive => f.write_str("Alive"),

@@ -3,7 +3,7 @@
 //! A repeated message can cost two bytes in a frame and hundreds in memory. So the fields of a message, and of those
 //! inside it that repeat something themselves, are counted before anything is allocated.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
@@ -27,6 +27,28 @@ pub(super) fn decode<T: Message + Default>(bytes: &Bytes, shape: &Shape, layer: 
         .map_err(|source| DecodeError::Malformed { layer, source })?
         .ok_or(DecodeError::TooManyFields { layer })?;
     T::decode(bytes.clone()).map_err(|source| DecodeError::Malformed { layer, source })
+}
+
+/// Splits the length-delimited fields numbered `tag` off a message: the message without them, and their contents.
+///
+/// `None` where the message's own structure is broken; the contents are not looked at.
+pub(super) fn split_off(bytes: &Bytes, tag: u32) -> Option<(Bytes, Vec<Bytes>)> {
+    let (mut rest, mut split, mut left) = (BytesMut::with_capacity(64), Vec::new(), bytes.clone());
+    while !left.is_empty() {
+        let field = left.clone();
+        let (number, wire_type) = decode_key(&mut left).ok()?;
+        if number == tag && wire_type == WireType::LengthDelimited {
+            let length = usize::try_from(decode_varint(&mut left).ok()?).ok()?;
+            if length > left.len() {
+                return None;
+            }
+            split.push(left.split_to(length));
+        } else {
+            skip_field(wire_type, number, &mut left, DecodeContext::default()).ok()?;
+            rest.extend_from_slice(field.get(..field.len() - left.len())?);
+        }
+    }
+    Some((rest.freeze(), split))
 }
 
 /// Takes one from `left` for every field; `None` when there are more.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use prost::Message;
 
-use super::decode::{FLAT, Shape, decode};
+use super::decode::{FLAT, Shape, decode, split_off};
 use super::error::{DecodeError, Layer};
 use super::msync::{Command, EncryptType, MSync, Version};
 use super::{CommNotice, CommSyncDl, CommSyncUl, CommUnreadDl, CommUnreadUl, Jid, Logout, Meta, Provision, encode};
@@ -116,6 +116,30 @@ impl MSync {
     /// As for [`downward`](Self::downward).
     pub fn sync_dl(&self) -> Result<CommSyncDl, DecodeError> {
         self.payload_as(&SYNC_DL)
+    }
+
+    /// Like [`sync_dl`](Self::sync_dl), but a meta that does not decode costs only itself; how many did not comes beside.
+    ///
+    /// # Errors
+    ///
+    /// As for [`downward`](Self::downward), where it is not a meta that is broken.
+    pub fn sync_dl_lossy(&self) -> Result<(CommSyncDl, usize), DecodeError> {
+        /// `CommSyncDl.metas`.
+        const METAS: u32 = 4;
+
+        let error = match self.sync_dl() {
+            Ok(sync) => return Ok((sync, 0)),
+            Err(error @ DecodeError::Malformed { .. }) => error,
+            Err(error) => return Err(error),
+        };
+        let Some((rest, metas)) = self.payload.as_ref().and_then(|payload| split_off(payload, METAS)) else {
+            return Err(error);
+        };
+        let mut sync: CommSyncDl = decode(&rest, &SYNC_DL, Layer::Payload)?;
+        let all = metas.len();
+        sync.metas = metas.iter().filter_map(|meta| decode(meta, &META, Layer::Payload).ok()).collect();
+        let lost = all - sync.metas.len();
+        Ok((sync, lost))
     }
 
     /// The payload of an upward SYNC, whatever the command says.
@@ -249,5 +273,42 @@ impl CommSyncUl {
     #[must_use]
     pub fn pull(queue: Jid, key: Option<u64>) -> Self {
         CommSyncUl { queue: Some(queue), key, ..CommSyncUl::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{MSync, encode};
+    use crate::wire::{CommSyncDl, Jid, Meta, msync::Command};
+
+    #[test]
+    fn a_meta_that_does_not_decode_costs_only_itself() {
+        let meta = |id| Meta { id: Some(id), ..Meta::default() };
+        let batch = CommSyncDl {
+            metas: vec![meta(1), meta(2), meta(3), meta(4)],
+            next_key: Some(9),
+            queue: Some(Jid::user("o#a", "bob")),
+            ..CommSyncDl::default()
+        };
+        let whole = encode(&batch);
+        // Meta 3 is the two bytes `08 03`; a wire type that does not exist breaks it without moving its end.
+        let at = whole.windows(4).position(|bytes| bytes == [0x22, 0x02, 0x08, 0x03]).unwrap();
+        let mut broken = whole.to_vec();
+        broken[at + 2] = 0x0f;
+        let frame = MSync { payload: Some(Bytes::from(broken)), ..MSync::from_server(Command::Sync, &batch) };
+        assert!(frame.sync_dl().is_err());
+        let (lossy, lost) = frame.sync_dl_lossy().unwrap();
+        assert_eq!(lost, 1);
+        assert_eq!(lossy.metas.iter().filter_map(|meta| meta.id).collect::<Vec<_>>(), [1, 2, 4]);
+        assert_eq!((lossy.next_key, lossy.queue), (Some(9), batch.queue));
+    }
+
+    #[test]
+    fn a_batch_whose_own_structure_is_broken_is_lost_whole() {
+        let payload = Some(Bytes::from_static(&[0x22, 0x7f, 0x08]));
+        let frame = MSync { payload, ..MSync::default() };
+        assert!(frame.sync_dl_lossy().is_err());
     }
 }

@@ -290,7 +290,7 @@ async fn a_handshake_that_is_never_answered_is_given_up_after_its_limit() {
     let limit = Duration::from_millis(50);
     let (error, took) = fails_at_login(port.config().connect_timeouts(limit, LIMIT).unwrap()).await;
     let agora_chat::OpenError::Unreachable { attempts: 3, cause, .. } = &error else { panic!("{error:?}") };
-    assert_eq!(cause, &LossCause::Timeout(Step::Connect));
+    assert_eq!(cause, &LossCause::Timeout(Step::Upgrade));
     assert_eq!(error.code().number(), -1);
     assert!(took >= 3 * limit);
     for _ in 0..3 {

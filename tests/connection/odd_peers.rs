@@ -213,7 +213,7 @@ async fn an_upgrade_that_drips_byte_by_byte_for_ever_meets_its_limit() {
     }
     let error = within("open", opening).await.unwrap().unwrap_err();
     assert!(
-        matches!(&error, agora_chat::OpenError::Unreachable { cause: LossCause::Timeout(Step::Connect), .. }),
+        matches!(&error, agora_chat::OpenError::Unreachable { cause: LossCause::Timeout(Step::Upgrade), .. }),
         "{error:?}"
     );
 }

@@ -65,7 +65,12 @@ fn provision_with_a_login_extension_is_the_recorded_one() {
 fn provision_of_a_device_with_a_name_of_its_own_is_the_recorded_one() {
     let mut own = agora_chat::Device::new("webim_web_mydevice");
     own.name = "webim_web_mydevice".to_owned();
-    let config = Config::new(APP).unwrap().device(own).unwrap().addresses("http://r.test", "ws://s.test/websocket");
+    let config = Config::new(APP)
+        .unwrap()
+        .allow_plaintext()
+        .device(own)
+        .unwrap()
+        .addresses("http://r.test", "ws://s.test/websocket");
     let (ours, theirs) = provision_like("provision-own-device-id", config.unwrap());
     assert_eq!(hex::encode(ours), hex::encode(theirs));
 }

@@ -18,7 +18,7 @@ pub(crate) fn hosts(names: &[&str]) -> Addresses {
 
 pub(crate) fn discovering() -> Config {
     let hosts = ["http://a.test", "http://b.test"].map(str::to_owned).to_vec();
-    Config::new(APP).unwrap().endpoints(Endpoints::Discovery(hosts)).unwrap()
+    Config::new(APP).unwrap().allow_plaintext().endpoints(Endpoints::Discovery(hosts)).unwrap()
 }
 
 fn fetched() -> Input<'static> {

@@ -127,7 +127,7 @@ prop_compose! {
         } else {
             Endpoints::Fixed(addresses(hosts))
         };
-        let config = Config::new(APP).unwrap().endpoints(endpoints).unwrap().reconnect(policy).unwrap();
+        let config = Config::new(APP).unwrap().allow_plaintext().endpoints(endpoints).unwrap().reconnect(policy).unwrap();
         config.logout_timeout(seconds(logout)).unwrap().max_pending_sends(3).unwrap()
     }
 }

@@ -66,7 +66,7 @@ fn answer_once(status: u16, headers: &str, body: &str) -> String {
 }
 
 fn token_error(address: String) -> RestError {
-    let config = Config::new("org#app").unwrap().addresses(address, "ws://socket.test/websocket").unwrap();
+    let config = Config::new("org#app").unwrap().addresses(address, "wss://socket.test/websocket").unwrap();
     let user: UserId = "alice".parse().unwrap();
     let call = async { RestClient::new(&config).unwrap().password_token(&user, &Password::new("x").unwrap()).await };
     actix_rt::System::new().block_on(call).unwrap_err()

@@ -31,7 +31,7 @@ pub(crate) const fn millis(n: u64) -> Duration {
 
 /// One fixed address, the device of the recorded frames, defaults otherwise.
 pub(crate) fn config() -> Config {
-    let config = Config::new(APP).unwrap().device(device()).unwrap();
+    let config = Config::new(APP).unwrap().allow_plaintext().device(device()).unwrap();
     config.addresses("http://rest.test", "ws://one.test/websocket").unwrap()
 }
 

@@ -59,7 +59,7 @@ const INPUTS: [&str; 18] = [
 
 fn discovering() -> Config {
     let hosts = ["http://a.test", "http://b.test", "http://c.test"].map(str::to_owned).to_vec();
-    Config::new(APP).unwrap().endpoints(Endpoints::Discovery(hosts)).unwrap()
+    Config::new(APP).unwrap().allow_plaintext().endpoints(Endpoints::Discovery(hosts)).unwrap()
 }
 
 fn found() -> Input<'static> {

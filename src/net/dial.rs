@@ -1,0 +1,96 @@
+//! Name, TCP, proxy, TLS.
+
+use std::{io, time::Duration};
+
+use actix_rt::time::timeout;
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, lookup_host};
+use tokio_rustls::TlsConnector;
+
+use super::{CertificateProblem, Progress, Proxy, Roots, Stream, Target, certificate_problem, client_config};
+use crate::{LossCause, Step};
+
+/// How long one of several addresses of a host is tried before the next one is.
+const PER_ADDRESS: Duration = Duration::from_secs(3);
+
+/// What went wrong on the way to a stream.
+#[derive(Debug)]
+pub(crate) enum DialError {
+    Failed { step: Step, detail: String },
+    Certificate(CertificateProblem),
+}
+
+impl From<DialError> for LossCause {
+    fn from(error: DialError) -> Self {
+        match error {
+            DialError::Failed { step, detail } => LossCause::Failed { step, detail },
+            DialError::Certificate(problem) => LossCause::Certificate(problem),
+        }
+    }
+}
+
+fn failed(step: Step) -> impl Fn(io::Error) -> DialError {
+    move |error| DialError::Failed { step, detail: error.to_string() }
+}
+
+/// Opens a stream to a target. It has no time limit of its own but one for each of several addresses.
+pub(crate) async fn dial(
+    target: &Target,
+    proxy: &Proxy,
+    roots: &Roots,
+    progress: &Progress,
+) -> Result<Stream, DialError> {
+    let tcp = connect_tcp(target, proxy, progress).await?;
+    if !target.secure {
+        return Ok(Stream::Plain(tcp));
+    }
+    progress.at(Step::Tls);
+    let setup = |detail: String| DialError::Failed { step: Step::Tls, detail };
+    let config = client_config(roots).map_err(|error| setup(error.to_string()))?;
+    let name = ServerName::try_from(target.host.clone()).map_err(|error| setup(error.to_string()))?;
+    match TlsConnector::from(config).connect(name, tcp).await {
+        Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+        Err(error) => Err(match certificate_problem(&error) {
+            Some(problem) => DialError::Certificate(problem),
+            None => setup(error.to_string()),
+        }),
+    }
+}
+
+/// Opens TCP to a target, through a proxy's tunnel where there is one.
+pub(crate) async fn connect_tcp(target: &Target, proxy: &Proxy, progress: &Progress) -> Result<TcpStream, DialError> {
+    let proxy = proxy.of(target).map_err(|error| DialError::Failed { step: Step::Proxy, detail: error.to_string() })?;
+    let Some(proxy) = proxy else {
+        return connect_host(&target.host, target.port, progress).await;
+    };
+    let mut tcp = connect_host(&proxy.host, proxy.port, progress).await?;
+    progress.at(Step::Proxy);
+    let tunnel = proxy.tunnel(&mut tcp, target).await;
+    tunnel.map_err(|detail| DialError::Failed { step: Step::Proxy, detail })?;
+    Ok(tcp)
+}
+
+async fn connect_host(host: &str, port: u16, progress: &Progress) -> Result<TcpStream, DialError> {
+    progress.at(Step::Resolve);
+    let addresses: Vec<_> = lookup_host((host, port)).await.map_err(failed(Step::Resolve))?.collect();
+    progress.at(Step::Connect);
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
+    for (tried, address) in addresses.iter().enumerate() {
+        let connecting = TcpStream::connect(address);
+        // The last address may use up what is left of the whole way's limit.
+        let connected = if tried + 1 < addresses.len() {
+            timeout(PER_ADDRESS, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        } else {
+            connecting.await
+        };
+        match connected {
+            Ok(stream) => {
+                // Frames are small and answers are waited for. A socket that refuses the option still works.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(Step::Connect)(last))
+}

@@ -1,0 +1,43 @@
+//! From an address to an open stream, step by step: name, TCP, proxy, TLS, WebSocket upgrade.
+//!
+//! awc's own WebSocket connect hides which step it is at, the headers of a refusal, and the way to a proxy, and keeps
+//! two buffers of 8 KiB for each socket; so the socket is opened here, and awc makes the REST calls.
+
+mod dial;
+mod network;
+mod proxy;
+mod stream;
+mod target;
+mod tls;
+mod upgrade;
+
+use std::{cell::Cell, rc::Rc};
+
+use crate::Step;
+
+pub(crate) use dial::{DialError, connect_tcp, dial};
+pub(crate) use network::Network;
+pub use proxy::{Proxy, ProxyError};
+pub(crate) use stream::Stream;
+pub(crate) use target::Target;
+pub use tls::{CertificateProblem, Roots, RootsError};
+pub(crate) use tls::{certificate_problem, client_config};
+pub(crate) use upgrade::{Upgraded, upgrade};
+
+/// The step a way in is at, readable from outside while it is under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress(Rc<Cell<Step>>);
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        Progress(Rc::new(Cell::new(Step::Resolve)))
+    }
+
+    pub(crate) fn at(&self, step: Step) {
+        self.0.set(step);
+    }
+
+    pub(crate) fn step(&self) -> Step {
+        self.0.get()
+    }
+}

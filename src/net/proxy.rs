@@ -1,0 +1,287 @@
+//! HTTP proxies that tunnel by CONNECT.
+
+use std::{env, fmt, net::IpAddr, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::BytesMut;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::Target;
+
+/// Through which proxy the service is reached. Credentials never show.
+///
+/// ```
+/// use agora_chat::Proxy;
+/// let proxy = Proxy::http("http://user:secret@proxy.example:3128")?.except("intranet.example, .local");
+/// assert!(!format!("{proxy:?}").contains("secret"));
+/// # Ok::<(), agora_chat::ProxyError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Proxy(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    None,
+    Environment,
+    Http { server: Arc<Server>, except: NoProxy },
+}
+
+#[derive(Clone)]
+pub(super) struct Server {
+    pub(super) host: String,
+    pub(super) port: u16,
+    authorization: Option<SecretString>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let credentials = if self.authorization.is_some() { "<redacted>@" } else { "" };
+        write!(f, "http://{credentials}{}:{}", self.host, self.port)
+    }
+}
+
+/// A text that is not a proxy's address. It is not quoted, for it may hold a password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the proxy's address must have the form http://[user:password@]host[:port]")]
+pub struct ProxyError;
+
+impl Default for Proxy {
+    fn default() -> Self {
+        Proxy::environment()
+    }
+}
+
+impl Proxy {
+    /// No proxy, whatever the environment says.
+    #[must_use]
+    pub fn none() -> Self {
+        Proxy(Kind::None)
+    }
+
+    /// As the environment says, read anew for every connection: `HTTPS_PROXY` for `https` and `wss`, `HTTP_PROXY` for
+    /// `http` and `ws`, else `ALL_PROXY`; not for loopback addresses nor for hosts in `NO_PROXY`. Lower-case names go
+    /// first. This is the default.
+    #[must_use]
+    pub const fn environment() -> Self {
+        Proxy(Kind::Environment)
+    }
+
+    /// This proxy, for every host that [`except`](Proxy::except) does not name, loopback included.
+    ///
+    /// # Errors
+    /// [`ProxyError`] unless it has the form `http://[user:password@]host[:port]`; the port is 80 where absent.
+    pub fn http(address: &str) -> Result<Self, ProxyError> {
+        let server = Arc::new(Server::parse(address).ok_or(ProxyError)?);
+        Ok(Proxy(Kind::Http { server, except: NoProxy::default() }))
+    }
+
+    /// Hosts to reach directly, in the form of `NO_PROXY`: names (their subdomains included), addresses, or `*`.
+    #[must_use]
+    pub fn except(mut self, hosts: &str) -> Self {
+        if let Kind::Http { except, .. } = &mut self.0 {
+            *except = NoProxy::parse(hosts);
+        }
+        self
+    }
+
+    /// The proxy for a target, if it is to be reached through one.
+    pub(super) fn of(&self, target: &Target) -> Result<Option<Arc<Server>>, ProxyError> {
+        self.with_environment(target, |name| env::var(name).ok())
+    }
+
+    fn with_environment(
+        &self,
+        target: &Target,
+        read: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Arc<Server>>, ProxyError> {
+        match &self.0 {
+            Kind::None => Ok(None),
+            Kind::Http { except, .. } if except.holds(&target.host) => Ok(None),
+            Kind::Http { server, .. } => Ok(Some(Arc::clone(server))),
+            Kind::Environment if target.is_loopback() => Ok(None),
+            Kind::Environment => {
+                let read = |name: &str| {
+                    let value = read(&name.to_ascii_lowercase()).or_else(|| read(name));
+                    value.filter(|value| !value.trim().is_empty())
+                };
+                let scheme = if target.secure { "HTTPS_PROXY" } else { "HTTP_PROXY" };
+                let Some(address) = read(scheme).or_else(|| read("ALL_PROXY")) else {
+                    return Ok(None);
+                };
+                if read("NO_PROXY").is_some_and(|hosts| NoProxy::parse(&hosts).holds(&target.host)) {
+                    return Ok(None);
+                }
+                Server::parse(address.trim()).map(|server| Some(Arc::new(server))).ok_or(ProxyError)
+            }
+        }
+    }
+}
+
+impl Server {
+    fn parse(address: &str) -> Option<Self> {
+        // The usual variables may leave the scheme out.
+        let rest = match address.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
+            Some(_) => return None,
+            None => address,
+        };
+        let rest = rest.split(['/', '?', '#']).next()?;
+        let (credentials, host) = match rest.rsplit_once('@') {
+            Some((credentials, host)) => (Some(credentials), host),
+            None => (None, rest),
+        };
+        let target = Target::parse(&format!("http://{host}/"))?;
+        let authorization = match credentials {
+            Some(credentials) => {
+                let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+                let mut plain = percent_decoded(user)?;
+                plain.push(b':');
+                plain.extend(percent_decoded(password)?);
+                Some(format!("Basic {}", STANDARD.encode(plain)).into())
+            }
+            None => None,
+        };
+        Some(Server { host: target.host, port: target.port, authorization })
+    }
+
+    /// Asks for a tunnel to the target.
+    pub(super) async fn tunnel(&self, stream: &mut TcpStream, target: &Target) -> Result<(), String> {
+        /// The longest answer a proxy may give.
+        const LONGEST: usize = 16 * 1024;
+
+        let host = if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };
+        let authority = format!("{host}:{}", target.port);
+        let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
+        if let Some(authorization) = &self.authorization {
+            request.push_str(&format!("Proxy-Authorization: {}\r\n", authorization.expose_secret()));
+        }
+        request.push_str("\r\n");
+        stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
+        let mut answer = BytesMut::new();
+        loop {
+            let mut headers = [httparse::EMPTY_HEADER; 64];
+            let mut response = httparse::Response::new(&mut headers);
+            match response.parse(&answer) {
+                Ok(httparse::Status::Complete(_)) => {
+                    return match response.code {
+                        Some(200..=299) => Ok(()),
+                        Some(407) => Err("the proxy wants other credentials (407)".to_owned()),
+                        code => Err(format!("the proxy answered with status {}", code.unwrap_or(0))),
+                    };
+                }
+                Ok(httparse::Status::Partial) if answer.len() < LONGEST => {}
+                Ok(httparse::Status::Partial) => return Err("the proxy's answer is too long".to_owned()),
+                Err(error) => return Err(format!("the proxy's answer is not HTTP: {error}")),
+            }
+            // Byte by byte, so that nothing of what follows the answer is taken from the tunnel; it is short.
+            let byte = stream.read_u8().await.map_err(|error| format!("the proxy went away: {error}"))?;
+            answer.extend_from_slice(&[byte]);
+        }
+    }
+}
+
+fn percent_decoded(text: &str) -> Option<Vec<u8>> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let digits = [bytes.next()?, bytes.next()?];
+            decoded.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+        } else {
+            decoded.push(byte);
+        }
+    }
+    Some(decoded)
+}
+
+/// Hosts that are reached directly.
+#[derive(Clone, Debug, Default)]
+struct NoProxy(Vec<String>);
+
+impl NoProxy {
+    fn parse(hosts: &str) -> Self {
+        let names = hosts.split(',').map(|host| host.trim().trim_start_matches('.').to_ascii_lowercase());
+        NoProxy(names.filter(|host| !host.is_empty()).collect())
+    }
+
+    fn holds(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        let is_address = host.parse::<IpAddr>().is_ok();
+        self.0.iter().any(|name| {
+            let below = || host.strip_suffix(name.as_str()).is_some_and(|front| front.ends_with('.'));
+            name == "*" || *name == host || (!is_address && below())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NoProxy, Proxy, Server};
+    use crate::net::Target;
+
+    fn target(address: &str) -> Target {
+        Target::parse(address).unwrap()
+    }
+
+    fn through(proxy: &Proxy, address: &str, environment: &[(&str, &str)]) -> Option<String> {
+        let read = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        proxy.with_environment(&target(address), read).unwrap().map(|server| format!("{}:{}", server.host, server.port))
+    }
+
+    #[test]
+    fn the_environment_decides_by_scheme_and_no_proxy() {
+        let environment = [
+            ("HTTPS_PROXY", "http://secure.example:1"),
+            ("http_proxy", "plain.example:2"),
+            ("HTTP_PROXY", "http://ignored.example:9"),
+            ("NO_PROXY", "inner.example,10.0.0.1"),
+        ];
+        let proxy = Proxy::environment();
+        let through = |address| through(&proxy, address, &environment);
+        assert_eq!(through("wss://a.example/").as_deref(), Some("secure.example:1"));
+        assert_eq!(through("https://a.example/").as_deref(), Some("secure.example:1"));
+        assert_eq!(through("ws://a.example/").as_deref(), Some("plain.example:2"));
+        assert_eq!(through("wss://inner.example/"), None);
+        assert_eq!(through("wss://x.inner.example/"), None);
+        assert_eq!(through("wss://notinner.example/").as_deref(), Some("secure.example:1"));
+        assert_eq!(through("wss://10.0.0.1/"), None);
+        assert_eq!(through("ws://127.0.0.1:80/"), None, "loopback never goes through the environment's proxy");
+    }
+
+    #[test]
+    fn all_proxy_stands_in_for_both_schemes() {
+        let environment = [("ALL_PROXY", "http://all.example")];
+        assert_eq!(through(&Proxy::default(), "ws://a.example/", &environment).as_deref(), Some("all.example:80"));
+        assert_eq!(through(&Proxy::default(), "wss://a.example/", &environment).as_deref(), Some("all.example:80"));
+        assert_eq!(through(&Proxy::none(), "wss://a.example/", &environment), None);
+    }
+
+    #[test]
+    fn a_given_proxy_serves_loopback_too_and_keeps_its_exceptions() {
+        let proxy = Proxy::http("http://127.0.0.1:3128").unwrap().except("*.x, b.example");
+        assert_eq!(through(&proxy, "ws://127.0.0.1:80/", &[]).as_deref(), Some("127.0.0.1:3128"));
+        assert_eq!(through(&proxy, "ws://b.example/", &[]), None);
+        assert!(NoProxy::parse("*").holds("anything"));
+    }
+
+    #[test]
+    fn credentials_are_decoded_for_the_proxy_and_hidden_from_everybody_else() {
+        let server = Server::parse("http://us%40er:CANARY@p.example:1/").unwrap();
+        assert!(server.authorization.is_some());
+        assert_eq!(format!("{server:?}"), "http://<redacted>@p.example:1");
+        let shown = format!("{:?}", Proxy::http("http://u:CANARY@p.example").unwrap());
+        assert!(!shown.contains("CANARY"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_not_an_http_proxy_is_refused_without_being_quoted() {
+        for bad in ["", "https://p", "socks5://p", "http://", "http://u:%zz@p", "http://p:99999"] {
+            let error = Proxy::http(bad).unwrap_err();
+            assert!(!error.to_string().contains("%zz"));
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! TLS by rustls with ring: the system's root certificates, plus those of the application. There is no way to switch
+//! verification off.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use rustls::{
+    CertificateError, ClientConfig,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+
+/// Root certificates of an application's own, trusted besides the system's.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Roots(Option<Arc<[CertificateDer<'static>]>>);
+
+/// A text that holds no usable root certificate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RootsError {
+    /// The PEM text is malformed.
+    #[error("the PEM text cannot be read: {0}")]
+    Malformed(String),
+    /// There is no certificate in it.
+    #[error("the PEM text holds no certificate")]
+    Empty,
+}
+
+impl Roots {
+    /// Reads one or more certificates from PEM.
+    ///
+    /// # Errors
+    /// [`RootsError`] for a text without a certificate or with a broken one.
+    pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, RootsError> {
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_ref())
+            .collect::<Result<_, _>>()
+            .map_err(|error| RootsError::Malformed(error.to_string()))?;
+        if certificates.is_empty() { Err(RootsError::Empty) } else { Ok(Roots(Some(certificates.into()))) }
+    }
+
+    pub(super) const fn none() -> Self {
+        Roots(None)
+    }
+
+    fn certificates(&self) -> &[CertificateDer<'static>] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Roots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Roots({} certificates)", self.certificates().len())
+    }
+}
+
+/// The TLS configuration for these roots, made once in a process for each set of them.
+///
+/// # Errors
+/// rustls's, when the system has no root certificates and none were given.
+pub(crate) fn client_config(roots: &Roots) -> Result<Arc<ClientConfig>, rustls::Error> {
+    static CONFIGS: OnceLock<Mutex<HashMap<Roots, Arc<ClientConfig>>>> = OnceLock::new();
+    /// Distinct sets of roots kept; a process has one, a test suite a few.
+    const KEPT: usize = 64;
+
+    let mut configs = CONFIGS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(config) = configs.get(roots) {
+        return Ok(Arc::clone(config));
+    }
+    let config = Arc::new(build(roots)?);
+    if configs.len() >= KEPT {
+        configs.clear();
+    }
+    configs.insert(roots.clone(), Arc::clone(&config));
+    Ok(config)
+}
+
+fn build(roots: &Roots) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(
+        roots.certificates().iter().cloned(),
+        Arc::clone(&provider),
+    )?;
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        // "Dangerous" is rustls's word for any verifier that is not its own; this one is the platform's.
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    // A WebSocket upgrade is impossible over h2.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// What is wrong with a server's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateProblem {
+    /// It is for another host name.
+    WrongName,
+    /// It leads to no trusted root certificate.
+    UnknownRoot,
+    /// Its time is over, or has not begun.
+    Expired,
+    /// Something else, in words.
+    Other(String),
+}
+
+impl fmt::Display for CertificateProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CertificateProblem::WrongName => f.write_str("it is for another host name; check the address"),
+            CertificateProblem::UnknownRoot => {
+                f.write_str("it leads to no trusted root; give the root's PEM to `Config::extra_roots` if it is yours")
+            }
+            CertificateProblem::Expired => f.write_str(
+                "its time is over or has not begun; check the server's certificate and this machine's clock",
+            ),
+            CertificateProblem::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// The certificate problem behind an io error of a TLS handshake, if that is what it was.
+pub(crate) fn certificate_problem(error: &std::io::Error) -> Option<CertificateProblem> {
+    let rustls::Error::InvalidCertificate(problem) = error.get_ref()?.downcast_ref::<rustls::Error>()? else {
+        return None;
+    };
+    Some(match problem {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            CertificateProblem::WrongName
+        }
+        CertificateError::UnknownIssuer => CertificateProblem::UnknownRoot,
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => CertificateProblem::Expired,
+        other => CertificateProblem::Other(other.to_string()),
+    })
+}

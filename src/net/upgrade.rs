@@ -1,0 +1,149 @@
+//! The WebSocket upgrade (RFC 6455 §4).
+
+use std::time::{Duration, SystemTime};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::BytesMut;
+use sha1::{Digest, Sha1};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{Stream, Target};
+use crate::{LossCause, Step, rest::parse_retry_after};
+
+/// The longest head of an answer taken from a server, in bytes.
+const LONGEST_HEAD: usize = 16 * 1024;
+
+/// Every server hashes this behind the client's key (RFC 6455 §1.3).
+const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// An open WebSocket, and what the server sent right behind its answer.
+pub(crate) struct Upgraded {
+    pub(crate) stream: Stream,
+    pub(crate) early: BytesMut,
+}
+
+/// Why an upgrade failed.
+#[derive(Debug)]
+pub(crate) enum UpgradeError {
+    Refused { status: u16, retry_after: Option<Duration> },
+    Failed(String),
+}
+
+impl From<UpgradeError> for LossCause {
+    fn from(error: UpgradeError) -> Self {
+        match error {
+            UpgradeError::Refused { status, retry_after } => LossCause::UpgradeRefused { status, retry_after },
+            UpgradeError::Failed(detail) => LossCause::Failed { step: Step::Upgrade, detail },
+        }
+    }
+}
+
+/// Asks for a WebSocket. `nonce` must be fresh; it only proves that the answer belongs to this question.
+pub(crate) async fn upgrade(mut stream: Stream, target: &Target, nonce: &[u8]) -> Result<Upgraded, UpgradeError> {
+    let key = STANDARD.encode(nonce);
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nUser-Agent: {agent}\r\n\r\n",
+        path = target.path,
+        host = target.authority,
+        agent = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")),
+    );
+    let io = |error: std::io::Error| UpgradeError::Failed(error.to_string());
+    stream.write_all(request.as_bytes()).await.map_err(io)?;
+    stream.flush().await.map_err(io)?;
+    let mut answer = BytesMut::with_capacity(512);
+    loop {
+        if stream.read_buf(&mut answer).await.map_err(io)? == 0 {
+            return Err(UpgradeError::Failed("the connection ended".to_owned()));
+        }
+        if let Some(head) = parse(&answer, &key)? {
+            let early = answer.split_off(head);
+            return Ok(Upgraded { stream, early });
+        }
+        if answer.len() >= LONGEST_HEAD {
+            return Err(UpgradeError::Failed("the answer's head is too long".to_owned()));
+        }
+    }
+}
+
+/// The length of the head once it is whole and says yes.
+fn parse(answer: &[u8], key: &str) -> Result<Option<usize>, UpgradeError> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut response = httparse::Response::new(&mut headers);
+    let length = match response.parse(answer) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(error) => return Err(UpgradeError::Failed(format!("the answer is not HTTP: {error}"))),
+    };
+    let header = |name: &str| {
+        let found = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+        found.and_then(|header| std::str::from_utf8(header.value).ok()).map(str::trim)
+    };
+    let status = response.code.unwrap_or(0);
+    if status != 101 {
+        let retry_after = header("retry-after").and_then(|value| parse_retry_after(value, SystemTime::now()));
+        return Err(UpgradeError::Refused { status, retry_after });
+    }
+    let lists = |name: &str, token: &str| {
+        header(name).is_some_and(|value| value.split(',').any(|item| item.trim().eq_ignore_ascii_case(token)))
+    };
+    if !lists("upgrade", "websocket") || !lists("connection", "upgrade") {
+        return Err(UpgradeError::Failed("the answer upgrades to something else".to_owned()));
+    }
+    let expected = STANDARD.encode(Sha1::new().chain_update(key).chain_update(KEY_SUFFIX).finalize());
+    if header("sec-websocket-accept") != Some(expected.as_str()) {
+        return Err(UpgradeError::Failed("the answer belongs to another question".to_owned()));
+    }
+    if header("sec-websocket-extensions").is_some() || header("sec-websocket-protocol").is_some() {
+        return Err(UpgradeError::Failed("the answer grants what was not asked for".to_owned()));
+    }
+    Ok(Some(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{UpgradeError, parse};
+
+    /// The key and its answer of RFC 6455 §1.3.
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+    const YES: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
+                       Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+    #[test]
+    fn the_answer_of_the_rfc_is_taken_and_what_follows_it_is_left() {
+        let with_frame = [YES.as_bytes(), &[0x82, 0x00]].concat();
+        assert_eq!(parse(&with_frame, KEY).unwrap(), Some(YES.len()));
+    }
+
+    #[test]
+    fn every_cut_of_the_answer_asks_for_more() {
+        for cut in 0..YES.len() {
+            assert_eq!(parse(&YES.as_bytes()[..cut], KEY).unwrap(), None, "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_status_and_the_pause_it_asks_for() {
+        let refused = |text: &str| match parse(text.as_bytes(), KEY) {
+            Err(UpgradeError::Refused { status, retry_after }) => (status, retry_after),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused("HTTP/1.1 401 No\r\n\r\n"), (401, None));
+        assert_eq!(refused("HTTP/1.1 503 Busy\r\nRetry-After: 7\r\n\r\n"), (503, Some(Duration::from_secs(7))));
+    }
+
+    #[test]
+    fn an_answer_to_another_question_or_with_more_than_asked_is_refused() {
+        for bad in [
+            YES.replace("s3p", "xxx"),
+            YES.replace("WebSocket\r\n", "h2c\r\n"),
+            YES.replace("keep-alive, Upgrade", "close"),
+            YES.replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"),
+            "garbage\r\n\r\n".to_owned(),
+        ] {
+            assert!(matches!(parse(bad.as_bytes(), KEY), Err(UpgradeError::Failed(_))), "{bad}");
+        }
+    }
+}
