@@ -107,8 +107,11 @@ impl Session {
         self.enter(Entering::Connect(Route { url, step: Step::Connect, behind }), limit, context)
     }
 
-    /// The connect under way has come to another step.
+    /// The connect under way has come to another of its steps; no other step can be one of a connect.
     pub(super) fn connect_is_at(&mut self, step: Step) {
+        if !matches!(step, Step::Connect | Step::Tls | Step::Upgrade) {
+            return;
+        }
         if let Phase::Entering { at: Entering::Connect(route), .. } = &mut self.phase {
             route.step = step;
         }
