@@ -60,10 +60,10 @@ pub struct Limits {
     /// The most metas in one page of a queue; a page of more ends the link. Default: 10 000.
     pub batch: usize,
     /// How many bytes may wait to be written, from 1 KiB; past it the peer is taken for one that has stopped reading,
-    /// and the link is lost. Default: 1 MiB.
+    /// and the link is lost. Default: 8 MiB.
     pub outbox: usize,
-    /// What the unfinished incoming message and the outbox may hold together in bytes; past it the link is lost.
-    /// Default: 8 MiB.
+    /// What the unfinished incoming message and the bytes made ready for the socket may hold together; past it the link
+    /// is lost. Default: 8 MiB.
     pub connection: usize,
     /// How many queues are pulled at once, at least 1; the others wait for their turn. Default: 16.
     pub pulls: usize,
@@ -81,7 +81,7 @@ impl Default for Limits {
         Limits {
             frame: 4 << 20,
             batch: 10_000,
-            outbox: 1 << 20,
+            outbox: 8 << 20,
             connection: 8 << 20,
             pulls: 16,
             remembered_ids: 256,

@@ -153,6 +153,7 @@ fn quick(config: Config) -> Config {
     let mut policy = Reconnect::default();
     policy.base = Duration::from_millis(1);
     policy.cap = Duration::from_millis(1);
+    policy.flapping = None;
     config.reconnect(policy).unwrap()
 }
 
@@ -209,12 +210,13 @@ async fn a_whole_life_logged_at_trace_tells_no_secret_and_everything_else() {
     server.refuse_next_upgrades(1, 503, None).unwrap();
     server.drop_links("alice", Cut::Rst);
     hear(&mut evidence, &mut heard, is_connected).await;
-    server.kick("alice", Kick::LoggedInElsewhere { ext: Some("my phone".to_owned()) });
+    server.kick("alice", Kick::LoggedInElsewhere { ext: Some(format!("my phone {NEW_TOKEN}")) });
     hear(&mut evidence, &mut heard, is_disconnected).await;
 
     // Login by token, refused and accepted, and the logout.
     let credentials = Credentials::token("alice", TOKEN).unwrap();
-    server.refuse_next_provisions(1, 1, Some("Sorry, token or password does not match login info"));
+    let echo = format!("Sorry, token or password does not match login info: {TOKEN}");
+    server.refuse_next_provisions(1, 1, Some(&echo));
     evidence.shown("a refusal", &connection.open(credentials.clone()).await.unwrap_err());
     hear(&mut evidence, &mut heard, is_disconnected).await;
     connection.open(credentials.clone()).await.unwrap();

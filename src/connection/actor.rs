@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use super::{
     health::Health,
     messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop},
+    outbox::Outbox,
     pump::Pump,
     shared::Shared,
     socket::{Link, Traffic, connect},
@@ -31,14 +32,18 @@ use crate::{
     session::{Action, Engine, FetchedToken, Input, Note, Now},
 };
 
+/// Something under way that the pump polls.
+type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
+
 /// Owns one account's socket, its timer and its reconnect backoff.
 ///
 /// It decides nothing: [`Engine`] does. It ends when the last [`Connection`](super::Connection) handle is dropped,
 /// after logging out, or with its actix system.
 ///
 /// Bounds: its mailbox takes [`MAILBOX`](ConnectionActor::MAILBOX) messages by `try_send`, and an awaited call brings a
-/// place of its own; at most 1 MiB waits to be written, past which the link counts as lost; at most 16 reads of 16 KiB
-/// are taken off the socket before other work of the thread has its turn.
+/// place of its own; what waits to be written is
+/// bounded by [`Limits::outbox`](crate::Limits), past which the link counts as lost; at most 16 reads of 16 KiB are taken off the socket before other
+/// work of the thread has its turn.
 pub struct ConnectionActor {
     pub(super) engine: Engine,
     pub(super) config: Arc<Config>,
@@ -55,11 +60,11 @@ pub struct ConnectionActor {
     closed: bool,
     /// Whether the link is being read just now, and so is not in its place.
     pub(super) reading: bool,
-    /// Frames to send while the link is being read.
-    pub(super) queued: Vec<crate::session::Frame>,
+    /// Frames to send that the link has no room for yet.
+    pub(super) queued: Outbox,
     pub(super) link: Option<Link>,
     pub(super) dialing: Option<Dialing>,
-    pub(super) call: Option<Pin<Box<dyn Future<Output = CallDone>>>>,
+    pub(super) call: Option<Doing<CallDone>>,
     pub(super) timer: Option<Pin<Box<Sleep>>>,
     /// When the timer fires, which may be before the engine's deadline but never after it.
     pub(super) armed: Option<Duration>,
@@ -86,13 +91,13 @@ pub(super) struct Fared {
 /// A new token whose end the service is being asked for; it ends with its session.
 pub(super) struct Renewal {
     pub(super) token: Token,
-    pub(super) call: Pin<Box<dyn Future<Output = Result<u64, RestError>>>>,
+    pub(super) call: Doing<Result<u64, RestError>>,
     pub(super) asked: oneshot::Sender<Result<u64, RequestError>>,
 }
 
 /// A connect under way.
 pub(super) struct Dialing {
-    pub(super) connect: Pin<Box<dyn Future<Output = Result<Link, LossCause>>>>,
+    pub(super) connect: Doing<Result<Link, LossCause>>,
     /// The step it is at, and the one the engine was told last.
     pub(super) progress: Progress,
     pub(super) told: Option<Step>,
@@ -124,7 +129,7 @@ impl ConnectionActor {
             hung_up: false,
             closed: false,
             reading: false,
-            queued: Vec::new(),
+            queued: Outbox::default(),
             link: None,
             dialing: None,
             call: None,
@@ -266,13 +271,8 @@ impl ConnectionActor {
             return;
         }
         let queued = std::mem::take(&mut self.queued);
-        if let (Some(mut link), Some(waker)) = (self.link.take(), self.waker.clone()) {
-            for frame in queued {
-                if link.queue(frame.bytes()).is_err() {
-                    return;
-                }
-            }
-            link.part(&mut std::task::Context::from_waker(&waker));
+        if let (Some(link), Some(waker)) = (self.link.take(), self.waker.clone()) {
+            link.part(queued, &mut std::task::Context::from_waker(&waker));
         }
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod frame;
 mod handle;
 mod health;
 mod messages;
+mod outbox;
 mod pump;
 mod shared;
 mod socket;

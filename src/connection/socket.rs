@@ -2,16 +2,20 @@
 
 use std::{
     cell::RefCell,
+    future::Future,
     hash::{BuildHasher, RandomState},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
+use actix_rt::time::{Sleep, sleep};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::frame::{
-    ControlKind, Decoder, FrameError, Incoming, MessageKind, encode_close, encode_control, encode_message,
+use super::{
+    frame::{ControlKind, Decoder, FrameError, Incoming, MessageKind, encode_close, encode_control, encode_message},
+    outbox::Outbox,
 };
 use crate::{
     Limits, LossCause, Step,
@@ -20,6 +24,9 @@ use crate::{
 
 /// How much one read takes at the most; the buffer is one per thread, shared by all its links.
 const READ_BUFFER: usize = 16 * 1024;
+
+/// How many bytes are made ready to be written at a time; further frames wait until the socket takes more.
+const OUTBOX_ROOM: usize = 64 * 1024;
 
 /// How much room an idle link keeps for its next frames.
 const OUTBOX_KEEP: usize = 1024;
@@ -62,12 +69,21 @@ pub(super) struct Link<S = Stream> {
     /// What the server sent right behind the upgrade's answer.
     early: BytesMut,
     outbox: BytesMut,
-    outbox_limit: usize,
     bytes_limit: usize,
     pub(super) traffic: Traffic,
     /// Whether the io may hold back some of what it took, as TLS does.
     unflushed: bool,
+    broken: Option<Broken>,
 }
+
+/// Nothing can be written any more; what the server said before that may still lie there to be read.
+struct Broken {
+    cause: LossCause,
+    grace: Pin<Box<Sleep>>,
+}
+
+/// How long what came before the break is looked for; usually it is there at once, with the end behind it.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// Connects and upgrades. It has no limit of its own: whoever awaits it gives it up when its time has come, and
 /// `progress` tells at which step.
@@ -106,10 +122,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             decoder: Decoder::new(limits.frame),
             early,
             outbox: BytesMut::new(),
-            unflushed: false,
-            outbox_limit: limits.outbox,
             bytes_limit: limits.connection,
             traffic: Traffic::default(),
+            unflushed: false,
+            broken: None,
         }
     }
 
@@ -124,7 +140,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         let mut buffer = READ.take().unwrap_or_else(|| Box::new([0; READ_BUFFER]));
         let read = self.read_into(&mut buffer[..], cx, &mut sink);
         READ.set(Some(buffer));
-        read
+        let Some(broken) = &mut self.broken else { return read };
+        match read {
+            Read::Lost(LossCause::Ended | LossCause::Io(_)) => Read::Lost(broken.cause.clone()),
+            Read::Blocked if broken.grace.as_mut().poll(cx).is_ready() => Read::Lost(broken.cause.clone()),
+            read => read,
+        }
     }
 
     fn read_into(
@@ -162,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             }
             go_on = go_on && sink(incoming);
         });
-        if let Some(payload) = pong.filter(|_| self.outbox.len() < self.outbox_limit) {
+        if let Some(payload) = pong.filter(|_| self.outbox.len() < OUTBOX_ROOM) {
             // A ping's payload is never too long for a pong.
             let _ = encode_control(ControlKind::Pong, &payload, mask(), &mut self.outbox);
         }
@@ -193,24 +214,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    /// Queues a binary message; [`Link::flush`] writes it.
+    /// Writes these frames as binary messages, in order and as far as the socket takes them; the rest stays.
     ///
-    /// # Errors
-    /// The link is to be given up when as many bytes as allowed are waiting already.
-    pub(super) fn queue(&mut self, message: &[u8]) -> Result<(), LossCause> {
-        if self.outbox.len() >= self.outbox_limit {
-            let waiting = self.outbox.len();
-            return Err(LossCause::Io(format!("the peer has stopped reading: {waiting} bytes are waiting")));
+    /// A link that cannot be written is found out by reading, after everything the server still said.
+    pub(super) fn write(&mut self, frames: &mut Outbox, cx: &mut Context<'_>) {
+        loop {
+            while self.outbox.len() < OUTBOX_ROOM
+                && let Some(frame) = frames.pop()
+            {
+                encode_message(MessageKind::Binary, frame.bytes(), mask(), &mut self.outbox);
+            }
+            self.flush(cx);
+            if self.broken.is_some() {
+                frames.clear();
+            }
+            if frames.is_empty() || self.outbox.len() >= OUTBOX_ROOM {
+                return;
+            }
         }
-        encode_message(MessageKind::Binary, message, mask(), &mut self.outbox);
-        Ok(())
     }
 
-    /// Writes what is queued, as far as the socket takes it.
-    ///
-    /// # Errors
-    /// The link is lost.
-    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), LossCause> {
+    /// How many bytes are made ready that the socket has not taken yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Writes what is ready, as far as the socket takes it.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
+        if self.broken.is_some() {
+            self.outbox = BytesMut::new();
+        } else if let Err(cause) = self.try_flush(cx) {
+            self.outbox = BytesMut::new();
+            self.broken = Some(Broken { cause, grace: Box::pin(sleep(GRACE)) });
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    fn try_flush(&mut self, cx: &mut Context<'_>) -> Result<(), LossCause> {
         let lost = |error: std::io::Error| Err(LossCause::Io(error.to_string()));
         while !self.outbox.is_empty() {
             match Pin::new(&mut self.io).poll_write(cx, &self.outbox) {
@@ -241,13 +281,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    /// Says goodbye as far as that goes without waiting: a Close frame behind what is queued, then the end of the
-    /// stream. Dropping the link does the rest.
-    pub(super) fn part(mut self, cx: &mut Context<'_>) {
-        encode_close(1000, "", mask(), &mut self.outbox);
-        if self.flush(cx).is_ok() {
-            let _ = Pin::new(&mut self.io).poll_shutdown(cx);
+    /// Says goodbye as far as that goes without waiting: a Close frame behind what is still to be sent, then the end of
+    /// the stream. Dropping the link does the rest.
+    pub(super) fn part(mut self, mut frames: Outbox, cx: &mut Context<'_>) {
+        self.write(&mut frames, cx);
+        if !frames.is_empty() {
+            return;
         }
+        encode_close(1000, "", mask(), &mut self.outbox);
+        self.flush(cx);
+        let _ = Pin::new(&mut self.io).poll_shutdown(cx);
     }
 }
 
@@ -256,89 +299,5 @@ fn broken(error: &FrameError) -> LossCause {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        io,
-        pin::Pin,
-        sync::{Arc, Mutex},
-        task::{Context, Poll, Waker},
-    };
-
-    use bytes::BytesMut;
-    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-    use super::{Limits, Link, OUTBOX_KEEP};
-
-    /// Takes everything at once like TLS, and passes it on when it is flushed and may.
-    #[derive(Clone, Default)]
-    struct Holding(Arc<Mutex<Held>>);
-
-    #[derive(Default)]
-    struct Held {
-        open: bool,
-        taken: usize,
-        passed_on: usize,
-    }
-
-    impl AsyncRead for Holding {
-        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-    }
-
-    impl AsyncWrite for Holding {
-        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            self.0.lock().unwrap().taken += bytes.len();
-            Poll::Ready(Ok(bytes.len()))
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            let mut held = self.0.lock().unwrap();
-            if !held.open {
-                return Poll::Pending;
-            }
-            held.passed_on = held.taken;
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-
-    fn link() -> (Link<Holding>, Holding) {
-        let io = Holding::default();
-        (Link::new(io.clone(), BytesMut::new(), &Limits::default()), io)
-    }
-
-    #[test]
-    fn what_the_io_holds_back_is_flushed_later_though_nothing_new_is_written() {
-        let (mut link, io) = link();
-        let mut cx = Context::from_waker(Waker::noop());
-        link.queue(b"hello").unwrap();
-        link.flush(&mut cx).unwrap();
-        assert_eq!(io.0.lock().unwrap().passed_on, 0);
-        io.0.lock().unwrap().open = true;
-        link.flush(&mut cx).unwrap();
-        assert_eq!(io.0.lock().unwrap().passed_on, 2 + 4 + 5);
-    }
-
-    #[test]
-    fn a_large_message_leaves_no_large_buffer_behind() {
-        let (mut link, _io) = link();
-        let mut cx = Context::from_waker(Waker::noop());
-        for size in [1, 100, 5_000, Limits::default().outbox] {
-            link.queue(&vec![0; size]).unwrap();
-            link.flush(&mut cx).unwrap();
-            assert!(!link.outbox.try_reclaim(OUTBOX_KEEP + 1), "after {size} bytes");
-        }
-    }
-
-    #[test]
-    fn a_peer_that_has_stopped_reading_is_given_up_at_the_limit() {
-        let (mut link, _io) = link();
-        link.queue(&vec![0; Limits::default().outbox - 100]).unwrap();
-        link.queue(&[0; 200]).unwrap();
-        assert!(link.queue(b"").is_err());
-    }
-}
+#[path = "socket_tests.rs"]
+mod tests;

@@ -202,12 +202,11 @@ impl Session {
             let detail = "the answer has no status".to_owned();
             return self.lost(LossCause::Failed { step: Step::Provision, detail }, context);
         };
+        let reason = status.reason.map(|reason| self.shown(reason));
         match status.error_code.unwrap_or(0) {
             code if code == ErrorCode::Ok as i32 => self.accepted(answer.auth_token.as_deref(), context),
-            code if code == ErrorCode::Redirect as i32 => {
-                self.redirected(&status.redirect_info, status.reason, context)
-            }
-            code => self.refused(Refusal::classify(code, status.reason), context),
+            code if code == ErrorCode::Redirect as i32 => self.redirected(&status.redirect_info, reason, context),
+            code => self.refused(Refusal::classify(code, reason), context),
         }
     }
 

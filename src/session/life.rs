@@ -130,6 +130,10 @@ impl Session {
             }
             // Late word of a link that is given up already.
             Input::Lost(_) if self.is_at(Step::Discovery) || self.is_at(Step::Token) => Flow::Stay,
+            Input::Lost(LossCause::ClosedByPeer { code, reason }) => {
+                let reason = self.shown(reason);
+                self.lost(LossCause::ClosedByPeer { code, reason }, context)
+            }
             Input::Lost(cause) => self.lost(cause, context),
             Input::Send { client_id, message } => {
                 self.send(client_id, message, context);
@@ -276,6 +280,17 @@ impl Session {
             Phase::Waiting { .. } => self.begin(context),
             Phase::Entering { .. } | Phase::LoggingOut { .. } => Flow::Stay,
         }
+    }
+
+    /// A text of the server as it may be shown: without the session's secrets, should the server repeat them.
+    pub(super) fn shown(&self, text: String) -> String {
+        let password = match &self.secret {
+            Secret::Password(password) => Some(password.expose()),
+            Secret::Token(token) => Some(token.expose()),
+        };
+        let token = self.token.as_ref().map(Token::expose);
+        let secrets = [token, password].into_iter().flatten();
+        secrets.fold(text, |text, secret| if text.contains(secret) { text.replace(secret, "<redacted>") } else { text })
     }
 
     /// Unanswered sends may or may not have arrived.

@@ -13,7 +13,7 @@ use super::{
     world::Context,
 };
 use crate::{
-    Config, EventKind, EventMask, LossCause, Outgoing, SendError, Sent,
+    Config, EventKind, EventMask, Kick, LossCause, Outgoing, SendError, Sent,
     wire::{CommSyncDl, CommSyncUl, CommUnreadDl, Downward, Jid, MSync},
 };
 
@@ -177,6 +177,10 @@ impl Session {
         }
         // The messages beside a kick were taken from the queue for this device, so they are heard before it.
         if let Some(kick) = kicked {
+            let kick = match kick {
+                Kick::LoggedInElsewhere { ext } => Kick::LoggedInElsewhere { ext: ext.map(|ext| self.shown(ext)) },
+                other => other,
+            };
             return self.kicked(kick, context);
         }
         let at_once = context.world.config.limits.pulls;
@@ -199,7 +203,12 @@ impl Session {
             return;
         }
         let outcome = match &sync.status {
-            Some(status) => answer::classify(status),
+            Some(status) => answer::classify(status).map_err(|error| match error {
+                SendError::Refused { code, status, reason } => {
+                    SendError::Refused { code, status, reason: self.shown(reason) }
+                }
+                other => other,
+            }),
             // The web SDK waits for ever here; 604 says that the answer cannot be used.
             None => Err(SendError::Refused {
                 code: crate::Code::LOAD_MESSAGE_ERROR,
@@ -232,8 +241,14 @@ impl Session {
             return;
         }
         let meta = message.into_meta(client_id, &config.app_key, &self.user);
+        let frame = MSync::client_sync(&CommSyncUl::send(meta)).to_bytes();
+        let (bytes, limit) = (frame.len(), config.limits.frame.min(config.limits.outbox));
+        if bytes > limit {
+            context.out.push(Action::Sent { client_id, outcome: Err(SendError::TooLarge { bytes, limit }) });
+            return;
+        }
         self.sends.push(client_id, context.after(config.send_timeout));
-        context.transmit("send", MSync::client_sync(&CommSyncUl::send(meta)).to_bytes());
+        context.transmit("send", frame);
     }
 
     /// The heartbeat's or a send's deadline.
