@@ -196,7 +196,6 @@ pub struct Config {
     pub(crate) max_frame: usize,
     pub(crate) max_pending_sends: usize,
     pub(crate) network: Network,
-    pub(crate) allow_plaintext: bool,
     pub(crate) logger: slog::Logger,
 }
 
@@ -217,7 +216,7 @@ fn in_range(
     Ok(value)
 }
 
-fn check_address(what: &'static str, address: &str, schemes: &[&str], plaintext: bool) -> Result<(), ConfigError> {
+fn check_address(what: &'static str, address: &str, schemes: &[&str], network: &Network) -> Result<(), ConfigError> {
     let refuse = |problem| Err(ConfigError::Address { what, address: address.to_owned(), problem });
     let Ok(uri) = address.parse::<awc::http::Uri>() else {
         return refuse("is not an address");
@@ -230,7 +229,7 @@ fn check_address(what: &'static str, address: &str, schemes: &[&str], plaintext:
     match uri.authority() {
         Some(authority) if authority.as_str().contains('@') => refuse("must not hold credentials"),
         Some(authority) if !authority.host().is_empty() => match Target::parse(address) {
-            Some(target) if target.secure || plaintext || target.is_loopback() => Ok(()),
+            Some(target) if network.allows(&target) => Ok(()),
             Some(_) => refuse("is not encrypted; use https or wss, or say `Config::allow_plaintext` first"),
             None => refuse("is not an address"),
         },
@@ -264,7 +263,6 @@ impl Config {
             max_frame: 4 << 20,
             max_pending_sends: 1024,
             network: Network::default(),
-            allow_plaintext: false,
             logger: slog::Logger::root(slog::Discard, slog::o!()),
         })
     }
@@ -305,7 +303,7 @@ impl Config {
                 return Err(ConfigError::NoAddress(what));
             }
             for address in *list {
-                check_address(what, address, schemes, self.allow_plaintext)?;
+                check_address(what, address, schemes, &self.network)?;
             }
         }
         self.endpoints = endpoints;
@@ -471,10 +469,11 @@ impl Config {
     }
 
     /// Lets `http` and `ws` addresses of other machines be used, over which passwords and tokens travel readable by
-    /// everybody on the way. Call it before the addresses are given. Default: only loopback addresses may be plain.
+    /// everybody on the way. Call it before the addresses are given. Default: only loopback addresses may be plain,
+    /// also those that come from discovery or a redirect.
     #[must_use]
     pub fn allow_plaintext(mut self) -> Self {
-        self.allow_plaintext = true;
+        self.network = self.network.with_plaintext();
         self
     }
 

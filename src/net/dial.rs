@@ -7,17 +7,22 @@ use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
-use super::{CertificateProblem, Progress, Proxy, Roots, Stream, Target, certificate_problem, client_config};
+use super::{CertificateProblem, Network, Progress, Stream, Target, certificate_problem, client_config};
 use crate::{LossCause, Step};
 
 /// How long one of several addresses of a host is tried before the next one is.
 const PER_ADDRESS: Duration = Duration::from_secs(3);
 
 /// What went wrong on the way to a stream.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum DialError {
+    #[error("{step} failed: {detail}")]
     Failed { step: Step, detail: String },
+    #[error("the server's certificate was refused: {0}")]
     Certificate(CertificateProblem),
+    /// Nothing was sent, and the host's name was not even asked for.
+    #[error("`{0}` is not encrypted and not on this machine; say `Config::allow_plaintext` if that is meant")]
+    Plaintext(String),
 }
 
 impl From<DialError> for LossCause {
@@ -25,6 +30,7 @@ impl From<DialError> for LossCause {
         match error {
             DialError::Failed { step, detail } => LossCause::Failed { step, detail },
             DialError::Certificate(problem) => LossCause::Certificate(problem),
+            DialError::Plaintext(_) => LossCause::Failed { step: Step::Connect, detail: error.to_string() },
         }
     }
 }
@@ -34,19 +40,14 @@ fn failed(step: Step) -> impl Fn(io::Error) -> DialError {
 }
 
 /// Opens a stream to a target. It has no time limit of its own but one for each of several addresses.
-pub(crate) async fn dial(
-    target: &Target,
-    proxy: &Proxy,
-    roots: &Roots,
-    progress: &Progress,
-) -> Result<Stream, DialError> {
-    let tcp = connect_tcp(target, proxy, progress).await?;
+pub(crate) async fn dial(target: &Target, network: &Network, progress: &Progress) -> Result<Stream, DialError> {
+    let tcp = connect_tcp(target, network, progress).await?;
     if !target.secure {
         return Ok(Stream::Plain(tcp));
     }
     progress.at(Step::Tls);
     let setup = |detail: String| DialError::Failed { step: Step::Tls, detail };
-    let config = client_config(roots).map_err(|error| setup(error.to_string()))?;
+    let config = client_config(network.roots()).map_err(|error| setup(error.to_string()))?;
     let name = ServerName::try_from(target.host.clone()).map_err(|error| setup(error.to_string()))?;
     match TlsConnector::from(config).connect(name, tcp).await {
         Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
@@ -58,8 +59,20 @@ pub(crate) async fn dial(
 }
 
 /// Opens TCP to a target, through a proxy's tunnel where there is one.
-pub(crate) async fn connect_tcp(target: &Target, proxy: &Proxy, progress: &Progress) -> Result<TcpStream, DialError> {
-    let proxy = proxy.of(target).map_err(|error| DialError::Failed { step: Step::Proxy, detail: error.to_string() })?;
+///
+/// Every way to the service comes through here, whoever named the address: the configuration, discovery or a redirect.
+pub(crate) async fn connect_tcp(
+    target: &Target,
+    network: &Network,
+    progress: &Progress,
+) -> Result<TcpStream, DialError> {
+    if !network.allows(target) {
+        return Err(DialError::Plaintext(target.authority.clone()));
+    }
+    let proxy = network
+        .proxy()
+        .of(target)
+        .map_err(|error| DialError::Failed { step: Step::Proxy, detail: error.to_string() })?;
     let Some(proxy) = proxy else {
         return connect_host(&target.host, target.port, progress).await;
     };
