@@ -76,10 +76,13 @@ pub(crate) async fn connect_tcp(
     let Some(proxy) = proxy else {
         return connect_host(&target.host, target.port, progress).await;
     };
-    let mut tcp = connect_host(&proxy.host, proxy.port, progress).await?;
+    // Until the tunnel stands everything is about the proxy: a person must not look for the fault at the service.
     progress.at(Step::Proxy);
-    let tunnel = proxy.tunnel(&mut tcp, target).await;
-    tunnel.map_err(|detail| DialError::Failed { step: Step::Proxy, detail })?;
+    let failed = |detail| DialError::Failed { step: Step::Proxy, detail };
+    let mut tcp = connect_host(&proxy.host, proxy.port, &Progress::new())
+        .await
+        .map_err(|error| failed(format!("{proxy:?} is not reached: {error}")))?;
+    proxy.tunnel(&mut tcp, target).await.map_err(failed)?;
     Ok(tcp)
 }
 
