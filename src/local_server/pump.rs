@@ -143,6 +143,20 @@ async fn pump(
             }
             continue;
         }
+        // What was read while a stall began waits for its end.
+        if !buffer.is_empty() {
+            cut = weather.pass(&mut buffer);
+            open = cut.is_none();
+            if hold.delay.is_zero() && hold.drip.is_none() && waiting.is_empty() {
+                to.write_all(&buffer).await?;
+                buffer.clear();
+            } else {
+                held += buffer.len();
+                // A delay that has shrunk overtakes nothing.
+                let earliest = waiting.back().map_or_else(Instant::now, |(due, _)| *due);
+                waiting.push_back(((Instant::now() + hold.delay).max(earliest), buffer.split().freeze()));
+            }
+        }
         if !open && waiting.is_empty() {
             if cut.is_none() {
                 to.shutdown().await?;
@@ -166,23 +180,7 @@ async fn pump(
                 to.write_all(&bytes).await?;
             }
             read = from.read_buf(&mut buffer), if open && held < limits::BACKLOG => {
-                if read? == 0 {
-                    open = false;
-                    continue;
-                }
-                cut = weather.pass(&mut buffer);
-                open = cut.is_none();
-                // What holds may have changed while nothing came.
-                let hold = weather.hold();
-                if hold.delay.is_zero() && hold.drip.is_none() && waiting.is_empty() {
-                    to.write_all(&buffer).await?;
-                    buffer.clear();
-                } else {
-                    held += buffer.len();
-                    // A delay that has shrunk overtakes nothing.
-                    let earliest = waiting.back().map_or_else(Instant::now, |(due, _)| *due);
-                    waiting.push_back(((Instant::now() + hold.delay).max(earliest), buffer.split().freeze()));
-                }
+                open = read? != 0;
             }
             changed = weather.changed() => if !changed { return Ok(None) },
         }

@@ -87,9 +87,10 @@ impl Call<'_> {
         }
         // awc's own limit ends with the answer's head; a body may then come for ever.
         let way = http::Way::default();
-        match tokio::time::timeout(self.timeout, way.of(self.exchange(url))).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(self.fail(RestErrorKind::Timeout(self.timeout)).at(way.step())),
+        let outcome = tokio::time::timeout(self.timeout, way.of(self.exchange(url))).await;
+        match outcome.unwrap_or_else(|_| Err(self.fail(RestErrorKind::Timeout(self.timeout)))) {
+            Err(error) if matches!(error.kind(), RestErrorKind::Timeout(_)) => Err(error.at(way.step())),
+            outcome => outcome,
         }
     }
 

@@ -12,7 +12,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{SHORT, raw::ClosedPort, support::within};
+use crate::{
+    SHORT,
+    raw::ClosedPort,
+    support::{LIMIT, within},
+};
 
 /// Says back what it hears, and ends when the client does.
 async fn echo() -> SocketAddr {
@@ -100,14 +104,10 @@ async fn a_connection_that_only_just_came_is_cut_with_the_others() {
     let proxy = proxy(1).await;
     for _ in 0..50 {
         let mut stream = client(&proxy).await;
-        while proxy.counts().open == 0 {
-            tokio::task::yield_now().await;
-        }
-        proxy.cut_all(Cut::Fin);
+        proxy.wait_until(LIMIT, |counts| counts.open == 1).await.unwrap();
+        proxy.cut_all(Cut::Rst);
         assert!(within("the end", stream.read_u8()).await.is_err());
-        while proxy.counts().open > 0 {
-            tokio::task::yield_now().await;
-        }
+        proxy.wait_until(LIMIT, |counts| counts.open == 0).await.unwrap();
     }
 }
 

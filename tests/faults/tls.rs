@@ -2,6 +2,7 @@
 //! client trusts is the system's roots and those given to `Config::extra_roots`.
 
 use agora_chat::{CertificateProblem, LossCause, OpenError, RestClient, RestErrorKind, Step};
+use tokio::io::AsyncReadExt as _;
 
 use crate::{
     raw::Port,
@@ -43,10 +44,12 @@ async fn a_link_under_tls_that_is_cut_comes_back() {
 
 #[actix::test]
 async fn each_fault_of_a_certificate_has_its_own_error_on_the_socket_and_on_rest_and_says_what_to_do() {
-    let (server, ours, theirs) = (server().await, Authority::new(), Authority::new());
+    let (server, ours, theirs) = (server().await, Authority::new(), Authority::named("another authority"));
+    let made_anew = Authority::new();
     for (name, valid, roots, problem, advice) in [
         ("chat.example", Valid::Now, ours.roots(), CertificateProblem::WrongName, "check the address"),
         ("127.0.0.1", Valid::Now, theirs.roots(), CertificateProblem::UnknownRoot, "`Config::extra_roots`"),
+        ("127.0.0.1", Valid::Now, made_anew.roots(), CertificateProblem::UnknownRoot, "`Config::extra_roots`"),
         ("127.0.0.1", Valid::NoMore, ours.roots(), CertificateProblem::Expired, "this machine's clock"),
         ("127.0.0.1", Valid::NotYet, ours.roots(), CertificateProblem::Expired, "this machine's clock"),
     ] {
@@ -82,7 +85,11 @@ async fn a_handshake_that_is_cut_or_answered_with_garbage_is_a_failure_of_that_s
             match turn % 3 {
                 0 => peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n").await,
                 1 => peer.send(&[0x16, 3, 3, 0, 5, 2, 0, 0]).await,
-                _ => peer.reset(),
+                _ => {
+                    // The client has begun.
+                    peer.stream.read_u8().await.unwrap();
+                    peer.reset();
+                }
             }
         }
     });

@@ -7,9 +7,13 @@ use std::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{Notify, mpsc, oneshot, watch},
+    time::timeout,
+};
 
 use super::{
     Door, Faults,
@@ -101,6 +105,8 @@ pub(super) struct Counts {
     pub(super) to_client: AtomicU64,
     pub(super) corrupted: AtomicU64,
     pub(super) unreachable: AtomicU64,
+    /// Woken after every change.
+    pub(super) changed: Notify,
 }
 
 impl FaultProxy {
@@ -238,6 +244,29 @@ impl FaultProxy {
             corrupted: of(&self.counts.corrupted),
             unreachable: of(&self.counts.unreachable),
         }
+    }
+
+    /// Waits until something holds for the counts, looking again after every change of them.
+    ///
+    /// # Errors
+    /// [`LocalServerError::TimedOut`] when it does not hold within `limit`.
+    pub async fn wait_until(
+        &self,
+        limit: Duration,
+        mut holds: impl FnMut(ProxyCounts) -> bool,
+    ) -> Result<(), LocalServerError> {
+        let waited = timeout(limit, async {
+            loop {
+                let mut changed = std::pin::pin!(self.counts.changed.notified());
+                // From here on no change is missed.
+                changed.as_mut().enable();
+                if holds(self.counts()) {
+                    return;
+                }
+                changed.await;
+            }
+        });
+        waited.await.map_err(|_| LocalServerError::TimedOut(limit))
     }
 
     /// Stops the proxy: the port is closed, every connection ended, the thread gone when this returns.

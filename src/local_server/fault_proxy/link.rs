@@ -73,6 +73,7 @@ impl Link {
                     Ok(Ok(Ok(service))) => service,
                     Ok(_) => {
                         self.counts.unreachable.fetch_add(1, Ordering::Relaxed);
+                        self.counts.changed.notify_waiters();
                         return reset(&public);
                     }
                     Err(cut) => return self.cut(public, cut).await,
@@ -110,6 +111,7 @@ impl Link {
 
     async fn cut(&self, public: TcpStream, cut: Cut) {
         self.counts.cuts.fetch_add(1, Ordering::Relaxed);
+        self.counts.changed.notify_waiters();
         finish(public, cut).await;
     }
 }
@@ -167,6 +169,7 @@ impl Weather for Side {
             self.left.set(self.left.get().saturating_sub(passed));
         }
         (self.passed)(&self.counts).fetch_add(passed, Ordering::Relaxed);
+        self.counts.changed.notify_waiters();
         if direction.corrupt_chance > 0.0 {
             for byte in chunk.iter_mut() {
                 if happens(&mut self.rng, direction.corrupt_chance) {

@@ -70,7 +70,10 @@ impl Serving {
         if self.counts.open.load(Ordering::Relaxed) >= limits::LINKS {
             return;
         }
-        self.counts.open.fetch_add(1, Ordering::Relaxed);
+        // Whoever sees the connection counted can cut it.
+        let cuts_before = self.control.borrow().cuts.0;
+        self.counts.open.fetch_add(1, Ordering::SeqCst);
+        self.counts.changed.notify_waiters();
         // Failing costs latency only.
         let _ = public.set_nodelay(true);
         let counts = Arc::clone(&self.counts);
@@ -79,13 +82,14 @@ impl Serving {
             upstream: Arc::clone(&self.upstream),
             control: self.control.clone(),
             counts: Arc::clone(&counts),
-            cuts_before: self.control.borrow().cuts.0,
+            cuts_before,
             // Neighbouring seeds would give neighbouring first draws.
             rng: Rng::with_seed(self.seed ^ nth.wrapping_mul(0x9e37_79b9_7f4a_7c15)).fork(),
         };
         actix_rt::spawn(async move {
             link.serve(public).await;
             counts.open.fetch_sub(1, Ordering::Relaxed);
+            counts.changed.notify_waiters();
         });
     }
 }
