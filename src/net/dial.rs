@@ -110,3 +110,103 @@ async fn connect_host(host: &str, port: u16, progress: &Progress) -> Result<TcpS
     }
     Err(failed(Step::Connect)(last))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{Ipv4Addr, SocketAddr},
+        sync::mpsc,
+        time::Duration,
+    };
+
+    use tokio::{net::TcpListener, time::timeout};
+
+    use super::{DialError, Network, Progress, Target, dial};
+    use crate::{Proxy, Step};
+
+    const SHORT: Duration = Duration::from_millis(100);
+
+    /// Takes connections by the system alone, and never says a word.
+    async fn silent() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    async fn stuck_at(address: &str, network: &Network) -> Step {
+        let progress = Progress::new();
+        let target = Target::parse(address).unwrap();
+        let dialed = timeout(SHORT, dial(&target, network, &progress)).await;
+        assert!(dialed.is_err(), "it was to take too long");
+        progress.step()
+    }
+
+    async fn failed_at(address: &str, network: &Network) -> Step {
+        match dial(&Target::parse(address).unwrap(), network, &Progress::new()).await {
+            Err(DialError::Failed { step, .. }) => step,
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("it was to fail"),
+        }
+    }
+
+    #[test]
+    fn a_silent_resolver_is_the_step_under_way() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            // The system's resolver is asked in a thread for what blocks: there is one here, and it is taken.
+            let (let_go, held) = mpsc::channel::<()>();
+            let stuck = tokio::task::spawn_blocking(move || held.recv());
+            assert_eq!(stuck_at("wss://localhost:1/", &Network::default()).await, Step::Resolve);
+            drop(let_go);
+            let _ = stuck.await.unwrap();
+        });
+    }
+
+    #[cfg(all(target_os = "linux", feature = "local-server"))]
+    #[actix::test]
+    async fn a_host_that_does_not_answer_a_connect_is_the_step_under_way() {
+        use crate::local_server::{Door, FaultProxy};
+
+        let hole = FaultProxy::start("127.0.0.1:1").await.unwrap();
+        hole.door(Door::Blackhole).await.unwrap();
+        assert_eq!(stuck_at(&format!("ws://{}/", hole.address()), &Network::default()).await, Step::Connect);
+    }
+
+    #[actix::test]
+    async fn a_silent_proxy_is_the_step_under_way_and_so_is_one_that_is_never_reached() {
+        let (_listener, address) = silent().await;
+        let network = Network::default().with_proxy(Proxy::http(&address.to_string()).unwrap());
+        assert_eq!(stuck_at("wss://a.example/", &network).await, Step::Proxy);
+    }
+
+    #[actix::test]
+    async fn a_silent_tls_handshake_is_the_step_under_way() {
+        let (_listener, address) = silent().await;
+        assert_eq!(stuck_at(&format!("wss://{address}/"), &Network::default()).await, Step::Tls);
+    }
+
+    #[actix::test]
+    async fn a_failure_has_its_step() {
+        let (listener, address) = silent().await;
+        drop(listener);
+        assert_eq!(failed_at(&format!("ws://{address}/"), &Network::default()).await, Step::Connect);
+        let proxied = Network::default().with_proxy(Proxy::http(&address.to_string()).unwrap());
+        assert_eq!(failed_at("wss://a.example/", &proxied).await, Step::Proxy);
+        // A label longer than any name may have, so that nobody on the network is asked.
+        let nowhere = format!("wss://{}.invalid/", "x".repeat(64));
+        assert_eq!(failed_at(&nowhere, &Network::default()).await, Step::Resolve);
+    }
+
+    #[actix::test]
+    async fn a_plain_address_elsewhere_is_refused_before_anything_is_asked() {
+        let target = Target::parse("ws://10.0.0.1/").unwrap();
+        let progress = Progress::new();
+        let refused = dial(&target, &Network::default(), &progress).await;
+        assert!(matches!(refused, Err(DialError::Plaintext(_))));
+        // Whatever way the configuration was built: the permission stays.
+        let allowed = Network::default().with_plaintext().with_proxy(Proxy::none()).with_roots(crate::Roots::default());
+        assert!(allowed.allows(&target));
+        assert!(!Network::default().with_proxy(Proxy::none()).allows(&target));
+    }
+}
