@@ -95,7 +95,7 @@ pub(super) async fn connect(
 ) -> Result<Link, LossCause> {
     let target = Target::parse(url)
         .ok_or_else(|| LossCause::Failed { step: Step::Connect, detail: format!("{url:?} is not an address") })?;
-    let stream = dial(&target, network.proxy(), network.roots(), progress).await?;
+    let stream = dial(&target, network, progress).await?;
     progress.at(Step::Upgrade);
     let nonce = MASKS.with(|masks| [masks.next(), masks.next()].concat());
     let Upgraded { stream, early } = upgrade(stream, &target, &nonce).await?;

@@ -97,11 +97,6 @@ impl Session {
     }
 
     fn dial(&mut self, url: Arc<str>, behind: Vec<Arc<str>>, context: &mut Context<'_>) -> Flow {
-        // The application's own addresses were checked with the configuration; these may come from the network.
-        if !context.world.config.permits(&url) {
-            let detail = format!("{url} is not encrypted, and plaintext is not allowed");
-            return self.lost(LossCause::Failed { step: Step::Connect, detail }, context);
-        }
         context.out.push(Action::Connect { url: Arc::clone(&url) });
         let limit = context.world.config.connect_timeout;
         self.enter(Entering::Connect(Route { url, step: Step::Connect, behind }), limit, context)
