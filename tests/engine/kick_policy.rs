@@ -161,6 +161,7 @@ fn fight(policies: [KickPolicy; 2], time: Duration) -> Fight {
         // Whoever knocks is let in, and the other one is pushed out.
         while let Some(at) = clients.iter().position(|client| client.place() == Place::Connect) {
             clients[at].accept();
+            clients[at].frame(&peer::unread(&[]));
             let other = &mut clients[1 - at];
             if other.place() == Place::Online {
                 fight.kicks += 1;
