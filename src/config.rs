@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    AppKey, AppKeyError, Proxy, Roots,
+    AppKey, AppKeyError, Flapping, KickPolicy, Limits, Proxy, Roots,
     net::{Network, Target},
 };
 
@@ -97,6 +97,9 @@ pub struct Reconnect {
     /// How long a link must have held before the pauses start small again and attempts are counted anew, at most a
     /// day. Default: 60 s.
     pub stable_after: Duration,
+    /// What counts as flapping, so that subscribers hear it and the pauses get a floor; `None` for never.
+    /// Default: 5 short sessions in 10 minutes, a floor of 60 s.
+    pub flapping: Option<Flapping>,
 }
 
 impl Default for Reconnect {
@@ -107,6 +110,7 @@ impl Default for Reconnect {
             cap: Duration::from_secs(60),
             max_attempts: None,
             stable_after: Duration::from_secs(60),
+            flapping: Some(Flapping::default()),
         }
     }
 }
@@ -193,8 +197,8 @@ pub struct Config {
     pub(crate) login_deadline: Duration,
     pub(crate) logout_timeout: Duration,
     pub(crate) send_timeout: Duration,
-    pub(crate) max_frame: usize,
-    pub(crate) max_pending_sends: usize,
+    pub(crate) kick_policy: KickPolicy,
+    pub(crate) limits: Limits,
     pub(crate) network: Network,
     pub(crate) logger: slog::Logger,
 }
@@ -214,6 +218,15 @@ fn in_range(
         return Err(ConfigError::Range { what, value: format!("{value:?}"), allowed });
     }
     Ok(value)
+}
+
+fn count(
+    what: &'static str,
+    value: usize,
+    range: std::ops::RangeInclusive<usize>,
+    allowed: &'static str,
+) -> Result<(), ConfigError> {
+    if range.contains(&value) { Ok(()) } else { Err(ConfigError::Range { what, value: value.to_string(), allowed }) }
 }
 
 fn check_address(what: &'static str, address: &str, schemes: &[&str], network: &Network) -> Result<(), ConfigError> {
@@ -260,8 +273,8 @@ impl Config {
             login_deadline: Duration::from_secs(30),
             logout_timeout: Duration::from_secs(2),
             send_timeout: Duration::from_secs(15),
-            max_frame: 4 << 20,
-            max_pending_sends: 1024,
+            kick_policy: KickPolicy::default(),
+            limits: Limits::default(),
             network: Network::default(),
             logger: slog::Logger::root(slog::Discard, slog::o!()),
         })
@@ -353,6 +366,11 @@ impl Config {
                 allowed: "at least 1; switch reconnecting off by `enabled`",
             });
         }
+        if let Some(flapping) = &reconnect.flapping {
+            count("the number of short sessions", flapping.sessions as usize, 2..=1000, "from 2 to 1000")?;
+            in_range("the flapping window", flapping.window, Duration::ZERO, "at most a day")?;
+            in_range("the flapping floor", flapping.floor, Duration::ZERO, "at most a day")?;
+        }
         self.reconnect = reconnect;
         Ok(self)
     }
@@ -424,14 +442,8 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Range`] outside 1 KiB to 64 MiB.
     pub fn max_frame(mut self, bytes: usize) -> Result<Self, ConfigError> {
-        if !(1 << 10..=64 << 20).contains(&bytes) {
-            return Err(ConfigError::Range {
-                what: "the frame limit",
-                value: bytes.to_string(),
-                allowed: "from 1 KiB to 64 MiB",
-            });
-        }
-        self.max_frame = bytes;
+        count("the frame limit", bytes, 1 << 10..=64 << 20, "from 1 KiB to 64 MiB")?;
+        self.limits.frame = bytes;
         Ok(self)
     }
 
@@ -441,14 +453,45 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Range`] outside 1 to 1 000 000.
     pub fn max_pending_sends(mut self, messages: usize) -> Result<Self, ConfigError> {
-        if !(1..=1_000_000).contains(&messages) {
-            return Err(ConfigError::Range {
-                what: "the limit of unanswered messages",
-                value: messages.to_string(),
-                allowed: "from 1 to 1 000 000",
-            });
+        count("the limit of unanswered messages", messages, 1..=1_000_000, "from 1 to 1 000 000")?;
+        self.limits.pending_sends = messages;
+        Ok(self)
+    }
+
+    /// What to do when another device pushes this one out. Default: [`KickPolicy::Park`].
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] for a pause under 1 s, no or more than 1000 times, or more than a day.
+    pub fn kick_policy(mut self, policy: KickPolicy) -> Result<Self, ConfigError> {
+        match &policy {
+            KickPolicy::Park => {}
+            KickPolicy::RetryAfter(pause) => {
+                in_range("the pause after a kick", *pause, Duration::from_secs(1), "from 1 s to a day")?;
+            }
+            KickPolicy::TakeOver { times, window } => {
+                count("the limit of take-overs", *times as usize, 1..=1000, "from 1 to 1000")?;
+                in_range("the window of take-overs", *window, Duration::from_secs(1), "from 1 s to a day")?;
+            }
         }
-        self.max_pending_sends = messages;
+        self.kick_policy = policy;
+        Ok(self)
+    }
+
+    /// How much one connection may hold. Default: [`Limits::default`].
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] for a bound outside the range that stands beside it.
+    pub fn limits(mut self, limits: Limits) -> Result<Self, ConfigError> {
+        const GIB: usize = 1 << 30;
+        count("the frame limit", limits.frame, 1 << 10..=64 << 20, "from 1 KiB to 64 MiB")?;
+        count("the batch limit", limits.batch, 1..=1_000_000, "from 1 to 1 000 000")?;
+        count("the outbox limit", limits.outbox, 1 << 10..=GIB, "from 1 KiB to 1 GiB")?;
+        count("the limit of a connection's bytes", limits.connection, 1 << 10..=GIB, "from 1 KiB to 1 GiB")?;
+        count("the limit of pulls at once", limits.pulls, 1..=4096, "from 1 to 4096")?;
+        count("the limit of remembered ids", limits.remembered_ids, 0..=1_000_000, "at most 1 000 000")?;
+        count("the limit of unanswered messages", limits.pending_sends, 1..=1_000_000, "from 1 to 1 000 000")?;
+        in_range("the time ids are remembered for", limits.remembered_for, Duration::ZERO, "at most a day")?;
+        self.limits = limits;
         Ok(self)
     }
 

@@ -159,6 +159,14 @@ pub enum SendError {
     /// 205: the message cannot be sent as it is; nothing was sent.
     #[error("the message cannot be sent: {0}")]
     Invalid(String),
+    /// 511: the encoded message is over the limit of a frame or of the outbox; nothing was sent.
+    #[error("the message has {bytes} bytes; at most {limit} are allowed (`Limits::frame`, `Limits::outbox`)")]
+    TooLarge {
+        /// Its size in bytes, encoded.
+        bytes: usize,
+        /// The bound.
+        limit: usize,
+    },
     /// The server refused the message (connection spec §8.2).
     #[error("the server refused the message: code {code}, status {status}, reason {reason:?}")]
     Refused {
@@ -202,6 +210,7 @@ impl SendError {
         match self {
             SendError::NotLoggedIn | SendError::Connection(_) => Code::CONNECTION_CLOSED,
             SendError::Invalid(_) => Code::MESSAGE_PARAMETER_ERROR,
+            SendError::TooLarge { .. } => Code::MESSAGE_TOO_LARGE,
             SendError::Refused { code, .. } => *code,
             SendError::OutcomeUnknown { cause: LossCause::SendUnanswered, .. } => Code::SEND_TIMEOUT,
             SendError::Reconnecting => Code::DISCONNECTED,

@@ -84,6 +84,17 @@ pub enum EventKind {
         /// What is left of it.
         expires_in: Duration,
     },
+    /// The link comes and goes: so many sessions ended soon after they began that every pause now has a floor.
+    ///
+    /// Said once until a session has held. Two programs that use one account with one resource look like this.
+    Flapping {
+        /// How many short sessions there were.
+        sessions: u32,
+        /// Within what time.
+        window: Duration,
+        /// What every pause is at least from now on.
+        floor: Duration,
+    },
     /// The token has run out, or was refused as expired on the way back; `Disconnected` follows.
     TokenExpired,
     /// A message for the user.
@@ -175,6 +186,8 @@ impl EventMask {
     pub const TOKEN_EXPIRED: EventMask = EventMask(1 << 4);
     /// [`EventKind::Message`]
     pub const MESSAGE: EventMask = EventMask(1 << 5);
+    /// [`EventKind::Flapping`]
+    pub const FLAPPING: EventMask = EventMask(1 << 6);
     /// Every event, also those of later releases. [`EventKind::Missed`] needs no bit.
     pub const ALL: EventMask = EventMask(u32::MAX);
 
@@ -222,6 +235,7 @@ impl EventKind {
             EventKind::TokenWillExpire { .. } => EventMask::TOKEN_WILL_EXPIRE,
             EventKind::TokenExpired => EventMask::TOKEN_EXPIRED,
             EventKind::Message(_) => EventMask::MESSAGE,
+            EventKind::Flapping { .. } => EventMask::FLAPPING,
             EventKind::Missed { .. } => EventMask::NONE,
         }
     }

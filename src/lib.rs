@@ -58,6 +58,7 @@
 //!
 //! - `local-server` (off by default): the module `local_server`, an in-process stand-in for the service on a loopback
 //!   port, for tests and demonstrations.
+//! - `fuzzing` (off by default): what the fuzz targets run; no part of the public interface.
 //!
 //! # Running
 //!
@@ -81,6 +82,9 @@ pub mod connection;
 mod credentials;
 mod error;
 mod event;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handlers;
 mod http;
 #[cfg(feature = "local-server")]
@@ -88,6 +92,7 @@ pub mod local_server;
 pub mod logger;
 mod net;
 mod outgoing;
+mod policy;
 mod reason;
 pub mod rest;
 pub mod session;
@@ -96,7 +101,7 @@ pub mod wire;
 pub use app_key::{AppKey, AppKeyError};
 pub use code::Code;
 pub use config::{Addresses, Config, ConfigError, Device, Endpoints, Reconnect};
-pub use connection::{Connection, ConnectionActor};
+pub use connection::{Connection, ConnectionActor, Health, StateChange, StateWatch};
 pub use credentials::{CredentialError, Credentials, Nickname, Password, Token, UserId};
 pub use error::{ConnectionError, OpenError, RequestError, SendError};
 pub use event::{ChatType, Event, EventKind, EventMask, Message, MessageBody};
@@ -104,6 +109,7 @@ pub use handlers::{EventHandler, HandlerRegistry, Handlers, SubscriberId, Subscr
 pub use logger::{LogConfig, LogError, LogHandle, LogLevel, LoggerActor};
 pub use net::{CertificateProblem, Proxy, ProxyError, Roots, RootsError};
 pub use outgoing::{Outgoing, Sent};
+pub use policy::{Flapping, KickPolicy, Limits};
 pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
 pub use rest::{RestClient, RestError, RestErrorKind};
 pub use session::ConnectionState;

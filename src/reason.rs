@@ -325,6 +325,8 @@ pub enum LossCause {
         /// The error.
         error: RestError,
     },
+    /// Another device pushed this one out, and the policy is to come back.
+    Kicked(Kick),
     /// A send stayed unanswered for its whole limit (connection spec §8.3).
     SendUnanswered,
     /// This side gave the link up.
@@ -366,6 +368,7 @@ impl fmt::Display for LossCause {
             }
             LossCause::Refused(refusal) => refusal.fmt(f),
             LossCause::Rest { step, error } => write!(f, "{step} failed: {error}"),
+            LossCause::Kicked(kick) => kick.fmt(f),
             LossCause::SendUnanswered => f.write_str("a message stayed unanswered"),
             LossCause::ClosedHere => f.write_str("this side gave the link up"),
         }
@@ -378,6 +381,7 @@ impl LossCause {
     pub fn code(&self) -> Code {
         match self {
             LossCause::Refused(refusal) => refusal.code(),
+            LossCause::Kicked(kick) => kick.code(),
             LossCause::Rest { error, .. } => error.code(),
             LossCause::Timeout(_) => Code::REQUEST_TIMEOUT,
             _ => Code::DISCONNECTED,

@@ -75,6 +75,7 @@ fn quick(config: Config) -> Config {
     let mut policy = Reconnect::default();
     policy.base = Duration::from_millis(1);
     policy.cap = Duration::from_millis(1);
+    policy.flapping = None;
     config.reconnect(policy).unwrap()
 }
 

@@ -17,18 +17,23 @@ use slog::{Logger, debug, info, o, trace, warn};
 use tokio::sync::oneshot;
 
 use super::{
-    messages::{Close, Open, RegisterUser, RenewToken, SendMessage, State, Stop},
+    health::Health,
+    messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop},
+    outbox::Outbox,
     pump::Pump,
     shared::Shared,
-    socket::{Link, connect},
+    socket::{Link, Traffic, connect},
 };
 use crate::{
     Addresses, Config, ConnectionError, ConnectionState, Endpoints, Event, EventKind, Handlers, LossCause, OpenError,
-    RequestError, RestClient, RestError, SendError, Sent, Token, UserId,
+    RequestError, RestClient, RestError, SendError, Sent, Step, Token, UserId,
     net::Progress,
     rest::{self, RegisteredUser},
     session::{Action, Engine, FetchedToken, Input, Note, Now},
 };
+
+/// Something under way that the pump polls.
+type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// Owns one account's socket, its timer and its reconnect backoff.
 ///
@@ -36,8 +41,9 @@ use crate::{
 /// after logging out, or with its actix system.
 ///
 /// Bounds: its mailbox takes [`MAILBOX`](ConnectionActor::MAILBOX) messages by `try_send`, and an awaited call brings a
-/// place of its own; at most 1 MiB waits to be written, past which the link counts as lost; at most 16 reads of 16 KiB
-/// are taken off the socket before other work of the thread has its turn.
+/// place of its own; what waits to be written is
+/// bounded by [`Limits::outbox`](crate::Limits), past which the link counts as lost; at most 16 reads of 16 KiB are taken off the socket before other
+/// work of the thread has its turn.
 pub struct ConnectionActor {
     pub(super) engine: Engine,
     pub(super) config: Arc<Config>,
@@ -54,13 +60,11 @@ pub struct ConnectionActor {
     closed: bool,
     /// Whether the link is being read just now, and so is not in its place.
     pub(super) reading: bool,
-    /// Frames to send while the link is being read.
-    pub(super) queued: Vec<crate::session::Frame>,
+    /// Frames to send that the link has no room for yet.
+    pub(super) queued: Outbox,
     pub(super) link: Option<Link>,
-    pub(super) dialing: Option<Pin<Box<dyn Future<Output = Result<Link, LossCause>>>>>,
-    /// The step the connect under way is at.
-    pub(super) progress: Option<Progress>,
-    pub(super) call: Option<Pin<Box<dyn Future<Output = CallDone>>>>,
+    pub(super) dialing: Option<Dialing>,
+    pub(super) call: Option<Doing<CallDone>>,
     pub(super) timer: Option<Pin<Box<Sleep>>>,
     /// When the timer fires, which may be before the engine's deadline but never after it.
     pub(super) armed: Option<Duration>,
@@ -72,14 +76,31 @@ pub struct ConnectionActor {
     closing: Vec<oneshot::Sender<()>>,
     sends: HashMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
     pub(super) renewals: Vec<Renewal>,
+    pub(super) fared: Fared,
     stopping: bool,
+}
+
+/// How the connection has fared, for [`Health`].
+#[derive(Default)]
+pub(super) struct Fared {
+    reconnects: u64,
+    last: Option<LossCause>,
+    pub(super) traffic: Traffic,
 }
 
 /// A new token whose end the service is being asked for; it ends with its session.
 pub(super) struct Renewal {
     pub(super) token: Token,
-    pub(super) call: Pin<Box<dyn Future<Output = Result<u64, RestError>>>>,
+    pub(super) call: Doing<Result<u64, RestError>>,
     pub(super) asked: oneshot::Sender<Result<u64, RequestError>>,
+}
+
+/// A connect under way.
+pub(super) struct Dialing {
+    pub(super) connect: Doing<Result<Link, LossCause>>,
+    /// The step it is at, and the one the engine was told last.
+    pub(super) progress: Progress,
+    pub(super) told: Option<Step>,
 }
 
 /// What a REST call of the way in came to.
@@ -108,10 +129,9 @@ impl ConnectionActor {
             hung_up: false,
             closed: false,
             reading: false,
-            queued: Vec::new(),
+            queued: Outbox::default(),
             link: None,
             dialing: None,
-            progress: None,
             call: None,
             timer: None,
             armed: None,
@@ -122,6 +142,7 @@ impl ConnectionActor {
             closing: Vec::new(),
             sends: HashMap::new(),
             renewals: Vec::new(),
+            fared: Fared::default(),
             stopping: false,
             config,
         }
@@ -178,9 +199,9 @@ impl ConnectionActor {
             Action::Connect { url } => {
                 debug!(self.log, "connecting"; "url" => &*url);
                 let (config, progress) = (Arc::clone(&self.config), Progress::new());
-                self.progress = Some(progress.clone());
-                self.dialing =
-                    Some(Box::pin(async move { connect(&url, &config.network, config.max_frame, &progress).await }));
+                let at = progress.clone();
+                let connect = Box::pin(async move { connect(&url, &config.network, &config.limits, &at).await });
+                self.dialing = Some(Dialing { connect, progress, told: None });
                 self.wake();
             }
             Action::Discover => {
@@ -250,13 +271,8 @@ impl ConnectionActor {
             return;
         }
         let queued = std::mem::take(&mut self.queued);
-        if let (Some(mut link), Some(waker)) = (self.link.take(), self.waker.clone()) {
-            for frame in queued {
-                if link.queue(frame.bytes()).is_err() {
-                    return;
-                }
-            }
-            link.part(&mut std::task::Context::from_waker(&waker));
+        if let (Some(link), Some(waker)) = (self.link.take(), self.waker.clone()) {
+            link.part(queued, &mut std::task::Context::from_waker(&waker));
         }
     }
 
@@ -269,14 +285,22 @@ impl ConnectionActor {
 
     fn emit(&mut self, kind: EventKind) {
         match &kind {
-            EventKind::Connected { resumed } => info!(self.log, "connected"; "resumed" => resumed),
+            EventKind::Connected { resumed } => {
+                self.fared.reconnects += u64::from(*resumed);
+                info!(self.log, "connected"; "resumed" => resumed);
+            }
             EventKind::Reconnecting { attempt, delay, cause } => {
+                self.fared.last = Some(cause.clone());
                 warn!(self.log, "the link is lost, trying again"; "attempt" => attempt, "delay" => ?delay,
                     "code" => cause.code().number(), "cause" => %cause);
             }
             EventKind::Disconnected { reason } => {
                 let code = reason.code().map(crate::Code::number);
                 info!(self.log, "disconnected"; "code" => code, "reason" => %reason);
+            }
+            EventKind::Flapping { sessions, window, floor } => {
+                warn!(self.log, "the link comes and goes; does another program use this account and resource?";
+                    "short_sessions" => sessions, "within" => ?window, "least_pause" => ?floor);
             }
             EventKind::TokenWillExpire { expires_in, .. } => {
                 info!(self.log, "the token will expire"; "in" => ?expires_in);
@@ -306,6 +330,7 @@ impl ConnectionActor {
             Note::DiscoveryFailed(error) => {
                 warn!(self.log, "discovery failed, using the addresses known before"; "error" => %error);
             }
+            Note::LostMetas { count } => warn!(self.log, "dropped messages that do not decode"; "count" => count),
             Note::PageStatus { status } => warn!(self.log, "a page came with a status"; "status" => status),
         }
     }
@@ -424,6 +449,40 @@ impl Handler<State> for ConnectionActor {
 
     fn handle(&mut self, _: State, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.engine.state())
+    }
+}
+
+impl Handler<NetworkChanged> for ConnectionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: NetworkChanged, ctx: &mut Self::Context) {
+        self.step(Input::NetworkChanged, ctx);
+        self.wake();
+    }
+}
+
+impl Handler<GetHealth> for ConnectionActor {
+    type Result = MessageResult<GetHealth>;
+
+    fn handle(&mut self, _: GetHealth, _: &mut Self::Context) -> Self::Result {
+        let now = self.now();
+        let since = |moment: Option<Duration>| {
+            moment.map(|moment| u64::try_from(now.mono.saturating_sub(moment).as_millis()).unwrap_or(u64::MAX))
+        };
+        MessageResult(Health {
+            user: self.user.as_ref().map(ToString::to_string),
+            state: self.engine.state(),
+            attempts: self.engine.attempts(),
+            reconnects: self.fared.reconnects,
+            last_cause: self.fared.last.as_ref().map(ToString::to_string),
+            last_code: self.fared.last.as_ref().map(|cause| cause.code().number()),
+            uptime_ms: since(self.engine.online_since()),
+            last_inbound_ms: since(self.engine.last_inbound()),
+            bytes_in: self.fared.traffic.read,
+            bytes_out: self.fared.traffic.written,
+            pending_sends: self.sends.len(),
+            missed_events: 0,
+        })
     }
 }
 

@@ -7,8 +7,9 @@ use actix_rt::{Arbiter, ArbiterHandle};
 
 use super::{
     actor::ConnectionActor,
-    messages::{Close, Open, RegisterUser, RenewToken, SendMessage, Stop},
-    shared::Shared,
+    health::Health,
+    messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, Stop},
+    shared::{Shared, StateWatch},
 };
 use crate::{
     Config, ConnectionError, ConnectionState, Credentials, Event, EventHandler, EventMask, HandlerRegistry, Handlers,
@@ -194,6 +195,42 @@ impl Connection {
     #[must_use]
     pub fn state(&self) -> ConnectionState {
         self.0.shared.state()
+    }
+
+    /// Watches the state: what it is now, then every change in order.
+    ///
+    /// ```no_run
+    /// # async fn watch(connection: agora_chat::Connection) {
+    /// let mut states = connection.watch();
+    /// while let Some(change) = states.next().await {
+    ///     println!("{change:?}");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn watch(&self) -> StateWatch {
+        self.0.shared.watch()
+    }
+
+    /// How the connection fares.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Stopped`] when its actor or its registry has ended.
+    pub async fn health(&self) -> Result<Health, ConnectionError> {
+        let mut health = self.ask(GetHealth).await?;
+        health.missed_events = self.subscribers().await?.iter().map(|subscriber| subscriber.missed).sum();
+        Ok(health)
+    }
+
+    /// A hint that the machine's network has changed, such as from one Wi-Fi to another.
+    ///
+    /// Where the link seems up, one heartbeat finds out whether it is; where it is down, one attempt is made at once.
+    /// Either way the ladder of pauses starts anew. A hint within 5 s of the last one followed is ignored.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Stopped`] when the actor has ended.
+    pub async fn network_changed(&self) -> Result<(), ConnectionError> {
+        self.ask(NetworkChanged).await
     }
 
     /// What the connection was started with.

@@ -3,6 +3,8 @@
 
 use actix::Message;
 
+use super::Health;
+
 use crate::{
     ConnectionState, Credentials, Nickname, OpenError, Outgoing, Password, RequestError, SendError, Sent, Token,
     UserId, rest::RegisteredUser,
@@ -44,6 +46,16 @@ pub struct RenewToken(pub Token);
 #[derive(Debug, Message)]
 #[rtype(result = "ConnectionState")]
 pub struct State;
+
+/// Says that the machine's network has changed.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct NetworkChanged;
+
+/// Asks how the connection fares; events missed are not counted in (the registry knows them).
+#[derive(Debug, Message)]
+#[rtype(result = "Health")]
+pub struct GetHealth;
 
 /// The last handle is gone: log out, then end the actor.
 #[derive(Debug, Message)]

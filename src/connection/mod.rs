@@ -3,11 +3,15 @@
 mod actor;
 pub(crate) mod frame;
 mod handle;
+mod health;
 mod messages;
+mod outbox;
 mod pump;
 mod shared;
 mod socket;
 
 pub use actor::ConnectionActor;
 pub use handle::Connection;
-pub use messages::{Close, Open, RegisterUser, RenewToken, SendMessage, State};
+pub use health::Health;
+pub use messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State};
+pub use shared::{StateChange, StateWatch};

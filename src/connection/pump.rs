@@ -12,14 +12,11 @@ use actix_rt::time::{Instant, sleep_until};
 use slog::trace;
 
 use super::{
-    actor::{CallDone, ConnectionActor, Renewal, SCRATCH},
+    actor::{CallDone, ConnectionActor, Dialing, Renewal},
     frame::Incoming,
-    socket::{Link, Read},
+    socket::Read,
 };
-use crate::{
-    LossCause,
-    session::{Frame, Input},
-};
+use crate::{LossCause, session::Input};
 
 /// Never done: it ends with its actor.
 pub(super) struct Pump;
@@ -48,7 +45,7 @@ impl ConnectionActor {
         self.poll_dialing(ctx, task);
         self.poll_link(ctx, task);
         self.poll_timer(ctx, task);
-        // A frame or a timer may have led to frames to send, or to a new call or connect.
+        // A frame or a timer may have led to frames to send.
         self.write(ctx, task);
     }
 
@@ -79,8 +76,14 @@ impl ConnectionActor {
     }
 
     fn poll_dialing(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
-        let Some(dialing) = &mut self.dialing else { return };
-        if let Poll::Ready(result) = dialing.as_mut().poll(task) {
+        let Some(Dialing { connect, progress, told }) = &mut self.dialing else { return };
+        let polled = connect.as_mut().poll(task);
+        let step = progress.step();
+        if *told != Some(step) {
+            *told = Some(step);
+            self.step(Input::At(step), ctx);
+        }
+        if let Poll::Ready(result) = polled {
             self.dialing = None;
             match result {
                 Ok(link) => {
@@ -93,7 +96,6 @@ impl ConnectionActor {
     }
 
     fn poll_link(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
-        self.write(ctx, task);
         // Taken out while it is read, so that what it hands out can be acted on at once.
         let Some(mut link) = self.link.take() else { return };
         self.reading = true;
@@ -126,7 +128,7 @@ impl ConnectionActor {
             && let Some(waker) = &self.waker
         {
             // A last word, such as the code that says what the peer broke; whether it arrives does not matter.
-            let _ = link.flush(&mut Task::from_waker(waker));
+            link.flush(&mut Task::from_waker(waker));
         }
         self.link = None;
         self.queued.clear();
@@ -139,10 +141,13 @@ impl ConnectionActor {
             self.queued.clear();
             return;
         };
-        let written = queue(link, &mut self.queued).and_then(|()| link.flush(task));
-        self.queued.shrink_to(SCRATCH);
-        if let Err(cause) = written {
-            self.lose(cause, ctx);
+        link.write(&mut self.queued, task);
+        let traffic = std::mem::take(&mut link.traffic);
+        let waiting = self.queued.bytes() + link.waiting();
+        self.fared.traffic.read += traffic.read;
+        self.fared.traffic.written += traffic.written;
+        if waiting > self.config.limits.outbox {
+            self.lose(LossCause::Io(format!("the peer has stopped reading: {waiting} bytes are waiting")), ctx);
         }
     }
 
@@ -195,11 +200,4 @@ impl ConnectionActor {
         self.armed = None;
         true
     }
-}
-
-fn queue(link: &mut Link, frames: &mut Vec<Frame>) -> Result<(), LossCause> {
-    for frame in frames.drain(..) {
-        link.queue(frame.bytes())?;
-    }
-    Ok(())
 }

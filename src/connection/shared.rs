@@ -1,20 +1,89 @@
 //! What handles read without a round trip.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::ConnectionState;
 
-/// The connection's state as last seen by its actor.
+/// The connection's state as last seen by its actor, and those who watch it.
 #[derive(Debug, Default)]
-pub(super) struct Shared(Mutex<ConnectionState>);
+pub(super) struct Shared(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    state: ConnectionState,
+    /// Made by the first watcher, since most connections have none.
+    watchers: Option<broadcast::Sender<ConnectionState>>,
+}
 
 impl Shared {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Nothing in here can be left half-written, so a poisoned lock is as good as any.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn state(&self) -> ConnectionState {
-        // A copy cannot be left half-written, so a poisoned lock is as good as any.
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner().state
     }
 
     pub(super) fn set_state(&self, state: ConnectionState) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        let mut inner = self.inner();
+        if inner.state != state {
+            inner.state = state;
+            if let Some(watchers) = &inner.watchers
+                && watchers.send(state).is_err()
+            {
+                // Nobody watches any more.
+                inner.watchers = None;
+            }
+        }
+    }
+
+    pub(super) fn watch(&self) -> StateWatch {
+        let mut inner = self.inner();
+        let transitions =
+            inner.watchers.get_or_insert_with(|| broadcast::Sender::new(StateWatch::CAPACITY)).subscribe();
+        StateWatch { initial: Some(inner.state), transitions }
+    }
+}
+
+/// Sees every change of a connection's state, in order; from [`Connection::watch`](super::Connection::watch).
+///
+/// A change is what one turn of the connection's actor made of the state. At most [`CAPACITY`](StateWatch::CAPACITY)
+/// changes wait for a watcher that does not look; past it the oldest are lost, and the watcher is told how many.
+#[derive(Debug)]
+pub struct StateWatch {
+    initial: Option<ConnectionState>,
+    transitions: broadcast::Receiver<ConnectionState>,
+}
+
+/// What a watcher is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StateChange {
+    /// The connection has come to this state.
+    To(ConnectionState),
+    /// The watcher did not look for so long that this many changes are lost to it.
+    Missed(u64),
+}
+
+impl StateWatch {
+    /// How many changes wait for a watcher.
+    pub const CAPACITY: usize = 256;
+
+    /// The state at the time `watch` was called, then each change; `None` once the connection has ended.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<StateChange> {
+        if let Some(initial) = self.initial.take() {
+            return Some(StateChange::To(initial));
+        }
+        match self.transitions.recv().await {
+            Ok(state) => Some(StateChange::To(state)),
+            Err(RecvError::Lagged(missed)) => Some(StateChange::Missed(missed)),
+            Err(RecvError::Closed) => None,
+        }
     }
 }

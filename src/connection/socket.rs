@@ -2,27 +2,31 @@
 
 use std::{
     cell::RefCell,
+    future::Future,
     hash::{BuildHasher, RandomState},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
+use actix_rt::time::{Sleep, sleep};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::frame::{
-    ControlKind, Decoder, FrameError, Incoming, MessageKind, encode_close, encode_control, encode_message,
+use super::{
+    frame::{ControlKind, Decoder, FrameError, Incoming, MessageKind, encode_close, encode_control, encode_message},
+    outbox::Outbox,
 };
 use crate::{
-    LossCause, Step,
+    Limits, LossCause, Step,
     net::{Network, Progress, Stream, Target, Upgraded, dial, upgrade},
 };
 
 /// How much one read takes at the most; the buffer is one per thread, shared by all its links.
 const READ_BUFFER: usize = 16 * 1024;
 
-/// How many bytes may wait to be written; past it the peer is taken for one that has stopped reading.
-pub(super) const OUTBOX_LIMIT: usize = 1 << 20;
+/// How many bytes are made ready to be written at a time; further frames wait until the socket takes more.
+const OUTBOX_ROOM: usize = 64 * 1024;
 
 /// How much room an idle link keeps for its next frames.
 const OUTBOX_KEEP: usize = 1024;
@@ -51,6 +55,13 @@ fn mask() -> [u8; 4] {
     [a, b, c, d]
 }
 
+/// The bytes that went over a link, framing included.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traffic {
+    pub(super) read: u64,
+    pub(super) written: u64,
+}
+
 /// One open WebSocket.
 pub(super) struct Link<S = Stream> {
     io: S,
@@ -58,16 +69,28 @@ pub(super) struct Link<S = Stream> {
     /// What the server sent right behind the upgrade's answer.
     early: BytesMut,
     outbox: BytesMut,
+    bytes_limit: usize,
+    pub(super) traffic: Traffic,
     /// Whether the io may hold back some of what it took, as TLS does.
     unflushed: bool,
+    broken: Option<Broken>,
 }
+
+/// Nothing can be written any more; what the server said before that may still lie there to be read.
+struct Broken {
+    cause: LossCause,
+    grace: Pin<Box<Sleep>>,
+}
+
+/// How long what came before the break is looked for; usually it is there at once, with the end behind it.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// Connects and upgrades. It has no limit of its own: whoever awaits it gives it up when its time has come, and
 /// `progress` tells at which step.
 pub(super) async fn connect(
     url: &str,
     network: &Network,
-    max_frame: usize,
+    limits: &Limits,
     progress: &Progress,
 ) -> Result<Link, LossCause> {
     let target = Target::parse(url)
@@ -76,7 +99,7 @@ pub(super) async fn connect(
     progress.at(Step::Upgrade);
     let nonce = MASKS.with(|masks| [masks.next(), masks.next()].concat());
     let Upgraded { stream, early } = upgrade(stream, &target, &nonce).await?;
-    Ok(Link::new(stream, early, max_frame))
+    Ok(Link::new(stream, early, limits))
 }
 
 /// What a round of reading came to.
@@ -93,8 +116,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// How many reads one round makes before other work of the thread gets its turn.
     const READS: usize = 16;
 
-    fn new(io: S, early: BytesMut, max_frame: usize) -> Self {
-        Link { io, decoder: Decoder::new(max_frame), early, outbox: BytesMut::new(), unflushed: false }
+    fn new(io: S, early: BytesMut, limits: &Limits) -> Self {
+        Link {
+            io,
+            decoder: Decoder::new(limits.frame),
+            early,
+            outbox: BytesMut::new(),
+            bytes_limit: limits.connection,
+            traffic: Traffic::default(),
+            unflushed: false,
+            broken: None,
+        }
     }
 
     /// Reads what is there and hands out what is whole. `sink` answers whether to go on.
@@ -108,7 +140,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         let mut buffer = READ.take().unwrap_or_else(|| Box::new([0; READ_BUFFER]));
         let read = self.read_into(&mut buffer[..], cx, &mut sink);
         READ.set(Some(buffer));
-        read
+        let Some(broken) = &mut self.broken else { return read };
+        match read {
+            Read::Lost(LossCause::Ended | LossCause::Io(_)) => Read::Lost(broken.cause.clone()),
+            Read::Blocked if broken.grace.as_mut().poll(cx).is_ready() => Read::Lost(broken.cause.clone()),
+            read => read,
+        }
     }
 
     fn read_into(
@@ -124,6 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 Poll::Ready(Err(error)) => return Read::Lost(LossCause::Io(error.to_string())),
                 Poll::Ready(Ok(())) if filled.filled().is_empty() => return Read::Lost(LossCause::Ended),
                 Poll::Ready(Ok(())) => {
+                    self.traffic.read += filled.filled().len() as u64;
                     if let Some(read) = self.feed(filled.filled(), sink) {
                         return read;
                     }
@@ -145,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             }
             go_on = go_on && sink(incoming);
         });
-        if let Some(payload) = pong.filter(|_| self.outbox.len() < OUTBOX_LIMIT) {
+        if let Some(payload) = pong.filter(|_| self.outbox.len() < OUTBOX_ROOM) {
             // A ping's payload is never too long for a pong.
             let _ = encode_control(ControlKind::Pong, &payload, mask(), &mut self.outbox);
         }
@@ -156,9 +194,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             self.answer_close(code);
             return Some(Read::Lost(LossCause::ClosedByPeer { code, reason }));
         }
-        fed.err().map(|error| {
+        if let Err(error) = fed {
             encode_close(error.close_code(), "", mask(), &mut self.outbox);
-            Read::Lost(broken(&error))
+            return Some(Read::Lost(broken(&error)));
+        }
+        let held = self.decoder.kept() + self.outbox.len();
+        (held > self.bytes_limit).then(|| {
+            let limit = self.bytes_limit;
+            Read::Lost(LossCause::Protocol(format!("the connection holds {held} bytes, over its limit of {limit}")))
         })
     }
 
@@ -171,29 +214,50 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    /// Queues a binary message; [`Link::flush`] writes it.
+    /// Writes these frames as binary messages, in order and as far as the socket takes them; the rest stays.
     ///
-    /// # Errors
-    /// The link is to be given up when [`OUTBOX_LIMIT`] bytes are waiting already.
-    pub(super) fn queue(&mut self, message: &[u8]) -> Result<(), LossCause> {
-        if self.outbox.len() >= OUTBOX_LIMIT {
-            return Err(LossCause::Io(format!("the peer has stopped reading: {OUTBOX_LIMIT} bytes are waiting")));
+    /// A link that cannot be written is found out by reading, after everything the server still said.
+    pub(super) fn write(&mut self, frames: &mut Outbox, cx: &mut Context<'_>) {
+        loop {
+            while self.outbox.len() < OUTBOX_ROOM
+                && let Some(frame) = frames.pop()
+            {
+                encode_message(MessageKind::Binary, frame.bytes(), mask(), &mut self.outbox);
+            }
+            self.flush(cx);
+            if self.broken.is_some() {
+                frames.clear();
+            }
+            if frames.is_empty() || self.outbox.len() >= OUTBOX_ROOM {
+                return;
+            }
         }
-        encode_message(MessageKind::Binary, message, mask(), &mut self.outbox);
-        Ok(())
     }
 
-    /// Writes what is queued, as far as the socket takes it.
-    ///
-    /// # Errors
-    /// The link is lost.
-    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), LossCause> {
+    /// How many bytes are made ready that the socket has not taken yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Writes what is ready, as far as the socket takes it.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
+        if self.broken.is_some() {
+            self.outbox = BytesMut::new();
+        } else if let Err(cause) = self.try_flush(cx) {
+            self.outbox = BytesMut::new();
+            self.broken = Some(Broken { cause, grace: Box::pin(sleep(GRACE)) });
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    fn try_flush(&mut self, cx: &mut Context<'_>) -> Result<(), LossCause> {
         let lost = |error: std::io::Error| Err(LossCause::Io(error.to_string()));
         while !self.outbox.is_empty() {
             match Pin::new(&mut self.io).poll_write(cx, &self.outbox) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(0)) => return Err(LossCause::Ended),
                 Poll::Ready(Ok(written)) => {
+                    self.traffic.written += written as u64;
                     self.outbox.advance(written);
                     self.unflushed = true;
                 }
@@ -217,13 +281,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    /// Says goodbye as far as that goes without waiting: a Close frame behind what is queued, then the end of the
-    /// stream. Dropping the link does the rest.
-    pub(super) fn part(mut self, cx: &mut Context<'_>) {
-        encode_close(1000, "", mask(), &mut self.outbox);
-        if self.flush(cx).is_ok() {
-            let _ = Pin::new(&mut self.io).poll_shutdown(cx);
+    /// Says goodbye as far as that goes without waiting: a Close frame behind what is still to be sent, then the end of
+    /// the stream. Dropping the link does the rest.
+    pub(super) fn part(mut self, mut frames: Outbox, cx: &mut Context<'_>) {
+        self.write(&mut frames, cx);
+        if !frames.is_empty() {
+            return;
         }
+        encode_close(1000, "", mask(), &mut self.outbox);
+        self.flush(cx);
+        let _ = Pin::new(&mut self.io).poll_shutdown(cx);
     }
 }
 
@@ -232,89 +299,5 @@ fn broken(error: &FrameError) -> LossCause {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        io,
-        pin::Pin,
-        sync::{Arc, Mutex},
-        task::{Context, Poll, Waker},
-    };
-
-    use bytes::BytesMut;
-    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-    use super::{Link, OUTBOX_KEEP, OUTBOX_LIMIT};
-
-    /// Takes everything at once like TLS, and passes it on when it is flushed and may.
-    #[derive(Clone, Default)]
-    struct Holding(Arc<Mutex<Held>>);
-
-    #[derive(Default)]
-    struct Held {
-        open: bool,
-        taken: usize,
-        passed_on: usize,
-    }
-
-    impl AsyncRead for Holding {
-        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-    }
-
-    impl AsyncWrite for Holding {
-        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            self.0.lock().unwrap().taken += bytes.len();
-            Poll::Ready(Ok(bytes.len()))
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            let mut held = self.0.lock().unwrap();
-            if !held.open {
-                return Poll::Pending;
-            }
-            held.passed_on = held.taken;
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-
-    fn link() -> (Link<Holding>, Holding) {
-        let io = Holding::default();
-        (Link::new(io.clone(), BytesMut::new(), 1024), io)
-    }
-
-    #[test]
-    fn what_the_io_holds_back_is_flushed_later_though_nothing_new_is_written() {
-        let (mut link, io) = link();
-        let mut cx = Context::from_waker(Waker::noop());
-        link.queue(b"hello").unwrap();
-        link.flush(&mut cx).unwrap();
-        assert_eq!(io.0.lock().unwrap().passed_on, 0);
-        io.0.lock().unwrap().open = true;
-        link.flush(&mut cx).unwrap();
-        assert_eq!(io.0.lock().unwrap().passed_on, 2 + 4 + 5);
-    }
-
-    #[test]
-    fn a_large_message_leaves_no_large_buffer_behind() {
-        let (mut link, _io) = link();
-        let mut cx = Context::from_waker(Waker::noop());
-        for size in [1, 100, 5_000, OUTBOX_LIMIT] {
-            link.queue(&vec![0; size]).unwrap();
-            link.flush(&mut cx).unwrap();
-            assert!(!link.outbox.try_reclaim(OUTBOX_KEEP + 1), "after {size} bytes");
-        }
-    }
-
-    #[test]
-    fn a_peer_that_has_stopped_reading_is_given_up_at_the_limit() {
-        let (mut link, _io) = link();
-        link.queue(&vec![0; OUTBOX_LIMIT - 100]).unwrap();
-        link.queue(&[0; 200]).unwrap();
-        assert!(link.queue(b"").is_err());
-    }
-}
+#[path = "socket_tests.rs"]
+mod tests;

@@ -44,6 +44,7 @@ pub struct EventHandler {
     token_will_expire: Call<Duration>,
     token_expired: Call<()>,
     message: OnRef<Message>,
+    flapping: Call<Duration>,
     missed: Call<u64>,
     event: OnRef<Event>,
     capacity: usize,
@@ -66,6 +67,7 @@ impl EventHandler {
             token_will_expire: None,
             token_expired: None,
             message: None,
+            flapping: None,
             missed: None,
             event: None,
             capacity: Self::DEFAULT_CAPACITY,
@@ -96,6 +98,12 @@ impl EventHandler {
     /// Called on [`EventKind::TokenWillExpire`] with what is left of the token's life.
     pub fn on_token_will_expire(mut self, call: impl FnMut(Duration) + Send + 'static) -> Self {
         self.token_will_expire = Some(Box::new(call));
+        self
+    }
+
+    /// Called on [`EventKind::Flapping`], with what every pause is at least from then on.
+    pub fn on_flapping(mut self, call: impl FnMut(Duration) + Send + 'static) -> Self {
+        self.flapping = Some(Box::new(call));
         self
     }
 
@@ -151,6 +159,7 @@ impl EventHandler {
             (self.token_will_expire.is_some(), EventMask::TOKEN_WILL_EXPIRE),
             (self.token_expired.is_some(), EventMask::TOKEN_EXPIRED),
             (self.message.is_some(), EventMask::MESSAGE),
+            (self.flapping.is_some(), EventMask::FLAPPING),
         ]
         .into_iter()
         .filter(|(set, _)| *set)
@@ -176,6 +185,7 @@ impl EventHandler {
             EventKind::TokenWillExpire { expires_in, .. } => call(&mut self.token_will_expire, *expires_in),
             EventKind::TokenExpired => call(&mut self.token_expired, ()),
             EventKind::Message(message) => call_ref(&mut self.message, message),
+            EventKind::Flapping { floor, .. } => call(&mut self.flapping, *floor),
             EventKind::Missed { count } => call(&mut self.missed, *count),
         }
     }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The most addresses taken from each list of an answer.
-const MAX_HOSTS: usize = 16;
+pub(super) const MAX_HOSTS: usize = 16;
 
 /// The addresses of the service: those of the configuration or, where it leaves them to discovery, those that the
 /// first bootstrap host with a usable answer names (connection spec §2).
@@ -56,7 +56,7 @@ pub async fn discover(config: &Config) -> Result<Addresses, RestError> {
 
 /// The addresses an answer names, kept by the scheme of the host that gave it, and only those that may be called: a
 /// host on this machine that may be plain leads to no plain one elsewhere.
-fn read(bootstrap: &str, body: &Value, network: &Network) -> Result<Addresses, RestErrorKind> {
+pub(super) fn read(bootstrap: &str, body: &Value, network: &Network) -> Result<Addresses, RestErrorKind> {
     let secure = bootstrap.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
     let (http, ws) = if secure { ("https", "wss") } else { ("http", "ws") };
     let list = |name: &'static str, schemes: &[&str], address: &dyn Fn(&str) -> String| {

@@ -26,7 +26,7 @@ struct Inner {
 }
 
 /// The longest `error` or `error_description` kept, in characters.
-const MAX_TEXT: usize = 512;
+pub(super) const MAX_TEXT: usize = 512;
 
 impl RestError {
     /// An error that needed no answer of the server's; its code follows from the kind (connection spec §2, §3.5).

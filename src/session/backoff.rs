@@ -41,6 +41,11 @@ impl Backoff {
         self.attempts = 0;
     }
 
+    /// Starts the ladder anew with the attempt that follows at once, without a pause.
+    pub(crate) fn restart_at_first(&mut self) {
+        self.attempts = 1;
+    }
+
     /// A link ended that had held for `uptime`: only a stable one starts the ladder anew.
     pub(crate) fn ended(&mut self, uptime: Duration) {
         if uptime >= self.stable_after {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Action, ConnectionState, Input, Now,
     life::{Flow, Phase, Purpose, Session},
+    online::Online,
     world::{Context, World},
 };
 use crate::{Config, EventMask, SendError, Step, Token, UserId};
@@ -72,6 +73,31 @@ impl Engine {
             }
             Phase::Entering { at, .. } => ConnectionState::LoggingIn { step: at.step() },
             Phase::Waiting { .. } => ConnectionState::LoggingIn { step: Step::Connect },
+        }
+    }
+
+    /// Attempts to regain the link since it last was stable.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.session.as_ref().map_or(0, |session| session.backoff.attempts())
+    }
+
+    /// Since when the link has been up, on the monotonic clock.
+    #[must_use]
+    pub fn online_since(&self) -> Option<Duration> {
+        self.online().map(Online::since)
+    }
+
+    /// When the server was last heard on this link, on the monotonic clock.
+    #[must_use]
+    pub fn last_inbound(&self) -> Option<Duration> {
+        self.online().map(Online::last_inbound)
+    }
+
+    fn online(&self) -> Option<&Online> {
+        match &self.session.as_ref()?.phase {
+            Phase::Online(online) => Some(online),
+            _ => None,
         }
     }
 

@@ -27,9 +27,11 @@ pub(super) enum Entering {
 }
 
 /// Where an attempt leads, redirect by redirect.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Route {
     url: Arc<str>,
+    /// How far the connect has got.
+    step: Step,
     /// The addresses that redirected this attempt, the first one included.
     behind: Vec<Arc<str>>,
 }
@@ -39,7 +41,7 @@ impl Entering {
         match self {
             Entering::Discovery => Step::Discovery,
             Entering::Token => Step::Token,
-            Entering::Connect(_) => Step::Connect,
+            Entering::Connect(route) => route.step,
             Entering::Provision { .. } => Step::Provision,
         }
     }
@@ -86,7 +88,7 @@ impl Session {
 
     fn connect(&mut self, context: &mut Context<'_>) -> Flow {
         match context.world.sockets.take() {
-            Some(url) => self.dial(Route { url, behind: Vec::new() }, context),
+            Some(url) => self.dial(url, Vec::new(), context),
             None => {
                 let detail = "no WebSocket address is known".to_owned();
                 self.lost(LossCause::Failed { step: Step::Discovery, detail }, context)
@@ -94,10 +96,20 @@ impl Session {
         }
     }
 
-    fn dial(&mut self, route: Route, context: &mut Context<'_>) -> Flow {
-        context.out.push(Action::Connect { url: Arc::clone(&route.url) });
+    fn dial(&mut self, url: Arc<str>, behind: Vec<Arc<str>>, context: &mut Context<'_>) -> Flow {
+        context.out.push(Action::Connect { url: Arc::clone(&url) });
         let limit = context.world.config.connect_timeout;
-        self.enter(Entering::Connect(route), limit, context)
+        self.enter(Entering::Connect(Route { url, step: Step::Connect, behind }), limit, context)
+    }
+
+    /// The connect under way has come to another of its steps; no other step can be one of a connect.
+    pub(super) fn connect_is_at(&mut self, step: Step) {
+        if !matches!(step, Step::Resolve | Step::Connect | Step::Proxy | Step::Tls | Step::Upgrade) {
+            return;
+        }
+        if let Phase::Entering { at: Entering::Connect(route), .. } = &mut self.phase {
+            route.step = step;
+        }
     }
 
     fn enter(&mut self, at: Entering, limit: Duration, context: &Context<'_>) -> Flow {
@@ -185,12 +197,11 @@ impl Session {
             let detail = "the answer has no status".to_owned();
             return self.lost(LossCause::Failed { step: Step::Provision, detail }, context);
         };
+        let reason = status.reason.map(|reason| self.shown(reason));
         match status.error_code.unwrap_or(0) {
             code if code == ErrorCode::Ok as i32 => self.accepted(answer.auth_token.as_deref(), context),
-            code if code == ErrorCode::Redirect as i32 => {
-                self.redirected(&status.redirect_info, status.reason, context)
-            }
-            code => self.refused(Refusal::classify(code, status.reason), context),
+            code if code == ErrorCode::Redirect as i32 => self.redirected(&status.redirect_info, reason, context),
+            code => self.refused(Refusal::classify(code, reason), context),
         }
     }
 
@@ -229,7 +240,7 @@ impl Session {
         let Phase::Entering { at: Entering::Provision { route, .. }, .. } = &mut self.phase else {
             return Flow::Stay;
         };
-        let Route { url, mut behind } = mem::take(route);
+        let (url, mut behind) = (Arc::clone(&route.url), mem::take(&mut route.behind));
         let next = targets.first().and_then(|target| redirect_url(&url, target));
         behind.push(url);
         let hop = behind.len();
@@ -244,7 +255,7 @@ impl Session {
         }
         context.out.push(Action::Hangup);
         context.out.push(Action::Note(Note::Redirected { url: Arc::clone(&next), hop }));
-        self.dial(Route { url: next, behind }, context)
+        self.dial(next, behind, context)
     }
 
     /// A step's deadline, or the login's.
@@ -269,6 +280,17 @@ impl Session {
             _ => None,
         };
         let asked = asked.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+        self.try_again_after(asked, purpose, cause, context)
+    }
+
+    /// Like [`Session::try_again`], with a pause that somebody asked for before the ladder's.
+    pub(super) fn try_again_after(
+        &mut self,
+        asked: Duration,
+        purpose: Purpose,
+        cause: LossCause,
+        context: &mut Context<'_>,
+    ) -> Flow {
         let policy = &context.world.config.reconnect;
         match purpose {
             Purpose::Login { deadline, attempts } => {
@@ -288,7 +310,10 @@ impl Session {
                 if !policy.enabled || policy.max_attempts.is_some_and(|limit| made >= limit) {
                     return Flow::End(DisconnectReason::AttemptsExhausted { attempts: made, last: cause });
                 }
-                let delay = self.backoff.next(context.world.random.f64()).saturating_add(asked);
+                // The longer of what is asked for and the floor comes under the ladder's pause, whose jitter then
+                // still keeps many clients from coming back in one moment.
+                let least = asked.max(self.flaps.floor(policy.flapping.as_ref()));
+                let delay = self.backoff.next(context.world.random.f64()).saturating_add(least);
                 context.out.push(Action::Hangup);
                 self.phase = Phase::Waiting { purpose: Purpose::Resume, until: context.after(delay) };
                 context.emit(EventKind::Reconnecting { attempt: self.backoff.attempts(), delay, cause });

@@ -6,16 +6,18 @@ use super::{
     Action, Input,
     backoff::Backoff,
     entering::Entering,
+    flapping::Flaps,
     frames::Identity,
     online::Online,
     recent::Recent,
     sends::Sends,
+    takeover::{AfterKick, Takeovers},
     token::{Countdown, ServerClock, TokenClock},
     world::Context,
 };
 use crate::{
-    Credentials, DisconnectReason, Endpoints, EventKind, LossCause, OpenError, Refusal, RefusalKind, SendError, Step,
-    Token, UserId, credentials::Secret,
+    Credentials, DisconnectReason, Endpoints, EventKind, Kick, LossCause, OpenError, Refusal, RefusalKind, SendError,
+    Step, Token, UserId, credentials::Secret,
 };
 
 /// What is true from `open` until the end.
@@ -31,6 +33,10 @@ pub(super) struct Session {
     pub(super) backoff: Backoff,
     pub(super) recent: Recent,
     pub(super) sends: Sends,
+    pub(super) flaps: Flaps,
+    takeovers: Takeovers,
+    /// When the last hint of a changed network was followed.
+    hinted: Option<Duration>,
     pub(super) phase: Phase,
 }
 
@@ -67,6 +73,9 @@ pub(super) enum Flow {
 }
 
 impl Session {
+    /// How far apart hints of a changed network are at least followed.
+    const HINTS_APART: Duration = Duration::from_secs(5);
+
     pub(super) fn new(credentials: Credentials, context: &Context<'_>) -> Self {
         let user = credentials.user().clone();
         let token = match &credentials.secret {
@@ -84,6 +93,9 @@ impl Session {
             backoff: Backoff::new(&context.world.config.reconnect),
             recent: Recent::default(),
             sends: Sends::default(),
+            flaps: Flaps::default(),
+            takeovers: Takeovers::default(),
+            hinted: None,
             // `begin` moves on at once; until it does, a pause that is over describes the state truly.
             phase: Phase::Waiting { purpose: Purpose::Login { deadline, attempts: 0 }, until: context.now.mono },
         }
@@ -104,6 +116,10 @@ impl Session {
             Input::Close => self.close(context),
             Input::Discovered(result) => self.discovered(result, context),
             Input::TokenFetched(result) => self.token_fetched(result, context),
+            Input::At(step) => {
+                self.connect_is_at(step);
+                Flow::Stay
+            }
             Input::Connected => self.connected(context),
             Input::Frame(bytes) => self.frame(bytes, context),
             Input::Alive => {
@@ -114,6 +130,10 @@ impl Session {
             }
             // Late word of a link that is given up already.
             Input::Lost(_) if self.is_at(Step::Discovery) || self.is_at(Step::Token) => Flow::Stay,
+            Input::Lost(LossCause::ClosedByPeer { code, reason }) => {
+                let reason = self.shown(reason);
+                self.lost(LossCause::ClosedByPeer { code, reason }, context)
+            }
             Input::Lost(cause) => self.lost(cause, context),
             Input::Send { client_id, message } => {
                 self.send(client_id, message, context);
@@ -126,6 +146,7 @@ impl Session {
                 self.token = Some(token);
                 Flow::Stay
             }
+            Input::NetworkChanged => self.network_changed(context),
             Input::Tick => match self.token_due(context) {
                 Flow::Stay => self.phase_due(context),
                 flow => flow,
@@ -135,11 +156,9 @@ impl Session {
 
     /// Says goodbye where the link is up, ends at once where it is not.
     fn close(&mut self, context: &mut Context<'_>) -> Flow {
-        match &mut self.phase {
-            Phase::LoggingOut { reason, .. } => {
-                *reason = DisconnectReason::Closed;
-                Flow::Stay
-            }
+        match &self.phase {
+            // Why the goodbye began stays the reason: an application that closes because its token ended hears so.
+            Phase::LoggingOut { .. } => Flow::Stay,
             Phase::Online(_) => self.log_out("inner:logout", DisconnectReason::Closed, context),
             _ => Flow::End(DisconnectReason::Closed),
         }
@@ -195,8 +214,8 @@ impl Session {
     /// The link or an attempt is gone.
     pub(super) fn lost(&mut self, cause: LossCause, context: &mut Context<'_>) -> Flow {
         match &self.phase {
-            Phase::Online(online) => {
-                self.backoff.ended(context.now.mono.saturating_sub(online.since()));
+            Phase::Online(_) => {
+                self.link_ended(context);
                 self.fail_sends(&cause, context);
                 self.try_again(Purpose::Resume, cause, context)
             }
@@ -204,6 +223,74 @@ impl Session {
             Phase::LoggingOut { reason, .. } => Flow::End(reason.clone()),
             Phase::Waiting { .. } => Flow::Stay,
         }
+    }
+
+    /// A link that was up has ended: ladder and flapping go by how long it held.
+    fn link_ended(&mut self, context: &mut Context<'_>) {
+        let Phase::Online(online) = &self.phase else { return };
+        let uptime = context.now.mono.saturating_sub(online.since());
+        self.backoff.ended(uptime);
+        let policy = &context.world.config.reconnect;
+        let short = uptime < policy.stable_after;
+        if self.flaps.ended(policy.flapping.as_ref(), short, context.now.mono)
+            && let Some(rule) = policy.flapping.clone()
+            && policy.enabled
+        {
+            context.emit(EventKind::Flapping { sessions: rule.sessions, window: rule.window, floor: rule.floor });
+        }
+    }
+
+    /// The server logs this device out: the end, unless the policy is to come back.
+    pub(super) fn kicked(&mut self, kick: Kick, context: &mut Context<'_>) -> Flow {
+        let after = match (&self.phase, context.world.config.reconnect.enabled) {
+            (Phase::Online(_), true) => {
+                self.takeovers.after(&kick, &context.world.config.kick_policy, context.now.mono)
+            }
+            _ => AfterKick::Park,
+        };
+        let pause = match after {
+            AfterKick::Park => return Flow::End(DisconnectReason::Kicked(kick)),
+            AfterKick::Return => Duration::ZERO,
+            AfterKick::ReturnAfter(pause) => pause,
+        };
+        let cause = LossCause::Kicked(kick);
+        self.link_ended(context);
+        self.fail_sends(&cause, context);
+        self.try_again_after(pause, Purpose::Resume, cause, context)
+    }
+
+    /// A hint from the application: one probe where the link seems up, one attempt at once where it is down, and the
+    /// ladder starts anew. Hints within [`Session::HINTS_APART`] of the last one followed are ignored.
+    fn network_changed(&mut self, context: &mut Context<'_>) -> Flow {
+        let now = context.now.mono;
+        if self.hinted.is_some_and(|last| now.saturating_sub(last) < Self::HINTS_APART) {
+            return Flow::Stay;
+        }
+        self.hinted = Some(now);
+        match &mut self.phase {
+            Phase::Online(online) => {
+                self.backoff.restart();
+                online.probe(context);
+                Flow::Stay
+            }
+            Phase::Waiting { purpose: Purpose::Resume, .. } => {
+                self.backoff.restart_at_first();
+                self.begin(context)
+            }
+            Phase::Waiting { .. } => self.begin(context),
+            Phase::Entering { .. } | Phase::LoggingOut { .. } => Flow::Stay,
+        }
+    }
+
+    /// A text of the server as it may be shown: without the session's secrets, should the server repeat them.
+    pub(super) fn shown(&self, text: String) -> String {
+        let password = match &self.secret {
+            Secret::Password(password) => Some(password.expose()),
+            Secret::Token(token) => Some(token.expose()),
+        };
+        let token = self.token.as_ref().map(Token::expose);
+        let secrets = [token, password].into_iter().flatten();
+        secrets.fold(text, |text, secret| if text.contains(secret) { text.replace(secret, "<redacted>") } else { text })
     }
 
     /// Unanswered sends may or may not have arrived.

@@ -20,6 +20,7 @@ mod answer;
 mod backoff;
 mod engine;
 mod entering;
+mod flapping;
 mod frames;
 mod inbound;
 mod life;
@@ -27,6 +28,7 @@ mod online;
 mod queues;
 mod recent;
 mod sends;
+mod takeover;
 mod token;
 mod world;
 
@@ -63,6 +65,8 @@ pub enum Input<'a> {
     Discovered(Result<Addresses, RestError>),
     /// [`Action::FetchToken`] is done.
     TokenFetched(Result<FetchedToken, RestError>),
+    /// [`Action::Connect`] has come to this step (connect, TLS or upgrade); a timeout will name it.
+    At(Step),
     /// [`Action::Connect`] is done: the WebSocket is open.
     Connected,
     /// A binary message came.
@@ -85,6 +89,8 @@ pub enum Input<'a> {
         /// Its end.
         expires_at: u64,
     },
+    /// The machine's network has changed: what seemed alive may be dead, and what seemed dead may be back.
+    NetworkChanged,
     /// Time has passed; due when [`Engine::deadline`] is reached.
     Tick,
 }
@@ -96,6 +102,7 @@ impl fmt::Debug for Input<'_> {
             Input::Close => f.write_str("Close"),
             Input::Discovered(result) => f.debug_tuple("Discovered").field(result).finish(),
             Input::TokenFetched(result) => f.debug_tuple("TokenFetched").field(result).finish(),
+            Input::At(step) => f.debug_tuple("At").field(step).finish(),
             Input::Connected => f.write_str("Connected"),
             Input::Frame(bytes) => write!(f, "Frame({} bytes)", bytes.len()),
             Input::Alive => f.write_str("Alive"),
@@ -106,6 +113,7 @@ impl fmt::Debug for Input<'_> {
             Input::Renewed { token, expires_at } => {
                 f.debug_struct("Renewed").field("token", token).field("expires_at", expires_at).finish()
             }
+            Input::NetworkChanged => f.write_str("NetworkChanged"),
             Input::Tick => f.write_str("Tick"),
         }
     }
@@ -226,6 +234,11 @@ pub enum Note {
     },
     /// Discovery failed on the way back; the addresses known before are used.
     DiscoveryFailed(RestError),
+    /// Some messages of a page do not decode; they were dropped, the others arrived.
+    LostMetas {
+        /// How many.
+        count: usize,
+    },
     /// A page of a queue had a status other than OK.
     PageStatus {
         /// `Status.errorCode`.

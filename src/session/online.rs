@@ -13,7 +13,7 @@ use super::{
     world::Context,
 };
 use crate::{
-    Config, DisconnectReason, EventKind, EventMask, LossCause, Outgoing, SendError, Sent,
+    Config, EventKind, EventMask, Kick, LossCause, Outgoing, SendError, Sent,
     wire::{CommSyncDl, CommSyncUl, CommUnreadDl, Downward, Jid, MSync},
 };
 
@@ -41,6 +41,10 @@ impl Online {
         self.since
     }
 
+    pub(super) fn last_inbound(&self) -> Duration {
+        self.last_inbound
+    }
+
     /// Something came: the peer lives.
     pub(super) fn heard(&mut self, now: Now) {
         self.last_inbound = now.mono;
@@ -51,6 +55,13 @@ impl Online {
     pub(super) fn beat(&mut self, context: &mut Context<'_>) {
         self.beat_sent = Some(context.now.mono);
         context.transmit("UNREAD", frames::unread());
+    }
+
+    /// Sends a heartbeat now, unless one is unanswered: whether the peer is still there must be known soon.
+    pub(super) fn probe(&mut self, context: &mut Context<'_>) {
+        if self.beat_sent.is_none() {
+            self.beat(context);
+        }
     }
 
     /// When the next heartbeat, or the answer to the last one, is due.
@@ -72,10 +83,15 @@ impl Session {
         if let Phase::Online(online) = &mut self.phase {
             online.heard(context.now);
         }
-        let limit = context.world.config.max_frame;
-        let decoded = MSync::decode_frame(Bytes::copy_from_slice(bytes), limit).and_then(|frame| frame.downward());
+        let limit = context.world.config.limits.frame;
+        let decoded =
+            MSync::decode_frame(Bytes::copy_from_slice(bytes), limit).and_then(|frame| frame.downward_lossy());
         let frame = match decoded {
-            Ok(frame) => frame,
+            Ok((frame, 0)) => frame,
+            Ok((frame, count)) => {
+                context.out.push(Action::Note(Note::LostMetas { count }));
+                frame
+            }
             Err(error) => {
                 context.out.push(Action::Note(Note::Undecodable { length: bytes.len(), error }));
                 return Flow::Stay;
@@ -116,7 +132,7 @@ impl Session {
 
     fn announced(&mut self, queue: &Jid, context: &mut Context<'_>) {
         if let Phase::Online(online) = &mut self.phase
-            && let Some(pull) = online.queues.announced(queue, context.now.mono)
+            && let Some(pull) = online.queues.announced(queue, context.world.config.limits.pulls, context.now.mono)
         {
             transmit_pull(pull, context);
         }
@@ -136,11 +152,16 @@ impl Session {
         if status != 0 {
             context.out.push(Action::Note(Note::PageStatus { status }));
         }
+        let limits = &context.world.config.limits;
+        if sync.metas.len() > limits.batch {
+            let detail = format!("a page of {} messages is over the limit of {}", sync.metas.len(), limits.batch);
+            return self.lost(LossCause::Protocol(detail), context);
+        }
         let (mut fresh, mut kicked) = (false, None);
         for meta in sync.metas {
             // A kick must be heard whatever its id; everything else once.
             if !inbound::is_statistics(&meta) {
-                if !self.recent.insert(meta.id.unwrap_or(0)) {
+                if !self.recent.insert(meta.id.unwrap_or(0), context.now.mono, &context.world.config.limits) {
                     continue;
                 }
                 fresh = true;
@@ -156,14 +177,21 @@ impl Session {
         }
         // The messages beside a kick were taken from the queue for this device, so they are heard before it.
         if let Some(kick) = kicked {
-            return Flow::End(DisconnectReason::Kicked(kick));
+            let kick = match kick {
+                Kick::LoggedInElsewhere { ext } => Kick::LoggedInElsewhere { ext: ext.map(|ext| self.shown(ext)) },
+                other => other,
+            };
+            return self.kicked(kick, context);
         }
+        let at_once = context.world.config.limits.pulls;
         if let Phase::Online(online) = &mut self.phase
             && let Some(queue) = sync.queue.as_ref()
-            && let Some(pull) =
-                online.queues.page(queue, sync.next_key, sync.is_last.unwrap_or(false), fresh, context.now.mono)
         {
-            transmit_pull(pull, context);
+            let now = context.now.mono;
+            let next = online.queues.page(queue, sync.next_key, sync.is_last.unwrap_or(false), fresh, now);
+            if let Some(pull) = next.or_else(|| online.queues.next_waiting(at_once, now)) {
+                transmit_pull(pull, context);
+            }
         }
         Flow::Stay
     }
@@ -175,7 +203,12 @@ impl Session {
             return;
         }
         let outcome = match &sync.status {
-            Some(status) => answer::classify(status),
+            Some(status) => answer::classify(status).map_err(|error| match error {
+                SendError::Refused { code, status, reason } => {
+                    SendError::Refused { code, status, reason: self.shown(reason) }
+                }
+                other => other,
+            }),
             // The web SDK waits for ever here; 604 says that the answer cannot be used.
             None => Err(SendError::Refused {
                 code: crate::Code::LOAD_MESSAGE_ERROR,
@@ -190,8 +223,8 @@ impl Session {
     pub(super) fn send(&mut self, client_id: u64, message: Outgoing, context: &mut Context<'_>) {
         let config = &context.world.config;
         let refused = match &self.phase {
-            Phase::Online(_) if self.sends.len() >= config.max_pending_sends => {
-                Some(SendError::Backlog { limit: config.max_pending_sends })
+            Phase::Online(_) if self.sends.len() >= config.limits.pending_sends => {
+                Some(SendError::Backlog { limit: config.limits.pending_sends })
             }
             Phase::Online(_) if client_id == 0 || self.sends.contains(client_id) => {
                 Some(SendError::Invalid(format!("the client id {client_id} is 0 or in use")))
@@ -208,8 +241,14 @@ impl Session {
             return;
         }
         let meta = message.into_meta(client_id, &config.app_key, &self.user);
+        let frame = MSync::client_sync(&CommSyncUl::send(meta)).to_bytes();
+        let (bytes, limit) = (frame.len(), config.limits.frame.min(config.limits.outbox));
+        if bytes > limit {
+            context.out.push(Action::Sent { client_id, outcome: Err(SendError::TooLarge { bytes, limit }) });
+            return;
+        }
         self.sends.push(client_id, context.after(config.send_timeout));
-        context.transmit("send", MSync::client_sync(&CommSyncUl::send(meta)).to_bytes());
+        context.transmit("send", frame);
     }
 
     /// The heartbeat's or a send's deadline.

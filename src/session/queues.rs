@@ -1,6 +1,9 @@
 //! Which queues are being pulled, and with which key (connection spec §7.2, messages spec §2.2).
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use crate::wire::{Jid, QueueKey};
 
@@ -31,6 +34,8 @@ pub(crate) struct Pull {
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
     known: HashMap<QueueKey, Queue>,
+    /// Announced queues whose turn has not come; each at most once, so no more than are known.
+    waiting: VecDeque<Jid>,
 }
 
 impl Queues {
@@ -41,17 +46,33 @@ impl Queues {
     /// How long an unanswered pull keeps its queue from being pulled again (messages spec §2.2).
     pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// A queue holds something: pulls it, or remembers to pull it once more when a pull is under way.
-    pub(crate) fn announced(&mut self, queue: &Jid, now: Duration) -> Option<Pull> {
+    /// A queue holds something: pulls it, or remembers to pull it once more when a pull is under way, or once others
+    /// are done when `at_once` are.
+    pub(crate) fn announced(&mut self, queue: &Jid, at_once: usize, now: Duration) -> Option<Pull> {
         self.make_room();
+        let busy = self.known.len() >= at_once && self.under_way(now) >= at_once;
         let entry = self.known.entry(queue.queue_key()).or_default();
-        match entry.pulling {
-            Some(pulling) if now.saturating_sub(pulling.since) < Self::PATIENCE => {
-                entry.again = true;
-                None
-            }
-            _ => Some(entry.pull(queue, now)),
+        if entry.is_pulling(now) {
+            entry.again = true;
+            return None;
         }
+        if busy {
+            if !self.waiting.iter().any(|waiting| waiting.same_queue(queue)) {
+                self.waiting.push_back(queue.clone());
+            }
+            return None;
+        }
+        Some(entry.pull(queue, now))
+    }
+
+    /// The next queue whose turn has come, if a place is free.
+    pub(crate) fn next_waiting(&mut self, at_once: usize, now: Duration) -> Option<Pull> {
+        if self.waiting.is_empty() || self.under_way(now) >= at_once {
+            return None;
+        }
+        let queue = self.waiting.pop_front()?;
+        let entry = self.known.entry(queue.queue_key()).or_default();
+        (!entry.is_pulling(now)).then(|| entry.pull(&queue, now))
     }
 
     /// A page came. `fresh` says whether it held a message not seen before.
@@ -90,16 +111,23 @@ impl Queues {
                 self.known.clear();
             }
         }
+        if self.waiting.len() >= Self::CAPACITY {
+            // The next heartbeat's answer names it again.
+            self.waiting.pop_front();
+        }
     }
 
-    /// How many pulls are unanswered.
-    #[cfg(test)]
-    pub(crate) fn under_way(&self) -> usize {
-        self.known.values().filter(|queue| queue.pulling.is_some()).count()
+    /// How many pulls wait for their page and have not waited too long.
+    pub(crate) fn under_way(&self, now: Duration) -> usize {
+        self.known.values().filter(|queue| queue.is_pulling(now)).count()
     }
 }
 
 impl Queue {
+    fn is_pulling(&self, now: Duration) -> bool {
+        self.pulling.is_some_and(|pulling| now.saturating_sub(pulling.since) < Queues::PATIENCE)
+    }
+
     fn pull(&mut self, queue: &Jid, now: Duration) -> Pull {
         self.again = false;
         self.pulling = Some(Pulling { since: now, key: self.key });
@@ -116,6 +144,7 @@ mod tests {
     use super::{Pull, Queues};
     use crate::wire::Jid;
 
+    const MANY: usize = usize::MAX;
     const NOW: Duration = Duration::from_secs(1);
 
     fn jid(name: &str) -> Jid {
@@ -129,20 +158,20 @@ mod tests {
     #[test]
     fn the_recorded_exchange_of_25_messages_is_pulled_key_by_key() {
         let mut queues = Queues::default();
-        assert_eq!(queues.announced(&jid("alice"), NOW), pull("alice", None));
+        assert_eq!(queues.announced(&jid("alice"), MANY, NOW), pull("alice", None));
         assert_eq!(queues.page(&jid("alice"), Some(11), false, true, NOW), pull("alice", Some(11)));
         assert_eq!(queues.page(&jid("alice"), Some(12), false, true, NOW), pull("alice", Some(12)));
         assert_eq!(queues.page(&jid("alice"), Some(13), false, true, NOW), pull("alice", Some(13)));
         assert_eq!(queues.page(&jid("alice"), None, true, false, NOW), None);
-        assert_eq!(queues.under_way(), 0);
+        assert_eq!(queues.under_way(NOW), 0);
     }
 
     #[test]
     fn a_notice_during_a_pull_causes_one_more_pull_afterwards() {
         let mut queues = Queues::default();
-        assert!(queues.announced(&jid("a"), NOW).is_some());
-        assert_eq!(queues.announced(&jid("a"), NOW), None);
-        assert_eq!(queues.announced(&jid("a"), NOW), None);
+        assert!(queues.announced(&jid("a"), MANY, NOW).is_some());
+        assert_eq!(queues.announced(&jid("a"), MANY, NOW), None);
+        assert_eq!(queues.announced(&jid("a"), MANY, NOW), None);
         assert_eq!(queues.page(&jid("a"), None, true, false, NOW), pull("a", None));
         assert_eq!(queues.page(&jid("a"), None, true, false, NOW), None);
     }
@@ -150,10 +179,10 @@ mod tests {
     #[test]
     fn the_last_key_is_sent_with_the_next_pull_after_a_finished_one() {
         let mut queues = Queues::default();
-        queues.announced(&jid("a"), NOW);
+        queues.announced(&jid("a"), MANY, NOW);
         assert_eq!(queues.page(&jid("a"), Some(5), false, true, NOW), pull("a", Some(5)));
         assert_eq!(queues.page(&jid("a"), Some(0), true, false, NOW), None);
-        assert_eq!(queues.announced(&jid("a"), NOW), pull("a", Some(5)));
+        assert_eq!(queues.announced(&jid("a"), MANY, NOW), pull("a", Some(5)));
     }
 
     #[test]
@@ -161,15 +190,15 @@ mod tests {
         let mut queues = Queues::default();
         let group = Jid::group("o#a", "x");
         let device = jid("x").with_resource("phone");
-        assert!(queues.announced(&jid("x"), NOW).is_some());
-        assert!(queues.announced(&group, NOW).is_some());
-        assert_eq!(queues.announced(&device, NOW), None);
+        assert!(queues.announced(&jid("x"), MANY, NOW).is_some());
+        assert!(queues.announced(&group, MANY, NOW).is_some());
+        assert_eq!(queues.announced(&device, MANY, NOW), None);
     }
 
     #[test]
     fn a_last_page_with_messages_and_a_key_is_acknowledged_once() {
         let mut queues = Queues::default();
-        queues.announced(&jid("a"), NOW);
+        queues.announced(&jid("a"), MANY, NOW);
         assert_eq!(queues.page(&jid("a"), Some(9), true, true, NOW), pull("a", Some(9)));
         assert_eq!(queues.page(&jid("a"), Some(9), true, true, NOW), None);
     }
@@ -177,14 +206,14 @@ mod tests {
     #[test]
     fn a_page_without_a_key_that_is_not_the_last_does_not_loop() {
         let mut queues = Queues::default();
-        queues.announced(&jid("a"), NOW);
+        queues.announced(&jid("a"), MANY, NOW);
         assert_eq!(queues.page(&jid("a"), None, false, true, NOW), None);
     }
 
     #[test]
     fn a_key_that_goes_backwards_without_anything_new_ends_the_queue() {
         let mut queues = Queues::default();
-        queues.announced(&jid("a"), NOW);
+        queues.announced(&jid("a"), MANY, NOW);
         assert!(queues.page(&jid("a"), Some(9), false, true, NOW).is_some());
         assert_eq!(queues.page(&jid("a"), Some(4), false, false, NOW), None);
     }
@@ -192,16 +221,36 @@ mod tests {
     #[test]
     fn an_unanswered_pull_does_not_block_its_queue_for_ever() {
         let mut queues = Queues::default();
-        assert!(queues.announced(&jid("a"), NOW).is_some());
-        assert_eq!(queues.announced(&jid("a"), NOW + Queues::PATIENCE - Duration::from_millis(1)), None);
-        assert!(queues.announced(&jid("a"), NOW + Queues::PATIENCE).is_some());
+        assert!(queues.announced(&jid("a"), MANY, NOW).is_some());
+        assert_eq!(queues.announced(&jid("a"), MANY, NOW + Queues::PATIENCE - Duration::from_millis(1)), None);
+        assert!(queues.announced(&jid("a"), MANY, NOW + Queues::PATIENCE).is_some());
+    }
+
+    #[test]
+    fn no_more_queues_than_allowed_are_pulled_at_once_and_every_one_has_its_turn() {
+        let mut queues = Queues::default();
+        let names: Vec<String> = (0..10).map(|n| n.to_string()).collect();
+        let mut under_way: Vec<Pull> = Vec::new();
+        for name in names.iter().chain(&names) {
+            under_way.extend(queues.announced(&jid(name), 3, NOW));
+        }
+        assert_eq!(under_way.len(), 3);
+        let mut pulled = 0;
+        while let Some(pull) = under_way.pop() {
+            pulled += 1;
+            assert!(queues.under_way(NOW) <= 3);
+            under_way.extend(queues.page(&pull.queue, None, true, false, NOW));
+            under_way.extend(queues.next_waiting(3, NOW));
+        }
+        // The first three were announced once more while they were being pulled.
+        assert_eq!(pulled, 13);
     }
 
     #[test]
     fn the_table_is_bounded() {
         let mut queues = Queues::default();
         for n in 0..3 * Queues::CAPACITY {
-            queues.announced(&jid(&n.to_string()), NOW);
+            queues.announced(&jid(&n.to_string()), MANY, NOW);
         }
         assert!(queues.known.len() <= Queues::CAPACITY);
     }
@@ -211,7 +260,7 @@ mod tests {
         #[test]
         fn pages_without_anything_new_never_make_a_circle(keys in prop::collection::vec(0_u64..6, 1..4)) {
             let mut queues = Queues::default();
-            let mut pulling = queues.announced(&jid("a"), NOW).is_some();
+            let mut pulling = queues.announced(&jid("a"), MANY, NOW).is_some();
             let mut pulls = 0;
             for key in keys.iter().cycle() {
                 if !pulling {

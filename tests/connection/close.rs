@@ -113,7 +113,7 @@ async fn closing_in_the_pause_between_two_login_attempts_ends_the_login() {
 #[actix::test]
 async fn closing_while_online_sends_logout_with_the_sessions_id_and_then_the_socket_is_gone() {
     let port = Port::open().await;
-    let (connection, mut heard) = start(port.config());
+    let (connection, mut heard) = start(port.config().logout_timeout(LIMIT).unwrap());
     let opening = open(&connection, token());
     let mut peer = port.upgraded().await;
     let Upward::Provision(provision) = peer.upward().await else { panic!() };
@@ -239,7 +239,8 @@ async fn several_closes_at_once_all_return_and_the_end_is_told_once() {
 #[actix::test]
 async fn closing_settles_the_sends_that_wait_for_an_answer() {
     let server = server().await;
-    let (connection, _heard) = online(quick(server.config()), alice()).await;
+    let (connection, _heard) =
+        online(quick(server.config()).logout_timeout(Duration::from_millis(20)).unwrap(), alice()).await;
     server.set_silent(true);
     let sending = actix_rt::spawn({
         let connection = connection.clone();

@@ -12,7 +12,7 @@ use agora_chat::{
     Config, Connection, ConnectionActor, ConnectionError, ConnectionState, DisconnectReason, EventKind,
     HandlerRegistry, Handlers, LogHandle, OpenError, Outgoing, RequestError, SendError,
     connection::{Close, Open, State},
-    local_server::{Cut, FrameKind},
+    local_server::{Cut, DevicePolicy, FrameKind},
 };
 use static_assertions::assert_impl_all;
 
@@ -220,6 +220,45 @@ async fn an_arbiter_that_ends_takes_its_connections_along_and_the_handle_says_so
     arbiter.join().unwrap();
     server.wait_until(LIMIT, |server| server.stats().links == 0).await.unwrap();
     finds_it_stopped(&connection).await;
+}
+
+#[actix::test]
+async fn a_call_that_waits_when_the_arbiter_ends_is_answered() {
+    let port = Port::open().await;
+    let arbiter = Arbiter::new();
+    let connection = Connection::start_on(&arbiter.handle(), port.config());
+    let opening = actix_rt::spawn({
+        let connection = connection.clone();
+        async move { connection.open(alice()).await }
+    });
+    let mut call = port.link().await;
+    call.head().await;
+    arbiter.stop();
+    let opened = within("open", opening).await.unwrap();
+    assert!(matches!(opened, Err(OpenError::Connection(ConnectionError::Stopped))), "{opened:?}");
+    arbiter.join().unwrap();
+    call.closed().await;
+}
+
+#[actix::test]
+async fn one_thread_holds_more_than_a_hundred_connections() {
+    let server = server().await;
+    server.max_devices(None, DevicePolicy::RefuseNew);
+    let connections: Vec<_> = (0..150).map(|_| start(server.config())).collect();
+    let openings: Vec<_> = connections
+        .iter()
+        .map(|(connection, _)| {
+            let connection = connection.clone();
+            actix_rt::spawn(async move { connection.open(alice()).await })
+        })
+        .collect();
+    for opening in openings {
+        within("open", opening).await.unwrap().unwrap();
+    }
+    assert_eq!(server.sessions("alice").len(), 150);
+    for (connection, _) in &connections {
+        connection.close().await;
+    }
 }
 
 #[actix::test]

@@ -132,8 +132,8 @@ async fn the_number_of_attempts_can_be_limited_and_regaining_switched_off() {
 #[actix::test]
 async fn a_silent_server_is_noticed_by_the_unanswered_heartbeat() {
     let server = server().await;
-    let idle = Duration::from_millis(40);
-    let config = quick(server.config()).heartbeat(idle, Duration::from_millis(60)).unwrap();
+    let answer = Duration::from_millis(500);
+    let config = quick(server.config()).heartbeat(Duration::from_millis(40), answer).unwrap();
     let (connection, mut heard) = online(config, alice()).await;
     let beats = server.stats().heartbeats;
     server.wait_until(LIMIT, |server| server.stats().heartbeats >= beats + 3).await.unwrap();
@@ -141,7 +141,7 @@ async fn a_silent_server_is_noticed_by_the_unanswered_heartbeat() {
 
     server.set_silent(true);
     let LossCause::HeartbeatTimeout { silent_for } = heard.lost().await else { panic!() };
-    assert!((Duration::from_millis(60)..LIMIT).contains(&silent_for), "{silent_for:?}");
+    assert!((answer..LIMIT).contains(&silent_for), "{silent_for:?}");
     server.set_silent(false);
     assert!(heard.connected().await);
     connection.close().await;
@@ -150,7 +150,7 @@ async fn a_silent_server_is_noticed_by_the_unanswered_heartbeat() {
 #[actix::test]
 async fn a_stalled_link_is_noticed_by_the_unanswered_heartbeat() {
     let server = server().await;
-    let config = quick(server.config()).heartbeat(Duration::from_millis(40), Duration::from_millis(60)).unwrap();
+    let config = quick(server.config()).heartbeat(Duration::from_millis(40), Duration::from_millis(300)).unwrap();
     let (connection, mut heard) = online(config, alice()).await;
     assert_eq!(server.stall_links("alice"), 1);
     assert!(matches!(heard.lost().await, LossCause::HeartbeatTimeout { .. }));
@@ -290,7 +290,7 @@ async fn a_handshake_that_is_never_answered_is_given_up_after_its_limit() {
     let limit = Duration::from_millis(50);
     let (error, took) = fails_at_login(port.config().connect_timeouts(limit, LIMIT).unwrap()).await;
     let agora_chat::OpenError::Unreachable { attempts: 3, cause, .. } = &error else { panic!("{error:?}") };
-    assert_eq!(cause, &LossCause::Timeout(Step::Connect));
+    assert_eq!(cause, &LossCause::Timeout(Step::Upgrade));
     assert_eq!(error.code().number(), -1);
     assert!(took >= 3 * limit);
     for _ in 0..3 {
@@ -324,7 +324,7 @@ async fn a_provision_that_is_never_answered_is_given_up_after_its_limit() {
 async fn a_login_as_a_whole_has_a_deadline() {
     let server = server().await;
     server.set_silent(true);
-    let limit = Duration::from_millis(80);
+    let limit = Duration::from_millis(500);
     let (connection, mut heard) = start(quick(server.config()).login_deadline(limit).unwrap());
     let error = within("open", connection.open(alice())).await.unwrap_err();
     assert!(matches!(error, agora_chat::OpenError::Deadline { step: Step::Token, .. }), "{error:?}");

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Connection, ConnectionState, Credentials, EventKind, LossCause, Step,
-    wire::{CommSyncDl, Content, Jid, MSync, MessageBody, Meta, Upward, encode, msync::Command},
+    Connection, ConnectionState, Credentials, EventKind, Limits, LossCause, SendError, Step,
+    wire::{CommNotice, CommSyncDl, Content, Jid, MSync, MessageBody, Meta, Upward, encode, msync::Command},
 };
+
+use tokio::io::AsyncWriteExt as _;
 
 use crate::{
     raw::{BINARY, CLOSE, PING, PONG, Peer, Port, accepted, binary, frame, switching, unread},
-    support::{Heard, LIMIT, pauses_of, start, text, within},
+    support::{Heard, LIMIT, alice, online, pauses_of, quick, server, start, text, within},
 };
 
 fn token() -> Credentials {
@@ -211,7 +213,7 @@ async fn an_upgrade_that_drips_byte_by_byte_for_ever_meets_its_limit() {
     }
     let error = within("open", opening).await.unwrap().unwrap_err();
     assert!(
-        matches!(&error, agora_chat::OpenError::Unreachable { cause: LossCause::Timeout(Step::Connect), .. }),
+        matches!(&error, agora_chat::OpenError::Unreachable { cause: LossCause::Timeout(Step::Upgrade), .. }),
         "{error:?}"
     );
 }
@@ -223,7 +225,7 @@ async fn a_flood_of_messages_holds_back_neither_calls_nor_other_connections() {
     let (other, mut other_heard, mut other_peer) = at(&port).await;
     let flooding = actix_rt::spawn(async move {
         let flood: Vec<u8> = (0..200_000_u64).flat_map(|_| frame(0x81, b"noise")).collect();
-        let _ = tokio::io::AsyncWriteExt::write_all(&mut peer.stream, &flood).await;
+        let _ = peer.stream.write_all(&flood).await;
         peer
     });
     other_peer.send(&binary(&message(1, "in the middle of it"))).await;
@@ -234,24 +236,77 @@ async fn a_flood_of_messages_holds_back_neither_calls_nor_other_connections() {
 }
 
 #[actix::test]
-async fn a_peer_that_stops_reading_is_given_up_when_the_limit_is_waiting_and_at_once() {
+async fn a_message_over_the_limit_is_refused_before_it_is_written() {
     let port = Port::open().await;
-    let idle = Duration::from_millis(300);
-    // An answer deadline of an hour, so that only the full outbox can end the link.
-    let config = port.config().heartbeat(idle, Duration::from_secs(3600)).unwrap();
-    let config = config.send_timeout(Duration::from_secs(3600)).unwrap();
+    let (connection, _heard, _peer) = at(&port).await;
+    let error = within("the send", connection.send_text("bob", &"x".repeat(4 << 20))).await.unwrap_err();
+    assert!(matches!(error, SendError::TooLarge { limit, .. } if limit == 4 << 20), "{error:?}");
+    assert_eq!(error.code().number(), 511);
+}
+
+#[actix::test]
+async fn a_peer_that_stops_reading_is_given_up_by_the_heartbeat_behind_what_it_does_not_take() {
+    let port = Port::open().await;
+    let config = port.config().heartbeat(Duration::from_millis(50), Duration::from_millis(500)).unwrap();
     let (connection, mut heard, peer) = with(&port, config).await;
-    let sending = actix_rt::spawn({
-        let connection = connection.clone();
-        async move { connection.send_text("bob", &"x".repeat(32 << 20)).await }
-    });
-    // Nobody reads; the next heartbeat finds no room.
-    let cause = heard.lost().await;
-    assert!(matches!(&cause, LossCause::Io(text) if text.contains("stopped reading")), "{cause:?}");
-    within("the send", sending).await.unwrap().unwrap_err();
+    let sends: Vec<_> = (0..3)
+        .map(|_| {
+            let connection = connection.clone();
+            actix_rt::spawn(async move { connection.send_text("bob", &"x".repeat(2 << 20)).await })
+        })
+        .collect();
+    assert!(matches!(heard.lost().await, LossCause::HeartbeatTimeout { .. }));
+    for send in sends {
+        let error = within("the send", send).await.unwrap().unwrap_err();
+        assert!(matches!(error, SendError::OutcomeUnknown { .. }), "{error:?}");
+    }
     drop(peer);
     let _again = port.login().await;
     assert!(heard.connected().await);
+}
+
+#[actix::test]
+async fn a_peer_that_asks_for_answers_without_reading_them_is_given_up_at_a_bound() {
+    let port = Port::open().await;
+    let mut limits = Limits::default();
+    (limits.pulls, limits.outbox) = (4096, 64 * 1024);
+    let (_connection, mut heard, mut peer) = with(&port, port.config().limits(limits).unwrap()).await;
+    let flooding = actix_rt::spawn(async move {
+        let name = "q".repeat(4000);
+        for batch in 0..200 {
+            let notices = (0..1000).flat_map(|n| {
+                let queue = Some(Jid::user("local#test", &format!("{name}{batch}.{n}")));
+                binary(&MSync::from_server(Command::Notice, &CommNotice { queue }).to_bytes())
+            });
+            let notices: Vec<u8> = notices.collect();
+            if peer.stream.write_all(&notices).await.is_err() {
+                return;
+            }
+        }
+        panic!("all of it was taken");
+    });
+    let cause = heard.lost().await;
+    assert!(matches!(&cause, LossCause::Io(text) if text.contains("stopped reading")), "{cause:?}");
+    within("the end of the flood", flooding).await.unwrap();
+}
+
+#[actix::test]
+async fn many_large_messages_at_once_are_no_reason_to_give_up_a_peer_that_reads() {
+    let server = server().await;
+    let (alice, mut heard) = online(quick(server.config()), alice()).await;
+    let said = "x".repeat(16 << 10);
+    // 8 MiB in one turn of the loop.
+    let sends: Vec<_> = (0..512)
+        .map(|_| {
+            let (alice, said) = (alice.clone(), said.clone());
+            actix_rt::spawn(async move { alice.send_text("bob", &said).await })
+        })
+        .collect();
+    for sent in sends {
+        within("a send", sent).await.unwrap().unwrap();
+    }
+    assert_eq!(heard.rest(), []);
+    alice.close().await;
 }
 
 #[actix::test]

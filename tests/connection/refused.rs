@@ -139,6 +139,25 @@ async fn a_kick_counts_even_when_the_link_is_cut_in_the_same_moment() {
 }
 
 #[actix::test]
+async fn a_kick_counts_even_when_the_link_is_reset_behind_it_and_something_was_about_to_be_sent() {
+    let port = Port::open().await;
+    let (connection, mut heard) = start(port.config());
+    let opening = actix_rt::spawn({
+        let connection = connection.clone();
+        async move { connection.open(token()).await }
+    });
+    let mut peer = port.login().await;
+    opening.await.unwrap().unwrap();
+    // All of this is there before the connection has its turn.
+    let sending = connection.send_text("bob", "too late");
+    peer.send(&kick(3)).await;
+    peer.reset();
+    within("the send", sending).await.unwrap_err();
+    assert_eq!(heard.disconnected().await, DisconnectReason::Kicked(Kick::PasswordChanged));
+    assert_eq!(heard.rest(), []);
+}
+
+#[actix::test]
 async fn after_a_kick_this_side_closes_the_socket_though_the_server_never_does() {
     for (operation, code) in [(1, 207), (2, 206), (3, 216), (4, 217)] {
         let port = Port::open().await;

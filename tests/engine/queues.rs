@@ -3,8 +3,9 @@
 use agora_chat::{
     EventKind, EventMask, MessageBody,
     session::{Input, Note},
-    wire::{CommSyncDl, Jid, Meta},
+    wire::{self, CommSyncDl, Jid, MessageBody as MessageBodyOnTheWire, Meta},
 };
+use prost::Message;
 
 use crate::{
     peer::{self, last, notice, page, text, unread, user},
@@ -175,6 +176,18 @@ fn one_bad_meta_costs_nothing_but_itself() {
     let text = |text: &str| MessageBody::Text(text.to_owned());
     let raw = MessageBody::Raw { namespace: 1, payload: bytes::Bytes::from_static(b"\xff\xff\xff") };
     assert_eq!(bodies.collect::<Vec<_>>(), [text("a"), raw, text("c")]);
+}
+
+#[test]
+fn a_text_of_a_kind_that_is_not_plain_is_kept_raw() {
+    let plain = text(1, "x");
+    let mut body = MessageBodyOnTheWire::decode(plain.payload.clone().unwrap()).unwrap();
+    body.contents[0].sub_type = Some(0);
+    let combined = Meta { payload: Some(wire::encode(&body)), ..plain };
+    let did = Sim::online().frame(&page(&user("bob"), vec![combined], 4));
+    let EventKind::Message(message) = did.event() else { panic!("{did:?}") };
+    assert!(matches!(&message.body, MessageBody::Raw { namespace: 1, payload } if *payload == wire::encode(&body)));
+    assert_eq!((&*message.from, &*message.to), ("bob", "alice"));
 }
 
 #[test]

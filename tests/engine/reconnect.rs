@@ -193,7 +193,7 @@ fn unanswered_steps_of_an_attempt_are_failed_attempts() {
 fn after_every_5_failed_attempts_the_addresses_are_asked_for_again() {
     let mut sim = Sim::new(discovering());
     sim.step(by_token());
-    sim.step(Input::Discovered(Ok(hosts(&["old"]))));
+    sim.step(Input::Discovered(Ok(hosts(&["old1", "old2", "old3", "old4"]))));
     sim.accept();
     for attempt in 1..=20 {
         sim.lose();
@@ -204,8 +204,8 @@ fn after_every_5_failed_attempts_the_addresses_are_asked_for_again() {
         }
         assert!(matches!(did.0[..], [Action::Discover]), "attempt {attempt}");
         assert_eq!(sim.engine.state(), ConnectionState::Reconnecting { attempt });
-        let did = sim.step(Input::Discovered(Ok(hosts(&["new"]))));
-        assert_eq!(did.dialed(), ["ws://new.test/websocket"]);
+        let did = sim.step(Input::Discovered(Ok(hosts(&["first", "second", "third"]))));
+        assert_eq!(did.dialed(), ["ws://first.test/websocket"]);
     }
 }
 

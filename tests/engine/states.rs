@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use agora_chat::{
-    Addresses, Code, Config, DisconnectReason, Endpoints, OpenError, Token,
+    Addresses, Code, Config, DisconnectReason, Endpoints, OpenError, Step, Token,
     session::{Action, FetchedToken, Input},
 };
 
@@ -36,13 +36,16 @@ const STATES: [(Way, Place); 12] = [
     (Resume, Bye),
 ];
 
-const INPUTS: [&str; 18] = [
+const INPUTS: [&str; 21] = [
     "open",
     "close",
     "discovered",
     "no discovery",
     "token",
     "no token",
+    "at the TLS handshake",
+    "at discovery",
+    "at PROVISION",
     "connected",
     "accepted",
     "page",
@@ -116,6 +119,10 @@ fn give(sim: &mut Sim, input: &str) -> Did {
         "no discovery" => sim.step(Input::Discovered(Err(rest_errors::nowhere()))),
         "token" => sim.step(token()),
         "no token" => sim.step(Input::TokenFetched(Err(rest_errors::wrong_password()))),
+        "at the TLS handshake" => sim.step(Input::At(Step::Tls)),
+        // Two steps that are not the connection's own: nothing may come of them.
+        "at discovery" => sim.step(Input::At(Step::Discovery)),
+        "at PROVISION" => sim.step(Input::At(Step::Provision)),
         "connected" => sim.step(Input::Connected),
         "accepted" => sim.frame(&peer::accepted()),
         "page" => sim.frame(&peer::page(&peer::user("bob"), vec![peer::text(1, "x")], 4)),

@@ -246,6 +246,29 @@ fn a_token_fetched_by_password_ends_as_rest_said_where_provision_does_not_say() 
 }
 
 #[test]
+fn a_renewed_token_without_an_end_forgets_the_end_of_the_one_before() {
+    let mut sim = Sim::new(config().heartbeat(DAY, DAY).unwrap());
+    sim.step(by_password());
+    let token = Token::new("YWMt").unwrap();
+    sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: Some(T0 + 600_000) })));
+    sim.accept();
+    renew(&mut sim, u64::MAX);
+    sim.redial();
+    sim.accept();
+    sim.frame(&peer::unread_at(sim.now.wall));
+    assert!(run_answered(&mut sim, 20 * MINUTE, 0).events().is_empty());
+}
+
+#[test]
+fn a_token_that_ends_while_logging_out_is_not_told() {
+    let mut sim = Sim::online_for(config().logout_timeout(MINUTE).unwrap(), seconds(20));
+    sim.step(Input::Close);
+    sim.pass(seconds(25));
+    assert!(sim.step(Input::Tick).0.is_empty());
+    assert_eq!(sim.run_out().event(), &EventKind::Disconnected { reason: DisconnectReason::Closed });
+}
+
+#[test]
 fn the_end_of_a_token_can_be_told_as_a_life_or_in_seconds() {
     for told in [r#"{"expires_in":600}"#, r#"{"expires_in":"1700000600"}"#, r#"{"expires_in":1.7000006e12}"#] {
         let mut sim = Sim::new(config());

@@ -152,8 +152,7 @@ impl Decoder {
     }
 
     /// The bytes of memory held on the heap.
-    #[cfg(test)]
-    pub(super) fn kept(&self) -> usize {
+    pub(crate) fn kept(&self) -> usize {
         let in_phase = match &self.phase {
             Phase::Message { message, .. } => message.joined.capacity(),
             Phase::Control { kept, .. } => kept.capacity(),

@@ -1,0 +1,35 @@
+//! How a connection fares, for operators.
+
+use serde::Serialize;
+
+use crate::ConnectionState;
+
+/// A snapshot of how a connection fares; serialises to JSON. Durations are in milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Health {
+    /// Who is logged in, or was last.
+    pub user: Option<String>,
+    /// Where the connection stands.
+    pub state: ConnectionState,
+    /// Attempts to regain the link since it last held for `Reconnect::stable_after`.
+    pub attempts: u32,
+    /// How often a lost link came back, since the connection was started.
+    pub reconnects: u64,
+    /// Why the link was lost last, or an attempt failed, in words.
+    pub last_cause: Option<String>,
+    /// The vendor's number for it.
+    pub last_code: Option<i32>,
+    /// How long the link has been up; `None` where it is not.
+    pub uptime_ms: Option<u64>,
+    /// How long ago the server was last heard on this link.
+    pub last_inbound_ms: Option<u64>,
+    /// Bytes received since the connection was started, framing included.
+    pub bytes_in: u64,
+    /// Bytes sent since the connection was started, framing included.
+    pub bytes_out: u64,
+    /// Messages sent that still wait for their answer.
+    pub pending_sends: usize,
+    /// Events that subscribers of now could not take, all together.
+    pub missed_events: u64,
+}

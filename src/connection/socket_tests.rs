@@ -1,0 +1,126 @@
+//! The link against a socket that the test plays.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{GRACE, Link, OUTBOX_KEEP, OUTBOX_ROOM, Outbox, Read};
+use crate::{Limits, LossCause, session::Frame};
+
+/// Takes everything at once like TLS, and passes it on when it is flushed and may.
+#[derive(Clone, Default)]
+struct Holding(Arc<Mutex<Held>>);
+
+#[derive(Default)]
+struct Held {
+    open: bool,
+    full: bool,
+    broken: bool,
+    taken: usize,
+    passed_on: usize,
+}
+
+impl AsyncRead for Holding {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Holding {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut held = self.0.lock().unwrap();
+        if held.broken {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if held.full {
+            return Poll::Pending;
+        }
+        held.taken += bytes.len();
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut held = self.0.lock().unwrap();
+        if !held.open {
+            return Poll::Pending;
+        }
+        held.passed_on = held.taken;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn frames(sizes: &[usize]) -> Outbox {
+    let mut frames = Outbox::default();
+    for size in sizes {
+        frames.push(Frame::new("test", vec![0; *size].into()));
+    }
+    frames
+}
+
+fn link() -> (Link<Holding>, Holding) {
+    let io = Holding::default();
+    (Link::new(io.clone(), BytesMut::new(), &Limits::default()), io)
+}
+
+#[test]
+fn what_the_io_holds_back_is_flushed_later_though_nothing_new_is_written() {
+    let (mut link, io) = link();
+    let mut cx = Context::from_waker(Waker::noop());
+    link.write(&mut frames(&[5]), &mut cx);
+    assert_eq!(io.0.lock().unwrap().passed_on, 0);
+    io.0.lock().unwrap().open = true;
+    link.write(&mut Outbox::default(), &mut cx);
+    assert_eq!(io.0.lock().unwrap().passed_on, 2 + 4 + 5);
+}
+
+#[test]
+fn a_large_message_leaves_no_large_buffer_behind() {
+    let (mut link, _io) = link();
+    let mut cx = Context::from_waker(Waker::noop());
+    for size in [1, 100, 5_000, 1 << 20] {
+        link.write(&mut frames(&[size]), &mut cx);
+        assert!(!link.outbox.try_reclaim(OUTBOX_KEEP + 1), "after {size} bytes");
+    }
+}
+
+#[test]
+fn what_the_socket_does_not_take_waits_as_it_is_and_goes_out_later_in_order() {
+    let (mut link, io) = link();
+    let mut cx = Context::from_waker(Waker::noop());
+    io.0.lock().unwrap().full = true;
+    let mut waiting = frames(&[OUTBOX_ROOM, 1, 2, 3]);
+    link.write(&mut waiting, &mut cx);
+    assert_eq!(waiting.bytes(), 1 + 2 + 3, "one frame fills the room");
+    io.0.lock().unwrap().full = false;
+    link.write(&mut waiting, &mut cx);
+    assert!(waiting.is_empty());
+    assert_eq!(io.0.lock().unwrap().taken, (2 + 8 + 4 + OUTBOX_ROOM) + 3 * (2 + 4) + 1 + 2 + 3);
+}
+
+#[actix::test]
+async fn a_link_that_cannot_be_written_is_still_read_for_a_moment() {
+    tokio::time::pause();
+    let (mut link, io) = link();
+    io.0.lock().unwrap().broken = true;
+    let began = tokio::time::Instant::now();
+    let lost = poll_fn(|cx| {
+        link.write(&mut frames(&[5]), cx);
+        match link.read(cx, |_| true) {
+            Read::Lost(cause) => Poll::Ready(cause),
+            _ => Poll::Pending,
+        }
+    });
+    assert!(matches!(lost.await, LossCause::Io(_)));
+    assert!(began.elapsed() >= GRACE);
+}

@@ -1,0 +1,92 @@
+//! How a connection behaves in trouble: limits of memory, flapping, kicks.
+
+use std::time::Duration;
+
+/// What counts as flapping: sessions that end soon after they began, again and again.
+///
+/// A session is short when it held for less than [`Reconnect::stable_after`](crate::Reconnect::stable_after).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Flapping {
+    /// How many short sessions it takes, from 2 to 1000. Default: 5.
+    pub sessions: u32,
+    /// Within what time. Default: 10 minutes.
+    pub window: Duration,
+    /// What every pause is at least while it lasts; the ladder's pause comes on top. Default: 60 s.
+    pub floor: Duration,
+}
+
+impl Default for Flapping {
+    fn default() -> Self {
+        Flapping { sessions: 5, window: Duration::from_secs(600), floor: Duration::from_secs(60) }
+    }
+}
+
+/// What to do when another device pushes this one out (206), or it is forced off by a call (217).
+///
+/// A removed user (207) and a changed password (216) end the session under every policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KickPolicy {
+    /// The session ends; `open` logs in again. Two clients of one account then stop at the first kick. The default.
+    #[default]
+    Park,
+    /// Log in again after this pause, at least 1 s, and the ladder's.
+    RetryAfter(Duration),
+    /// Take the place back at once, so many times in any window of this length, and park at the next kick.
+    TakeOver {
+        /// How often, from 1 to 1000.
+        times: u32,
+        /// In what time.
+        window: Duration,
+    },
+}
+
+/// How much one connection may hold. Every bound has a default; what happens past it stands beside it.
+///
+/// ```
+/// use agora_chat::{Config, Limits};
+/// let mut limits = Limits::default();
+/// limits.outbox = 256 * 1024;
+/// let config = Config::new("org#app")?.limits(limits)?;
+/// # Ok::<(), agora_chat::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The largest message taken from the server in bytes, fragments joined, from 1 KiB to 64 MiB; a larger one ends
+    /// the link before it is read (`LossCause::Protocol`). Default: 4 MiB (connection spec §18).
+    pub frame: usize,
+    /// The most metas in one page of a queue; a page of more ends the link. Default: 10 000.
+    pub batch: usize,
+    /// How many bytes may wait to be written, from 1 KiB; past it the peer is taken for one that has stopped reading,
+    /// and the link is lost. Default: 8 MiB.
+    pub outbox: usize,
+    /// What the unfinished incoming message and the bytes made ready for the socket may hold together; past it the link
+    /// is lost. Default: 8 MiB.
+    pub connection: usize,
+    /// How many queues are pulled at once, at least 1; the others wait for their turn. Default: 16.
+    pub pulls: usize,
+    /// How many message ids are remembered to drop repetitions. Default: 256.
+    pub remembered_ids: usize,
+    /// For how long. Default: 1 hour.
+    pub remembered_for: Duration,
+    /// How many sent messages may wait for their answer at once, from 1 to 1 000 000; another one is refused with
+    /// `SendError::Backlog`. Default: 1024.
+    pub pending_sends: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            frame: 4 << 20,
+            batch: 10_000,
+            outbox: 8 << 20,
+            connection: 8 << 20,
+            pulls: 16,
+            remembered_ids: 256,
+            remembered_for: Duration::from_secs(3600),
+            pending_sends: 1024,
+        }
+    }
+}

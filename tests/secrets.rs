@@ -1,0 +1,314 @@
+//! Passwords and tokens stay out of every log, `Debug`, `Display` and error, at every level and whatever the server
+//! sends back.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+use std::{
+    fmt::{Debug, Display},
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use agora_chat::{
+    Config, Connection, Credentials, EventHandler, EventKind, Kick, LogConfig, LogHandle, LogLevel, Outgoing, Password,
+    Reconnect, RestClient, Token,
+    connection::{Open, RegisterUser, RenewToken, SendMessage},
+    local_server::{Cut, FrameKind, LocalServer, RestFault},
+    logger::Terminal,
+    rest::NewUser,
+    session::{Action, Engine, FetchedToken, Input, Now},
+    wire::{MSync, Provision, Status, msync::Command},
+};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD},
+};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    time::timeout,
+};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Odd characters, so that every encoding spells them otherwise.
+const PASSWORD: &str = "CANARY-pass \"wörd\"/+1?&";
+const TOKEN: &str = "YWMtCANARY-token/+=%\"1~";
+const NEW_TOKEN: &str = "YWMtCANARY-renewed/+=&2~";
+
+/// How a secret may look in a text.
+fn spellings(secret: &str) -> Vec<String> {
+    let percent = |upper: bool| -> String {
+        let encode = |byte: u8| match byte {
+            plain if plain.is_ascii_alphanumeric() || b"-._~".contains(&plain) => char::from(plain).to_string(),
+            odd if upper => format!("%{odd:02X}"),
+            odd => format!("%{odd:02x}"),
+        };
+        secret.bytes().map(encode).collect()
+    };
+    let quoted = |text: String| text[1..text.len() - 1].to_owned();
+    let mut all = vec![
+        secret.to_owned(),
+        quoted(format!("{secret:?}")),
+        quoted(serde_json::to_string(secret).unwrap()),
+        secret.escape_default().to_string(),
+        secret.as_bytes().escape_ascii().to_string(),
+        percent(true),
+        percent(false),
+        hex::encode(secret),
+        hex::encode_upper(secret),
+        secret.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(", "),
+    ];
+    // Base64 of a longer text that holds the secret, at each of the three places it can begin.
+    for before in 0..3 {
+        let text = [&vec![b'x'; before][..], secret.as_bytes()].concat();
+        for encoded in [BASE64_STANDARD_NO_PAD.encode(&text), BASE64_URL_SAFE_NO_PAD.encode(&text)] {
+            all.push(encoded[4..encoded.len() - 4].to_owned());
+        }
+    }
+    all
+}
+
+#[derive(Default)]
+struct Evidence {
+    secrets: Vec<String>,
+    pieces: usize,
+}
+
+impl Evidence {
+    fn of(secrets: &[&str]) -> Self {
+        Evidence { secrets: secrets.iter().map(|secret| (*secret).to_owned()).collect(), pieces: 0 }
+    }
+
+    fn text(&mut self, what: &str, text: &str) {
+        self.pieces += 1;
+        for secret in &self.secrets {
+            for spelling in spellings(secret) {
+                assert!(!text.contains(&spelling), "{what} tells a secret as `{spelling}`:\n{text}");
+            }
+        }
+    }
+
+    fn debug(&mut self, what: &str, thing: &impl Debug) {
+        self.text(what, &format!("{thing:?}"));
+        self.text(what, &format!("{thing:#?}"));
+    }
+
+    fn shown(&mut self, what: &str, thing: &(impl Debug + Display)) {
+        self.debug(what, thing);
+        self.text(what, &thing.to_string());
+    }
+}
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+type Heard = UnboundedReceiver<EventKind>;
+
+/// The next event of a kind; every event heard is evidence.
+async fn hear(evidence: &mut Evidence, heard: &mut Heard, wanted: fn(&EventKind) -> bool) {
+    loop {
+        let event = timeout(LIMIT, heard.recv()).await.expect("an event").unwrap();
+        evidence.debug("an event", &event);
+        match &event {
+            EventKind::Reconnecting { cause, .. } => evidence.shown("a cause", cause),
+            EventKind::Disconnected { reason } => evidence.shown("a reason", reason),
+            _ => {}
+        }
+        if wanted(&event) {
+            return;
+        }
+    }
+}
+
+fn is_connected(event: &EventKind) -> bool {
+    matches!(event, EventKind::Connected { .. })
+}
+
+fn is_disconnected(event: &EventKind) -> bool {
+    matches!(event, EventKind::Disconnected { .. })
+}
+
+fn echo(path: &str, status: u16, error: &str, secret: &str) -> RestFault {
+    RestFault::new(path, status).error(error, &format!("what is {secret} supposed to mean")).times(1)
+}
+
+fn quick(config: Config) -> Config {
+    let mut policy = Reconnect::default();
+    policy.base = Duration::from_millis(1);
+    policy.cap = Duration::from_millis(1);
+    policy.flapping = None;
+    config.reconnect(policy).unwrap()
+}
+
+#[actix::test]
+async fn a_whole_life_logged_at_trace_tells_no_secret_and_everything_else() {
+    let server = LocalServer::start().await.unwrap();
+    let captured = Captured::default();
+    let log = LogConfig::new().terminal(Terminal::Off).level(LogLevel::Trace).writer(captured.clone());
+    let log = LogHandle::start(log).unwrap();
+    let config = quick(server.config().logger(log.slog()));
+    let mut evidence = Evidence::of(&[PASSWORD, TOKEN, NEW_TOKEN]);
+    evidence.debug("the configuration", &config);
+    let connection = Connection::start(config.clone()).unwrap();
+    let (tell, mut heard) = unbounded_channel();
+    let handler = EventHandler::new().on_event(move |event| {
+        let _ = tell.send(event.kind().clone());
+    });
+    connection.add_event_handler("test", handler).unwrap();
+
+    // Registration, also with a server that repeats what it was told.
+    server.fail_rest(echo("/users", 400, "illegal_argument", PASSWORD)).unwrap();
+    evidence.shown("an echo", &connection.register_user("alice", PASSWORD, None).await.unwrap_err());
+    evidence.debug("a user", &connection.register_user("alice", PASSWORD, None).await.unwrap());
+    evidence.shown("taken", &connection.register_user("alice", PASSWORD, None).await.unwrap_err());
+
+    // Login by password.
+    for (status, error) in [(400, "invalid_grant"), (401, "unauthorized"), (500, "internal"), (503, "busy")] {
+        server.fail_rest(echo("/token", status, error, PASSWORD)).unwrap();
+        let opened = connection.open(Credentials::password("alice", PASSWORD).unwrap()).await;
+        evidence.shown("an echo", &opened.unwrap_err());
+    }
+    let wrong = format!("{PASSWORD}{PASSWORD}");
+    evidence.shown("wrong", &connection.open(Credentials::password("alice", wrong).unwrap()).await.unwrap_err());
+    connection.open(Credentials::password("alice", PASSWORD).unwrap()).await.unwrap();
+    hear(&mut evidence, &mut heard, is_connected).await;
+    evidence.debug("the handle", &connection);
+    let provision = server.sent_by("alice").into_iter().find(|frame| frame.kind == FrameKind::Provision).unwrap();
+    let granted = MSync::decode_frame(provision.bytes.clone(), 1 << 20).unwrap().auth.unwrap();
+    evidence.secrets.push(granted.strip_prefix("$t$").unwrap().to_owned());
+    connection.send_text("alice", "hello").await.unwrap();
+
+    // Renewal.
+    server.adopt_token("alice", TOKEN, Some(Duration::from_secs(3600))).unwrap();
+    server.adopt_token("alice", NEW_TOKEN, Some(Duration::from_secs(3600))).unwrap();
+    server.fail_rest(echo("/expires", 401, "unauthorized", NEW_TOKEN)).unwrap();
+    evidence.shown("an echo", &connection.renew_token(NEW_TOKEN).await.unwrap_err());
+    connection.renew_token(NEW_TOKEN).await.unwrap();
+
+    // Drop and return, with odd frames and refusals on the way.
+    server.push_frame("alice", format!("\u{1}{NEW_TOKEN}{TOKEN}").into_bytes());
+    server.push_text("alice", NEW_TOKEN);
+    server.send_text("bob", "alice", "ordered behind them").unwrap();
+    hear(&mut evidence, &mut heard, |event| matches!(event, EventKind::Message(_))).await;
+    server.refuse_next_upgrades(1, 503, None).unwrap();
+    server.drop_links("alice", Cut::Rst);
+    hear(&mut evidence, &mut heard, is_connected).await;
+    server.kick("alice", Kick::LoggedInElsewhere { ext: Some(format!("my phone {NEW_TOKEN}")) });
+    hear(&mut evidence, &mut heard, is_disconnected).await;
+
+    // Login by token, refused and accepted, and the logout.
+    let credentials = Credentials::token("alice", TOKEN).unwrap();
+    let echo = format!("Sorry, token or password does not match login info: {TOKEN}");
+    server.refuse_next_provisions(1, 1, Some(&echo));
+    evidence.shown("a refusal", &connection.open(credentials.clone()).await.unwrap_err());
+    hear(&mut evidence, &mut heard, is_disconnected).await;
+    connection.open(credentials.clone()).await.unwrap();
+    evidence.shown("open already", &connection.open(credentials).await.unwrap_err());
+    hear(&mut evidence, &mut heard, is_connected).await;
+    connection.close().await;
+    hear(&mut evidence, &mut heard, is_disconnected).await;
+    evidence.debug("what the server saw", &server.sent_by("alice"));
+    evidence.debug("the server", &server);
+    evidence.debug("REST calls", &server.rest_calls());
+
+    log.flush_blocking(LIMIT).unwrap();
+    let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    for expected in [
+        "REST call answered",
+        "REST call failed",
+        "connecting",
+        "frame out",
+        "PROVISION",
+        "LOGOUT",
+        "frame in",
+        "dropped what does not decode",
+        "connected, user: alice, resumed: false",
+        "connected, user: alice, resumed: true",
+        "the link is lost, trying again",
+        "message in",
+        "disconnected",
+    ] {
+        assert!(log.contains(expected), "`{expected}` is missing in:\n{log}");
+    }
+    evidence.text("the log", &log);
+    assert!(evidence.pieces > 40, "{}", evidence.pieces);
+}
+
+#[test]
+fn messages_to_the_actor_and_credentials_show_no_secret() {
+    let mut evidence = Evidence::of(&[PASSWORD, TOKEN, NEW_TOKEN]);
+    let user = || "alice".parse().unwrap();
+    let by_password = Credentials::password("alice", PASSWORD).unwrap();
+    let by_token = Credentials::token("alice", TOKEN).unwrap();
+    evidence.debug("credentials", &[&by_password, &by_token]);
+    evidence.debug("open", &[Open(by_password), Open(by_token)]);
+    evidence.debug("renew", &RenewToken(Token::new(NEW_TOKEN).unwrap()));
+    let password = || Password::new(PASSWORD).unwrap();
+    evidence.debug("register", &RegisterUser { user: user(), password: password(), nickname: None });
+    evidence.debug("a new user", &NewUser::new(user(), password()));
+    evidence.debug("send", &SendMessage(Outgoing::text("bob", "hello").unwrap()));
+    evidence.shown("no user", &Credentials::password("no user", PASSWORD).unwrap_err());
+    evidence.shown("no token", &Credentials::token("alice", format!("{TOKEN} ")).unwrap_err());
+    let config = Config::new("local#test").unwrap().addresses("http://127.0.0.1:1", "ws://127.0.0.1:1/websocket");
+    let config = config.unwrap();
+    evidence.debug("the REST client", &RestClient::new(&config).unwrap());
+    evidence.shown("outside a runtime", &Connection::start(config).unwrap_err());
+}
+
+#[test]
+fn the_engine_its_inputs_and_its_actions_show_no_secret() {
+    let mut evidence = Evidence::of(&[PASSWORD, TOKEN, NEW_TOKEN]);
+    let config = Config::new("local#test").unwrap().addresses("http://127.0.0.1:1", "ws://127.0.0.1:1/websocket");
+    let mut engine = Engine::new(Arc::new(config.unwrap()), 7);
+    let status = Some(Status { error_code: Some(0), ..Status::default() });
+    let auth_token = Some(format!(r#"{{"token":"{TOKEN}","expires_in":1700000900000}}"#));
+    let accepted = Provision { status, auth_token, ..Provision::default() };
+    let accepted = MSync::from_server(Command::Provision, &accepted).to_bytes();
+    let garbage = format!("\u{1}{TOKEN}").into_bytes();
+    let token = |text: &str| Token::new(text).unwrap();
+    let inputs = [
+        Input::Open(Credentials::password("alice", PASSWORD).unwrap()),
+        Input::TokenFetched(Ok(FetchedToken { token: token(TOKEN), expires_at: Some(1_700_000_900_000) })),
+        Input::Connected,
+        Input::Frame(&accepted),
+        Input::Frame(&garbage),
+        Input::Renewed { token: token(NEW_TOKEN), expires_at: 1_700_001_000_000 },
+        Input::Close,
+    ];
+    let mut kinds = Vec::new();
+    for (at, input) in inputs.into_iter().enumerate() {
+        evidence.debug("an input", &input);
+        let mut actions = Vec::new();
+        let now = Now { mono: Duration::from_secs(at as u64), wall: 1_700_000_000_000 + at as u64 * 1000 };
+        engine.step(input, now, &mut actions);
+        evidence.debug("actions", &actions);
+        evidence.debug("the engine", &engine);
+        for action in actions {
+            if let Action::Transmit(frame) = action {
+                kinds.push(frame.kind());
+                let envelope = MSync::decode_frame(frame.bytes().clone(), 1 << 20).unwrap();
+                evidence.debug("a frame", &envelope);
+                evidence.debug("a frame's content", &envelope.upward().unwrap());
+            }
+        }
+    }
+    assert_eq!(kinds, ["PROVISION", "UNREAD", "LOGOUT"], "the secrets were in there");
+    evidence.debug("the answer", &MSync::decode_frame(accepted, 1 << 20).unwrap().downward().unwrap());
+}
