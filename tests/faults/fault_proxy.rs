@@ -41,6 +41,12 @@ async fn client(proxy: &FaultProxy) -> TcpStream {
     within("a connection", TcpStream::connect(proxy.address())).await.unwrap()
 }
 
+/// How a connection ends that is to end at once: with nothing, or by an error, which may reach its client early.
+async fn ends(proxy: &FaultProxy) -> std::io::Result<usize> {
+    let ending = async { TcpStream::connect(proxy.address()).await?.read(&mut [0]).await };
+    within("the end", ending).await
+}
+
 /// Sends everything, and answers what came back before the end and how that came about.
 async fn exchange(proxy: &FaultProxy, bytes: &[u8]) -> (Vec<u8>, std::io::Result<usize>) {
     let mut stream = client(proxy).await;
@@ -218,9 +224,9 @@ async fn a_door_meets_new_connections_and_leaves_old_ones_alone() {
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     }
     proxy.door(Door::Dropped(Cut::Fin)).await.unwrap();
-    assert_eq!(within("the end", client(&proxy).await.read(&mut [0])).await.unwrap(), 0);
+    assert_eq!(ends(&proxy).await.unwrap(), 0);
     proxy.door(Door::Dropped(Cut::Rst)).await.unwrap();
-    assert!(within("the reset", client(&proxy).await.read(&mut [0])).await.is_err());
+    assert!(ends(&proxy).await.is_err());
     proxy.door(Door::Silent).await.unwrap();
     let mut silent = client(&proxy).await;
     silent.write_all(b"x").await.unwrap();
@@ -241,7 +247,7 @@ async fn a_door_meets_new_connections_and_leaves_old_ones_alone() {
 async fn a_server_that_is_down_is_a_reset_and_a_count() {
     let dead = ClosedPort::new();
     let proxy = FaultProxy::start(dead.address()).await.unwrap();
-    assert!(within("the reset", client(&proxy).await.read(&mut [0])).await.is_err());
+    assert!(ends(&proxy).await.is_err());
     assert_eq!(proxy.counts().unreachable, 1);
 }
 
