@@ -51,7 +51,7 @@ pub enum OpenError {
         error: RestError,
     },
     /// 304: no address of the service could be found.
-    #[error("login of user {user}: service discovery failed: {error}")]
+    #[error("login of user {user}: {error}")]
     Discovery {
         /// Who was to be logged in.
         user: UserId,
@@ -77,7 +77,7 @@ pub enum OpenError {
         cause: LossCause,
     },
     /// -1: the login as a whole took longer than its deadline.
-    #[error("login of user {user}: the deadline passed during {step}")]
+    #[error("login of user {user}: not done within the login deadline; {step} was under way: {}", step.advice())]
     Deadline {
         /// Who was to be logged in.
         user: UserId,
@@ -160,7 +160,7 @@ pub enum SendError {
     #[error("the message cannot be sent: {0}")]
     Invalid(String),
     /// 511: the encoded message is over the limit of a frame or of the outbox; nothing was sent.
-    #[error("the message has {bytes} bytes; at most {limit} are allowed (`Limits::frame`, `Limits::outbox`)")]
+    #[error("the message has {bytes} bytes; shorten it to {limit}, or raise `Limits::frame` and `Limits::outbox`")]
     TooLarge {
         /// Its size in bytes, encoded.
         bytes: usize,
@@ -187,7 +187,7 @@ pub enum SendError {
     },
     /// 50: as many messages as allowed wait for their answers
     /// ([`Config::max_pending_sends`](crate::Config::max_pending_sends)); nothing was sent.
-    #[error("{limit} messages are waiting already; wait for their answers")]
+    #[error("{limit} messages wait for their answers already; wait for some, then send again")]
     Backlog {
         /// The bound.
         limit: usize,
