@@ -244,7 +244,9 @@ fn check_address(what: &'static str, address: &str, schemes: &[&str], plaintext:
         Some(authority) if authority.as_str().contains('@') => refuse("must not hold credentials"),
         Some(authority) if !authority.host().is_empty() => match Target::parse(address) {
             Some(target) if target.secure || plaintext || target.is_loopback() => Ok(()),
-            Some(_) => refuse("is not encrypted; use https or wss, or say `Config::allow_plaintext` first"),
+            Some(_) => {
+                refuse("is not encrypted; use https or wss, or allow plaintext first (`Config::allow_plaintext`)")
+            }
             None => refuse("is not an address"),
         },
         _ => refuse("has no host"),

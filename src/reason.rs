@@ -306,7 +306,7 @@ const fn advice_on_status(status: u16) -> &'static str {
         401 | 403 => "check the address, and whether a gateway on the way wants something of its own",
         404 => "check that the address is the service's WebSocket address",
         429 => "too many connections are being opened; open fewer at once",
-        500..=599 => "the service is overloaded or down; try again later",
+        500..=599 => "the service is overloaded or down",
         _ => "check that the address is the service's WebSocket address",
     }
 }
@@ -382,7 +382,7 @@ impl fmt::Display for LossCause {
                 write!(f, "the server closed the connection with code {code}: {reason:?}")
             }
             LossCause::ClosedByPeer { code: None, .. } => f.write_str("the server closed the connection"),
-            LossCause::Ended => f.write_str("the connection ended without a close"),
+            LossCause::Ended => f.write_str("the connection was ended without a reason given"),
             LossCause::Io(detail) => write!(f, "the connection failed: {detail}"),
             LossCause::Protocol(detail) => write!(f, "the server broke the WebSocket protocol: {detail}"),
             LossCause::HeartbeatTimeout { silent_for } => {
@@ -475,7 +475,7 @@ impl fmt::Display for DisconnectReason {
                 write!(f, "the link was lost and reconnecting is switched off: {last}")
             }
             DisconnectReason::AttemptsExhausted { attempts, last } => {
-                write!(f, "gave up after {attempts} failed attempts to come back: {last}")
+                write!(f, "gave up coming back at attempt {attempts}: {last}")
             }
         }
     }

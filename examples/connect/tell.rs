@@ -44,7 +44,8 @@ fn millis(duration: Duration) -> u64 {
 
 /// As people read it.
 fn seconds(duration: Duration) -> String {
-    format!("{:.1} s", duration.as_secs_f64())
+    let whole = duration.subsec_millis() == 0;
+    format!("{:.*} s", if whole { 0 } else { 1 }, duration.as_secs_f64())
 }
 
 /// An event, told.

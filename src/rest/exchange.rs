@@ -21,7 +21,7 @@ use super::{
     error::RestError,
     kind::{Operation, RestErrorKind},
 };
-use crate::net::{Network, certificate_problem};
+use crate::net::Network;
 use crate::{Code, Token, UserId, http};
 
 /// The largest answer taken, in bytes.
@@ -149,10 +149,7 @@ impl Call<'_> {
             SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => K::Timeout(self.timeout),
             SendRequestError::Url(_) | SendRequestError::Http(_) => K::Address(words(error)),
             SendRequestError::Connect(ConnectError::Io(error)) => match error.get_ref() {
-                Some(inner) if inner.is::<rustls::Error>() => K::Tls(match certificate_problem(error) {
-                    Some(problem) => format!("the server's certificate was refused: {problem}"),
-                    None => words(inner),
-                }),
+                Some(inner) if inner.is::<rustls::Error>() => K::Tls(words(inner)),
                 _ => K::Unreachable(words(error)),
             },
             _ => K::Unreachable(words(error)),
