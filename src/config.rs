@@ -305,7 +305,8 @@ impl Config {
     /// Uses one REST base and one WebSocket address instead of discovery.
     ///
     /// # Errors
-    /// [`ConfigError::Address`] for a malformed address or a scheme other than `http`/`https` and `ws`/`wss`.
+    /// [`ConfigError::Address`] for a malformed address, a scheme other than `http`/`https` and `ws`/`wss`, or one of
+    /// another machine that is not encrypted (see [`allow_plaintext`](Config::allow_plaintext)).
     pub fn addresses(self, rest: impl Into<String>, socket: impl Into<String>) -> Result<Self, ConfigError> {
         self.endpoints(Endpoints::Fixed(Addresses { rest: vec![rest.into()], socket: vec![socket.into()] }))
     }
@@ -313,7 +314,8 @@ impl Config {
     /// Says where the service is. Default: discovery over the vendor's bootstrap hosts.
     ///
     /// # Errors
-    /// [`ConfigError::Address`] for a malformed address, [`ConfigError::NoAddress`] for an empty list.
+    /// [`ConfigError::Address`] for a malformed address or, as in [`addresses`](Config::addresses), one that is not
+    /// encrypted; [`ConfigError::NoAddress`] for an empty list.
     pub fn endpoints(mut self, endpoints: Endpoints) -> Result<Self, ConfigError> {
         let lists: &[(&'static str, &Vec<String>, &[&str])] = match &endpoints {
             Endpoints::Discovery(hosts) => &[("discovery", hosts, &["http", "https"])],

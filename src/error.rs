@@ -186,7 +186,7 @@ pub enum SendError {
         cause: LossCause,
     },
     /// 50: as many messages as allowed wait for their answers
-    /// ([`Config::max_pending_sends`](crate::Config::max_pending_sends)); nothing was sent.
+    /// ([`Limits::pending_sends`](crate::Limits::pending_sends)); nothing was sent.
     #[error("{limit} messages wait for their answers already; wait for some, then send again")]
     Backlog {
         /// The bound.

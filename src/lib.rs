@@ -43,15 +43,18 @@
 //!
 //! # Where to look
 //!
-//! - Settings, their defaults and bounds: [`Config`]. Who logs in: [`Credentials`].
+//! - Settings, their defaults and bounds: [`Config`], [`Limits`]. Who logs in: [`Credentials`].
+//! - What happens when the link is lost, comes and goes, or is taken by another device: [`Reconnect`], [`Flapping`],
+//!   [`KickPolicy`]. Proxies and root certificates: [`Proxy`], [`Roots`].
+//! - How a connection fares: [`Connection::state`], [`Connection::watch`], [`Connection::health`].
 //! - Why something failed or ended: [`OpenError`], [`SendError`], [`RequestError`], [`DisconnectReason`],
 //!   [`LossCause`]. Each has a `code()` with the vendor's number, a [`Code`].
 //! - Subscribers, what they are promised and who pays for a slow one: [`handlers`].
 //! - Logging, also the levels in release builds: [`logger`].
 //! - A stand-in for the service, for your own tests: the feature [`local-server`](crate#features).
 //!
-//! The README has what is supported against the vendor's web SDK, what every event and code means, and all bounds in
-//! one table. "Connection spec §…" and "messages spec §…" in these pages name sections of the protocol's description
+//! The README has what is supported against the vendor's web SDK, what every event and code means, what the client does
+//! in every fault, and all bounds in one table. "Connection spec §…" and "messages spec §…" in these pages name sections of the protocol's description
 //! that this crate was written from.
 //!
 //! # Features
