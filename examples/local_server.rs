@@ -24,7 +24,8 @@ Commands on stdin, one a line; each is answered by one JSON line, {\"ok\":true,.
   refuse STATUS [REASON...]   refuse every PROVISION from now on
   accept                      accept PROVISIONs and upgrades again
   redirect HOST PORT          answer every PROVISION with a redirect
-  refuse-upgrades HTTP_STATUS refuse every WebSocket upgrade
+  refuse-upgrades HTTP_STATUS [RETRY_AFTER]
+                              refuse every WebSocket upgrade; Retry-After in seconds or as a date
   silent on|off               read everything, answer nothing
   delay MS                    hold back everything that is sent
   token-life SECONDS|none     life of tokens issued by REST from now on
@@ -170,7 +171,10 @@ async fn answer(server: &LocalServer, words: &[&str], life: &mut Option<Duration
             server.accept_upgrades();
         }
         ["redirect", host, port] => server.redirect_provisions(host, number(port)?),
-        ["refuse-upgrades", status] => server.refuse_upgrades(number(status)?, None).map_err(text)?,
+        ["refuse-upgrades", status, retry_after @ ..] => {
+            let retry_after = (!retry_after.is_empty()).then(|| retry_after.join(" "));
+            server.refuse_upgrades(number(status)?, retry_after.as_deref()).map_err(text)?;
+        }
         ["silent", "on"] => server.set_silent(true),
         ["silent", "off"] => server.set_silent(false),
         ["delay", ms] => server.set_delay(Duration::from_millis(number(ms)?)),

@@ -230,7 +230,9 @@ fn count(
 }
 
 fn check_address(what: &'static str, address: &str, schemes: &[&str], network: &Network) -> Result<(), ConfigError> {
-    let refuse = |problem| Err(ConfigError::Address { what, address: address.to_owned(), problem });
+    // What stands before an `@` may be a password.
+    let shown = address.rsplit_once('@').map_or(address.to_owned(), |(_, host)| format!("<redacted>@{host}"));
+    let refuse = |problem| Err(ConfigError::Address { what, address: shown.clone(), problem });
     let Ok(uri) = address.parse::<awc::http::Uri>() else {
         return refuse("is not an address");
     };
@@ -243,7 +245,9 @@ fn check_address(what: &'static str, address: &str, schemes: &[&str], network: &
         Some(authority) if authority.as_str().contains('@') => refuse("must not hold credentials"),
         Some(authority) if !authority.host().is_empty() => match Target::parse(address) {
             Some(target) if network.allows(&target) => Ok(()),
-            Some(_) => refuse("is not encrypted; use https or wss, or say `Config::allow_plaintext` first"),
+            Some(_) => {
+                refuse("is not encrypted; use https or wss, or allow plaintext first (`Config::allow_plaintext`)")
+            }
             None => refuse("is not an address"),
         },
         _ => refuse("has no host"),
@@ -295,7 +299,8 @@ impl Config {
     /// Uses one REST base and one WebSocket address instead of discovery.
     ///
     /// # Errors
-    /// [`ConfigError::Address`] for a malformed address or a scheme other than `http`/`https` and `ws`/`wss`.
+    /// [`ConfigError::Address`] for a malformed address, a scheme other than `http`/`https` and `ws`/`wss`, or one of
+    /// another machine that is not encrypted (see [`allow_plaintext`](Config::allow_plaintext)).
     pub fn addresses(self, rest: impl Into<String>, socket: impl Into<String>) -> Result<Self, ConfigError> {
         self.endpoints(Endpoints::Fixed(Addresses { rest: vec![rest.into()], socket: vec![socket.into()] }))
     }
@@ -303,7 +308,8 @@ impl Config {
     /// Says where the service is. Default: discovery over the vendor's bootstrap hosts.
     ///
     /// # Errors
-    /// [`ConfigError::Address`] for a malformed address, [`ConfigError::NoAddress`] for an empty list.
+    /// [`ConfigError::Address`] for a malformed address or, as in [`addresses`](Config::addresses), one that is not
+    /// encrypted; [`ConfigError::NoAddress`] for an empty list.
     pub fn endpoints(mut self, endpoints: Endpoints) -> Result<Self, ConfigError> {
         let lists: &[(&'static str, &Vec<String>, &[&str])] = match &endpoints {
             Endpoints::Discovery(hosts) => &[("discovery", hosts, &["http", "https"])],

@@ -51,7 +51,7 @@ pub enum OpenError {
         error: RestError,
     },
     /// 304: no address of the service could be found.
-    #[error("login of user {user}: service discovery failed: {error}")]
+    #[error("login of user {user}: {error}")]
     Discovery {
         /// Who was to be logged in.
         user: UserId,
@@ -67,7 +67,7 @@ pub enum OpenError {
         refusal: Refusal,
     },
     /// 16 or -1: every attempt to reach the service failed.
-    #[error("login of user {user}: gave up after {attempts} attempts: {cause}")]
+    #[error("login of user {user}: gave up at attempt {attempts}: {cause}")]
     Unreachable {
         /// Who was to be logged in.
         user: UserId,
@@ -77,7 +77,7 @@ pub enum OpenError {
         cause: LossCause,
     },
     /// -1: the login as a whole took longer than its deadline.
-    #[error("login of user {user}: the deadline passed during {step}")]
+    #[error("login of user {user}: not done within the login deadline; {step} was under way: {}", step.advice())]
     Deadline {
         /// Who was to be logged in.
         user: UserId,
@@ -160,7 +160,7 @@ pub enum SendError {
     #[error("the message cannot be sent: {0}")]
     Invalid(String),
     /// 511: the encoded message is over the limit of a frame or of the outbox; nothing was sent.
-    #[error("the message has {bytes} bytes; at most {limit} are allowed (`Limits::frame`, `Limits::outbox`)")]
+    #[error("the message has {bytes} bytes; shorten it to {limit}, or raise `Limits::frame` and `Limits::outbox`")]
     TooLarge {
         /// Its size in bytes, encoded.
         bytes: usize,
@@ -168,7 +168,7 @@ pub enum SendError {
         limit: usize,
     },
     /// The server refused the message (connection spec §8.2).
-    #[error("the server refused the message: code {code}, status {status}, reason {reason:?}")]
+    #[error("the server refused the message: {} (status {status}: {reason:?})", why_refused(*code))]
     Refused {
         /// The vendor's number.
         code: Code,
@@ -186,8 +186,8 @@ pub enum SendError {
         cause: LossCause,
     },
     /// 50: as many messages as allowed wait for their answers
-    /// ([`Config::max_pending_sends`](crate::Config::max_pending_sends)); nothing was sent.
-    #[error("{limit} messages are waiting already; wait for their answers")]
+    /// ([`Limits::pending_sends`](crate::Limits::pending_sends)); nothing was sent.
+    #[error("{limit} messages wait for their answers already; wait for some, then send again")]
     Backlog {
         /// The bound.
         limit: usize,
@@ -217,5 +217,32 @@ impl SendError {
             SendError::OutcomeUnknown { .. } | SendError::Ended(_) => Code::SEND_DISCONNECTED,
             SendError::Backlog { .. } => Code::MAX_LIMIT,
         }
+    }
+}
+
+/// What a refused message's number means, and what to do.
+fn why_refused(code: Code) -> &'static str {
+    match code {
+        Code::REQUEST_PARAMETER_ERROR => "the group's id is wrong; check it",
+        Code::MAX_LIMIT => "a limit of the service is reached; send less, or to fewer",
+        Code::USER_NOT_FOUND => "there is no such user; check the recipient's id",
+        Code::USER_MUTED_BY_ADMIN => "an administrator has muted the sender",
+        Code::USER_NOT_FRIEND => "the recipient takes messages of contacts only; become one first",
+        Code::SERVER_BUSY => "the server is busy; send it again later",
+        Code::ILLEGAL_CONTENT => "it holds content that is not allowed; change it",
+        Code::EXTERNAL_LOGIC_BLOCKED => "a rule of the application's own blocked it",
+        Code::SERVICE_NOT_ENABLED => "the application has not enabled this; enable it in the vendor's console",
+        Code::NOT_IN_ALLOW_LIST => "all are muted but those on the allow list, and the sender is not on it",
+        Code::MUTED => "the sender is muted there",
+        Code::MODERATION_BLOCKED => "moderation blocked it; change it",
+        Code::RATE_LIMITED => "messages come faster than allowed; send it again later",
+        Code::MESSAGE_TOO_LARGE => "it is too large; shorten it",
+        Code::GROUP_NOT_JOINED => "the sender is not in that group or chat room; join first",
+        Code::PERMISSION_DENIED => "the sender may not do this, or is blocked by the recipient",
+        Code::GROUP_NOT_EXIST => "there is no such group; check its id",
+        Code::GROUP_IS_DISABLED => "the group is disabled",
+        Code::CHATROOM_MEMBERS_FULL => "the chat room is full",
+        Code::CHATROOM_NOT_EXIST => "there is no such chat room; check its id",
+        _ => "for the reason it gives",
     }
 }

@@ -1,7 +1,7 @@
-//! The HTTP clients of a thread, for the REST calls.
+//! The HTTP clients of a thread, for the REST calls; the sockets are opened by [`net`](crate::net).
 //!
 //! An `awc::Client` cannot leave its thread, so each thread that calls the service has its own; the TLS configuration
-//! below it, which holds the root certificates, is one for the whole process.
+//! below it is one for each set of root certificates in the process.
 
 use std::{
     cell::{Cell, RefCell},

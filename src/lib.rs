@@ -43,15 +43,18 @@
 //!
 //! # Where to look
 //!
-//! - Settings, their defaults and bounds: [`Config`]. Who logs in: [`Credentials`].
+//! - Settings, their defaults and bounds: [`Config`], [`Limits`]. Who logs in: [`Credentials`].
+//! - What happens when the link is lost, comes and goes, or is taken by another device: [`Reconnect`], [`Flapping`],
+//!   [`KickPolicy`]. Proxies and root certificates: [`Proxy`], [`Roots`].
+//! - How a connection fares: [`Connection::state`], [`Connection::watch`], [`Connection::health`].
 //! - Why something failed or ended: [`OpenError`], [`SendError`], [`RequestError`], [`DisconnectReason`],
 //!   [`LossCause`]. Each has a `code()` with the vendor's number, a [`Code`].
 //! - Subscribers, what they are promised and who pays for a slow one: [`handlers`].
 //! - Logging, also the levels in release builds: [`logger`].
 //! - A stand-in for the service, for your own tests: the feature [`local-server`](crate#features).
 //!
-//! The README has what is supported against the vendor's web SDK, what every event and code means, and all bounds in
-//! one table. "Connection spec §…" and "messages spec §…" in these pages name sections of the protocol's description
+//! The README has what is supported against the vendor's web SDK, what every event and code means, what the client does
+//! in every fault, and all bounds in one table. "Connection spec §…" and "messages spec §…" in these pages name sections of the protocol's description
 //! that this crate was written from.
 //!
 //! # Features
@@ -101,7 +104,7 @@ pub mod wire;
 pub use app_key::{AppKey, AppKeyError};
 pub use code::Code;
 pub use config::{Addresses, Config, ConfigError, Device, Endpoints, Reconnect};
-pub use connection::{Connection, ConnectionActor, Health, StateChange, StateWatch};
+pub use connection::{Connection, ConnectionActor, Health, StateChange, StateWatch, WeakConnection};
 pub use credentials::{CredentialError, Credentials, Nickname, Password, Token, UserId};
 pub use error::{ConnectionError, OpenError, RequestError, SendError};
 pub use event::{ChatType, Event, EventKind, EventMask, Message, MessageBody};

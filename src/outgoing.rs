@@ -22,7 +22,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
-    to: String,
+    to: UserId,
     content: Content,
 }
 
@@ -30,7 +30,7 @@ impl Outgoing {
     /// A text.
     ///
     /// # Errors
-    /// [`SendError::Invalid`] (205) without a recipient.
+    /// [`SendError::Invalid`] (205) without a recipient, or with one that is no user id.
     pub fn text(to: impl Into<String>, text: impl Into<String>) -> Result<Self, SendError> {
         let content = Content { r#type: Some(ContentType::Text as i32), text: Some(text.into()), ..Content::default() };
         Self::new(to.into(), content)
@@ -39,7 +39,7 @@ impl Outgoing {
     /// A command: an action that the recipient's application acts on without showing it.
     ///
     /// # Errors
-    /// [`SendError::Invalid`] (205) without a recipient.
+    /// [`SendError::Invalid`] (205) without a recipient, or with one that is no user id.
     pub fn command(to: impl Into<String>, action: impl Into<String>) -> Result<Self, SendError> {
         let content =
             Content { r#type: Some(ContentType::Command as i32), action: Some(action.into()), ..Content::default() };
@@ -50,13 +50,14 @@ impl Outgoing {
         if to.is_empty() {
             return Err(SendError::Invalid("it has no recipient".to_owned()));
         }
+        let to: UserId = to.parse().map_err(|error| SendError::Invalid(format!("its recipient: {error}")))?;
         Ok(Outgoing { to, content })
     }
 
     /// The recipient.
     #[must_use]
     pub fn to(&self) -> &str {
-        &self.to
+        self.to.as_str()
     }
 
     /// The message as it goes over the wire (messages spec §1.1, §1.2).
@@ -65,13 +66,13 @@ impl Outgoing {
         let body = MessageBody {
             r#type: Some(MessageType::Chat as i32),
             from: named(from.as_str()),
-            to: named(&self.to),
+            to: named(self.to.as_str()),
             contents: vec![self.content],
             ..MessageBody::default()
         };
         Meta {
             id: Some(client_id),
-            to: Some(Jid::user(app_key.as_str(), &self.to)),
+            to: Some(Jid::user(app_key.as_str(), self.to.as_str())),
             ns: Some(NameSpace::Chat as i32),
             payload: Some(wire::encode(&body)),
             routetype: Some(RouteType::RouteAll as i32),

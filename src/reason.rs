@@ -46,13 +46,23 @@ impl Kick {
     }
 }
 
+/// What to do about a lost place.
+const OWN_RESOURCE: &str = "log in again to take the place back, and give each program a resource of its own";
+
 impl fmt::Display for Kick {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Kick::UserRemoved => "the user has been removed",
-            Kick::LoggedInElsewhere { .. } => "the user is already logged in on another device",
-            Kick::PasswordChanged => "the user was kicked by a changed password",
-            Kick::ByOtherDevice => "the user was kicked by another device or an administrator",
+            Kick::UserRemoved => "the user has been removed; register it again, or log in as another",
+            Kick::LoggedInElsewhere { ext: Some(ext) } => {
+                return write!(f, "the user has logged in on another device, which says {ext:?}; {OWN_RESOURCE}");
+            }
+            Kick::LoggedInElsewhere { ext: None } => {
+                return write!(f, "the user has logged in on another device; {OWN_RESOURCE}");
+            }
+            Kick::PasswordChanged => "the password has been changed; log in with the new one",
+            Kick::ByOtherDevice => {
+                "another device or an administrator has logged the user out; log in again if that was not meant"
+            }
         })
     }
 }
@@ -140,6 +150,12 @@ impl Refusal {
         Refusal { kind, status, reason }
     }
 
+    /// The same refusal with its text as it may be shown; what it means was decided by the text as it came.
+    pub(crate) fn shown_by(mut self, show: impl Fn(String) -> String) -> Self {
+        self.reason = self.reason.map(show);
+        self
+    }
+
     pub(crate) fn redirect(kind: RefusalKind, to: Option<String>) -> Self {
         Refusal { kind, status: 5, reason: to }
     }
@@ -208,24 +224,24 @@ impl fmt::Display for Refusal {
         use RefusalKind as K;
         f.write_str(match self.kind {
             K::TokenExpired => "the token has expired; log in with a new one",
-            K::InvalidToken => "the token does not belong to this user or application",
-            K::UserNotFound => "there is no such user",
-            K::RegistrationLimit => "the application's limit of registered users is reached",
-            K::RegistrationRateLimit => "users are being registered too fast",
-            K::MonthlyActiveLimit => "the application's limit of monthly active users is reached",
-            K::DailyActiveLimit => "the application's limit of daily active users is reached",
-            K::OnlineLimit => "the application's limit of online users is reached",
-            K::AuthFailed => "the server did not authorise the login",
-            K::Failed => "the server failed to log the user in",
-            K::WrongParameter => "the server found a login parameter wrong",
-            K::ServingDisabled => "the service is disabled for this application",
-            K::BoundToAnotherDevice => "the account is bound to another device",
-            K::TooManyDevices => "the user is logged in on too many devices",
-            K::DeviceChanged => "the user's device has changed",
-            K::RedirectWithoutAddress => "the server redirected the login without a usable address",
-            K::RedirectLoop => "the server redirected the login in a loop",
-            K::TooManyRedirects => "the server redirected the login too often",
-            K::Other => "the server refused the login",
+            K::InvalidToken => "the token does not belong to this user or application; get one for this user id and app key",
+            K::UserNotFound => "there is no such user; check the user id and the app key, or register it",
+            K::RegistrationLimit => "the application's limit of registered users is reached; remove users or get a larger plan",
+            K::RegistrationRateLimit => "users are being registered too fast; try again later",
+            K::MonthlyActiveLimit => "the application's limit of monthly active users is reached; wait for the next month or get a larger plan",
+            K::DailyActiveLimit => "the application's limit of daily active users is reached; wait for the next day or get a larger plan",
+            K::OnlineLimit => "the application's limit of online users is reached; log others out or get a larger plan",
+            K::AuthFailed => "the server did not authorise the login; check the token, the user id and the app key",
+            K::Failed => "the server failed to log the user in; try again later",
+            K::WrongParameter => "the server found a login parameter wrong; check the app key, the user id and the device's name",
+            K::ServingDisabled => "the service is disabled for this application; enable it in the vendor's console",
+            K::BoundToAnotherDevice => "the account is bound to another device; log in there, or have the binding lifted",
+            K::TooManyDevices => "the user is logged in on too many devices; log out on one of them, or keep this device's resource over restarts",
+            K::DeviceChanged => "the user's device has changed; log in with the resource of before, or anew",
+            K::RedirectWithoutAddress => "the server redirected the login without a usable address; the fault is the server's, try again later",
+            K::RedirectLoop => "the server redirected the login in a loop; the fault is the server's, try again later",
+            K::TooManyRedirects => "the server redirected the login too often; the fault is the server's, try again later",
+            K::Other => "the server refused the login for a reason unknown to this client; try again later",
         })?;
         write!(f, " (status {}", self.status)?;
         if let Some(reason) = &self.reason {
@@ -273,6 +289,34 @@ impl fmt::Display for Step {
     }
 }
 
+impl Step {
+    /// What to look at when the step fails or takes too long.
+    pub(crate) const fn advice(self) -> &'static str {
+        match self {
+            Step::Discovery => "check the network and the discovery address, or give the service's addresses",
+            Step::Token => "check the network and the REST address",
+            Step::Resolve => "check the host's name and this machine's DNS",
+            Step::Connect => "check the address, the network, and that the server runs",
+            Step::Proxy => "check the proxy's address and credentials, and that it lets this host through",
+            Step::Tls => "check that the address speaks TLS, and that nothing on the way cuts it",
+            Step::Upgrade => "check that the address is the service's WebSocket address",
+            Step::Provision => "the server may be overloaded; try again later",
+        }
+    }
+}
+
+/// What an HTTP status instead of a WebSocket asks of a person.
+const fn advice_on_status(status: u16) -> &'static str {
+    match status {
+        407 => "check the proxy and its credentials",
+        401 | 403 => "check the address, and whether a gateway on the way wants something of its own",
+        404 => "check that the address is the service's WebSocket address",
+        429 => "too many connections are being opened; open fewer at once",
+        500..=599 => "the service is overloaded or down",
+        _ => "check that the address is the service's WebSocket address",
+    }
+}
+
 /// Why a link was lost or an attempt failed, in a way that another attempt may repair.
 ///
 /// It stands in [`EventKind::Reconnecting`](crate::EventKind::Reconnecting), in the errors of `open` and of sends, and
@@ -313,7 +357,8 @@ pub enum LossCause {
     UpgradeRefused {
         /// The HTTP status.
         status: u16,
-        /// The pause the server asked for.
+        /// The pause the server asked for by `Retry-After`, in seconds or as a date. It comes before the ladder's own,
+        /// but for at most an hour.
         retry_after: Option<Duration>,
     },
     /// PROVISION was refused for a reason that may pass.
@@ -343,7 +388,7 @@ impl fmt::Display for LossCause {
                 write!(f, "the server closed the connection with code {code}: {reason:?}")
             }
             LossCause::ClosedByPeer { code: None, .. } => f.write_str("the server closed the connection"),
-            LossCause::Ended => f.write_str("the connection ended without a close"),
+            LossCause::Ended => f.write_str("the connection was ended without a reason given"),
             LossCause::Io(detail) => write!(f, "the connection failed: {detail}"),
             LossCause::Protocol(detail) => write!(f, "the server broke the WebSocket protocol: {detail}"),
             LossCause::HeartbeatTimeout { silent_for } => {
@@ -353,23 +398,20 @@ impl fmt::Display for LossCause {
                     silent_for.as_secs_f64()
                 )
             }
-            LossCause::Timeout(step) => write!(f, "{step} took too long"),
-            LossCause::Failed { step, detail } => write!(f, "{step} failed: {detail}"),
+            LossCause::Timeout(step) => write!(f, "{step} took too long; {}", step.advice()),
+            LossCause::Failed { step, detail } => write!(f, "{step} failed: {detail}; {}", step.advice()),
             LossCause::Certificate(problem) => write!(f, "the server's certificate was refused: {problem}"),
-            LossCause::UpgradeRefused { status, retry_after: None } => {
-                write!(f, "the WebSocket upgrade was answered with HTTP status {status}")
-            }
-            LossCause::UpgradeRefused { status, retry_after: Some(pause) } => {
-                write!(
-                    f,
-                    "the WebSocket upgrade was answered with HTTP status {status}, retry after {} s",
-                    pause.as_secs()
-                )
+            LossCause::UpgradeRefused { status, retry_after } => {
+                write!(f, "the WebSocket upgrade was answered with HTTP status {status}")?;
+                if let Some(pause) = retry_after {
+                    write!(f, ", retry after {} s", pause.as_secs())?;
+                }
+                write!(f, "; {}", advice_on_status(*status))
             }
             LossCause::Refused(refusal) => refusal.fmt(f),
-            LossCause::Rest { step, error } => write!(f, "{step} failed: {error}"),
+            LossCause::Rest { error, .. } => error.fmt(f),
             LossCause::Kicked(kick) => kick.fmt(f),
-            LossCause::SendUnanswered => f.write_str("a message stayed unanswered"),
+            LossCause::SendUnanswered => f.write_str("the server left a message unanswered"),
             LossCause::ClosedHere => f.write_str("this side gave the link up"),
         }
     }
@@ -439,7 +481,7 @@ impl fmt::Display for DisconnectReason {
                 write!(f, "the link was lost and reconnecting is switched off: {last}")
             }
             DisconnectReason::AttemptsExhausted { attempts, last } => {
-                write!(f, "gave up after {attempts} attempts to reconnect: {last}")
+                write!(f, "gave up coming back at attempt {attempts}: {last}")
             }
         }
     }

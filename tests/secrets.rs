@@ -207,6 +207,8 @@ async fn a_whole_life_logged_at_trace_tells_no_secret_and_everything_else() {
     server.push_text("alice", NEW_TOKEN);
     server.send_text("bob", "alice", "ordered behind them").unwrap();
     hear(&mut evidence, &mut heard, |event| matches!(event, EventKind::Message(_))).await;
+    server.push_close("alice", 4001, &format!("bad token {NEW_TOKEN}"));
+    hear(&mut evidence, &mut heard, is_connected).await;
     server.refuse_next_upgrades(1, 503, None).unwrap();
     server.drop_links("alice", Cut::Rst);
     hear(&mut evidence, &mut heard, is_connected).await;

@@ -41,9 +41,8 @@ type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 /// after logging out, or with its actix system.
 ///
 /// Bounds: its mailbox takes [`MAILBOX`](ConnectionActor::MAILBOX) messages by `try_send`, and an awaited call brings a
-/// place of its own; what waits to be written is
-/// bounded by [`Limits::outbox`](crate::Limits), past which the link counts as lost; at most 16 reads of 16 KiB are taken off the socket before other
-/// work of the thread has its turn.
+/// place of its own; what waits to be written is bounded by [`Limits::outbox`](crate::Limits), past which the link
+/// counts as lost; at most 16 reads of 16 KiB are taken off the socket before other work of the thread has its turn.
 pub struct ConnectionActor {
     pub(super) engine: Engine,
     pub(super) config: Arc<Config>,
@@ -350,6 +349,7 @@ impl ConnectionActor {
             Note::DiscoveryFailed(error) => {
                 warn!(self.log, "discovery failed, using the addresses known before"; "error" => %error);
             }
+            Note::Unheard => warn!(self.log, "messages come that no subscriber wants; add subscribers before open"),
             Note::LostMetas { count } => warn!(self.log, "dropped messages that do not decode"; "count" => count),
             Note::PageStatus { status } => warn!(self.log, "a page came with a status"; "status" => status),
         }

@@ -1,6 +1,9 @@
 //! The handle.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use actix::{Addr, MailboxError, Message, Recipient, dev::ToEnvelope};
 use actix_rt::{Arbiter, ArbiterHandle};
@@ -63,7 +66,46 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// A handle that does not keep the connection logged in, from [`Connection::downgrade`].
+///
+/// ```no_run
+/// use agora_chat::{Connection, EventHandler};
+/// # fn reply(connection: &Connection) -> Result<(), agora_chat::ConnectionError> {
+/// let me = connection.downgrade();
+/// connection.add_event_handler("echo", EventHandler::new().on_message(move |message| {
+///     let (me, to) = (me.clone(), message.from.to_string());
+///     actix_rt::spawn(async move {
+///         if let Some(connection) = me.upgrade() {
+///             let _ = connection.send_text(&to, "got it").await;
+///         }
+///     });
+/// }))
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct WeakConnection(Weak<Inner>);
+
+impl WeakConnection {
+    /// The connection, unless its last handle has been dropped.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Connection> {
+        self.0.upgrade().map(Connection)
+    }
+}
+
+impl fmt::Debug for WeakConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakConnection")
+    }
+}
+
 impl Connection {
+    /// A handle that does not keep the connection logged in: for subscribers, which the connection itself keeps.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakConnection {
+        WeakConnection(Arc::downgrade(&self.0))
+    }
+
     /// Starts a connection's actors on this thread's arbiter; nothing is sent before [`open`](Connection::open).
     ///
     /// # Errors
@@ -113,6 +155,9 @@ impl Connection {
     ///
     /// Subscribers hear `Connected`. A lost link is regained by itself from then on. A login makes at most
     /// [`Engine::LOGIN_ATTEMPTS`](crate::session::Engine::LOGIN_ATTEMPTS) connections within the login deadline.
+    ///
+    /// Add subscribers first: what waits on the server is fetched at once, and a message that nobody wants to hear then
+    /// is acknowledged unheard (with a warning in the log).
     ///
     /// # Errors
     /// [`OpenError`] names the failed step and carries the vendor's number. A login under way or done is refused with
@@ -280,6 +325,9 @@ impl Connection {
     }
 
     /// Lets closures hear events; see [`Handlers::add_event_handler`].
+    ///
+    /// A closure that needs the connection takes [`downgrade`](Connection::downgrade): one that holds a `Connection`
+    /// keeps it logged in until the handler is removed.
     ///
     /// # Errors
     /// As [`Handlers::add_subscriber`].

@@ -11,7 +11,7 @@ mod shared;
 mod socket;
 
 pub use actor::ConnectionActor;
-pub use handle::Connection;
+pub use handle::{Connection, WeakConnection};
 pub use health::Health;
 pub use messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State};
 pub use shared::{StateChange, StateWatch};

@@ -60,13 +60,12 @@ impl ConnectionActor {
         }
     }
 
+    /// One at a time, so that of several renewals the last one called is the one that stays.
     fn poll_renewals(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
-        let ready = |(at, renewal): (usize, &mut Renewal), task: &mut Task<'_>| match renewal.call.as_mut().poll(task) {
-            Poll::Ready(answer) => Some((at, answer)),
-            Poll::Pending => None,
-        };
-        while let Some((at, answer)) = self.renewals.iter_mut().enumerate().find_map(|one| ready(one, task)) {
-            let Renewal { token, asked, .. } = self.renewals.swap_remove(at);
+        while let Some(renewal) = self.renewals.first_mut()
+            && let Poll::Ready(answer) = renewal.call.as_mut().poll(task)
+        {
+            let Renewal { token, asked, .. } = self.renewals.remove(0);
             if let Ok(expires_at) = answer {
                 self.step(Input::Renewed { token, expires_at }, ctx);
             }

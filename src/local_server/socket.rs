@@ -22,6 +22,8 @@ pub(super) enum Outgoing {
     Text(String),
     /// One binary message in fragments of so many bytes.
     Fragments(Bytes, usize),
+    /// A Close frame with a code and a text.
+    Close(u16, String),
 }
 
 /// Answers an upgrade and, when it is accepted, serves the socket until it ends.
@@ -150,6 +152,7 @@ fn write(socket: &mut Socket, out: Outgoing) -> Result<(), ws::ProtocolError> {
     match out {
         Outgoing::Binary(bytes) => write(Message::Binary(bytes)),
         Outgoing::Text(text) => write(Message::Text(text.into())),
+        Outgoing::Close(code, text) => write(Message::Close(Some(ws::CloseReason::from((code.into(), text))))),
         Outgoing::Fragments(mut bytes, size) => {
             let size = size.max(1);
             if bytes.len() <= size {

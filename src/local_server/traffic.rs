@@ -58,6 +58,13 @@ impl LocalServer {
         self.push(user, || Outgoing::Text(text.to_owned()))
     }
 
+    /// Sends a WebSocket Close with this code and text to a user's devices; answers to how many. The text is cut at 123
+    /// bytes.
+    pub fn push_close(&self, user: &str, code: u16, text: &str) -> usize {
+        let text: String = text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= 123).map(|(_, c)| c).collect();
+        self.push(user, || Outgoing::Close(code, text.clone()))
+    }
+
     fn push(&self, user: &str, out: impl Fn() -> Outgoing) -> usize {
         self.shared.change(|state| {
             let online = state.online(&user.to_lowercase());

@@ -117,7 +117,7 @@ impl fmt::Display for CertificateProblem {
             CertificateProblem::Expired => f.write_str(
                 "its time is over or has not begun; check the server's certificate and this machine's clock",
             ),
-            CertificateProblem::Other(text) => f.write_str(text),
+            CertificateProblem::Other(text) => write!(f, "{text}; check the certificate that the server shows"),
         }
     }
 }

@@ -74,7 +74,7 @@ impl Grant {
         Ok(Grant {
             token,
             expires_in: seconds.map(Duration::from_secs),
-            expires_at: whole(body, "expire_timestamp"),
+            expires_at: whole(body, "expire_timestamp").filter(|end| *end != 0),
             user: body.get("user").and_then(|user| text(user, "username")).map(str::to_owned),
         })
     }
@@ -97,9 +97,14 @@ impl RegisteredUser {
     }
 }
 
-/// `expire_timestamp` of connection spec §3.4, in Unix milliseconds.
+/// `expire_timestamp` of connection spec §3.4, in Unix milliseconds; [`u64::MAX`] for a token without an end, which the
+/// service writes as 0 (§3.2) and others as a number below it.
 pub(super) fn parse_expiry(body: &Value) -> Result<u64, RestErrorKind> {
-    whole(body, "expire_timestamp").ok_or_else(|| odd("it has no expire_timestamp"))
+    match body.get("expire_timestamp").map(|end| (end.as_i64(), whole(body, "expire_timestamp"))) {
+        Some((Some(..=0), _)) => Ok(u64::MAX),
+        Some((_, Some(end))) => Ok(if end == 0 { u64::MAX } else { end }),
+        _ => Err(odd("it has no expire_timestamp")),
+    }
 }
 
 /// An answer that misses what it should hold.

@@ -188,7 +188,7 @@ impl RestClient {
         self.call(call, Grant::parse).await
     }
 
-    /// When a user's token ends, in Unix milliseconds (connection spec §3.4).
+    /// When a user's token ends, in Unix milliseconds (connection spec §3.4); [`u64::MAX`] for one without an end.
     ///
     /// # Errors
     /// Any [`RestError`]; among them [`RestErrorKind::Unauthorized`] for a bad token.

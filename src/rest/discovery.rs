@@ -21,7 +21,8 @@ pub(super) const MAX_HOSTS: usize = 16;
 /// The addresses of the service: those of the configuration or, where it leaves them to discovery, those that the
 /// first bootstrap host with a usable answer names (connection spec §2).
 ///
-/// Each bootstrap host is asked once, in order, for at most [`Config::rest_timeout`] (15 s by default). Addresses
+/// Each bootstrap host is asked once, in order, for at most [`Config::rest_timeout`] (15 s by default) and its share of
+/// [`Config::login_deadline`]. Addresses
 /// keep the answer's order and the scheme of the host that named them, so that `https` never leads to `ws`; a plain
 /// one of another machine is dropped unless [`Config::allow_plaintext`] was said; at most 16 of each kind are taken.
 ///
@@ -33,6 +34,9 @@ pub async fn discover(config: &Config) -> Result<Addresses, RestError> {
         Endpoints::Discovery(hosts) => hosts,
     };
     let mut last = RestError::local(Operation::Discovery, RestErrorKind::DiscoveryEmpty("bootstrap"));
+    // Each host has its turn within a login's deadline, and what follows discovery as much time as one of them.
+    let turns = u32::try_from(hosts.len()).unwrap_or(u32::MAX).saturating_add(1);
+    let timeout = config.rest_timeout.min(config.login_deadline / turns);
     for bootstrap in hosts {
         let app_key = percent_encoded(config.app_key.as_str());
         let call = Call {
@@ -43,7 +47,7 @@ pub async fn discover(config: &Config) -> Result<Addresses, RestError> {
             token: None,
             body: None,
             secrets: Vec::new(),
-            timeout: config.rest_timeout,
+            timeout,
             network: &config.network,
         };
         match call.at(bootstrap, &config.logger, |body| read(bootstrap, body, &config.network)).await {

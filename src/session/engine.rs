@@ -12,8 +12,8 @@ use crate::{Config, EventMask, SendError, Step, Token, UserId};
 
 /// The pure machine of one connection.
 ///
-/// Bounds: unanswered sends by `Config::max_pending_sends`, remembered message ids 256, known queues 4096,
-/// redirects in a row 5, connections tried by one `open` 3.
+/// Bounds: unanswered sends, remembered message ids, pulls at once and the size of a page by
+/// [`Limits`](crate::Limits); known queues 4096, redirects in a row 5, connections tried by one `open` 3.
 #[derive(Debug)]
 pub struct Engine {
     pub(super) world: World,
@@ -64,7 +64,7 @@ impl Engine {
         let Some(session) = &self.session else {
             return ConnectionState::LoggedOut;
         };
-        let resuming = ConnectionState::Reconnecting { attempt: session.backoff.attempts() };
+        let resuming = ConnectionState::Reconnecting { attempt: session.next_attempt() };
         match &session.phase {
             Phase::Online(_) => ConnectionState::Online,
             Phase::LoggingOut { .. } => ConnectionState::LoggingOut,

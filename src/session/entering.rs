@@ -198,11 +198,12 @@ impl Session {
             let detail = "the answer has no status".to_owned();
             return self.lost(LossCause::Failed { step: Step::Provision, detail }, context);
         };
-        let reason = status.reason.map(|reason| self.shown(reason));
         match status.error_code.unwrap_or(0) {
             code if code == ErrorCode::Ok as i32 => self.accepted(answer.auth_token.as_deref(), context),
-            code if code == ErrorCode::Redirect as i32 => self.redirected(&status.redirect_info, reason, context),
-            code => self.refused(Refusal::classify(code, reason), context),
+            code if code == ErrorCode::Redirect as i32 => {
+                self.redirected(&status.redirect_info, status.reason, context)
+            }
+            code => self.refused(Refusal::classify(code, status.reason), context),
         }
     }
 
@@ -211,6 +212,7 @@ impl Session {
             return Flow::Stay;
         };
         let resumed = matches!(purpose, Purpose::Resume);
+        self.failed = 0;
         let session_id = mem::take(session_id);
         self.phase = Phase::Online(Box::new(Online::new(session_id, context.now)));
         if !resumed {
@@ -308,11 +310,14 @@ impl Session {
                 self.phase = Phase::Waiting { purpose: Purpose::Login { deadline, attempts }, least, until };
             }
             Purpose::Resume => {
-                let made = self.backoff.attempts();
-                if !policy.enabled || policy.max_attempts.is_some_and(|limit| made >= limit) {
+                if matches!(self.phase, Phase::Entering { .. }) {
+                    self.failed = self.failed.saturating_add(1);
+                }
+                let failed = self.failed;
+                if !policy.enabled || policy.max_attempts.is_some_and(|limit| failed >= limit) {
                     return Flow::End(match cause {
                         LossCause::Kicked(kick) => DisconnectReason::Kicked(kick),
-                        last => DisconnectReason::AttemptsExhausted { attempts: made, last },
+                        last => DisconnectReason::AttemptsExhausted { attempts: failed, last },
                     });
                 }
                 // The longer of what is asked for and the floor comes under the ladder's pause, whose jitter then
@@ -326,7 +331,7 @@ impl Session {
                     let Flapping { sessions, window, floor } = *rule;
                     context.out.push(Action::Emit(EventKind::Flapping { sessions, window, floor }));
                 }
-                context.emit(EventKind::Reconnecting { attempt: self.backoff.attempts(), delay, cause });
+                context.emit(EventKind::Reconnecting { attempt: self.next_attempt(), delay, cause });
             }
         }
         Flow::Stay

@@ -27,12 +27,18 @@ pub(super) struct Session {
     pub(super) user: UserId,
     pub(super) secret: Secret,
     pub(super) token: Option<Token>,
+    /// The token before the last renewal: the server still knows it.
+    former_token: Option<Token>,
     /// The end of a token fetched by REST, for servers whose PROVISION answer does not tell it.
     pub(super) fetched_expiry: Option<u64>,
     pub(super) clock: Option<TokenClock>,
     pub(super) server_clock: Option<ServerClock>,
+    /// Attempts that failed since the link was up. The ladder counts on beyond: it is about pauses, this about giving up.
+    pub(super) failed: u32,
     pub(super) backoff: Backoff,
     pub(super) recent: Recent,
+    /// Whether it was said that nobody hears the messages.
+    pub(super) unheard: bool,
     pub(super) sends: Sends,
     pub(super) flaps: Flaps,
     takeovers: Takeovers,
@@ -88,11 +94,14 @@ impl Session {
             user,
             secret: credentials.secret,
             token,
+            former_token: None,
             fetched_expiry: None,
             clock: None,
             server_clock: None,
+            failed: 0,
             backoff: Backoff::new(&context.world.config.reconnect),
             recent: Recent::default(),
+            unheard: false,
             sends: Sends::default(),
             flaps: Flaps::default(),
             takeovers: Takeovers::default(),
@@ -148,7 +157,7 @@ impl Session {
                 let patience = context.world.config.heartbeat_answer;
                 self.clock = TokenClock::start(expires_at, self.server_clock, context.now, patience);
                 self.fetched_expiry = Some(expires_at);
-                self.token = Some(token);
+                self.former_token = self.token.replace(token);
                 Flow::Stay
             }
             Input::NetworkChanged => self.network_changed(context),
@@ -299,15 +308,16 @@ impl Session {
         }
     }
 
-    /// A text of the server as it may be shown: without the session's secrets, should the server repeat them.
+    /// Which attempt since the link was up comes next or is under way, from 1.
+    pub(super) fn next_attempt(&self) -> u32 {
+        self.failed.saturating_add(1)
+    }
+
+    /// A text of the server as it may be shown: without the tokens it was given, should it repeat them. The password
+    /// never goes over the socket.
     pub(super) fn shown(&self, text: String) -> String {
-        let password = match &self.secret {
-            Secret::Password(password) => Some(password.expose()),
-            Secret::Token(token) => Some(token.expose()),
-        };
-        let token = self.token.as_ref().map(Token::expose);
-        let secrets = [token, password].into_iter().flatten();
-        secrets.fold(text, |text, secret| if text.contains(secret) { text.replace(secret, "<redacted>") } else { text })
+        let tokens = [&self.token, &self.former_token].into_iter().flatten().map(Token::expose);
+        tokens.fold(text, |text, token| if text.contains(token) { text.replace(token, "<redacted>") } else { text })
     }
 
     /// Unanswered sends may or may not have arrived.
@@ -358,6 +368,7 @@ impl Session {
         let Phase::Entering { purpose, .. } = &self.phase else {
             return Flow::Stay;
         };
+        let refusal = refusal.shown_by(|text| self.shown(text));
         match purpose {
             Purpose::Login { .. } => Flow::End(DisconnectReason::Refused(refusal)),
             Purpose::Resume if refusal.kind() == RefusalKind::TokenExpired => {

@@ -65,7 +65,7 @@ pub enum Input<'a> {
     Discovered(Result<Addresses, RestError>),
     /// [`Action::FetchToken`] is done.
     TokenFetched(Result<FetchedToken, RestError>),
-    /// [`Action::Connect`] has come to this step (connect, TLS or upgrade); a timeout will name it.
+    /// [`Action::Connect`] has come to this step (resolve, connect, proxy, TLS or upgrade); a timeout will name it.
     At(Step),
     /// [`Action::Connect`] is done: the WebSocket is open.
     Connected,
@@ -239,6 +239,8 @@ pub enum Note {
         /// How many.
         count: usize,
     },
+    /// Messages came that nobody wants to hear; said once a session.
+    Unheard,
     /// A page of a queue had a status other than OK.
     PageStatus {
         /// `Status.errorCode`.

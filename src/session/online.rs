@@ -1,6 +1,6 @@
 //! The link is up: heartbeat, queues, messages, kicks, answers to sends.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use bytes::Bytes;
 
@@ -174,6 +174,9 @@ impl Session {
                 }
                 fresh = true;
                 if !context.world.wanted.contains(EventMask::MESSAGE) {
+                    if !mem::replace(&mut self.unheard, true) {
+                        context.out.push(Action::Note(Note::Unheard));
+                    }
                     continue;
                 }
             }

@@ -1,7 +1,17 @@
-// The contract of `examples/connect.rs`: what it prints as JSON and the status it ends with.
+// The contract of `examples/connect`: what it prints as JSON and the status it ends with.
 import assert from 'node:assert/strict';
+import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import { LocalServer, RustClient } from './lib/program.mjs';
+
+/** An empty directory, removed with the test `t`. */
+async function directory(t) {
+  const made = await mkdtemp(path.join(tmpdir(), 'connect-'));
+  t.after(() => rm(made, { recursive: true, force: true }));
+  return made;
+}
 
 describe('connect', { concurrency: true }, () => {
   test('logs in by password, answers `state` and `level`, and closes with 0', async (t) => {
@@ -42,7 +52,69 @@ describe('connect', { concurrency: true }, () => {
     assert.equal(await RustClient.start(t, server, 'alice', { secrets: {} }).status(), 2);
     assert.equal(await RustClient.start(t, server, 'not a user').status(), 2);
     assert.equal(await RustClient.start(t, { ...server, app_key: 'no-hash', leaving: [] }, 'alice').status(), 2);
-    assert.equal(await RustClient.start(t, server, 'alice', { options: ['--state-dir', '.'] }).status(), 2);
+    assert.equal(await RustClient.start(t, server, 'alice', { options: ['--nothing-like-it'] }).status(), 2);
+  });
+
+  test('ends with 2 for a CA file that is missing or holds no certificate', async (t) => {
+    const server = await LocalServer.start(t);
+    const file = path.join(await directory(t), 'ca.pem');
+    const status = () => RustClient.start(t, server, 'alice', { options: ['--ca-file', file] }).status();
+    assert.equal(await status(), 2);
+    await writeFile(file, 'no certificate');
+    assert.equal(await status(), 2);
+  });
+
+  test('is the same device after a restart with its state directory', async (t) => {
+    const server = await LocalServer.start(t);
+    await server.user('alice');
+    const dir = path.join(await directory(t), 'made', 'by', 'it');
+    const resource = async (options) => {
+      const alice = await RustClient.online(t, server, 'alice', { options });
+      const [{ resource }] = (await server.command('sessions alice')).sessions;
+      alice.write('close');
+      assert.equal(await alice.status(), 0);
+      return resource;
+    };
+    const kept = ['--state-dir', dir];
+    const first = await resource(kept);
+    assert.equal(await resource(kept), first);
+    assert.equal(await resource([...kept, '--resource', 'desk']), 'desk');
+    assert.equal(await resource(kept), first);
+    assert.notEqual(await resource([]), first);
+
+    const file = path.join(dir, 'device.json');
+    assert.deepEqual(JSON.parse(await readFile(file, 'utf8')), { version: 1, resource: first });
+    if (process.platform !== 'win32') assert.equal((await stat(file)).mode & 0o777, 0o600);
+
+    for (const damage of ['', '{"version":1', '{"version":99,"resource":"a"}', '{"version":1,"resource":"a b"}']) {
+      await writeFile(file, damage);
+      const anew = await resource(kept);
+      assert.notEqual(anew, first);
+      assert.equal(await resource(kept), anew);
+      assert.equal(await readFile(`${file}.damaged`, 'utf8'), damage);
+    }
+    assert.deepEqual((await readdir(dir)).sort(), ['device.json', 'device.json.damaged']);
+  });
+
+  test('ends with 2 where its state directory cannot be one', async (t) => {
+    const server = await LocalServer.start(t);
+    const file = path.join(await directory(t), 'a file');
+    await writeFile(file, '');
+    assert.equal(await RustClient.start(t, server, 'alice', { options: ['--state-dir', file] }).status(), 2);
+  });
+
+  test('tells a link that comes and goes', async (t) => {
+    const server = await LocalServer.start(t);
+    const alice = await RustClient.online(t, server, await server.user('alice'));
+    for (let session = 1; session < 5; session += 1) {
+      await server.command('drop alice fin');
+      await alice.events.next('connected', { resumed: true });
+    }
+    await server.command('drop alice fin');
+    const told = await alice.events.next('flapping');
+    assert.equal(told.sessions, 5);
+    assert.equal(told.window_ms, 600_000);
+    assert.equal(told.floor_ms, 60_000);
   });
 
   test('ends with 3 and says why when the login fails', async (t) => {

@@ -97,8 +97,10 @@ impl fmt::Debug for Incoming<'_> {
             Incoming::Text(payload) => ("Text", payload),
             Incoming::Ping(payload) => ("Ping", payload),
             Incoming::Pong(payload) => ("Pong", payload),
+            // A server's text may repeat what it was given.
             Incoming::Close { code, reason } => {
-                return f.debug_struct("Close").field("code", code).field("reason", reason).finish();
+                let code = code.map(|code| format!("{code}, ")).unwrap_or_default();
+                return write!(f, "Close({code}{} bytes of reason)", reason.len());
             }
         };
         write!(f, "{kind}({} bytes)", payload.len())

@@ -2,19 +2,19 @@
 //!
 //! `AGORA_CHAT_PASSWORD=… cargo run --example connect -- --app-key org#app --user alice`
 
-#![allow(clippy::indexing_slicing, reason = "only members of JSON objects are set by index, which cannot fail")]
+mod device;
+mod tell;
 
-use std::io::{self, Write};
-use std::time::{Duration, UNIX_EPOCH};
-use std::{env, error::Error, fmt::Display, fs, path::PathBuf, pin::pin, process::ExitCode};
+use std::{env, error::Error, fs, io, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
 
 use actix_rt::signal;
 use agora_chat::{
-    Code, Config, Connection, Credentials, Device, DisconnectReason, Endpoints, Event, EventHandler, EventKind,
-    LogConfig, LogHandle, LogLevel, MessageBody, Reconnect, UserId, logger::Terminal,
+    Config, Connection, Credentials, Device, DisconnectReason, Endpoints, EventHandler, EventKind, LogConfig,
+    LogHandle, LogLevel, Reconnect, Roots, UserId, logger::Terminal,
 };
 use clap::{CommandFactory, Parser, error::ErrorKind};
-use serde_json::{Value, json};
+use serde_json::json;
+use tell::{Failure, Told, describe, failed, numbered, plain, tell};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -34,8 +34,13 @@ before its variable, and a token before a password, which then serves --register
 Commands on stdin, one a line: send USER TEXT | cmd USER ACTION | renew TOKEN | level LEVEL | enable-all |
 disable-all | state | close | quit. The end of stdin ends nothing.
 
+--state-dir keeps the device's name, so that the service sees one device over restarts; the token is not kept yet.
+Two programs online at once need two directories, or they take the place from each other.
+
+A proxy is taken from HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, unless NO_PROXY names the host.
+
 Exit status: 0 closed as asked (also when --for ran out), 2 usage, 3 registration or login failed, 4 logged out by
-the server or by the end of the token, 5 gave up reconnecting. Not offered yet: --state-dir, --ca-file."
+the server or by the end of the token, 5 gave up reconnecting."
 )]
 struct Args {
     /// The application key.
@@ -62,9 +67,18 @@ struct Args {
     /// Register the user first; needs the password.
     #[arg(long)]
     register: bool,
-    /// This device's name; without it a new random one.
+    /// This device's name; without it that of --state-dir, or a new random one.
     #[arg(long, value_name = "NAME")]
     resource: Option<String>,
+    /// Directory that keeps this device's name over restarts; made where it is missing.
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// File of root certificates to trust besides the system's.
+    #[arg(long, value_name = "PEM", value_parser = roots)]
+    ca_file: Option<Roots>,
+    /// Let http and ws addresses of other machines be used: everybody on the way can read passwords and tokens.
+    #[arg(long)]
+    allow_plaintext: bool,
     /// Give up after so many attempts to reconnect, 0 for none; without it there is no limit.
     #[arg(long, value_name = "N")]
     max_attempts: Option<u32>,
@@ -86,6 +100,10 @@ fn seconds(number: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
     Ok(Duration::try_from_secs_f64(number.parse()?)?)
 }
 
+fn roots(path: &str) -> Result<Roots, Box<dyn Error + Send + Sync>> {
+    Ok(Roots::from_pem(fs::read(path)?)?)
+}
+
 /// What to connect with, the password to register first, how to log in, and the log.
 type Plan = (Config, Option<String>, Credentials, LogHandle);
 
@@ -93,6 +111,12 @@ impl Args {
     /// Whatever is wrong here is a usage error.
     fn plan(&self) -> Result<Plan, Box<dyn Error>> {
         let mut config = self.config.clone();
+        if self.allow_plaintext {
+            config = config.allow_plaintext();
+        }
+        if let Some(roots) = &self.ca_file {
+            config = config.extra_roots(roots.clone());
+        }
         if let (Some(rest), Some(socket)) = (&self.rest_url, &self.socket_url) {
             config = config.addresses(rest, socket)?;
         }
@@ -101,6 +125,8 @@ impl Args {
         }
         if let Some(resource) = &self.resource {
             config = config.device(Device::new(resource))?;
+        } else if let Some(dir) = &self.state_dir {
+            config = device::keep(config, dir).map_err(|e| format!("--state-dir {}: {e}", dir.display()))?;
         }
         if let Some(attempts) = self.max_attempts {
             let mut reconnect = Reconnect::default();
@@ -125,77 +151,6 @@ impl Args {
         }
         let log = LogHandle::start(log)?;
         Ok((config.logger(log.slog()), password.filter(|_| self.register), credentials, log))
-    }
-}
-
-/// Something to tell, as a JSON object and as a sentence.
-type Told = (Value, String);
-
-/// What went wrong, with its number where it has one.
-type Failure = (Option<Code>, String);
-
-fn plain(error: impl Display) -> Failure {
-    (None, error.to_string())
-}
-
-fn numbered(code: Code, error: impl Display) -> Failure {
-    (Some(code), error.to_string())
-}
-
-fn failed((code, message): Failure) -> Told {
-    let number = code.map(|code| format!(" {code}")).unwrap_or_default();
-    let sentence = format!("Error{number}: {message}.");
-    (json!({"event": "error", "code": code, "message": message}), sentence)
-}
-
-/// Tells on stdout. A reader who has gone away is no error.
-fn tell(as_json: bool, (mut object, sentence): Told) {
-    object["at_ms"] = json!(millis(UNIX_EPOCH.elapsed().unwrap_or_default()));
-    let line = if as_json { object.to_string() } else { sentence };
-    let _reader_gone = writeln!(io::stdout(), "{line}");
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn describe(event: &Event) -> Told {
-    let user = event.user();
-    match event.kind() {
-        EventKind::Connected { resumed } => {
-            let again = if *resumed { " again" } else { "" };
-            (json!({"event": "connected", "resumed": resumed}), format!("{user} is online{again}."))
-        }
-        EventKind::Reconnecting { attempt, delay, cause } => {
-            let (cause, delay) = (cause.to_string(), millis(*delay));
-            let sentence = format!("{user} is offline: {cause}. Attempt {attempt} follows in {delay} ms.");
-            (json!({"event": "reconnecting", "attempt": attempt, "delay_ms": delay, "cause": cause}), sentence)
-        }
-        EventKind::Disconnected { reason } => {
-            let object = json!({"event": "disconnected", "code": reason.code(), "reason": reason.to_string()});
-            (object, format!("{user} is logged out: {reason}."))
-        }
-        EventKind::TokenWillExpire { expires_in, .. } => {
-            let left = millis(*expires_in);
-            (json!({"event": "token_will_expire", "expires_in_ms": left}), format!("The token ends in {left} ms."))
-        }
-        EventKind::TokenExpired => (json!({"event": "token_expired"}), "The token has expired.".into()),
-        EventKind::Message(message) => {
-            let (kind, member, says) = match &message.body {
-                MessageBody::Text(text) => ("text", "text", json!(text)),
-                MessageBody::Command { action } => ("command", "action", json!(action)),
-                other => ("other", "body", json!(format!("{other:?}"))),
-            };
-            let (from, to) = (&*message.from, &*message.to);
-            let sentence = format!("{from} to {to}, {kind}: {says}");
-            let object = json!({
-                "event": "message", "id": message.id.to_string(), "from": from, "to": to, "chat": message.chat,
-                "type": kind, member: says, "timestamp": message.timestamp,
-            });
-            (object, sentence)
-        }
-        EventKind::Missed { count } => (json!({"event": "missed", "count": count}), format!("Missed {count} events.")),
-        other => (json!({"event": "other"}), format!("{other:?}")),
     }
 }
 
@@ -285,7 +240,7 @@ async fn obey(line: String, connection: Connection, log: LogHandle) -> Result<To
         }
         "state" => {
             let state = connection.state();
-            let object = json!({"event": "state", "state": json!(state)["state"]});
+            let object = json!({"event": "state", "state": json!(state).get("state")});
             return Ok((object, format!("The connection is {state}.")));
         }
         _ => return Err(plain(format!("`{verb}` is no command; see --help"))),

@@ -1,0 +1,106 @@
+//! What is told on stdout: each event and answer as a JSON object, and as a sentence for people.
+
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use agora_chat::{Code, Event, EventKind, MessageBody};
+use serde_json::{Value, json};
+
+/// Something to tell, as a JSON object and as a sentence.
+pub(crate) type Told = (Value, String);
+
+/// What went wrong, with its number where it has one.
+pub(crate) type Failure = (Option<Code>, String);
+
+pub(crate) fn plain(error: impl Display) -> Failure {
+    (None, error.to_string())
+}
+
+pub(crate) fn numbered(code: Code, error: impl Display) -> Failure {
+    (Some(code), error.to_string())
+}
+
+pub(crate) fn failed((code, message): Failure) -> Told {
+    let number = code.map(|code| format!(" {code}")).unwrap_or_default();
+    let sentence = format!("Error{number}: {message}.");
+    (json!({"event": "error", "code": code, "message": message}), sentence)
+}
+
+/// Tells on stdout. A reader who has gone away is no error.
+pub(crate) fn tell(as_json: bool, (mut object, sentence): Told) {
+    if let Value::Object(members) = &mut object {
+        members.insert("at_ms".to_owned(), json!(millis(UNIX_EPOCH.elapsed().unwrap_or_default())));
+    }
+    let line = if as_json { object.to_string() } else { sentence };
+    let _reader_gone = writeln!(io::stdout(), "{line}");
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// As people read it.
+fn seconds(duration: Duration) -> String {
+    let whole = duration.subsec_millis() == 0;
+    format!("{:.*} s", if whole { 0 } else { 1 }, duration.as_secs_f64())
+}
+
+/// An event, told.
+pub(crate) fn describe(event: &Event) -> Told {
+    let user = event.user();
+    match event.kind() {
+        EventKind::Connected { resumed } => {
+            let again = if *resumed { " again" } else { "" };
+            (json!({"event": "connected", "resumed": resumed}), format!("{user} is online{again}."))
+        }
+        EventKind::Reconnecting { attempt, delay, cause } => {
+            let (cause, pause) = (cause.to_string(), seconds(*delay));
+            let sentence = format!("{user} is offline: {cause}. Attempt {attempt} to come back follows in {pause}.");
+            let object =
+                json!({"event": "reconnecting", "attempt": attempt, "delay_ms": millis(*delay), "cause": cause});
+            (object, sentence)
+        }
+        EventKind::Disconnected { reason } => {
+            let object = json!({"event": "disconnected", "code": reason.code(), "reason": reason.to_string()});
+            (object, format!("{user} is logged out: {reason}."))
+        }
+        EventKind::TokenWillExpire { expires_in, .. } => {
+            let sentence = format!("The token ends in {}; give a new one by `renew TOKEN`.", seconds(*expires_in));
+            (json!({"event": "token_will_expire", "expires_in_ms": millis(*expires_in)}), sentence)
+        }
+        EventKind::TokenExpired => (json!({"event": "token_expired"}), "The token has expired.".into()),
+        EventKind::Flapping { sessions, window, floor } => {
+            let (within, pause) = (seconds(*window), seconds(*floor));
+            let sentence = format!(
+                "{user} was online {sessions} times within {within}, and never for long. Every pause is now at least \
+                 {pause}. If another program uses this account, give each a --resource of its own."
+            );
+            let object = json!({
+                "event": "flapping", "sessions": sessions, "window_ms": millis(*window), "floor_ms": millis(*floor),
+            });
+            (object, sentence)
+        }
+        EventKind::Message(message) => {
+            let (kind, member, says) = match &message.body {
+                MessageBody::Text(text) => ("text", "text", json!(text)),
+                MessageBody::Command { action } => ("command", "action", json!(action)),
+                other => ("other", "body", json!(format!("{other:?}"))),
+            };
+            let (from, to) = (&*message.from, &*message.to);
+            let sentence = format!("{from} to {to}, {kind}: {says}");
+            let object = json!({
+                "event": "message", "id": message.id.to_string(), "from": from, "to": to, "chat": message.chat,
+                "type": kind, member: says, "timestamp": message.timestamp,
+            });
+            (object, sentence)
+        }
+        EventKind::Missed { count } => (
+            json!({"event": "missed", "count": count}),
+            format!("{count} events were not told: this program was too slow."),
+        ),
+        other => (json!({"event": "other"}), format!("{other:?}")),
+    }
+}
