@@ -200,7 +200,6 @@ pub struct Config {
     pub(crate) kick_policy: KickPolicy,
     pub(crate) limits: Limits,
     pub(crate) network: Network,
-    pub(crate) allow_plaintext: bool,
     pub(crate) logger: slog::Logger,
 }
 
@@ -230,7 +229,7 @@ fn count(
     if range.contains(&value) { Ok(()) } else { Err(ConfigError::Range { what, value: value.to_string(), allowed }) }
 }
 
-fn check_address(what: &'static str, address: &str, schemes: &[&str], plaintext: bool) -> Result<(), ConfigError> {
+fn check_address(what: &'static str, address: &str, schemes: &[&str], network: &Network) -> Result<(), ConfigError> {
     let refuse = |problem| Err(ConfigError::Address { what, address: address.to_owned(), problem });
     let Ok(uri) = address.parse::<awc::http::Uri>() else {
         return refuse("is not an address");
@@ -243,7 +242,7 @@ fn check_address(what: &'static str, address: &str, schemes: &[&str], plaintext:
     match uri.authority() {
         Some(authority) if authority.as_str().contains('@') => refuse("must not hold credentials"),
         Some(authority) if !authority.host().is_empty() => match Target::parse(address) {
-            Some(target) if target.secure || plaintext || target.is_loopback() => Ok(()),
+            Some(target) if network.allows(&target) => Ok(()),
             Some(_) => {
                 refuse("is not encrypted; use https or wss, or allow plaintext first (`Config::allow_plaintext`)")
             }
@@ -279,15 +278,8 @@ impl Config {
             kick_policy: KickPolicy::default(),
             limits: Limits::default(),
             network: Network::default(),
-            allow_plaintext: false,
             logger: slog::Logger::root(slog::Discard, slog::o!()),
         })
-    }
-
-    /// Whether passwords and tokens may travel to this address.
-    pub(crate) fn permits(&self, address: &str) -> bool {
-        let target = Target::parse(address);
-        target.is_some_and(|target| target.secure || self.allow_plaintext || target.is_loopback())
     }
 
     /// The application key.
@@ -328,7 +320,7 @@ impl Config {
                 return Err(ConfigError::NoAddress(what));
             }
             for address in *list {
-                check_address(what, address, schemes, self.allow_plaintext)?;
+                check_address(what, address, schemes, &self.network)?;
             }
         }
         self.endpoints = endpoints;
@@ -524,10 +516,11 @@ impl Config {
     }
 
     /// Lets `http` and `ws` addresses of other machines be used, over which passwords and tokens travel readable by
-    /// everybody on the way. Call it before the addresses are given. Default: only loopback addresses may be plain.
+    /// everybody on the way. Call it before the addresses are given. Default: only loopback addresses may be plain,
+    /// also those that come from discovery or a redirect.
     #[must_use]
     pub fn allow_plaintext(mut self) -> Self {
-        self.allow_plaintext = true;
+        self.network = self.network.with_plaintext();
         self
     }
 

@@ -3,14 +3,24 @@
 //! An `awc::Client` cannot leave its thread, so each thread that calls the service has its own; the TLS configuration
 //! below it is one for each set of root certificates in the process.
 
-use std::{cell::RefCell, collections::HashMap, future::Future, pin::Pin, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    time::Duration,
+};
 
 use actix_service::Service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::http::Uri;
 use tokio::net::TcpStream;
 
-use crate::net::{DialError, Network, Progress, Target, client_config, connect_tcp};
+use crate::{
+    Step,
+    net::{Network, Progress, Target, client_config, connect_tcp},
+};
 
 /// TLS cannot be set up on this machine; plain `http` and `ws` still work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +71,29 @@ pub(crate) fn client(address: &str, network: &Network) -> Result<awc::Client, Tl
     Ok(client)
 }
 
+/// How far a call has come on its way to the host.
+#[derive(Clone, Default)]
+pub(crate) struct Way {
+    progress: Progress,
+    open: Rc<Cell<bool>>,
+}
+
+tokio::task_local! {
+    static WAY: Way;
+}
+
+impl Way {
+    /// Runs a call that this way belongs to.
+    pub(crate) async fn of<F: Future>(&self, call: F) -> F::Output {
+        WAY.scope(self.clone(), call).await
+    }
+
+    /// The step that is under way; `None` once the connection is open.
+    pub(crate) fn step(&self) -> Option<Step> {
+        (!self.open.get()).then(|| self.progress.step())
+    }
+}
+
 /// Opens awc's connections the way the sockets are opened: through the proxy where there is one.
 #[derive(Clone)]
 struct Dialer(Network);
@@ -77,14 +110,13 @@ impl Service<ConnectInfo<Uri>> for Dialer {
         Box::pin(async move {
             let uri = info.request().clone();
             let target = Target::parse(&uri.to_string()).ok_or(ConnectError::InvalidInput)?;
-            match connect_tcp(&target, network.proxy(), &Progress::new()).await {
-                Ok(stream) => Ok(Connection::new(uri, stream)),
-                Err(DialError::Failed { step, detail }) => {
-                    Err(ConnectError::Io(std::io::Error::other(format!("{step}: {detail}"))))
+            let way = WAY.try_with(Way::clone).unwrap_or_default();
+            match connect_tcp(&target, &network, &way.progress).await {
+                Ok(stream) => {
+                    way.open.set(true);
+                    Ok(Connection::new(uri, stream))
                 }
-                Err(DialError::Certificate(problem)) => {
-                    Err(ConnectError::Io(std::io::Error::other(problem.to_string())))
-                }
+                Err(error) => Err(ConnectError::Io(std::io::Error::other(error))),
             }
         })
     }

@@ -61,6 +61,7 @@
 //!
 //! - `local-server` (off by default): the module `local_server`, an in-process stand-in for the service on a loopback
 //!   port, for tests and demonstrations.
+//! - `fuzzing` (off by default): what the fuzz targets run; no part of the public interface.
 //!
 //! # Running
 //!
@@ -84,6 +85,9 @@ pub mod connection;
 mod credentials;
 mod error;
 mod event;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handlers;
 mod http;
 #[cfg(feature = "local-server")]

@@ -258,7 +258,7 @@ pub enum Step {
     Resolve,
     /// Connecting.
     Connect,
-    /// Asking the proxy for a tunnel.
+    /// Reaching the proxy, and asking it for a tunnel.
     Proxy,
     /// The TLS handshake.
     Tls,

@@ -25,6 +25,7 @@ use scripted::{Reply, Scripted};
 use serde_json::{Value, json};
 use slog::Drain;
 
+/// Plain hosts other than loopback may stand in it; they are made up and never reached.
 fn config() -> Config {
     Config::new("testorg#testapp").unwrap().allow_plaintext()
 }

@@ -95,7 +95,7 @@ pub(super) async fn connect(
 ) -> Result<Link, LossCause> {
     let target = Target::parse(url)
         .ok_or_else(|| LossCause::Failed { step: Step::Connect, detail: format!("{url:?} is not an address") })?;
-    let stream = dial(&target, network.proxy(), network.roots(), progress).await?;
+    let stream = dial(&target, network, progress).await?;
     progress.at(Step::Upgrade);
     let nonce = MASKS.with(|masks| [masks.next(), masks.next()].concat());
     let Upgraded { stream, early } = upgrade(stream, &target, &nonce).await?;
@@ -282,15 +282,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     /// Says goodbye as far as that goes without waiting: a Close frame behind what is still to be sent, then the end of
-    /// the stream. Dropping the link does the rest.
-    pub(super) fn part(mut self, mut frames: Outbox, cx: &mut Context<'_>) {
+    /// the stream. Dropping the link does the rest. Answers what is not counted yet.
+    pub(super) fn part(mut self, mut frames: Outbox, cx: &mut Context<'_>) -> Traffic {
         self.write(&mut frames, cx);
-        if !frames.is_empty() {
-            return;
+        if frames.is_empty() {
+            encode_close(1000, "", mask(), &mut self.outbox);
+            self.flush(cx);
+            let _ = Pin::new(&mut self.io).poll_shutdown(cx);
         }
-        encode_close(1000, "", mask(), &mut self.outbox);
-        self.flush(cx);
-        let _ = Pin::new(&mut self.io).poll_shutdown(cx);
+        self.traffic
     }
 }
 

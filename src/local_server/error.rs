@@ -42,6 +42,9 @@ pub enum LocalServerError {
     /// This cannot be sent as an HTTP header or status.
     #[error("`{0}` cannot be sent in an HTTP head")]
     Header(String),
+    /// This is no address a proxy can stand in front of, or no URL.
+    #[error("`{0}` is neither `host:port` nor a URL")]
+    Upstream(String),
     /// What was waited for did not happen.
     #[error("what was waited for did not happen within {0:?}")]
     TimedOut(Duration),

@@ -36,6 +36,7 @@
 mod accounts;
 mod control;
 mod error;
+mod fault_proxy;
 mod faults;
 mod frames;
 mod front;
@@ -43,7 +44,9 @@ mod handle;
 mod http;
 mod limits;
 mod observed;
+mod port;
 mod protocol;
+mod pump;
 mod queues;
 mod relay;
 mod rest;
@@ -53,7 +56,8 @@ mod state;
 mod traffic;
 
 pub use error::LocalServerError;
+pub use fault_proxy::{Direction, Door, FaultProxy, Faults, ProxyCounts};
 pub use faults::{DevicePolicy, RestFault};
 pub use handle::{Builder, LocalServer};
 pub use observed::{ClientFrame, FrameKind, RestCall, SessionInfo, Stats};
-pub use relay::Cut;
+pub use pump::{Cut, Drip};

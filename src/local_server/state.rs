@@ -14,8 +14,9 @@ use super::{
     faults::{DevicePolicy, RefuseProvisions, RefuseUpgrades, RestFault, take_once},
     limits,
     observed::{ClientFrame, FrameKind, RestCall, SessionInfo, Stats},
+    pump::Cut,
     queues::Mailbox,
-    relay::{Cut, Flow},
+    relay::Flow,
     socket::Outgoing,
 };
 use crate::{AppKey, Password, UserId};

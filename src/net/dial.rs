@@ -7,17 +7,22 @@ use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
-use super::{CertificateProblem, Progress, Proxy, Roots, Stream, Target, certificate_problem, client_config};
+use super::{CertificateProblem, Network, Progress, Stream, Target, certificate_problem, client_config};
 use crate::{LossCause, Step};
 
 /// How long one of several addresses of a host is tried before the next one is.
 const PER_ADDRESS: Duration = Duration::from_secs(3);
 
 /// What went wrong on the way to a stream.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum DialError {
+    #[error("{step} failed: {detail}")]
     Failed { step: Step, detail: String },
+    #[error("the server's certificate was refused: {0}")]
     Certificate(CertificateProblem),
+    /// Nothing was sent, and the host's name was not even asked for.
+    #[error("`{0}` is not encrypted and not on this machine; say `Config::allow_plaintext` if that is meant")]
+    Plaintext(String),
 }
 
 impl From<DialError> for LossCause {
@@ -25,6 +30,7 @@ impl From<DialError> for LossCause {
         match error {
             DialError::Failed { step, detail } => LossCause::Failed { step, detail },
             DialError::Certificate(problem) => LossCause::Certificate(problem),
+            DialError::Plaintext(_) => LossCause::Failed { step: Step::Connect, detail: error.to_string() },
         }
     }
 }
@@ -34,19 +40,14 @@ fn failed(step: Step) -> impl Fn(io::Error) -> DialError {
 }
 
 /// Opens a stream to a target. It has no time limit of its own but one for each of several addresses.
-pub(crate) async fn dial(
-    target: &Target,
-    proxy: &Proxy,
-    roots: &Roots,
-    progress: &Progress,
-) -> Result<Stream, DialError> {
-    let tcp = connect_tcp(target, proxy, progress).await?;
+pub(crate) async fn dial(target: &Target, network: &Network, progress: &Progress) -> Result<Stream, DialError> {
+    let tcp = connect_tcp(target, network, progress).await?;
     if !target.secure {
         return Ok(Stream::Plain(tcp));
     }
     progress.at(Step::Tls);
     let setup = |detail: String| DialError::Failed { step: Step::Tls, detail };
-    let config = client_config(roots).map_err(|error| setup(error.to_string()))?;
+    let config = client_config(network.roots()).map_err(|error| setup(error.to_string()))?;
     let name = ServerName::try_from(target.host.clone()).map_err(|error| setup(error.to_string()))?;
     match TlsConnector::from(config).connect(name, tcp).await {
         Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
@@ -58,15 +59,30 @@ pub(crate) async fn dial(
 }
 
 /// Opens TCP to a target, through a proxy's tunnel where there is one.
-pub(crate) async fn connect_tcp(target: &Target, proxy: &Proxy, progress: &Progress) -> Result<TcpStream, DialError> {
-    let proxy = proxy.of(target).map_err(|error| DialError::Failed { step: Step::Proxy, detail: error.to_string() })?;
+///
+/// Every way to the service comes through here, whoever named the address: the configuration, discovery or a redirect.
+pub(crate) async fn connect_tcp(
+    target: &Target,
+    network: &Network,
+    progress: &Progress,
+) -> Result<TcpStream, DialError> {
+    if !network.allows(target) {
+        return Err(DialError::Plaintext(target.authority.clone()));
+    }
+    let proxy = network
+        .proxy()
+        .of(target)
+        .map_err(|error| DialError::Failed { step: Step::Proxy, detail: error.to_string() })?;
     let Some(proxy) = proxy else {
         return connect_host(&target.host, target.port, progress).await;
     };
-    let mut tcp = connect_host(&proxy.host, proxy.port, progress).await?;
+    // Until the tunnel stands everything is about the proxy: a person must not look for the fault at the service.
     progress.at(Step::Proxy);
-    let tunnel = proxy.tunnel(&mut tcp, target).await;
-    tunnel.map_err(|detail| DialError::Failed { step: Step::Proxy, detail })?;
+    let failed = |detail| DialError::Failed { step: Step::Proxy, detail };
+    let mut tcp = connect_host(&proxy.host, proxy.port, &Progress::new())
+        .await
+        .map_err(|error| failed(format!("{proxy:?} is not reached: {error}")))?;
+    proxy.tunnel(&mut tcp, target).await.map_err(failed)?;
     Ok(tcp)
 }
 
@@ -93,4 +109,104 @@ async fn connect_host(host: &str, port: u16, progress: &Progress) -> Result<TcpS
         }
     }
     Err(failed(Step::Connect)(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{Ipv4Addr, SocketAddr},
+        sync::mpsc,
+        time::Duration,
+    };
+
+    use tokio::{net::TcpListener, time::timeout};
+
+    use super::{DialError, Network, Progress, Target, dial};
+    use crate::{Proxy, Step};
+
+    const SHORT: Duration = Duration::from_millis(100);
+
+    /// Takes connections by the system alone, and never says a word.
+    async fn silent() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    async fn stuck_at(address: &str, network: &Network) -> Step {
+        let progress = Progress::new();
+        let target = Target::parse(address).unwrap();
+        let dialed = timeout(SHORT, dial(&target, network, &progress)).await;
+        assert!(dialed.is_err(), "it was to take too long");
+        progress.step()
+    }
+
+    async fn failed_at(address: &str, network: &Network) -> Step {
+        match dial(&Target::parse(address).unwrap(), network, &Progress::new()).await {
+            Err(DialError::Failed { step, .. }) => step,
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("it was to fail"),
+        }
+    }
+
+    #[test]
+    fn a_silent_resolver_is_the_step_under_way() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            // The system's resolver is asked in a thread for what blocks: there is one here, and it is taken.
+            let (let_go, held) = mpsc::channel::<()>();
+            let stuck = tokio::task::spawn_blocking(move || held.recv());
+            assert_eq!(stuck_at("wss://localhost:1/", &Network::default()).await, Step::Resolve);
+            drop(let_go);
+            let _ = stuck.await.unwrap();
+        });
+    }
+
+    #[cfg(all(target_os = "linux", feature = "local-server"))]
+    #[actix::test]
+    async fn a_host_that_does_not_answer_a_connect_is_the_step_under_way() {
+        use crate::local_server::{Door, FaultProxy};
+
+        let hole = FaultProxy::start("127.0.0.1:1").await.unwrap();
+        hole.door(Door::Blackhole).await.unwrap();
+        assert_eq!(stuck_at(&format!("ws://{}/", hole.address()), &Network::default()).await, Step::Connect);
+    }
+
+    #[actix::test]
+    async fn a_silent_proxy_is_the_step_under_way_and_so_is_one_that_is_never_reached() {
+        let (_listener, address) = silent().await;
+        let network = Network::default().with_proxy(Proxy::http(&address.to_string()).unwrap());
+        assert_eq!(stuck_at("wss://a.example/", &network).await, Step::Proxy);
+    }
+
+    #[actix::test]
+    async fn a_silent_tls_handshake_is_the_step_under_way() {
+        let (_listener, address) = silent().await;
+        assert_eq!(stuck_at(&format!("wss://{address}/"), &Network::default()).await, Step::Tls);
+    }
+
+    #[actix::test]
+    async fn a_failure_has_its_step() {
+        let (listener, address) = silent().await;
+        drop(listener);
+        assert_eq!(failed_at(&format!("ws://{address}/"), &Network::default()).await, Step::Connect);
+        let proxied = Network::default().with_proxy(Proxy::http(&address.to_string()).unwrap());
+        assert_eq!(failed_at("wss://a.example/", &proxied).await, Step::Proxy);
+        // A label longer than any name may have, so that nobody on the network is asked.
+        let nowhere = format!("wss://{}.invalid/", "x".repeat(64));
+        assert_eq!(failed_at(&nowhere, &Network::default()).await, Step::Resolve);
+    }
+
+    #[actix::test]
+    async fn a_plain_address_elsewhere_is_refused_before_anything_is_asked() {
+        let target = Target::parse("ws://10.0.0.1/").unwrap();
+        let progress = Progress::new();
+        let refused = dial(&target, &Network::default(), &progress).await;
+        assert!(matches!(refused, Err(DialError::Plaintext(_))));
+        // Whatever way the configuration was built: the permission stays.
+        let allowed = Network::default().with_plaintext().with_proxy(Proxy::none()).with_roots(crate::Roots::default());
+        assert!(allowed.allows(&target));
+        assert!(!Network::default().with_proxy(Proxy::none()).allows(&target));
+    }
 }

@@ -28,6 +28,12 @@ pub(crate) use upgrade::{Upgraded, upgrade};
 #[derive(Clone, Debug)]
 pub(crate) struct Progress(Rc<Cell<Step>>);
 
+impl Default for Progress {
+    fn default() -> Self {
+        Progress::new()
+    }
+}
+
 impl Progress {
     pub(crate) fn new() -> Self {
         Progress(Rc::new(Cell::new(Step::Resolve)))

@@ -5,9 +5,9 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::{Proxy, Roots};
+use super::{Proxy, Roots, Target};
 
-/// Proxy and root certificates. A clone is a reference count.
+/// Proxy, root certificates, and whether bytes may travel readable. A clone is a reference count.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Network(Option<Arc<Own>>);
 
@@ -17,6 +17,7 @@ struct Own {
     id: u64,
     proxy: Proxy,
     roots: Roots,
+    plaintext: bool,
 }
 
 static DEFAULT_PROXY: Proxy = Proxy::environment();
@@ -36,16 +37,29 @@ impl Network {
         self.0.as_ref().map_or(&NONE, |own| &own.roots)
     }
 
+    /// Whether a host may be called at this address: encrypted, or on this machine, or the application said so.
+    pub(crate) fn allows(&self, target: &Target) -> bool {
+        target.secure || target.is_loopback() || self.plaintext()
+    }
+
+    fn plaintext(&self) -> bool {
+        self.0.as_ref().is_some_and(|own| own.plaintext)
+    }
+
     pub(crate) fn with_proxy(&self, proxy: Proxy) -> Self {
-        Self::own(proxy, self.roots().clone())
+        Self::own(proxy, self.roots().clone(), self.plaintext())
     }
 
     pub(crate) fn with_roots(&self, roots: Roots) -> Self {
-        Self::own(self.proxy().clone(), roots)
+        Self::own(self.proxy().clone(), roots, self.plaintext())
     }
 
-    fn own(proxy: Proxy, roots: Roots) -> Self {
+    pub(crate) fn with_plaintext(&self) -> Self {
+        Self::own(self.proxy().clone(), self.roots().clone(), true)
+    }
+
+    fn own(proxy: Proxy, roots: Roots, plaintext: bool) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(1);
-        Network(Some(Arc::new(Own { id: IDS.fetch_add(1, Ordering::Relaxed), proxy, roots })))
+        Network(Some(Arc::new(Own { id: IDS.fetch_add(1, Ordering::Relaxed), proxy, roots, plaintext })))
     }
 }

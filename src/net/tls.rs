@@ -131,7 +131,8 @@ pub(crate) fn certificate_problem(error: &std::io::Error) -> Option<CertificateP
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             CertificateProblem::WrongName
         }
-        CertificateError::UnknownIssuer => CertificateProblem::UnknownRoot,
+        // A bad signature is that of a root of the same name, such as one that was made anew.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => CertificateProblem::UnknownRoot,
         CertificateError::Expired
         | CertificateError::ExpiredContext { .. }
         | CertificateError::NotValidYet

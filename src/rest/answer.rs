@@ -64,7 +64,7 @@ pub struct Grant {
 }
 
 /// A token that lives longer has no end: nobody waits for it, and no clock arithmetic can overflow.
-const NO_END: u64 = 100 * 365 * 24 * 60 * 60;
+pub(super) const NO_END: u64 = 100 * 365 * 24 * 60 * 60;
 
 impl Grant {
     pub(super) fn parse(body: &Value) -> Result<Self, RestErrorKind> {

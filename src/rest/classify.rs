@@ -12,7 +12,7 @@ use super::{
 use crate::Code;
 
 /// The longest pause taken from a server.
-const MAX_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const MAX_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
 const OAUTH: &str = "Unable to authenticate (OAuth)";
 

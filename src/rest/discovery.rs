@@ -10,17 +10,20 @@ use super::{
     exchange::Call,
     kind::{Operation, RestErrorKind},
 };
-use crate::{Addresses, Config, Endpoints};
+use crate::{
+    Addresses, Config, Endpoints,
+    net::{Network, Target},
+};
 
 /// The most addresses taken from each list of an answer.
-const MAX_HOSTS: usize = 16;
+pub(super) const MAX_HOSTS: usize = 16;
 
 /// The addresses of the service: those of the configuration or, where it leaves them to discovery, those that the
 /// first bootstrap host with a usable answer names (connection spec §2).
 ///
 /// Each bootstrap host is asked once, in order, for at most [`Config::rest_timeout`] (15 s by default). Addresses
-/// keep the answer's order and the scheme of the host that named them, so that `https` never leads to `ws`; at most
-/// 16 of each kind are taken.
+/// keep the answer's order and the scheme of the host that named them, so that `https` never leads to `ws`; a plain
+/// one of another machine is dropped unless [`Config::allow_plaintext`] was said; at most 16 of each kind are taken.
 ///
 /// # Errors
 /// The last host's error, with code 304: [`RestErrorKind::DiscoveryEmpty`] for an answer without usable addresses.
@@ -43,7 +46,7 @@ pub async fn discover(config: &Config) -> Result<Addresses, RestError> {
             timeout: config.rest_timeout,
             network: &config.network,
         };
-        match call.at(bootstrap, &config.logger, |body| read(bootstrap, body)).await {
+        match call.at(bootstrap, &config.logger, |body| read(bootstrap, body, &config.network)).await {
             Ok(addresses) => return Ok(addresses),
             Err(error) => last = error,
         }
@@ -51,8 +54,9 @@ pub async fn discover(config: &Config) -> Result<Addresses, RestError> {
     Err(last)
 }
 
-/// The addresses an answer names, kept by the scheme of the host that gave it.
-fn read(bootstrap: &str, body: &Value) -> Result<Addresses, RestErrorKind> {
+/// The addresses an answer names, kept by the scheme of the host that gave it, and only those that may be called: a
+/// host on this machine that may be plain leads to no plain one elsewhere.
+pub(super) fn read(bootstrap: &str, body: &Value, network: &Network) -> Result<Addresses, RestErrorKind> {
     let secure = bootstrap.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
     let (http, ws) = if secure { ("https", "wss") } else { ("http", "ws") };
     let list = |name: &'static str, schemes: &[&str], address: &dyn Fn(&str) -> String| {
@@ -63,6 +67,7 @@ fn read(bootstrap: &str, body: &Value) -> Result<Addresses, RestErrorKind> {
             .filter(|host| text(host, "protocol").is_some_and(|protocol| schemes.contains(&protocol)))
             .filter_map(|host| authority(host, secure))
             .map(|authority| address(&authority))
+            .filter(|address| Target::parse(address).is_some_and(|target| network.allows(&target)))
             .take(MAX_HOSTS)
             .collect();
         if kept.is_empty() { Err(RestErrorKind::DiscoveryEmpty(name)) } else { Ok(kept) }
@@ -100,8 +105,28 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    use super::{MAX_HOSTS, authority, read};
-    use crate::rest::RestErrorKind;
+    use super::{MAX_HOSTS, authority};
+    use crate::{Addresses, net::Network, rest::RestErrorKind};
+
+    fn read(bootstrap: &str, body: &Value) -> Result<Addresses, RestErrorKind> {
+        super::read(bootstrap, body, &Network::default().with_plaintext())
+    }
+
+    #[test]
+    fn a_plain_host_leads_to_no_plain_host_elsewhere_unless_that_is_allowed() {
+        let host = |name: &str| json!({"protocol": "http", "domain": name, "port": 1});
+        let poisoned = |names: &[&str]| {
+            let hosts: Vec<_> = names.iter().map(|name| host(name)).collect();
+            json!({"rest": {"hosts": hosts}, "msync-wx": {"hosts": hosts}})
+        };
+        let read = |names: &[&str]| super::read("http://127.0.0.1", &poisoned(names), &Network::default());
+        assert_eq!(
+            read(&["10.0.0.1", "evil.example", "localhost.example"]),
+            Err(RestErrorKind::DiscoveryEmpty("rest"))
+        );
+        let kept = read(&["10.0.0.1", "127.0.0.1", "evil.example", "localhost"]).unwrap();
+        assert_eq!(kept.socket, ["ws://127.0.0.1:1/websocket", "ws://localhost:1/websocket"]);
+    }
 
     #[test]
     fn entries_are_kept_by_the_scheme_of_the_host_that_named_them() {

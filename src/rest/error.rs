@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::kind::{Operation, RestErrorKind};
-use crate::{Code, UserId};
+use crate::{Code, Step, UserId};
 
 /// A REST call failed: which, for whom, why, and the vendor's number.
 ///
@@ -20,12 +20,13 @@ struct Inner {
     code: Code,
     status: Option<u16>,
     retry_after: Option<Duration>,
+    step: Option<Step>,
     error: Option<String>,
     description: Option<String>,
 }
 
 /// The longest `error` or `error_description` kept, in characters.
-const MAX_TEXT: usize = 512;
+pub(super) const MAX_TEXT: usize = 512;
 
 impl RestError {
     /// An error that needed no answer of the server's; its code follows from the kind (connection spec §2, §3.5).
@@ -35,6 +36,7 @@ impl RestError {
             RestErrorKind::BatchSize(_) => Code::REQUEST_PARAMETER_ERROR,
             RestErrorKind::Unreachable(_)
             | RestErrorKind::Tls(_)
+            | RestErrorKind::Certificate(_)
             | RestErrorKind::Address(_)
             | RestErrorKind::NoRuntime => Code::REQUEST_UNKNOWN,
             _ => Code::REST_ERROR,
@@ -47,6 +49,7 @@ impl RestError {
             code: code_of(operation, code),
             status: None,
             retry_after: None,
+            step: None,
             error: None,
             description: None,
         }))
@@ -62,6 +65,11 @@ impl RestError {
 
     pub(super) fn with_retry_after(mut self, pause: Option<Duration>) -> Self {
         self.0.retry_after = pause;
+        self
+    }
+
+    pub(super) fn at(mut self, step: Option<Step>) -> Self {
+        self.0.step = step;
         self
     }
 
@@ -115,6 +123,13 @@ impl RestError {
         self.0.description.as_deref()
     }
 
+    /// The step of the way to the host that failed or took too long: [`Step::Resolve`], [`Step::Connect`],
+    /// [`Step::Proxy`] or [`Step::Tls`]. `None` for what came later; a TLS handshake that never ends counts as later.
+    #[must_use]
+    pub fn step(&self) -> Option<Step> {
+        self.0.step
+    }
+
     /// Which call failed.
     #[must_use]
     pub fn operation(&self) -> Operation {
@@ -145,6 +160,7 @@ impl RestError {
             K::Unreachable(_)
                 | K::Timeout(_)
                 | K::Tls(_)
+                | K::Certificate(_)
                 | K::Address(_)
                 | K::UnexpectedAnswer(_)
                 | K::DiscoveryEmpty(_)
@@ -196,6 +212,9 @@ impl fmt::Display for RestError {
         }
         f.write_str(" failed: ")?;
         inner.kind.explain(f)?;
+        if let (RestErrorKind::Timeout(_), Some(step)) = (&inner.kind, inner.step) {
+            write!(f, " ({step} took too long)")?;
+        }
         if let Some(status) = inner.status {
             write!(f, " (HTTP status {status}")?;
             if let Some(text) = inner.description.as_ref().or(inner.error.as_ref()) {

@@ -21,8 +21,10 @@ use super::{
     error::RestError,
     kind::{Operation, RestErrorKind},
 };
-use crate::net::Network;
-use crate::{Code, Token, UserId, http};
+use crate::{
+    Code, Step, Token, UserId, http,
+    net::{DialError, Network, certificate_problem},
+};
 
 /// The largest answer taken, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
@@ -84,9 +86,11 @@ impl Call<'_> {
             return Err(self.fail(RestErrorKind::NoRuntime));
         }
         // awc's own limit ends with the answer's head; a body may then come for ever.
-        match tokio::time::timeout(self.timeout, self.exchange(url)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(self.fail(RestErrorKind::Timeout(self.timeout))),
+        let way = http::Way::default();
+        let outcome = tokio::time::timeout(self.timeout, way.of(self.exchange(url))).await;
+        match outcome.unwrap_or_else(|_| Err(self.fail(RestErrorKind::Timeout(self.timeout)))) {
+            Err(error) if matches!(error.kind(), RestErrorKind::Timeout(_)) => Err(error.at(way.step())),
+            outcome => outcome,
         }
     }
 
@@ -148,12 +152,26 @@ impl Call<'_> {
         self.fail(match error {
             SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => K::Timeout(self.timeout),
             SendRequestError::Url(_) | SendRequestError::Http(_) => K::Address(words(error)),
-            SendRequestError::Connect(ConnectError::Io(error)) => match error.get_ref() {
-                Some(inner) if inner.is::<rustls::Error>() => K::Tls(words(inner)),
-                _ => K::Unreachable(words(error)),
-            },
+            SendRequestError::Connect(ConnectError::Io(error)) => return self.unconnected(error),
             _ => K::Unreachable(words(error)),
         })
+    }
+
+    fn unconnected(&self, error: &std::io::Error) -> RestError {
+        use RestErrorKind as K;
+        if let Some(problem) = certificate_problem(error) {
+            return self.fail(K::Certificate(problem)).at(Some(Step::Tls));
+        }
+        match error.get_ref() {
+            Some(inner) if inner.is::<rustls::Error>() => self.fail(K::Tls(words(inner))).at(Some(Step::Tls)),
+            Some(inner) => match inner.downcast_ref::<DialError>() {
+                Some(DialError::Failed { step, .. }) => self.fail(K::Unreachable(words(inner))).at(Some(*step)),
+                Some(DialError::Certificate(problem)) => self.fail(K::Certificate(problem.clone())).at(Some(Step::Tls)),
+                Some(DialError::Plaintext(_)) => self.fail(K::Address(words(inner))),
+                None => self.fail(K::Unreachable(words(error))),
+            },
+            None => self.fail(K::Unreachable(words(error))),
+        }
     }
 
     fn unread(&self, status: u16, error: &PayloadError) -> RestError {

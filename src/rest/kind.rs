@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::CertificateProblem;
+
 /// Which REST call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -47,8 +49,10 @@ pub enum RestErrorKind {
     Unreachable(String),
     /// No whole answer within the limit.
     Timeout(Duration),
-    /// TLS could not be set up, or the server's certificate was refused; in words.
+    /// TLS could not be set up, or the handshake failed; in words.
     Tls(String),
+    /// The server's certificate was refused.
+    Certificate(CertificateProblem),
     /// The address cannot be called; in words.
     Address(String),
     /// The call was made outside an async runtime; nothing was sent.
@@ -109,6 +113,7 @@ impl RestErrorKind {
             K::Unreachable(detail) => return write!(f, "no answer ({detail}); check the network and the address"),
             K::Timeout(limit) => return write!(f, "no whole answer within {limit:?}; try again later"),
             K::Tls(detail) => return write!(f, "no trusted connection: {detail}"),
+            K::Certificate(problem) => return write!(f, "the server's certificate was refused: {problem}"),
             K::Address(detail) => return write!(f, "the address cannot be called: {detail}"),
             K::NoRuntime => "called outside an async runtime; call it inside an actix system",
             K::BatchSize(size) => {

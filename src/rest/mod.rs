@@ -9,6 +9,8 @@ mod client;
 mod discovery;
 mod error;
 mod exchange;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod kind;
 
 pub use answer::{Grant, NewUser, RegisteredUser};

@@ -23,32 +23,44 @@ pub(super) const FLAT: Shape = Shape(&[]);
 /// Decodes a message after counting its fields.
 pub(super) fn decode<T: Message + Default>(bytes: &Bytes, shape: &Shape, layer: Layer) -> Result<T, DecodeError> {
     let mut left = MAX_FIELDS;
-    count(bytes, shape, &mut left)
+    decode_within(bytes, shape, layer, &mut left)
+}
+
+/// Decodes one of several messages that may have `left` fields together, and takes its fields from that.
+pub(super) fn decode_within<T: Message + Default>(
+    bytes: &Bytes,
+    shape: &Shape,
+    layer: Layer,
+    left: &mut usize,
+) -> Result<T, DecodeError> {
+    count(bytes, shape, left)
         .map_err(|source| DecodeError::Malformed { layer, source })?
         .ok_or(DecodeError::TooManyFields { layer })?;
     T::decode(bytes.clone()).map_err(|source| DecodeError::Malformed { layer, source })
 }
 
-/// Splits the length-delimited fields numbered `tag` off a message: the message without them, and their contents.
+/// Splits the length-delimited fields numbered `tag` off a payload, one from `left` for each: the payload without
+/// them, and their contents, which are not looked at.
 ///
-/// `None` where the message's own structure is broken; the contents are not looked at.
-pub(super) fn split_off(bytes: &Bytes, tag: u32) -> Option<(Bytes, Vec<Bytes>)> {
-    let (mut rest, mut split, mut left) = (BytesMut::with_capacity(64), Vec::new(), bytes.clone());
-    while !left.is_empty() {
-        let field = left.clone();
-        let (number, wire_type) = decode_key(&mut left).ok()?;
+/// `None` where the payload's own structure is broken.
+pub(super) fn split_off(bytes: &Bytes, tag: u32, left: &mut usize) -> Result<Option<(Bytes, Vec<Bytes>)>, DecodeError> {
+    let (mut rest, mut split, mut unread) = (BytesMut::with_capacity(64), Vec::new(), bytes.clone());
+    while !unread.is_empty() {
+        let field = unread.clone();
+        let Ok((number, wire_type)) = decode_key(&mut unread) else { return Ok(None) };
         if number == tag && wire_type == WireType::LengthDelimited {
-            let length = usize::try_from(decode_varint(&mut left).ok()?).ok()?;
-            if length > left.len() {
-                return None;
-            }
-            split.push(left.split_to(length));
+            *left = left.checked_sub(1).ok_or(DecodeError::TooManyFields { layer: Layer::Payload })?;
+            let length = decode_varint(&mut unread).ok().and_then(|length| usize::try_from(length).ok());
+            let Some(length) = length.filter(|length| *length <= unread.len()) else { return Ok(None) };
+            split.push(unread.split_to(length));
         } else {
-            skip_field(wire_type, number, &mut left, DecodeContext::default()).ok()?;
-            rest.extend_from_slice(field.get(..field.len() - left.len())?);
+            if skip_field(wire_type, number, &mut unread, DecodeContext::default()).is_err() {
+                return Ok(None);
+            }
+            rest.extend_from_slice(field.get(..field.len() - unread.len()).unwrap_or_default());
         }
     }
-    Some((rest.freeze(), split))
+    Ok(Some((rest.freeze(), split)))
 }
 
 /// Takes one from `left` for every field; `None` when there are more.

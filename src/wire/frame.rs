@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use prost::Message;
 
-use super::decode::{FLAT, Shape, decode, split_off};
+use super::decode::{FLAT, MAX_FIELDS, Shape, decode, decode_within, split_off};
 use super::error::{DecodeError, Layer};
 use super::msync::{Command, EncryptType, MSync, Version};
 use super::{CommNotice, CommSyncDl, CommSyncUl, CommUnreadDl, CommUnreadUl, Jid, Logout, Meta, Provision, encode};
@@ -145,13 +145,19 @@ impl MSync {
             Err(error @ DecodeError::Malformed { .. }) => error,
             Err(error) => return Err(error),
         };
-        let Some((rest, metas)) = self.payload.as_ref().and_then(|payload| split_off(payload, METAS)) else {
-            return Err(error);
-        };
-        let mut sync: CommSyncDl = decode(&rest, &SYNC_DL, Layer::Payload)?;
-        let all = metas.len();
-        sync.metas = metas.iter().filter_map(|meta| decode(meta, &META, Layer::Payload).ok()).collect();
-        let lost = all - sync.metas.len();
+        // All of it together may have as many fields as a batch that decodes.
+        let mut left = MAX_FIELDS;
+        let split = self.payload.as_ref().map_or(Ok(None), |payload| split_off(payload, METAS, &mut left))?;
+        let Some((rest, metas)) = split else { return Err(error) };
+        let mut sync: CommSyncDl = decode_within(&rest, &SYNC_DL, Layer::Payload, &mut left)?;
+        let mut lost = 0;
+        for meta in &metas {
+            match decode_within(meta, &META, Layer::Payload, &mut left) {
+                Ok(meta) => sync.metas.push(meta),
+                Err(DecodeError::Malformed { .. }) => lost += 1,
+                Err(error) => return Err(error),
+            }
+        }
         Ok((sync, lost))
     }
 
@@ -293,8 +299,8 @@ impl CommSyncUl {
 mod tests {
     use bytes::Bytes;
 
-    use super::{MSync, encode};
-    use crate::wire::{CommSyncDl, Jid, Meta, msync::Command};
+    use super::{MAX_FIELDS, MSync, encode};
+    use crate::wire::{CommSyncDl, DecodeError, Jid, Layer, Meta, msync::Command};
 
     #[test]
     fn a_meta_that_does_not_decode_costs_only_itself() {
@@ -323,5 +329,16 @@ mod tests {
         let payload = Some(Bytes::from_static(&[0x22, 0x7f, 0x08]));
         let frame = MSync { payload, ..MSync::default() };
         assert!(frame.sync_dl_lossy().is_err());
+    }
+
+    #[test]
+    fn a_broken_meta_lets_a_batch_have_no_more_fields_than_before() {
+        let lossy = |metas: usize| {
+            let payload = [&[0x22, 1, 0xff][..], &[0x22, 0].repeat(metas)].concat();
+            MSync { payload: Some(payload.into()), ..MSync::default() }.sync_dl_lossy()
+        };
+        let (batch, lost) = lossy(MAX_FIELDS - 2).unwrap();
+        assert_eq!((batch.metas.len(), lost), (MAX_FIELDS - 2, 1));
+        assert_eq!(lossy(MAX_FIELDS - 1), Err(DecodeError::TooManyFields { layer: Layer::Payload }));
     }
 }

@@ -1,0 +1,35 @@
+//! What the fuzz targets run: each function makes something of any bytes and panics where a promise is broken.
+//!
+//! No part of the public interface: behind the feature `fuzzing`, and free to change. `fuzz/README.md` says what is
+//! checked and how to run it; `tests/fuzz_corpus.rs` runs the same functions on every change.
+
+#![allow(clippy::expect_used, reason = "a harness fails loudly")]
+
+mod engine;
+mod frame_decoder;
+mod server;
+
+/// A link's bytes in arbitrary cuts, through the framing and the decoding of each message.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn frame_decoder(data: &[u8]) {
+    // Bytes that end too early are no input.
+    let _ = frame_decoder::run(data);
+}
+
+/// A sequence of inputs, frames and times for the session's engine.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn engine(data: &[u8]) {
+    let _ = engine::run(data);
+}
+
+/// An HTTP answer: its status, `Retry-After` and body, read as an error, a grant, users, and as `server.json`.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn rest_errors(data: &[u8]) {
+    let _ = crate::rest::fuzzing::run(data);
+}

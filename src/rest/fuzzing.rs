@@ -1,0 +1,99 @@
+//! What any HTTP answer may be taken for.
+//!
+//! Input: the status (16 bits, little-endian), the call, the length of `Retry-After` and its text, the time in seconds
+//! since 1970 (32 bits), and the rest is the body.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use arbitrary::{Result, Unstructured};
+use awc::http::Uri;
+use serde_json::Value;
+
+use super::{
+    Grant, Operation, RegisteredUser, RestError,
+    answer::{NO_END, parse_expiry},
+    classify::{MAX_PAUSE, classify, parse_retry_after},
+    discovery,
+    error::MAX_TEXT,
+};
+use crate::net::{Network, Target};
+
+/// What must not stand in an error, one inside the other.
+const SECRETS: [&str; 2] = ["CANARY", "CANARY-2"];
+
+const OPERATIONS: [Operation; 8] = [
+    Operation::RegisterUser,
+    Operation::RegisterUserAsApp,
+    Operation::RegisterUsers,
+    Operation::PasswordToken,
+    Operation::ExchangeAgoraToken,
+    Operation::TokenExpiry,
+    Operation::AppToken,
+    Operation::Discovery,
+];
+
+pub(crate) fn run(data: &[u8]) -> Result<()> {
+    let mut u = Unstructured::new(data);
+    let status: u16 = u.arbitrary()?;
+    let operation = *u.choose(&OPERATIONS)?;
+    let header = usize::from(u.arbitrary::<u8>()?);
+    let header = u.bytes(header.min(u.len()))?;
+    let now = UNIX_EPOCH + Duration::from_secs(u64::from(u.arbitrary::<u32>()?));
+    let body = u.take_rest();
+
+    let pause = std::str::from_utf8(header).ok().and_then(|header| parse_retry_after(header, now));
+    assert!(pause.is_none_or(|pause| pause <= MAX_PAUSE), "{pause:?}");
+    refused(operation, status, pause, body);
+    if let Ok(value) = serde_json::from_slice::<Value>(body) {
+        taken(&value);
+        discovered(&value);
+    }
+    Ok(())
+}
+
+/// The answer as an error.
+fn refused(operation: Operation, status: u16, pause: Option<Duration>, body: &[u8]) {
+    let error = classify(operation, status, body, pause, &SECRETS);
+    assert_eq!(error.status(), Some(status));
+    assert!(error.retry_after().is_none_or(|asked| matches!(status, 429 | 503) && Some(asked) == pause));
+    for text in [error.error(), error.description()].into_iter().flatten() {
+        assert!(text.chars().count() <= MAX_TEXT);
+    }
+    let shown = format!("{error} {error:?} {:?} {}", error.code(), error.is_final());
+    assert!(!SECRETS.iter().any(|secret| shown.contains(secret)), "a secret is shown: {shown}");
+}
+
+/// The answer as a success.
+fn taken(body: &Value) {
+    if let Ok(grant) = Grant::parse(body) {
+        assert!(grant.expires_in.is_none_or(|life| (1..=NO_END).contains(&life.as_secs())));
+        assert!(!grant.token.expose().is_empty());
+    }
+    if let Ok(users) = RegisteredUser::parse_all(body) {
+        assert!(users.iter().all(|user| !user.user.as_str().is_empty()));
+    }
+    let _ = parse_expiry(body);
+}
+
+/// The answer as `server.json`: only addresses that can be called, never less secure than the host that named them.
+fn discovered(body: &Value) {
+    for (bootstrap, rest, socket) in [("http://boot", "http://", "ws://"), ("https://boot", "https://", "wss://")] {
+        let Ok(addresses) = discovery::read(bootstrap, body, &Network::default().with_plaintext()) else { continue };
+        for (list, scheme) in [(&addresses.rest, rest), (&addresses.socket, socket)] {
+            assert!((1..=discovery::MAX_HOSTS).contains(&list.len()));
+            for address in list {
+                assert!(address.starts_with(scheme), "{address}");
+                let host = address.parse::<Uri>().map(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+                assert!(matches!(host, Ok(true)), "{address:?} cannot be called");
+            }
+        }
+        for address in &addresses.socket {
+            assert!(Target::parse(address).is_some(), "{address:?} cannot be dialled");
+        }
+    }
+}
+
+/// An error as a server causes it, for the engine's inputs.
+pub(crate) fn error(operation: Operation, status: u16, retry_after: Option<Duration>, body: &[u8]) -> RestError {
+    classify(operation, status, body, retry_after, &SECRETS)
+}

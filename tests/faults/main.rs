@@ -1,0 +1,57 @@
+//! Faults that a network or a server can play, over real sockets: what the client does, and within which bounds.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+mod connect_proxy;
+mod fault_proxy;
+mod frames;
+mod hosts;
+mod links;
+mod plaintext;
+mod proxy;
+mod refused;
+mod steps;
+mod tls;
+mod tls_front;
+
+#[path = "../connection/raw.rs"]
+#[allow(dead_code, reason = "shared with the tests of connections")]
+mod raw;
+#[path = "../support/scripted.rs"]
+#[allow(dead_code, reason = "shared with the tests of REST calls")]
+mod scripted;
+#[path = "../connection/support.rs"]
+#[allow(dead_code, reason = "shared with the tests of connections")]
+mod support;
+
+use std::time::Duration;
+
+use agora_chat::{Config, Credentials, LossCause, OpenError, local_server::LocalServer};
+use support::{start, within};
+
+/// Long enough for a loopback connection on a busy machine, short enough to wait for.
+const SHORT: Duration = Duration::from_millis(150);
+
+/// A token login of alice, which needs no REST call.
+fn token(server: &LocalServer) -> Credentials {
+    Credentials::token("alice", server.issue_token("alice", None).unwrap()).unwrap()
+}
+
+/// Why a login failed that must.
+async fn refused_login(config: Config, credentials: Credentials) -> OpenError {
+    let (connection, _heard) = start(config);
+    within("open", connection.open(credentials)).await.unwrap_err()
+}
+
+/// Why a login by token failed to reach the server.
+async fn unreachable(config: Config) -> LossCause {
+    match refused_login(config, Credentials::token("alice", "t").unwrap()).await {
+        OpenError::Unreachable { cause, .. } => cause,
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,118 @@
+//! Silence at each step of the way in: within its limit the step is given up, and the error names it.
+
+use std::{sync::mpsc, time::Instant};
+
+use agora_chat::{
+    Config, LossCause, OpenError, RestErrorKind, Step,
+    local_server::{Door, FaultProxy},
+};
+
+use crate::{
+    SHORT,
+    raw::Port,
+    refused_login,
+    support::{LIMIT, alice, quick, server},
+    unreachable,
+};
+
+/// The cause of a step that took too long.
+pub(crate) fn took_too_long(cause: &LossCause, step: Step) {
+    assert_eq!(cause, &LossCause::Timeout(step));
+}
+
+fn patient(config: Config) -> Config {
+    quick(config).connect_timeouts(SHORT, SHORT).unwrap().rest_timeout(SHORT).unwrap()
+}
+
+/// A silence is met three times at a login, and nothing else takes long.
+async fn given_up(config: Config, step: Step) {
+    let began = Instant::now();
+    took_too_long(&unreachable(config).await, step);
+    assert!(began.elapsed() >= 3 * SHORT && began.elapsed() < LIMIT, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_resolver_that_never_answers_is_given_up() {
+    // The system's resolver is asked in a thread for what blocks: there is one here, and it is taken.
+    let (let_go, held) = mpsc::channel::<()>();
+    let system = actix::System::with_tokio_rt(|| {
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap()
+    });
+    system.block_on(async {
+        let stuck = tokio::task::spawn_blocking(move || held.recv());
+        let config = patient(Config::new("local#test").unwrap());
+        given_up(config.addresses("http://localhost:1", "ws://localhost:1/websocket").unwrap(), Step::Resolve).await;
+        drop(let_go);
+        let _ = stuck.await.unwrap();
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[actix::test]
+async fn a_host_that_does_not_answer_a_connect_is_given_up() {
+    let server = server().await;
+    let proxy = FaultProxy::start(server.address()).await.unwrap();
+    proxy.door(Door::Blackhole).await.unwrap();
+    let config = patient(proxy.config_through(&server).unwrap());
+    given_up(config.clone(), Step::Connect).await;
+
+    let OpenError::Token { error, .. } = refused_login(config, alice()).await else { panic!() };
+    assert_eq!((error.kind(), error.step()), (&RestErrorKind::Timeout(SHORT), Some(Step::Connect)));
+    assert!(error.to_string().contains("connecting took too long"), "{error}");
+}
+
+#[actix::test]
+async fn a_tls_handshake_that_is_not_answered_is_given_up() {
+    let server = server().await;
+    let proxy = FaultProxy::start(server.address()).await.unwrap();
+    proxy.door(Door::Silent).await.unwrap();
+    let at = proxy.address();
+    let config = patient(server.config()).addresses(format!("https://{at}"), format!("wss://{at}/websocket")).unwrap();
+    given_up(config.clone(), Step::Tls).await;
+
+    let OpenError::Token { error, .. } = refused_login(config, alice()).await else { panic!() };
+    assert_eq!(error.kind(), &RestErrorKind::Timeout(SHORT));
+}
+
+#[actix::test]
+async fn an_upgrade_that_is_not_answered_is_given_up() {
+    let server = server().await;
+    let proxy = FaultProxy::start(server.address()).await.unwrap();
+    proxy.door(Door::Silent).await.unwrap();
+    given_up(patient(proxy.config_through(&server).unwrap()), Step::Upgrade).await;
+}
+
+#[actix::test]
+async fn a_provision_that_is_not_answered_is_given_up() {
+    let port = Port::open().await;
+    let config = patient(port.config());
+    actix_rt::spawn(async move {
+        let mut peers = Vec::new();
+        loop {
+            peers.push(port.upgraded().await);
+        }
+    });
+    given_up(config, Step::Provision).await;
+}
+
+#[actix::test]
+async fn a_rest_call_that_is_not_answered_is_given_up() {
+    let server = server().await;
+    let proxy = FaultProxy::start(server.address()).await.unwrap();
+    proxy.door(Door::Silent).await.unwrap();
+    let config = patient(proxy.config_through(&server).unwrap());
+    let OpenError::Token { error, .. } = refused_login(config, alice()).await else { panic!() };
+    assert_eq!((error.kind(), error.step()), (&RestErrorKind::Timeout(SHORT), None));
+}
+
+#[actix::test]
+async fn a_login_whose_every_step_is_slow_meets_the_deadline_over_all() {
+    let server = server().await;
+    let proxy = FaultProxy::start(server.address()).await.unwrap();
+    proxy.door(Door::Silent).await.unwrap();
+    let config = quick(proxy.config_through(&server).unwrap()).login_deadline(SHORT).unwrap();
+    let began = Instant::now();
+    let error = refused_login(config, alice()).await;
+    assert!(matches!(error, OpenError::Deadline { step: Step::Token, .. }), "{error:?}");
+    assert!(began.elapsed() < LIMIT);
+}
