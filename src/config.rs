@@ -92,7 +92,7 @@ pub struct Reconnect {
     pub base: Duration,
     /// The longest pause before any attempt, from [`base`](Self::base) to a day. Default: 60 s.
     pub cap: Duration,
-    /// Give up after so many attempts in a row, at least 1. Default: `None`, never.
+    /// Give up after so many failed attempts since the link was up, at least 1. Default: `None`, never.
     pub max_attempts: Option<u32>,
     /// How long a link must have held before the pauses start small again and attempts are counted anew, at most a
     /// day. Default: 60 s.

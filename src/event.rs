@@ -61,7 +61,7 @@ pub enum EventKind {
     ///
     /// Once before each attempt. Sends fail with [`SendError::Reconnecting`](crate::SendError::Reconnecting) meanwhile.
     Reconnecting {
-        /// Which attempt since the link was up comes next, from 1.
+        /// Which attempt comes next, from 1, counted since the link last held for `Reconnect::stable_after`.
         attempt: u32,
         /// The pause before it.
         delay: Duration,

@@ -179,6 +179,11 @@ mod tests {
     fn an_end_is_read_as_number_or_text() {
         assert_eq!(parse_expiry(&json!({"expire_timestamp": 1_795_385_472_521_u64})), Ok(1_795_385_472_521));
         assert_eq!(whole(&json!({"n": " 12 "}), "n"), Some(12));
-        assert!(parse_expiry(&json!({"expire_timestamp": -1})).is_err());
+        for no_end in [json!(0), json!(-1), json!("0")] {
+            assert_eq!(parse_expiry(&json!({"expire_timestamp": no_end})), Ok(u64::MAX), "{no_end}");
+        }
+        for bad in [json!({}), json!({"expire_timestamp": null}), json!({"expire_timestamp": "soon"})] {
+            assert!(parse_expiry(&bad).is_err(), "{bad}");
+        }
     }
 }

@@ -64,7 +64,7 @@ impl Engine {
         let Some(session) = &self.session else {
             return ConnectionState::LoggedOut;
         };
-        let resuming = ConnectionState::Reconnecting { attempt: session.next_attempt() };
+        let resuming = ConnectionState::Reconnecting { attempt: session.backoff.attempts() };
         match &session.phase {
             Phase::Online(_) => ConnectionState::Online,
             Phase::LoggingOut { .. } => ConnectionState::LoggingOut,

@@ -331,7 +331,7 @@ impl Session {
                     let Flapping { sessions, window, floor } = *rule;
                     context.out.push(Action::Emit(EventKind::Flapping { sessions, window, floor }));
                 }
-                context.emit(EventKind::Reconnecting { attempt: self.next_attempt(), delay, cause });
+                context.emit(EventKind::Reconnecting { attempt: self.backoff.attempts(), delay, cause });
             }
         }
         Flow::Stay

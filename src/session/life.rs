@@ -308,11 +308,6 @@ impl Session {
         }
     }
 
-    /// Which attempt since the link was up comes next or is under way, from 1.
-    pub(super) fn next_attempt(&self) -> u32 {
-        self.failed.saturating_add(1)
-    }
-
     /// A text of the server as it may be shown: without the tokens it was given, should it repeat them. The password
     /// never goes over the socket.
     pub(super) fn shown(&self, text: String) -> String {

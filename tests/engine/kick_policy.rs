@@ -126,11 +126,6 @@ fn where_no_attempt_is_left_the_reason_told_is_the_kick() {
     };
     let mut off = Sim::online_with(reconnect(|policy| policy.enabled = false));
     assert_eq!(off.frame(&peer::kick(2)).reason(), Some(&kicked_for_another()));
-    let mut limited = Sim::online_with(reconnect(|policy| policy.max_attempts = Some(1)));
-    limited.frame(&peer::kick(2)).reconnecting();
-    limited.due();
-    limited.accept();
-    assert_eq!(limited.frame(&peer::kick(2)).reason(), Some(&kicked_for_another()));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! PROVISION refused, row by row (connection spec §6.3), at login and on the way back.
 
 use agora_chat::{
-    DisconnectReason, EventKind, LossCause, OpenError,
+    Credentials, DisconnectReason, EventKind, LossCause, OpenError,
     RefusalKind::{self as K},
-    session::Input,
+    Token,
+    session::{FetchedToken, Input},
 };
 
 use crate::{
@@ -134,5 +135,24 @@ fn a_second_answer_to_provision_changes_nothing() {
     for frame in [peer::refused(1, Some("Sorry, token expired")), peer::accepted(), peer::redirect(&[("x.test", 1)])] {
         let did = sim.frame(&frame);
         assert!(did.events().is_empty() && did.kinds().is_empty(), "{did:?}");
+    }
+}
+
+#[test]
+fn what_a_refusal_means_does_not_hang_on_the_users_password() {
+    for (password, reason, code) in [
+        ("user", "Sorry, user not found", 204),
+        ("Sorry", "Sorry, token expired", 56),
+        ("token", "Sorry, token or password does not match login info", 28),
+    ] {
+        let mut sim = Sim::new(config());
+        sim.step(Input::Open(Credentials::password("bob", password).unwrap()));
+        let token = Token::new("YWMt-fetched").unwrap();
+        sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: None })));
+        sim.step(Input::Connected);
+        let did = sim.frame(&peer::refused(1, Some(reason)));
+        let error = did.open_error();
+        assert_eq!(error.code().number(), code);
+        assert!(error.to_string().contains(reason), "{error}");
     }
 }
