@@ -11,6 +11,8 @@ use crate::wire::{Jid, QueueKey};
 struct Queue {
     /// The last key the server gave; the next pull carries it and so acknowledges what came before it.
     key: Option<u64>,
+    /// The highest key it gave; only one above it can go on without bringing anything new.
+    highest: Option<u64>,
     /// The key the pull under way was made with, and when it was made.
     pulling: Option<Pulling>,
     /// Something was announced while a pull was under way.
@@ -100,10 +102,11 @@ impl Queues {
         let entry = self.known.entry(queue.queue_key()).or_default();
         let pulled_with = entry.pulling.take().and_then(|pulling| pulling.key);
         let next_key = next_key.filter(|key| *key != 0);
-        let rises = next_key > entry.key.max(pulled_with);
+        let rises = next_key > entry.highest;
         let changes = next_key.is_some() && next_key != pulled_with;
         if let Some(key) = next_key {
             entry.key = Some(key);
+            entry.highest = entry.highest.max(next_key);
         }
         let go_on = if is_last { changes && fresh } else { rises || (changes && fresh) };
         if go_on || std::mem::take(&mut entry.again) {

@@ -10,6 +10,7 @@
 
 mod close;
 mod handle;
+mod kick_wars;
 mod losses;
 mod main_job;
 mod odd_peers;
@@ -18,3 +19,4 @@ mod refused;
 mod subscribers;
 mod support;
 mod token;
+mod watching;

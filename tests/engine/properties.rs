@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Addresses, Config, ConnectionState, Endpoints, LossCause, Reconnect, Step, Token,
+    Addresses, Config, ConnectionState, Endpoints, KickPolicy, LossCause, Reconnect, Step, Token,
     session::{FetchedToken, Input},
 };
 use bytes::Bytes;
@@ -27,6 +27,7 @@ enum Event {
     Connected,
     Frame(Bytes),
     Alive,
+    NetworkChanged,
     Lost(LossCause),
     Send(u64),
     Renewed(u64),
@@ -105,6 +106,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Connected),
         8 => frame().prop_map(Event::Frame),
         1 => Just(Event::Alive),
+        2 => Just(Event::NetworkChanged),
         3 => cause().prop_map(Event::Lost),
         3 => (0..6_u64).prop_map(Event::Send),
         1 => prop_oneof![any::<u64>(), crate::sim::T0..crate::sim::T0 + 3_000_000].prop_map(Event::Renewed),
@@ -117,10 +119,18 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+fn kick_policy() -> impl Strategy<Value = KickPolicy> {
+    prop_oneof![
+        Just(KickPolicy::Park),
+        (1..100_u64).prop_map(|pause| KickPolicy::RetryAfter(seconds(pause))),
+        (1..4_u32, 1..100_u64).prop_map(|(times, window)| KickPolicy::TakeOver { times, window: seconds(window) }),
+    ]
+}
+
 prop_compose! {
     fn config()(
         discovery in any::<bool>(), hosts in 1..4_u8, enabled in any::<bool>(), limited in any::<bool>(),
-        limit in 1..8_u32, logout in 0..3_u64,
+        limit in 1..8_u32, logout in 0..3_u64, kicks in kick_policy(),
     ) -> Config {
         let mut policy = Reconnect::default();
         policy.enabled = enabled || limited;
@@ -131,7 +141,7 @@ prop_compose! {
             Endpoints::Fixed(addresses(hosts))
         };
         let config = Config::new(APP).unwrap().allow_plaintext().endpoints(endpoints).unwrap().reconnect(policy).unwrap();
-        config.logout_timeout(seconds(logout)).unwrap().max_pending_sends(3).unwrap()
+        config.kick_policy(kicks).unwrap().logout_timeout(seconds(logout)).unwrap().max_pending_sends(3).unwrap()
     }
 }
 
@@ -160,6 +170,7 @@ fn give(sim: &mut Sim, event: &Event) {
         Event::Connected => sim.step(Input::Connected),
         Event::Frame(bytes) => sim.frame(bytes),
         Event::Alive => sim.step(Input::Alive),
+        Event::NetworkChanged => sim.step(Input::NetworkChanged),
         Event::Lost(cause) => sim.step(Input::Lost(cause.clone())),
         Event::Send(id) => sim.step(hello(*id)),
         Event::Renewed(expires_at) => {
