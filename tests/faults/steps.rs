@@ -17,12 +17,7 @@ use crate::{
 
 /// The cause of a step that took too long.
 pub(crate) fn took_too_long(cause: &LossCause, step: Step) {
-    // To the engine the way to an open socket is one step.
-    let told = match step {
-        Step::Resolve | Step::Proxy | Step::Tls | Step::Upgrade => Step::Connect,
-        other => other,
-    };
-    assert_eq!(cause, &LossCause::Timeout(told));
+    assert_eq!(cause, &LossCause::Timeout(step));
 }
 
 fn patient(config: Config) -> Config {
