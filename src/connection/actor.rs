@@ -21,12 +21,12 @@ use super::{
     messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop},
     outbox::Outbox,
     pump::Pump,
-    shared::Shared,
+    shared::Told,
     socket::{Link, Traffic, connect},
 };
 use crate::{
-    Addresses, Config, ConnectionError, ConnectionState, Endpoints, Event, EventKind, Handlers, LossCause, OpenError,
-    RequestError, RestClient, RestError, SendError, Sent, Step, Token, UserId,
+    Addresses, Config, ConnectionError, ConnectionState, DisconnectReason, Endpoints, Event, EventKind, Handlers,
+    LossCause, OpenError, RequestError, RestClient, RestError, SendError, Sent, Step, Token, UserId,
     net::Progress,
     rest::{self, RegisteredUser},
     session::{Action, Engine, FetchedToken, Input, Note, Now},
@@ -49,7 +49,7 @@ pub struct ConnectionActor {
     pub(super) config: Arc<Config>,
     pub(super) log: Logger,
     handlers: Handlers,
-    shared: Arc<Shared>,
+    told: Told,
     begun: Instant,
     user: Option<UserId>,
     /// Scratch for a step's actions, so that a step allocates nothing for them.
@@ -84,8 +84,20 @@ pub struct ConnectionActor {
 #[derive(Default)]
 pub(super) struct Fared {
     reconnects: u64,
-    last: Option<LossCause>,
-    pub(super) traffic: Traffic,
+    /// What went wrong last, in words and by the vendor's number.
+    last: Option<(String, Option<i32>)>,
+    traffic: Traffic,
+}
+
+impl Fared {
+    pub(super) fn count(&mut self, traffic: Traffic) {
+        self.traffic.read += traffic.read;
+        self.traffic.written += traffic.written;
+    }
+
+    fn failed(&mut self, cause: &dyn std::fmt::Display, code: Option<crate::Code>) {
+        self.last = Some((cause.to_string(), code.map(crate::Code::number)));
+    }
 }
 
 /// A new token whose end the service is being asked for; it ends with its session.
@@ -113,7 +125,7 @@ impl ConnectionActor {
     /// The mailbox's capacity.
     pub const MAILBOX: usize = 1024;
 
-    pub(super) fn new(config: Arc<Config>, handlers: Handlers, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(config: Arc<Config>, handlers: Handlers, told: Told) -> Self {
         let rest = match &config.endpoints {
             Endpoints::Fixed(_) => RestClient::new(&config).ok(),
             Endpoints::Discovery(_) => None,
@@ -122,7 +134,7 @@ impl ConnectionActor {
             engine: Engine::new(Arc::clone(&config), fastrand::u64(..)),
             log: config.logger.clone(),
             handlers,
-            shared,
+            told,
             begun: Instant::now(),
             user: None,
             actions: Vec::new(),
@@ -161,9 +173,7 @@ impl ConnectionActor {
         let mut actions = std::mem::take(&mut self.actions);
         self.engine.set_wanted(self.handlers.wanted());
         self.engine.step(input, self.now(), &mut actions);
-        if !actions.is_empty() {
-            self.shared.set_state(self.engine.state());
-        }
+        self.told.set(self.engine.state());
         for action in actions.drain(..) {
             self.carry_out(action);
         }
@@ -237,6 +247,11 @@ impl ConnectionActor {
                 self.wake();
             }
             Action::Opened(result) => {
+                if let Err(error) = &result
+                    && !matches!(error, OpenError::Ended { .. })
+                {
+                    self.fared.failed(error, Some(error.code()));
+                }
                 if let Some(asked) = self.opening.take().or_else(|| self.asking.take()) {
                     let _ = asked.send(result);
                 }
@@ -272,7 +287,8 @@ impl ConnectionActor {
         }
         let queued = std::mem::take(&mut self.queued);
         if let (Some(link), Some(waker)) = (self.link.take(), self.waker.clone()) {
-            link.part(queued, &mut std::task::Context::from_waker(&waker));
+            let traffic = link.part(queued, &mut std::task::Context::from_waker(&waker));
+            self.fared.count(traffic);
         }
     }
 
@@ -290,11 +306,14 @@ impl ConnectionActor {
                 info!(self.log, "connected"; "resumed" => resumed);
             }
             EventKind::Reconnecting { attempt, delay, cause } => {
-                self.fared.last = Some(cause.clone());
+                self.fared.failed(cause, Some(cause.code()));
                 warn!(self.log, "the link is lost, trying again"; "attempt" => attempt, "delay" => ?delay,
                     "code" => cause.code().number(), "cause" => %cause);
             }
             EventKind::Disconnected { reason } => {
+                if *reason != DisconnectReason::Closed {
+                    self.fared.failed(reason, reason.code());
+                }
                 let code = reason.code().map(crate::Code::number);
                 info!(self.log, "disconnected"; "code" => code, "reason" => %reason);
             }
@@ -316,7 +335,7 @@ impl ConnectionActor {
         }
     }
 
-    fn note(&self, note: &Note) {
+    fn note(&mut self, note: &Note) {
         match note {
             Note::Undecodable { length, error } => {
                 warn!(self.log, "dropped what does not decode"; "bytes" => length, "error" => %error);
@@ -324,6 +343,7 @@ impl ConnectionActor {
             Note::Unexpected { frame } => debug!(self.log, "dropped an unexpected frame"; "frame" => frame),
             Note::Redirected { url, hop } => info!(self.log, "redirected"; "url" => &**url, "hop" => hop),
             Note::LoginRetry { attempt, delay, cause } => {
+                self.fared.failed(cause, Some(cause.code()));
                 warn!(self.log, "login attempt failed, trying again"; "attempt" => attempt, "delay" => ?delay,
                     "cause" => %cause);
             }
@@ -349,13 +369,6 @@ impl ConnectionActor {
                 }
             }
         }
-    }
-}
-
-/// However it ends, also with its arbiter or by a panic: handles must not go on saying that it is online.
-impl Drop for ConnectionActor {
-    fn drop(&mut self) {
-        self.shared.set_state(ConnectionState::LoggedOut);
     }
 }
 
@@ -469,13 +482,16 @@ impl Handler<GetHealth> for ConnectionActor {
         let since = |moment: Option<Duration>| {
             moment.map(|moment| u64::try_from(now.mono.saturating_sub(moment).as_millis()).unwrap_or(u64::MAX))
         };
+        let uptime = self.engine.online_since().map(|since| now.mono.saturating_sub(since));
+        // The engine takes note of it only when the link ends.
+        let stable = uptime.is_some_and(|uptime| uptime >= self.config.reconnect.stable_after);
         MessageResult(Health {
             user: self.user.as_ref().map(ToString::to_string),
             state: self.engine.state(),
-            attempts: self.engine.attempts(),
+            attempts: if stable { 0 } else { self.engine.attempts() },
             reconnects: self.fared.reconnects,
-            last_cause: self.fared.last.as_ref().map(ToString::to_string),
-            last_code: self.fared.last.as_ref().map(|cause| cause.code().number()),
+            last_cause: self.fared.last.as_ref().map(|(cause, _)| cause.clone()),
+            last_code: self.fared.last.as_ref().and_then(|(_, code)| *code),
             uptime_ms: since(self.engine.online_since()),
             last_inbound_ms: since(self.engine.last_inbound()),
             bytes_in: self.fared.traffic.read,

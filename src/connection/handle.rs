@@ -9,7 +9,7 @@ use super::{
     actor::ConnectionActor,
     health::Health,
     messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, Stop},
-    shared::{Shared, StateWatch},
+    shared::{Shared, StateWatch, Told},
 };
 use crate::{
     Config, ConnectionError, ConnectionState, Credentials, Event, EventHandler, EventMask, HandlerRegistry, Handlers,
@@ -88,10 +88,10 @@ impl Connection {
     pub fn start_with(arbiter: &ArbiterHandle, config: Config, handlers: Handlers) -> Self {
         let (config, shared) = (Arc::new(config), Arc::<Shared>::default());
         let (sender, mailbox) = actix::dev::channel::channel(ConnectionActor::MAILBOX);
-        let (of_actor, for_actor) = ((Arc::clone(&config), handlers.clone()), Arc::clone(&shared));
+        let (of_actor, told) = ((Arc::clone(&config), handlers.clone()), Told::new(Arc::clone(&shared)));
         // An arbiter that has ended drops the mailbox, which senders then find closed.
         let _ = arbiter.spawn_fn(move || {
-            let actor = ConnectionActor::new(of_actor.0, of_actor.1, for_actor);
+            let actor = ConnectionActor::new(of_actor.0, of_actor.1, told);
             let _ = actix::Context::with_receiver(mailbox).run(actor);
         });
         Connection(Arc::new(Inner { actor: Addr::new(sender), handlers, shared, config }))
@@ -224,8 +224,10 @@ impl Connection {
 
     /// A hint that the machine's network has changed, such as from one Wi-Fi to another.
     ///
-    /// Where the link seems up, one heartbeat finds out whether it is; where it is down, one attempt is made at once.
-    /// Either way the ladder of pauses starts anew. A hint within 5 s of the last one followed is ignored.
+    /// Where the link seems up, one heartbeat finds out whether it is; where it is down, one attempt is made at once, and
+    /// an attempt under way is given up for it. Either way the ladder of pauses starts anew. What the server asked to
+    /// wait by `Retry-After`, the pause after a kick and the floor of [`Flapping`](crate::Flapping) are waited for all
+    /// the same. A hint within 5 s of the last one followed is ignored.
     ///
     /// # Errors
     /// [`ConnectionError::Stopped`] when the actor has ended.

@@ -12,13 +12,14 @@ pub struct Health {
     pub user: Option<String>,
     /// Where the connection stands.
     pub state: ConnectionState,
-    /// Attempts to regain the link since it last held for `Reconnect::stable_after`.
+    /// Attempts to log in or to regain the link since it last held for `Reconnect::stable_after`.
     pub attempts: u32,
     /// How often a lost link came back, since the connection was started.
     pub reconnects: u64,
-    /// Why the link was lost last, or an attempt failed, in words.
+    /// What went wrong last, in words: why the link was lost, an attempt or a login failed, or the session ended without
+    /// being asked to. It stays when the connection is well again.
     pub last_cause: Option<String>,
-    /// The vendor's number for it.
+    /// The vendor's number for it, where there is one.
     pub last_code: Option<i32>,
     /// How long the link has been up; `None` where it is not.
     pub uptime_ms: Option<u64>,

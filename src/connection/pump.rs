@@ -130,7 +130,9 @@ impl ConnectionActor {
             // A last word, such as the code that says what the peer broke; whether it arrives does not matter.
             link.flush(&mut Task::from_waker(waker));
         }
-        self.link = None;
+        if let Some(link) = self.link.take() {
+            self.fared.count(link.traffic);
+        }
         self.queued.clear();
         self.step(Input::Lost(cause), ctx);
     }
@@ -144,8 +146,7 @@ impl ConnectionActor {
         link.write(&mut self.queued, task);
         let traffic = std::mem::take(&mut link.traffic);
         let waiting = self.queued.bytes() + link.waiting();
-        self.fared.traffic.read += traffic.read;
-        self.fared.traffic.written += traffic.written;
+        self.fared.count(traffic);
         if waiting > self.config.limits.outbox {
             self.lose(LossCause::Io(format!("the peer has stopped reading: {waiting} bytes are waiting")), ctx);
         }

@@ -1,6 +1,6 @@
 //! What handles read without a round trip.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -15,6 +15,38 @@ struct Inner {
     state: ConnectionState,
     /// Made by the first watcher, since most connections have none.
     watchers: Option<broadcast::Sender<ConnectionState>>,
+    ended: bool,
+}
+
+/// The actor's hold on it. However the actor ends, also with its arbiter, by a panic or before it began: handles must
+/// not go on saying that it is online, nor watchers go on waiting.
+#[derive(Debug)]
+pub(super) struct Told {
+    shared: Arc<Shared>,
+    last: ConnectionState,
+}
+
+impl Told {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Told { shared, last: ConnectionState::default() }
+    }
+
+    /// Tells the state where it has changed.
+    pub(super) fn set(&mut self, state: ConnectionState) {
+        if self.last != state {
+            self.last = state;
+            self.shared.set_state(state);
+        }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.shared.set_state(ConnectionState::LoggedOut);
+        let mut inner = self.shared.inner();
+        inner.watchers = None;
+        inner.ended = true;
+    }
 }
 
 impl Shared {
@@ -27,7 +59,7 @@ impl Shared {
         self.inner().state
     }
 
-    pub(super) fn set_state(&self, state: ConnectionState) {
+    fn set_state(&self, state: ConnectionState) {
         let mut inner = self.inner();
         if inner.state != state {
             inner.state = state;
@@ -42,8 +74,12 @@ impl Shared {
 
     pub(super) fn watch(&self) -> StateWatch {
         let mut inner = self.inner();
-        let transitions =
-            inner.watchers.get_or_insert_with(|| broadcast::Sender::new(StateWatch::CAPACITY)).subscribe();
+        let ended = inner.ended;
+        let watchers = inner.watchers.get_or_insert_with(|| broadcast::Sender::new(StateWatch::CAPACITY));
+        let transitions = watchers.subscribe();
+        if ended {
+            inner.watchers = None;
+        }
         StateWatch { initial: Some(inner.state), transitions }
     }
 }

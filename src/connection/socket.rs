@@ -282,15 +282,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     /// Says goodbye as far as that goes without waiting: a Close frame behind what is still to be sent, then the end of
-    /// the stream. Dropping the link does the rest.
-    pub(super) fn part(mut self, mut frames: Outbox, cx: &mut Context<'_>) {
+    /// the stream. Dropping the link does the rest. Answers what is not counted yet.
+    pub(super) fn part(mut self, mut frames: Outbox, cx: &mut Context<'_>) -> Traffic {
         self.write(&mut frames, cx);
-        if !frames.is_empty() {
-            return;
+        if frames.is_empty() {
+            encode_close(1000, "", mask(), &mut self.outbox);
+            self.flush(cx);
+            let _ = Pin::new(&mut self.io).poll_shutdown(cx);
         }
-        encode_close(1000, "", mask(), &mut self.outbox);
-        self.flush(cx);
-        let _ = Pin::new(&mut self.io).poll_shutdown(cx);
+        self.traffic
     }
 }
 

@@ -12,7 +12,8 @@ use super::{
     world::Context,
 };
 use crate::{
-    Addresses, DisconnectReason, Endpoints, EventKind, LossCause, OpenError, Refusal, RefusalKind, RestError, Step,
+    Addresses, DisconnectReason, Endpoints, EventKind, Flapping, LossCause, OpenError, Refusal, RefusalKind, RestError,
+    Step,
     credentials::Secret,
     wire::{Provision, RedirectInfo, status::ErrorCode},
 };
@@ -303,19 +304,28 @@ impl Session {
                 let attempt = attempts + 1;
                 context.out.push(Action::Hangup);
                 context.out.push(Action::Note(Note::LoginRetry { attempt, delay: pause, cause }));
-                self.phase = Phase::Waiting { purpose: Purpose::Login { deadline, attempts }, until };
+                let least = context.after(asked);
+                self.phase = Phase::Waiting { purpose: Purpose::Login { deadline, attempts }, least, until };
             }
             Purpose::Resume => {
                 let made = self.backoff.attempts();
                 if !policy.enabled || policy.max_attempts.is_some_and(|limit| made >= limit) {
-                    return Flow::End(DisconnectReason::AttemptsExhausted { attempts: made, last: cause });
+                    return Flow::End(match cause {
+                        LossCause::Kicked(kick) => DisconnectReason::Kicked(kick),
+                        last => DisconnectReason::AttemptsExhausted { attempts: made, last },
+                    });
                 }
                 // The longer of what is asked for and the floor comes under the ladder's pause, whose jitter then
                 // still keeps many clients from coming back in one moment.
                 let least = asked.max(self.flaps.floor(policy.flapping.as_ref()));
                 let delay = self.backoff.next(context.world.random.f64()).saturating_add(least);
                 context.out.push(Action::Hangup);
-                self.phase = Phase::Waiting { purpose: Purpose::Resume, until: context.after(delay) };
+                let (least, until) = (context.after(least), context.after(delay));
+                self.phase = Phase::Waiting { purpose: Purpose::Resume, least, until };
+                if let Some(rule) = self.flaps.news(policy.flapping.as_ref()) {
+                    let Flapping { sessions, window, floor } = *rule;
+                    context.out.push(Action::Emit(EventKind::Flapping { sessions, window, floor }));
+                }
                 context.emit(EventKind::Reconnecting { attempt: self.backoff.attempts(), delay, cause });
             }
         }

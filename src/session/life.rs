@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     Action, Input,
     backoff::Backoff,
+    engine::Engine,
     entering::Entering,
     flapping::Flaps,
     frames::Identity,
@@ -45,8 +46,8 @@ pub(super) struct Session {
 pub(super) enum Phase {
     /// On the way in, at a step with a deadline.
     Entering { at: Entering, purpose: Purpose, until: Duration },
-    /// A pause before the next attempt.
-    Waiting { purpose: Purpose, until: Duration },
+    /// A pause before the next attempt; before `least` there is none, whatever the application hints at.
+    Waiting { purpose: Purpose, least: Duration, until: Duration },
     /// The link is up.
     Online(Box<Online>),
     /// LOGOUT is sent; its answer, the end of the link or the deadline ends the session.
@@ -97,7 +98,11 @@ impl Session {
             takeovers: Takeovers::default(),
             hinted: None,
             // `begin` moves on at once; until it does, a pause that is over describes the state truly.
-            phase: Phase::Waiting { purpose: Purpose::Login { deadline, attempts: 0 }, until: context.now.mono },
+            phase: Phase::Waiting {
+                purpose: Purpose::Login { deadline, attempts: 0 },
+                least: context.now.mono,
+                until: context.now.mono,
+            },
         }
     }
 
@@ -231,13 +236,7 @@ impl Session {
         let uptime = context.now.mono.saturating_sub(online.since());
         self.backoff.ended(uptime);
         let policy = &context.world.config.reconnect;
-        let short = uptime < policy.stable_after;
-        if self.flaps.ended(policy.flapping.as_ref(), short, context.now.mono)
-            && let Some(rule) = policy.flapping.clone()
-            && policy.enabled
-        {
-            context.emit(EventKind::Flapping { sessions: rule.sessions, window: rule.window, floor: rule.floor });
-        }
+        self.flaps.ended(policy.flapping.as_ref(), uptime < policy.stable_after, context.now.mono);
     }
 
     /// The server logs this device out: the end, unless the policy is to come back.
@@ -260,7 +259,8 @@ impl Session {
     }
 
     /// A hint from the application: one probe where the link seems up, one attempt at once where it is down, and the
-    /// ladder starts anew. Hints within [`Session::HINTS_APART`] of the last one followed are ignored.
+    /// ladder starts anew. An attempt under way is given up for it, since it may be one over the network that is gone.
+    /// Hints within [`Session::HINTS_APART`] of the last one followed are ignored.
     fn network_changed(&mut self, context: &mut Context<'_>) -> Flow {
         let now = context.now.mono;
         if self.hinted.is_some_and(|last| now.saturating_sub(last) < Self::HINTS_APART) {
@@ -273,12 +273,29 @@ impl Session {
                 online.probe(context);
                 Flow::Stay
             }
+            Phase::Waiting { purpose: Purpose::Resume, least, until } if now < *least => {
+                self.backoff.restart();
+                *until = (*until).min(least.saturating_add(self.backoff.next(context.world.random.f64())));
+                Flow::Stay
+            }
             Phase::Waiting { purpose: Purpose::Resume, .. } => {
                 self.backoff.restart_at_first();
                 self.begin(context)
             }
-            Phase::Waiting { .. } => self.begin(context),
-            Phase::Entering { .. } | Phase::LoggingOut { .. } => Flow::Stay,
+            Phase::Waiting { least, .. } if now >= *least => self.begin(context),
+            Phase::Entering { purpose: Purpose::Resume, .. } => {
+                self.backoff.restart_at_first();
+                context.out.push(Action::Hangup);
+                self.begin(context)
+            }
+            Phase::Entering { purpose: Purpose::Login { attempts, .. }, .. }
+                if *attempts + 1 < Engine::LOGIN_ATTEMPTS =>
+            {
+                *attempts += 1;
+                context.out.push(Action::Hangup);
+                self.begin(context)
+            }
+            Phase::Waiting { .. } | Phase::Entering { .. } | Phase::LoggingOut { .. } => Flow::Stay,
         }
     }
 

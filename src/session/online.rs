@@ -124,8 +124,16 @@ impl Session {
                 clock.heard_server_clock(timestamp, context.now);
             }
         }
-        for queue in unread.unread.iter().filter_map(|entry| entry.queue.as_ref()) {
+        // What is past the bound is named again by the next answer.
+        for queue in unread.unread.iter().filter_map(|entry| entry.queue.as_ref()).take(Queues::CAPACITY) {
             self.announced(queue, context);
+        }
+        // Places of pulls that nothing has answered are free again by now.
+        let at_once = context.world.config.limits.pulls;
+        if let Phase::Online(online) = &mut self.phase {
+            while let Some(pull) = online.queues.next_waiting(at_once, context.now.mono) {
+                transmit_pull(pull, context);
+            }
         }
         self.token_due(context)
     }

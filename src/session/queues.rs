@@ -15,6 +15,8 @@ struct Queue {
     pulling: Option<Pulling>,
     /// Something was announced while a pull was under way.
     again: bool,
+    /// It stands among those that wait for their turn.
+    waiting: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +59,7 @@ impl Queues {
             return None;
         }
         if busy {
-            if !self.waiting.iter().any(|waiting| waiting.same_queue(queue)) {
+            if !std::mem::replace(&mut entry.waiting, true) {
                 self.waiting.push_back(queue.clone());
             }
             return None;
@@ -70,9 +72,15 @@ impl Queues {
         if self.waiting.is_empty() || self.under_way(now) >= at_once {
             return None;
         }
-        let queue = self.waiting.pop_front()?;
-        let entry = self.known.entry(queue.queue_key()).or_default();
-        (!entry.is_pulling(now)).then(|| entry.pull(&queue, now))
+        while let Some(queue) = self.waiting.pop_front() {
+            let entry = self.known.entry(queue.queue_key()).or_default();
+            entry.waiting = false;
+            // One that is being pulled meanwhile has had its turn and must not cost the next one's.
+            if !entry.is_pulling(now) {
+                return Some(entry.pull(&queue, now));
+            }
+        }
+        None
     }
 
     /// A page came. `fresh` says whether it held a message not seen before.
@@ -106,14 +114,12 @@ impl Queues {
 
     fn make_room(&mut self) {
         if self.known.len() >= Self::CAPACITY {
-            self.known.retain(|_, queue| queue.pulling.is_some());
+            self.known.retain(|_, queue| queue.pulling.is_some() || queue.waiting);
             if self.known.len() >= Self::CAPACITY {
+                // The next heartbeat's answer names them again.
                 self.known.clear();
+                self.waiting.clear();
             }
-        }
-        if self.waiting.len() >= Self::CAPACITY {
-            // The next heartbeat's answer names it again.
-            self.waiting.pop_front();
         }
     }
 
@@ -247,12 +253,27 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_bounded() {
+    fn a_queue_pulled_before_its_turn_does_not_cost_the_turn_of_the_next() {
         let mut queues = Queues::default();
-        for n in 0..3 * Queues::CAPACITY {
-            queues.announced(&jid(&n.to_string()), MANY, NOW);
+        let late = NOW + Queues::PATIENCE;
+        assert!(queues.announced(&jid("a"), 1, NOW).is_some());
+        assert!(queues.announced(&jid("b"), 1, NOW).is_none());
+        assert!(queues.announced(&jid("c"), 1, NOW).is_none());
+        // Nothing answers the first pull, so that its place is free again when `b` is announced once more.
+        assert_eq!(queues.announced(&jid("b"), 2, late), pull("b", None));
+        assert_eq!(queues.next_waiting(2, late), pull("c", None));
+        assert_eq!(queues.next_waiting(3, late), None);
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        for at_once in [3, MANY] {
+            let mut queues = Queues::default();
+            for n in 0..3 * Queues::CAPACITY {
+                queues.announced(&jid(&n.to_string()), at_once, NOW);
+                assert!(queues.known.len() <= Queues::CAPACITY && queues.waiting.len() <= queues.known.len());
+            }
         }
-        assert!(queues.known.len() <= Queues::CAPACITY);
     }
 
     proptest! {

@@ -77,7 +77,7 @@ async fn closing_while_connecting_closes_the_half_open_socket() {
     let opening = open(&connection, token());
     let mut peer = port.link().await;
     peer.head().await;
-    assert_eq!(connection.state(), ConnectionState::LoggingIn { step: Step::Connect });
+    assert_eq!(connection.state(), ConnectionState::LoggingIn { step: Step::Upgrade });
     close_midway(&connection, &mut heard, opening).await;
     assert!(peer.end().await.is_empty());
     stays_away(port.link()).await;

@@ -137,19 +137,6 @@ fn a_timeout_of_the_connection_names_how_far_it_got() {
 }
 
 #[test]
-fn unencrypted_addresses_from_the_network_are_not_dialed_unless_allowed() {
-    let boot = Endpoints::Discovery(vec!["https://a.test".to_owned()]);
-    let mut sim = Sim::new(Config::new(APP).unwrap().endpoints(boot).unwrap());
-    sim.step(by_token());
-    let did = sim.step(Input::Discovered(Ok(hosts(&["one"]))));
-    let [Note::LoginRetry { cause: LossCause::Failed { step: Step::Connect, detail }, .. }] = did.notes()[..] else {
-        panic!("{did:?}")
-    };
-    assert!(detail.contains("ws://one.test/websocket"), "{detail}");
-    assert!(did.dialed().is_empty());
-}
-
-#[test]
 fn the_deadline_of_the_login_as_a_whole_names_the_step_under_way() {
     let wait = |sim: &mut Sim| sim.run(seconds(30)).open_error().clone();
     let is = |error: OpenError, step| {

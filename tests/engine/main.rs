@@ -9,11 +9,17 @@
 )]
 
 mod client_frames;
+mod clocks;
 mod day;
+mod flapping;
 mod heartbeat;
+mod kick_policy;
 mod kicks;
 mod ledger;
 mod login;
+mod network;
+mod odd_frames;
+mod outage;
 mod peer;
 mod properties;
 mod queues;
@@ -26,3 +32,4 @@ mod server_frames;
 mod sim;
 mod states;
 mod token;
+mod week;

@@ -14,14 +14,14 @@ use crate::{
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+pub(crate) enum Way {
     Login,
     Resume,
 }
-use Way::{Login, Resume};
+pub(crate) use Way::{Login, Resume};
 
 /// Every state, with the way that leads through it.
-const STATES: [(Way, Place); 12] = [
+pub(crate) const STATES: [(Way, Place); 12] = [
     (Login, Out),
     (Login, Discovery),
     (Login, TokenStep),
@@ -36,7 +36,7 @@ const STATES: [(Way, Place); 12] = [
     (Resume, Bye),
 ];
 
-const INPUTS: [&str; 21] = [
+const INPUTS: [&str; 22] = [
     "open",
     "close",
     "discovered",
@@ -56,6 +56,7 @@ const INPUTS: [&str; 21] = [
     "lost",
     "send",
     "renewed",
+    "network changed",
     "early tick",
     "due tick",
 ];
@@ -74,7 +75,7 @@ fn token() -> Input<'static> {
     Input::TokenFetched(Ok(FetchedToken { token: Token::new("YWMt").unwrap(), expires_at: None }))
 }
 
-fn at(way: Way, place: Place) -> Sim {
+pub(crate) fn at(way: Way, place: Place) -> Sim {
     let mut sim = Sim::new(discovering());
     let login: [&dyn Fn(&mut Sim) -> Did; 5] = [
         &|sim| sim.step(by_password()),
@@ -136,6 +137,7 @@ fn give(sim: &mut Sim, input: &str) -> Did {
             let expires_at = sim.now.wall + 3_600_000;
             sim.step(Input::Renewed { token: Token::new("YWMt-new").unwrap(), expires_at })
         }
+        "network changed" => sim.step(Input::NetworkChanged),
         "early tick" => sim.step(Input::Tick),
         "due tick" if sim.engine.deadline().is_some() => sim.due(),
         "due tick" => sim.step(Input::Tick),
@@ -161,6 +163,7 @@ fn next((way, place): (Way, Place), input: &str) -> Place {
         (_, Provision, "accepted") => Online,
         (_, Provision, "lost" | "due tick") => Pause,
         (_, Pause, "due tick") => Connect,
+        (_, Pause | Provision, "network changed") | (Resume, Discovery, "network changed") => Connect,
         (_, Online, "lost") => Pause,
         (_, Bye, "lost" | "logged out" | "due tick") => Out,
         (_, place, _) => place,
