@@ -23,6 +23,8 @@
 //! The server runs in a thread of its own, so a test may block its own thread, and it ends when the last handle is
 //! dropped. It is no secure server: it listens on `127.0.0.1` only and is meant for made-up users.
 //!
+//! A [`FaultProxy`] in front of it, or in front of anything else, makes the network between fail.
+//!
 //! # Bounds
 //! Of each user it keeps the last 1024 frames (at most 4 MiB), 10 000 undelivered messages for each of 64 devices and
 //! as many for devices to come; of REST the last 4096 calls. It takes messages of up to 4 MiB and REST bodies of up to

@@ -47,3 +47,13 @@ impl Progress {
         self.0.get()
     }
 }
+
+/// Whether the head of an HTTP answer may be whole or show to be none with what came after the `known` bytes.
+///
+/// To parse it for every byte of a peer that sends single ones would cost the square of its length.
+fn worth_parsing(answer: &[u8], known: usize) -> bool {
+    /// Enough to see that it is not HTTP.
+    const FIRST: usize = 16;
+
+    answer.len() <= FIRST || answer.get(known..).is_some_and(|new| new.contains(&b'\n'))
+}

@@ -10,7 +10,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::Target;
+use super::{Target, worth_parsing};
 
 /// Through which proxy the service is reached. Credentials never show.
 ///
@@ -163,6 +163,15 @@ impl Server {
         stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
         let mut answer = BytesMut::new();
         loop {
+            // Byte by byte, so that nothing of what follows the answer is taken from the tunnel; it is short.
+            let byte = stream.read_u8().await.map_err(|error| format!("the proxy went away: {error}"))?;
+            answer.extend_from_slice(&[byte]);
+            if !worth_parsing(&answer, answer.len() - 1) {
+                if answer.len() >= LONGEST {
+                    return Err("the proxy's answer is too long".to_owned());
+                }
+                continue;
+            }
             let mut headers = [httparse::EMPTY_HEADER; 64];
             let mut response = httparse::Response::new(&mut headers);
             match response.parse(&answer) {
@@ -177,9 +186,6 @@ impl Server {
                 Ok(httparse::Status::Partial) => return Err("the proxy's answer is too long".to_owned()),
                 Err(error) => return Err(format!("the proxy's answer is not HTTP: {error}")),
             }
-            // Byte by byte, so that nothing of what follows the answer is taken from the tunnel; it is short.
-            let byte = stream.read_u8().await.map_err(|error| format!("the proxy went away: {error}"))?;
-            answer.extend_from_slice(&[byte]);
         }
     }
 }

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use sha1::{Digest, Sha1};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Stream, Target};
+use super::{Stream, Target, worth_parsing};
 use crate::{LossCause, Step, rest::parse_retry_after};
 
 /// The longest head of an answer taken from a server, in bytes.
@@ -53,10 +53,13 @@ pub(crate) async fn upgrade(mut stream: Stream, target: &Target, nonce: &[u8]) -
     stream.flush().await.map_err(io)?;
     let mut answer = BytesMut::with_capacity(512);
     loop {
+        let known = answer.len();
         if stream.read_buf(&mut answer).await.map_err(io)? == 0 {
             return Err(UpgradeError::Failed("the connection ended".to_owned()));
         }
-        if let Some(head) = parse(&answer, &key)? {
+        if worth_parsing(&answer, known)
+            && let Some(head) = parse(&answer, &key)?
+        {
             let early = answer.split_off(head);
             return Ok(Upgraded { stream, early });
         }
