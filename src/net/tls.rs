@@ -137,6 +137,12 @@ pub(crate) fn certificate_problem(error: &std::io::Error) -> Option<CertificateP
         | CertificateError::ExpiredContext { .. }
         | CertificateError::NotValidYet
         | CertificateError::NotValidYetContext { .. } => CertificateProblem::Expired,
+        // The usual self-signed certificate of a private installation: rustls takes no authority for a server.
+        CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity") => CertificateProblem::Other(
+            "it is a certificate authority's own; sign a certificate for the server with it, and trust the authority \
+             by `Config::extra_roots`"
+                .to_owned(),
+        ),
         other => CertificateProblem::Other(other.to_string()),
     })
 }
