@@ -492,7 +492,7 @@ impl Config {
         count("the frame limit", limits.frame, 1 << 10..=64 << 20, "from 1 KiB to 64 MiB")?;
         count("the batch limit", limits.batch, 1..=1_000_000, "from 1 to 1 000 000")?;
         count("the outbox limit", limits.outbox, 1 << 10..=GIB, "from 1 KiB to 1 GiB")?;
-        count("the limit of a connection's bytes", limits.connection, 1 << 10..=GIB, "from 1 KiB to 1 GiB")?;
+        count("the limit of a connection's bytes", limits.connection, limits.frame..=GIB, "from the frame's to 1 GiB")?;
         count("the limit of pulls at once", limits.pulls, 1..=4096, "from 1 to 4096")?;
         count("the limit of remembered ids", limits.remembered_ids, 0..=1_000_000, "at most 1 000 000")?;
         count("the limit of unanswered messages", limits.pending_sends, 1..=1_000_000, "from 1 to 1 000 000")?;

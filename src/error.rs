@@ -192,6 +192,12 @@ pub enum SendError {
         /// The bound.
         limit: usize,
     },
+    /// 50: as many bytes wait to be written already as may ([`Limits::outbox`](crate::Limits::outbox)); nothing was sent.
+    #[error("{limit} bytes wait to be written already; the connection is slow, send again after earlier answers")]
+    OutboxFull {
+        /// The bound.
+        limit: usize,
+    },
     /// 16: the link is lost and being regained; nothing was sent.
     #[error("the link is down and being regained; send again after Connected")]
     Reconnecting,
@@ -215,7 +221,7 @@ impl SendError {
             SendError::OutcomeUnknown { cause: LossCause::SendUnanswered, .. } => Code::SEND_TIMEOUT,
             SendError::Reconnecting => Code::DISCONNECTED,
             SendError::OutcomeUnknown { .. } | SendError::Ended(_) => Code::SEND_DISCONNECTED,
-            SendError::Backlog { .. } => Code::MAX_LIMIT,
+            SendError::Backlog { .. } | SendError::OutboxFull { .. } => Code::MAX_LIMIT,
         }
     }
 }

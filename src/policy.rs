@@ -62,15 +62,15 @@ pub struct Limits {
     pub frame: usize,
     /// The most metas in one page of a queue; a page of more ends the link. Default: 10 000.
     pub batch: usize,
-    /// How many bytes may wait to be written, from 1 KiB; past it the peer is taken for one that has stopped reading,
-    /// and the link is lost. Default: 8 MiB.
+    /// How many bytes may wait to be written, from 1 KiB; past it sends are refused with `SendError::OutboxFull`. A
+    /// peer that makes more than a frame beyond it wait, by asking without reading, loses the link. Default: 8 MiB.
     pub outbox: usize,
     /// What the unfinished incoming message and the bytes made ready for the socket may hold together; past it the link
     /// is lost. Default: 8 MiB.
     pub connection: usize,
     /// How many queues are pulled at once, at least 1; the others wait for their turn. Default: 16.
     pub pulls: usize,
-    /// How many message ids are remembered to drop repetitions. Default: 256.
+    /// How many message ids are remembered to drop repetitions. Default: 1024.
     pub remembered_ids: usize,
     /// For how long. Default: 1 hour.
     pub remembered_for: Duration,
@@ -87,7 +87,7 @@ impl Default for Limits {
             outbox: 8 << 20,
             connection: 8 << 20,
             pulls: 16,
-            remembered_ids: 256,
+            remembered_ids: 1024,
             remembered_for: Duration::from_secs(3600),
             pending_sends: 1024,
         }

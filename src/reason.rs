@@ -388,13 +388,20 @@ impl fmt::Display for LossCause {
                 write!(f, "the server closed the connection with code {code}: {reason:?}")
             }
             LossCause::ClosedByPeer { code: None, .. } => f.write_str("the server closed the connection"),
-            LossCause::Ended => f.write_str("the connection was ended without a reason given"),
-            LossCause::Io(detail) => write!(f, "the connection failed: {detail}"),
-            LossCause::Protocol(detail) => write!(f, "the server broke the WebSocket protocol: {detail}"),
+            LossCause::Ended => f.write_str(
+                "the connection was ended without a reason given; if it happens often, look for a proxy or firewall on \
+                 the way that ends idle connections",
+            ),
+            LossCause::Io(detail) => write!(f, "the connection failed: {detail}; check the network"),
+            LossCause::Protocol(detail) => write!(
+                f,
+                "the server broke the WebSocket protocol or a limit of this client's: {detail}; check that the address \
+                 is that of the chat service, and `Limits`"
+            ),
             LossCause::HeartbeatTimeout { silent_for } => {
                 write!(
                     f,
-                    "the server was silent for {:.1} s and did not answer the heartbeat",
+                    "the server was silent for {:.1} s and did not answer the heartbeat; check the network",
                     silent_for.as_secs_f64()
                 )
             }
@@ -411,7 +418,9 @@ impl fmt::Display for LossCause {
             LossCause::Refused(refusal) => refusal.fmt(f),
             LossCause::Rest { error, .. } => error.fmt(f),
             LossCause::Kicked(kick) => kick.fmt(f),
-            LossCause::SendUnanswered => f.write_str("the server left a message unanswered"),
+            LossCause::SendUnanswered => {
+                f.write_str("the server left a message unanswered; whether it arrived is not known")
+            }
             LossCause::ClosedHere => f.write_str("this side gave the link up"),
         }
     }

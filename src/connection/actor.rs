@@ -424,6 +424,10 @@ impl Handler<SendMessage> for ConnectionActor {
     type Result = ResponseFuture<Result<Sent, SendError>>;
 
     fn handle(&mut self, SendMessage(message): SendMessage, ctx: &mut Self::Context) -> Self::Result {
+        let limit = self.config.limits.outbox;
+        if self.queued.bytes() + self.link.as_ref().map_or(0, Link::waiting) >= limit {
+            return Box::pin(std::future::ready(Err(SendError::OutboxFull { limit })));
+        }
         let (asked, answer) = oneshot::channel();
         let client_id = self.engine.next_client_id();
         self.sends.insert(client_id, asked);

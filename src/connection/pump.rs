@@ -146,7 +146,8 @@ impl ConnectionActor {
         let traffic = std::mem::take(&mut link.traffic);
         let waiting = self.queued.bytes() + link.waiting();
         self.fared.count(traffic);
-        if waiting > self.config.limits.outbox {
+        // Sends are refused at the limit; what is beyond it by more than one of them the peer has asked for.
+        if waiting > self.config.limits.outbox.saturating_add(self.config.limits.frame) {
             self.lose(LossCause::Io(format!("the peer has stopped reading: {waiting} bytes are waiting")), ctx);
         }
     }

@@ -1,8 +1,15 @@
 //! Name, TCP, proxy, TLS.
 
-use std::{io, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::Poll,
+    time::Duration,
+};
 
-use actix_rt::time::timeout;
+use actix_rt::time::{Instant, sleep};
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
@@ -10,8 +17,11 @@ use tokio_rustls::TlsConnector;
 use super::{CertificateProblem, Network, Progress, Stream, Target, certificate_problem, client_config};
 use crate::{LossCause, Step};
 
-/// How long one of several addresses of a host is tried before the next one is.
-const PER_ADDRESS: Duration = Duration::from_secs(3);
+/// How long one of several addresses of a host is waited for before the next one is begun as well.
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// How many addresses of a host are tried.
+const ADDRESSES: usize = 16;
 
 /// What went wrong on the way to a stream.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +49,7 @@ fn failed(step: Step) -> impl Fn(io::Error) -> DialError {
     move |error| DialError::Failed { step, detail: error.to_string() }
 }
 
-/// Opens a stream to a target. It has no time limit of its own but one for each of several addresses.
+/// Opens a stream to a target. It has no time limit of its own.
 pub(crate) async fn dial(target: &Target, network: &Network, progress: &Progress) -> Result<Stream, DialError> {
     let tcp = connect_tcp(target, network, progress).await?;
     if !target.secure {
@@ -90,25 +100,65 @@ async fn connect_host(host: &str, port: u16, progress: &Progress) -> Result<TcpS
     progress.at(Step::Resolve);
     let addresses: Vec<_> = lookup_host((host, port)).await.map_err(failed(Step::Resolve))?.collect();
     progress.at(Step::Connect);
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-    for (tried, address) in addresses.iter().enumerate() {
-        let connecting = TcpStream::connect(address);
-        // The last address may use up what is left of the whole way's limit.
-        let connected = if tried + 1 < addresses.len() {
-            timeout(PER_ADDRESS, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        } else {
-            connecting.await
-        };
-        match connected {
-            Ok(stream) => {
-                // Frames are small and answers are waited for. A socket that refuses the option still works.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Err(error) => last = error,
+    let stream = connect_first(interleaved(addresses)).await.map_err(failed(Step::Connect))?;
+    // Frames are small and answers are waited for. A socket that refuses the option still works.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+/// The addresses as they are tried: both families in turn, the resolver's order within each (RFC 8305 §4).
+fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|to| to.is_ipv6() == first_is_v6);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut order = Vec::new();
+    loop {
+        let turn = [first.next(), second.next()];
+        if turn == [None, None] || order.len() >= ADDRESSES {
+            return order;
         }
+        order.extend(turn.into_iter().flatten());
     }
-    Err(failed(Step::Connect)(last))
+}
+
+/// Connects to whichever address answers first, each begun a moment after the one before it or once that has failed, so
+/// that dead ones cost little (RFC 8305 §5). Those that are too late are dropped.
+async fn connect_first(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut waiting = addresses.into_iter();
+    let mut under_way: Vec<Pin<Box<dyn Future<Output = io::Result<TcpStream>>>>> = Vec::new();
+    let mut stagger = Box::pin(sleep(Duration::ZERO));
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
+    poll_fn(|cx| {
+        loop {
+            let (mut failed, mut at) = (false, 0);
+            while let Some(connecting) = under_way.get_mut(at) {
+                match connecting.as_mut().poll(cx) {
+                    Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
+                    Poll::Ready(Err(error)) => {
+                        (failed, last) = (true, error);
+                        drop(under_way.swap_remove(at));
+                    }
+                    Poll::Pending => at += 1,
+                }
+            }
+            if !failed && stagger.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            match waiting.next() {
+                Some(address) => {
+                    under_way.push(Box::pin(TcpStream::connect(address)));
+                    stagger.as_mut().reset(Instant::now() + STAGGER);
+                }
+                None if under_way.is_empty() => {
+                    return Poll::Ready(Err(std::mem::replace(&mut last, io::ErrorKind::NotFound.into())));
+                }
+                // Nothing is left to begin: only what is under way can wake this.
+                None if !failed => return Poll::Pending,
+                None => {}
+            }
+        }
+    })
+    .await
 }
 
 #[cfg(test)]
@@ -121,7 +171,7 @@ mod tests {
 
     use tokio::{net::TcpListener, time::timeout};
 
-    use super::{DialError, Network, Progress, Target, dial};
+    use super::{DialError, Network, Progress, Target, connect_first, dial, interleaved};
     use crate::{Proxy, Step};
 
     const SHORT: Duration = Duration::from_millis(100);
@@ -208,5 +258,30 @@ mod tests {
         let allowed = Network::default().with_plaintext().with_proxy(Proxy::none()).with_roots(crate::Roots::default());
         assert!(allowed.allows(&target));
         assert!(!Network::default().with_proxy(Proxy::none()).allows(&target));
+    }
+
+    #[test]
+    fn the_two_families_of_addresses_take_turns() {
+        let list = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let order = interleaved(list(&["[::1]:1", "[::2]:1", "[::3]:1", "127.0.0.1:1", "127.0.0.2:1"]));
+        assert_eq!(order, list(&["[::1]:1", "127.0.0.1:1", "[::2]:1", "127.0.0.2:1", "[::3]:1"]));
+        assert!(interleaved(Vec::new()).is_empty());
+    }
+
+    #[actix::test]
+    async fn a_live_address_behind_dead_ones_is_found() {
+        let (live, at) = silent().await;
+        let closed = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let stream = timeout(Duration::from_secs(5), connect_first(vec![closed, closed, closed, closed, closed, at]));
+        assert_eq!(stream.await.unwrap().unwrap().peer_addr().unwrap(), at);
+        drop(live);
+    }
+
+    #[actix::test]
+    async fn where_every_address_fails_the_last_failure_is_told() {
+        let closed = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let error = connect_first(vec![closed, closed]).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+        assert_eq!(connect_first(Vec::new()).await.unwrap_err().kind(), std::io::ErrorKind::NotFound);
     }
 }

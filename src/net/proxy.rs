@@ -46,8 +46,23 @@ impl fmt::Debug for Server {
 
 /// A text that is not a proxy's address. It is not quoted, for it may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the proxy's address must have the form http://[user:password@]host[:port]")]
-pub struct ProxyError;
+#[error("{of} must have the form http://[user:password@]host[:port]{advice}", advice = self.advice())]
+pub struct ProxyError {
+    /// Whose address it is: "the proxy's address", or the environment's variable.
+    of: &'static str,
+}
+
+impl ProxyError {
+    const GIVEN: &'static str = "the proxy's address";
+
+    fn advice(&self) -> &'static str {
+        if self.of == Self::GIVEN {
+            ""
+        } else {
+            "; to do without it, name the host in NO_PROXY or configure `Proxy::none()`"
+        }
+    }
+}
 
 impl Default for Proxy {
     fn default() -> Self {
@@ -75,11 +90,13 @@ impl Proxy {
     /// # Errors
     /// [`ProxyError`] unless it has the form `http://[user:password@]host[:port]`; the port is 80 where absent.
     pub fn http(address: &str) -> Result<Self, ProxyError> {
-        let server = Arc::new(Server::parse(address).ok_or(ProxyError)?);
+        let server = Arc::new(Server::parse(address).ok_or(ProxyError { of: ProxyError::GIVEN })?);
         Ok(Proxy(Kind::Http { server, except: NoProxy::default() }))
     }
 
-    /// Hosts to reach directly, in the form of `NO_PROXY`: names (their subdomains included), addresses, or `*`.
+    /// Hosts to reach directly, in the form of `NO_PROXY`: separated by commas or white space, each a name (with all
+    /// below it; `.name` and `*.name` mean the same), an address, either with `:port`, a network such as `10.0.0.0/8`,
+    /// or `*`. What has none of these forms is ignored.
     #[must_use]
     pub fn except(mut self, hosts: &str) -> Self {
         if let Kind::Http { except, .. } = &mut self.0 {
@@ -100,7 +117,7 @@ impl Proxy {
     ) -> Result<Option<Arc<Server>>, ProxyError> {
         match &self.0 {
             Kind::None => Ok(None),
-            Kind::Http { except, .. } if except.holds(&target.host) => Ok(None),
+            Kind::Http { except, .. } if except.holds(target) => Ok(None),
             Kind::Http { server, .. } => Ok(Some(Arc::clone(server))),
             Kind::Environment if target.is_loopback() => Ok(None),
             Kind::Environment => {
@@ -109,13 +126,14 @@ impl Proxy {
                     value.filter(|value| !value.trim().is_empty())
                 };
                 let scheme = if target.secure { "HTTPS_PROXY" } else { "HTTP_PROXY" };
-                let Some(address) = read(scheme).or_else(|| read("ALL_PROXY")) else {
+                let set = [scheme, "ALL_PROXY"].into_iter().find_map(|name| Some((name, read(name)?)));
+                let Some((of, address)) = set else {
                     return Ok(None);
                 };
-                if read("NO_PROXY").is_some_and(|hosts| NoProxy::parse(&hosts).holds(&target.host)) {
+                if read("NO_PROXY").is_some_and(|hosts| NoProxy::parse(&hosts).holds(target)) {
                     return Ok(None);
                 }
-                Server::parse(address.trim()).map(|server| Some(Arc::new(server))).ok_or(ProxyError)
+                Server::parse(address.trim()).map(|server| Some(Arc::new(server))).ok_or(ProxyError { of })
             }
         }
     }
@@ -206,22 +224,79 @@ fn percent_decoded(text: &str) -> Option<Vec<u8>> {
 
 /// Hosts that are reached directly.
 #[derive(Clone, Debug, Default)]
-struct NoProxy(Vec<String>);
+struct NoProxy(Vec<Direct>);
+
+/// One of them.
+#[derive(Clone, Debug)]
+enum Direct {
+    Every,
+    /// A host and all below it, in lower case, at one port or every one.
+    Name(String, Option<u16>),
+    Address(IpAddr, Option<u16>),
+    /// A network, by the length of its prefix.
+    Network(IpAddr, u8),
+}
 
 impl NoProxy {
     fn parse(hosts: &str) -> Self {
-        let names = hosts.split(',').map(|host| host.trim().trim_start_matches('.').to_ascii_lowercase());
-        NoProxy(names.filter(|host| !host.is_empty()).collect())
+        let separate = |c: char| c == ',' || c.is_whitespace();
+        NoProxy(hosts.split(separate).filter(|entry| !entry.is_empty()).filter_map(Direct::parse).collect())
     }
 
-    fn holds(&self, host: &str) -> bool {
-        let host = host.to_ascii_lowercase();
-        let is_address = host.parse::<IpAddr>().is_ok();
-        self.0.iter().any(|name| {
-            let below = || host.strip_suffix(name.as_str()).is_some_and(|front| front.ends_with('.'));
-            name == "*" || *name == host || (!is_address && below())
+    fn holds(&self, target: &Target) -> bool {
+        self.0.iter().any(|entry| entry.holds(target))
+    }
+}
+
+impl Direct {
+    fn parse(entry: &str) -> Option<Self> {
+        if entry == "*" {
+            return Some(Direct::Every);
+        }
+        if let Some((network, length)) = entry.split_once('/') {
+            let (network, length): (IpAddr, u8) = (network.parse().ok()?, length.parse().ok()?);
+            return Some(Direct::Network(network, length));
+        }
+        let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        if let Ok(address) = bare(entry).parse() {
+            return Some(Direct::Address(address, None));
+        }
+        let (host, port) = match entry.rsplit_once(':') {
+            Some((host, port)) => (host, Some(port.parse().ok()?)),
+            None => (entry, None),
+        };
+        Some(match bare(host).parse() {
+            Ok(address) => Direct::Address(address, port),
+            Err(_) => Direct::Name(bare(host).trim_start_matches("*.").trim_start_matches('.').to_owned(), port),
         })
     }
+
+    fn holds(&self, target: &Target) -> bool {
+        let at = |port: &Option<u16>| port.is_none_or(|port| port == target.port);
+        let address = target.host.parse::<IpAddr>().ok();
+        match self {
+            Direct::Every => true,
+            Direct::Address(direct, port) => address == Some(*direct) && at(port),
+            Direct::Network(network, length) => address.is_some_and(|address| within(address, *network, *length)),
+            Direct::Name(name, port) => {
+                let host = target.host.to_ascii_lowercase();
+                let below = || host.strip_suffix(name.as_str()).is_some_and(|front| front.ends_with('.'));
+                address.is_none() && !name.is_empty() && (host == *name || below()) && at(port)
+            }
+        }
+    }
+}
+
+fn within(address: IpAddr, network: IpAddr, length: u8) -> bool {
+    let (address, network, bits) = match (address, network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => {
+            (u128::from(address.to_bits()), u128::from(network.to_bits()), 32_u32)
+        }
+        (IpAddr::V6(address), IpAddr::V6(network)) => (address.to_bits(), network.to_bits(), 128),
+        _ => return false,
+    };
+    let Some(rest) = bits.checked_sub(u32::from(length)) else { return false };
+    address.checked_shr(rest).unwrap_or(0) == network.checked_shr(rest).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -269,9 +344,9 @@ mod tests {
     #[test]
     fn a_given_proxy_serves_loopback_too_and_keeps_its_exceptions() {
         let proxy = Proxy::http("http://127.0.0.1:3128").unwrap().except("*.x, b.example");
+        assert_eq!(through(&proxy, "ws://a.x/", &[]), None);
         assert_eq!(through(&proxy, "ws://127.0.0.1:80/", &[]).as_deref(), Some("127.0.0.1:3128"));
         assert_eq!(through(&proxy, "ws://b.example/", &[]), None);
-        assert!(NoProxy::parse("*").holds("anything"));
     }
 
     #[test]
@@ -288,6 +363,36 @@ mod tests {
         for bad in ["", "https://p", "socks5://p", "http://", "http://u:%zz@p", "http://p:99999"] {
             let error = Proxy::http(bad).unwrap_err();
             assert!(!error.to_string().contains("%zz"));
+        }
+    }
+
+    #[test]
+    fn the_usual_forms_of_no_proxy_are_understood() {
+        let direct = |hosts: &str, address: &str| NoProxy::parse(hosts).holds(&target(address));
+        for (hosts, address, expected) in [
+            ("*", "wss://anything/", true),
+            ("a.example", "wss://a.example/", true),
+            ("A.Example", "wss://b.a.example/", true),
+            (".a.example", "wss://a.example/", true),
+            ("*.a.example", "wss://b.a.example/", true),
+            ("a.example", "wss://ba.example/", false),
+            ("x y.example,z", "wss://y.example/", true),
+            ("a.example:443", "wss://a.example/", true),
+            ("a.example:444", "wss://a.example/", false),
+            ("10.0.0.0/8", "wss://10.9.8.7/", true),
+            ("10.0.0.0/8", "wss://11.0.0.1/", false),
+            ("10.1.2.3", "wss://10.1.2.3:8443/", true),
+            ("10.1.2.3:8443", "wss://10.1.2.3:8443/", true),
+            ("10.1.2.3:1", "wss://10.1.2.3:8443/", false),
+            ("::1", "ws://[::1]:80/", true),
+            ("[::1]:80", "ws://[::1]:80/", true),
+            ("fd00::/8", "wss://[fd12::1]/", true),
+            ("0.0.0.0/0", "wss://1.2.3.4/", true),
+            ("::/0", "wss://1.2.3.4/", false),
+            ("10.0.0.0/99", "wss://10.0.0.1/", false),
+            (". , :x ,", "wss://a.example/", false),
+        ] {
+            assert_eq!(direct(hosts, address), expected, "{hosts} {address}");
         }
     }
 }

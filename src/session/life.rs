@@ -138,7 +138,7 @@ impl Session {
             Input::Frame(bytes) => self.frame(bytes, context),
             Input::Alive => {
                 if let Phase::Online(online) = &mut self.phase {
-                    online.heard(context.now);
+                    online.alive(context.now, &context.world.config);
                 }
                 Flow::Stay
             }

@@ -22,15 +22,25 @@ use crate::{
 pub(super) struct Online {
     session_id: Box<str>,
     since: Duration,
+    /// When anything came, a ping or what does not decode included.
     last_inbound: Duration,
-    /// When the heartbeat that nothing has answered yet was sent. Any traffic answers it.
+    /// When a frame came that decodes.
+    last_frame: Duration,
+    /// When the heartbeat that nothing has answered yet was sent.
     beat_sent: Option<Duration>,
     queues: Queues,
 }
 
 impl Online {
     pub(super) fn new(session_id: Box<str>, now: Now) -> Self {
-        Online { session_id, since: now.mono, last_inbound: now.mono, beat_sent: None, queues: Queues::default() }
+        Online {
+            session_id,
+            since: now.mono,
+            last_inbound: now.mono,
+            last_frame: now.mono,
+            beat_sent: None,
+            queues: Queues::default(),
+        }
     }
 
     pub(super) fn session_id(&self) -> &str {
@@ -45,10 +55,25 @@ impl Online {
         self.last_inbound
     }
 
-    /// Something came: the peer lives.
+    /// A frame came that decodes: the peer lives and speaks.
     pub(super) fn heard(&mut self, now: Now) {
         self.last_inbound = now.mono;
+        self.last_frame = now.mono;
         self.beat_sent = None;
+    }
+
+    /// Something else came: the peer lives. It may be a gateway before a service that does not, so this counts only as
+    /// long as frames come now and then.
+    pub(super) fn alive(&mut self, now: Now, config: &Config) {
+        self.last_inbound = now.mono;
+        if now.mono < self.must_speak(config) {
+            self.beat_sent = None;
+        }
+    }
+
+    /// When the peer must have sent a frame again, whatever else comes: after four idle times.
+    fn must_speak(&self, config: &Config) -> Duration {
+        self.last_frame.saturating_add(config.heartbeat_idle.saturating_mul(4))
     }
 
     /// Sends the heartbeat, which also asks which queues hold something.
@@ -68,7 +93,7 @@ impl Online {
     pub(super) fn heartbeat_due(&self, config: &Config) -> Duration {
         match self.beat_sent {
             Some(sent) => sent.saturating_add(config.heartbeat_answer),
-            None => self.last_inbound.saturating_add(config.heartbeat_idle),
+            None => self.last_inbound.saturating_add(config.heartbeat_idle).min(self.must_speak(config)),
         }
     }
 }
@@ -80,9 +105,6 @@ fn transmit_pull(pull: Pull, context: &mut Context<'_>) {
 impl Session {
     /// Reads a binary message. What does not decode is dropped and noted; the connection survives (§16).
     pub(super) fn frame(&mut self, bytes: &[u8], context: &mut Context<'_>) -> Flow {
-        if let Phase::Online(online) = &mut self.phase {
-            online.heard(context.now);
-        }
         let limit = context.world.config.limits.frame;
         let decoded =
             MSync::decode_frame(Bytes::copy_from_slice(bytes), limit).and_then(|frame| frame.downward_lossy());
@@ -94,9 +116,15 @@ impl Session {
             }
             Err(error) => {
                 context.out.push(Action::Note(Note::Undecodable { length: bytes.len(), error }));
+                if let Phase::Online(online) = &mut self.phase {
+                    online.alive(context.now, &context.world.config);
+                }
                 return Flow::Stay;
             }
         };
+        if let Phase::Online(online) = &mut self.phase {
+            online.heard(context.now);
+        }
         match (&self.phase, frame) {
             (Phase::Waiting { .. }, _) => Flow::Stay,
             (Phase::Entering { .. }, Downward::Provision(answer)) => self.provision_answer(*answer, context),
@@ -281,7 +309,7 @@ impl Session {
             return Flow::Stay;
         }
         if online.beat_sent.is_some() {
-            let silent_for = now.saturating_sub(online.last_inbound);
+            let silent_for = now.saturating_sub(online.last_frame);
             return self.lost(LossCause::HeartbeatTimeout { silent_for }, context);
         }
         online.beat(context);

@@ -1,12 +1,19 @@
 //! The ids of the messages seen last, so that a page that comes again is not delivered twice.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
 
 use crate::Limits;
 
 /// The message ids seen last in a login, bounded by number and age; it outlives reconnects.
 #[derive(Debug, Default)]
-pub(crate) struct Recent(VecDeque<(u64, Duration)>);
+pub(crate) struct Recent {
+    known: HashSet<u64>,
+    /// The same ids, oldest first, with when they came.
+    order: VecDeque<(u64, Duration)>,
+}
 
 impl Recent {
     /// Notes an id; `false` when it was seen already. Id 0 stands for no id and is always new.
@@ -14,19 +21,26 @@ impl Recent {
         if id == 0 {
             return true;
         }
-        while self.0.front().is_some_and(|(_, seen)| now.saturating_sub(*seen) > limits.remembered_for) {
-            self.0.pop_front();
+        while self.order.front().is_some_and(|(_, seen)| now.saturating_sub(*seen) > limits.remembered_for) {
+            self.forget_oldest();
         }
-        if self.0.iter().any(|(known, _)| *known == id) {
+        if self.known.contains(&id) {
             return false;
         }
-        while self.0.len() >= limits.remembered_ids.max(1) {
-            self.0.pop_front();
+        while self.order.len() >= limits.remembered_ids.max(1) {
+            self.forget_oldest();
         }
         if limits.remembered_ids > 0 {
-            self.0.push_back((id, now));
+            self.known.insert(id);
+            self.order.push_back((id, now));
         }
         true
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((id, _)) = self.order.pop_front() {
+            self.known.remove(&id);
+        }
     }
 }
 
@@ -47,7 +61,7 @@ mod tests {
             assert!(recent.insert(id, NOW, &limits));
         }
         assert!(recent.insert(7, NOW, &limits));
-        assert_eq!(recent.0.len(), limits.remembered_ids);
+        assert_eq!(recent.order.len(), limits.remembered_ids);
     }
 
     #[test]
@@ -71,6 +85,6 @@ mod tests {
         let mut recent = Recent::default();
         assert!(recent.insert(7, NOW, &limits));
         assert!(recent.insert(7, NOW, &limits));
-        assert!(recent.0.is_empty());
+        assert!(recent.order.is_empty());
     }
 }

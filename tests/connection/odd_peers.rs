@@ -295,8 +295,8 @@ async fn many_large_messages_at_once_are_no_reason_to_give_up_a_peer_that_reads(
     let server = server().await;
     let (alice, mut heard) = online(quick(server.config()), alice()).await;
     let said = "x".repeat(16 << 10);
-    // 8 MiB in one turn of the loop.
-    let sends: Vec<_> = (0..512)
+    // Almost 8 MiB, which is what may wait, in one turn of the loop.
+    let sends: Vec<_> = (0..500)
         .map(|_| {
             let (alice, said) = (alice.clone(), said.clone());
             actix_rt::spawn(async move { alice.send_text("bob", &said).await })

@@ -43,7 +43,7 @@ fn a_wall_clock_that_is_set_meanwhile_does_not_move_the_end_of_a_token() {
         // Busy with messages until four fifths have passed.
         for _ in 0..699 {
             sim.pass(seconds(1));
-            sim.step(Input::Alive);
+            sim.frame(&peer::unread(&[]));
             assert!(sim.step(Input::Tick).0.is_empty());
         }
         sim.pass(seconds(1));
@@ -64,7 +64,7 @@ fn a_wall_clock_that_is_wrong_at_the_login_is_corrected_by_the_servers_first_ans
         assert!(sim.frame(&peer::unread_at(T0)).events().is_empty(), "{wall}");
         for _ in 0..799 {
             sim.pass(seconds(1));
-            sim.step(Input::Alive);
+            sim.frame(&peer::unread(&[]));
             assert!(sim.step(Input::Tick).0.is_empty(), "{wall}");
         }
         sim.pass(seconds(1));

@@ -99,3 +99,23 @@ fn after_a_machine_slept_the_peer_is_asked_before_it_is_given_up() {
     assert_eq!(sim.step(Input::Tick).kinds(), ["UNREAD"]);
     assert_eq!(sim.left(), seconds(10));
 }
+
+/// A gateway may answer pings before a service that is dead: pings alone do not keep a link for ever.
+#[test]
+fn a_peer_that_only_pings_or_sends_what_does_not_decode_is_found_out_after_130_s() {
+    for noise in [|sim: &mut Sim| drop(sim.step(Input::Alive)), |sim: &mut Sim| drop(sim.frame(&[0xff; 9]))] {
+        let mut sim = Sim::online();
+        sim.frame(&peer::unread(&[]));
+        for second in 1..130 {
+            sim.pass(seconds(1));
+            noise(&mut sim);
+            let did = sim.step(Input::Tick);
+            assert_eq!(did.kinds(), if second == 120 { vec!["UNREAD"] } else { vec![] }, "after {second} s");
+        }
+        sim.pass(seconds(1));
+        noise(&mut sim);
+        let did = sim.step(Input::Tick);
+        let (_, _, cause) = did.reconnecting();
+        assert_eq!(cause, &LossCause::HeartbeatTimeout { silent_for: seconds(130) });
+    }
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Config, Connection, ConnectionState, EventKind, LossCause,
+    Config, Connection, ConnectionState, EventKind, LossCause, SendError,
     local_server::{Cut, Direction, FaultProxy, Faults, LocalServer},
 };
 use tokio::time::timeout;
@@ -68,12 +68,12 @@ async fn a_server_that_hears_nothing_though_it_talks_is_noticed_by_the_unanswere
 
 #[actix::test]
 async fn a_stuck_write_side_costs_bounded_memory_and_then_the_link() {
-    let (server, proxy, connection, mut heard) = through(1, |config| config.send_timeout(LIMIT).unwrap()).await;
+    let limit = Duration::from_secs(1);
+    let (server, proxy, connection, mut heard) = through(1, |config| config.send_timeout(limit).unwrap()).await;
     proxy.change(|faults| faults.to_server.stalled = true);
-    let large = "x".repeat(64 << 10);
+    let large = "x".repeat(256 << 10);
     let mut sends = Vec::new();
     let cause = loop {
-        assert!(sends.len() < 1_000, "64 MiB are more than any system buffers");
         let (connection, large) = (connection.clone(), large.clone());
         sends.push(actix_rt::spawn(async move { connection.send_text("bob", &large).await }));
         // The server keeps talking: reading is not what is broken.
@@ -83,10 +83,19 @@ async fn a_stuck_write_side_costs_bounded_memory_and_then_the_link() {
             Err(_) => continue,
         }
     };
-    assert!(matches!(&cause, LossCause::Io(detail) if detail.contains("stopped reading")), "{cause:?}");
+    assert_eq!(cause, LossCause::SendUnanswered);
+    let mut refused = 0;
     for send in sends {
-        assert!(within("the send's end", send).await.unwrap().is_err(), "every send is told");
+        match within("the send's end", send).await.unwrap().unwrap_err() {
+            SendError::OutboxFull { limit } => {
+                assert_eq!(limit, 8 << 20);
+                refused += 1;
+            }
+            SendError::OutcomeUnknown { .. } | SendError::Reconnecting => {}
+            other => panic!("{other:?}"),
+        }
     }
+    assert!(refused > 0, "what may wait is bounded");
     proxy.clear();
     assert!(heard.connected().await);
     connection.send_text("bob", "all is well").await.unwrap();
@@ -167,7 +176,7 @@ async fn survives(seed: u64, faults: Faults, losses: u32) {
     within("a send", connection.send_text("bob", "all is well")).await.unwrap();
     assert_eq!(connection.state(), ConnectionState::Online);
     let counts = proxy.counts();
-    assert!(counts.cuts >= u64::from(losses) / 2, "it was the cuts: {counts:?}");
+    assert!(counts.cuts > 0, "it was the cuts: {counts:?}");
     assert_eq!(counts.connections, u64::from(told) + 1, "seed {seed}: one connection for each attempt, and the first");
     connection.close().await;
 }

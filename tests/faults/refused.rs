@@ -42,11 +42,11 @@ async fn a_refused_upgrade_waits_as_long_as_it_was_asked_to_in_seconds() {
 
 #[actix::test]
 async fn a_refused_upgrade_waits_as_long_as_it_was_asked_to_by_a_date() {
-    let until = SystemTime::now() + Duration::from_secs(3);
+    let until = SystemTime::now() + Duration::from_secs(4);
     let (asked, delay, _) = pause_after(503, &httpdate::fmt_http_date(until)).await;
     // A date has whole seconds, and the login before took some time.
     let asked = asked.unwrap();
-    assert!(asked <= Duration::from_secs(3) && delay >= asked, "{asked:?} {delay:?}");
+    assert!(!asked.is_zero() && asked <= Duration::from_secs(4) && delay >= asked, "{asked:?} {delay:?}");
     assert!(SystemTime::now() >= until - Duration::from_secs(1));
 }
 
