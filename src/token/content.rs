@@ -152,8 +152,8 @@ fn put_text(into: &mut Vec<u8>, text: &[u8]) {
 
 /// Compresses with the codes that zlib takes for so few and so random bytes, which a compressor has to be told here.
 ///
-/// The tokens that the vendor publishes come out to the byte; of others the same is inside, since which repetitions a
-/// compressor finds is its own affair.
+/// The tokens that the vendor publishes, made by the usual zlib, come out to the byte. Those of other compressors and
+/// values may look different and have the same inside, since which repetitions a compressor finds is its own affair.
 fn deflate(bytes: &[u8]) -> Vec<u8> {
     const LEVEL: i32 = 6;
     const WITH_HEADER: i32 = 1;

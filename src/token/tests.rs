@@ -12,9 +12,12 @@ const ISSUED_AT: u32 = 1_111_111;
 const SALT: u32 = 1;
 const LIFE: Duration = Duration::from_secs(600);
 
-/// What the vendor publishes for these values, the same in the tests of its builders in several languages.
+/// What the vendor publishes for these values in the tests of its builders that use the usual zlib.
 const USER_TOKEN: &str = "007eJxTYNAIsnbS3v/A5t2TC6feR15r+6cq8bqAvfaW+tk/Vzz+p6xTYLA0N3B2NDZNSTUzSDYxMTMxTUpKTLVINDI0NTAzTDI2dv8iwBDBxMDAyADCrEDMCOZzMRhZWBgZmxgamRsDAB+lHrg=";
 const APP_TOKEN: &str = "007eJxTYNDNaz3snC8huEfHWdz6s98qltq4zqy9fl99Uh0FDvy6F6DAYGlu4OxobJqSamaQbGJiZmKalJSYapFoZGhqYGaYZGzs/kWAIYKJgYGRAYRZgZgJzGdgAACt8hhr";
+/// The same from its builder for Node, whose zlib finds other repetitions.
+const USER_TOKEN_OF_NODE: &str = "007eJxTYNAIsnbS3v/A5t2TC6feR15r+6cq8bqAvfaW+tk/Vzz+p6xTYLA0N3B2NDZNSTUzSDYxMTMxTUpKTLVINDI0NTAzTDI2dv8iwBDBxMDAyADCrAyMDIxgPheDkYWFkbGJoZG5MQAfpR64";
+const APP_TOKEN_OF_NODE: &str = "007eJxTYNDNaz3snC8huEfHWdz6s98qltq4zqy9fl99Uh0FDvy6F6DAYGlu4OxobJqSamaQbGJiZmKalJSYapFoZGhqYGaYZGzs/kWAIYKJgYGRAYRZGRgZmMB8BgYArfIYaw==";
 /// For channels, messages and chat, in this order; then for messages alone, flushed in the middle as Go does.
 const THREE_SERVICES: &str = "007eJxNjD0KwkAUhJ8xFlqJbZpYauNm3/4WFmKRK9hJ1l3B1sQip1AEz2Bt5QmEXMFjCMEiWBgjiMV8MMPwhVCdnqUspvf8cQkOk9trUOWj45jtr3ExPMfBJgQtyXyG3DpBVowJxo1JnEpoxImIDGJc9mHhAbQAoF3Tr/PpXsN2Q79hCNJKioI7oxUyxVFLhw7X2jJBjLVJD6hSFFlEJXq152vqQubSbLlL3bbzG/+vb8OnLf0=";
 const MESSAGES_ONLY: &str = "007eJxSYOCdJftjyTM2zxW6Xhm/5T0j5LdcUt/xYVt48fb5Mp3PX9coMFiaGzg7GpumpJoZJJuYmJmYJiUlplokGhmaGpgZJhkbu38RYIhgYmBgZABhJgZGBkYwn5OhJLW4JL60OLUIEAAA//9ZVh6A";
@@ -45,6 +48,14 @@ fn the_published_tokens_are_built_byte_for_byte() {
     let of_user = builder().user(&user(USER), LIFE).unwrap().build(ISSUED_AT, SALT);
     assert_eq!(of_user.expose(), USER_TOKEN);
     assert_eq!(builder().app(LIFE).unwrap().build(ISSUED_AT, SALT).expose(), APP_TOKEN);
+}
+
+#[test]
+fn a_token_published_for_another_compressor_has_the_same_inside() {
+    for (ours, theirs) in [(USER_TOKEN, USER_TOKEN_OF_NODE), (APP_TOKEN, APP_TOKEN_OF_NODE)] {
+        let (ours, theirs) = (Signed::unpack(ours).unwrap(), Signed::unpack(theirs).unwrap());
+        assert_eq!((ours.signature(), ours.content()), (theirs.signature(), theirs.content()));
+    }
 }
 
 #[test]

@@ -72,15 +72,8 @@ describe("the vendor's builder", { concurrency: true }, () => {
     assert.deepEqual(chat.__privileges, { [ServiceChat.kPrivilegeApp]: 86400 });
   });
 
-  test('makes the same tokens of the values it publishes, byte for byte', async () => {
-    for (const user of ['2882341273', undefined]) {
-      const values = { issued_at: 1_111_111, salt: 1, life: 600 };
-      assert.equal(await own(user, values), vendors(user, values), `${user}`);
-    }
-  });
-
-  test('makes tokens with the same bytes inside of any values', async () => {
-    // Which repetitions a compressor finds is its own affair.
+  test('makes tokens of the same values that have the same bytes inside', async () => {
+    // Which repetitions a compressor finds is its own affair, and Node's is not the usual one.
     const inside = (token) => inflateSync(Buffer.from(token.slice(3), 'base64')).toString('hex');
     for (const [at, user] of [...users, undefined].entries()) {
       const values = { issued_at: 1_700_000_000 + at, salt: 1 + at * 16_666_666, life: 3600 + at };
