@@ -114,7 +114,8 @@ pub struct NewChatToken<'a> {
 }
 
 impl NewChatToken<'_> {
-    /// Issues it at this time in seconds since 1970 with this salt; the same values make the same token.
+    /// Issues it at this time in seconds since 1970 with this salt; the same values make the same token. Packing it takes
+    /// a quarter of a MiB of memory for a moment.
     #[must_use]
     pub fn build(&self, issued_at: u32, salt: u32) -> Token {
         let builder = self.builder;

@@ -27,7 +27,7 @@ pub(super) const CHAT_USER: u16 = 1;
 pub(super) const CHAT_APP: u16 = 2;
 
 /// The longest user of a token that is believed, in bytes; the vendor's own limits are 64 and 255.
-const MAX_USER: usize = 255;
+pub(super) const MAX_USER: usize = 255;
 
 /// Some builders leave the padding off.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -64,7 +64,7 @@ impl TokenInfo {
         TokenInfo { kind, app_id: None, user: None, issued_at: None, expires_at: None, services: Vec::new() }
     }
 
-    fn of_content(content: Content) -> Self {
+    pub(super) fn of_content(content: Content) -> Self {
         let issued_at = u64::from(content.issued_at) * 1000;
         let lives = [Some(content.life), content.chat.as_ref().map(|chat| chat.life)];
         let life = lives.into_iter().flatten().filter(|&life| life != 0).min();

@@ -30,6 +30,9 @@
 mod builder;
 mod content;
 mod easemob;
+#[cfg(feature = "fuzzing")]
+#[allow(clippy::expect_used, reason = "a harness fails loudly")]
+pub(crate) mod fuzzing;
 mod info;
 mod problem;
 #[cfg(test)]
