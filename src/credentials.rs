@@ -164,7 +164,14 @@ impl Token {
         }
     }
 
-    pub(crate) fn expose(&self) -> &str {
+    /// A token made here, of base64 and digits.
+    pub(crate) fn of_own_make(token: String) -> Self {
+        Token(Arc::new(token.into()))
+    }
+
+    /// The token itself, to hand to whoever is to log in with it; keep it out of logs.
+    #[must_use]
+    pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 }

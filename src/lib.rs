@@ -49,6 +49,7 @@
 //! - How a connection fares: [`Connection::state`], [`Connection::watch`], [`Connection::health`].
 //! - Why something failed or ended: [`OpenError`], [`SendError`], [`RequestError`], [`DisconnectReason`],
 //!   [`LossCause`]. Each has a `code()` with the vendor's number, a [`Code`].
+//! - Tokens: what one says of itself, and building them from an app's certificate: [`token`].
 //! - Subscribers, what they are promised and who pays for a slow one: [`handlers`].
 //! - Logging, also the levels in release builds: [`logger`].
 //! - A stand-in for the service, for your own tests: the feature [`local-server`](crate#features).
@@ -99,6 +100,7 @@ mod policy;
 mod reason;
 pub mod rest;
 pub mod session;
+pub mod token;
 pub mod wire;
 
 pub use app_key::{AppKey, AppKeyError};

@@ -25,6 +25,7 @@ type Target = (&'static str, fn(&[u8]));
 const FRAME_DECODER: Target = ("frame_decoder", fuzzing::frame_decoder);
 const ENGINE: Target = ("engine", fuzzing::engine);
 const REST_ERRORS: Target = ("rest_errors", fuzzing::rest_errors);
+const TOKENS: Target = ("tokens", fuzzing::tokens);
 
 /// Runs one input and checks its price: so much for any, and so much for each of its bytes.
 fn run((name, target): Target, input: &[u8]) {
@@ -133,7 +134,7 @@ fn recorded(kept: &str, made: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 
 #[test]
 fn every_kept_input_keeps_every_promise() {
-    for target in [FRAME_DECODER, ENGINE, REST_ERRORS] {
+    for target in [FRAME_DECODER, ENGINE, REST_ERRORS, TOKENS] {
         let inputs = corpus(target.0);
         assert!(inputs.len() >= 10, "{} has a corpus", target.0);
         inputs.iter().for_each(|input| run(target, input));
@@ -198,7 +199,7 @@ proptest! {
 
     #[test]
     fn any_bytes_keep_every_promise(bytes in vec(any::<u8>(), 0..600)) {
-        [FRAME_DECODER, ENGINE, REST_ERRORS].into_iter().for_each(|target| run(target, &bytes));
+        [FRAME_DECODER, ENGINE, REST_ERRORS, TOKENS].into_iter().for_each(|target| run(target, &bytes));
     }
 
     #[test]
@@ -209,6 +210,11 @@ proptest! {
     #[test]
     fn a_damaged_session_keeps_every_promise(bytes in damaged(recorded("engine", sessions()))) {
         run(ENGINE, &bytes);
+    }
+
+    #[test]
+    fn a_damaged_token_keeps_every_promise(bytes in damaged(corpus("tokens"))) {
+        run(TOKENS, &bytes);
     }
 
     #[test]

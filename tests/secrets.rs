@@ -23,6 +23,7 @@ use agora_chat::{
     logger::Terminal,
     rest::NewUser,
     session::{Action, Engine, FetchedToken, Input, Now},
+    token::ChatTokenBuilder,
     wire::{MSync, Provision, Status, msync::Command},
 };
 use base64::{
@@ -251,6 +252,44 @@ async fn a_whole_life_logged_at_trace_tells_no_secret_and_everything_else() {
     }
     evidence.text("the log", &log);
     assert!(evidence.pieces > 40, "{}", evidence.pieces);
+}
+
+/// The user in an Agora token shows, the token and the certificate that made it never.
+#[actix::test]
+async fn an_agora_token_is_warned_of_by_what_is_wrong_with_it_alone() {
+    const APP_ID: &str = "970CA35de60c44645bbae8a215061b33";
+    const CERTIFICATE: &str = "5CFd2fd1755d40ecb72977518be15d3b";
+    let builder = ChatTokenBuilder::new(APP_ID, CERTIFICATE).unwrap();
+    let (bob, life) = ("bob".parse().unwrap(), Duration::from_secs(600));
+    let bobs = builder.user(&bob, life).unwrap();
+    let (old, fresh) = (bobs.build(1_111_111, 1), builder.app(life).unwrap().build_now());
+    let mut evidence = Evidence::of(&[CERTIFICATE, old.expose(), fresh.expose()]);
+    evidence.debug("the builder", &builder);
+    evidence.debug("to be issued", &bobs);
+    evidence.debug("tokens", &[&old, &fresh]);
+    evidence.debug("what they say", &[old.inspect(), fresh.inspect()]);
+    evidence.shown("no app id", &ChatTokenBuilder::new(CERTIFICATE.trim_end_matches('b'), CERTIFICATE).unwrap_err());
+    let cut = format!("{CERTIFICATE}{CERTIFICATE}");
+    evidence.shown("no certificate", &ChatTokenBuilder::new(APP_ID, cut).unwrap_err());
+
+    let server = LocalServer::start().await.unwrap();
+    server.create_user("alice", PASSWORD).unwrap();
+    for token in [&old, &fresh] {
+        server.adopt_token("alice", token.expose(), Some(Duration::from_secs(3600))).unwrap();
+    }
+    let captured = Captured::default();
+    let log = LogConfig::new().terminal(Terminal::Off).level(LogLevel::Warn).writer(captured.clone());
+    let log = LogHandle::start(log).unwrap();
+    let connection = Connection::start(quick(server.config().logger(log.slog()))).unwrap();
+    connection.open(Credentials::token("alice", old.expose()).unwrap()).await.unwrap();
+    connection.renew_token(fresh.expose()).await.unwrap();
+    connection.close().await;
+    log.flush_blocking(LIMIT).unwrap();
+    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    for problem in ["expired", "not for \"alice\"", "for the app and names no user"] {
+        assert_eq!(text.matches(problem).count(), 1, "{problem}:\n{text}");
+    }
+    evidence.text("the log", &text);
 }
 
 #[test]

@@ -27,6 +27,7 @@ use super::{
 use crate::{
     Addresses, Config, ConnectionError, ConnectionState, DisconnectReason, Endpoints, Event, EventKind, Handlers,
     LossCause, OpenError, RequestError, RestClient, RestError, SendError, Sent, Step, Token, UserId,
+    credentials::Secret,
     net::Progress,
     rest::{self, RegisteredUser},
     session::{Action, Engine, FetchedToken, Input, Note, Now},
@@ -355,6 +356,13 @@ impl ConnectionActor {
         }
     }
 
+    /// Says beforehand why the service will probably refuse a token.
+    fn look_at(&self, token: &Token, user: &UserId) {
+        for problem in token.inspect().problems(wall_clock(), Some(user), None) {
+            warn!(self.log, "the token will probably be refused"; "why" => %problem);
+        }
+    }
+
     /// The REST client, found by discovery first where no address is known yet.
     fn rest(&self) -> impl Future<Output = Result<RestClient, RestError>> + use<> {
         let (config, rest) = (Arc::clone(&self.config), Rc::clone(&self.rest));
@@ -396,6 +404,9 @@ impl Handler<Open> for ConnectionActor {
         if self.engine.state() == ConnectionState::LoggedOut {
             self.user = Some(credentials.user().clone());
             self.log = self.config.logger.new(o!("user" => credentials.user().to_string()));
+            if let Secret::Token(token) = &credentials.secret {
+                self.look_at(token, credentials.user());
+            }
         }
         self.asking = Some(asked);
         self.step(Input::Open(credentials), ctx);
@@ -451,6 +462,7 @@ impl Handler<RenewToken> for ConnectionActor {
     fn handle(&mut self, RenewToken(token): RenewToken, _: &mut Self::Context) -> Self::Result {
         let (asked, answer) = oneshot::channel();
         if let Some(user) = self.engine.user().cloned() {
+            self.look_at(&token, &user);
             let (rest, new) = (self.rest(), token.clone());
             let call = Box::pin(async move { rest.await?.token_expiry(&user, &new).await });
             self.renewals.push(Renewal { token, call, asked });

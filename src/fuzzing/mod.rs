@@ -33,3 +33,11 @@ pub fn engine(data: &[u8]) {
 pub fn rest_errors(data: &[u8]) {
     let _ = crate::rest::fuzzing::run(data);
 }
+
+/// A token in any of its forms, as text and as the content of a `007…` one.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn tokens(data: &[u8]) {
+    crate::token::fuzzing::run(data);
+}

@@ -10,7 +10,8 @@ import { Events, within } from './events.mjs';
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
 
-function executable(name) {
+/** Where an example is, once it is built. */
+export function executable(name) {
   const target = path.resolve(repository, process.env.CARGO_TARGET_DIR ?? 'target');
   const file = path.join(process.env.AGORA_CHAT_EXAMPLES ?? path.join(target, 'debug', 'examples'), name);
   if (!existsSync(file)) throw new Error(`${file} is missing: run \`cargo build --examples\` first`);
