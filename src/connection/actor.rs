@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use super::{
     health::Health,
+    keeper::Keeper,
     messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop},
     outbox::Outbox,
     pump::Pump,
@@ -25,8 +26,8 @@ use super::{
     socket::{Link, Traffic, connect},
 };
 use crate::{
-    Addresses, Config, ConnectionError, ConnectionState, DisconnectReason, Endpoints, Event, EventKind, Handlers,
-    LossCause, OpenError, RequestError, RestClient, RestError, SendError, Sent, Step, Token, UserId,
+    Addresses, Config, ConnectionError, ConnectionState, Credentials, DisconnectReason, Endpoints, Event, EventKind,
+    Handlers, LossCause, OpenError, RequestError, RestClient, RestError, SendError, Sent, Step, Token, UserId,
     net::Progress,
     rest::{self, RegisteredUser},
     session::{Action, Engine, FetchedToken, Input, Note, Now},
@@ -76,6 +77,8 @@ pub struct ConnectionActor {
     sends: HashMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
     pub(super) renewals: Vec<Renewal>,
     pub(super) fared: Fared,
+    /// Keeps the account over restarts, where there is a state folder.
+    keeper: Option<Keeper>,
     stopping: bool,
 }
 
@@ -154,6 +157,7 @@ impl ConnectionActor {
             sends: HashMap::new(),
             renewals: Vec::new(),
             fared: Fared::default(),
+            keeper: None,
             stopping: false,
             config,
         }
@@ -175,6 +179,9 @@ impl ConnectionActor {
         self.told.set(self.engine.state());
         for action in actions.drain(..) {
             self.carry_out(action);
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.follow(&self.engine);
         }
         // One page can hold many messages; room for the usual few is enough while idle.
         actions.shrink_to(SCRATCH);
@@ -310,6 +317,9 @@ impl ConnectionActor {
                     "code" => cause.code().number(), "cause" => %cause);
             }
             EventKind::Disconnected { reason } => {
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.ended(reason);
+                }
                 if *reason != DisconnectReason::Closed {
                     self.fared.failed(reason, reason.code());
                 }
@@ -336,6 +346,12 @@ impl ConnectionActor {
 
     fn note(&mut self, note: &Note) {
         match note {
+            Note::KeptTokenRefused(refusal) => {
+                info!(self.log, "the kept token is refused, the password fetches another"; "refusal" => %refusal);
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.forget();
+                }
+            }
             Note::Undecodable { length, error } => {
                 warn!(self.log, "dropped what does not decode"; "bytes" => length, "error" => %error);
             }
@@ -353,6 +369,17 @@ impl ConnectionActor {
             Note::LostMetas { count } => warn!(self.log, "dropped messages that do not decode"; "count" => count),
             Note::PageStatus { status } => warn!(self.log, "a page came with a status"; "status" => status),
         }
+    }
+
+    /// Makes this the device that the account is kept as, and adds its kept token.
+    fn recall(&mut self, credentials: Credentials) -> Credentials {
+        let Some(state) = &self.config.state_dir else {
+            return credentials;
+        };
+        let same = self.keeper.take().filter(|keeper| keeper.is_of(credentials.user()));
+        let keeper = same.unwrap_or_else(|| Keeper::new(&self.config, state, credentials.user(), &self.log));
+        self.engine.set_device(keeper.device(&self.config.device));
+        self.keeper.insert(keeper).recall(credentials, wall_clock())
     }
 
     /// The REST client, found by discovery first where no address is known yet.
@@ -391,11 +418,12 @@ impl Actor for ConnectionActor {
 impl Handler<Open> for ConnectionActor {
     type Result = ResponseFuture<Result<(), OpenError>>;
 
-    fn handle(&mut self, Open(credentials): Open, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Open(mut credentials): Open, ctx: &mut Self::Context) -> Self::Result {
         let (asked, answer) = oneshot::channel();
         if self.engine.state() == ConnectionState::LoggedOut {
             self.user = Some(credentials.user().clone());
             self.log = self.config.logger.new(o!("user" => credentials.user().to_string()));
+            credentials = self.recall(credentials);
         }
         self.asking = Some(asked);
         self.step(Input::Open(credentials), ctx);
