@@ -78,7 +78,11 @@ impl Keeper {
             error => Err(error),
         });
         match kept {
-            Ok(kept) => Device { name: configured.name.clone(), platform: configured.platform, ..kept },
+            Ok(kept) => {
+                let mut device = configured.clone();
+                (device.resource, device.uuid) = (kept.resource, kept.uuid);
+                device
+            }
             Err(error) => {
                 warn!(log, "the device's identity is not kept over a restart"; "error" => %error);
                 configured.clone()

@@ -268,6 +268,51 @@ mod tests {
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 
+    /// Each thread with a folder of its own opening, as processes have.
+    #[test]
+    fn readers_beside_many_writers_never_see_a_torn_file_and_agree_on_one_identity() {
+        let dir = tempfile::tempdir().unwrap();
+        let (app, user) = account();
+        let tokens: Vec<_> = (1..=4).map(|n| kept(&format!("{n}").repeat(n * 3_000), Some(n as u64))).collect();
+        StateDir::open(dir.path()).unwrap().keep_token(&app, &user, &tokens[0]).unwrap();
+        let resources: Vec<_> = std::thread::scope(|scope| {
+            let started: Vec<_> = tokens
+                .iter()
+                .map(|mine| {
+                    let (app, user, tokens, dir) = (&app, &user, &tokens, dir.path());
+                    scope.spawn(move || {
+                        let state = StateDir::open(dir).unwrap();
+                        for _ in 0..25 {
+                            state.keep_token(app, user, mine).unwrap();
+                            let seen = state.token(app, user).unwrap().unwrap();
+                            assert!(tokens.contains(&seen), "torn");
+                        }
+                        state.identity(app, user, &Device::default()).unwrap().resource
+                    })
+                })
+                .collect();
+            started.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(resources.iter().all(|resource| *resource == resources[0]), "{resources:?}");
+        let account = StateDir::open(dir.path()).unwrap().account(&app, &user);
+        assert_eq!(fs::read_dir(account).unwrap().count(), 2, "no temporary file is left");
+    }
+
+    #[test]
+    fn what_a_dead_process_left_half_written_is_removed_with_the_next_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let (app, user) = account();
+        let state = StateDir::open(dir.path()).unwrap();
+        let account = state.make_account(&app, &user).unwrap();
+        let (old, new) = (account.join("token.json.0.tmp"), account.join("token.json.1.tmp"));
+        let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+        fs::File::create(&old).unwrap().set_modified(hour_ago).unwrap();
+        fs::write(&new, "under way").unwrap();
+        state.keep_token(&app, &user, &kept("one", None)).unwrap();
+        assert!(!old.exists());
+        assert!(new.exists(), "another process is at it");
+    }
+
     #[test]
     fn a_folder_that_is_a_file_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
