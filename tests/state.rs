@@ -78,8 +78,13 @@ impl Place {
     /// Waits until the token in use is written.
     async fn token_kept(&self, user: &str) -> String {
         let path = self.file(user, "token.json");
-        until("the token's file", || path.exists()).await;
-        token_in(&path)
+        let seen = Mutex::new(None);
+        until("the token's file", || {
+            *seen.lock().unwrap() = token_in(&path);
+            seen.lock().unwrap().is_some()
+        })
+        .await;
+        seen.into_inner().unwrap().unwrap()
     }
 
     /// Keeps this token as if an earlier process had.
@@ -117,10 +122,15 @@ fn events(connection: &Connection) -> UnboundedReceiver<EventKind> {
     heard
 }
 
-fn token_in(path: &Path) -> String {
-    let content: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+/// The token of the file; `None` while there is no file.
+fn token_in(path: &Path) -> Option<String> {
+    let content: Value = serde_json::from_slice(&fs::read(path).ok()?).unwrap();
     assert_eq!(content["version"], 1);
-    content["token"].as_str().unwrap().to_owned()
+    Some(content["token"].as_str().unwrap().to_owned())
+}
+
+fn holds_another(path: &Path, token: &str) -> bool {
+    token_in(path).is_some_and(|kept| kept != token)
 }
 
 #[actix::test]
@@ -185,7 +195,7 @@ async fn a_kept_token_whose_end_has_passed_costs_one_call() {
     assert_eq!(place.visit("alice").await, kept);
     assert_eq!(place.token_calls(), 2);
     assert_eq!(place.server.provision_count(), provisions + 1, "it was not tried");
-    until("the new token", || token_in(&place.file("alice", "token.json")) != dead).await;
+    until("the new token", || holds_another(&place.file("alice", "token.json"), &dead)).await;
 }
 
 #[actix::test]
@@ -196,7 +206,7 @@ async fn a_refused_kept_token_falls_back_to_the_password_once() {
     assert!(place.server.revoke_token(&kept));
     assert_ne!(place.visit("alice").await, "");
     assert_eq!(place.token_calls(), 2);
-    until("the new token", || token_in(&place.file("alice", "token.json")) != kept).await;
+    until("the new token", || holds_another(&place.file("alice", "token.json"), &kept)).await;
 
     // The second refusal of one login is final, and nothing of either token stays.
     let provisions = place.server.provision_count();
@@ -230,7 +240,7 @@ async fn a_token_login_and_a_renewal_are_kept_for_the_next_login_by_password() {
     let renewed = place.server.issue_token("alice", Some(HOUR)).unwrap();
     let end = connection.renew_token(renewed.clone()).await.unwrap();
     let file = place.file("alice", "token.json");
-    until("the renewed token", || token_in(&file) == renewed).await;
+    until("the renewed token", || token_in(&file).as_deref() == Some(&renewed)).await;
     let content: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     assert_eq!(content["expires_at"], end);
     connection.close().await;
