@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    AppKey, AppKeyError, Flapping, KickPolicy, Limits, Proxy, Roots,
+    AppKey, AppKeyError, Flapping, KickPolicy, Limits, Proxy, Roots, StateDir,
     net::{Network, Target},
 };
 
@@ -131,6 +131,8 @@ pub struct Device {
     pub uuid: String,
     /// A platform number of the application's own, 1 to 100. Default: `None`.
     pub platform: Option<u8>,
+    /// The resource that was made up for it.
+    random: Option<Box<str>>,
 }
 
 impl Device {
@@ -141,10 +143,15 @@ impl Device {
     #[must_use]
     pub fn new(resource: impl Into<String>) -> Self {
         let resource = resource.into();
-        Device { uuid: resource.clone(), resource, name: "rust".to_owned(), platform: None }
+        Device { uuid: resource.clone(), resource, name: "rust".to_owned(), platform: None, random: None }
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    /// Whether nobody chose the resource.
+    pub(crate) fn is_random(&self) -> bool {
+        self.random.as_deref() == Some(&*self.resource)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let refuse = |what, value: &str, problem| Err(ConfigError::Device { what, value: value.to_owned(), problem });
         for (what, value) in [("resource", &self.resource), ("device id", &self.uuid), ("device name", &self.name)] {
             if value.is_empty() {
@@ -166,7 +173,8 @@ impl Device {
 
 impl Default for Device {
     fn default() -> Self {
-        Device::new(format!("rust_{:016x}", fastrand::u64(..)))
+        let resource = format!("rust_{:016x}", fastrand::u64(..));
+        Device { random: Some(resource.as_str().into()), ..Device::new(resource) }
     }
 }
 
@@ -187,6 +195,7 @@ pub struct Config {
     pub(crate) app_key: AppKey,
     pub(crate) endpoints: Endpoints,
     pub(crate) device: Device,
+    pub(crate) state_dir: Option<StateDir>,
     pub(crate) login_ext: Option<String>,
     pub(crate) reconnect: Reconnect,
     pub(crate) heartbeat_idle: Duration,
@@ -267,6 +276,7 @@ impl Config {
             app_key: app_key.as_ref().parse()?,
             endpoints: Endpoints::Discovery(BOOTSTRAP.map(str::to_owned).to_vec()),
             device: Device::default(),
+            state_dir: None,
             login_ext: None,
             reconnect: Reconnect::default(),
             heartbeat_idle: Duration::from_secs(30),
@@ -290,7 +300,8 @@ impl Config {
         &self.app_key
     }
 
-    /// The device's resource, so that an application can keep it.
+    /// The configured device's resource, so that an application can keep it; [`state_dir`](Config::state_dir) does so
+    /// by itself, and then a kept one goes before a random one.
     #[must_use]
     pub fn resource(&self) -> &str {
         &self.device.resource

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::state::KeptToken;
+
 /// A credential or profile value that would be refused by the service; nothing was sent.
 ///
 /// The value itself is named only where it is not a secret.
@@ -209,6 +211,8 @@ redacted!(Password, Token);
 pub struct Credentials {
     user: UserId,
     pub(crate) secret: Secret,
+    /// What a login by password tries before a REST call.
+    pub(crate) kept: Option<KeptToken>,
 }
 
 /// The secret half of [`Credentials`].
@@ -219,12 +223,13 @@ pub(crate) enum Secret {
 }
 
 impl Credentials {
-    /// Logs in by password: one REST call fetches a token first (connection spec §3.2).
+    /// Logs in by password: one REST call fetches a token first (connection spec §3.2), unless one is kept
+    /// ([`Config::state_dir`](crate::Config::state_dir)).
     ///
     /// # Errors
     /// A user id or password that the service would refuse.
     pub fn password(user: &str, password: impl Into<String>) -> Result<Self, CredentialError> {
-        Ok(Credentials { user: user.parse()?, secret: Secret::Password(Password::new(password)?) })
+        Ok(Credentials { user: user.parse()?, secret: Secret::Password(Password::new(password)?), kept: None })
     }
 
     /// Logs in by a token that the application obtained; no REST call is made (connection spec §3.3).
@@ -232,7 +237,13 @@ impl Credentials {
     /// # Errors
     /// A user id or token that the service would refuse.
     pub fn token(user: &str, token: impl Into<String>) -> Result<Self, CredentialError> {
-        Ok(Credentials { user: user.parse()?, secret: Secret::Token(Token::new(token)?) })
+        Ok(Credentials { user: user.parse()?, secret: Secret::Token(Token::new(token)?), kept: None })
+    }
+
+    /// A login by password that tries this token first; one by token stays as it is.
+    pub(crate) fn with_kept(mut self, kept: Option<KeptToken>) -> Self {
+        self.kept = kept.filter(|_| matches!(self.secret, Secret::Password(_)));
+        self
     }
 
     /// The user who logs in.

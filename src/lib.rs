@@ -46,6 +46,7 @@
 //! - Settings, their defaults and bounds: [`Config`], [`Limits`]. Who logs in: [`Credentials`].
 //! - What happens when the link is lost, comes and goes, or is taken by another device: [`Reconnect`], [`Flapping`],
 //!   [`KickPolicy`]. Proxies and root certificates: [`Proxy`], [`Roots`].
+//! - What is kept over restarts: [`StateDir`].
 //! - How a connection fares: [`Connection::state`], [`Connection::watch`], [`Connection::health`].
 //! - Why something failed or ended: [`OpenError`], [`SendError`], [`RequestError`], [`DisconnectReason`],
 //!   [`LossCause`]. Each has a `code()` with the vendor's number, a [`Code`].
@@ -100,6 +101,7 @@ mod policy;
 mod reason;
 pub mod rest;
 pub mod session;
+mod state;
 pub mod token;
 pub mod wire;
 
@@ -118,3 +120,4 @@ pub use policy::{Flapping, KickPolicy, Limits};
 pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
 pub use rest::{RestClient, RestError, RestErrorKind};
 pub use session::ConnectionState;
+pub use state::{StateDir, StateError};

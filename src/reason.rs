@@ -160,6 +160,12 @@ impl Refusal {
         Refusal { kind, status: 5, reason: to }
     }
 
+    /// Whether another token of the user may be accepted where this one was not.
+    pub(crate) fn is_of_token(&self) -> bool {
+        use RefusalKind as K;
+        matches!(self.kind, K::TokenExpired | K::InvalidToken | K::UserNotFound | K::AuthFailed)
+    }
+
     /// What kind of refusal this is.
     #[must_use]
     pub const fn kind(&self) -> RefusalKind {

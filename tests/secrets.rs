@@ -17,7 +17,7 @@ use std::{
 
 use agora_chat::{
     Config, Connection, Credentials, EventHandler, EventKind, Kick, LogConfig, LogHandle, LogLevel, Outgoing, Password,
-    Reconnect, RestClient, Token,
+    Reconnect, RestClient, StateDir, Token,
     connection::{Open, RegisterUser, RenewToken, SendMessage},
     local_server::{Cut, FrameKind, LocalServer, RestFault},
     logger::Terminal,
@@ -164,7 +164,9 @@ async fn a_whole_life_logged_at_trace_tells_no_secret_and_everything_else() {
     let captured = Captured::default();
     let log = LogConfig::new().terminal(Terminal::Off).level(LogLevel::Trace).writer(captured.clone());
     let log = LogHandle::start(log).unwrap();
-    let config = quick(server.config().logger(log.slog()));
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let config = quick(server.config().logger(log.slog()).state_dir(state.clone()));
     let mut evidence = Evidence::of(&[PASSWORD, TOKEN, NEW_TOKEN]);
     evidence.debug("the configuration", &config);
     let connection = Connection::start(config.clone()).unwrap();
@@ -227,6 +229,34 @@ async fn a_whole_life_logged_at_trace_tells_no_secret_and_everything_else() {
     hear(&mut evidence, &mut heard, is_connected).await;
     connection.close().await;
     hear(&mut evidence, &mut heard, is_disconnected).await;
+
+    // The kept token, refused, and files that are not what they should be.
+    server.refuse_next_provisions(1, 1, Some(&echo));
+    connection.open(Credentials::password("alice", PASSWORD).unwrap()).await.unwrap();
+    hear(&mut evidence, &mut heard, is_connected).await;
+    connection.close().await;
+    hear(&mut evidence, &mut heard, is_disconnected).await;
+    let account = dir.path().join(server.app_key().replace('#', "%23")).join("alice");
+    // The token that the password fetched is written beside the connection's work.
+    let written = async {
+        let kept = || std::fs::read_to_string(account.join("token.json"));
+        while kept().is_ok_and(|kept| kept.contains("CANARY")) || kept().is_err() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(LIMIT, written).await.unwrap();
+    let (app_key, alice) = (server.app_key().parse().unwrap(), "alice".parse().unwrap());
+    let damage = format!(r#"{{"version":1,"resource":"{NEW_TOKEN}/","uuid":"u"}}"#);
+    std::fs::write(account.join("device.json"), &damage).unwrap();
+    evidence.shown("a damaged file", &state.device(&app_key, &alice).unwrap_err());
+    for name in ["device.json", "token.json"] {
+        std::fs::write(account.join(name), &damage).unwrap();
+    }
+    connection.open(Credentials::password("alice", PASSWORD).unwrap()).await.unwrap();
+    hear(&mut evidence, &mut heard, is_connected).await;
+    connection.close().await;
+    hear(&mut evidence, &mut heard, is_disconnected).await;
+    evidence.debug("the state folder", &state);
     evidence.debug("what the server saw", &server.sent_by("alice"));
     evidence.debug("the server", &server);
     evidence.debug("REST calls", &server.rest_calls());
@@ -242,6 +272,9 @@ async fn a_whole_life_logged_at_trace_tells_no_secret_and_everything_else() {
         "LOGOUT",
         "frame in",
         "dropped what does not decode",
+        "the kept token is refused",
+        "a damaged file is set aside",
+        "the kept token cannot be used",
         "connected, user: alice, resumed: false",
         "connected, user: alice, resumed: true",
         "the link is lost, trying again",

@@ -2,7 +2,6 @@
 //!
 //! `AGORA_CHAT_PASSWORD=… cargo run --example connect -- --app-key org#app --user alice`
 
-mod device;
 mod tell;
 
 use std::{env, error::Error, fs, io, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
@@ -10,7 +9,7 @@ use std::{env, error::Error, fs, io, path::PathBuf, pin::pin, process::ExitCode,
 use actix_rt::signal;
 use agora_chat::{
     Config, Connection, Credentials, Device, DisconnectReason, Endpoints, EventHandler, EventKind, LogConfig,
-    LogHandle, LogLevel, Reconnect, Roots, UserId, logger::Terminal,
+    LogHandle, LogLevel, Reconnect, Roots, StateDir, UserId, logger::Terminal,
 };
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use serde_json::json;
@@ -34,8 +33,9 @@ before its variable, and a token before a password, which then serves --register
 Commands on stdin, one a line: send USER TEXT | cmd USER ACTION | renew TOKEN | level LEVEL | enable-all |
 disable-all | state | close | quit. The end of stdin ends nothing.
 
---state-dir keeps the device's name, so that the service sees one device over restarts; the token is not kept yet.
-Two programs online at once need two directories, or they take the place from each other.
+--state-dir keeps the device's name, so that the service sees one device over restarts, and the token, so that a
+password needs no REST call while it lasts. Two programs online at once with one account need two directories, or they
+take the place from each other.
 
 A proxy is taken from HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, unless NO_PROXY names the host.
 
@@ -70,7 +70,7 @@ struct Args {
     /// This device's name; without it that of --state-dir, or a new random one.
     #[arg(long, value_name = "NAME")]
     resource: Option<String>,
-    /// Directory that keeps this device's name over restarts; made where it is missing.
+    /// Directory that keeps this device's name and the token over restarts; made where it is missing.
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// File of root certificates to trust besides the system's.
@@ -125,8 +125,9 @@ impl Args {
         }
         if let Some(resource) = &self.resource {
             config = config.device(Device::new(resource))?;
-        } else if let Some(dir) = &self.state_dir {
-            config = device::keep(config, dir).map_err(|e| format!("--state-dir {}: {e}", dir.display()))?;
+        }
+        if let Some(dir) = &self.state_dir {
+            config = config.state_dir(StateDir::open(dir).map_err(|e| format!("--state-dir: {e}"))?);
         }
         if let Some(attempts) = self.max_attempts {
             let mut reconnect = Reconnect::default();

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use super::{
     health::Health,
+    keeper::Keeper,
     messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop},
     outbox::Outbox,
     pump::Pump,
@@ -25,8 +26,8 @@ use super::{
     socket::{Link, Traffic, connect},
 };
 use crate::{
-    Addresses, Config, ConnectionError, ConnectionState, DisconnectReason, Endpoints, Event, EventKind, Handlers,
-    LossCause, OpenError, RequestError, RestClient, RestError, SendError, Sent, Step, Token, UserId,
+    Addresses, Config, ConnectionError, ConnectionState, Credentials, DisconnectReason, Endpoints, Event, EventKind,
+    Handlers, LossCause, OpenError, RequestError, RestClient, RestError, SendError, Sent, Step, Token, UserId,
     credentials::Secret,
     net::Progress,
     rest::{self, RegisteredUser},
@@ -77,6 +78,8 @@ pub struct ConnectionActor {
     sends: HashMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
     pub(super) renewals: Vec<Renewal>,
     pub(super) fared: Fared,
+    /// Keeps the account over restarts, where there is a state folder.
+    keeper: Option<Keeper>,
     stopping: bool,
 }
 
@@ -155,6 +158,7 @@ impl ConnectionActor {
             sends: HashMap::new(),
             renewals: Vec::new(),
             fared: Fared::default(),
+            keeper: None,
             stopping: false,
             config,
         }
@@ -176,6 +180,9 @@ impl ConnectionActor {
         self.told.set(self.engine.state());
         for action in actions.drain(..) {
             self.carry_out(action);
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.follow(&self.engine);
         }
         // One page can hold many messages; room for the usual few is enough while idle.
         actions.shrink_to(SCRATCH);
@@ -311,6 +318,9 @@ impl ConnectionActor {
                     "code" => cause.code().number(), "cause" => %cause);
             }
             EventKind::Disconnected { reason } => {
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.ended(reason);
+                }
                 if *reason != DisconnectReason::Closed {
                     self.fared.failed(reason, reason.code());
                 }
@@ -337,6 +347,12 @@ impl ConnectionActor {
 
     fn note(&mut self, note: &Note) {
         match note {
+            Note::KeptTokenRefused(refusal) => {
+                info!(self.log, "the kept token is refused, the password fetches another"; "refusal" => %refusal);
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.forget();
+                }
+            }
             Note::Undecodable { length, error } => {
                 warn!(self.log, "dropped what does not decode"; "bytes" => length, "error" => %error);
             }
@@ -361,6 +377,17 @@ impl ConnectionActor {
         for problem in token.inspect().problems(wall_clock(), Some(user), None) {
             warn!(self.log, "the token will probably be refused"; "why" => %problem);
         }
+    }
+
+    /// Makes this the device that the account is kept as, and adds its kept token.
+    fn recall(&mut self, credentials: Credentials) -> Credentials {
+        let Some(state) = &self.config.state_dir else {
+            return credentials;
+        };
+        let same = self.keeper.take().filter(|keeper| keeper.is_of(credentials.user()));
+        let keeper = same.unwrap_or_else(|| Keeper::new(&self.config, state, credentials.user(), &self.log));
+        self.engine.set_device(keeper.device(&self.config.device));
+        self.keeper.insert(keeper).recall(credentials, wall_clock())
     }
 
     /// The REST client, found by discovery first where no address is known yet.
@@ -399,7 +426,7 @@ impl Actor for ConnectionActor {
 impl Handler<Open> for ConnectionActor {
     type Result = ResponseFuture<Result<(), OpenError>>;
 
-    fn handle(&mut self, Open(credentials): Open, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Open(mut credentials): Open, ctx: &mut Self::Context) -> Self::Result {
         let (asked, answer) = oneshot::channel();
         if self.engine.state() == ConnectionState::LoggedOut {
             self.user = Some(credentials.user().clone());
@@ -407,6 +434,7 @@ impl Handler<Open> for ConnectionActor {
             if let Secret::Token(token) = &credentials.secret {
                 self.look_at(token, credentials.user());
             }
+            credentials = self.recall(credentials);
         }
         self.asking = Some(asked);
         self.step(Input::Open(credentials), ctx);

@@ -4,6 +4,7 @@ mod actor;
 pub(crate) mod frame;
 mod handle;
 mod health;
+mod keeper;
 mod messages;
 mod outbox;
 mod pump;

@@ -6,9 +6,10 @@ use super::{
     Action, ConnectionState, Input, Now,
     life::{Flow, Phase, Purpose, Session},
     online::Online,
+    token::TokenClock,
     world::{Context, World},
 };
-use crate::{Config, EventMask, SendError, Step, Token, UserId};
+use crate::{Config, Device, EventMask, SendError, Step, Token, UserId};
 
 /// The pure machine of one connection.
 ///
@@ -56,6 +57,20 @@ impl Engine {
     #[must_use]
     pub fn token(&self) -> Option<&Token> {
         self.session.as_ref().and_then(|session| session.token.as_ref())
+    }
+
+    /// When the token in use ends, in milliseconds since 1970, where that is known.
+    #[must_use]
+    pub fn token_expires_at(&self) -> Option<u64> {
+        let session = self.session.as_ref()?;
+        session.clock.as_ref().map(TokenClock::expires_at).or(session.fetched_expiry)
+    }
+
+    /// Who the device is from the next login on, in the place of the configured one.
+    pub(crate) fn set_device(&mut self, device: Device) {
+        if self.world.config.device != device {
+            Arc::make_mut(&mut self.world.config).device = device;
+        }
     }
 
     /// Where the connection stands.

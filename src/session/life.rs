@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Action, Input,
+    Action, Input, Note,
     backoff::Backoff,
     engine::Engine,
     entering::Entering,
@@ -29,6 +29,8 @@ pub(super) struct Session {
     pub(super) token: Option<Token>,
     /// The token before the last renewal: the server still knows it.
     former_token: Option<Token>,
+    /// Whether the token is one kept from an earlier session, which a password can replace.
+    pub(super) kept: bool,
     /// The end of a token fetched by REST, for servers whose PROVISION answer does not tell it.
     pub(super) fetched_expiry: Option<u64>,
     pub(super) clock: Option<TokenClock>,
@@ -87,15 +89,17 @@ impl Session {
         let user = credentials.user().clone();
         let token = match &credentials.secret {
             Secret::Token(token) => Some(token.clone()),
-            Secret::Password(_) => None,
+            Secret::Password(_) => credentials.kept.as_ref().map(|kept| kept.token.clone()),
         };
+        let fetched_expiry = credentials.kept.as_ref().and_then(|kept| kept.expires_at);
         let deadline = context.after(context.world.config.login_deadline);
         Session {
             user,
+            kept: credentials.kept.is_some(),
             secret: credentials.secret,
             token,
             former_token: None,
-            fetched_expiry: None,
+            fetched_expiry,
             clock: None,
             server_clock: None,
             failed: 0,
@@ -365,6 +369,7 @@ impl Session {
         };
         let refusal = refusal.shown_by(|text| self.shown(text));
         match purpose {
+            Purpose::Login { .. } if self.kept && refusal.is_of_token() => self.fetch_anew(refusal, context),
             Purpose::Login { .. } => Flow::End(DisconnectReason::Refused(refusal)),
             Purpose::Resume if refusal.kind() == RefusalKind::TokenExpired => {
                 context.emit(EventKind::TokenExpired);
@@ -373,5 +378,15 @@ impl Session {
             Purpose::Resume if refusal.is_final() => Flow::End(DisconnectReason::Refused(refusal)),
             Purpose::Resume => self.try_again(Purpose::Resume, LossCause::Refused(refusal), context),
         }
+    }
+
+    /// A kept token serves no more: the password, which is at hand, fetches another. Once, for that one is not kept.
+    fn fetch_anew(&mut self, refusal: Refusal, context: &mut Context<'_>) -> Flow {
+        self.kept = false;
+        self.former_token = self.token.take();
+        self.fetched_expiry = None;
+        context.out.push(Action::Hangup);
+        context.out.push(Action::Note(Note::KeptTokenRefused(refusal)));
+        self.begin(context)
     }
 }

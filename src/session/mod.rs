@@ -37,8 +37,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    Addresses, Credentials, EventKind, LossCause, OpenError, Outgoing, Password, RestError, SendError, Sent, Step,
-    Token, UserId, wire::DecodeError,
+    Addresses, Credentials, EventKind, LossCause, OpenError, Outgoing, Password, Refusal, RestError, SendError, Sent,
+    Step, Token, UserId, wire::DecodeError,
 };
 
 pub use engine::Engine;
@@ -232,6 +232,8 @@ pub enum Note {
         /// Why the last one failed.
         cause: LossCause,
     },
+    /// The token kept from an earlier session is refused; the password fetches another.
+    KeptTokenRefused(Refusal),
     /// Discovery failed on the way back; the addresses known before are used.
     DiscoveryFailed(RestError),
     /// Some messages of a page do not decode; they were dropped, the others arrived.

@@ -79,6 +79,11 @@ impl TokenClock {
         self.ends = now.mono.saturating_add(left);
     }
 
+    /// The end in milliseconds since 1970.
+    pub(crate) fn expires_at(&self) -> u64 {
+        self.expires_at
+    }
+
     fn warns(&self) -> Duration {
         self.ends.saturating_sub(self.life / 5)
     }

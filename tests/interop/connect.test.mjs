@@ -4,6 +4,7 @@ import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { eventually } from './lib/events.mjs';
 import { LocalServer, RustClient } from './lib/program.mjs';
 
 /** An empty directory, removed with the test `t`. */
@@ -82,18 +83,56 @@ describe('connect', { concurrency: true }, () => {
     assert.equal(await resource(kept), first);
     assert.notEqual(await resource([]), first);
 
-    const file = path.join(dir, 'device.json');
-    assert.deepEqual(JSON.parse(await readFile(file, 'utf8')), { version: 1, resource: first });
+    const account = path.join(dir, server.app_key.replace('#', '%23'), 'alice');
+    const file = path.join(account, 'device.json');
+    assert.deepEqual(JSON.parse(await readFile(file, 'utf8')), { version: 1, resource: first, uuid: first });
     if (process.platform !== 'win32') assert.equal((await stat(file)).mode & 0o777, 0o600);
 
-    for (const damage of ['', '{"version":1', '{"version":99,"resource":"a"}', '{"version":1,"resource":"a b"}']) {
+    for (const damage of ['', '{"version":1', '{"version":99,"resource":"a","uuid":"a"}', '{"version":1,"resource":"a b","uuid":"a"}']) {
       await writeFile(file, damage);
       const anew = await resource(kept);
       assert.notEqual(anew, first);
       assert.equal(await resource(kept), anew);
       assert.equal(await readFile(`${file}.damaged`, 'utf8'), damage);
     }
-    assert.deepEqual((await readdir(dir)).sort(), ['device.json', 'device.json.damaged']);
+    assert.deepEqual((await readdir(account)).sort(), ['device.json', 'device.json.damaged', 'token.json']);
+  });
+
+  test('is back after a kill as the same device and without a REST call', async (t) => {
+    const server = await LocalServer.start(t);
+    await server.user('alice');
+    const dir = await directory(t);
+    const online = async () => {
+      const alice = await RustClient.online(t, server, 'alice', { options: ['--state-dir', dir] });
+      const [{ resource }] = (await server.command('sessions alice')).sessions;
+      return { alice, resource };
+    };
+    const tokenCalls = async () => {
+      const { calls } = await server.command('calls');
+      return calls.filter((call) => call.path.endsWith('/token')).length;
+    };
+    let { alice, resource } = await online();
+    assert.equal(await tokenCalls(), 1);
+    // The token is written beside the connection's work.
+    const file = path.join(dir, server.app_key.replace('#', '%23'), 'alice', 'token.json');
+    await eventually(async () => (await stat(file).catch(() => null)) !== null, 'the token is kept');
+    if (process.platform !== 'win32') assert.equal((await stat(file)).mode & 0o777, 0o600);
+
+    for (let restart = 1; restart <= 2; restart += 1) {
+      const before = (await server.command('calls')).calls.length;
+      await alice.kill();
+      await eventually(async () => (await server.online('alice')) === 0, 'the killed one is gone');
+      const again = await online();
+      assert.equal(again.resource, resource);
+      assert.equal((await server.command('calls')).calls.length, before);
+      alice = again.alice;
+    }
+
+    // A token that serves no more costs one call.
+    await alice.kill();
+    await writeFile(file, '{"version":1,"token":"YWMtnobody","expires_at":null}');
+    assert.equal((await online()).resource, resource);
+    assert.equal(await tokenCalls(), 2);
   });
 
   test('ends with 2 where its state directory cannot be one', async (t) => {

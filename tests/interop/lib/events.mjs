@@ -18,6 +18,15 @@ export async function within(promise, what, limit = LIMIT) {
   }
 }
 
+/** Asks again and again until the answer is yes; for what tells nobody when it happens. */
+export async function eventually(holds, what, limit = LIMIT) {
+  let late = false;
+  const asking = (async () => {
+    while (!late && !(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
+  })();
+  await within(asking, () => `not so: ${what},`, limit).finally(() => (late = true));
+}
+
 /** A list of `{event, …}` that grows, read in order. */
 export class Events {
   #list = [];

@@ -61,6 +61,12 @@ class Program {
     return within(this.exited, () => 'the program did not end');
   }
 
+  /** Ends it without a word, as a crash does. */
+  async kill() {
+    this.#child.kill('SIGKILL');
+    await this.exited;
+  }
+
   async stop() {
     this.#child.stdin.end('quit\n');
     const patience = setTimeout(() => this.#child.kill('SIGKILL'), 5_000);

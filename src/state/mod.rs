@@ -1,0 +1,322 @@
+//! What outlives the process: who this device is, and the token while it lasts.
+
+mod error;
+mod file;
+
+use std::{
+    fs::{self, DirBuilder},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+pub use error::StateError;
+
+use crate::{AppKey, Config, Device, Token, UserId};
+
+/// A folder that keeps accounts over restarts: the device's identity, so that the service sees one device, and the
+/// token, so that a login by password needs no REST call while it lasts. Give it to [`Config::state_dir`].
+///
+/// | File | Holds |
+/// |---|---|
+/// | `APP/USER/device.json` | resource and device id; made at the first login, then left as it is |
+/// | `APP/USER/token.json` | the token in use and its end; rewritten after a login and a renewal |
+///
+/// `APP` and `USER` are app key and user id, with `%` and two hexadecimal digits for every byte but `a-z`, `0-9`, `_`
+/// and `-`. Folders are made with mode 0700 and files with 0600 (on Unix), for the token is as good as a password
+/// while it lasts, and stands there as it is. Files are JSON with a version, at most 64 KiB, and written whole or not
+/// at all, so processes that share a folder never see a torn one: the first identity stays, the last token wins. Two
+/// programs online at once with one account still need two folders, or they take the place from each other.
+///
+/// A file that cannot be read as what it should be is renamed to `….damaged` (the newest one is kept), and what it
+/// held is made or fetched anew. No trouble with files keeps a connection from going online: it is logged.
+///
+/// The token goes when it is refused or has ended, and when the service says that the user is removed (207) or the
+/// password changed (216); `close` leaves it, so that a restart finds it. [`StateDir::forget_token`] removes it.
+///
+/// ```no_run
+/// use agora_chat::{Config, StateDir};
+/// let config = Config::new("org#app")?.state_dir(StateDir::open("/var/lib/bot")?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateDir {
+    path: Arc<Path>,
+}
+
+/// A token and its end in milliseconds since 1970, where it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeptToken {
+    pub(crate) token: Token,
+    pub(crate) expires_at: Option<u64>,
+}
+
+const DEVICE: &str = "device.json";
+const TOKEN: &str = "token.json";
+
+#[derive(Serialize, Deserialize)]
+struct DeviceFile {
+    resource: String,
+    uuid: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TokenFile {
+    token: String,
+    expires_at: Option<u64>,
+}
+
+impl StateDir {
+    /// Takes a folder, and makes it where it is missing. The folder of a relative path is that of this moment.
+    ///
+    /// # Errors
+    /// [`StateError::Io`] where it cannot be made or is no folder.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StateError> {
+        let path = path.as_ref();
+        let absolute = std::path::absolute(path).map_err(StateError::io("find", path))?;
+        make_private(&absolute)?;
+        Ok(StateDir { path: absolute.into() })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The device that the account is kept as; `None` before its first login.
+    ///
+    /// # Errors
+    /// [`StateError::Damaged`] for a damaged file, which is set aside by this; [`StateError::Io`] where it cannot be
+    /// read.
+    pub fn device(&self, app_key: &AppKey, user: &UserId) -> Result<Option<Device>, StateError> {
+        let path = self.account(app_key, user).join(DEVICE);
+        file::read(&path, |kept: DeviceFile| {
+            let mut device = Device::new(kept.resource);
+            device.uuid = kept.uuid;
+            device.check().map(|()| device).map_err(|_| "its resource or id cannot be one")
+        })
+    }
+
+    /// Removes the account's token, so that the next login by password fetches a new one.
+    ///
+    /// # Errors
+    /// [`StateError::Io`] where it cannot be removed; none where there is none.
+    pub fn forget_token(&self, app_key: &AppKey, user: &UserId) -> Result<(), StateError> {
+        file::remove(&self.account(app_key, user).join(TOKEN))
+    }
+
+    /// Removes everything about the account, files set aside included; its next login is one of a new device.
+    ///
+    /// # Errors
+    /// [`StateError::Io`] where it cannot be removed; none where there is none.
+    pub fn forget(&self, app_key: &AppKey, user: &UserId) -> Result<(), StateError> {
+        let path = self.account(app_key, user);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::io("remove", &path)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The kept identity, or else this one, which is kept from now on unless another process was first.
+    pub(crate) fn identity(&self, app_key: &AppKey, user: &UserId, new: &Device) -> Result<Device, StateError> {
+        if let Some(kept) = self.device(app_key, user)? {
+            return Ok(kept);
+        }
+        let path = self.make_account(app_key, user)?.join(DEVICE);
+        let content = DeviceFile { resource: new.resource.clone(), uuid: new.uuid.clone() };
+        if file::create(&path, &content)? {
+            return Ok(new.clone());
+        }
+        Ok(self.device(app_key, user)?.unwrap_or_else(|| new.clone()))
+    }
+
+    /// The kept token, also one whose end has passed.
+    pub(crate) fn token(&self, app_key: &AppKey, user: &UserId) -> Result<Option<KeptToken>, StateError> {
+        let path = self.account(app_key, user).join(TOKEN);
+        file::read(&path, |kept: TokenFile| {
+            let token = Token::new(kept.token).map_err(|_| "its token cannot be one")?;
+            Ok(KeptToken { token, expires_at: kept.expires_at })
+        })
+    }
+
+    pub(crate) fn keep_token(&self, app_key: &AppKey, user: &UserId, kept: &KeptToken) -> Result<(), StateError> {
+        let path = self.make_account(app_key, user)?.join(TOKEN);
+        let content = TokenFile { token: kept.token.expose().to_owned(), expires_at: kept.expires_at };
+        file::replace(&path, &content)
+    }
+
+    fn account(&self, app_key: &AppKey, user: &UserId) -> PathBuf {
+        self.path.join(file_name(app_key.as_str())).join(file_name(user.as_str()))
+    }
+
+    fn make_account(&self, app_key: &AppKey, user: &UserId) -> Result<PathBuf, StateError> {
+        let path = self.account(app_key, user);
+        make_private(&path)?;
+        file::remove_leftovers(&path);
+        Ok(path)
+    }
+}
+
+impl Config {
+    /// Keeps each account's device identity and token in this folder over restarts. Default: nothing is kept.
+    ///
+    /// The kept resource and device id go before random ones and not before those given by
+    /// [`device`](Config::device); name and platform number are the configuration's. A login by password tries the
+    /// kept token first, while it lasts, and fetches a new one when the service refuses it. A login by token uses the
+    /// token given, and keeps it.
+    ///
+    /// `open` reads two small files on the connection's thread, and writes one at an account's first login; tokens are
+    /// written on the runtime's threads for blocking work.
+    #[must_use]
+    pub fn state_dir(mut self, state: StateDir) -> Self {
+        self.state_dir = Some(state);
+        self
+    }
+}
+
+/// Different for different texts, on file systems that ignore case too, and never a way out of the folder.
+fn file_name(text: &str) -> String {
+    let mut name = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' => name.push(char::from(byte)),
+            odd => name.push_str(&format!("%{odd:02x}")),
+        }
+    }
+    name
+}
+
+fn make_private(path: &Path) -> Result<(), StateError> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path).map_err(StateError::io("make the folder", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{KeptToken, StateDir, StateError, file_name};
+    use crate::{AppKey, Device, Token, UserId};
+
+    fn account() -> (AppKey, UserId) {
+        ("Org#app.1".parse().unwrap(), "a.lice".parse().unwrap())
+    }
+
+    fn kept(token: &str, expires_at: Option<u64>) -> KeptToken {
+        KeptToken { token: Token::new(token).unwrap(), expires_at }
+    }
+
+    #[test]
+    fn names_are_safe_and_differ_where_texts_differ() {
+        assert_eq!(file_name("Org#app.1"), "%4frg%23app%2e1");
+        assert_eq!(file_name(".."), "%2e%2e");
+        assert_eq!(file_name("a\\b:c"), "a%5cb%3ac");
+        assert_ne!(file_name("Org").to_lowercase(), file_name("org").to_lowercase());
+    }
+
+    #[test]
+    fn the_first_identity_stays_and_the_last_token_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let (app, user) = account();
+        let state = StateDir::open(dir.path().join("made/here")).unwrap();
+        assert_eq!(state.device(&app, &user).unwrap(), None);
+        assert_eq!(state.identity(&app, &user, &Device::new("first")).unwrap().resource, "first");
+        assert_eq!(state.identity(&app, &user, &Device::new("second")).unwrap().resource, "first");
+        assert_eq!(state.token(&app, &user).unwrap(), None);
+        for token in [kept("one", Some(7)), kept("two", None)] {
+            state.keep_token(&app, &user, &token).unwrap();
+            assert_eq!(state.token(&app, &user).unwrap(), Some(token));
+        }
+        state.forget_token(&app, &user).unwrap();
+        state.forget_token(&app, &user).unwrap();
+        assert_eq!(state.token(&app, &user).unwrap(), None);
+        assert_eq!(state.device(&app, &user).unwrap().unwrap().resource, "first");
+        state.forget(&app, &user).unwrap();
+        state.forget(&app, &user).unwrap();
+        assert_eq!(state.device(&app, &user).unwrap(), None);
+    }
+
+    #[test]
+    fn a_damaged_file_is_reported_once_without_its_content_and_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let (app, user) = account();
+        let state = StateDir::open(dir.path()).unwrap();
+        let path = state.make_account(&app, &user).unwrap().join("token.json");
+        let large = format!(r#"{{"version":1,"token":"{}"}}"#, "CANARY".repeat(20_000));
+        for damage in [
+            "",
+            "CANARY",
+            r#"{"version":1,"token":"CANARY"#,
+            r#"{"version":99,"token":"CANARY","expires_at":1}"#,
+            r#"{"version":"CANARY"}"#,
+            r#"{"version":1,"token":"CANARY","expires_at":"CANARY"}"#,
+            r#"{"version":1,"token":"CANARY ","expires_at":1}"#,
+            &large,
+        ] {
+            fs::write(&path, damage).unwrap();
+            let error = state.token(&app, &user).unwrap_err();
+            let StateError::Damaged { aside, .. } = &error else { panic!("{error:?}") };
+            assert_eq!(fs::read_to_string(aside).unwrap(), damage);
+            assert!(!format!("{error} {error:?}").contains("CANARY"), "{error}");
+            assert_eq!(state.token(&app, &user).unwrap(), None);
+        }
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    /// Each thread with a folder of its own opening, as processes have.
+    #[test]
+    fn readers_beside_many_writers_never_see_a_torn_file_and_agree_on_one_identity() {
+        let dir = tempfile::tempdir().unwrap();
+        let (app, user) = account();
+        let tokens: Vec<_> = (1..=4).map(|n| kept(&format!("{n}").repeat(n * 3_000), Some(n as u64))).collect();
+        StateDir::open(dir.path()).unwrap().keep_token(&app, &user, &tokens[0]).unwrap();
+        let resources: Vec<_> = std::thread::scope(|scope| {
+            let started: Vec<_> = tokens
+                .iter()
+                .map(|mine| {
+                    let (app, user, tokens, dir) = (&app, &user, &tokens, dir.path());
+                    scope.spawn(move || {
+                        let state = StateDir::open(dir).unwrap();
+                        for _ in 0..25 {
+                            state.keep_token(app, user, mine).unwrap();
+                            let seen = state.token(app, user).unwrap().unwrap();
+                            assert!(tokens.contains(&seen), "torn");
+                        }
+                        state.identity(app, user, &Device::default()).unwrap().resource
+                    })
+                })
+                .collect();
+            started.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(resources.iter().all(|resource| *resource == resources[0]), "{resources:?}");
+        let account = StateDir::open(dir.path()).unwrap().account(&app, &user);
+        assert_eq!(fs::read_dir(account).unwrap().count(), 2, "no temporary file is left");
+    }
+
+    #[test]
+    fn what_a_dead_process_left_half_written_is_removed_with_the_next_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let (app, user) = account();
+        let state = StateDir::open(dir.path()).unwrap();
+        let account = state.make_account(&app, &user).unwrap();
+        let (old, new) = (account.join("token.json.0.tmp"), account.join("token.json.1.tmp"));
+        let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+        fs::File::create(&old).unwrap().set_modified(hour_ago).unwrap();
+        fs::write(&new, "under way").unwrap();
+        state.keep_token(&app, &user, &kept("one", None)).unwrap();
+        assert!(!old.exists());
+        assert!(new.exists(), "another process is at it");
+    }
+
+    #[test]
+    fn a_folder_that_is_a_file_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = StateDir::open(file.path()).unwrap_err();
+        assert!(matches!(&error, StateError::Io { path, .. } if path == file.path()), "{error:?}");
+    }
+}
