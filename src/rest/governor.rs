@@ -39,7 +39,6 @@ const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 /// assert_eq!(limits.tokens.get(), 300);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "made by struct update; one more field is a breaking change")]
 pub struct RateLimits {
     /// Registering, deleting, (de)activating users, changing passwords, listing and kicking devices: all together.
     /// Default: 100.
