@@ -28,11 +28,14 @@ use crate::{AppKey, Config, ConfigError, Endpoints, Nickname, Password, Token, U
 ///
 /// One call tries each host at most once, each for at most [`Config::rest_timeout`]: after a failure that another
 /// host may not have, the next host is tried and stays the first one of later calls, also of this client's clones
-/// (§2, "Failover"). A final failure ([`RestError::is_final`]) and a rate limit are reported at once.
+/// (§2, "Failover"). A final failure ([`RestError::is_final`]) is reported at once.
+///
 /// Calls of one application wait for their turn within the [`RateLimits`](super::RateLimits), for
 /// [`Config::rest_timeout`] or a minute, whichever is less, and fail at once with [`RestErrorKind::NoTurn`] where it
-/// would take longer. A 429 holds back all calls of its kind for as long as it asks (at most 10 minutes; a second if it
-/// does not say); a call about users is then made once more if that is within the time it may wait.
+/// would take longer. A 429 is asked of no other host and holds back all calls of its kind for as long as it asks (a
+/// second if it does not say or asks for less, at most 10 minutes). A call about users is made once more after that, if
+/// the service said when and that is within the time it may wait; one for a token reports the limit at once.
+///
 /// Answers are taken up to 1 MiB. Calls are logged at DEBUG: operation, host, status and duration, never a body.
 ///
 /// Call it inside an actix system, on any of its threads; the futures stay on their thread.

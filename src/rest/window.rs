@@ -60,8 +60,11 @@ impl Window {
         turn.pause == self.pauses
     }
 
-    /// Gives no turn before `until`, and takes back the turns to come. A pause never ends earlier for a later one.
+    /// Gives no turn before `until`, nor within a second, and takes back the turns to come. A pause never ends earlier
+    /// for a later one.
     pub(super) fn pause(&mut self, now: Instant, until: Instant) {
+        // Turns to come may have pushed out turns that were taken just now and still count: a second outlasts them.
+        let until = until.max(now + SECOND);
         self.paused_until = Some(self.paused_until.map_or(until, |standing| standing.max(until)));
         self.pauses += 1;
         while self.turns.back().is_some_and(|turn| *turn > now) {
@@ -118,6 +121,15 @@ mod tests {
         assert_eq!(next.iter().map(|turn| turn.at - now).collect::<Vec<_>>(), [5000, 5000, 6000].map(ms));
         assert!(next.iter().all(|turn| window.stands(*turn)));
         assert_eq!(window.give(now, now + ms(5999)), Err(now + ms(6000)));
+    }
+
+    #[test]
+    fn the_shortest_pause_is_a_second_so_that_turns_pushed_out_still_count() {
+        let (mut window, now) = (window(1), Instant::now());
+        window.give(now, now).unwrap();
+        window.give(now, now + SECOND).unwrap();
+        window.pause(now, now);
+        assert_eq!(window.give(now, now + SECOND).unwrap().at, now + SECOND);
     }
 
     #[test]
