@@ -69,8 +69,8 @@
 //!
 //! Everything that touches the network runs on [actix] arbiters: start connections inside an actix system
 //! (`#[actix::main]`, `#[actix_web::main]`, or an [`Arbiter`](actix::Arbiter) of your own). This crate has no global
-//! state that an application sees, starts no threads of its own but a logger's and a local server's, and installs
-//! neither a logger nor a TLS provider for the process.
+//! state that an application sees but the [rate limits](rest::RateLimits) of its REST calls, starts no threads of its own
+//! but a logger's and a local server's, and installs neither a logger nor a TLS provider for the process.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

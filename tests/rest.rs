@@ -611,9 +611,19 @@ async fn no_secret_stands_in_a_log_an_error_or_a_grant_even_if_the_server_repeat
         rest.exchange_agora_token(&app).await.unwrap_err(),
         rest.token_expiry(&alice, &app).await.unwrap_err(),
         rest.app_token("id", &secret).await.unwrap_err(),
+        rest.delete_user(&app, &alice).await.unwrap_err(),
+        rest.change_password(&app, &alice, &pw).await.unwrap_err(),
+        rest.change_password(&app, &alice, &secret).await.unwrap_err(),
+        rest.activate_user(&app, &alice).await.unwrap_err(),
+        rest.deactivate_user(&app, &alice).await.unwrap_err(),
+        rest.devices(&app, &alice).await.unwrap_err(),
+        rest.kick_device(&app, &alice, &"d1".parse().unwrap()).await.unwrap_err(),
+        rest.kick_all(&app, &alice).await.unwrap_err(),
     ];
+    let registering = ["password", "token", "token", "password", "token", "token", "secret"];
+    let managing = ["token", "password", "secret", "token", "token", "token", "token", "token"];
     // Each call hides the secrets it was given: what it never had, it cannot know.
-    for (error, own) in errors.iter().zip(["password", "token", "token", "password", "token", "token", "secret"]) {
+    for (error, own) in errors.iter().zip([&registering[..], &managing].concat()) {
         let shown = format!("{error} {error:?} {error:#?} {:?} {:?}", error.error(), error.description());
         assert!(!shown.contains(&format!("CANARY-{own}")), "{shown}");
         assert!(shown.contains("<redacted>"), "{shown}");
@@ -623,7 +633,7 @@ async fn no_secret_stands_in_a_log_an_error_or_a_grant_even_if_the_server_repeat
     assert!(!format!("{grant:?} {rest:?} {:?}", NewUser::new(alice, pw)).contains("CANARY"));
 
     let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(written.matches("DEBG REST call failed").count(), 7, "{written}");
+    assert_eq!(written.matches("DEBG REST call failed").count(), 15, "{written}");
     assert_eq!(written.matches("DEBG REST call answered").count(), 1, "{written}");
     assert!(written.contains("token request") && written.contains("alice"), "{written}");
     assert!(!written.contains("CANARY"), "{written}");

@@ -23,11 +23,8 @@ impl LocalServer {
     pub fn delete_user(&self, user: &str) -> Result<(), LocalServerError> {
         let name = user.to_lowercase();
         self.shared.change(|state| {
-            state.user_mut(&name)?;
-            state.kick(&name, None, &Kick::UserRemoved);
-            state.revoke_all(&name);
-            state.users.remove(&name);
-            Ok(())
+            let deleted = state.delete_user(&name);
+            deleted.map(|_| ()).ok_or(LocalServerError::NoSuchUser(name))
         })
     }
 
@@ -39,12 +36,8 @@ impl LocalServer {
         crate::Password::new(password)?;
         let name = user.to_lowercase();
         self.shared.change(|state| {
-            let known = state.user_mut(&name)?;
-            known.password = password.to_owned();
-            known.modified_ms = super::state::now_ms();
-            state.kick(&name, None, &Kick::PasswordChanged);
-            state.revoke_all(&name);
-            Ok(())
+            let changed = state.change_password(&name, password);
+            if changed { Ok(()) } else { Err(LocalServerError::NoSuchUser(name)) }
         })
     }
 

@@ -1,7 +1,7 @@
 //! An in-process stand-in for the service, for tests of bots and of this crate (feature `local-server`).
 //!
 //! It listens on a loopback port the system picks and offers what connection spec §17 asks of a compatible server:
-//! registration, tokens and discovery over REST, `/websocket` with PROVISION, heartbeats, queues, kicks and logout, and
+//! registration, tokens, management of users and discovery over REST, `/websocket` with PROVISION, heartbeats, queues, kicks and logout, and
 //! single chat between its users. Every handle can create users, look at what clients did, and make the server fail in
 //! most of the ways a service or a network can.
 //!
@@ -24,6 +24,12 @@
 //! dropped. It is no secure server: it listens on `127.0.0.1` only and is meant for made-up users.
 //!
 //! A [`FaultProxy`] in front of it, or in front of anything else, makes the network between fail.
+//!
+//! # Users by REST
+//! An app token deletes users (kick 207), changes passwords (216, tokens revoked), deactivates and activates users, lists
+//! devices and kicks one or all (217). The vendor documents that a deactivated user goes off at once and cannot log in,
+//! but not with which numbers: here its devices are kicked with 217, a login is refused with `IM_FORBIDDEN` (12) and a
+//! token for its password with 400.
 //!
 //! # Bounds
 //! Of each user it keeps the last 1024 frames (at most 4 MiB), 10 000 undelivered messages for each of 64 devices and
@@ -56,6 +62,7 @@ mod shared;
 mod socket;
 mod state;
 mod traffic;
+mod users;
 
 pub use error::LocalServerError;
 pub use fault_proxy::{Direction, Door, FaultProxy, Faults, ProxyCounts};

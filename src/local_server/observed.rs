@@ -92,6 +92,8 @@ pub struct SessionInfo {
     pub since_ms: u64,
     /// `osType` of its PROVISION.
     pub os_type: Option<i32>,
+    /// `deviceUuid` of its PROVISION.
+    pub device_uuid: Option<String>,
     /// `deviceName` of its PROVISION.
     pub device_name: Option<String>,
     /// `version` of its PROVISION.

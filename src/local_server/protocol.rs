@@ -137,6 +137,7 @@ impl State {
             resource: resource.clone(),
             since_ms: now_ms(),
             os_type: up.os_type,
+            device_uuid: up.device_uuid,
             device_name: up.device_name,
             version: up.version,
         });
@@ -172,8 +173,11 @@ impl State {
         if guid.app_key.as_deref() != Some(self.app_key.as_str()) {
             return Err(mismatch());
         }
-        if !self.users.contains_key(&name) {
+        let Some(user) = self.users.get(&name) else {
             return Err(no(ErrorCode::Fail, "Sorry, user not found"));
+        };
+        if !user.activated {
+            return Err(no(ErrorCode::ImForbidden, "Server serving disabled."));
         }
         match self.token(&token) {
             Some(token) if token.owner != Owner::User(name.clone()) => Err(mismatch()),

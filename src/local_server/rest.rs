@@ -28,9 +28,9 @@ pub(super) struct Answer {
 }
 
 /// An error answer on its way out.
-struct Refused(u16, &'static str, String);
+pub(super) struct Refused(pub(super) u16, pub(super) &'static str, pub(super) String);
 
-type Answered = Result<Value, Refused>;
+pub(super) type Answered = Result<Value, Refused>;
 
 /// An error body of the service's shape.
 pub(super) fn error_body(error: &str, description: &str) -> String {
@@ -50,7 +50,7 @@ pub(super) fn error_body(error: &str, description: &str) -> String {
     .to_string()
 }
 
-fn illegal(description: impl Into<String>) -> Refused {
+pub(super) fn illegal(description: impl Into<String>) -> Refused {
     Refused(400, "illegal_argument", description.into())
 }
 
@@ -58,11 +58,11 @@ fn unauthorized() -> Refused {
     Refused(401, "unauthorized", "Unable to authenticate (OAuth)".to_owned())
 }
 
-fn object(body: &[u8]) -> Answered {
+pub(super) fn object(body: &[u8]) -> Answered {
     serde_json::from_slice(body).map_err(|error| Refused(400, "json_parse", error.to_string()))
 }
 
-fn text<'a>(body: &'a Value, member: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(body: &'a Value, member: &str) -> Option<&'a str> {
     body.get(member).and_then(Value::as_str)
 }
 
@@ -99,6 +99,7 @@ impl State {
                 match (method, rest) {
                     ("POST", ["users"]) => self.register(call),
                     ("POST", ["token"]) => self.grant(call),
+                    (_, ["users", user, rest @ ..]) => self.managed(call, user, rest),
                     ("GET", ["sdk", "users", user, "token", "expires"]) => self.expiry(&decoded(user), call.bearer),
                     _ => Err(not_found()),
                 }
@@ -224,6 +225,9 @@ impl State {
                 if text(&body, "password") != Some(user.password.as_str()) {
                     return Err(Refused(400, "invalid_grant", "invalid password".to_owned()));
                 }
+                if !user.activated {
+                    return Err(super::users::deactivated());
+                }
                 Ok(self.granted(&name, life, false))
             }
             Some("agora") => {
@@ -276,12 +280,12 @@ impl State {
         Ok(json!({"expire_timestamp": expiry_ms(token)}))
     }
 
-    fn checked(&self, token: &str, owner: &Owner) -> Result<&Token, Refused> {
+    pub(super) fn checked(&self, token: &str, owner: &Owner) -> Result<&Token, Refused> {
         self.token(token).filter(|token| token.owner == *owner && !token.is_expired()).ok_or_else(unauthorized)
     }
 }
 
-fn not_found() -> Refused {
+pub(super) fn not_found() -> Refused {
     Refused(404, "service_resource_not_found", "Service resource not found".to_owned())
 }
 
@@ -300,10 +304,10 @@ fn expiry_ms(token: &Token) -> u64 {
     token.expires_ms.unwrap_or(i64::MAX.unsigned_abs())
 }
 
-fn entity(name: &str, user: &User, with_nickname: bool) -> Value {
+pub(super) fn entity(name: &str, user: &User, with_nickname: bool) -> Value {
     let mut entity = json!({
         "uuid": user.uuid, "type": "user", "created": user.created_ms, "modified": user.modified_ms,
-        "username": name, "activated": true,
+        "username": name, "activated": user.activated,
     });
     if with_nickname && let (Some(nickname), Some(entity)) = (&user.nickname, entity.as_object_mut()) {
         entity.insert("nickname".to_owned(), json!(nickname));
@@ -312,7 +316,7 @@ fn entity(name: &str, user: &User, with_nickname: bool) -> Value {
 }
 
 /// Undoes percent encoding; what is not well encoded stays as it is.
-fn decoded(text: &str) -> String {
+pub(super) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

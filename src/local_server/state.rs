@@ -38,6 +38,8 @@ pub(super) struct User {
     pub(super) uuid: String,
     pub(super) password: String,
     pub(super) nickname: Option<String>,
+    /// A user that is not may not log in.
+    pub(super) activated: bool,
     pub(super) created_ms: u64,
     pub(super) modified_ms: u64,
     pub(super) mailbox: Mailbox,
@@ -149,6 +151,7 @@ impl State {
             uuid: uuid(),
             password: password.to_owned(),
             nickname,
+            activated: true,
             created_ms: now,
             modified_ms: now,
             mailbox: Mailbox::default(),

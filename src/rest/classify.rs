@@ -26,6 +26,7 @@ pub(super) fn classify(
 ) -> RestError {
     let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
     let answer = Answer {
+        names_a_user: operation.names_a_user(),
         status,
         error: text(&body, "error").unwrap_or_default(),
         description: text(&body, "error_description").unwrap_or_default(),
@@ -41,6 +42,7 @@ pub(super) fn classify(
 }
 
 struct Answer<'a> {
+    names_a_user: bool,
     status: u16,
     error: &'a str,
     description: &'a str,
@@ -111,6 +113,7 @@ impl Answer<'_> {
     fn is_unknown_user(&self) -> bool {
         self.description.contains("user not found")
             || (self.description == "Service resource not found" && self.exception.ends_with("UserNotFoundException"))
+            || (self.names_a_user && self.status == 404 && self.error == "service_resource_not_found")
     }
 
     fn is_at_maximum(&self) -> bool {

@@ -18,6 +18,7 @@ use super::{
     discovery::discover,
     error::RestError,
     exchange::Call,
+    governor::{self, Governor},
     kind::{Operation, RestErrorKind},
 };
 use crate::net::Network;
@@ -27,7 +28,14 @@ use crate::{AppKey, Config, ConfigError, Endpoints, Nickname, Password, Token, U
 ///
 /// One call tries each host at most once, each for at most [`Config::rest_timeout`]: after a failure that another
 /// host may not have, the next host is tried and stays the first one of later calls, also of this client's clones
-/// (§2, "Failover"). A final failure ([`RestError::is_final`]) and a rate limit are reported at once.
+/// (§2, "Failover"). A final failure ([`RestError::is_final`]) is reported at once.
+///
+/// Calls of one application wait for their turn within the [`RateLimits`](super::RateLimits), for
+/// [`Config::rest_timeout`] or a minute, whichever is less, and fail at once with [`RestErrorKind::NoTurn`] where it
+/// would take longer. A 429 is asked of no other host and holds back all calls of its kind for as long as it asks (a
+/// second if it does not say or asks for less, at most 10 minutes). A call about users is made once more after that, if
+/// the service said when and that is within the time it may wait; one for a token reports the limit at once.
+///
 /// Answers are taken up to 1 MiB. Calls are logged at DEBUG: operation, host, status and duration, never a body.
 ///
 /// Call it inside an actix system, on any of its threads; the futures stay on their thread.
@@ -48,8 +56,9 @@ pub struct RestClient {
     app_key: AppKey,
     bases: Arc<[String]>,
     first: Arc<AtomicUsize>,
-    timeout: Duration,
-    network: Network,
+    pub(super) governor: Arc<Governor>,
+    pub(super) timeout: Duration,
+    pub(super) network: Network,
     logger: slog::Logger,
 }
 
@@ -102,6 +111,7 @@ impl RestClient {
     /// A client for these bases, with the configuration's app key, time limit and logger.
     pub(crate) fn with_bases(config: &Config, bases: Vec<String>) -> Self {
         RestClient {
+            governor: governor::shared(&config.app_key, &bases),
             app_key: config.app_key.clone(),
             bases: bases.into(),
             first: Arc::default(),
@@ -257,26 +267,47 @@ impl RestClient {
         }
     }
 
-    fn path(&self, rest: &str) -> String {
+    pub(super) fn path(&self, rest: &str) -> String {
         format!("/{}/{}/{rest}", percent_encoded(self.app_key.org()), percent_encoded(self.app_key.app()))
     }
 
-    /// Tries the call at each host once, the last good one first.
-    async fn call<T>(
+    /// Makes the call, and once more after a limit if the service says when.
+    pub(super) async fn call<T>(
         &self,
         call: Call<'_>,
         parse: impl Fn(&Value) -> Result<T, RestErrorKind>,
     ) -> Result<T, RestError> {
+        match self.tried(&call, &parse).await {
+            Err(limited) if limited.says_when() && call.operation.waits_out_a_limit() => {
+                let again = self.tried(&call, &parse).await;
+                // What the service said tells more than that its pause is too long to wait for.
+                again.map_err(|error| if matches!(error.kind(), RestErrorKind::NoTurn(_)) { limited } else { error })
+            }
+            done => done,
+        }
+    }
+
+    /// Tries the call at each host once, the last good one first.
+    async fn tried<T>(
+        &self,
+        call: &Call<'_>,
+        parse: &impl Fn(&Value) -> Result<T, RestErrorKind>,
+    ) -> Result<T, RestError> {
+        let budget = call.operation.budget();
         let none = RestErrorKind::Address("no REST address is known".to_owned());
         let mut last = RestError::local(call.operation, none);
         let first = self.first.load(Ordering::Relaxed);
         for step in 0..self.bases.len() {
             let index = (first + step) % self.bases.len();
             let Some(base) = self.bases.get(index) else { break };
-            match call.at(base, &self.logger, &parse).await {
+            self.turn(call).await?;
+            match call.at(base, &self.logger, parse).await {
                 Ok(parsed) => return Ok(parsed),
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
+                    if *error.kind() == RestErrorKind::RateLimited {
+                        self.governor.pause(budget, error.retry_after());
+                    }
                     self.first.store((index + 1) % self.bases.len(), Ordering::Relaxed);
                     if !error.is_the_hosts() {
                         return Err(error);
@@ -286,6 +317,18 @@ impl RestClient {
             }
         }
         Err(last)
+    }
+
+    /// Waits until the call may go out.
+    async fn turn(&self, call: &Call<'_>) -> Result<(), RestError> {
+        let patience = self.timeout.min(governor::PATIENCE);
+        self.governor.turn(call.operation.budget(), patience).await.map_err(|wait| {
+            let error = RestError::local(call.operation, RestErrorKind::NoTurn(wait));
+            let error = error.with_retry_after(Some(wait)).about(call.user, None);
+            slog::debug!(self.logger, "REST call held back"; "operation" => %call.operation,
+                "user" => call.user.map(UserId::as_str), "wait_ms" => wait.as_millis());
+            error
+        })
     }
 }
 

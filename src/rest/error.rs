@@ -33,6 +33,7 @@ impl RestError {
     pub(super) fn local(operation: Operation, kind: RestErrorKind) -> Self {
         let code = match kind {
             RestErrorKind::Timeout(_) => Code::REQUEST_TIMEOUT,
+            RestErrorKind::NoTurn(_) => Code::SERVER_BUSY,
             RestErrorKind::BatchSize(_) => Code::REQUEST_PARAMETER_ERROR,
             RestErrorKind::Unreachable(_)
             | RestErrorKind::Tls(_)
@@ -105,7 +106,8 @@ impl RestError {
         self.0.status
     }
 
-    /// The pause the server asked for with 429 or 503, at most a day.
+    /// The pause the server asked for with 429 or 503, at most a day; with [`RestErrorKind::NoTurn`] the time until
+    /// its turn.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -165,6 +167,7 @@ impl RestError {
                 | K::UnexpectedAnswer(_)
                 | K::DiscoveryEmpty(_)
                 | K::RateLimited
+                | K::NoTurn(_)
                 | K::PlanLimit
                 | K::ServerBusy
                 | K::ServerError
@@ -174,7 +177,13 @@ impl RestError {
 
     /// Whether another host may succeed where this one failed just now. Limits hold for the application, not the host.
     pub(super) fn is_the_hosts(&self) -> bool {
-        !self.is_final() && !matches!(self.0.kind, RestErrorKind::RateLimited | RestErrorKind::PlanLimit)
+        use RestErrorKind as K;
+        !self.is_final() && !matches!(self.0.kind, K::RateLimited | K::NoTurn(_) | K::PlanLimit)
+    }
+
+    /// Whether the service refused the call for its rate limit and said when it may come again.
+    pub(super) fn says_when(&self) -> bool {
+        self.0.kind == RestErrorKind::RateLimited && self.0.retry_after.is_some()
     }
 }
 

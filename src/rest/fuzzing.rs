@@ -10,9 +10,10 @@ use awc::http::Uri;
 use serde_json::Value;
 
 use super::{
-    Grant, Operation, RegisteredUser, RestError,
+    DeviceInfo, Grant, Operation, RegisteredUser, Resource, RestError,
     answer::{NO_END, parse_expiry},
     classify::{MAX_PAUSE, classify, parse_retry_after},
+    device::parse_result,
     discovery,
     error::MAX_TEXT,
 };
@@ -21,7 +22,7 @@ use crate::net::{Network, Target};
 /// What must not stand in an error, one inside the other.
 const SECRETS: [&str; 2] = ["CANARY", "CANARY-2"];
 
-const OPERATIONS: [Operation; 8] = [
+const OPERATIONS: [Operation; 15] = [
     Operation::RegisterUser,
     Operation::RegisterUserAsApp,
     Operation::RegisterUsers,
@@ -30,6 +31,13 @@ const OPERATIONS: [Operation; 8] = [
     Operation::TokenExpiry,
     Operation::AppToken,
     Operation::Discovery,
+    Operation::DeleteUser,
+    Operation::ChangePassword,
+    Operation::ActivateUser,
+    Operation::DeactivateUser,
+    Operation::Devices,
+    Operation::KickDevice,
+    Operation::KickAll,
 ];
 
 pub(crate) fn run(data: &[u8]) -> Result<()> {
@@ -72,7 +80,10 @@ fn taken(body: &Value) {
     if let Ok(users) = RegisteredUser::parse_all(body) {
         assert!(users.iter().all(|user| !user.user.as_str().is_empty()));
     }
-    let _ = parse_expiry(body);
+    let _ = (parse_expiry(body), parse_result(body));
+    if let Ok(devices) = DeviceInfo::parse_all(body) {
+        assert!(devices.iter().all(|device| (1..=Resource::MAX_BYTES).contains(&device.resource.as_str().len())));
+    }
 }
 
 /// The answer as `server.json`: only addresses that can be called, never less secure than the host that named them.

@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use super::governor::Budget;
 use crate::CertificateProblem;
 
 /// Which REST call.
@@ -24,6 +25,52 @@ pub enum Operation {
     AppToken,
     /// The service's addresses (§2).
     Discovery,
+    /// Deletion of a user by an app token.
+    DeleteUser,
+    /// Another password for a user by an app token.
+    ChangePassword,
+    /// The end of a user's deactivation by an app token.
+    ActivateUser,
+    /// Deactivation of a user by an app token.
+    DeactivateUser,
+    /// The devices a user is logged in on.
+    Devices,
+    /// Logout of one device of a user by an app token.
+    KickDevice,
+    /// Logout of all devices of a user by an app token.
+    KickAll,
+}
+
+impl Operation {
+    /// Which of the published limits the call counts against.
+    pub(super) fn budget(self) -> Budget {
+        use Operation as O;
+        match self {
+            O::PasswordToken | O::ExchangeAgoraToken | O::AppToken => Budget::Tokens,
+            O::TokenExpiry | O::Discovery => Budget::Other,
+            _ => Budget::Users,
+        }
+    }
+
+    /// Whether the call is made once more after a limit. Those for tokens are not: a session paces its own.
+    pub(super) fn waits_out_a_limit(self) -> bool {
+        self.budget() == Budget::Users
+    }
+
+    /// Whether the path names a user, so that nothing there means no such user.
+    pub(super) fn names_a_user(self) -> bool {
+        use Operation as O;
+        matches!(
+            self,
+            O::DeleteUser
+                | O::ChangePassword
+                | O::ActivateUser
+                | O::DeactivateUser
+                | O::Devices
+                | O::KickDevice
+                | O::KickAll
+        )
+    }
 }
 
 impl fmt::Display for Operation {
@@ -37,6 +84,13 @@ impl fmt::Display for Operation {
             Operation::TokenExpiry => "query of a token's end",
             Operation::AppToken => "app token request",
             Operation::Discovery => "service discovery",
+            Operation::DeleteUser => "deletion",
+            Operation::ChangePassword => "change of password",
+            Operation::ActivateUser => "activation",
+            Operation::DeactivateUser => "deactivation",
+            Operation::Devices => "list of devices",
+            Operation::KickDevice => "logout of a device",
+            Operation::KickAll => "logout of all devices",
         })
     }
 }
@@ -95,6 +149,8 @@ pub enum RestErrorKind {
     BadRequest,
     /// Calls come faster than the service allows.
     RateLimited,
+    /// The call would have had to wait so long for its turn within the rate limits; nothing was sent.
+    NoTurn(Duration),
     /// The application's plan is used up.
     PlanLimit,
     /// 503: the service is overloaded.
@@ -145,6 +201,12 @@ impl RestErrorKind {
             K::NotFound => "the service found nothing there; check the address and the app key",
             K::BadRequest => "the service refused the request; its text says why",
             K::RateLimited => "too many calls; wait before the next one",
+            K::NoTurn(wait) => {
+                return write!(
+                    f,
+                    "its turn within the rate limits comes in {wait:?}; nothing was sent, call again then"
+                );
+            }
             K::PlanLimit => "the application's plan is used up; wait, or get a larger one",
             K::ServerBusy => "the service is overloaded; try again later",
             K::ServerError => "the service failed; try again later",

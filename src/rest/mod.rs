@@ -1,21 +1,27 @@
-//! The service's HTTP calls: registration, tokens, discovery (connection spec §2 and §3).
+//! The service's HTTP calls: registration, tokens, discovery (connection spec §2 and §3), users and their devices.
 //!
 //! A [`RestClient`] makes the calls; each failure is a [`RestError`] with a kind of its own and the vendor's number.
-//! [`discover`] finds the service's addresses. The calls are awc's: run them inside an actix system.
+//! Calls keep the service's [`RateLimits`]. [`discover`] finds the service's addresses. The calls are awc's: run them inside an actix system.
 
 mod answer;
 mod classify;
 mod client;
+mod device;
 mod discovery;
 mod error;
 mod exchange;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod governor;
 mod kind;
+mod users;
+mod window;
 
 pub use answer::{Grant, NewUser, RegisteredUser};
 pub(crate) use classify::parse_retry_after;
 pub use client::RestClient;
+pub use device::{DeviceInfo, Resource, ResourceError};
 pub use discovery::discover;
 pub use error::RestError;
+pub use governor::RateLimits;
 pub use kind::{Operation, RestErrorKind};

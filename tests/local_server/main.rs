@@ -15,3 +15,4 @@ mod messages;
 mod peer;
 mod recorded;
 mod rest;
+mod users;
