@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::{TokenProvider, token_provider::Provider};
+
 /// A credential or profile value that would be refused by the service; nothing was sent.
 ///
 /// The value itself is named only where it is not a secret.
@@ -188,9 +190,11 @@ macro_rules! redacted {
 }
 redacted!(Password, Token);
 
-/// User id with password, or user id with token.
+/// User id with a password, a token, or somebody who gives tokens.
 ///
-/// A session that began with a password ends with its token, as one that began with a token does; `open` it again.
+/// A session that began with a password fetches a new token by itself before the old one ends, and one with a
+/// [`TokenProvider`] asks that; both go on without losing the link. A session with a token alone ends with it, unless
+/// [`renew_token`](crate::Connection::renew_token) gives it another.
 ///
 /// ```
 /// use agora_chat::Credentials;
@@ -202,6 +206,7 @@ redacted!(Password, Token);
 pub struct Credentials {
     user: UserId,
     pub(crate) secret: Secret,
+    pub(crate) provider: Option<Provider>,
 }
 
 /// The secret half of [`Credentials`].
@@ -209,6 +214,8 @@ pub struct Credentials {
 pub(crate) enum Secret {
     Password(Password),
     Token(Token),
+    /// The provider has it.
+    Provider,
 }
 
 impl Credentials {
@@ -217,7 +224,7 @@ impl Credentials {
     /// # Errors
     /// A user id or password that the service would refuse.
     pub fn password(user: &str, password: impl Into<String>) -> Result<Self, CredentialError> {
-        Ok(Credentials { user: user.parse()?, secret: Secret::Password(Password::new(password)?) })
+        Ok(Credentials { user: user.parse()?, secret: Secret::Password(Password::new(password)?), provider: None })
     }
 
     /// Logs in by a token that the application obtained; no REST call is made (connection spec §3.3).
@@ -225,7 +232,22 @@ impl Credentials {
     /// # Errors
     /// A user id or token that the service would refuse.
     pub fn token(user: &str, token: impl Into<String>) -> Result<Self, CredentialError> {
-        Ok(Credentials { user: user.parse()?, secret: Secret::Token(Token::new(token)?) })
+        Ok(Credentials { user: user.parse()?, secret: Secret::Token(Token::new(token)?), provider: None })
+    }
+
+    /// Logs in by the tokens of a provider, the first one included.
+    ///
+    /// # Errors
+    /// A user id that the service would refuse.
+    pub fn provider(user: &str, provider: impl TokenProvider) -> Result<Self, CredentialError> {
+        Ok(Credentials { user: user.parse()?, secret: Secret::Provider, provider: Some(Provider(Arc::new(provider))) })
+    }
+
+    /// Has a provider give every token after the first, which these credentials hold or fetch.
+    #[must_use]
+    pub fn with_provider(mut self, provider: impl TokenProvider) -> Self {
+        self.provider = Some(Provider(Arc::new(provider)));
+        self
     }
 
     /// The user who logs in.

@@ -99,6 +99,7 @@ mod policy;
 mod reason;
 pub mod rest;
 pub mod session;
+mod token_provider;
 pub mod wire;
 
 pub use app_key::{AppKey, AppKeyError};
@@ -116,3 +117,6 @@ pub use policy::{Flapping, KickPolicy, Limits};
 pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
 pub use rest::{RestClient, RestError, RestErrorKind};
 pub use session::ConnectionState;
+pub use token_provider::{
+    ProvideToken, ProvidedToken, ProviderError, ProvidingToken, TokenError, TokenProvider, TokenReason, TokenRequest,
+};

@@ -7,6 +7,7 @@ mod health;
 mod messages;
 mod outbox;
 mod pump;
+mod renewal;
 mod shared;
 mod socket;
 
