@@ -55,7 +55,7 @@ const MAX_REDIRECTS: usize = 5;
 const REDISCOVER_EVERY: u32 = 5;
 
 /// The longest pause a server can ask for by `Retry-After`.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+pub(super) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 impl Session {
     /// Starts an attempt: whatever is still missing for a connection comes first.
@@ -321,6 +321,8 @@ impl Session {
                 self.phase = Phase::Waiting { purpose: Purpose::Login { deadline, attempts }, least, until };
             }
             Purpose::Resume => {
+                // The pause may be long: what was new before it may be refused after it.
+                self.renewal.spent = false;
                 if matches!(self.phase, Phase::Entering { .. }) {
                     self.failed = self.failed.saturating_add(1);
                 }

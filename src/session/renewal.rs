@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     Action, FetchedToken, Note,
-    entering::Entering,
+    entering::{Entering, LONGEST_RETRY_AFTER},
     life::{Flow, Phase, Purpose, Session},
     token::TokenClock,
     world::Context,
@@ -39,9 +39,6 @@ const CAP: Duration = Duration::from_secs(60);
 
 /// Tokens that live for next to nothing are not asked for faster than this.
 const LEAST_APART: Duration = Duration::from_secs(1);
-
-/// The longest pause a server can ask for by `Retry-After`.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// How the renewal of a session's token stands.
 #[derive(Debug, Default)]
@@ -90,7 +87,7 @@ impl Renewal {
 
     /// A token has come.
     fn renewed(&mut self) {
-        *self = Renewal { last: self.last, spent: self.spent, ..Renewal::default() };
+        *self = Renewal { last: self.last, ..Renewal::default() };
     }
 
     /// The server accepted the token: its next refusal is news.
@@ -201,7 +198,9 @@ impl Session {
     fn take_token(&mut self, token: Token, expires_at: Option<u64>, context: &mut Context<'_>) -> Flow {
         let awaited = self.renewal.is_asking() && self.is_at(Step::Token);
         let patience = context.world.config.heartbeat_answer;
-        self.clock = expires_at.and_then(|at| TokenClock::start(at, self.server_clock, context.now, patience));
+        // The countdown of a login's token starts when the server accepts it.
+        let counted = expires_at.filter(|_| !(awaited && self.is_logging_in()));
+        self.clock = counted.and_then(|at| TokenClock::start(at, self.server_clock, context.now, patience));
         self.fetched_expiry = expires_at;
         self.former_token = self.token.replace(token);
         self.renewal.renewed();
@@ -248,10 +247,13 @@ impl Session {
         self.log_out("inner:token expired", DisconnectReason::TokenExpired, context)
     }
 
+    fn is_logging_in(&self) -> bool {
+        matches!(self.phase, Phase::Entering { purpose: Purpose::Login { .. }, .. })
+    }
+
     /// PROVISION was refused and another attempt can do nothing about it.
     pub(super) fn refused_for_good(&mut self, refusal: Refusal, context: &mut Context<'_>) -> Flow {
-        let logging_in = matches!(self.phase, Phase::Entering { purpose: Purpose::Login { .. }, .. });
-        if refusal.kind() == RefusalKind::TokenExpired && !logging_in {
+        if refusal.kind() == RefusalKind::TokenExpired && !self.is_logging_in() {
             context.emit(EventKind::TokenExpired);
             return Flow::End(DisconnectReason::TokenExpired);
         }

@@ -361,6 +361,35 @@ fn a_login_by_an_old_token_with_a_provider_gets_a_new_one_instead_of_failing() {
 }
 
 #[test]
+fn a_local_clock_that_is_wrong_does_not_end_a_login_by_a_provider() {
+    let mut sim = Sim::new(config().connect_timeouts(MINUTE, MINUTE).unwrap());
+    sim.step(by_provider());
+    sim.step(provided("first", Some(T0 - 1)));
+    assert!(sim.run(seconds(25)).events().is_empty());
+    sim.step(Input::Connected);
+    sim.frame(&peer::accepted());
+    assert!(sim.frame(&peer::unread_at(T0 - HOUR.as_millis() as u64)).events().is_empty());
+    until_asked(&mut sim);
+}
+
+#[test]
+fn a_new_token_that_waited_out_an_outage_may_be_replaced_again() {
+    let mut sim = online(by_provider());
+    sim.lose();
+    refused(&mut sim, 1, "Sorry, token expired");
+    sim.step(provided("next", None));
+    sim.lose();
+    assert_eq!(asked(&refused(&mut sim, 1, "Sorry, token expired")), [TokenReason::Expired]);
+}
+
+#[test]
+fn an_ask_shows_no_secret() {
+    let mut sim = online(by_password());
+    let shown = format!("{:?} {:?}", until_asked(&mut sim), sim.engine);
+    assert!(shown.contains("RenewToken") && !shown.contains("a-password") && !shown.contains("YWMt-first"), "{shown}");
+}
+
+#[test]
 fn a_token_found_at_its_end_after_a_suspension_is_asked_for_before_the_session_ends() {
     for answered in [true, false] {
         let mut sim = online(by_provider());
