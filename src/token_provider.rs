@@ -128,16 +128,17 @@ impl ProvidedToken {
 pub struct ProviderError(String);
 
 impl ProviderError {
-    /// The longest text kept, in characters.
+    /// The longest text shown in a log or in the error of `open`, in characters; the rest is cut.
     pub const MAX_CHARS: usize = 512;
 
-    /// An error of this text; what is longer than 512 characters is cut.
+    /// An error of this text.
     pub fn new(text: impl fmt::Display) -> Self {
-        ProviderError(text.to_string().chars().take(Self::MAX_CHARS).collect())
+        ProviderError(text.to_string())
     }
 
+    /// Cut only after `show` has taken the secrets out, or half of one could be left.
     pub(crate) fn shown_by(self, show: impl Fn(String) -> String) -> Self {
-        ProviderError(show(self.0))
+        ProviderError(show(self.0).chars().take(Self::MAX_CHARS).collect())
     }
 }
 

@@ -166,3 +166,17 @@ async fn a_provider_without_an_answer_is_given_up_and_its_future_dropped() {
     within("the drop", dropped.recv()).await.unwrap();
     assert_eq!(connection.state(), ConnectionState::LoggedOut);
 }
+
+#[actix::test]
+async fn a_provided_token_that_the_service_does_not_know_is_not_taken() {
+    let server = server().await;
+    let token = server.issue_token("alice", Some(LIFE)).unwrap();
+    let nonsense = |_: TokenRequest| std::future::ready(ProvidedToken::new("nonsense").map_err(ProviderError::from));
+    let credentials = Credentials::token("alice", token).unwrap().with_provider(nonsense);
+    let (connection, mut heard) = online(beating(&server), credentials).await;
+    lives(&mut heard, 1).await;
+    assert_eq!(heard.next().await, EventKind::TokenExpired);
+    assert_eq!(heard.disconnected().await, DisconnectReason::TokenExpired);
+    assert!(server.rest_calls().iter().any(|call| call.path.ends_with("/token/expires")));
+    connection.close().await;
+}

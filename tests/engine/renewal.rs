@@ -447,6 +447,12 @@ fn what_a_provider_says_is_noted_without_the_token_it_repeats() {
     let did = sim.step(Input::TokenProvided(Err(ProviderError::new(format!("{TOKEN} is no good")).into())));
     let Note::TokenNotRenewed { error, .. } = did.notes()[0] else { panic!("{did:?}") };
     assert_eq!(error.to_string(), "the token provider failed: <redacted> is no good");
+    until_asked(&mut sim);
+    let long = format!("{}{TOKEN}", "x".repeat(ProviderError::MAX_CHARS - 8));
+    let did = sim.step(Input::TokenProvided(Err(ProviderError::new(long).into())));
+    let Note::TokenNotRenewed { error: TokenError::Provider(error), .. } = did.notes()[0] else { panic!("{did:?}") };
+    assert!(error.to_string().ends_with("x<redacte"), "{error}");
+    assert_eq!(error.to_string().chars().count(), ProviderError::MAX_CHARS);
 }
 
 #[test]
