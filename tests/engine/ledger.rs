@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use agora_chat::{
-    ConnectionState, EventKind, OpenError, SendError,
+    ConnectionState, EventKind, OpenError, SendError, TokenReason,
     session::{Action, Engine, Input},
 };
 
@@ -97,11 +97,15 @@ impl Ledger {
             }
             Action::Hangup => {
                 (self.dialing, self.up) = (false, false);
-                self.place = Place::Pause;
+                // The ask for a token goes on.
+                if !(self.place == Place::Token && self.asking) {
+                    self.place = Place::Pause;
+                }
             }
-            Action::RenewToken { .. } => {
+            Action::RenewToken { request, .. } => {
                 assert!(!std::mem::replace(&mut self.asking, true), "two tokens are asked for at once");
-                if self.place == Place::Out {
+                // One that is asked for ahead changes nothing about the place.
+                if request.reason != TokenReason::Expiring {
                     self.place = Place::Token;
                 }
             }
