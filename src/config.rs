@@ -204,6 +204,7 @@ pub struct Config {
     pub(crate) provision_timeout: Duration,
     pub(crate) rest_timeout: Duration,
     pub(crate) login_deadline: Duration,
+    pub(crate) token_timeout: Duration,
     pub(crate) logout_timeout: Duration,
     pub(crate) send_timeout: Duration,
     pub(crate) kick_policy: KickPolicy,
@@ -285,6 +286,7 @@ impl Config {
             provision_timeout: Duration::from_secs(10),
             rest_timeout: Duration::from_secs(15),
             login_deadline: Duration::from_secs(30),
+            token_timeout: Duration::from_secs(30),
             logout_timeout: Duration::from_secs(2),
             send_timeout: Duration::from_secs(15),
             kick_policy: KickPolicy::default(),
@@ -431,6 +433,16 @@ impl Config {
     /// [`ConfigError::Range`] for less than 10 ms or more than a day.
     pub fn login_deadline(mut self, limit: Duration) -> Result<Self, ConfigError> {
         self.login_deadline = in_range("the login deadline", limit, Duration::from_millis(10), "from 10 ms to a day")?;
+        Ok(self)
+    }
+
+    /// Limits one ask for a session's next token, of a [`TokenProvider`](crate::TokenProvider) or with the password.
+    /// Default: 30 s.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] for less than 10 ms or more than a day.
+    pub fn token_timeout(mut self, limit: Duration) -> Result<Self, ConfigError> {
+        self.token_timeout = in_range("the token timeout", limit, Duration::from_millis(10), "from 10 ms to a day")?;
         Ok(self)
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::state::KeptToken;
+use crate::{TokenProvider, state::KeptToken, token_provider::Provider};
 
 /// A credential or profile value that would be refused by the service; nothing was sent.
 ///
@@ -197,9 +197,11 @@ macro_rules! redacted {
 }
 redacted!(Password, Token);
 
-/// User id with password, or user id with token.
+/// User id with a password, a token, or somebody who gives tokens.
 ///
-/// A session that began with a password ends with its token, as one that began with a token does; `open` it again.
+/// A session that began with a password fetches a new token by itself before the old one ends, and one with a
+/// [`TokenProvider`] asks that; both go on without losing the link. A session with a token alone ends with it, unless
+/// [`renew_token`](crate::Connection::renew_token) gives it another.
 ///
 /// ```
 /// use agora_chat::Credentials;
@@ -213,6 +215,7 @@ pub struct Credentials {
     pub(crate) secret: Secret,
     /// What a login by password tries before a REST call.
     pub(crate) kept: Option<KeptToken>,
+    pub(crate) provider: Option<Provider>,
 }
 
 /// The secret half of [`Credentials`].
@@ -220,6 +223,8 @@ pub struct Credentials {
 pub(crate) enum Secret {
     Password(Password),
     Token(Token),
+    /// The provider has it.
+    Provider,
 }
 
 impl Credentials {
@@ -229,7 +234,12 @@ impl Credentials {
     /// # Errors
     /// A user id or password that the service would refuse.
     pub fn password(user: &str, password: impl Into<String>) -> Result<Self, CredentialError> {
-        Ok(Credentials { user: user.parse()?, secret: Secret::Password(Password::new(password)?), kept: None })
+        Ok(Credentials {
+            user: user.parse()?,
+            secret: Secret::Password(Password::new(password)?),
+            kept: None,
+            provider: None,
+        })
     }
 
     /// Logs in by a token that the application obtained; no REST call is made (connection spec §3.3).
@@ -237,12 +247,32 @@ impl Credentials {
     /// # Errors
     /// A user id or token that the service would refuse.
     pub fn token(user: &str, token: impl Into<String>) -> Result<Self, CredentialError> {
-        Ok(Credentials { user: user.parse()?, secret: Secret::Token(Token::new(token)?), kept: None })
+        Ok(Credentials { user: user.parse()?, secret: Secret::Token(Token::new(token)?), kept: None, provider: None })
     }
 
-    /// A login by password that tries this token first; one by token stays as it is.
+    /// Logs in by the tokens of a provider, the first one included.
+    ///
+    /// # Errors
+    /// A user id that the service would refuse.
+    pub fn provider(user: &str, provider: impl TokenProvider) -> Result<Self, CredentialError> {
+        Ok(Credentials {
+            user: user.parse()?,
+            secret: Secret::Provider,
+            kept: None,
+            provider: Some(Provider(Arc::new(provider))),
+        })
+    }
+
+    /// A login by password or provider that tries this token first; one by token stays as it is.
     pub(crate) fn with_kept(mut self, kept: Option<KeptToken>) -> Self {
-        self.kept = kept.filter(|_| matches!(self.secret, Secret::Password(_)));
+        self.kept = kept.filter(|_| !matches!(self.secret, Secret::Token(_)));
+        self
+    }
+
+    /// Has a provider give every token after the first, which these credentials hold or fetch.
+    #[must_use]
+    pub fn with_provider(mut self, provider: impl TokenProvider) -> Self {
+        self.provider = Some(Provider(Arc::new(provider)));
         self
     }
 

@@ -1,6 +1,8 @@
 //! The errors of the connection's own calls.
 
-use crate::{Code, ConfigError, CredentialError, DisconnectReason, LossCause, Refusal, RestError, Step, UserId};
+use crate::{
+    Code, ConfigError, CredentialError, DisconnectReason, LossCause, Refusal, RestError, Step, TokenError, UserId,
+};
 
 /// Why a call on a connection could not be carried out at all.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -49,6 +51,14 @@ pub enum OpenError {
         user: UserId,
         /// The REST error.
         error: RestError,
+    },
+    /// 1: the token provider gave no token.
+    #[error("login of user {user}: {error}")]
+    Provider {
+        /// Who was to be logged in.
+        user: UserId,
+        /// Why.
+        error: TokenError,
     },
     /// 304: no address of the service could be found.
     #[error("login of user {user}: {error}")]
@@ -103,7 +113,7 @@ impl OpenError {
     pub fn code(&self) -> Code {
         match self {
             OpenError::AlreadyOpen { .. } => Code::USER_ALREADY_LOGIN,
-            OpenError::InProgress { .. } | OpenError::Token { .. } => Code::OPEN_ERROR,
+            OpenError::InProgress { .. } | OpenError::Token { .. } | OpenError::Provider { .. } => Code::OPEN_ERROR,
             OpenError::Credentials(CredentialError::EmptyUserId) => Code::USER_NOT_ASSIGNED,
             OpenError::Credentials(_) => Code::OPEN_ERROR,
             OpenError::Discovery { .. } => Code::DISCOVERY_FAILED,

@@ -77,7 +77,8 @@ pub enum EventKind {
         reason: DisconnectReason,
     },
     /// Four fifths of the token's life have passed (connection spec §10); once per token. Time for
-    /// [`Connection::renew_token`](crate::Connection::renew_token).
+    /// [`Connection::renew_token`](crate::Connection::renew_token), unless the session renews by itself: with a password or
+    /// a [`TokenProvider`](crate::TokenProvider) this is news only.
     TokenWillExpire {
         /// When it ends, in milliseconds since 1970 by the server's clock.
         at: u64,
@@ -95,7 +96,7 @@ pub enum EventKind {
         /// What every pause is at least from now on.
         floor: Duration,
     },
-    /// The token has run out, or was refused as expired on the way back; `Disconnected` follows.
+    /// The token has run out, or was refused as expired on the way back, and there is no other; `Disconnected` follows.
     TokenExpired,
     /// A message for the user.
     Message(Message),

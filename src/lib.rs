@@ -103,6 +103,7 @@ pub mod rest;
 pub mod session;
 mod state;
 pub mod token;
+mod token_provider;
 pub mod wire;
 
 pub use app_key::{AppKey, AppKeyError};
@@ -121,3 +122,6 @@ pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
 pub use rest::{RestClient, RestError, RestErrorKind};
 pub use session::ConnectionState;
 pub use state::{StateDir, StateError};
+pub use token_provider::{
+    ProvideToken, ProvidedToken, ProviderError, ProvidingToken, TokenError, TokenProvider, TokenReason, TokenRequest,
+};

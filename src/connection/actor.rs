@@ -22,12 +22,14 @@ use super::{
     messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop},
     outbox::Outbox,
     pump::Pump,
+    renewal,
     shared::Told,
     socket::{Link, Traffic, connect},
 };
 use crate::{
     Addresses, Config, ConnectionError, ConnectionState, Credentials, DisconnectReason, Endpoints, Event, EventKind,
-    Handlers, LossCause, OpenError, RequestError, RestClient, RestError, SendError, Sent, Step, Token, UserId,
+    Handlers, LossCause, OpenError, RequestError, RestClient, RestError, SendError, Sent, Step, Token, TokenError,
+    UserId,
     credentials::Secret,
     net::Progress,
     rest::{self, RegisteredUser},
@@ -66,6 +68,8 @@ pub struct ConnectionActor {
     pub(super) link: Option<Link>,
     pub(super) dialing: Option<Dialing>,
     pub(super) call: Option<Doing<CallDone>>,
+    /// The ask for the session's next token, which outlives links.
+    pub(super) asked_token: Option<Doing<Result<FetchedToken, TokenError>>>,
     pub(super) timer: Option<Pin<Box<Sleep>>>,
     /// When the timer fires, which may be before the engine's deadline but never after it.
     pub(super) armed: Option<Duration>,
@@ -148,6 +152,7 @@ impl ConnectionActor {
             link: None,
             dialing: None,
             call: None,
+            asked_token: None,
             timer: None,
             armed: None,
             waker: None,
@@ -237,16 +242,16 @@ impl ConnectionActor {
                 let rest = self.rest();
                 self.call = Some(Box::pin(async move {
                     let fetched = async { rest.await?.password_token(&user, &password).await }.await;
-                    CallDone::Token(fetched.map(|grant| {
-                        let life = grant.expires_in.and_then(|life| u64::try_from(life.as_millis()).ok());
-                        FetchedToken {
-                            expires_at: grant.expires_at.or(life.map(|life| wall_clock().saturating_add(life))),
-                            token: grant.token,
-                        }
-                    }))
+                    CallDone::Token(fetched.map(renewal::fetched))
                 }));
                 self.wake();
             }
+            Action::RenewToken { request, from } => {
+                debug!(self.log, "asking for a new token"; "reason" => ?request.reason);
+                self.asked_token = Some(Box::pin(renewal::fetch(request, from, self.rest())));
+                self.wake();
+            }
+            Action::DropRenewal => self.asked_token = None,
             Action::Hangup => {
                 self.hung_up = true;
                 self.dialing = None;
@@ -282,6 +287,7 @@ impl ConnectionActor {
             Action::Closed => {
                 self.closed = true;
                 self.renewals.clear();
+                self.asked_token = None;
             }
             Action::Note(note) => self.note(&note),
         }
@@ -366,6 +372,12 @@ impl ConnectionActor {
             Note::DiscoveryFailed(error) => {
                 warn!(self.log, "discovery failed, using the addresses known before"; "error" => %error);
             }
+            Note::TokenRenewed { expires_at } => {
+                info!(self.log, "the token is renewed"; "expires_at_ms" => expires_at);
+            }
+            Note::TokenNotRenewed { error, again } => {
+                warn!(self.log, "no new token"; "again_in" => ?again, "error" => %error);
+            }
             Note::Unheard => warn!(self.log, "messages come that no subscriber wants; add subscribers before open"),
             Note::LostMetas { count } => warn!(self.log, "dropped messages that do not decode"; "count" => count),
             Note::PageStatus { status } => warn!(self.log, "a page came with a status"; "status" => status),
@@ -410,7 +422,7 @@ impl ConnectionActor {
 /// How many places lists keep while nothing is under way.
 pub(super) const SCRATCH: usize = 16;
 
-fn wall_clock() -> u64 {
+pub(super) fn wall_clock() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

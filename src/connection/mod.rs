@@ -8,6 +8,7 @@ mod keeper;
 mod messages;
 mod outbox;
 mod pump;
+mod renewal;
 mod shared;
 mod socket;
 

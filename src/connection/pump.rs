@@ -41,6 +41,7 @@ impl ConnectionActor {
             self.waker = Some(task.waker().clone());
         }
         self.poll_call(ctx, task);
+        self.poll_asked_token(ctx, task);
         self.poll_renewals(ctx, task);
         self.poll_dialing(ctx, task);
         self.poll_link(ctx, task);
@@ -57,6 +58,14 @@ impl ConnectionActor {
                 CallDone::Discovered(result) => self.step(Input::Discovered(result), ctx),
                 CallDone::Token(result) => self.step(Input::TokenFetched(result), ctx),
             }
+        }
+    }
+
+    fn poll_asked_token(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        let Some(asked) = &mut self.asked_token else { return };
+        if let Poll::Ready(result) = asked.as_mut().poll(task) {
+            self.asked_token = None;
+            self.step(Input::TokenProvided(result), ctx);
         }
     }
 

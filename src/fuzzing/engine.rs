@@ -9,7 +9,8 @@ use arbitrary::{Result, Unstructured};
 
 use super::server;
 use crate::{
-    Addresses, Config, ConnectionState, Credentials, Endpoints, LossCause, Outgoing, Reconnect, RestError, Step, Token,
+    Addresses, Config, ConnectionState, Credentials, Endpoints, LossCause, Outgoing, ProvidedToken, ProviderError,
+    Reconnect, RestError, Step, Token, TokenRequest,
     net::Target,
     rest::{self, Operation},
     session::{Action, Engine, FetchedToken, Input, Now},
@@ -140,6 +141,15 @@ impl Script<'_> {
                 Event::Frame(server::answer(u64::from(id & 7), i32::from(status), self.text()?))
             }
             26 => Event::Frame(server::logged_out()),
+            27 => {
+                let expires_at = if self.0.arbitrary()? { Some(self.time()?) } else { None };
+                let token = Token::new(format!("YWMt-{CANARY}-{}", self.0.arbitrary::<u8>()?)).expect("a token");
+                Event::Plain(Input::TokenProvided(Ok(FetchedToken { token, expires_at })))
+            }
+            28 => Event::Plain(Input::TokenProvided(Err(self.rest_error(Operation::PasswordToken)?.into()))),
+            29 => Event::Plain(Input::TokenProvided(Err(ProviderError::new(self.text()?).into()))),
+            30 => Event::Open(provided()),
+            31 => Event::Open(by_token().with_provider(nobody)),
             _ => Event::Help,
         })
     }
@@ -196,6 +206,15 @@ fn by_token() -> Credentials {
     Credentials::token("alice", format!("YWMt-{CANARY}")).expect("a token")
 }
 
+fn provided() -> Credentials {
+    Credentials::provider("alice", nobody).expect("a user id")
+}
+
+/// Never polled: the answers are inputs.
+fn nobody(_: TokenRequest) -> std::future::Pending<Result<ProvidedToken, ProviderError>> {
+    std::future::pending()
+}
+
 /// One to four of each; the lowest two bits count.
 fn addresses(count: u8) -> Addresses {
     let socket = (0..=count & 3).map(|n| format!("wss://h{n}.test/websocket")).collect();
@@ -218,6 +237,8 @@ struct Run {
     now: Now,
     logout: Duration,
     awaits: Awaits,
+    /// Whether an ask for the next token is under way.
+    asking: bool,
     opening: bool,
     unanswered: Vec<u64>,
     quoted: bool,
@@ -228,7 +249,16 @@ impl Run {
         let now = Now { mono: Duration::from_secs(1), wall: T0 };
         let logout = config.logout_timeout;
         let engine = Engine::new(Arc::new(config), seed);
-        Run { engine, now, logout, awaits: Awaits::Nothing, opening: false, unanswered: Vec::new(), quoted }
+        Run {
+            engine,
+            now,
+            logout,
+            awaits: Awaits::Nothing,
+            asking: false,
+            opening: false,
+            unanswered: Vec::new(),
+            quoted,
+        }
     }
 
     fn open(&mut self, credentials: Credentials) {
@@ -263,6 +293,10 @@ impl Run {
             (ConnectionState::LoggedOut, _) => self.open(by_token()),
             (ConnectionState::Online, _) => self.frame(&server::unread(&[], self.now.wall)),
             (ConnectionState::LoggingOut, _) => self.frame(&server::logged_out()),
+            (_, Awaits::Nothing) if self.asking => {
+                let token = Token::new(format!("YWMt-{CANARY}-{}", self.now.mono.as_nanos())).expect("a token");
+                self.step(Input::TokenProvided(Ok(FetchedToken { token, expires_at: None })), 0);
+            }
             (_, Awaits::Nothing) => self.due(),
             (_, Awaits::Discovery) => self.step(Input::Discovered(Ok(addresses(1))), 0),
             (_, Awaits::Token) => {
@@ -276,6 +310,7 @@ impl Run {
     /// Gives an input that came as so many bytes, and checks what the engine did about it.
     fn step(&mut self, input: Input<'_>, size: usize) {
         let mut actions = Vec::new();
+        self.asking &= !matches!(input, Input::TokenProvided(_));
         self.engine.step(input, self.now, &mut actions);
         // Nothing on the wire is a queue, a message or an answer in less than two bytes.
         assert!(actions.len() <= MOST_ACTIONS + size / 2, "{} actions for {size} bytes", actions.len());
@@ -301,6 +336,10 @@ impl Run {
         match action {
             Action::Discover => self.awaits = Awaits::Discovery,
             Action::FetchToken { .. } => self.awaits = Awaits::Token,
+            Action::RenewToken { .. } => {
+                assert!(!std::mem::replace(&mut self.asking, true), "two tokens are asked for at once");
+            }
+            Action::DropRenewal | Action::Closed => self.asking = false,
             Action::Connect { url } => {
                 assert!(Target::parse(url).is_some(), "{url:?} cannot be dialled");
                 self.awaits = Awaits::Connect;

@@ -128,10 +128,11 @@ impl Engine {
                 session.sends.deadline().map_or(heartbeat, |due| due.min(heartbeat))
             }
         };
-        Some(match (&session.clock, &session.phase) {
-            (Some(clock), phase_now) if !matches!(phase_now, Phase::LoggingOut { .. }) => phase.min(clock.deadline()),
-            _ => phase,
-        })
+        if matches!(session.phase, Phase::LoggingOut { .. }) {
+            return Some(phase);
+        }
+        let token = [session.clock.as_ref().map(TokenClock::deadline), session.renewal.deadline()];
+        Some(token.into_iter().flatten().fold(phase, Duration::min))
     }
 
     /// Takes what happened and appends what is to be done, in order.

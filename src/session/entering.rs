@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Addresses, DisconnectReason, Endpoints, EventKind, Flapping, LossCause, OpenError, Refusal, RefusalKind, RestError,
-    Step,
+    Step, TokenReason,
     credentials::Secret,
     wire::{Provision, RedirectInfo, status::ErrorCode},
 };
@@ -55,7 +55,7 @@ const MAX_REDIRECTS: usize = 5;
 const REDISCOVER_EVERY: u32 = 5;
 
 /// The longest pause a server can ask for by `Retry-After`.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+pub(super) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 impl Session {
     /// Starts an attempt: whatever is still missing for a connection comes first.
@@ -75,8 +75,15 @@ impl Session {
         self.authorize(context)
     }
 
-    fn authorize(&mut self, context: &mut Context<'_>) -> Flow {
-        if self.token.is_none()
+    /// Gets a token where there is none, or the one there is was refused.
+    pub(super) fn authorize(&mut self, context: &mut Context<'_>) -> Flow {
+        let reason = match (self.renewal.refused.as_ref().map(Refusal::kind), &self.token) {
+            (Some(RefusalKind::TokenExpired), _) => TokenReason::Expired,
+            (Some(_), _) => TokenReason::Refused,
+            (None, Some(_)) => return self.connect(context),
+            (None, None) => TokenReason::Login,
+        };
+        if reason == TokenReason::Login
             && let Secret::Password(password) = &self.secret
         {
             context.out.push(Action::FetchToken { user: self.user.clone(), password: password.clone() });
@@ -84,10 +91,10 @@ impl Session {
             let limit = context.world.config.rest_timeout.saturating_mul(8);
             return self.enter(Entering::Token, limit, context);
         }
-        self.connect(context)
+        self.await_token(reason, context)
     }
 
-    fn connect(&mut self, context: &mut Context<'_>) -> Flow {
+    pub(super) fn connect(&mut self, context: &mut Context<'_>) -> Flow {
         match context.world.sockets.take() {
             Some(url) => self.dial(url, Vec::new(), context),
             None => {
@@ -113,7 +120,7 @@ impl Session {
         }
     }
 
-    fn enter(&mut self, at: Entering, limit: Duration, context: &Context<'_>) -> Flow {
+    pub(super) fn enter(&mut self, at: Entering, limit: Duration, context: &Context<'_>) -> Flow {
         let (Phase::Entering { purpose, .. } | Phase::Waiting { purpose, .. }) = &self.phase else {
             return Flow::Stay;
         };
@@ -153,18 +160,18 @@ impl Session {
     }
 
     pub(super) fn token_fetched(&mut self, result: Result<FetchedToken, RestError>, context: &mut Context<'_>) -> Flow {
-        if !self.is_at(Step::Token) {
+        // Only a login fetches its token so; what else waits at this step waits for another answer.
+        if !self.is_at(Step::Token) || self.renewal.is_asking() {
             return Flow::Stay;
         }
         match result {
             Ok(fetched) => {
                 self.token = Some(fetched.token);
                 self.fetched_expiry = fetched.expires_at;
+                self.renewal.spent = true;
                 self.connect(context)
             }
-            Err(error) if !self.is_resuming() => Flow::Fail(OpenError::Token { user: self.user.clone(), error }),
-            Err(error) if error.is_final() => Flow::End(DisconnectReason::Rest(error)),
-            Err(error) => self.lost(LossCause::Rest { step: Step::Token, error }, context),
+            Err(error) => Flow::Fail(OpenError::Token { user: self.user.clone(), error }),
         }
     }
 
@@ -213,6 +220,7 @@ impl Session {
         };
         let resumed = matches!(purpose, Purpose::Resume);
         self.failed = 0;
+        self.renewal.accepted();
         let session_id = mem::take(session_id);
         self.phase = Phase::Online(Box::new(Online::new(session_id, context.now)));
         if !resumed {
@@ -236,6 +244,9 @@ impl Session {
             let told = auth_token.and_then(|json| expiry_of_auth_token(json, now.wall));
             let end = told.or(self.fetched_expiry);
             self.clock = end.and_then(|at| TokenClock::start(at, self.server_clock, now, patience));
+            if self.clock.is_some() {
+                self.renewal.counted_anew();
+            }
         }
     }
 
@@ -310,6 +321,8 @@ impl Session {
                 self.phase = Phase::Waiting { purpose: Purpose::Login { deadline, attempts }, least, until };
             }
             Purpose::Resume => {
+                // The pause may be long: what was new before it may be refused after it.
+                self.renewal.spent = false;
                 if matches!(self.phase, Phase::Entering { .. }) {
                     self.failed = self.failed.saturating_add(1);
                 }

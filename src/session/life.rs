@@ -11,14 +11,15 @@ use super::{
     frames::Identity,
     online::Online,
     recent::Recent,
+    renewal::Renewal,
     sends::Sends,
     takeover::{AfterKick, Takeovers},
     token::{Countdown, ServerClock, TokenClock},
     world::Context,
 };
 use crate::{
-    Credentials, DisconnectReason, Endpoints, EventKind, Kick, LossCause, OpenError, Refusal, RefusalKind, SendError,
-    Step, Token, UserId, credentials::Secret,
+    Credentials, DisconnectReason, Endpoints, EventKind, Kick, LossCause, OpenError, Refusal, SendError, Step, Token,
+    UserId, credentials::Secret, token_provider::Provider,
 };
 
 /// What is true from `open` until the end.
@@ -27,9 +28,12 @@ pub(super) struct Session {
     pub(super) user: UserId,
     pub(super) secret: Secret,
     pub(super) token: Option<Token>,
+    /// Who gives new tokens, if the application has somebody.
+    pub(super) provider: Option<Provider>,
+    pub(super) renewal: Renewal,
     /// The token before the last renewal: the server still knows it.
-    former_token: Option<Token>,
-    /// Whether the token is one kept from an earlier session, which a password can replace.
+    pub(super) former_token: Option<Token>,
+    /// Whether the token is one kept from an earlier session, which a password or a provider can replace.
     pub(super) kept: bool,
     /// The end of a token fetched by REST, for servers whose PROVISION answer does not tell it.
     pub(super) fetched_expiry: Option<u64>,
@@ -89,7 +93,7 @@ impl Session {
         let user = credentials.user().clone();
         let token = match &credentials.secret {
             Secret::Token(token) => Some(token.clone()),
-            Secret::Password(_) => credentials.kept.as_ref().map(|kept| kept.token.clone()),
+            Secret::Password(_) | Secret::Provider => credentials.kept.as_ref().map(|kept| kept.token.clone()),
         };
         let fetched_expiry = credentials.kept.as_ref().and_then(|kept| kept.expires_at);
         let deadline = context.after(context.world.config.login_deadline);
@@ -98,6 +102,8 @@ impl Session {
             kept: credentials.kept.is_some(),
             secret: credentials.secret,
             token,
+            provider: credentials.provider,
+            renewal: Renewal::default(),
             former_token: None,
             fetched_expiry,
             clock: None,
@@ -134,6 +140,7 @@ impl Session {
             Input::Close => self.close(context),
             Input::Discovered(result) => self.discovered(result, context),
             Input::TokenFetched(result) => self.token_fetched(result, context),
+            Input::TokenProvided(result) => self.token_provided(result, context),
             Input::At(step) => {
                 self.connect_is_at(step);
                 Flow::Stay
@@ -157,16 +164,13 @@ impl Session {
                 self.send(client_id, message, context);
                 Flow::Stay
             }
-            Input::Renewed { token, expires_at } => {
-                let patience = context.world.config.heartbeat_answer;
-                self.clock = TokenClock::start(expires_at, self.server_clock, context.now, patience);
-                self.fetched_expiry = Some(expires_at);
-                self.former_token = self.token.replace(token);
-                Flow::Stay
-            }
+            Input::Renewed { token, expires_at } => self.token_given(token, expires_at, context),
             Input::NetworkChanged => self.network_changed(context),
             Input::Tick => match self.token_due(context) {
-                Flow::Stay => self.phase_due(context),
+                Flow::Stay => match self.renewal_due(context) {
+                    Flow::Stay => self.phase_due(context),
+                    flow => flow,
+                },
                 flow => flow,
             },
         }
@@ -182,7 +186,7 @@ impl Session {
         }
     }
 
-    fn log_out(&mut self, text: &str, reason: DisconnectReason, context: &mut Context<'_>) -> Flow {
+    pub(super) fn log_out(&mut self, text: &str, reason: DisconnectReason, context: &mut Context<'_>) -> Flow {
         let (Phase::Online(online), Some(token)) = (&self.phase, &self.token) else {
             return Flow::End(reason);
         };
@@ -208,12 +212,14 @@ impl Session {
                 Countdown::Quiet => return Flow::Stay,
                 Countdown::WillExpire { at, expires_in } => {
                     context.emit(EventKind::TokenWillExpire { at, expires_in });
+                    self.renew_ahead(context);
                 }
-                Countdown::Expired => {
+                // A process that was suspended finds warning and end due at once: it asks before it gives up.
+                Countdown::Expired if self.renewal.awaits_first_answer() => {
                     self.clock = None;
-                    context.emit(EventKind::TokenExpired);
-                    return self.log_out("inner:token expired", DisconnectReason::TokenExpired, context);
+                    return Flow::Stay;
                 }
+                Countdown::Expired => return self.expired(context),
             }
         }
     }
@@ -370,13 +376,15 @@ impl Session {
         let refusal = refusal.shown_by(|text| self.shown(text));
         match purpose {
             Purpose::Login { .. } if self.kept && refusal.is_of_token() => self.fetch_anew(refusal, context),
-            Purpose::Login { .. } => Flow::End(DisconnectReason::Refused(refusal)),
-            Purpose::Resume if refusal.kind() == RefusalKind::TokenExpired => {
-                context.emit(EventKind::TokenExpired);
-                Flow::End(DisconnectReason::TokenExpired)
+            _ if self.may_be_made_good(&refusal) => {
+                context.out.push(Action::Hangup);
+                self.renewal.refused = Some(refusal);
+                self.authorize(context)
             }
-            Purpose::Resume if refusal.is_final() => Flow::End(DisconnectReason::Refused(refusal)),
-            Purpose::Resume => self.try_again(Purpose::Resume, LossCause::Refused(refusal), context),
+            Purpose::Resume if !refusal.is_final() => {
+                self.try_again(Purpose::Resume, LossCause::Refused(refusal), context)
+            }
+            _ => self.refused_for_good(refusal, context),
         }
     }
 

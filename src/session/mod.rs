@@ -27,6 +27,7 @@ mod life;
 mod online;
 mod queues;
 mod recent;
+mod renewal;
 mod sends;
 mod takeover;
 mod token;
@@ -38,10 +39,11 @@ use bytes::Bytes;
 
 use crate::{
     Addresses, Credentials, EventKind, LossCause, OpenError, Outgoing, Password, Refusal, RestError, SendError, Sent,
-    Step, Token, UserId, wire::DecodeError,
+    Step, Token, TokenError, TokenRequest, UserId, wire::DecodeError,
 };
 
 pub use engine::Engine;
+pub use renewal::TokenSource;
 
 /// A reading of the clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub enum Input<'a> {
     Discovered(Result<Addresses, RestError>),
     /// [`Action::FetchToken`] is done.
     TokenFetched(Result<FetchedToken, RestError>),
+    /// [`Action::RenewToken`] is done.
+    TokenProvided(Result<FetchedToken, TokenError>),
     /// [`Action::Connect`] has come to this step (resolve, connect, proxy, TLS or upgrade); a timeout will name it.
     At(Step),
     /// [`Action::Connect`] is done: the WebSocket is open.
@@ -102,6 +106,7 @@ impl fmt::Debug for Input<'_> {
             Input::Close => f.write_str("Close"),
             Input::Discovered(result) => f.debug_tuple("Discovered").field(result).finish(),
             Input::TokenFetched(result) => f.debug_tuple("TokenFetched").field(result).finish(),
+            Input::TokenProvided(result) => f.debug_tuple("TokenProvided").field(result).finish(),
             Input::At(step) => f.debug_tuple("At").field(step).finish(),
             Input::Connected => f.write_str("Connected"),
             Input::Frame(bytes) => write!(f, "Frame({} bytes)", bytes.len()),
@@ -119,7 +124,7 @@ impl fmt::Debug for Input<'_> {
     }
 }
 
-/// A token fetched by REST.
+/// A token fetched by REST or given by a provider.
 #[derive(Clone, Debug)]
 pub struct FetchedToken {
     /// The token.
@@ -141,6 +146,16 @@ pub enum Action {
         /// The password.
         password: Password,
     },
+    /// Get the session its next token; answer with [`Input::TokenProvided`]. There is one such ask at a time, and it
+    /// goes on over [`Action::Hangup`] until [`Action::DropRenewal`] or [`Action::Closed`].
+    RenewToken {
+        /// For whom and why.
+        request: TokenRequest,
+        /// Where from.
+        from: TokenSource,
+    },
+    /// Give up the ask for a token; nothing of it may be reported afterwards.
+    DropRenewal,
     /// Connect a WebSocket; answer with [`Input::Connected`] or [`Input::Lost`].
     Connect {
         /// Where.
@@ -148,7 +163,8 @@ pub enum Action {
     },
     /// Send a binary message. It holds a token in PROVISION and LOGOUT: never log its bytes.
     Transmit(Frame),
-    /// Give up whatever is under way: the socket, a connect, a REST call. Nothing of it may be reported afterwards.
+    /// Give up whatever is under way: the socket, a connect, a REST call of the way in. Nothing of it may be reported
+    /// afterwards.
     Hangup,
     /// Tell the subscribers.
     Emit(EventKind),
@@ -236,6 +252,18 @@ pub enum Note {
     KeptTokenRefused(Refusal),
     /// Discovery failed on the way back; the addresses known before are used.
     DiscoveryFailed(RestError),
+    /// The session has its next token.
+    TokenRenewed {
+        /// Its end in milliseconds since 1970, if known.
+        expires_at: Option<u64>,
+    },
+    /// The session did not get its next token.
+    TokenNotRenewed {
+        /// Why.
+        error: TokenError,
+        /// The pause before it is asked for again; `None` where it is not.
+        again: Option<Duration>,
+    },
     /// Some messages of a page do not decode; they were dropped, the others arrived.
     LostMetas {
         /// How many.

@@ -31,7 +31,7 @@ impl ServerClock {
     }
 
     /// What it shows now, in milliseconds since 1970.
-    fn read(self, now: Now) -> u64 {
+    pub(super) fn read(self, now: Now) -> u64 {
         let passed = now.mono.saturating_sub(self.at).as_millis();
         self.heard.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
     }

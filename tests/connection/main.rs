@@ -16,6 +16,7 @@ mod main_job;
 mod odd_peers;
 mod raw;
 mod refused;
+mod renewal;
 mod subscribers;
 mod support;
 mod token;

@@ -95,7 +95,8 @@ fn ten_minutes_of_standing_still_cost_at_most_one_step_of_the_way_and_no_burst()
         let mut sim = at(way, place);
         sim.pass(TEN_MINUTES);
         let did = sim.step(Input::Tick);
-        assert!(did.0.len() <= 4 && did.dialed().len() <= 1, "{place:?}: {did:?}");
+        // The most is the end of a session whose token nobody replaced.
+        assert!(did.0.len() <= 6 && did.dialed().len() <= 1, "{place:?}: {did:?}");
         let again = sim.step(Input::Tick);
         assert!(again.0.is_empty() || sim.place() == Place::Out, "{place:?}: {again:?}");
         assert!(sim.engine.deadline().is_none_or(|due| due > sim.now.mono), "{place:?}");

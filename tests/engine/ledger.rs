@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use agora_chat::{
-    ConnectionState, EventKind, OpenError, SendError,
+    ConnectionState, EventKind, OpenError, SendError, TokenReason,
     session::{Action, Engine, Input},
 };
 
@@ -34,6 +34,8 @@ pub(crate) struct Ledger {
     rejected: bool,
     dialing: bool,
     up: bool,
+    /// Whether an ask for the next token is under way.
+    pub(crate) asking: bool,
 }
 
 impl Ledger {
@@ -48,6 +50,7 @@ impl Ledger {
                 }
             }
             Input::Connected if self.dialing => (self.dialing, self.up) = (false, true),
+            Input::TokenProvided(_) => self.asking = false,
             Input::Lost(_) => (self.dialing, self.up) = (false, false),
             Input::Send { client_id, .. } => *self.unanswered.entry(*client_id).or_default() += 1,
             _ => {}
@@ -94,8 +97,19 @@ impl Ledger {
             }
             Action::Hangup => {
                 (self.dialing, self.up) = (false, false);
-                self.place = Place::Pause;
+                // The ask for a token goes on.
+                if !(self.place == Place::Token && self.asking) {
+                    self.place = Place::Pause;
+                }
             }
+            Action::RenewToken { request, .. } => {
+                assert!(!std::mem::replace(&mut self.asking, true), "two tokens are asked for at once");
+                // One that is asked for ahead changes nothing about the place.
+                if request.reason != TokenReason::Expiring {
+                    self.place = Place::Token;
+                }
+            }
+            Action::DropRenewal => self.asking = false,
             Action::Emit(event) => self.event(event),
             Action::Opened(result) => {
                 assert!(std::mem::take(&mut self.opening), "open was answered twice, or unasked");
@@ -151,5 +165,6 @@ impl Ledger {
             assert_eq!(self.disconnected, expected, "Disconnected is told once, but not of a failed login");
         }
         self.place = Place::Out;
+        self.asking = false;
     }
 }

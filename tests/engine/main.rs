@@ -26,6 +26,7 @@ mod queues;
 mod reconnect;
 mod redirect;
 mod refusals;
+mod renewal;
 mod rest_errors;
 mod sends;
 mod server_frames;

@@ -12,7 +12,9 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::{
     ledger::Place,
-    peer, rest_errors,
+    peer,
+    renewal::{by_provider, not_provided, provided},
+    rest_errors,
     sim::{APP, Sim, by_password, by_token, hello, millis, seconds},
 };
 
@@ -20,6 +22,9 @@ use crate::{
 enum Event {
     OpenByToken,
     OpenByPassword,
+    OpenByProvider,
+    /// With a new token and its end, if known; or nothing.
+    TokenProvided(Option<(u8, Option<u64>)>),
     Close,
     Discovered(Option<u8>),
     TokenFetched(Option<Option<u64>>),
@@ -94,10 +99,17 @@ fn cause() -> impl Strategy<Value = LossCause> {
     ]
 }
 
+/// The end of a token.
+fn end() -> impl Strategy<Value = u64> {
+    prop_oneof![any::<u64>(), crate::sim::T0..crate::sim::T0 + 3_000_000]
+}
+
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         2 => Just(Event::OpenByToken),
         1 => Just(Event::OpenByPassword),
+        1 => Just(Event::OpenByProvider),
+        2 => prop::option::of((0..4_u8, prop::option::of(end()))).prop_map(Event::TokenProvided),
         1 => Just(Event::Close),
         1 => prop::option::of(0..3_u8).prop_map(Event::Discovered),
         1 => prop::option::of(prop::option::of(any::<u64>())).prop_map(Event::TokenFetched),
@@ -109,7 +121,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::NetworkChanged),
         3 => cause().prop_map(Event::Lost),
         3 => (0..6_u64).prop_map(Event::Send),
-        1 => prop_oneof![any::<u64>(), crate::sim::T0..crate::sim::T0 + 3_000_000].prop_map(Event::Renewed),
+        1 => end().prop_map(Event::Renewed),
         1 => Just(Event::Tick),
         6 => Just(Event::Due),
         9 => Just(Event::Help),
@@ -161,6 +173,9 @@ fn give(sim: &mut Sim, event: &Event) {
     let did = match event {
         Event::OpenByToken => sim.step(by_token()),
         Event::OpenByPassword => sim.step(by_password()),
+        Event::OpenByProvider => sim.step(by_provider()),
+        Event::TokenProvided(Some((number, end))) => sim.step(provided(&number.to_string(), *end)),
+        Event::TokenProvided(None) => sim.step(not_provided()),
         Event::Close => sim.step(Input::Close),
         Event::Discovered(Some(hosts)) => sim.step(Input::Discovered(Ok(addresses(*hosts)))),
         Event::Discovered(None) => sim.step(Input::Discovered(Err(rest_errors::nowhere()))),
@@ -182,6 +197,10 @@ fn give(sim: &mut Sim, event: &Event) {
         Event::Help => match sim.place() {
             Place::Out => sim.step(by_token()),
             Place::Discovery => sim.step(Input::Discovered(Ok(addresses(2)))),
+            Place::Token | Place::Pause if sim.is_asking() => {
+                let (name, wall) = (format!("at-{:?}", sim.now.mono), sim.now.wall);
+                sim.step(provided(&name, Some(wall.saturating_add(100_000))))
+            }
             Place::Token => sim.step(fetched(None)),
             Place::Connect => sim.step(Input::Connected),
             Place::Provision => sim.frame(&peer::accepted()),

@@ -128,6 +128,11 @@ impl Sim {
         self.due()
     }
 
+    /// Whether an ask for the next token is under way.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.ledger.asking
+    }
+
     pub(crate) fn place(&self) -> Place {
         self.ledger.place
     }

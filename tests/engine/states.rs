@@ -9,7 +9,9 @@ use agora_chat::{
 
 use crate::{
     ledger::Place::{self, Bye, Connect, Discovery, Online, Out, Pause, Provision, Token as TokenStep},
-    peer, rest_errors,
+    peer,
+    renewal::{not_provided, provided},
+    rest_errors,
     sim::{APP, Did, Sim, by_password, config, hello, millis, seconds},
 };
 
@@ -21,7 +23,7 @@ pub(crate) enum Way {
 pub(crate) use Way::{Login, Resume};
 
 /// Every state, with the way that leads through it.
-pub(crate) const STATES: [(Way, Place); 12] = [
+pub(crate) const STATES: [(Way, Place); 13] = [
     (Login, Out),
     (Login, Discovery),
     (Login, TokenStep),
@@ -33,16 +35,20 @@ pub(crate) const STATES: [(Way, Place); 12] = [
     (Resume, Discovery),
     (Resume, Connect),
     (Resume, Provision),
+    (Resume, TokenStep),
     (Resume, Bye),
 ];
 
-const INPUTS: [&str; 22] = [
+const INPUTS: [&str; 25] = [
     "open",
     "close",
     "discovered",
     "no discovery",
     "token",
     "no token",
+    "provided",
+    "not provided",
+    "refused as expired",
     "at the TLS handshake",
     "at discovery",
     "at PROVISION",
@@ -104,6 +110,11 @@ pub(crate) fn at(way: Way, place: Place) -> Sim {
             sim.redial();
             sim.step(Input::Connected);
         }
+        TokenStep => {
+            sim.redial();
+            sim.step(Input::Connected);
+            give(&mut sim, "refused as expired");
+        }
         Discovery => (0..6).for_each(|_| drop(sim.redial())),
         Bye => drop(sim.step(Input::Close)),
         _ => {}
@@ -120,6 +131,9 @@ fn give(sim: &mut Sim, input: &str) -> Did {
         "no discovery" => sim.step(Input::Discovered(Err(rest_errors::nowhere()))),
         "token" => sim.step(token()),
         "no token" => sim.step(Input::TokenFetched(Err(rest_errors::wrong_password()))),
+        "provided" => sim.step(provided("next", None)),
+        "not provided" => sim.step(not_provided()),
+        "refused as expired" => sim.frame(&peer::refused(1, Some("Sorry, token expired"))),
         "at the TLS handshake" => sim.step(Input::At(Step::Tls)),
         // Two steps that are not the connection's own: nothing may come of them.
         "at discovery" => sim.step(Input::At(Step::Discovery)),
@@ -156,8 +170,13 @@ fn next((way, place): (Way, Place), input: &str) -> Place {
         (Login, Discovery, "no discovery" | "due tick") => Out,
         (Resume, Discovery, "discovered" | "no discovery") => Connect,
         (Resume, Discovery, "due tick") => Pause,
-        (_, TokenStep, "token") => Connect,
-        (_, TokenStep, "no token" | "due tick") => Out,
+        (Login, TokenStep, "token") => Connect,
+        (Login, TokenStep, "no token" | "due tick") => Out,
+        // The password of the session gets one new token; it is asked for, not fetched as at a login.
+        (Resume, Provision, "refused as expired") => TokenStep,
+        (Login, Provision, "refused as expired") => Out,
+        (Resume, TokenStep, "provided" | "renewed") => Connect,
+        (Resume, TokenStep, "not provided" | "due tick") => Out,
         (_, Connect, "connected") => Provision,
         (_, Connect, "lost" | "due tick") => Pause,
         (_, Provision, "accepted") => Online,

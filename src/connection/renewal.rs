@@ -1,0 +1,60 @@
+//! Gets a session's next token, from the provider or by REST.
+
+use std::{
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
+
+use super::actor::wall_clock;
+use crate::{
+    ProvidedToken, RestClient, RestError, RestErrorKind, TokenError, TokenProvider, TokenReason, TokenRequest,
+    rest::Grant,
+    session::{FetchedToken, TokenSource},
+};
+
+/// The answer to an ask of the engine's, whose deadline it is to drop this.
+pub(super) async fn fetch(
+    request: TokenRequest,
+    from: TokenSource,
+    rest: impl Future<Output = Result<RestClient, RestError>>,
+) -> Result<FetchedToken, TokenError> {
+    match from {
+        TokenSource::Password(password) => Ok(fetched(rest.await?.password_token(&request.user, &password).await?)),
+        TokenSource::Provider(provider) => {
+            let (user, reason) = (request.user.clone(), request.reason);
+            let ProvidedToken { token, mut expires_at } = provided(provider, request).await?;
+            // On the way in, PROVISION tells the end.
+            if expires_at.is_none() && reason == TokenReason::Expiring {
+                let asked = async { rest.await?.token_expiry(&user, &token).await }.await;
+                expires_at = match asked {
+                    Ok(at) => Some(at),
+                    Err(error) if *error.kind() == RestErrorKind::Unauthorized => return Err(error.into()),
+                    Err(_) => None,
+                };
+            }
+            Ok(FetchedToken { token, expires_at })
+        }
+    }
+}
+
+/// What REST granted, with its end on the wall clock.
+pub(super) fn fetched(grant: Grant) -> FetchedToken {
+    let life = grant.expires_in.and_then(|life| u64::try_from(life.as_millis()).ok());
+    FetchedToken {
+        expires_at: grant.expires_at.or(life.map(|life| wall_clock().saturating_add(life))),
+        token: grant.token,
+    }
+}
+
+/// Asks the application's provider, whose panic is not to end the connection.
+async fn provided(provider: Arc<dyn TokenProvider>, request: TokenRequest) -> Result<ProvidedToken, TokenError> {
+    let mut asked = pin!(async move { provider.token(request).await });
+    poll_fn(|task| match catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(task))) {
+        Ok(polled) => polled.map_err(TokenError::Provider),
+        Err(_) => Poll::Ready(Err(TokenError::Panicked)),
+    })
+    .await
+}

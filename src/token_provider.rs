@@ -1,0 +1,187 @@
+//! Where new tokens come from while a session lasts: the application's provider.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+use actix::{MailboxError, Message, Recipient};
+
+use crate::{CredentialError, RestError, Token, UserId};
+
+/// The answer of a [`TokenProvider`] to come.
+pub type ProvidingToken = Pin<Box<dyn Future<Output = Result<ProvidedToken, ProviderError>> + Send>>;
+
+/// Gives a session new tokens, so that it outlives each of them; given by
+/// [`Credentials::provider`](crate::Credentials::provider) or
+/// [`Credentials::with_provider`](crate::Credentials::with_provider).
+///
+/// It is asked when a login has no token yet, from `TokenWillExpire` on, and once when the server refuses a token; never
+/// twice at once for one session. An answer that takes longer than `Config::token_timeout` (30 s) is given up: its future
+/// is dropped. A failed ask is repeated after 2.5 to 5 s, then after growing pauses of up to 60 s, until the token ends.
+///
+/// The future is polled on the connection's thread, so it must not block. One that panics counts as failed.
+///
+/// A closure is a provider, and so is the [`Recipient`] of an actor that handles [`ProvideToken`]:
+///
+/// ```
+/// use agora_chat::{Credentials, ProvidedToken, TokenRequest};
+/// # async fn from_my_server(_: &str) -> Result<String, std::io::Error> { Ok("007…".to_owned()) }
+/// let credentials = Credentials::provider("alice", |request: TokenRequest| async move {
+///     let token = from_my_server(request.user.as_str()).await.map_err(agora_chat::ProviderError::new)?;
+///     Ok(ProvidedToken::new(token)?)
+/// })?;
+/// # Ok::<(), agora_chat::CredentialError>(())
+/// ```
+pub trait TokenProvider: Send + Sync + 'static {
+    /// Begins to get a token.
+    fn token(&self, request: TokenRequest) -> ProvidingToken;
+}
+
+impl<F, Answer> TokenProvider for F
+where
+    F: Fn(TokenRequest) -> Answer + Send + Sync + 'static,
+    Answer: Future<Output = Result<ProvidedToken, ProviderError>> + Send + 'static,
+{
+    fn token(&self, request: TokenRequest) -> ProvidingToken {
+        Box::pin(self(request))
+    }
+}
+
+impl TokenProvider for Recipient<ProvideToken> {
+    /// Asks the actor; beside its mailbox's bound, since there is one ask at a time.
+    fn token(&self, request: TokenRequest) -> ProvidingToken {
+        let asked = self.send(ProvideToken(request));
+        Box::pin(async move {
+            asked.await.unwrap_or_else(|error| {
+                Err(ProviderError::new(match error {
+                    MailboxError::Closed => "the provider's actor has ended",
+                    MailboxError::Timeout => "the provider's actor did not answer",
+                }))
+            })
+        })
+    }
+}
+
+/// Asks an actor for a token; see [`TokenProvider`].
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<ProvidedToken, ProviderError>")]
+pub struct ProvideToken(pub TokenRequest);
+
+/// What a [`TokenProvider`] is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokenRequest {
+    /// For whom.
+    pub user: UserId,
+    /// Why.
+    pub reason: TokenReason,
+}
+
+impl TokenRequest {
+    pub(crate) fn new(user: UserId, reason: TokenReason) -> Self {
+        TokenRequest { user, reason }
+    }
+}
+
+/// Why a new token is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TokenReason {
+    /// A login has no token yet.
+    Login,
+    /// The token in use is about to end.
+    Expiring,
+    /// The server refused the token as expired.
+    Expired,
+    /// The server refused the token as one of another user or application.
+    Refused,
+}
+
+/// A token from a [`TokenProvider`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvidedToken {
+    /// The token.
+    pub token: Token,
+    /// Its end in milliseconds since 1970. Where it is `None`, the service is asked for it (connection spec §3.4); should
+    /// that fail, the next login tells.
+    pub expires_at: Option<u64>,
+}
+
+impl ProvidedToken {
+    /// A token whose end is not known.
+    ///
+    /// # Errors
+    /// As [`Token::new`].
+    pub fn new(token: impl Into<String>) -> Result<Self, CredentialError> {
+        Ok(ProvidedToken { token: Token::new(token)?, expires_at: None })
+    }
+
+    /// Says when the token ends, in milliseconds since 1970.
+    #[must_use]
+    pub fn expires_at(mut self, at: u64) -> Self {
+        self.expires_at = Some(at);
+        self
+    }
+}
+
+/// Why a [`TokenProvider`] has no token. Its text goes to the log, so it must not hold a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ProviderError(String);
+
+impl ProviderError {
+    /// The longest text shown in a log or in the error of `open`, in characters; the rest is cut.
+    pub const MAX_CHARS: usize = 512;
+
+    /// An error of this text.
+    pub fn new(text: impl fmt::Display) -> Self {
+        ProviderError(text.to_string())
+    }
+
+    /// Cut only after `show` has taken the secrets out, or half of one could be left.
+    pub(crate) fn shown_by(self, show: impl Fn(String) -> String) -> Self {
+        ProviderError(show(self.0).chars().take(Self::MAX_CHARS).collect())
+    }
+}
+
+impl From<CredentialError> for ProviderError {
+    fn from(error: CredentialError) -> Self {
+        ProviderError::new(error)
+    }
+}
+
+/// Why a session did not get a new token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// The provider says so.
+    #[error("the token provider failed: {0}")]
+    Provider(#[from] ProviderError),
+    /// The provider panicked.
+    #[error("the token provider panicked")]
+    Panicked,
+    /// No answer came within `Config::token_timeout`.
+    #[error("no new token came within the time limit")]
+    Timeout,
+    /// The token is the one that is to be replaced, or has ended already.
+    #[error("the new token has ended already, or is the one it was to replace")]
+    Stale,
+    /// The token request, or the check of a provided token, failed.
+    #[error(transparent)]
+    Rest(#[from] RestError),
+}
+
+impl TokenError {
+    /// Whether another ask can never succeed by itself.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, TokenError::Rest(error) if error.is_final())
+    }
+}
+
+/// A provider as [`Credentials`](crate::Credentials) hold it.
+#[derive(Clone)]
+pub(crate) struct Provider(pub(crate) Arc<dyn TokenProvider>);
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenProvider")
+    }
+}
