@@ -11,13 +11,16 @@
 use std::{
     fmt::{Debug, Display},
     io,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use agora_chat::{
     Config, Connection, Credentials, EventHandler, EventKind, Kick, LogConfig, LogHandle, LogLevel, Outgoing, Password,
-    Reconnect, RestClient, StateDir, Token,
+    ProvidedToken, ProviderError, Reconnect, RestClient, StateDir, Token, TokenRequest,
     connection::{Open, RegisterUser, RenewToken, SendMessage},
     local_server::{Cut, FrameKind, LocalServer, RestFault},
     logger::Terminal,
@@ -323,6 +326,52 @@ async fn an_agora_token_is_warned_of_by_what_is_wrong_with_it_alone() {
         assert_eq!(text.matches(problem).count(), 1, "{problem}:\n{text}");
     }
     evidence.text("the log", &text);
+}
+
+#[actix::test]
+async fn a_provider_and_what_it_gives_or_fails_with_tell_no_secret() {
+    let server = LocalServer::start().await.unwrap();
+    server.create_user("alice", PASSWORD).unwrap();
+    for token in [TOKEN, NEW_TOKEN] {
+        server.adopt_token("alice", token, Some(Duration::from_secs(3600))).unwrap();
+    }
+    let mut evidence = Evidence::of(&[TOKEN, NEW_TOKEN]);
+    let captured = Captured::default();
+    let log = LogConfig::new().terminal(Terminal::Off).level(LogLevel::Trace).writer(captured.clone());
+    let log = LogHandle::start(log).unwrap();
+    let connection = Connection::start(quick(server.config().logger(log.slog()))).unwrap();
+    let (tell, mut heard) = unbounded_channel();
+    let teller = EventHandler::new().on_event(move |event| tell.send(event.kind().clone()).unwrap());
+    connection.add_event_handler("evidence", teller).unwrap();
+
+    let asks = AtomicUsize::new(0);
+    let provider = move |_: TokenRequest| {
+        let given = match asks.fetch_add(1, Ordering::SeqCst) {
+            0 => Ok(ProvidedToken::new(TOKEN).unwrap()),
+            1 => Err(ProviderError::new(format!("cannot exchange {TOKEN}"))),
+            _ => Ok(ProvidedToken::new(NEW_TOKEN).unwrap()),
+        };
+        async move { given }
+    };
+    let credentials = Credentials::provider("alice", provider).unwrap();
+    evidence.debug("credentials with a provider", &credentials);
+    evidence.debug("a provided token", &ProvidedToken::new(TOKEN).unwrap());
+    connection.open(credentials.clone()).await.unwrap();
+    hear(&mut evidence, &mut heard, is_connected).await;
+    server.refuse_next_provisions(1, 1, Some(&format!("Sorry, token expired: {TOKEN}")));
+    server.drop_links("alice", Cut::Rst);
+    hear(&mut evidence, &mut heard, is_disconnected).await;
+    connection.open(credentials).await.unwrap();
+    hear(&mut evidence, &mut heard, is_connected).await;
+    evidence.debug("the connection", &connection);
+    evidence.debug("its health", &connection.health().await.unwrap());
+    connection.close().await;
+    hear(&mut evidence, &mut heard, is_disconnected).await;
+
+    log.flush_blocking(LIMIT).unwrap();
+    let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("cannot exchange"), "{log}");
+    evidence.text("the log", &log);
 }
 
 #[test]
