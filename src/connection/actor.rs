@@ -132,6 +132,9 @@ impl ConnectionActor {
     /// The mailbox's capacity.
     pub const MAILBOX: usize = 1024;
 
+    /// How many `renew_token` calls may be under way at once; one more is refused with [`ConnectionError::Busy`].
+    pub const RENEWALS: usize = 16;
+
     pub(super) fn new(config: Arc<Config>, handlers: Handlers, told: Told) -> Self {
         let rest = match &config.endpoints {
             Endpoints::Fixed(_) => RestClient::new(&config).ok(),
@@ -385,7 +388,7 @@ impl ConnectionActor {
     }
 
     /// Says beforehand why the service will probably refuse a token.
-    fn look_at(&self, token: &Token, user: &UserId) {
+    pub(super) fn look_at(&self, token: &Token, user: &UserId) {
         for problem in token.inspect().problems(wall_clock(), Some(user), None) {
             warn!(self.log, "the token will probably be refused"; "why" => %problem);
         }
@@ -501,6 +504,10 @@ impl Handler<RenewToken> for ConnectionActor {
 
     fn handle(&mut self, RenewToken(token): RenewToken, _: &mut Self::Context) -> Self::Result {
         let (asked, answer) = oneshot::channel();
+        self.renewals.retain(|renewal| !renewal.asked.is_closed());
+        if self.renewals.len() >= Self::RENEWALS {
+            return Box::pin(std::future::ready(Err(ConnectionError::Busy.into())));
+        }
         if let Some(user) = self.engine.user().cloned() {
             self.look_at(&token, &user);
             let (rest, new) = (self.rest(), token.clone());

@@ -122,7 +122,8 @@ impl Keeper {
         let dead = match reason {
             DisconnectReason::Kicked(kick) => matches!(kick, Kick::UserRemoved | Kick::PasswordChanged),
             DisconnectReason::Refused(refusal) => refusal.is_of_token(),
-            DisconnectReason::TokenExpired => true,
+            // A wrong password ends a session only after its token was refused.
+            DisconnectReason::TokenExpired | DisconnectReason::Rest(_) => true,
             _ => false,
         };
         if dead {

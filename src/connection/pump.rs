@@ -65,12 +65,17 @@ impl ConnectionActor {
         let Some(asked) = &mut self.asked_token else { return };
         if let Poll::Ready(result) = asked.as_mut().poll(task) {
             self.asked_token = None;
+            if let (Ok(fetched), Some(user)) = (&result, self.engine.user()) {
+                self.look_at(&fetched.token, user);
+            }
             self.step(Input::TokenProvided(result), ctx);
         }
     }
 
     /// One at a time, so that of several renewals the last one called is the one that stays.
     fn poll_renewals(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        // One whose caller has gone must not take the place of a token given later.
+        self.renewals.retain(|renewal| !renewal.asked.is_closed());
         while let Some(renewal) = self.renewals.first_mut()
             && let Poll::Ready(answer) = renewal.call.as_mut().poll(task)
         {

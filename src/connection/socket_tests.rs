@@ -127,8 +127,7 @@ async fn a_link_that_cannot_be_written_is_still_read_for_a_moment() {
 
 #[test]
 fn a_connection_that_would_hold_more_than_it_may_is_given_up() {
-    let mut limits = Limits::default();
-    limits.connection = 2048;
+    let limits = Limits { connection: 2048, ..Limits::default() };
     let unfinished = [&[0x82, 126][..], &10_000_u16.to_be_bytes(), &[0; 5_000]].concat();
     let mut link = Link::new(Holding::default(), BytesMut::from(&unfinished[..]), &limits);
     let read = link.read(&mut Context::from_waker(Waker::noop()), |_| true);

@@ -321,7 +321,11 @@ impl RestClient {
 
     /// Waits until the call may go out.
     async fn turn(&self, call: &Call<'_>) -> Result<(), RestError> {
-        let patience = self.timeout.min(governor::PATIENCE);
+        // A login has its own deadline; so many can start at once that their turn takes longer than one call may.
+        let patience = match call.operation.budget() {
+            governor::Budget::Tokens => governor::PATIENCE,
+            _ => self.timeout.min(governor::PATIENCE),
+        };
         self.governor.turn(call.operation.budget(), patience).await.map_err(|wait| {
             let error = RestError::local(call.operation, RestErrorKind::NoTurn(wait));
             let error = error.with_retry_after(Some(wait)).about(call.user, None);

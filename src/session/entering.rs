@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Addresses, DisconnectReason, Endpoints, EventKind, Flapping, LossCause, OpenError, Refusal, RefusalKind, RestError,
-    Step, TokenReason,
+    Step, Token, TokenReason,
     credentials::Secret,
     wire::{Provision, RedirectInfo, status::ErrorCode},
 };
@@ -24,7 +24,12 @@ pub(super) enum Entering {
     Discovery,
     Token,
     Connect(Route),
-    Provision { route: Route, session_id: Box<str> },
+    Provision {
+        route: Route,
+        session_id: Box<str>,
+        /// The token it was sent with; the session may have a newer one by the time of the answer.
+        token: Token,
+    },
 }
 
 /// Where an attempt leads, redirect by redirect.
@@ -191,7 +196,7 @@ impl Session {
         let identity = Identity { app_key: &config.app_key, user: &self.user, device: &config.device, token };
         let frame = identity.provision(&session_id, config.login_ext.as_deref());
         *until = context.now.mono.saturating_add(config.provision_timeout);
-        *at = Entering::Provision { route, session_id };
+        *at = Entering::Provision { route, session_id, token: token.clone() };
         context.transmit("PROVISION", frame);
         Flow::Stay
     }

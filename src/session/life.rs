@@ -374,6 +374,12 @@ impl Session {
             return Flow::Stay;
         };
         let refusal = refusal.shown_by(|text| self.shown(text));
+        if refusal.is_of_token() && self.has_newer_token() {
+            // What was refused is a token that a renewal has replaced meanwhile.
+            self.kept = false;
+            context.out.push(Action::Hangup);
+            return self.connect(context);
+        }
         match purpose {
             Purpose::Login { .. } if self.kept && refusal.is_of_token() => self.fetch_anew(refusal, context),
             _ if self.may_be_made_good(&refusal) => {
@@ -388,9 +394,25 @@ impl Session {
         }
     }
 
-    /// A kept token serves no more: the password, which is at hand, fetches another. Once, for that one is not kept.
+    /// Whether the token has changed since the PROVISION under way was sent.
+    fn has_newer_token(&self) -> bool {
+        match &self.phase {
+            Phase::Entering { at: Entering::Provision { token, .. }, .. } => self.token.as_ref() != Some(token),
+            _ => false,
+        }
+    }
+
+    /// A kept token serves no more: the password, which is at hand, fetches another, or the provider is asked. Once, for
+    /// that one is not kept.
     fn fetch_anew(&mut self, refusal: Refusal, context: &mut Context<'_>) -> Flow {
         self.kept = false;
+        if matches!(self.secret, Secret::Provider) {
+            context.out.push(Action::Hangup);
+            context.out.push(Action::Note(Note::KeptTokenRefused(refusal.clone())));
+            // So that the provider hears why, and does not give the same one from a cache of its own.
+            self.renewal.refused = Some(refusal);
+            return self.authorize(context);
+        }
         self.former_token = self.token.take();
         self.fetched_expiry = None;
         context.out.push(Action::Hangup);

@@ -214,7 +214,7 @@ impl Session {
     fn not_renewed(&mut self, error: TokenError, context: &mut Context<'_>) -> Flow {
         let error = match error {
             TokenError::Provider(error) => {
-                TokenError::Provider(ProviderError::shown_by(error, |text| self.shown(text)))
+                TokenError::Provider(ProviderError::shown_by(error, |text| self.without_password(self.shown(text))))
             }
             other => other,
         };
@@ -245,6 +245,14 @@ impl Session {
         self.clock = None;
         context.emit(EventKind::TokenExpired);
         self.log_out("inner:token expired", DisconnectReason::TokenExpired, context)
+    }
+
+    /// A provider may know the password, too.
+    fn without_password(&self, text: String) -> String {
+        match &self.secret {
+            Secret::Password(password) => text.replace(password.expose(), "<redacted>"),
+            _ => text,
+        }
     }
 
     fn is_logging_in(&self) -> bool {

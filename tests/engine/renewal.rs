@@ -10,7 +10,7 @@ use agora_chat::{
 
 use crate::{
     peer, rest_errors,
-    sim::{Did, Sim, T0, TOKEN, by_password, config, hello, millis, seconds},
+    sim::{Did, Sim, T0, TOKEN, by_password, by_token, config, hello, millis, seconds},
 };
 
 const MINUTE: Duration = seconds(60);
@@ -469,4 +469,30 @@ fn sends_go_on_while_a_token_is_asked_for_and_close_ends_the_ask() {
     until_asked(&mut sim);
     sim.step(Input::Lost(LossCause::Ended));
     assert!(sim.step(Input::Close).closed() && sim.engine.deadline().is_none());
+}
+
+/// A refusal of a token that was replaced while PROVISION was under way says nothing of the new one.
+#[test]
+fn a_token_that_came_while_the_old_one_was_being_refused_is_tried_and_not_thrown_away() {
+    let refusals = [(1, "Sorry, token expired"), (1, "Sorry, token or password does not match login info")];
+    for (status, reason) in refusals {
+        // On the way back, without anybody who could give another token.
+        let mut sim = Sim::online();
+        sim.lose();
+        sim.due();
+        sim.step(Input::Connected);
+        sim.step(Input::Renewed { token: Token::new("YWMt-new").unwrap(), expires_at: T0 + 3_600_000 });
+        let did = sim.frame(&peer::refused(status, Some(reason)));
+        assert!(matches!(did.0[..], [Action::Hangup, Action::Connect { .. }]), "{did:?}");
+        assert_eq!(sim.accept().event(), &EventKind::Connected { resumed: true });
+
+        // At a login.
+        let mut sim = Sim::new(config());
+        sim.step(by_token());
+        sim.step(Input::Connected);
+        sim.step(Input::Renewed { token: Token::new("YWMt-new").unwrap(), expires_at: T0 + 3_600_000 });
+        let did = sim.frame(&peer::refused(status, Some(reason)));
+        assert!(matches!(did.0[..], [Action::Hangup, Action::Connect { .. }]), "{did:?}");
+        assert_eq!(sim.accept().opened(), Some(&Ok(())));
+    }
 }
