@@ -259,7 +259,7 @@ impl Credentials {
             user: user.parse()?,
             secret: Secret::Provider,
             kept: None,
-            provider: Some(Provider(Arc::new(provider))),
+            provider: Some(Provider::new(provider)),
         })
     }
 
@@ -272,7 +272,7 @@ impl Credentials {
     /// Has a provider give every token after the first, which these credentials hold or fetch.
     #[must_use]
     pub fn with_provider(mut self, provider: impl TokenProvider) -> Self {
-        self.provider = Some(Provider(Arc::new(provider)));
+        self.provider = Some(Provider::new(provider));
         self
     }
 

@@ -3,6 +3,7 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use actix::{MailboxError, Message, Recipient};
+use tokio::sync::Mutex;
 
 use crate::{CredentialError, RestError, Token, UserId};
 
@@ -14,7 +15,7 @@ pub type ProvidingToken = Pin<Box<dyn Future<Output = Result<ProvidedToken, Prov
 /// [`Credentials::with_provider`](crate::Credentials::with_provider).
 ///
 /// It is asked when a login has no token yet, from `TokenWillExpire` on, and once when the server refuses a token; never
-/// twice at once for one session. An answer that takes longer than `Config::token_timeout` (30 s) is given up: its future
+/// twice at once, also where several sessions were opened with clones of one `Credentials`: they take turns. An answer that takes longer than `Config::token_timeout` (30 s) is given up: its future
 /// is dropped. A failed ask is repeated after 2.5 to 5 s, then after growing pauses of up to 60 s, until the token ends.
 ///
 /// The future is polled on the connection's thread, so it must not block. One that panics counts as failed.
@@ -176,12 +177,77 @@ impl TokenError {
     }
 }
 
-/// A provider as [`Credentials`](crate::Credentials) hold it.
+/// A provider as [`Credentials`](crate::Credentials) hold it: clones of them, and so all sessions of one account that
+/// are opened with them, ask it in turn.
 #[derive(Clone)]
 pub(crate) struct Provider(pub(crate) Arc<dyn TokenProvider>);
+
+impl Provider {
+    pub(crate) fn new(provider: impl TokenProvider) -> Self {
+        Provider(Arc::new(InTurn { provider: Arc::new(provider), turn: Arc::default() }))
+    }
+}
 
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenProvider")
+    }
+}
+
+/// Lets one ask through at a time. Waiting counts towards an ask's time limit, and an ask given up frees its place.
+struct InTurn<P> {
+    provider: Arc<P>,
+    turn: Arc<Mutex<()>>,
+}
+
+impl<P: TokenProvider> TokenProvider for InTurn<P> {
+    fn token(&self, request: TokenRequest) -> ProvidingToken {
+        let (provider, turn) = (Arc::clone(&self.provider), Arc::clone(&self.turn));
+        Box::pin(async move {
+            let _turn = turn.lock().await;
+            provider.token(request).await
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::{Context, Poll, Waker},
+    };
+
+    use tokio::sync::Semaphore;
+
+    use super::{ProvidedToken, Provider, ProviderError, TokenReason, TokenRequest};
+
+    #[test]
+    fn sessions_that_share_a_provider_ask_it_in_turn_and_an_ask_given_up_holds_nobody_back() {
+        let (asked, let_go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+        let provider = {
+            let (asked, let_go) = (Arc::clone(&asked), Arc::clone(&let_go));
+            Provider::new(move |_: TokenRequest| {
+                asked.fetch_add(1, Ordering::SeqCst);
+                let let_go = Arc::clone(&let_go);
+                async move {
+                    let_go.acquire().await.map_err(ProviderError::new)?.forget();
+                    Ok(ProvidedToken::new("YWMt-token")?)
+                }
+            })
+        };
+        let request = || TokenRequest::new("alice".parse().unwrap(), TokenReason::Expiring);
+        let mut cx = Context::from_waker(Waker::noop());
+        let (mut first, mut second) = (provider.0.token(request()), provider.clone().0.token(request()));
+        assert!(first.as_mut().poll(&mut cx).is_pending());
+        assert!(second.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "the second waits for its turn");
+        drop(first);
+        assert!(second.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+        let_go.add_permits(1);
+        assert!(matches!(second.as_mut().poll(&mut cx), Poll::Ready(Ok(_))));
     }
 }
