@@ -2,9 +2,7 @@
 
 use std::{fmt, ops::BitOr, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-
-use crate::{DisconnectReason, LossCause, UserId};
+use crate::{DisconnectReason, LossCause, Message, UserId};
 
 /// Something that happened on a connection, as subscribers hear it.
 ///
@@ -106,58 +104,6 @@ pub enum EventKind {
     Missed {
         /// How many events this episode cost.
         count: u64,
-    },
-}
-
-/// A message as received.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Message {
-    /// The server's id; 0 where it gave none. It may exceed 2^53, so give it to JSON as text.
-    pub id: u64,
-    /// Who sent it; empty where the server gave nobody.
-    pub from: Arc<str>,
-    /// To whom: a user, group or room.
-    pub to: Arc<str>,
-    /// What kind of conversation.
-    pub chat: ChatType,
-    /// When the server took it, in milliseconds since 1970; 0 where it did not say.
-    pub timestamp: u64,
-    /// What it says.
-    pub body: MessageBody,
-}
-
-/// The kind of conversation a message belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ChatType {
-    /// Between two users.
-    Single,
-    /// In a group, or a thread of one.
-    Group,
-    /// In a chat room.
-    Room,
-}
-
-/// What a message says.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum MessageBody {
-    /// A text.
-    Text(String),
-    /// A command: an action an application acts on without showing it.
-    Command {
-        /// The action's name.
-        action: String,
-    },
-    /// Anything this release does not take apart, such as images, receipts and group notices: the encoded payload as
-    /// received. [`wire`](crate::wire) can read it.
-    Raw {
-        /// The namespace number of the meta (connection spec §7.3).
-        namespace: i32,
-        /// The payload bytes.
-        payload: Bytes,
     },
 }
 

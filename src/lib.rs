@@ -95,6 +95,7 @@ mod http;
 #[cfg(feature = "local-server")]
 pub mod local_server;
 pub mod logger;
+mod message;
 mod net;
 mod outgoing;
 mod policy;
@@ -112,9 +113,14 @@ pub use config::{Addresses, Config, ConfigError, Device, Endpoints, Reconnect};
 pub use connection::{Connection, ConnectionActor, Health, StateChange, StateWatch, WeakConnection};
 pub use credentials::{CredentialError, Credentials, Nickname, Password, Token, UserId};
 pub use error::{ConnectionError, OpenError, RequestError, SendError};
-pub use event::{ChatType, Event, EventKind, EventMask, Message, MessageBody};
+pub use event::{Event, EventKind, EventMask};
 pub use handlers::{EventHandler, HandlerRegistry, Handlers, SubscriberId, SubscriberInfo};
 pub use logger::{LogConfig, LogError, LogHandle, LogLevel, LoggerActor};
+pub use message::{
+    Attachment, ChatType, Combined, Conversation, Custom, EditInfo, Ext, ExtValue, FileSecret, Image, Location,
+    Message, MessageBody, MessageExtras, OnlineState, Priority, ReactionSummary, StreamPiece, StreamStatus,
+    ThreadOrigin, ThreadOverview, Translation, Video, Voice,
+};
 pub use net::{CertificateProblem, Proxy, ProxyError, Roots, RootsError};
 pub use outgoing::{Outgoing, Sent};
 pub use policy::{Flapping, KickPolicy, Limits};

@@ -1,7 +1,7 @@
 //! Messages to send.
 
 use crate::{
-    AppKey, SendError, UserId,
+    AppKey, Conversation, SendError, UserId,
     wire::{
         self, Content, Jid, MessageBody, Meta,
         content::ContentType,
@@ -24,6 +24,7 @@ use crate::{
 pub struct Outgoing {
     to: UserId,
     content: Content,
+    client_id: Option<u64>,
 }
 
 impl Outgoing {
@@ -31,33 +32,48 @@ impl Outgoing {
     ///
     /// # Errors
     /// [`SendError::Invalid`] (205) without a recipient, or with one that is no user id.
-    pub fn text(to: impl Into<String>, text: impl Into<String>) -> Result<Self, SendError> {
+    pub fn text(to: impl Into<Conversation>, text: impl Into<String>) -> Result<Self, SendError> {
         let content = Content { r#type: Some(ContentType::Text as i32), text: Some(text.into()), ..Content::default() };
-        Self::new(to.into(), content)
+        Self::new(&to.into(), content)
     }
 
     /// A command: an action that the recipient's application acts on without showing it.
     ///
     /// # Errors
     /// [`SendError::Invalid`] (205) without a recipient, or with one that is no user id.
-    pub fn command(to: impl Into<String>, action: impl Into<String>) -> Result<Self, SendError> {
+    pub fn command(to: impl Into<Conversation>, action: impl Into<String>) -> Result<Self, SendError> {
         let content =
             Content { r#type: Some(ContentType::Command as i32), action: Some(action.into()), ..Content::default() };
-        Self::new(to.into(), content)
+        Self::new(&to.into(), content)
     }
 
-    fn new(to: String, content: Content) -> Result<Self, SendError> {
+    fn new(to: &Conversation, content: Content) -> Result<Self, SendError> {
+        let to = to.id();
         if to.is_empty() {
             return Err(SendError::Invalid("it has no recipient".to_owned()));
         }
         let to: UserId = to.parse().map_err(|error| SendError::Invalid(format!("its recipient: {error}")))?;
-        Ok(Outgoing { to, content })
+        Ok(Outgoing { to, content, client_id: None })
     }
 
     /// The recipient.
     #[must_use]
     pub fn to(&self) -> &str {
         self.to.as_str()
+    }
+
+    /// Sends it under this client id, from 1, such as the one of a send whose outcome is unknown: the service is said to
+    /// take one id once (messages spec §1.10, §9). Default: a fresh one.
+    #[must_use]
+    pub fn with_client_id(mut self, client_id: u64) -> Self {
+        self.client_id = Some(client_id);
+        self
+    }
+
+    /// The client id it is to be sent under, where one was chosen.
+    #[must_use]
+    pub fn client_id(&self) -> Option<u64> {
+        self.client_id
     }
 
     /// The message as it goes over the wire (messages spec §1.1, §1.2).

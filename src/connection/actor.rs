@@ -483,7 +483,7 @@ impl Handler<SendMessage> for ConnectionActor {
             return Box::pin(std::future::ready(Err(SendError::OutboxFull { limit })));
         }
         let (asked, answer) = oneshot::channel();
-        let client_id = self.engine.next_client_id();
+        let client_id = message.client_id().unwrap_or_else(|| self.engine.next_client_id());
         self.sends.insert(client_id, asked);
         self.step(Input::Send { client_id, message }, ctx);
         Box::pin(async move { answer.await.unwrap_or(Err(ConnectionError::Stopped.into())) })

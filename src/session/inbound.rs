@@ -42,6 +42,9 @@ pub(crate) fn read(meta: &Meta) -> Inbound {
         to: name(meta.to.as_ref()).unwrap_or_default(),
         chat: if is_group { ChatType::Group } else { ChatType::Single },
         timestamp: meta.timestamp.unwrap_or(0),
+        own: false,
+        ext: crate::Ext::new(),
+        extras: None,
         body: MessageBody::Raw { namespace: meta.ns.unwrap_or(0), payload: Bytes::new() },
     };
     let read = match body {

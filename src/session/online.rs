@@ -1,20 +1,18 @@
-//! The link is up: heartbeat, queues, messages, kicks, answers to sends.
+//! The link is up: frames, heartbeat, deadlines.
 
-use std::{mem, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{
-    Action, Note, Now, answer, frames,
-    inbound::{self, Inbound},
-    life::{Flow, Phase, Purpose, Session},
-    queues::{Pull, Queues},
-    token::ServerClock,
+    Action, Note, Now, frames,
+    life::{Flow, Phase, Session},
+    queues::Queues,
     world::Context,
 };
 use crate::{
-    Config, EventKind, EventMask, Kick, LossCause, Outgoing, SendError, Sent,
-    wire::{CommSyncDl, CommSyncUl, CommUnreadDl, Downward, Jid, MSync},
+    Config, LossCause, SendError,
+    wire::{Downward, MSync},
 };
 
 /// One link that the server accepted.
@@ -28,7 +26,7 @@ pub(super) struct Online {
     last_frame: Duration,
     /// When the heartbeat that nothing has answered yet was sent.
     beat_sent: Option<Duration>,
-    queues: Queues,
+    pub(super) queues: Queues,
 }
 
 impl Online {
@@ -98,10 +96,6 @@ impl Online {
     }
 }
 
-fn transmit_pull(pull: Pull, context: &mut Context<'_>) {
-    context.transmit("pull", MSync::client_sync(&CommSyncUl::pull(pull.queue, pull.key)).to_bytes());
-}
-
 impl Session {
     /// Reads a binary message. What does not decode is dropped and noted; the connection survives (§16).
     pub(super) fn frame(&mut self, bytes: &[u8], context: &mut Context<'_>) -> Flow {
@@ -143,151 +137,6 @@ impl Session {
                 Flow::Stay
             }
         }
-    }
-
-    fn unread(&mut self, unread: &CommUnreadDl, context: &mut Context<'_>) -> Flow {
-        if let Some(timestamp) = unread.timestamp.filter(|timestamp| *timestamp != 0) {
-            self.server_clock = Some(ServerClock::new(timestamp, context.now));
-            if let Some(clock) = &mut self.clock {
-                clock.heard_server_clock(timestamp, context.now);
-            }
-        }
-        // What is past the bound is named again by the next answer.
-        for queue in unread.unread.iter().filter_map(|entry| entry.queue.as_ref()).take(Queues::CAPACITY) {
-            self.announced(queue, context);
-        }
-        // Places of pulls that nothing has answered are free again by now.
-        let at_once = context.world.config.limits.pulls;
-        if let Phase::Online(online) = &mut self.phase {
-            while let Some(pull) = online.queues.next_waiting(at_once, context.now.mono) {
-                transmit_pull(pull, context);
-            }
-        }
-        self.token_due(context)
-    }
-
-    fn announced(&mut self, queue: &Jid, context: &mut Context<'_>) {
-        if let Phase::Online(online) = &mut self.phase
-            && let Some(pull) = online.queues.announced(queue, context.world.config.limits.pulls, context.now.mono)
-        {
-            transmit_pull(pull, context);
-        }
-    }
-
-    fn sync(&mut self, sync: CommSyncDl, context: &mut Context<'_>) -> Flow {
-        if sync.meta_id.unwrap_or(0) > 0 {
-            self.answered(&sync, context);
-            return Flow::Stay;
-        }
-        self.page(sync, context)
-    }
-
-    /// A page of a queue, pulled or pushed: its messages, then the pull that acknowledges it.
-    fn page(&mut self, sync: CommSyncDl, context: &mut Context<'_>) -> Flow {
-        let status = sync.status.as_ref().and_then(|status| status.error_code).unwrap_or(0);
-        if status != 0 {
-            context.out.push(Action::Note(Note::PageStatus { status }));
-        }
-        let limits = &context.world.config.limits;
-        if sync.metas.len() > limits.batch {
-            let detail = format!("a page of {} messages is over the limit of {}", sync.metas.len(), limits.batch);
-            return self.lost(LossCause::Protocol(detail), context);
-        }
-        let (mut fresh, mut kicked) = (false, None);
-        for meta in sync.metas {
-            // A kick must be heard whatever its id; everything else once.
-            if !inbound::is_statistics(&meta) {
-                if !self.recent.insert(meta.id.unwrap_or(0), context.now.mono, &context.world.config.limits) {
-                    continue;
-                }
-                fresh = true;
-                if !context.world.wanted.contains(EventMask::MESSAGE) {
-                    if !mem::replace(&mut self.unheard, true) {
-                        context.out.push(Action::Note(Note::Unheard));
-                    }
-                    continue;
-                }
-            }
-            match inbound::read(&meta) {
-                Inbound::Message(message) => context.emit(EventKind::Message(message)),
-                Inbound::Kick(kick) => kicked = kicked.or(Some(kick)),
-                Inbound::Statistics => {}
-            }
-        }
-        // The messages beside a kick were taken from the queue for this device, so they are heard before it.
-        if let Some(kick) = kicked {
-            let kick = match kick {
-                Kick::LoggedInElsewhere { ext } => Kick::LoggedInElsewhere { ext: ext.map(|ext| self.shown(ext)) },
-                other => other,
-            };
-            return self.kicked(kick, context);
-        }
-        let at_once = context.world.config.limits.pulls;
-        if let Phase::Online(online) = &mut self.phase
-            && let Some(queue) = sync.queue.as_ref()
-        {
-            let now = context.now.mono;
-            let next = online.queues.page(queue, sync.next_key, sync.is_last.unwrap_or(false), fresh, now);
-            if let Some(pull) = next.or_else(|| online.queues.next_waiting(at_once, now)) {
-                transmit_pull(pull, context);
-            }
-        }
-        Flow::Stay
-    }
-
-    /// The answer to a send; one that nobody waits for is ignored (messages spec §1.9).
-    fn answered(&mut self, sync: &CommSyncDl, context: &mut Context<'_>) {
-        let client_id = sync.meta_id.unwrap_or(0);
-        if !self.sends.answered(client_id) {
-            return;
-        }
-        let outcome = match &sync.status {
-            Some(status) => answer::classify(status).map_err(|error| match error {
-                SendError::Refused { code, status, reason } => {
-                    SendError::Refused { code, status, reason: self.shown(reason) }
-                }
-                other => other,
-            }),
-            // The web SDK waits for ever here; 604 says that the answer cannot be used.
-            None => Err(SendError::Refused {
-                code: crate::Code::LOAD_MESSAGE_ERROR,
-                status: 0,
-                reason: "the answer has no status".to_owned(),
-            }),
-        };
-        let outcome = outcome.map(|()| Sent::new(client_id, sync.server_id.unwrap_or(0), sync.timestamp.unwrap_or(0)));
-        context.out.push(Action::Sent { client_id, outcome });
-    }
-
-    pub(super) fn send(&mut self, client_id: u64, message: Outgoing, context: &mut Context<'_>) {
-        let config = &context.world.config;
-        let refused = match &self.phase {
-            Phase::Online(_) if self.sends.len() >= config.limits.pending_sends => {
-                Some(SendError::Backlog { limit: config.limits.pending_sends })
-            }
-            Phase::Online(_) if client_id == 0 || self.sends.contains(client_id) => {
-                Some(SendError::Invalid(format!("the client id {client_id} is 0 or in use")))
-            }
-            Phase::Online(_) => None,
-            Phase::LoggingOut { .. } => Some(SendError::NotLoggedIn),
-            Phase::Entering { purpose: Purpose::Resume, .. } | Phase::Waiting { purpose: Purpose::Resume, .. } => {
-                Some(SendError::Reconnecting)
-            }
-            Phase::Entering { .. } | Phase::Waiting { .. } => Some(SendError::NotLoggedIn),
-        };
-        if let Some(error) = refused {
-            context.out.push(Action::Sent { client_id, outcome: Err(error) });
-            return;
-        }
-        let meta = message.into_meta(client_id, &config.app_key, &self.user);
-        let frame = MSync::client_sync(&CommSyncUl::send(meta)).to_bytes();
-        let (bytes, limit) = (frame.len(), config.limits.frame.min(config.limits.outbox));
-        if bytes > limit {
-            context.out.push(Action::Sent { client_id, outcome: Err(SendError::TooLarge { bytes, limit }) });
-            return;
-        }
-        self.sends.push(client_id, context.after(config.send_timeout));
-        context.transmit("send", frame);
     }
 
     /// The heartbeat's or a send's deadline.

@@ -1,0 +1,227 @@
+//! Typed attributes that applications add to messages (messages spec §1.5).
+
+use crate::wire::{
+    KeyValue,
+    key_value::{Value as Wire, ValueType},
+};
+
+/// The attributes of a message, in the order they were added; a key occurs once.
+///
+/// ```
+/// use agora_chat::{Ext, ExtValue};
+/// let ext = Ext::new().with("trace", "a-17").with("attempt", 3_i64).with("urgent", true);
+/// assert_eq!(ext.get("attempt"), Some(&ExtValue::Int(3)));
+/// assert_eq!(ext.len(), 3);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ext(Vec<(String, ExtValue)>);
+
+/// One attribute's value, by the types the protocol has.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ExtValue {
+    /// A truth value.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// Any other number. Not-a-number is sent as the text `NaN`, for the protocol has none.
+    Double(f64),
+    /// A text.
+    Text(String),
+    /// An object, an array or null.
+    Json(serde_json::Value),
+}
+
+impl Ext {
+    /// No attributes.
+    #[must_use]
+    pub const fn new() -> Self {
+        Ext(Vec::new())
+    }
+
+    /// Adds an attribute; under a known key it replaces the former value in its place.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<ExtValue>) -> Self {
+        self.insert(key, value);
+        self
+    }
+
+    /// Adds an attribute and returns the former value of that key.
+    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<ExtValue>) -> Option<ExtValue> {
+        let (key, value) = (key.into(), value.into());
+        match self.0.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, place)) => Some(std::mem::replace(place, value)),
+            None => {
+                self.0.push((key, value));
+                None
+            }
+        }
+    }
+
+    /// The value under a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&ExtValue> {
+        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+    }
+
+    /// The attributes in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &ExtValue)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// How many attributes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The attributes as a JSON object; a number that JSON has no form for becomes text.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        self.iter().map(|(key, value)| (key.to_owned(), value.to_json())).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    /// Reads the attributes of a received message: what has no key or no type known here is left out, a text that should
+    /// be JSON and is not stays text, and of a key that occurs twice the last one counts.
+    pub(crate) fn from_wire(wire: Vec<KeyValue>) -> Self {
+        let mut ext = Ext(Vec::with_capacity(wire.len()));
+        for KeyValue { key, r#type, value } in wire {
+            let kind = r#type.and_then(|number| ValueType::try_from(number).ok());
+            if let (Some(key), Some(value)) = (key, kind.and_then(|kind| read(kind, value))) {
+                ext.insert(key, value);
+            }
+        }
+        ext
+    }
+
+    /// As sent (messages spec §1.5).
+    pub(crate) fn to_wire(&self) -> Vec<KeyValue> {
+        let wire = |(key, value): (&str, &ExtValue)| {
+            let (kind, value) = value.to_wire();
+            KeyValue { key: Some(key.to_owned()), r#type: Some(kind as i32), value: Some(value) }
+        };
+        self.iter().map(wire).collect()
+    }
+}
+
+fn read(kind: ValueType, value: Option<Wire>) -> Option<ExtValue> {
+    Some(match (kind, value) {
+        (ValueType::Bool, Some(Wire::Varint(number))) => ExtValue::Bool(number != 0),
+        (ValueType::Int | ValueType::Uint | ValueType::Llint, Some(Wire::Varint(number))) => ExtValue::Int(number),
+        (ValueType::Float, Some(Wire::Float(number))) => ExtValue::Double(number.into()),
+        (ValueType::Double, Some(Wire::Double(number))) => ExtValue::Double(number),
+        (ValueType::String, Some(Wire::String(text))) => ExtValue::Text(text),
+        (ValueType::JsonString, Some(Wire::String(text))) => match serde_json::from_str(&text) {
+            Ok(json) => ExtValue::Json(json),
+            Err(_) => ExtValue::Text(text),
+        },
+        // A value that is absent is the type's zero, as proto2 has it.
+        (ValueType::Bool, None) => ExtValue::Bool(false),
+        (ValueType::Int | ValueType::Uint | ValueType::Llint, None) => ExtValue::Int(0),
+        (ValueType::Float | ValueType::Double, None) => ExtValue::Double(0.0),
+        (ValueType::String | ValueType::JsonString, None) => ExtValue::Text(String::new()),
+        _ => return None,
+    })
+}
+
+impl ExtValue {
+    /// The value as JSON; a number that JSON has no form for becomes text.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            ExtValue::Bool(value) => (*value).into(),
+            ExtValue::Int(value) => (*value).into(),
+            ExtValue::Double(value) if value.is_finite() => (*value).into(),
+            ExtValue::Double(value) => value.to_string().into(),
+            ExtValue::Text(value) => value.as_str().into(),
+            ExtValue::Json(value) => value.clone(),
+        }
+    }
+
+    fn to_wire(&self) -> (ValueType, Wire) {
+        match self {
+            ExtValue::Bool(value) => (ValueType::Bool, Wire::Varint((*value).into())),
+            ExtValue::Int(value) => (ValueType::Int, Wire::Varint(*value)),
+            ExtValue::Double(value) if value.is_nan() => (ValueType::String, Wire::String("NaN".to_owned())),
+            ExtValue::Double(value) => (ValueType::Double, Wire::Double(*value)),
+            ExtValue::Text(value) => (ValueType::String, Wire::String(value.clone())),
+            ExtValue::Json(value) => (ValueType::JsonString, Wire::String(value.to_string())),
+        }
+    }
+}
+
+impl<K: Into<String>, V: Into<ExtValue>> FromIterator<(K, V)> for Ext {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        let mut ext = Ext::new();
+        for (key, value) in pairs {
+            ext.insert(key, value);
+        }
+        ext
+    }
+}
+
+impl From<bool> for ExtValue {
+    fn from(value: bool) -> Self {
+        ExtValue::Bool(value)
+    }
+}
+
+impl From<i64> for ExtValue {
+    fn from(value: i64) -> Self {
+        ExtValue::Int(value)
+    }
+}
+
+impl From<i32> for ExtValue {
+    fn from(value: i32) -> Self {
+        ExtValue::Int(value.into())
+    }
+}
+
+impl From<u32> for ExtValue {
+    fn from(value: u32) -> Self {
+        ExtValue::Int(value.into())
+    }
+}
+
+impl From<f64> for ExtValue {
+    fn from(value: f64) -> Self {
+        ExtValue::Double(value)
+    }
+}
+
+impl From<&str> for ExtValue {
+    fn from(value: &str) -> Self {
+        ExtValue::Text(value.to_owned())
+    }
+}
+
+impl From<String> for ExtValue {
+    fn from(value: String) -> Self {
+        ExtValue::Text(value)
+    }
+}
+
+/// Scalars become the protocol's own types; objects, arrays and null stay JSON.
+impl From<serde_json::Value> for ExtValue {
+    fn from(value: serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::Bool(value) => ExtValue::Bool(value),
+            serde_json::Value::String(value) => ExtValue::Text(value),
+            serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(value), _) => ExtValue::Int(value),
+                // Beyond 64 bits signed there is no integer on the wire: the digits stay readable as text.
+                (None, _) if number.is_u64() => ExtValue::Text(number.to_string()),
+                (None, Some(value)) => ExtValue::Double(value),
+                (None, None) => ExtValue::Text(number.to_string()),
+            },
+            other => ExtValue::Json(other),
+        }
+    }
+}

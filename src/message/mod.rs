@@ -1,0 +1,82 @@
+//! Messages: what one holds, where it belongs, and what comes with it.
+
+mod attachment;
+mod body;
+mod conversation;
+mod ext;
+mod extras;
+
+pub use attachment::{Attachment, FileSecret};
+pub use body::{Combined, Custom, Image, Location, MessageBody, StreamPiece, StreamStatus, Video, Voice};
+pub use conversation::{ChatType, Conversation};
+pub use ext::{Ext, ExtValue};
+pub use extras::{
+    EditInfo, MessageExtras, OnlineState, Priority, ReactionSummary, ThreadOrigin, ThreadOverview, Translation,
+};
+
+use std::sync::Arc;
+
+/// A message as received.
+///
+/// ```
+/// use agora_chat::{Message, MessageBody, Outgoing, SendError};
+/// fn echo(message: &Message) -> Option<Result<Outgoing, SendError>> {
+///     match &message.body {
+///         MessageBody::Text(text) if !message.own => Some(Outgoing::text(message.conversation(), text.as_str())),
+///         _ => None,
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Message {
+    /// The server's id; 0 where it gave none. It may exceed 2^53, so give it to JSON as text.
+    pub id: u64,
+    /// Who sent it; empty where the server gave nobody.
+    pub from: Arc<str>,
+    /// To whom: a user, group or room.
+    pub to: Arc<str>,
+    /// What kind of conversation.
+    pub chat: ChatType,
+    /// Whether this account sent it itself, from another of its devices (messages spec §2.7). A program that answers
+    /// must look at it, or it answers itself.
+    pub own: bool,
+    /// When the server took it, in milliseconds since 1970; 0 where it did not say.
+    pub timestamp: u64,
+    /// What it says.
+    pub body: MessageBody,
+    /// The attributes the sender's application added; empty for most.
+    pub ext: Ext,
+    /// What few messages have; see [`Message::extras`].
+    pub(crate) extras: Option<Box<MessageExtras>>,
+}
+
+impl Message {
+    /// What few messages have: devices, threads, reactions, translations, edits.
+    #[must_use]
+    pub fn extras(&self) -> &MessageExtras {
+        const NONE: &MessageExtras = &MessageExtras::NONE;
+        self.extras.as_deref().unwrap_or(NONE)
+    }
+
+    /// The conversation it belongs to, which is where an answer goes (messages spec §2.7).
+    #[must_use]
+    pub fn conversation(&self) -> Conversation {
+        let other = if self.own { &self.to } else { &self.from };
+        match self.chat {
+            ChatType::Single => Conversation::User(Arc::clone(other)),
+            ChatType::Group if self.extras().thread.is_some() => Conversation::Thread(Arc::clone(&self.to)),
+            ChatType::Group => Conversation::Group(Arc::clone(&self.to)),
+            ChatType::Room => Conversation::Room(Arc::clone(&self.to)),
+        }
+    }
+
+    /// The text of a text message.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match &self.body {
+            MessageBody::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
