@@ -225,3 +225,66 @@ impl From<serde_json::Value> for ExtValue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+    use serde_json::{Value, json};
+
+    use super::{Ext, ExtValue};
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<i32>().prop_map(|number| Value::from(f64::from(number) / 2.0)),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..4).prop_map(Value::from),
+                vec((any::<String>(), inner), 0..4).prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn value() -> impl Strategy<Value = ExtValue> {
+        prop_oneof![
+            any::<bool>().prop_map(ExtValue::Bool),
+            any::<i64>().prop_map(ExtValue::Int),
+            any::<f64>()
+                .prop_filter("the protocol has no not-a-number", |number| !number.is_nan())
+                .prop_map(ExtValue::Double),
+            Just(ExtValue::Double(f64::INFINITY)),
+            any::<String>().prop_map(ExtValue::Text),
+            json_value().prop_map(ExtValue::Json),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn attributes_of_every_type_survive_the_wire(pairs in vec((any::<String>(), value()), 0..8)) {
+            let ext: Ext = pairs.into_iter().collect();
+            let encoded: Vec<_> = ext.to_wire().iter().map(crate::wire::encode).collect();
+            let wire = encoded.into_iter().map(|bytes| prost::Message::decode(bytes).unwrap()).collect();
+            prop_assert_eq!(Ext::from_wire(wire), ext);
+        }
+    }
+
+    #[test]
+    fn not_a_number_is_sent_as_text() {
+        let ext = Ext::new().with("nan", f64::NAN);
+        assert_eq!(Ext::from_wire(ext.to_wire()), Ext::new().with("nan", "NaN"));
+    }
+
+    #[test]
+    fn a_json_scalar_becomes_the_protocols_own_type() {
+        assert_eq!(ExtValue::from(json!(true)), ExtValue::Bool(true));
+        assert_eq!(ExtValue::from(json!(-1)), ExtValue::Int(-1));
+        assert_eq!(ExtValue::from(json!(1.5)), ExtValue::Double(1.5));
+        assert_eq!(ExtValue::from(json!("a")), ExtValue::Text("a".to_owned()));
+        assert_eq!(ExtValue::from(json!(u64::MAX)), ExtValue::Text(u64::MAX.to_string()));
+        assert_eq!(ExtValue::from(json!(null)), ExtValue::Json(Value::Null));
+    }
+}
