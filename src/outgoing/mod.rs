@@ -223,3 +223,6 @@ impl Outgoing {
         ext
     }
 }
+
+#[cfg(test)]
+mod tests;
