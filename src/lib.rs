@@ -117,12 +117,12 @@ pub use event::{Event, EventKind, EventMask};
 pub use handlers::{EventHandler, HandlerRegistry, Handlers, SubscriberId, SubscriberInfo};
 pub use logger::{LogConfig, LogError, LogHandle, LogLevel, LoggerActor};
 pub use message::{
-    Attachment, ChatType, Combined, Conversation, Custom, EditInfo, Ext, ExtValue, FileSecret, Image, Location,
-    Message, MessageBody, MessageExtras, OnlineState, Priority, ReactionSummary, StreamPiece, StreamStatus,
-    ThreadOrigin, ThreadOverview, Translation, Video, Voice,
+    Attachment, Bundle, BundleError, BundledMessage, ChatType, Combined, Conversation, Custom, EditInfo, Ext, ExtValue,
+    FileSecret, Image, Location, Message, MessageBody, MessageExtras, OnlineState, Priority, ReactionSummary,
+    StreamPiece, StreamStatus, ThreadOrigin, ThreadOverview, Translation, Video, Voice,
 };
 pub use net::{CertificateProblem, Proxy, ProxyError, Roots, RootsError};
-pub use outgoing::{Outgoing, Sent};
+pub use outgoing::{Outgoing, RoomRequest, Sent};
 pub use policy::{Flapping, KickPolicy, Limits};
 pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
 pub use rest::{RestClient, RestError, RestErrorKind};

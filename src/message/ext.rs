@@ -1,9 +1,14 @@
 //! Typed attributes that applications add to messages (messages spec §1.5).
 
+use std::collections::HashMap;
+
 use crate::wire::{
     KeyValue,
     key_value::{Value as Wire, ValueType},
 };
+
+/// Up to so many attributes a list is searched faster than a map is made.
+const MANY: usize = 32;
 
 /// The attributes of a message, in the order they were added; a key occurs once.
 ///
@@ -91,10 +96,19 @@ impl Ext {
     /// be JSON and is not stays text, and of a key that occurs twice the last one counts.
     pub(crate) fn from_wire(wire: Vec<KeyValue>) -> Self {
         let mut ext = Ext(Vec::with_capacity(wire.len()));
+        // How many there are is the sender's choice, and to look each up in the list takes quadratic time.
+        let mut places = (wire.len() > MANY).then(HashMap::new);
         for KeyValue { key, r#type, value } in wire {
             let kind = r#type.and_then(|number| ValueType::try_from(number).ok());
-            if let (Some(key), Some(value)) = (key, kind.and_then(|kind| read(kind, value))) {
+            let (Some(key), Some(value)) = (key, kind.and_then(|kind| read(kind, value))) else { continue };
+            let Some(places) = &mut places else {
                 ext.insert(key, value);
+                continue;
+            };
+            let place = *places.entry(key.clone()).or_insert(ext.0.len());
+            match ext.0.get_mut(place) {
+                Some((_, known)) => *known = value,
+                None => ext.0.push((key, value)),
             }
         }
         ext
@@ -223,5 +237,82 @@ impl From<serde_json::Value> for ExtValue {
             },
             other => ExtValue::Json(other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+    use serde_json::{Value, json};
+
+    use super::{Ext, ExtValue, MANY};
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<i32>().prop_map(|number| Value::from(f64::from(number) / 2.0)),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..4).prop_map(Value::from),
+                vec((any::<String>(), inner), 0..4).prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn value() -> impl Strategy<Value = ExtValue> {
+        prop_oneof![
+            any::<bool>().prop_map(ExtValue::Bool),
+            any::<i64>().prop_map(ExtValue::Int),
+            any::<f64>()
+                .prop_filter("the protocol has no not-a-number", |number| !number.is_nan())
+                .prop_map(ExtValue::Double),
+            Just(ExtValue::Double(f64::INFINITY)),
+            any::<String>().prop_map(ExtValue::Text),
+            json_value().prop_map(ExtValue::Json),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn attributes_of_every_type_survive_the_wire(pairs in vec((any::<String>(), value()), 0..48)) {
+            let ext: Ext = pairs.into_iter().collect();
+            let encoded: Vec<_> = ext.to_wire().iter().map(crate::wire::encode).collect();
+            let wire = encoded.into_iter().map(|bytes| prost::Message::decode(bytes).unwrap()).collect();
+            prop_assert_eq!(Ext::from_wire(wire), ext);
+        }
+    }
+
+    #[test]
+    fn of_a_key_that_occurs_twice_the_last_value_counts_in_the_first_place_however_many_there_are() {
+        for count in [MANY, MANY + 1, 10 * MANY] {
+            let wire: Vec<_> = (0..count)
+                .flat_map(|number| Ext::new().with(format!("k{}", number % 20), number as i64).to_wire())
+                .collect();
+            assert_eq!(wire.len(), count);
+            let expected: Ext = (0..count).map(|number| (format!("k{}", number % 20), number as i64)).collect();
+            let read = Ext::from_wire(wire);
+            assert_eq!((read.len(), read.iter().next().map(|(key, _)| key)), (20, Some("k0")));
+            assert_eq!(read, expected);
+        }
+    }
+
+    #[test]
+    fn not_a_number_is_sent_as_text() {
+        let ext = Ext::new().with("nan", f64::NAN);
+        assert_eq!(Ext::from_wire(ext.to_wire()), Ext::new().with("nan", "NaN"));
+    }
+
+    #[test]
+    fn a_json_scalar_becomes_the_protocols_own_type() {
+        assert_eq!(ExtValue::from(json!(true)), ExtValue::Bool(true));
+        assert_eq!(ExtValue::from(json!(-1)), ExtValue::Int(-1));
+        assert_eq!(ExtValue::from(json!(1.5)), ExtValue::Double(1.5));
+        assert_eq!(ExtValue::from(json!("a")), ExtValue::Text("a".to_owned()));
+        assert_eq!(ExtValue::from(json!(u64::MAX)), ExtValue::Text(u64::MAX.to_string()));
+        assert_eq!(ExtValue::from(json!(null)), ExtValue::Json(Value::Null));
     }
 }

@@ -2,12 +2,14 @@
 
 mod attachment;
 mod body;
+mod bundle;
 mod conversation;
 mod ext;
 mod extras;
 
 pub use attachment::{Attachment, FileSecret};
 pub use body::{Combined, Custom, Image, Location, MessageBody, StreamPiece, StreamStatus, Video, Voice};
+pub use bundle::{Bundle, BundleError, BundledMessage};
 pub use conversation::{ChatType, Conversation};
 pub use ext::{Ext, ExtValue};
 pub use extras::{
