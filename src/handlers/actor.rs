@@ -13,6 +13,7 @@ use crate::{ConnectionError, Event, EventMask};
 
 use super::{
     Handlers, Overflow, Registry, SubscriberId, SubscriberInfo, Subscription,
+    room::HasRoom,
     wanted::{Announcement, Wanted},
 };
 
@@ -75,17 +76,6 @@ impl HandlerRegistry {
             self.wanted.set_registered(wanted);
         }
         self.wanted.set_disconnected(self.registry.disconnected());
-        // Tasks of their own: every wake of this actor would poll all futures in its context.
-        self.registry.await_room(|serial, handled| {
-            let registry = ctx.address().downgrade();
-            actix_rt::spawn(async move {
-                // Handled, or lost with its actor, which the registry then finds.
-                let _ = handled.await;
-                if let Some(registry) = registry.upgrade() {
-                    registry.do_send(HasRoom(serial));
-                }
-            })
-        });
         if self.registry.behind() && self.sweep.is_none() {
             self.sweep = Some(ctx.run_later(Self::SWEEP, |this, ctx| {
                 this.sweep = None;
@@ -116,6 +106,10 @@ where
 
 impl Actor for HandlerRegistry {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.registry.tell_of_room(ctx.address().downgrade().into());
+    }
 
     fn stopped(&mut self, _: &mut Self::Context) {
         self.wanted.set_registered(EventMask::NONE);
@@ -222,11 +216,6 @@ impl Handler<PublishAll> for HandlerRegistry {
         self.settle(ctx);
     }
 }
-
-/// A subscriber's mailbox has room again.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-struct HasRoom(u64);
 
 impl Handler<HasRoom> for HandlerRegistry {
     type Result = ();

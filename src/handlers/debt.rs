@@ -93,7 +93,7 @@ impl Debt {
     /// Whether it is as if there had never been any.
     pub(super) fn is_over(&self) -> bool {
         // While an event is in the mailbox past its capacity, it must be known that there must not be another.
-        !self.owes() && !self.after_notice && matches!(self.room, Room::Unknown)
+        !self.owes() && !self.after_notice && self.room == Room::Unknown
     }
 
     /// How many events wait.

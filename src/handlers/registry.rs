@@ -1,14 +1,13 @@
 //! The registry as a plain value: subscribe, replace, remove, publish.
 
-use actix::Recipient;
-use actix_rt::task::JoinHandle;
+use actix::{Recipient, WeakRecipient};
 use slog::{Logger, debug, info, warn};
 
 use crate::{Event, EventKind, EventMask};
 
 use super::{
     Overflow, SubscriberId, Subscription,
-    room::{Asked, Room, Waiting},
+    room::HasRoom,
     subscriber::{Offer, Subscriber},
 };
 
@@ -51,8 +50,7 @@ pub struct Registry {
 struct Tally {
     /// How many are owed something.
     behind: usize,
-    /// Whether some subscriber has something to wait for.
-    asked: bool,
+    tell: Option<WeakRecipient<HasRoom>>,
     disconnected: u64,
     log: Logger,
 }
@@ -61,7 +59,7 @@ impl Registry {
     /// An empty registry that logs through `log`.
     #[must_use]
     pub fn new(log: Logger) -> Self {
-        let tally = Tally { behind: 0, asked: false, disconnected: 0, log };
+        let tally = Tally { behind: 0, tell: None, disconnected: 0, log };
         Registry { subscribers: Vec::new(), wanted: EventMask::NONE, next: 0, tally }
     }
 
@@ -139,28 +137,16 @@ impl Registry {
         }
     }
 
-    /// Has `wait` start a task for each subscriber that has something new to wait for; once that is done,
-    /// [`has_room`](Registry::has_room) is to be called with the number given.
-    pub(super) fn await_room(&mut self, mut wait: impl FnMut(u64, Asked) -> JoinHandle<()>) {
-        if !std::mem::take(&mut self.tally.asked) {
-            return;
-        }
-        for subscriber in &mut self.subscribers {
-            let serial = subscriber.serial;
-            if let Some(room) = subscriber.room()
-                && let Some(asked) = room.take_asked()
-            {
-                *room = Room::Awaited { _task: Waiting(wait(serial, asked)) };
-            }
-        }
+    /// Lets those with a ring be served as soon as they have room, by a [`HasRoom`] to `tell`; without it only the next
+    /// event and [`sweep`](Registry::sweep) serve them.
+    pub(super) fn tell_of_room(&mut self, tell: WeakRecipient<HasRoom>) {
+        self.tally.tell = Some(tell);
     }
 
     /// A subscriber has room again; nothing happens when it has left meanwhile.
     pub(super) fn has_room(&mut self, serial: u64) {
         let Some(subscriber) = self.subscribers.iter_mut().find(|known| known.serial == serial) else { return };
-        if let Some(room) = subscriber.room() {
-            *room = Room::Unknown;
-        }
+        subscriber.has_room();
         if self.tally.settle(subscriber) {
             self.forget_leaving();
         }
@@ -225,7 +211,7 @@ impl Tally {
     #[cold]
     fn offer(&mut self, subscriber: &mut Subscriber, event: &Event) -> bool {
         let (was_behind, episodes) = (subscriber.behind(), subscriber.episodes());
-        let offer = subscriber.offer(event);
+        let offer = subscriber.offer(event, self.tell.as_ref());
         if subscriber.episodes() != episodes {
             report_episode(&self.log, subscriber);
         }
@@ -245,7 +231,7 @@ impl Tally {
     /// Delivers what a subscriber is owed as far as there is room; `true` if it leaves.
     fn settle(&mut self, subscriber: &mut Subscriber) -> bool {
         let was_behind = subscriber.behind();
-        let gone = subscriber.settle().is_err() || !subscriber.connected();
+        let gone = subscriber.settle(self.tell.as_ref()).is_err() || !subscriber.connected();
         self.count(was_behind, subscriber, gone);
         if gone {
             self.gone(subscriber);
@@ -256,7 +242,6 @@ impl Tally {
     fn count(&mut self, was_behind: bool, subscriber: &mut Subscriber, leaves: bool) {
         subscriber.leaves = leaves;
         self.behind = self.behind + usize::from(subscriber.behind() && !leaves) - usize::from(was_behind);
-        self.asked |= subscriber.asks();
     }
 
     fn gone(&self, subscriber: &Subscriber) {

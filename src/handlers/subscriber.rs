@@ -1,13 +1,13 @@
 //! One subscriber: its sender, and what it is owed.
 
-use actix::{Recipient, dev::SendError};
+use actix::{Recipient, WeakRecipient, dev::SendError};
 
 use crate::{Event, EventMask};
 
 use super::{
     Overflow, SubscriberId, SubscriberInfo, Subscription,
     debt::{Debt, Due},
-    room::Room,
+    room::{self, HasRoom, Room},
 };
 
 /// What came of one offer.
@@ -63,11 +63,11 @@ impl Subscriber {
 
     /// Offers an event: what is owed goes first.
     #[cold]
-    pub(super) fn offer(&mut self, event: &Event) -> Offer {
+    pub(super) fn offer(&mut self, event: &Event, tell: Option<&WeakRecipient<HasRoom>>) -> Offer {
         let ring = self.overflow.ring();
         let debt = self.debt.get_or_insert_default();
         debt.ring.push_back(event.clone());
-        if self.settle().is_err() {
+        if self.settle(tell).is_err() {
             return Offer::Gone;
         }
         let Some(debt) = &mut self.debt else { return Offer::Taken };
@@ -83,20 +83,22 @@ impl Subscriber {
         Offer::Missed
     }
 
-    /// Delivers what is owed as far as there is room.
-    pub(super) fn settle(&mut self) -> Result<(), Gone> {
+    /// Delivers what is owed as far as there is room; with a ring, `tell` is told when there is more.
+    pub(super) fn settle(&mut self, tell: Option<&WeakRecipient<HasRoom>>) -> Result<(), Gone> {
         let Some(debt) = &mut self.debt else { return Ok(()) };
         while let Some(due) = debt.take_due() {
             let notice = matches!(due, Due::Notice(_));
             match self.to.try_send(due.into_event()) {
                 Ok(()) => {}
-                Err(SendError::Full(event)) if self.overflow.ring() > 0 && matches!(debt.room, Room::Unknown) => {
-                    debt.room = Room::ask(&self.to, event)?;
-                }
-                Err(SendError::Full(event)) => {
-                    debt.put_back(notice, event);
-                    return Ok(());
-                }
+                Err(SendError::Full(event)) => match tell {
+                    Some(tell) if self.overflow.ring() > 0 && debt.room == Room::Unknown => {
+                        debt.room = room::ask(&self.to, event, self.serial, tell)?;
+                    }
+                    _ => {
+                        debt.put_back(notice, event);
+                        return Ok(());
+                    }
+                },
                 Err(SendError::Closed(_)) => return Err(Gone),
             }
             self.delivered += u64::from(!notice);
@@ -108,14 +110,11 @@ impl Subscriber {
         Ok(())
     }
 
-    /// What is known of its mailbox, if that was full.
-    pub(super) fn room(&mut self) -> Option<&mut Room> {
-        self.debt.as_mut().map(|debt| &mut debt.room)
-    }
-
-    /// Whether there is something to wait for that nobody waits for yet.
-    pub(super) fn asks(&self) -> bool {
-        self.debt.as_ref().is_some_and(|debt| matches!(debt.room, Room::Asked(_)))
+    /// The event it was given past its mailbox's capacity has been handled.
+    pub(super) fn has_room(&mut self) {
+        if let Some(debt) = &mut self.debt {
+            debt.room = Room::Unknown;
+        }
     }
 
     /// Whether anything is owed.
@@ -164,7 +163,7 @@ mod tests {
     impl Subscriber {
         /// What the registry does with an event.
         fn take(&mut self, event: &Event) -> Offer {
-            if self.pass(event) { Offer::Taken } else { self.offer(event) }
+            if self.pass(event) { Offer::Taken } else { self.offer(event, None) }
         }
     }
 
@@ -176,12 +175,12 @@ mod tests {
         for attempt in 1..=5 {
             subscriber.take(&numbered(attempt));
         }
-        subscriber.settle().unwrap();
+        subscriber.settle(None).unwrap();
         assert_eq!(subscriber.take(&numbered(6)), Offer::Missed);
         permits.add_permits(10);
         assert_eq!((next(&mut heard).await.as_str(), next(&mut heard).await.as_str()), ("1", "2"));
-        subscriber.settle().unwrap();
-        subscriber.settle().unwrap();
+        subscriber.settle(None).unwrap();
+        subscriber.settle(None).unwrap();
         assert!(!subscriber.behind());
         assert_eq!(subscriber.take(&numbered(7)), Offer::Taken);
         assert_eq!((next(&mut heard).await.as_str(), next(&mut heard).await.as_str()), ("missed 4", "7"));
@@ -251,7 +250,7 @@ mod tests {
                             heard.push(next(&mut hears).await);
                             queued -= 1;
                         }
-                        _ => subscriber.settle().unwrap(),
+                        _ => subscriber.settle(None).unwrap(),
                     }
                     queued += (subscriber.info().delivered - delivered_before) as usize;
                     queued += (subscriber.told() - notices_before) as usize;
@@ -267,7 +266,7 @@ mod tests {
                         break;
                     }
                     let (delivered, told) = (subscriber.info().delivered, subscriber.told());
-                    subscriber.settle().unwrap();
+                    subscriber.settle(None).unwrap();
                     queued += (subscriber.info().delivered - delivered + subscriber.told() - told) as usize;
                     prop_assert!(queued > 0, "an idle subscriber is still owed something");
                 }
