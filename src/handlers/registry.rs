@@ -77,9 +77,8 @@ impl Registry {
     pub fn add(&mut self, subscription: Subscription) -> bool {
         let new = Subscriber::new(self.next, subscription);
         self.next += 1;
-        debug!(self.tally.log, "subscriber added"; "subscriber" => %new.id, "mask" => ?new.mask,
-            "overflow" => ?new.overflow);
-        let replaced = match self.subscribers.iter_mut().find(|known| known.id == new.id) {
+        debug!(self.tally.log, "subscriber added"; "subscriber" => %new.id(), "mask" => ?new.mask);
+        let replaced = match self.subscribers.iter_mut().find(|known| known.id() == new.id()) {
             Some(known) => {
                 let old = std::mem::replace(known, new);
                 self.tally.left("subscriber replaced", &old);
@@ -96,7 +95,7 @@ impl Registry {
 
     /// Forgets a subscriber; `false` for an unknown id. What is in its mailbox already it still hears.
     pub fn remove(&mut self, id: &SubscriberId) -> bool {
-        let Some(place) = self.subscribers.iter().position(|known| known.id == *id) else {
+        let Some(place) = self.subscribers.iter().position(|known| known.id() == id) else {
             return false;
         };
         // `remove`, not `swap_remove`: the order of registration is promised.
@@ -145,7 +144,7 @@ impl Registry {
 
     /// A subscriber has room again; nothing happens when it has left meanwhile.
     pub(super) fn has_room(&mut self, serial: u64) {
-        let Some(subscriber) = self.subscribers.iter_mut().find(|known| known.serial == serial) else { return };
+        let Some(subscriber) = self.subscribers.iter_mut().find(|known| known.serial() == serial) else { return };
         subscriber.has_room();
         if self.tally.settle(subscriber) {
             self.forget_leaving();
@@ -221,7 +220,7 @@ impl Tally {
             Offer::Gone => self.gone(subscriber),
             Offer::Overflowed => {
                 self.disconnected += 1;
-                warn!(self.log, "subscriber's mailbox is full, it is disconnected"; "subscriber" => %subscriber.id,
+                warn!(self.log, "subscriber's mailbox is full, it is disconnected"; "subscriber" => %subscriber.id(),
                     "delivered" => subscriber.info().delivered, "disconnected_in_all" => self.disconnected);
             }
         }
@@ -246,14 +245,14 @@ impl Tally {
 
     fn gone(&self, subscriber: &Subscriber) {
         let counts = subscriber.info();
-        info!(self.log, "subscriber has stopped and is forgotten"; "subscriber" => %subscriber.id,
+        info!(self.log, "subscriber has stopped and is forgotten"; "subscriber" => %subscriber.id(),
             "delivered" => counts.delivered, "missed" => counts.missed, "queued" => counts.queued);
     }
 
     fn left(&mut self, what: &str, old: &Subscriber) {
         self.behind -= usize::from(old.behind());
         let counts = old.info();
-        debug!(self.log, "{}", what; "subscriber" => %old.id,
+        debug!(self.log, "{}", what; "subscriber" => %old.id(),
             "delivered" => counts.delivered, "missed" => counts.missed, "queued" => counts.queued);
     }
 }
@@ -262,10 +261,10 @@ impl Tally {
 fn report_episode(log: &Logger, subscriber: &Subscriber) {
     let (episode, missed) = (subscriber.episodes(), subscriber.info().missed);
     if episode.is_power_of_two() {
-        warn!(log, "subscriber's mailbox is full, it misses events"; "subscriber" => %subscriber.id,
+        warn!(log, "subscriber's mailbox is full, it misses events"; "subscriber" => %subscriber.id(),
             "episode" => episode, "missed_in_all" => missed);
     } else {
-        debug!(log, "subscriber's mailbox is full, it misses events"; "subscriber" => %subscriber.id,
+        debug!(log, "subscriber's mailbox is full, it misses events"; "subscriber" => %subscriber.id(),
             "episode" => episode, "missed_in_all" => missed);
     }
 }
