@@ -55,3 +55,39 @@ pub(super) fn ask(
     });
     Ok(Room::Awaited)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        HandlerRegistry, Overflow, Subscription,
+        handlers::probe::{Probe, hearing, next, numbered},
+    };
+
+    #[actix::test]
+    async fn a_mailbox_never_holds_more_than_one_event_past_its_capacity() {
+        const CAPACITY: usize = 3;
+        let (told, mut heard) = hearing();
+        let (to, permits) = Probe::gated(CAPACITY, &told);
+        let handlers = HandlerRegistry::start_here(&slog::Logger::root(slog::Discard, slog::o!())).unwrap();
+        let ring = Overflow::DropOldest { capacity: 100 };
+        handlers.subscribe(Subscription::new("slow", to).overflow(ring)).unwrap();
+        let mut taken = 0;
+        let mut most = 0;
+        for number in 1..=60 {
+            handlers.publish(numbered(number));
+            if number % 3 != 0 {
+                permits.add_permits(1);
+                taken += 1;
+                assert_eq!(next(&mut heard).await, taken.to_string());
+            }
+            let info = handlers.subscribers().await.unwrap().remove(0);
+            assert_eq!(info.delivered + info.queued as u64, u64::from(number));
+            most = most.max(info.delivered - taken);
+        }
+        assert_eq!(most, CAPACITY as u64 + 1);
+        permits.add_permits(100);
+        for number in taken + 1..=60 {
+            assert_eq!(next(&mut heard).await, number.to_string());
+        }
+    }
+}
