@@ -114,7 +114,7 @@ pub use connection::{Connection, ConnectionActor, Health, StateChange, StateWatc
 pub use credentials::{CredentialError, Credentials, Nickname, Password, Token, UserId};
 pub use error::{ConnectionError, OpenError, RequestError, SendError};
 pub use event::{Event, EventKind, EventMask};
-pub use handlers::{EventHandler, HandlerRegistry, Handlers, SubscriberId, SubscriberInfo};
+pub use handlers::{EventHandler, HandlerRegistry, Handlers, Overflow, SubscriberId, SubscriberInfo, Subscription};
 pub use logger::{LogConfig, LogError, LogHandle, LogLevel, LoggerActor};
 pub use message::{
     Attachment, Bundle, BundleError, BundledMessage, ChatType, Combined, Conversation, Custom, EditInfo, Ext, ExtValue,
