@@ -316,7 +316,10 @@ impl State {
     pub(super) fn public_groups(&self, call: &Call<'_>) -> Value {
         let public = self.groups.all().filter(|group| group.public).map(|group| (&group.id, group));
         let (found, cursor) = behind(call, public);
-        let data: Vec<_> = found.iter().map(|(id, group)| json!({"groupid": id, "groupname": group.name})).collect();
+        let data: Vec<_> = found
+            .iter()
+            .map(|(id, group)| json!({"groupid": id, "groupname": group.name, "id": id, "name": group.name}))
+            .collect();
         json!({"action": "get", "data": data, "cursor": cursor, "count": data.len(), "timestamp": now_ms()})
     }
 

@@ -34,9 +34,10 @@ impl<'a> Word<'a> {
 }
 
 impl State {
-    /// A fresh id of a group or room: digits, as the service's are.
+    /// A fresh id of a group or room: fifteen digits, as the service's are.
     pub(super) fn muc_id(&mut self) -> String {
-        (self.next_id() >> 4).to_string()
+        self.last_muc = (now_ms() << 7).max(self.last_muc + 1);
+        self.last_muc.to_string()
     }
 
     /// Puts a group into being: its owner's devices and its members are told. `resource` is the device that asked.

@@ -107,6 +107,7 @@ pub(super) struct State {
     calls: VecDeque<RestCall>,
     pub(super) last_session: u64,
     last_id: u64,
+    pub(super) last_muc: u64,
 }
 
 impl State {
@@ -141,6 +142,7 @@ impl State {
             calls: VecDeque::new(),
             last_session: 0,
             last_id: 0,
+            last_muc: 0,
         }
     }
 

@@ -41,6 +41,8 @@ class XMLHttpRequest {
         this.#done(0, '');
       }
     });
+    // A browser frames every body; Node leaves that of a DELETE without a length.
+    if (typeof body === 'string') this.#request.setHeader('content-length', Buffer.byteLength(body));
     this.#request.end(body ?? undefined);
   }
 
