@@ -36,6 +36,7 @@ impl State {
             return Err(refused("exceed recall time limit"));
         }
         self.history.remove(id);
+        self.recalled_for_all(target, &user, id);
         self.forward(target, meta, false);
         Ok(())
     }

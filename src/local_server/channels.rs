@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{limits, queue::Stored, queues::QueueName, state::State};
+use super::{history::Chat, limits, queue::Stored, queues::QueueName, routing::Target, state::State};
 
 /// One conversation.
 pub(super) struct Channel {
@@ -50,6 +50,23 @@ impl Channels {
         }
     }
 
+    /// A message of a conversation is gone; `before` is what was said before it.
+    fn recalled(&mut self, queue: &QueueName, id: u64, before: Option<&Arc<Stored>>) {
+        if self.by_queue.get(queue).is_none_or(|channel| channel.last.id != id) {
+            return;
+        }
+        let Some(gone) = self.by_queue.remove(queue) else {
+            return;
+        };
+        self.order.remove(&(id, queue.clone()));
+        if let Some(before) = before {
+            self.put(before, false);
+            if let Some(channel) = self.by_queue.get_mut(queue) {
+                channel.unread = gone.unread.saturating_sub(1);
+            }
+        }
+    }
+
     pub(super) fn remove(&mut self, queue: &QueueName) {
         if let Some(channel) = self.by_queue.remove(queue) {
             self.order.remove(&(channel.last.id, queue.clone()));
@@ -68,6 +85,27 @@ impl State {
     pub(super) fn count_for(&mut self, user: &str, stored: &Arc<Stored>, unread: bool) {
         if let Some(user) = self.users.get_mut(user) {
             user.channels.put(stored, unread);
+        }
+    }
+
+    /// Takes a recalled message out of the conversations of everybody concerned.
+    pub(super) fn recalled_for_all(&mut self, target: &Target, sender: &str, id: u64) {
+        let last = self.history.last(&Chat::of(target, sender));
+        let concerned = match target {
+            Target::User(receiver) => {
+                vec![(receiver.clone(), QueueName::user(sender)), (sender.to_owned(), QueueName::user(receiver))]
+            }
+            Target::Group(group) => {
+                let members = self.groups.members_of(group).into_iter();
+                members.map(|member| (member, QueueName::muc(group))).collect()
+            }
+            Target::Room(_) => Vec::new(),
+        };
+        for (user, queue) in concerned {
+            let before = last.map(|(id, meta)| Arc::new(Stored { id, queue: queue.clone(), meta: meta.clone() }));
+            if let Some(user) = self.users.get_mut(&user) {
+                user.channels.recalled(&queue, id, before.as_ref());
+            }
         }
     }
 }

@@ -150,6 +150,13 @@ impl History {
         self.chats.get(chat).into_iter().flatten().map(|(id, entry)| (*id, entry))
     }
 
+    /// The last message of a conversation that is shown.
+    pub(super) fn last(&self, chat: &Chat) -> Option<(u64, &Meta)> {
+        let mut latest = self.chats.get(chat)?.iter().rev();
+        let (id, entry) = latest.find(|(_, entry)| entry.content != Some(ContentType::Command))?;
+        Some((*id, &entry.meta))
+    }
+
     /// A page of a conversation, and whether it is the last one.
     pub(super) fn page(&self, chat: &Chat, asked: &Asked<'_>) -> (Vec<(u64, &Meta)>, bool) {
         let Some(entries) = self.chats.get(chat) else {

@@ -41,6 +41,7 @@ async fn a_recalled_message_is_gone_and_the_other_side_is_told() {
     }
     assert!(server.messages_between("alice", "bob").is_empty());
     assert!(server.message(id).is_none());
+    assert_eq!(server.unread_count("bob", &Conversation::user("alice")), 0, "nothing is left to read");
     let gone = (1, "Sorry, message does not exist".to_owned());
     assert_eq!(refused(&mut alice, meta(3, user("bob"), &about(6, id))), gone);
 }
