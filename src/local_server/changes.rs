@@ -31,7 +31,7 @@ impl State {
         let user = meta.from.as_ref().map(|from| from.name().to_owned()).unwrap_or_default();
         let window = self.rules.recall.ok_or_else(|| refused("message recall disabled"))?;
         self.changeable(target, id, &user)?;
-        let sent_ms = self.history.get(id).map(|entry| entry.meta.timestamp()).unwrap_or_default();
+        let sent_ms = self.history.get(id).map(|entry| entry.meta().timestamp()).unwrap_or_default();
         if u128::from(now_ms().saturating_sub(sent_ms)) > window.as_millis() {
             return Err(refused("exceed recall time limit"));
         }
@@ -50,7 +50,7 @@ impl State {
         if entry.edits >= limits::EDITS {
             return Err(refused("Sorry, edit limit reached"));
         }
-        let Ok(Body::Chat(before)) = entry.meta.body() else {
+        let Ok(Body::Chat(before)) = entry.meta().body() else {
             return Err(refused("Sorry, format is incorrect"));
         };
         if body.contents.is_empty() {
@@ -66,7 +66,7 @@ impl State {
             "operator": user,
             "edit_time": meta.timestamp(),
             "sender": entry.from,
-            "send_time": entry.meta.timestamp(),
+            "send_time": entry.meta().timestamp(),
             "chat_type": chat_type,
         });
 
@@ -74,7 +74,7 @@ impl State {
         let ext = if body.edit_scope() == EditScope::BodyAndExt { body.ext.clone() } else { before.ext.clone() };
         let after = MessageBody { r#type: Some(kind as i32), contents: body.contents.clone(), ext, ..*before };
         let shown = payload::with_meta(&encode(&after), after.meta(), "edit_msg", edit.clone());
-        let shown = Meta { payload: Some(shown), ..entry.meta.clone() };
+        let shown = Meta { payload: Some(shown), ..entry.meta().clone() };
         self.history.replace(id, shown, body.contents.first().map(|content| content.r#type()));
 
         let sent = meta.payload.as_deref().unwrap_or_default();

@@ -245,7 +245,7 @@ fn shown(id: u64, entry: &Entry) -> StoredMessage {
     StoredMessage {
         id,
         from: entry.from.clone(),
-        meta: entry.meta.clone(),
+        meta: entry.meta().clone(),
         edits: entry.edits,
         delivered_to: entry.delivered_to.iter().cloned().collect(),
         read_by: entry.read_by.iter().cloned().collect(),

@@ -36,8 +36,8 @@ impl Chat {
 /// One message.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// As it is to be shown: edits are in it.
-    pub(super) meta: Meta,
+    /// As it is to be shown: edits are in it. Shared with the queues until it is edited.
+    stored: Arc<Stored>,
     pub(super) from: String,
     pub(super) content: Option<ContentType>,
     pub(super) edits: u32,
@@ -49,14 +49,18 @@ pub(super) struct Entry {
 
 impl Entry {
     fn bytes(&self) -> usize {
-        self.meta.encoded_len()
+        self.meta().encoded_len()
+    }
+
+    pub(super) fn meta(&self) -> &Meta {
+        &self.stored.meta
     }
 
     pub(super) fn is_seen_by(&self, user: &str) -> bool {
-        let directed = self.meta.routetype == Some(RouteType::RouteDirect as i32);
+        let directed = self.meta().routetype == Some(RouteType::RouteDirect as i32);
         let is_for = |name: &String| name.eq_ignore_ascii_case(user);
         !self.hidden_from.contains(user)
-            && (!directed || self.from == user || self.meta.directed_users.iter().any(is_for))
+            && (!directed || self.from == user || self.meta().directed_users.iter().any(is_for))
     }
 }
 
@@ -88,9 +92,8 @@ impl History {
         let from = stored.meta.from.as_ref().map(|from| from.name().to_owned()).unwrap_or_default();
         let chat = Chat::of(target, &from);
         let content = body.contents.first().map(|content| content.r#type());
-        let meta = stored.meta.clone();
         let (delivered_to, read_by, hidden_from) = Default::default();
-        let entry = Entry { meta, from, content, edits: 0, delivered_to, read_by, hidden_from };
+        let entry = Entry { stored: Arc::clone(stored), from, content, edits: 0, delivered_to, read_by, hidden_from };
         self.bytes += entry.bytes();
         let entries = self.chats.entry(chat.clone()).or_default();
         entries.insert(stored.id, entry);
@@ -123,7 +126,7 @@ impl History {
             return;
         };
         let before = entry.bytes();
-        entry.meta = meta;
+        entry.stored = Arc::new(Stored { id, queue: entry.stored.queue.clone(), meta });
         entry.content = content;
         entry.edits += 1;
         let after = entry.bytes();
@@ -154,7 +157,7 @@ impl History {
     pub(super) fn last(&self, chat: &Chat) -> Option<(u64, &Meta)> {
         let mut latest = self.chats.get(chat)?.iter().rev();
         let (id, entry) = latest.find(|(_, entry)| entry.content != Some(ContentType::Command))?;
-        Some((*id, &entry.meta))
+        Some((*id, entry.meta()))
     }
 
     /// A page of a conversation, and whether it is the last one.
@@ -169,7 +172,7 @@ impl History {
         };
         let mut page = Vec::new();
         for (id, entry) in &mut found {
-            let at_ms = entry.meta.timestamp();
+            let at_ms = entry.meta().timestamp();
             let kind = entry.content.unwrap_or(ContentType::Text);
             let wanted = entry.is_seen_by(asked.viewer)
                 && kind != ContentType::Command
@@ -182,7 +185,7 @@ impl History {
             if page.len() == asked.most {
                 return (page, false);
             }
-            page.push((*id, &entry.meta));
+            page.push((*id, entry.meta()));
         }
         (page, true)
     }

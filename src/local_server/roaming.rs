@@ -99,7 +99,11 @@ impl State {
             }
             ["time"] => {
                 let until = number("delTime").ok_or_else(|| illegal("delTime must be a number"))?;
-                self.history.all(&chat).filter(|(_, entry)| entry.meta.timestamp() <= until).map(|(id, _)| id).collect()
+                self.history
+                    .all(&chat)
+                    .filter(|(_, entry)| entry.meta().timestamp() <= until)
+                    .map(|(id, _)| id)
+                    .collect()
             }
             _ => return Err(not_found()),
         };
@@ -116,7 +120,7 @@ impl State {
         let mut cursor = String::new();
         while let Some((queue, channel)) = latest.next_if(|_| infos.len() < limit) {
             let stored = &channel.last;
-            let shown = self.history.get(stored.id).map_or(&stored.meta, |entry| &entry.meta);
+            let shown = self.history.get(stored.id).map_or(&stored.meta, |entry| entry.meta());
             cursor = stored.id.to_string();
             infos.push(json!({
                 "session_to": queue.name,
