@@ -22,7 +22,7 @@ use crate::net::{Network, Target};
 /// What must not stand in an error, one inside the other.
 const SECRETS: [&str; 2] = ["CANARY", "CANARY-2"];
 
-const OPERATIONS: [Operation; 15] = [
+const OPERATIONS: [Operation; 27] = [
     Operation::RegisterUser,
     Operation::RegisterUserAsApp,
     Operation::RegisterUsers,
@@ -38,6 +38,18 @@ const OPERATIONS: [Operation; 15] = [
     Operation::Devices,
     Operation::KickDevice,
     Operation::KickAll,
+    Operation::Upload,
+    Operation::Download,
+    Operation::History,
+    Operation::DeleteHistory,
+    Operation::PublishPresence,
+    Operation::SubscribePresence,
+    Operation::UnsubscribePresence,
+    Operation::PresenceSubscriptions,
+    Operation::Presence,
+    Operation::SetAttributes,
+    Operation::Attributes,
+    Operation::Conversations,
 ];
 
 pub(crate) fn run(data: &[u8]) -> Result<()> {

@@ -14,6 +14,8 @@ mod exchange;
 pub(crate) mod fuzzing;
 mod governor;
 mod kind;
+mod own;
+mod own_errors;
 mod users;
 mod window;
 
