@@ -4,8 +4,10 @@
 //! Calls keep the service's [`RateLimits`]. [`discover`] finds the service's addresses. The calls are awc's: run them inside an actix system.
 
 mod answer;
+mod attributes;
 mod classify;
 mod client;
+mod conversations;
 mod device;
 mod discovery;
 mod error;
@@ -13,17 +15,24 @@ mod exchange;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod governor;
+mod history;
 mod kind;
+mod message_form;
 mod own;
 mod own_errors;
+mod presence;
 mod users;
 mod window;
 
 pub use answer::{Grant, NewUser, RegisteredUser};
+pub use attributes::{Attribute, UserAttributes};
 pub(crate) use classify::parse_retry_after;
 pub use client::RestClient;
+pub use conversations::{ConversationInfo, ConversationPage, RawMessage};
 pub use device::{DeviceInfo, Resource, ResourceError};
 pub use discovery::discover;
 pub use error::RestError;
 pub use governor::RateLimits;
+pub use history::{HistoryCursor, HistoryPage, HistoryQuery, HistoryType};
 pub use kind::{Operation, RestErrorKind};
+pub use presence::{PresenceState, PresenceSubscription, PresenceSubscriptions};

@@ -63,7 +63,8 @@ pub(super) fn refine(operation: Operation, said: &Said<'_>, kind: Kind, code: Co
         *status == said.status && said.number.is_some_and(|number| numbers.contains(&number))
     });
     let by_words = || WORDS.iter().find(|(status, known, ..)| *status == said.status && words.contains(known));
-    let row = by_number.map(|(_, _, code, kind)| (code, kind)).or_else(|| by_words().map(|(_, _, code, kind)| (code, kind)));
+    let row =
+        by_number.map(|(_, _, code, kind)| (code, kind)).or_else(|| by_words().map(|(_, _, code, kind)| (code, kind)));
     match row {
         Some((code, Some(kind))) => (kind.clone(), *code),
         Some((code, None)) => (kind, *code),

@@ -54,7 +54,8 @@ impl PresenceState {
     }
 
     fn parse_all(answer: &Value) -> Result<Vec<Self>, RestErrorKind> {
-        let states = answer.get("result").and_then(Value::as_array).ok_or_else(|| odd("it has no list of presences"))?;
+        let states =
+            answer.get("result").and_then(Value::as_array).ok_or_else(|| odd("it has no list of presences"))?;
         states.iter().map(Self::parse).collect()
     }
 }
@@ -224,8 +225,14 @@ mod tests {
             {"uid": "carol", "last_time": "", "expiry": 7, "status": "0"},
         ]});
         let states = PresenceState::parse_all(&answer).unwrap();
-        assert_eq!((states[0].ext.as_str(), states[0].last_seen, states[0].expires), ("busy", 1_690_000_000, 1_690_086_400));
-        assert_eq!(states[0].devices.iter().map(|(d, s)| (d.as_str(), *s)).collect::<Vec<_>>(), [("ios_1", 1), ("web_2", 0)]);
+        assert_eq!(
+            (states[0].ext.as_str(), states[0].last_seen, states[0].expires),
+            ("busy", 1_690_000_000, 1_690_086_400)
+        );
+        assert_eq!(
+            states[0].devices.iter().map(|(d, s)| (d.as_str(), *s)).collect::<Vec<_>>(),
+            [("ios_1", 1), ("web_2", 0)]
+        );
         assert!(states[0].is_online());
         assert_eq!((states[1].user.as_str(), states[1].is_online(), states[1].expires), ("carol", false, 7));
         for bad in [json!({}), json!({"result": "ok"}), json!({"result": [{"ext": "x"}]})] {
