@@ -53,7 +53,7 @@ impl Call<'_> {
         parse: impl Fn(&Value) -> Result<T, RestErrorKind>,
     ) -> Result<T, RestError> {
         let url = format!("{}{}", base.trim_end_matches('/'), self.path);
-        let host = url.parse::<Uri>().ok().and_then(|uri| Some(uri.authority()?.to_string()));
+        let host = host(&url);
         let started = Instant::now();
         let outcome = self.limited(&url).await.and_then(|(status, body)| self.parsed(status, &body, &parse));
         self.told(logger, host.as_deref(), started, outcome)
@@ -211,6 +211,11 @@ impl Call<'_> {
             _ => self.fail(K::Unreachable(words(error))),
         }
     }
+}
+
+/// Host and port of an address, for logs and errors.
+pub(super) fn host(url: &str) -> Option<String> {
+    url.parse::<Uri>().ok().and_then(|uri| Some(uri.authority()?.to_string()))
 }
 
 fn words(error: &(impl fmt::Display + ?Sized)) -> String {

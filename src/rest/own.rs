@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     answer::odd,
     client::RestClient,
+    device::Resource,
     error::RestError,
     exchange::Call,
     kind::{Operation, RestErrorKind},
@@ -47,6 +48,14 @@ impl RestClient {
             network: &self.network,
         })
     }
+}
+
+/// A device's name for a path.
+pub(crate) fn own_resource(operation: Operation, user: &UserId, resource: &str) -> Result<Resource, RestError> {
+    resource.parse().map_err(|_| {
+        let unfit = RestErrorKind::Parameter("the device's resource cannot stand in an address");
+        RestError::local(operation, unfit).about(Some(user), None)
+    })
 }
 
 /// A body of texts and numbers, which always serialises.

@@ -1,0 +1,509 @@
+//! What is uploaded, and how it becomes a form in pieces (messages spec §5.1).
+
+use std::{
+    fmt,
+    fs::File,
+    future::Future,
+    io::{self, Read as _},
+    path::PathBuf,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use tokio::{
+    task::{JoinHandle, spawn_blocking},
+    time::Instant,
+};
+
+use super::kind::RestErrorKind;
+use crate::{ChatType, Conversation};
+
+/// How much of a file is in memory at once, and the largest piece of a body.
+pub(super) const PIECE: usize = 64 * 1024;
+
+/// How far an upload or download is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Bytes of the file that are done: handed to the connection, or taken from it.
+    pub done: u64,
+    /// All bytes, where that is known.
+    pub total: Option<u64>,
+}
+
+impl Progress {
+    pub(super) fn new(done: u64, total: Option<u64>) -> Self {
+        Progress { done, total }
+    }
+}
+
+/// Whoever wants to know how far it is.
+pub(super) type Watcher = Box<dyn FnMut(Progress) + Send>;
+
+/// A file to be uploaded, for [`RestClient::upload`](super::RestClient::upload) or
+/// [`Connection::upload`](crate::Connection::upload).
+///
+/// It is sent in pieces of at most 64 KiB and never held in memory as a whole, but for [`Upload::bytes`].
+///
+/// ```
+/// use agora_chat::{Conversation, rest::Upload};
+/// let picture = Upload::file("cat.png").to(Conversation::group("182736")).thumbnail(170, 170);
+/// let note = Upload::bytes("note.txt", "hello").on_progress(|progress| println!("{progress:?}"));
+/// ```
+pub struct Upload {
+    pub(super) name: String,
+    source: Source,
+    target: Option<Conversation>,
+    thumbnail: Option<(u32, u32)>,
+    pub(super) limit: u64,
+    pub(super) idle: Duration,
+    pub(super) timeout: Duration,
+    watcher: Option<Watcher>,
+}
+
+enum Source {
+    File(PathBuf),
+    Bytes(Bytes),
+    Stream(Option<u64>, Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>),
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload").field("name", &self.name).field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+impl Upload {
+    /// The largest file unless [`limit`](Upload::limit) says otherwise: 10 MiB, which is what the vendor documents.
+    pub const DEFAULT_LIMIT: u64 = 10 * 1024 * 1024;
+
+    /// A file on disk, by its own name. It is read off the arbiter's thread; its length is what it has at the start.
+    #[must_use]
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Upload::new(name, Source::File(path))
+    }
+
+    /// A file in memory.
+    #[must_use]
+    pub fn bytes(name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
+        Upload::new(name.into(), Source::Bytes(bytes.into()))
+    }
+
+    /// A file that comes in pieces, such as from a download. Where its length is not known the body is sent in chunks,
+    /// which a proxy before the service may refuse.
+    #[must_use]
+    pub fn stream(
+        name: impl Into<String>,
+        length: Option<u64>,
+        stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Self {
+        Upload::new(name.into(), Source::Stream(length, Box::pin(stream)))
+    }
+
+    fn new(name: String, source: Source) -> Self {
+        Upload {
+            name,
+            source,
+            target: None,
+            thumbnail: None,
+            limit: Self::DEFAULT_LIMIT,
+            idle: Duration::from_secs(30),
+            timeout: Duration::from_secs(300),
+            watcher: None,
+        }
+    }
+
+    /// The name shown to users. Default: the file's own.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The conversation it is meant for, which the service wants to know. Default: none is told.
+    #[must_use]
+    pub fn to(mut self, conversation: impl Into<Conversation>) -> Self {
+        self.target = Some(conversation.into());
+        self
+    }
+
+    /// Of an image: the size of the thumbnail the service makes, in pixels. Default: the service's, 170 by 170.
+    #[must_use]
+    pub fn thumbnail(mut self, width: u32, height: u32) -> Self {
+        self.thumbnail = Some((width, height));
+        self
+    }
+
+    /// The largest file, in bytes, checked before anything is sent where the length is known. Default:
+    /// [`Upload::DEFAULT_LIMIT`].
+    #[must_use]
+    pub fn limit(mut self, bytes: u64) -> Self {
+        self.limit = bytes;
+        self
+    }
+
+    /// How long nothing may move: neither the source gives, nor the service takes or answers. Default: 30 s.
+    #[must_use]
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.idle = limit;
+        self
+    }
+
+    /// How long it may take at one host in all. Default: 300 s.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// Hears of each piece handed to the connection, on the connection's thread; the last time with all of them, which is
+    /// before the service has answered. Keep it short.
+    #[must_use]
+    pub fn on_progress(mut self, watcher: impl FnMut(Progress) + Send + 'static) -> Self {
+        self.watcher = Some(Box::new(watcher));
+        self
+    }
+
+    /// The query of its address: whom it is for.
+    pub(super) fn query(&self) -> Option<(&'static str, String)> {
+        let target = self.target.as_ref()?;
+        let kind = match target.chat() {
+            ChatType::Single => "CHAT",
+            ChatType::Group => "GROUP",
+            ChatType::Room => "ROOM",
+        };
+        Some((kind, target.id().split('/').next().unwrap_or_default().to_owned()))
+    }
+
+    /// Opens the source, and refuses one that is known to be too large.
+    pub(super) async fn open(self) -> Result<Form, RestErrorKind> {
+        let (reading, length) = match self.source {
+            Source::Bytes(bytes) => {
+                let length = bytes.len() as u64;
+                (Reading::Bytes(bytes), Some(length))
+            }
+            Source::Stream(length, stream) => (Reading::Stream { stream, rest: Bytes::new() }, length),
+            Source::File(path) => {
+                let opened = spawn_blocking(move || {
+                    let file = File::open(&path)?;
+                    let about = file.metadata()?;
+                    if about.is_file() {
+                        Ok((file, about.len()))
+                    } else {
+                        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
+                    }
+                });
+                let (file, length) = opened.await.map_err(io::Error::from).flatten().map_err(|error| failed(&error))?;
+                (Reading::File(FileReading::Idle(Some(file))), Some(length))
+            }
+        };
+        if length.is_some_and(|length| length > self.limit) {
+            return Err(RestErrorKind::FileTooLarge { limit: self.limit });
+        }
+        let boundary = format!("----agora-chat-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n",
+            quotable(&self.name)
+        );
+        let mut tail = String::new();
+        if let Some((width, height)) = self.thumbnail {
+            for (name, value) in [("thumbnail-width", width), ("thumbnail-height", height)] {
+                tail.push_str(&format!(
+                    "\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}"
+                ));
+            }
+        }
+        tail.push_str(&format!("\r\n--{boundary}--\r\n"));
+        Ok(Form {
+            boundary,
+            head: head.into(),
+            tail: tail.into(),
+            reading,
+            length,
+            done: 0,
+            limit: self.limit,
+            watcher: self.watcher,
+            moved: Instant::now(),
+            started: false,
+            failed: None,
+        })
+    }
+}
+
+/// A file's name as it may stand in quotes in a form.
+fn quotable(name: &str) -> String {
+    name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// What the local side says.
+pub(super) fn failed(error: &io::Error) -> RestErrorKind {
+    RestErrorKind::File { kind: error.kind(), detail: error.to_string() }
+}
+
+/// A multipart form that is read piece by piece.
+pub(super) struct Form {
+    pub(super) boundary: String,
+    head: Bytes,
+    tail: Bytes,
+    reading: Reading,
+    length: Option<u64>,
+    done: u64,
+    limit: u64,
+    watcher: Option<Watcher>,
+    /// When a piece was last asked for or given.
+    pub(super) moved: Instant,
+    /// Whether any of it was asked for: then it cannot be sent again.
+    pub(super) started: bool,
+    /// Why it could not be read to its end.
+    pub(super) failed: Option<RestErrorKind>,
+}
+
+enum Reading {
+    Bytes(Bytes),
+    Stream { stream: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>, rest: Bytes },
+    File(FileReading),
+    Over,
+}
+
+enum FileReading {
+    Idle(Option<File>),
+    Busy(JoinHandle<(File, io::Result<Bytes>)>),
+}
+
+impl Form {
+    /// The length of the form as a whole.
+    pub(super) fn size(&self) -> Option<u64> {
+        Some(self.length? + (self.head.len() + self.tail.len()) as u64)
+    }
+
+    /// How much of the file has been given.
+    pub(super) fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// The next piece of the form; after an error there is none, and [`Form::failed`] says why.
+    pub(super) fn poll_piece(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        self.started = true;
+        if !self.head.is_empty() {
+            self.moved = Instant::now();
+            return Poll::Ready(Some(Ok(std::mem::take(&mut self.head))));
+        }
+        let piece = ready!(self.poll_file(task));
+        self.moved = Instant::now();
+        match piece.map(|piece| piece.map_err(|error| failed(&error)).and_then(|piece| self.counted(piece))) {
+            Some(Ok(piece)) => Poll::Ready(Some(Ok(piece))),
+            Some(Err(kind)) => {
+                self.failed = Some(kind);
+                self.reading = Reading::Over;
+                Poll::Ready(Some(Err(Broken)))
+            }
+            None if self.length.is_some_and(|length| length != self.done) && self.failed.is_none() => {
+                let short = io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than it was said to be");
+                self.failed = Some(failed(&short));
+                Poll::Ready(Some(Err(Broken)))
+            }
+            None if self.tail.is_empty() => Poll::Ready(None),
+            None => Poll::Ready(Some(Ok(std::mem::take(&mut self.tail)))),
+        }
+    }
+
+    fn counted(&mut self, piece: Bytes) -> Result<Bytes, RestErrorKind> {
+        self.done += piece.len() as u64;
+        if self.done > self.limit {
+            return Err(RestErrorKind::FileTooLarge { limit: self.limit });
+        }
+        if self.length.is_some_and(|length| self.done > length) {
+            let long = io::Error::new(io::ErrorKind::InvalidData, "it is longer than it was said to be");
+            return Err(failed(&long));
+        }
+        if let Some(watcher) = &mut self.watcher {
+            watcher(Progress::new(self.done, self.length));
+        }
+        Ok(piece)
+    }
+
+    /// The next piece of the file itself, never an empty one.
+    fn poll_file(&mut self, task: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        // A file that grows while it is read ends where it ended at the start.
+        let left = self.length.map_or(u64::MAX, |length| length.saturating_sub(self.done));
+        let piece = match &mut self.reading {
+            Reading::Over => None,
+            Reading::Bytes(bytes) => Some(Ok(bytes.split_to(bytes.len().min(PIECE)))),
+            Reading::Stream { stream, rest } => {
+                while rest.is_empty() {
+                    match ready!(stream.as_mut().poll_next(task)) {
+                        Some(Ok(next)) => *rest = next,
+                        Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                        None => {
+                            self.reading = Reading::Over;
+                            return Poll::Ready(None);
+                        }
+                    }
+                }
+                Some(Ok(rest.split_to(rest.len().min(PIECE))))
+            }
+            Reading::File(reading) => ready!(reading.poll(left, task)),
+        };
+        match piece {
+            Some(Ok(piece)) if piece.is_empty() => {
+                self.reading = Reading::Over;
+                Poll::Ready(None)
+            }
+            piece => Poll::Ready(piece),
+        }
+    }
+}
+
+impl FileReading {
+    fn poll(&mut self, left: u64, task: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if let FileReading::Idle(file) = self {
+            let Some(mut file) = file.take() else { return Poll::Ready(None) };
+            let most = left.min(PIECE as u64);
+            *self = FileReading::Busy(spawn_blocking(move || {
+                let mut piece = Vec::with_capacity(usize::try_from(most).unwrap_or(PIECE));
+                let read = (&mut file).take(most).read_to_end(&mut piece);
+                (file, read.map(|_| piece.into()))
+            }));
+        }
+        let FileReading::Busy(reading) = self else { return Poll::Ready(None) };
+        match ready!(Pin::new(reading).poll(task)) {
+            Ok((file, piece)) => {
+                *self = FileReading::Idle(Some(file));
+                Poll::Ready(Some(piece))
+            }
+            Err(error) => {
+                *self = FileReading::Idle(None);
+                Poll::Ready(Some(Err(error.into())))
+            }
+        }
+    }
+}
+
+/// The form could not be read to its end; [`Form::failed`] says why.
+#[derive(Debug, thiserror::Error)]
+#[error("the source of the upload failed")]
+pub(super) struct Broken;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::VecDeque,
+        future::poll_fn,
+        io,
+        pin::Pin,
+        sync::{Arc, Mutex},
+        task::{Context, Poll},
+    };
+
+    use bytes::Bytes;
+    use futures_core::Stream;
+
+    use super::{Form, PIECE, Progress, RestErrorKind as Kind, Upload};
+
+    struct Pieces(VecDeque<io::Result<Bytes>>);
+
+    impl Stream for Pieces {
+        type Item = io::Result<Bytes>;
+
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            Poll::Ready(self.0.pop_front())
+        }
+    }
+
+    fn pieces(lengths: &[usize]) -> Pieces {
+        Pieces(lengths.iter().map(|length| Ok(vec![b'x'; *length].into())).collect())
+    }
+
+    async fn read(form: &mut Form) -> Result<Vec<u8>, Kind> {
+        let mut whole = Vec::new();
+        while let Some(piece) = poll_fn(|task| form.poll_piece(task)).await {
+            let Ok(piece) = piece else { return Err(form.failed.take().unwrap()) };
+            assert!(piece.len() <= PIECE);
+            whole.extend(piece);
+        }
+        Ok(whole)
+    }
+
+    #[tokio::test]
+    async fn a_form_has_the_length_it_says_and_a_name_that_cannot_leave_its_quotes() {
+        let mut form = Upload::bytes("a\"\r\nb.txt", "hello").thumbnail(3, 4).open().await.unwrap();
+        let (size, boundary) = (form.size().unwrap(), form.boundary.clone());
+        let text = String::from_utf8(read(&mut form).await.unwrap()).unwrap();
+        assert_eq!(text.len() as u64, size);
+        let wanted = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a%22%0D%0Ab.txt\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\nhello\r\n--{boundary}\r\n\
+             Content-Disposition: form-data; name=\"thumbnail-width\"\r\n\r\n3\r\n--{boundary}\r\n\
+             Content-Disposition: form-data; name=\"thumbnail-height\"\r\n\r\n4\r\n--{boundary}--\r\n"
+        );
+        assert_eq!(text, wanted);
+    }
+
+    #[tokio::test]
+    async fn every_source_gives_the_same_bytes_in_bounded_pieces_with_progress_to_the_end() {
+        let length = 3 * PIECE + 7;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), vec![b'x'; length]).unwrap();
+        let whole = || vec![b'x'; length];
+        let sources = [
+            Upload::bytes("n", whole()),
+            Upload::file(file.path()).named("n"),
+            Upload::stream("n", Some(length as u64), pieces(&[1, 0, 2 * PIECE, length - 2 * PIECE - 1])),
+            Upload::stream("n", None, pieces(&[length])),
+        ];
+        for upload in sources {
+            let told = Arc::new(Mutex::new(Vec::<Progress>::new()));
+            let teller = Arc::clone(&told);
+            let upload = upload.on_progress(move |progress| teller.lock().unwrap().push(progress));
+            let mut form = upload.open().await.unwrap();
+            let read = read(&mut form).await.unwrap();
+            assert!(read.windows(length).any(|window| window == whole()));
+            let told = told.lock().unwrap();
+            assert!(told.windows(2).all(|pair| pair[0].done < pair[1].done));
+            assert_eq!(told.last().unwrap().done, length as u64);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_empty_file_is_a_form_too() {
+        for upload in [Upload::bytes("n", ""), Upload::stream("n", None, pieces(&[]))] {
+            let mut form = upload.open().await.unwrap();
+            assert!(!read(&mut form).await.unwrap().is_empty());
+            assert_eq!(form.done(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_is_refused_before_and_while_it_is_read() {
+        let large = Kind::FileTooLarge { limit: 4 };
+        assert_eq!(Upload::bytes("n", "12345").limit(4).open().await.err(), Some(large.clone()));
+        assert_eq!(Upload::stream("n", Some(5), pieces(&[5])).limit(4).open().await.err(), Some(large.clone()));
+        let mut form = Upload::stream("n", None, pieces(&[3, 3])).limit(4).open().await.unwrap();
+        assert_eq!(read(&mut form).await, Err(large));
+    }
+
+    #[tokio::test]
+    async fn a_source_that_fails_or_lies_about_its_length_breaks_the_form() {
+        let kind = |outcome: Result<Vec<u8>, Kind>| match outcome {
+            Err(Kind::File { kind, .. }) => kind,
+            other => panic!("{other:?}"),
+        };
+        let mut form = Upload::stream("n", Some(5), pieces(&[3])).open().await.unwrap();
+        assert_eq!(kind(read(&mut form).await), io::ErrorKind::UnexpectedEof);
+        let mut form = Upload::stream("n", Some(5), pieces(&[3, 3])).open().await.unwrap();
+        assert_eq!(kind(read(&mut form).await), io::ErrorKind::InvalidData);
+        let broken = Pieces([Err(io::Error::from(io::ErrorKind::BrokenPipe))].into());
+        let mut form = Upload::stream("n", None, broken).open().await.unwrap();
+        assert_eq!(kind(read(&mut form).await), io::ErrorKind::BrokenPipe);
+        let folder = tempfile::tempdir().unwrap();
+        let missing = Upload::file(folder.path().join("missing")).open().await.err().unwrap();
+        assert!(matches!(missing, Kind::File { kind: io::ErrorKind::NotFound, .. }), "{missing:?}");
+        assert!(Upload::file(folder.path()).open().await.is_err());
+    }
+}
