@@ -11,8 +11,8 @@ use std::{
 use awc::{
     body::{BodySize, MessageBody},
     http::{
-        Method, Uri,
-        header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION},
+        Method, Uri, Version,
+        header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, TRANSFER_ENCODING},
     },
 };
 use bytes::Bytes;
@@ -226,6 +226,11 @@ async fn followed(call: &Call<'_>, url: &mut String, fetch: &Fetch) -> Result<(u
         if status.is_success() {
             let length = response.headers().get(CONTENT_LENGTH);
             let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+            // awc takes such a body, which ends with the connection, for an empty one.
+            let unsaid = length.is_none() && !response.headers().contains_key(TRANSFER_ENCODING);
+            if unsaid && response.version() != Version::HTTP_10 {
+                return Err(call.fail(odd("it does not say where the file ends")));
+            }
             let incoming = Incoming::new(response, length, fetch).map_err(|kind| call.fail(kind))?;
             return Ok((status.as_u16(), incoming));
         }

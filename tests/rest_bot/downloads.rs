@@ -167,14 +167,29 @@ async fn a_body_that_is_cut_is_an_error_and_leaves_the_old_file_alone() {
     assert_eq!(names, ["old.txt"], "no part is left behind");
 }
 
+fn chunked(pieces: &str) -> Reply {
+    Reply::Raw(format!("HTTP/1.1 200 x\r\ntransfer-encoding: chunked\r\n\r\n{pieces}").into_bytes())
+}
+
 #[actix::test]
 async fn a_body_of_unknown_length_is_held_to_the_length_the_message_gives() {
-    let unannounced = Reply::Raw(b"HTTP/1.1 200 x\r\nconnection: close\r\n\r\nhell".to_vec());
-    let (server, rest) = scripted([unannounced]).await;
+    let (server, rest) = scripted([chunked("4\r\nhell\r\n0\r\n\r\n"), chunked("4\r\nhell\r\n")]).await;
     let mut known = file(&server.base());
-    assert_eq!(get(&rest, &known).await.unwrap().bytes(9).await.unwrap(), "hell");
+    known.length = 4;
+    let whole = get(&rest, &known).await.unwrap();
+    assert_eq!(whole.length(), None);
+    assert_eq!(whole.bytes(9).await.unwrap(), "hell");
     known.length = 10;
-    assert!(matches!(failed(&rest, &known).await.kind(), Kind::Unreachable(_)));
+    assert_eq!(failed(&rest, &known).await.kind(), &Kind::Unreachable("cut off after 4 of 10 bytes".to_owned()));
+}
+
+#[actix::test]
+async fn a_body_that_does_not_say_where_it_ends_is_no_empty_file() {
+    let unsaid = |version: &str| Reply::Raw(format!("HTTP/{version} 200 x\r\n\r\nhello").into_bytes());
+    let (server, rest) = scripted([unsaid("1.1"), unsaid("1.0")]).await;
+    let error = failed(&rest, &file(&server.base())).await;
+    assert!(matches!(error.kind(), Kind::UnexpectedAnswer(_)), "{error}");
+    assert_eq!(get(&rest, &file(&server.base())).await.unwrap().bytes(9).await.unwrap(), "hello");
 }
 
 #[actix::test]
@@ -199,7 +214,7 @@ async fn a_file_over_the_limit_is_refused_when_it_is_announced_and_when_it_is_no
     let within = get(&rest, &file(&server.base())).await.unwrap();
     assert_eq!(within.bytes(4).await.unwrap_err().kind(), &Kind::FileTooLarge { limit: 4 });
 
-    let (_server, rest) = scripted([Reply::Raw(b"HTTP/1.1 200 x\r\nconnection: close\r\n\r\n12345".to_vec())]).await;
+    let (_server, rest) = scripted([chunked("5\r\n12345\r\n0\r\n\r\n")]).await;
     let mut download = get(&rest, small).await.unwrap();
     assert_eq!(download.next_chunk().await.unwrap().unwrap_err().kind(), &Kind::FileTooLarge { limit: 4 });
     assert!(download.next_chunk().await.is_none(), "nothing follows an error");
