@@ -112,7 +112,7 @@ impl UserAttributes {
         pairs.collect::<Vec<_>>().join("&").into()
     }
 
-    fn parse_all(answer: &Value) -> Result<BTreeMap<String, Self>, RestErrorKind> {
+    pub(super) fn parse_all(answer: &Value) -> Result<BTreeMap<String, Self>, RestErrorKind> {
         let users = answer.get("data").and_then(Value::as_object).ok_or_else(|| odd("it has no data"))?;
         Ok(users.iter().map(|(user, attributes)| (user.clone(), Self::parse(attributes))).collect())
     }

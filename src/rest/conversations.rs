@@ -66,7 +66,7 @@ pub struct ConversationPage {
 }
 
 impl ConversationPage {
-    fn parse(answer: &Value, me: &UserId) -> Result<Self, RestErrorKind> {
+    pub(super) fn parse(answer: &Value, me: &UserId) -> Result<Self, RestErrorKind> {
         let data = answer.get("data").filter(|data| data.is_object()).ok_or_else(|| odd("it has no data"))?;
         let entries = data.get("channel_infos").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let conversations: Vec<_> = entries.iter().filter_map(|entry| ConversationInfo::parse(entry, me)).collect();

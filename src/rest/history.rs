@@ -230,7 +230,7 @@ pub struct HistoryPage {
 }
 
 impl HistoryPage {
-    fn parse(answer: &Value, me: &UserId) -> Result<Self, RestErrorKind> {
+    pub(super) fn parse(answer: &Value, me: &UserId) -> Result<Self, RestErrorKind> {
         let data = answer.get("data").filter(|data| data.is_object()).ok_or_else(|| odd("it has no data"))?;
         let entries = data.get("msgs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let mut page = HistoryPage::default();

@@ -53,7 +53,7 @@ impl PresenceState {
         })
     }
 
-    fn parse_all(answer: &Value) -> Result<Vec<Self>, RestErrorKind> {
+    pub(super) fn parse_all(answer: &Value) -> Result<Vec<Self>, RestErrorKind> {
         let states =
             answer.get("result").and_then(Value::as_array).ok_or_else(|| odd("it has no list of presences"))?;
         states.iter().map(Self::parse).collect()
@@ -86,7 +86,7 @@ pub struct PresenceSubscriptions {
 }
 
 impl PresenceSubscriptions {
-    fn parse(answer: &Value) -> Result<Self, RestErrorKind> {
+    pub(super) fn parse(answer: &Value) -> Result<Self, RestErrorKind> {
         let result = answer.get("result").filter(|result| result.is_object()).ok_or_else(|| odd("it has no result"))?;
         let listed = result.get("sublist").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let subscription = |entry: &Value| {

@@ -55,6 +55,7 @@ pub(super) type Watcher = Box<dyn FnMut(Progress) + Send>;
 /// ```
 pub struct Upload {
     pub(super) name: String,
+    media_type: Option<String>,
     source: Source,
     target: Option<Conversation>,
     thumbnail: Option<(u32, u32)>,
@@ -108,6 +109,7 @@ impl Upload {
     fn new(name: String, source: Source) -> Self {
         Upload {
             name,
+            media_type: None,
             source,
             target: None,
             thumbnail: None,
@@ -122,6 +124,14 @@ impl Upload {
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// What it is, such as `image/png`. Default: by the ending of its name, else `application/octet-stream`, which is also
+    /// sent for a text that cannot stand in a header.
+    #[must_use]
+    pub fn media_type(mut self, media_type: impl Into<String>) -> Self {
+        self.media_type = Some(media_type.into());
         self
     }
 
@@ -208,8 +218,9 @@ impl Upload {
         let boundary = format!("----agora-chat-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
         let head = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\n\
-             Content-Type: application/octet-stream\r\n\r\n",
-            quotable(&self.name)
+             Content-Type: {}\r\n\r\n",
+            quotable(&self.name),
+            self.media_type.as_deref().filter(|text| is_visible(text)).unwrap_or_else(|| media_type(&self.name)),
         );
         let mut tail = String::new();
         if let Some((width, height)) = self.thumbnail {
@@ -239,6 +250,33 @@ impl Upload {
 /// A file's name as it may stand in quotes in a form.
 fn quotable(name: &str) -> String {
     name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn is_visible(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+}
+
+/// What a file is by the ending of its name, for the kinds that messages show.
+fn media_type(name: &str) -> &'static str {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
+    match ending.as_str() {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "bmp" => "image/bmp",
+        "mp4" => "video/mp4",
+        "mov" => "video/quicktime",
+        "webm" => "video/webm",
+        "amr" => "audio/amr",
+        "mp3" => "audio/mpeg",
+        "m4a" => "audio/mp4",
+        "wav" => "audio/wav",
+        "ogg" => "audio/ogg",
+        "txt" => "text/plain",
+        "pdf" => "application/pdf",
+        _ => "application/octet-stream",
+    }
 }
 
 /// What the local side says.
@@ -438,7 +476,7 @@ mod tests {
         assert_eq!(text.len() as u64, size);
         let wanted = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a%22%0D%0Ab.txt\"\r\n\
-             Content-Type: application/octet-stream\r\n\r\nhello\r\n--{boundary}\r\n\
+             Content-Type: text/plain\r\n\r\nhello\r\n--{boundary}\r\n\
              Content-Disposition: form-data; name=\"thumbnail-width\"\r\n\r\n3\r\n--{boundary}\r\n\
              Content-Disposition: form-data; name=\"thumbnail-height\"\r\n\r\n4\r\n--{boundary}--\r\n"
         );
@@ -467,6 +505,20 @@ mod tests {
             let told = told.lock().unwrap();
             assert!(told.windows(2).all(|pair| pair[0].done < pair[1].done));
             assert_eq!(told.last().unwrap().done, length as u64);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_is_what_it_is_said_to_be_or_what_its_name_says() {
+        let rows = [
+            (Upload::bytes("a.PNG", ""), "image/png"),
+            (Upload::bytes("png", ""), "application/octet-stream"),
+            (Upload::bytes("a.png", "").media_type("image/x; v=1"), "image/x; v=1"),
+            (Upload::bytes("a.png", "").media_type("x\r\nevil: y"), "image/png"),
+        ];
+        for (upload, wanted) in rows {
+            let form = String::from_utf8(read(&mut upload.open().await.unwrap()).await.unwrap()).unwrap();
+            assert!(form.contains(&format!("\r\nContent-Type: {wanted}\r\n\r\n")), "{form}");
         }
     }
 

@@ -145,6 +145,23 @@ async fn an_upload_that_goes_on_and_on_ends_at_its_limit_of_time() {
 }
 
 #[actix::test]
+async fn a_service_that_stops_reading_is_given_up() {
+    let (done, finished) = std::sync::mpsc::channel::<()>();
+    // The connection stays open, and what fits into the buffers below is all that moves.
+    let (base, server) = on_a_thread(move |stream| {
+        let _ = finished.recv();
+        drop(stream);
+    });
+    let idle = Duration::from_millis(300);
+    let pieces = Made(std::iter::repeat_n(64 * 1024, 1024).collect());
+    let file = Upload::stream("n", Some(64 << 20), pieces).limit(64 << 20).idle_timeout(idle);
+    let error = client(&[base]).upload(&token(), &alice(), file).await.unwrap_err();
+    assert_eq!(error.kind(), &Kind::Timeout(idle));
+    drop(done);
+    server.join().unwrap();
+}
+
+#[actix::test]
 async fn a_source_that_fails_ends_the_upload_with_its_own_error() {
     struct Broken;
     impl Stream for Broken {
