@@ -107,7 +107,6 @@ fn taken(body: &Value) {
 fn own(body: &Value) {
     let Ok(me) = "me".parse::<UserId>() else { return };
     if let Ok(page) = HistoryPage::parse(body, &me) {
-        assert!(page.messages.iter().all(|message| message.own == (&*message.from).eq_ignore_ascii_case("me")));
         assert!(page.next.is_none_or(|next| !next.to_string().is_empty()));
     }
     if let Ok(page) = ConversationPage::parse(body, &me) {

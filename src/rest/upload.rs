@@ -95,7 +95,8 @@ impl Upload {
         Upload::new(name.into(), Source::Bytes(bytes.into()))
     }
 
-    /// A file that comes in pieces, such as from a download. Where its length is not known the body is sent in chunks,
+    /// A file that comes in pieces, such as from a download. It is polled on the connection's arbiter, so it must not
+    /// block. Where its length is not known the body is sent in chunks,
     /// which a proxy before the service may refuse.
     #[must_use]
     pub fn stream(
