@@ -23,9 +23,10 @@ use super::{
     download::{Download, Fetch, Incoming},
     error::RestError,
     exchange::{Call, host},
+    form::{Broken, Form},
     kind::{Operation, RestErrorKind},
     own::Caller,
-    upload::{Broken, Form, Upload},
+    upload::Upload,
 };
 use crate::{Attachment, FileSecret, Token, UserId, http, net::Target};
 

@@ -15,6 +15,7 @@ mod download;
 mod error;
 mod exchange;
 mod files;
+mod form;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod governor;
