@@ -430,7 +430,7 @@ impl ConnectionActor {
     }
 
     /// The REST client, found by discovery first where no address is known yet.
-    fn rest(&self) -> impl Future<Output = Result<RestClient, RestError>> + use<> {
+    pub(super) fn rest(&self) -> impl Future<Output = Result<RestClient, RestError>> + use<> {
         let (config, rest) = (Arc::clone(&self.config), Rc::clone(&self.rest));
         async move {
             let known = rest.borrow().clone();

@@ -139,7 +139,7 @@ impl Connection {
         Connection(Arc::new(Inner { actor: Addr::new(sender), handlers, shared, config }))
     }
 
-    async fn ask<M>(&self, message: M) -> Result<M::Result, ConnectionError>
+    pub(super) async fn ask<M>(&self, message: M) -> Result<M::Result, ConnectionError>
     where
         M: Message + Send + 'static,
         M::Result: Send,

@@ -73,6 +73,11 @@ impl Engine {
         }
     }
 
+    /// The resource of the device that is logged in, or will be.
+    pub(crate) fn resource(&self) -> &str {
+        &self.world.config.device.resource
+    }
+
     /// Where the connection stands.
     #[must_use]
     pub fn state(&self) -> ConnectionState {
