@@ -163,7 +163,7 @@ async fn a_storm_ends_when_everybody_is_back() {
     })
     .await;
     assert_eq!(status, 0);
-    for (path, expected) in [("disconnects", 5.0), ("reconnected", 5.0), ("up", 5.0), ("attempts", 5.0)] {
+    for (path, expected) in [("disconnects", 5.0), ("reconnected", 5.0), ("up", 5.0), ("attempts", 10.0)] {
         assert_eq!(number(&report, &format!("/storm/{path}")), expected, "{path}: {told}");
     }
     // The official SDK's pause before the first attempt is 1 to 2 s.

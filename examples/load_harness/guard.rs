@@ -21,6 +21,11 @@ pub(crate) fn is_loopback(address: &str) -> Result<bool, String> {
     })
 }
 
+/// Whether an address is of a scheme over TLS.
+pub(crate) fn is_tls(address: &str) -> bool {
+    address.parse::<Uri>().is_ok_and(|uri| matches!(uri.scheme_str(), Some("https" | "wss")))
+}
+
 /// Why another machine is not loaded.
 pub(crate) fn refusal(rest: &str, socket: &str) -> String {
     format!(

@@ -156,6 +156,8 @@ pub(crate) struct Plan {
     /// The least time between the starts of two logins.
     pub(crate) pace: Option<Duration>,
     pub(crate) thresholds: Vec<Threshold>,
+    /// Whether any of it goes over TLS.
+    pub(crate) tls: bool,
     pub(crate) quiet: bool,
 }
 
@@ -208,6 +210,7 @@ impl Options {
             configs,
             pace: self.max_rate.map(|rate| Duration::from_secs(1) / u32::from(rate.get())),
             thresholds: self.fail_if.clone(),
+            tls: guard::is_tls(&self.rest_url) || guard::is_tls(&self.socket_url),
             quiet: self.quiet,
         })
     }

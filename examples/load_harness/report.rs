@@ -236,9 +236,10 @@ impl Report {
                 "latency_us": quantiles(&self.latency, 1000.0),
                 "latency_us_corrected": self.corrected.as_ref().map(|values| quantiles(values, 1000.0)),
             }),
+            // Attempts are connects in all, those of the logins included, as the other clients count them.
             Scenario::Storm => json!({
                 "disconnects": self.counts.disconnects.get(), "reconnected": self.counts.reconnected.get(),
-                "up": up, "attempts": self.counts.attempts.get(), "cpu_s": thousandths(cpu),
+                "up": up, "attempts": self.ok + self.counts.attempts.get(), "cpu_s": thousandths(cpu),
                 "cpu_us_each": tenths(spent.cpu_us_each(self.accounts)), "back_ms": quantiles(&self.back, 1000.0),
             }),
         })

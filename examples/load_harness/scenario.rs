@@ -39,7 +39,9 @@ type Interrupt<'a> = Pin<&'a mut dyn Future<Output = ()>>;
 /// # Errors
 /// What cannot be started, in words.
 pub(crate) async fn run(plan: Plan) -> Result<Report, Box<dyn Error>> {
-    if let Some(config) = plan.configs.first() {
+    if plan.tls
+        && let Some(config) = plan.configs.first()
+    {
         warm::tls(config).await?;
     }
     let mut progress = Progress::new(&plan);
