@@ -75,8 +75,9 @@ fn write(report: &Report, text: &mut String) -> std::fmt::Result {
         )?;
     }
     for verdict in &report.verdicts {
-        let measured =
-            verdict.measured.map_or("not measured".to_owned(), |value| format!("{value:.1} (µs, bytes or count)"));
+        let measured = verdict
+            .measured
+            .map_or("not measured".to_owned(), |value| format!("{value:.1} in µs, bytes or as counted"));
         writeln!(
             text,
             "{} --fail-if '{}': {measured}",
