@@ -1,4 +1,6 @@
 //! `examples/load_harness` as a program, against the local server: what it prints and how it ends.
+//!
+//! A whole `cargo test` builds the program; with `--test` or `--tests`, build it first: `cargo build --example load_harness`.
 
 #![allow(
     clippy::unwrap_used,
