@@ -206,7 +206,7 @@ impl EventMask {
     pub const OFFLINE_SYNC: EventMask = EventMask(1 << 18);
     /// [`EventKind::Unknown`]
     pub const UNKNOWN: EventMask = EventMask(1 << 19);
-    /// Every kind that comes out of the account's queues on the server, each event once.
+    /// Every kind that comes out of the account's queues on the server.
     pub const INBOUND: EventMask = EventMask(
         Self::MESSAGE.0
             | Self::RECEIPT.0
