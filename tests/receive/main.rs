@@ -9,6 +9,7 @@
     reason = "tests may fail loudly"
 )]
 
+mod closures;
 mod hostile;
 mod messages;
 mod notices;

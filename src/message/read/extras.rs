@@ -85,7 +85,6 @@ fn device(jid: Option<&Jid>) -> Option<&str> {
 }
 
 /// The attributes that the service gives to messages in chat rooms.
-
 fn room(ext: &[KeyValue], extras: &mut MessageExtras) {
     for KeyValue { key, value, .. } in ext {
         match (key.as_deref(), value) {
