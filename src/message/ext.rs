@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::json;
 use crate::wire::{
     KeyValue,
     key_value::{Value as Wire, ValueType},
@@ -93,11 +94,13 @@ impl Ext {
     }
 
     /// Reads the attributes of a received message: what has no key or no type known here is left out, a text that should
-    /// be JSON and is not stays text, and of a key that occurs twice the last one counts.
+    /// be JSON and is not, or is too long, stays text, and of a key that occurs twice the last one counts.
     pub(crate) fn from_wire(wire: Vec<KeyValue>) -> Self {
+        // What all its JSON may be long; what goes beyond stays text.
+        let mut left = json::LONGEST;
         let read = |KeyValue { key, r#type, value }: KeyValue| {
             let kind = ValueType::try_from(r#type?).ok()?;
-            Some((key?, read(kind, value)?))
+            Some((key?, read(kind, value, &mut left)?))
         };
         Ext::collect(wire.into_iter().filter_map(read))
     }
@@ -136,17 +139,20 @@ impl Ext {
     }
 }
 
-fn read(kind: ValueType, value: Option<Wire>) -> Option<ExtValue> {
+fn read(kind: ValueType, value: Option<Wire>, json_left: &mut usize) -> Option<ExtValue> {
     Some(match (kind, value) {
         (ValueType::Bool, Some(Wire::Varint(number))) => ExtValue::Bool(number != 0),
         (ValueType::Int | ValueType::Uint | ValueType::Llint, Some(Wire::Varint(number))) => ExtValue::Int(number),
         (ValueType::Float, Some(Wire::Float(number))) => ExtValue::Double(number.into()),
         (ValueType::Double, Some(Wire::Double(number))) => ExtValue::Double(number),
         (ValueType::String, Some(Wire::String(text))) => ExtValue::Text(text),
-        (ValueType::JsonString, Some(Wire::String(text))) => match serde_json::from_str(&text) {
-            Ok(json) => ExtValue::Json(json),
-            Err(_) => ExtValue::Text(text),
-        },
+        (ValueType::JsonString, Some(Wire::String(text))) => {
+            let json = json_left.checked_sub(text.len()).and_then(|left| {
+                *json_left = left;
+                json::parse(&text)
+            });
+            json.map_or(ExtValue::Text(text), ExtValue::Json)
+        }
         // A value that is absent is the type's zero, as proto2 has it.
         (ValueType::Bool, None) => ExtValue::Bool(false),
         (ValueType::Int | ValueType::Uint | ValueType::Llint, None) => ExtValue::Int(0),
@@ -290,6 +296,16 @@ mod tests {
         assert_eq!(one(7, Some(Wire::Varint(1))), None);
         let keyless = KeyValue { key: None, r#type: Some(1), value: None };
         assert!(Ext::from_wire(vec![keyless, KeyValue::default()]).is_empty());
+    }
+
+    #[test]
+    fn json_is_taken_apart_up_to_a_length_of_all_of_it_and_stays_text_beyond() {
+        let long = format!("[{}1]", "1,".repeat(70_000));
+        let json = |key: &str| wire(key, ValueType::JsonString as i32, Some(Wire::String(long.clone())));
+        let ext = Ext::from_wire(vec![json("a"), json("b"), wire("c", 8, Some(Wire::String("[]".to_owned())))]);
+        assert!(matches!(ext.get("a"), Some(ExtValue::Json(_))));
+        assert_eq!(ext.get("b"), Some(&ExtValue::Text(long.clone())));
+        assert_eq!(ext.get("c"), Some(&ExtValue::Json(serde_json::json!([]))));
     }
 
     #[test]

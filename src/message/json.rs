@@ -1,6 +1,17 @@
 //! Reading the service's JSON, in which numbers may be text and anything may be absent.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+/// The longest JSON text that is taken apart, in bytes; far above what the service sends. A longer one counts as none:
+/// taken apart, a text of small objects needs many times its length.
+pub(crate) const LONGEST: usize = 256 * 1024;
+
+/// Takes a JSON text apart; `None` where it is too long, or does not say what is looked for.
+pub(crate) fn parse<T: DeserializeOwned>(text: impl AsRef<[u8]>) -> Option<T> {
+    let text = text.as_ref();
+    if text.len() > LONGEST { None } else { serde_json::from_slice(text).ok() }
+}
 
 /// The member as text; a number as its digits; empty where it is absent or something else.
 pub(crate) fn text(object: &Value, member: &str) -> String {

@@ -206,8 +206,11 @@ fn notifications_of_an_unknown_form_arrive_as_they_came() {
         assert_eq!((notice.namespace, notice.id, &notice.payload[..]), (5, 9, json.to_string().as_bytes()));
     }
     let deep = "[".repeat(100_000);
-    let meta = Meta { payload: Some(deep.into_bytes().into()), ..notify(&json!(null)) };
-    assert!(matches!(event(meta), EventKind::Unknown(_)));
+    let long = json!({"type": "reaction", "data": vec![json!({}); 100_000]}).to_string();
+    for text in [deep, long] {
+        let meta = Meta { payload: Some(text.into_bytes().into()), ..notify(&json!(null)) };
+        assert!(matches!(event(meta), EventKind::Unknown(_)), "too deep or too long to be taken apart");
+    }
 }
 
 #[test]

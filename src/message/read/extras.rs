@@ -66,7 +66,7 @@ pub(super) fn read(
     room(attributes, &mut extras);
     if let Some(meta) = server_meta {
         // What is no JSON object says nothing; the message itself does not depend on it.
-        let meta: ServerMeta = serde_json::from_slice(meta).unwrap_or_default();
+        let meta: ServerMeta = json::parse(meta).unwrap_or_default();
         extras.online = meta.is_online.as_ref().map(|online| match json::as_number(online) {
             Some(0) => OnlineState::Offline,
             Some(1) => OnlineState::Online,
@@ -75,7 +75,7 @@ pub(super) fn read(
         extras.replaced = meta.callback_replace.as_ref().and_then(json::as_bool).unwrap_or(false);
     }
     if let Some(meta) = body_meta {
-        body(serde_json::from_str(meta).unwrap_or_default(), &mut extras);
+        body(&json::parse(meta).unwrap_or_default(), &mut extras);
     }
     (extras != nothing()).then(|| Box::new(extras))
 }
@@ -101,10 +101,9 @@ fn room(ext: &[KeyValue], extras: &mut MessageExtras) {
     }
 }
 
-fn body(meta: BodyMeta, extras: &mut MessageExtras) {
-    let list = |value: &Option<Value>| value.as_ref().and_then(Value::as_array).cloned().unwrap_or_default();
-    extras.reactions = list(&meta.reaction).iter().map(reaction).collect();
-    extras.translations = list(&meta.translations).iter().map(translation).collect();
+fn body(meta: &BodyMeta, extras: &mut MessageExtras) {
+    extras.reactions = list(meta.reaction.as_ref()).iter().map(reaction).collect();
+    extras.translations = list(meta.translations.as_ref()).iter().map(translation).collect();
     extras.edit = meta.edit_msg.as_ref().map(edit_info).filter(|edit| edit.count > 0);
     extras.thread = meta.thread.as_ref().filter(|thread| thread.is_object()).map(|thread| ThreadOrigin {
         message_id: json::number(thread, "msg_parent_id"),
@@ -114,6 +113,10 @@ fn body(meta: BodyMeta, extras: &mut MessageExtras) {
     extras.thread_overview = meta.thread_overview.as_ref().filter(|thread| thread.is_object()).map(overview);
     extras.read = meta.is_read.as_ref().and_then(json::as_bool);
     extras.delivered = meta.is_delivered.as_ref().and_then(json::as_bool);
+}
+
+fn list(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 fn reaction(json: &Value) -> ReactionSummary {

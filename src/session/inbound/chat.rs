@@ -75,7 +75,7 @@ fn receipt(meta: &Meta, body: &MessageBody, kind: ReceiptKind, own: &Own<'_>) ->
 /// A group's readers are counted in the first attribute, or the reader answers a message that asked for it.
 fn read_kind(body: &MessageBody) -> ReceiptKind {
     let counted = match body.ext.first().and_then(|first| first.value.as_ref()) {
-        Some(Attribute::String(text)) => serde_json::from_str::<Value>(text).ok().filter(Value::is_object),
+        Some(Attribute::String(text)) => json::parse(text).filter(Value::is_object),
         _ => None,
     };
     let asked = body.msg_config.as_ref().is_some_and(|config| config.allow_group_ack == Some(true));
@@ -123,7 +123,7 @@ fn is_group(meta: &Meta) -> bool {
 fn edit(meta: &Meta, body: MessageBody, own: &Own<'_>) -> Option<Edit> {
     let id = body.edit_message_id.filter(|id| *id != 0)?;
     let replaces_ext = body.edit_scope == Some(EditScope::BodyAndExt as i32);
-    let told: Option<Value> = body.meta.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let told: Option<Value> = body.meta.as_deref().and_then(json::parse);
     let told = told.as_ref().and_then(|meta| meta.get("edit_msg")).unwrap_or(&Value::Null);
     let chat = match told.get("chat_type").and_then(Value::as_str) {
         Some("chat:user") => ChatType::Single,

@@ -142,7 +142,7 @@ fn removal(meta: &Meta, body: &MucBody, own: &Own<'_>) -> ThreadEvent {
 /// The JSON object that comes with an operation.
 fn event_info(body: &MucBody) -> Option<Value> {
     let text = body.event_info.as_ref()?.ext.as_deref()?;
-    serde_json::from_str(text).ok().filter(Value::is_object)
+    json::parse(text).filter(Value::is_object)
 }
 
 /// Those who came or left: the list where there is one, else who did it.
@@ -162,7 +162,7 @@ fn ext(body: &MucBody) -> Option<String> {
 }
 
 fn muted_until(body: &MucBody) -> Vec<(String, u64)> {
-    let info: Option<Value> = body.ext.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let info: Option<Value> = body.ext.as_deref().and_then(json::parse);
     let times = info.as_ref().and_then(|info| info.get("user_mute_time")).and_then(Value::as_object);
     let times = times.into_iter().flatten();
     times.filter_map(|(user, until)| Some((user.clone(), json::as_number(until)?))).collect()

@@ -23,7 +23,7 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
     if !wanted.intersects(kinds) {
         return Some(Inbound::Unwanted(EventMask::UNKNOWN));
     }
-    let json: Value = serde_json::from_slice(meta.payload.as_deref()?).ok()?;
+    let json: Value = json::parse(meta.payload.as_deref()?)?;
     let (id, data) = (meta.id.unwrap_or(0), json.get("data").unwrap_or(&Value::Null));
     match json.get("type")?.as_str()? {
         "presence" => {

@@ -37,7 +37,7 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
 
 /// The readers of each message in `{"group_ack": [{message id: number}]}`; `None` where there are none.
 fn group_counts(location: &str) -> Option<Vec<(u64, u64)>> {
-    let json: Value = serde_json::from_str(location).ok()?;
+    let json: Value = json::parse(location)?;
     let counts: Vec<_> = json::list(&json, "group_ack").iter().flat_map(super::chat::counts).collect();
     (!counts.is_empty()).then_some(counts)
 }
