@@ -57,6 +57,9 @@ pub struct ConnectionActor {
     user: Option<UserId>,
     /// Scratch for a step's actions, so that a step allocates nothing for them.
     actions: Vec<Action>,
+    /// Events of this step that are still to be published together: a page of messages costs the registry one wake.
+    /// Without room unless the step has several.
+    emitted: Vec<Event>,
     /// Whether the engine has let go of the link, which is still to be dropped.
     pub(super) hung_up: bool,
     /// Whether the session is over, and those who asked for the end are still to be told.
@@ -148,6 +151,7 @@ impl ConnectionActor {
             begun: Instant::now(),
             user: None,
             actions: Vec::new(),
+            emitted: Vec::new(),
             hung_up: false,
             closed: false,
             reading: false,
@@ -186,9 +190,14 @@ impl ConnectionActor {
         self.engine.set_wanted(self.handlers.wanted());
         self.engine.step(input, self.now(), &mut actions);
         self.told.set(self.engine.state());
+        let events = actions.iter().filter(|action| matches!(action, Action::Emit(_))).count();
+        if events > 1 {
+            self.emitted.reserve_exact(events);
+        }
         for action in actions.drain(..) {
             self.carry_out(action);
         }
+        self.publish_emitted();
         if let Some(keeper) = &mut self.keeper {
             keeper.follow(&self.engine);
         }
@@ -215,6 +224,10 @@ impl ConnectionActor {
     }
 
     fn carry_out(&mut self, action: Action) {
+        // What others are told must not come to them before the events it follows from.
+        if !matches!(action, Action::Emit(_) | Action::Transmit(_)) {
+            self.publish_emitted();
+        }
         match action {
             Action::Transmit(frame) => {
                 trace!(self.log, "frame out"; "kind" => frame.kind(), "bytes" => frame.bytes().len());
@@ -355,7 +368,18 @@ impl ConnectionActor {
         if let Some(user) = &self.user
             && self.handlers.wanted().contains(kind.mask())
         {
-            self.handlers.publish(Event::new(user.clone(), kind));
+            let event = Event::new(user.clone(), kind);
+            if self.emitted.capacity() == 0 {
+                self.handlers.publish(event);
+            } else {
+                self.emitted.push(event);
+            }
+        }
+    }
+
+    fn publish_emitted(&mut self) {
+        if self.emitted.capacity() > 0 {
+            self.handlers.publish_all(std::mem::take(&mut self.emitted));
         }
     }
 

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     Config, ConnectionError, ConnectionState, Credentials, Event, EventHandler, EventMask, HandlerRegistry, Handlers,
-    Nickname, OpenError, Outgoing, Password, RequestError, SendError, Sent, SubscriberId, SubscriberInfo, Token,
-    rest::RegisteredUser,
+    Nickname, OpenError, Outgoing, Password, RequestError, SendError, Sent, SubscriberId, SubscriberInfo, Subscription,
+    Token, rest::RegisteredUser,
 };
 
 /// A connection of one account at a time: cheap to clone, usable from every thread.
@@ -322,6 +322,14 @@ impl Connection {
         mask: EventMask,
     ) -> Result<(), ConnectionError> {
         self.0.handlers.add_subscriber_with(id, recipient, mask)
+    }
+
+    /// Lets an actor hear events, with a policy for when it cannot keep up; see [`Handlers::subscribe`].
+    ///
+    /// # Errors
+    /// As [`Handlers::add_subscriber`].
+    pub fn subscribe(&self, subscription: Subscription) -> Result<(), ConnectionError> {
+        self.0.handlers.subscribe(subscription)
     }
 
     /// Lets closures hear events; see [`Handlers::add_event_handler`].

@@ -15,7 +15,7 @@ use crate::{
     PinEvent, PresenceEvent, ReactionEvent, Recall, Receipt, ThreadEvent, UnknownNotice,
 };
 
-use super::{SubscriberId, actor::spawn_bounded};
+use super::{Overflow, SubscriberId, actor::spawn_bounded};
 
 type Call<Args> = Option<Box<dyn FnMut(Args) + Send>>;
 type OnReconnecting = Option<Box<dyn FnMut(u32, Duration, &LossCause) + Send>>;
@@ -65,6 +65,7 @@ pub struct EventHandler {
     missed: Call<u64>,
     event: OnRef<Event>,
     capacity: usize,
+    pub(super) overflow: Overflow,
     arbiter: Option<ArbiterHandle>,
 }
 
@@ -102,6 +103,7 @@ impl EventHandler {
             missed: None,
             event: None,
             capacity: Self::DEFAULT_CAPACITY,
+            overflow: Overflow::default(),
             arbiter: None,
         }
     }
@@ -251,6 +253,12 @@ impl EventHandler {
     /// outside is taken as the nearest of the two. Default: [`DEFAULT_CAPACITY`](EventHandler::DEFAULT_CAPACITY).
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events.clamp(1, Self::MAX_CAPACITY);
+        self
+    }
+
+    /// What happens to an event past the capacity. Default: [`Overflow::DropNewest`].
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow.within_bounds();
         self
     }
 

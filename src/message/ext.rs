@@ -37,7 +37,7 @@ pub enum ExtValue {
 
 impl Ext {
     /// Up to how many attributes are told apart by looking at each.
-    const FEW: usize = 16;
+    const FEW: usize = 32;
 
     /// No attributes.
     #[must_use]
@@ -322,12 +322,89 @@ mod tests {
     #[test]
     fn of_a_key_that_repeats_the_last_value_counts_in_the_first_place_however_many_there_are() {
         let number = |key: &str, value| wire(key, ValueType::Int as i32, Some(Wire::Varint(value)));
-        for count in [3, 16, 17, 65_536_i64] {
+        for count in [3, 31, 32, 33, 65_536_i64] {
             let all = (0..count).map(|n| number(&n.to_string(), n)).chain([number("1", -1), number("new", 5)]);
             let ext = Ext::from_wire(all.collect());
             assert_eq!(ext.len() as i64, count + 1);
             assert_eq!(ext.iter().nth(1), Some(("1", &ExtValue::Int(-1))));
             assert_eq!(ext.iter().last(), Some(("new", &ExtValue::Int(5))));
         }
+    }
+}
+
+#[cfg(test)]
+mod round_trip {
+    use proptest::{collection::vec, prelude::*};
+    use serde_json::{Value, json};
+
+    use super::{Ext, ExtValue};
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<i32>().prop_map(|number| Value::from(f64::from(number) / 2.0)),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..4).prop_map(Value::from),
+                vec((any::<String>(), inner), 0..4).prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn value() -> impl Strategy<Value = ExtValue> {
+        prop_oneof![
+            any::<bool>().prop_map(ExtValue::Bool),
+            any::<i64>().prop_map(ExtValue::Int),
+            any::<f64>()
+                .prop_filter("the protocol has no not-a-number", |number| !number.is_nan())
+                .prop_map(ExtValue::Double),
+            Just(ExtValue::Double(f64::INFINITY)),
+            any::<String>().prop_map(ExtValue::Text),
+            json_value().prop_map(ExtValue::Json),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn attributes_of_every_type_survive_the_wire(pairs in vec((any::<String>(), value()), 0..48)) {
+            let ext: Ext = pairs.into_iter().collect();
+            let encoded: Vec<_> = ext.to_wire().iter().map(crate::wire::encode).collect();
+            let wire = encoded.into_iter().map(|bytes| prost::Message::decode(bytes).unwrap()).collect();
+            prop_assert_eq!(Ext::from_wire(wire), ext);
+        }
+    }
+
+    #[test]
+    fn of_a_key_that_occurs_twice_the_last_value_counts_in_the_first_place_however_many_there_are() {
+        for count in [Ext::FEW, Ext::FEW + 1, 10 * Ext::FEW] {
+            let wire: Vec<_> = (0..count)
+                .flat_map(|number| Ext::new().with(format!("k{}", number % 20), number as i64).to_wire())
+                .collect();
+            assert_eq!(wire.len(), count);
+            let expected: Ext = (0..count).map(|number| (format!("k{}", number % 20), number as i64)).collect();
+            let read = Ext::from_wire(wire);
+            assert_eq!((read.len(), read.iter().next().map(|(key, _)| key)), (20, Some("k0")));
+            assert_eq!(read, expected);
+        }
+    }
+
+    #[test]
+    fn not_a_number_is_sent_as_text() {
+        let ext = Ext::new().with("nan", f64::NAN);
+        assert_eq!(Ext::from_wire(ext.to_wire()), Ext::new().with("nan", "NaN"));
+    }
+
+    #[test]
+    fn a_json_scalar_becomes_the_protocols_own_type() {
+        assert_eq!(ExtValue::from(json!(true)), ExtValue::Bool(true));
+        assert_eq!(ExtValue::from(json!(-1)), ExtValue::Int(-1));
+        assert_eq!(ExtValue::from(json!(1.5)), ExtValue::Double(1.5));
+        assert_eq!(ExtValue::from(json!("a")), ExtValue::Text("a".to_owned()));
+        assert_eq!(ExtValue::from(json!(u64::MAX)), ExtValue::Text(u64::MAX.to_string()));
+        assert_eq!(ExtValue::from(json!(null)), ExtValue::Json(Value::Null));
     }
 }

@@ -2,6 +2,7 @@
 
 mod attachment;
 mod body;
+mod bundle;
 mod conversation;
 mod ext;
 mod extras;
@@ -10,6 +11,7 @@ mod read;
 
 pub use attachment::{Attachment, FileSecret};
 pub use body::{Combined, Custom, Image, Location, MessageBody, StreamPiece, StreamStatus, Video, Voice};
+pub use bundle::{Bundle, BundleError, BundledMessage};
 pub use conversation::{ChatType, Conversation};
 pub use ext::{Ext, ExtValue};
 pub use extras::{

@@ -15,12 +15,13 @@ use crate::{
 pub(crate) use plain::Plain;
 
 impl Message {
-    /// Reads a stored message: of a history, or of a combined message's file. `own` is the account that reads it.
+    /// Reads a stored message: of a history, or of a combined message's file. `own` is the account that reads it;
+    /// without one nothing counts as [own](Message::own).
     ///
     /// `None` for what is no message with a content: receipts, recalls, edits, other namespaces, and bytes that do not
     /// decode. Only the first content counts; one of a kind this release does not know is [`MessageBody::Raw`].
     #[must_use]
-    pub fn from_meta(meta: &Meta, own: &UserId) -> Option<Message> {
+    pub fn from_meta(meta: &Meta, own: Option<&UserId>) -> Option<Message> {
         if meta.ns? != NameSpace::Chat as i32 {
             return None;
         }
@@ -34,13 +35,18 @@ impl Message {
     }
 
     /// As [`from_meta`](Message::from_meta), of a body that is decoded already.
-    pub(crate) fn from_body(meta: &Meta, body: wire::MessageBody, own: &UserId) -> Option<Message> {
+    pub(crate) fn from_body(meta: &Meta, body: wire::MessageBody, own: Option<&UserId>) -> Option<Message> {
         let chat = chat_type(body.r#type?)?;
         Message::of_chat(meta, body, chat, own)
     }
 
     /// What a body of any type says, as a message of this kind of conversation; `None` without a content.
-    pub(crate) fn of_chat(meta: &Meta, body: wire::MessageBody, chat: ChatType, own: &UserId) -> Option<Message> {
+    pub(crate) fn of_chat(
+        meta: &Meta,
+        body: wire::MessageBody,
+        chat: ChatType,
+        own: Option<&UserId>,
+    ) -> Option<Message> {
         let wire::MessageBody { from, to, contents, ext, msg_config, meta: body_meta, stream, .. } = body;
         let content = content::read(contents.into_iter().next()?, stream, meta);
         let mut message = Message::bare(meta, name_of(from.as_ref()), name_of(to.as_ref()), chat, content, own);
@@ -56,16 +62,16 @@ impl Message {
         to: Option<&str>,
         chat: ChatType,
         body: MessageBody,
-        own: &UserId,
+        own: Option<&UserId>,
     ) -> Message {
         let from = from.or(name_of(meta.from.as_ref())).unwrap_or_default();
         let to = to.or(name_of(meta.to.as_ref())).unwrap_or_default();
         Message {
             id: meta.id.unwrap_or(0),
-            from: shared(from, own),
-            to: shared(to, own),
+            from: own.map_or_else(|| Arc::from(from), |own| shared(from, own)),
+            to: own.map_or_else(|| Arc::from(to), |own| shared(to, own)),
             chat,
-            own: is_own(from, own),
+            own: own.is_some_and(|own| is_own(from, own)),
             timestamp: meta.timestamp.unwrap_or(0),
             body,
             ext: Ext::new(),

@@ -22,7 +22,7 @@ mod engine;
 mod entering;
 mod flapping;
 mod frames;
-mod inbound;
+pub(crate) mod inbound;
 mod life;
 mod online;
 mod pages;

@@ -298,14 +298,14 @@ fn a_stored_message_is_read_as_it_was_received_and_what_is_no_message_is_not_rea
     let config = Some(MessageConfig { allow_group_ack: Some(true) });
     let decorated = WireBody { r#type: Some(2), msg_config: config, ..text("x") };
     for meta in [chat(1, "bob", "alice", text("x")), chat(2, "alice", "9001", decorated), piece(3, 4, "x")] {
-        assert_eq!(Message::from_meta(&meta, &own), Some(message(meta)));
+        assert_eq!(Message::from_meta(&meta, Some(&own)), Some(message(meta)));
     }
     let receipt = chat(1, "bob", "alice", WireBody { r#type: Some(4), ..text("") });
     let empty = chat(1, "bob", "alice", WireBody { contents: vec![], ..text("") });
     let elsewhere = Meta { ns: Some(2), ..chat(1, "bob", "alice", text("x")) };
     let broken = Meta { payload: Some(bytes::Bytes::from_static(b"\xff")), ..chat(1, "bob", "alice", text("x")) };
     for meta in [receipt, empty, elsewhere, broken, edit(|_| {}), Meta::default()] {
-        assert_eq!(Message::from_meta(&meta, &own), None, "{meta:?}");
+        assert_eq!(Message::from_meta(&meta, Some(&own)), None, "{meta:?}");
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
         if plain.chat == ChatType::Room && is_echo(meta, plain.from, own) {
             return Some(Inbound::Echo);
         }
-        return Some(event(wanted, EventMask::MESSAGE, || EventKind::Message(plain.message(meta, own.user))));
+        return Some(event(wanted, EventMask::MESSAGE, || EventKind::Message(plain.message(meta, Some(own.user)))));
     }
     let Ok(Body::Chat(body)) = meta.body() else { return None };
     let number = body.r#type?;
@@ -34,7 +34,7 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
         if !body.contents.is_empty() && !wanted.contains(EventMask::MESSAGE) {
             return Some(Inbound::Unwanted(EventMask::MESSAGE));
         }
-        return Message::of_chat(meta, *body, chat, own.user)
+        return Message::of_chat(meta, *body, chat, Some(own.user))
             .map(|message| Inbound::Event(EventKind::Message(message)));
     }
     let receipt = |kind| event(wanted, EventMask::RECEIPT, || EventKind::Receipt(receipt(meta, &body, kind, own)));
@@ -132,7 +132,7 @@ fn edit(meta: &Meta, body: MessageBody, own: &Own<'_>) -> Option<Edit> {
         _ if is_group(meta) => ChatType::Group,
         _ => ChatType::Single,
     };
-    let mut message = Message::of_chat(meta, body, chat, own.user)?;
+    let mut message = Message::of_chat(meta, body, chat, Some(own.user))?;
     message.id = id;
     let sender = json::text(told, "sender");
     if !sender.is_empty() && *sender != *message.from {
