@@ -97,6 +97,7 @@ pub mod local_server;
 pub mod logger;
 mod message;
 mod net;
+mod notice;
 mod outgoing;
 mod policy;
 mod reason;
@@ -122,6 +123,11 @@ pub use message::{
     StreamPiece, StreamStatus, ThreadOrigin, ThreadOverview, Translation, Video, Voice,
 };
 pub use net::{CertificateProblem, Proxy, ProxyError, Roots, RootsError};
+pub use notice::{
+    ContactChange, ContactEvent, DeviceEvent, DeviceOperation, Edit, MucEvent, MucOperation, MucSettings, PinEvent,
+    PresenceEvent, ReactionChange, ReactionEvent, ReactionOperation, Recall, Receipt, ReceiptKind, SilentMode,
+    ThreadAct, ThreadEvent, ThreadOperation, UnknownNotice, UserPresence,
+};
 pub use outgoing::{Outgoing, RoomRequest, Sent};
 pub use policy::{Flapping, KickPolicy, Limits};
 pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};

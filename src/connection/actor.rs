@@ -359,6 +359,11 @@ impl ConnectionActor {
             EventKind::TokenExpired => warn!(self.log, "the token has expired"),
             EventKind::Message(message) => trace!(self.log, "message in"; "id" => message.id),
             EventKind::Missed { .. } => {}
+            EventKind::Unknown(notice) => {
+                debug!(self.log, "a notice of a kind this release does not know";
+                    "id" => notice.id, "namespace" => notice.namespace, "bytes" => notice.payload.len());
+            }
+            notice => trace!(self.log, "notice in"; "kind" => ?notice.mask()),
         }
         if let Some(user) = &self.user
             && self.handlers.wanted().contains(kind.mask())

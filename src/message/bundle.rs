@@ -8,7 +8,6 @@ use super::{Attachment, ChatType, Combined, Conversation, Ext, Message, MessageB
 use crate::{
     AppKey, Code, SendError,
     outgoing::{bare, content, jid, message_type, named, opening},
-    session::inbound::{self, Inbound},
     wire::{
         self, Meta,
         meta::{NameSpace, RouteType},
@@ -209,10 +208,7 @@ impl Bundle {
 fn read_one(meta: &[u8]) -> Result<Message, BundleError> {
     let damaged = BundleError::Damaged("what stands in it is no message");
     let Ok(meta) = Meta::from_bytes(Bytes::copy_from_slice(meta)) else { return Err(damaged) };
-    match inbound::read(&meta) {
-        Inbound::Message(message) => Ok(message),
-        Inbound::Kick(_) | Inbound::Statistics => Err(damaged),
-    }
+    Message::from_meta(&meta, None).ok_or(damaged)
 }
 
 /// The exclusive or of every second byte, from the fourth on.

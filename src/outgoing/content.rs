@@ -33,7 +33,7 @@ fn invalid(why: &str) -> SendError {
     SendError::Invalid(why.to_owned())
 }
 
-fn custom(Custom { event, values }: Custom) -> Content {
+fn custom(Custom { event, values, .. }: Custom) -> Content {
     Content { custom_event: Some(event), custom_exts: values.to_wire(), ..of(ContentType::Custom) }
 }
 

@@ -35,7 +35,7 @@ impl Engine {
         Engine { world: World::new(config, random), session: None, client_ids }
     }
 
-    /// Which events are asked for: without [`EventMask::MESSAGE`] no message is built. Default: all.
+    /// Which events are asked for: what comes out of queues is built for these kinds only. Default: all.
     pub fn set_wanted(&mut self, wanted: EventMask) {
         self.world.wanted = wanted;
     }

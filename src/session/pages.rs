@@ -4,14 +4,15 @@ use std::mem;
 
 use super::{
     Action, Note,
-    inbound::{self, Inbound},
+    inbound::{self, Inbound, Own},
     life::{Flow, Phase, Session},
     queues::{Pull, Queues},
+    recent::Recent,
     token::ServerClock,
     world::Context,
 };
 use crate::{
-    EventKind, EventMask, Kick, LossCause,
+    EventMask, Kick, LossCause,
     wire::{CommSyncDl, CommSyncUl, CommUnreadDl, Jid, MSync},
 };
 
@@ -71,22 +72,24 @@ impl Session {
         let (mut fresh, mut kicked) = (false, None);
         for meta in sync.metas {
             // A kick must be heard whatever its id; everything else once.
-            if !inbound::is_statistics(&meta) {
-                if !self.recent.insert(meta.id.unwrap_or(0), context.now.mono, &context.world.config.limits) {
+            let statistics = inbound::is_statistics(&meta);
+            let key = inbound::repetition_key(&meta);
+            let is_new = |recent: &mut Recent| recent.insert(key, context.now.mono, &context.world.config.limits);
+            if !statistics {
+                if !is_new(&mut self.recent) {
                     continue;
                 }
                 fresh = true;
-                if !context.world.wanted.contains(EventMask::MESSAGE) {
-                    if !mem::replace(&mut self.unheard, true) {
-                        context.out.push(Action::Note(Note::Unheard));
-                    }
-                    continue;
-                }
             }
-            match inbound::read(&meta) {
-                Inbound::Message(message) => context.emit(EventKind::Message(message)),
+            let own = Own { user: &self.user, resource: context.world.config.resource() };
+            match inbound::read(&meta, &own, context.world.wanted) {
+                Inbound::Event(_) if statistics && !is_new(&mut self.recent) => {}
+                Inbound::Event(event) => context.emit(event),
+                Inbound::Unwanted(EventMask::MESSAGE) if !mem::replace(&mut self.unheard, true) => {
+                    context.out.push(Action::Note(Note::Unheard));
+                }
                 Inbound::Kick(kick) => kicked = kicked.or(Some(kick)),
-                Inbound::Statistics => {}
+                Inbound::Statistics | Inbound::Echo | Inbound::Unwanted(_) => {}
             }
         }
         // The messages beside a kick were taken from the queue for this device, so they are heard before it.
