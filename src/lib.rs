@@ -122,7 +122,7 @@ pub use message::{
     ThreadOrigin, ThreadOverview, Translation, Video, Voice,
 };
 pub use net::{CertificateProblem, Proxy, ProxyError, Roots, RootsError};
-pub use outgoing::{Outgoing, RoomRequest, Sent};
+pub use outgoing::{Outgoing, RoomInfo, RoomRequest, Sent, SentEdit};
 pub use policy::{Flapping, KickPolicy, Limits};
 pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
 pub use rest::{RestClient, RestError, RestErrorKind};

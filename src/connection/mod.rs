@@ -15,5 +15,5 @@ mod socket;
 pub use actor::ConnectionActor;
 pub use handle::{Connection, WeakConnection};
 pub use health::Health;
-pub use messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State};
+pub use messages::{ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State};
 pub use shared::{StateChange, StateWatch};

@@ -1,11 +1,13 @@
 //! Messages to send.
 
 mod room;
+mod room_info;
 mod sent;
 mod target;
 
 pub use room::RoomRequest;
-pub use sent::Sent;
+pub use room_info::RoomInfo;
+pub use sent::{Sent, SentEdit};
 
 use crate::{
     AppKey, Conversation, SendError, UserId,

@@ -76,6 +76,7 @@ impl Session {
                     continue;
                 }
                 fresh = true;
+                self.confirm_delivery(&meta, context);
                 if !context.world.wanted.contains(EventMask::MESSAGE) {
                     if !mem::replace(&mut self.unheard, true) {
                         context.out.push(Action::Note(Note::Unheard));
