@@ -31,16 +31,16 @@ impl Session {
             context.out.push(Action::Sent { client_id, outcome: Err(SendError::TooLarge { bytes, limit }) });
             return;
         }
-        if !request.is_join() {
-            // Whatever the answer, the application does not want to be there any more.
-            self.forget_room(request.room());
-        }
         self.write("room", client_id, What::Room(Box::new(request)), frame, context);
     }
 
-    /// The service has done what was asked: a room that was joined is to be joined again.
-    pub(super) fn room_changed(&mut self, request: RoomRequest, context: &mut Context<'_>) {
-        if !request.is_join() || !context.world.config.rejoin_rooms {
+    /// A request is over: a room that was joined is to be joined again, and one that was to be left never, whatever came
+    /// of leaving it.
+    pub(super) fn room_settled(&mut self, request: RoomRequest, done: bool, context: &mut Context<'_>) {
+        if !request.is_join() {
+            self.forget_room(request.room());
+        }
+        if !request.is_join() || !done || !context.world.config.rejoin_rooms {
             return;
         }
         if request.leaves_others() {

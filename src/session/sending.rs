@@ -141,8 +141,7 @@ impl Session {
         match (what, &outcome) {
             (What::Message, _) => {}
             (What::Receipt, _) => return,
-            (What::Room(request), Ok(_)) => self.room_changed(*request, context),
-            (What::Room(_), Err(_)) => {}
+            (What::Room(request), outcome) => self.room_settled(*request, outcome.is_ok(), context),
             (What::Rejoin(request), Err(error @ SendError::Refused { .. })) => {
                 self.forget_room(request.room());
                 let note = Note::RoomNotRejoined { room: request.room().into(), error: error.clone() };
