@@ -6,7 +6,11 @@ use crate::{LossCause, RoomRequest};
 
 /// The unanswered sends of a link, oldest first; all have the same limit, so the oldest falls due first.
 #[derive(Debug, Default)]
-pub(super) struct Sends(VecDeque<Unanswered>);
+pub(super) struct Sends {
+    unanswered: VecDeque<Unanswered>,
+    /// No id among them is higher: fresh ids ascend, so one is known to be new without a look at all of them.
+    highest: u64,
+}
 
 #[derive(Debug)]
 struct Unanswered {
@@ -40,36 +44,60 @@ impl What {
 
 impl Sends {
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.unanswered.len()
     }
 
     pub(super) fn push(&mut self, client_id: u64, due: Duration, what: What) {
-        self.0.push_back(Unanswered { client_id, due, what });
+        self.highest = if self.unanswered.is_empty() { client_id } else { self.highest.max(client_id) };
+        self.unanswered.push_back(Unanswered { client_id, due, what });
     }
 
     pub(super) fn contains(&self, client_id: u64) -> bool {
-        self.0.iter().any(|send| send.client_id == client_id)
+        client_id <= self.highest && self.unanswered.iter().any(|send| send.client_id == client_id)
     }
 
     /// Takes the send the answer belongs to; `None` for one that nobody waits for.
     pub(super) fn answered(&mut self, client_id: u64) -> Option<What> {
-        let at = self.0.iter().position(|send| send.client_id == client_id)?;
-        self.0.remove(at).map(|send| send.what)
+        let at = self.unanswered.iter().position(|send| send.client_id == client_id)?;
+        self.unanswered.remove(at).map(|send| send.what)
     }
 
     /// When the oldest falls due.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.0.front().map(|send| send.due)
+        self.unanswered.front().map(|send| send.due)
     }
 
     /// Takes the oldest if it is due.
     pub(super) fn take_due(&mut self, now: Duration) -> Option<(u64, What)> {
         let is_due = self.deadline().is_some_and(|due| now >= due);
-        if is_due { self.0.pop_front().map(|send| (send.client_id, send.what)) } else { None }
+        if is_due { self.unanswered.pop_front().map(|send| (send.client_id, send.what)) } else { None }
     }
 
     /// All of them, oldest first.
     pub(super) fn into_all(self) -> impl Iterator<Item = (u64, What)> {
-        self.0.into_iter().map(|send| (send.client_id, send.what))
+        self.unanswered.into_iter().map(|send| (send.client_id, send.what))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Sends, What};
+
+    #[test]
+    fn an_id_is_contained_from_its_push_to_its_answer_whatever_its_order() {
+        let mut sends = Sends::default();
+        for round in 0..2 {
+            for id in [5, 9, 2, u64::MAX, 7] {
+                assert!(!sends.contains(id), "{id} in round {round}");
+                sends.push(id, Duration::ZERO, What::Message);
+                assert!(sends.contains(id));
+            }
+            for id in [u64::MAX, 5, 7, 9, 2] {
+                assert!(sends.answered(id).is_some() && !sends.contains(id));
+                assert!(sends.answered(id).is_none());
+            }
+        }
     }
 }
