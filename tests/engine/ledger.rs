@@ -163,13 +163,13 @@ impl Ledger {
             None | Some(SendError::Refused { .. } | SendError::OutcomeUnknown { .. }) => {
                 assert!(self.sent.remove(&client_id), "{client_id} never went out: {error:?}");
             }
-            // The id may be that of another send, which came before.
-            Some(SendError::Invalid(_)) => assert_eq!(self.unsent.pop_back(), Some(client_id)),
-            Some(error) => {
+            Some(error @ (SendError::Expired { .. } | SendError::Ended(_))) => {
                 let at = self.unsent.iter().position(|id| *id == client_id);
                 assert!(at.is_some(), "{client_id} went out, but it is said that it did not: {error}");
                 at.map(|at| self.unsent.remove(at));
             }
+            // Told at once; the id may be that of another send, which came before.
+            Some(error) => assert_eq!(self.unsent.pop_back(), Some(client_id), "{error}"),
         }
     }
 
