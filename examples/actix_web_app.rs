@@ -6,7 +6,7 @@
 
 #![allow(clippy::print_stdout, reason = "a program says where it listens")]
 
-use std::{env, error::Error, fmt::Display, net::Ipv4Addr};
+use std::{env, error::Error, fmt::Display, net::Ipv4Addr, time::Duration};
 
 use actix_web::{
     App, HttpResponse, HttpServer, ResponseError as _, error::InternalError, get, http::StatusCode, post, put, web,
@@ -110,6 +110,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let log = LoggerActor::start_with(LogConfig::new())?;
     let (config, credentials, _local) = service(&options).await?;
 
+    // Whoever asks over HTTP waits for the answer, so a message does not wait long for a lost link.
+    let config = config.keep_sends_for(Duration::from_secs(5))?;
     let connection = Connection::start(config.logger(log.slog()))?;
     let slog = log.slog();
     let told = EventHandler::new().on_message(move |message| info!(slog, "a message"; "from" => &*message.from));

@@ -211,6 +211,9 @@ pub struct Config {
     pub(crate) token_timeout: Duration,
     pub(crate) logout_timeout: Duration,
     pub(crate) send_timeout: Duration,
+    pub(crate) keep_sends_for: Duration,
+    pub(crate) rejoin_rooms: bool,
+    pub(crate) delivery_receipts: bool,
     pub(crate) kick_policy: KickPolicy,
     pub(crate) limits: Limits,
     pub(crate) network: Network,
@@ -293,6 +296,9 @@ impl Config {
             token_timeout: Duration::from_secs(30),
             logout_timeout: Duration::from_secs(2),
             send_timeout: Duration::from_secs(15),
+            keep_sends_for: Duration::from_secs(60),
+            rejoin_rooms: true,
+            delivery_receipts: false,
             kick_policy: KickPolicy::default(),
             limits: Limits::default(),
             network: Network::default(),
@@ -461,13 +467,49 @@ impl Config {
     }
 
     /// Limits the wait for the answer to a sent message; past it the send fails with 512 and the link is given up.
-    /// Default: 15 s (connection spec §8.3).
+    /// Joining or leaving a chat room has the same limit, and then fails with -1. It counts from when the message is
+    /// written, not from when it is kept. Default: 15 s (connection spec §8.3, messages spec §1.10).
     ///
     /// # Errors
     /// [`ConfigError::Range`] for less than 10 ms or more than a day.
     pub fn send_timeout(mut self, limit: Duration) -> Result<Self, ConfigError> {
         self.send_timeout = in_range("the send timeout", limit, Duration::from_millis(10), "from 10 ms to a day")?;
         Ok(self)
+    }
+
+    /// Limits how long a message sent while a lost link is being regained waits for the next one; past it the send fails
+    /// with [`SendError::Expired`](crate::SendError::Expired), and it surely was not sent. How many wait is bounded by
+    /// [`Limits::kept_sends`]. Default: 60 s, the longest pause between two attempts.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] for less than 10 ms or more than a day.
+    pub fn keep_sends_for(mut self, limit: Duration) -> Result<Self, ConfigError> {
+        let least = Duration::from_millis(10);
+        self.keep_sends_for = in_range("the time sends are kept for", limit, least, "from 10 ms to a day")?;
+        Ok(self)
+    }
+
+    /// Whether the chat rooms joined in a session are joined again, with the same request, after a lost link came back.
+    /// Default: `true`.
+    ///
+    /// They are joined before anything else goes over the new link. The first 64 rooms are; a join beyond them, and one
+    /// that is refused then, is only told in the log. A room that the application leaves is not joined again; one that
+    /// the account was put out of is, since the client does not follow who is in a room (messages spec §4.2).
+    #[must_use]
+    pub fn rejoin_rooms(mut self, rejoin: bool) -> Self {
+        self.rejoin_rooms = rejoin;
+        self
+    }
+
+    /// Whether every message that arrives from another user is answered with a delivery receipt, before and without the
+    /// application (messages spec §3). Default: `false`.
+    ///
+    /// Only single chats have them, commands included; groups, rooms and pieces of streamed texts have none. A receipt is
+    /// left out where [`Limits::pending_sends`] is reached, which the log says.
+    #[must_use]
+    pub fn delivery_receipts(mut self, send: bool) -> Self {
+        self.delivery_receipts = send;
+        self
     }
 
     /// The largest message taken from the server, in bytes, fragments joined; a larger one costs the link. Default:
@@ -524,6 +566,7 @@ impl Config {
         count("the limit of pulls at once", limits.pulls, 1..=4096, "from 1 to 4096")?;
         count("the limit of remembered ids", limits.remembered_ids, 0..=1_000_000, "at most 1 000 000")?;
         count("the limit of unanswered messages", limits.pending_sends, 1..=1_000_000, "from 1 to 1 000 000")?;
+        count("the limit of kept messages", limits.kept_sends, 0..=1_000_000, "at most 1 000 000")?;
         in_range("the time ids are remembered for", limits.remembered_for, Duration::ZERO, "at most a day")?;
         self.limits = limits;
         Ok(self)

@@ -1,5 +1,7 @@
 //! The errors of the connection's own calls.
 
+use std::time::Duration;
+
 use crate::{
     Code, ConfigError, CredentialError, DisconnectReason, LossCause, Refusal, RestError, Step, TokenError, UserId,
 };
@@ -160,6 +162,7 @@ impl RequestError {
 ///
 /// Only [`OutcomeUnknown`](SendError::OutcomeUnknown) leaves open whether the message was delivered, and
 /// [`Connection`](SendError::Connection) where the actor ended while it was on its way; with every other one it was not.
+/// What is sent is never sent a second time by itself.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -187,8 +190,15 @@ pub enum SendError {
         /// `Status.reason` as sent; empty where absent.
         reason: String,
     },
-    /// 512 or 510: it was on its way when no answer came in time, or the link was lost: it may have been delivered.
-    #[error("the outcome of message {client_id} is unknown: {cause}; it may or may not have been delivered")]
+    /// 512 or 510: it was on its way when no answer came in time, or the link was lost: it may have been delivered. For
+    /// a chat room that was to be joined or left -1 in the place of 512.
+    ///
+    /// Sending it again under the same id ([`Outgoing::with_client_id`](crate::Outgoing::with_client_id)) is said not to
+    /// deliver it twice (messages spec §1.10).
+    #[error(
+        "the outcome of send {client_id} is unknown: {cause}; the service may or may not have taken it; send it again \
+         under the same client id"
+    )]
     OutcomeUnknown {
         /// The client id it was sent with.
         client_id: u64,
@@ -196,19 +206,35 @@ pub enum SendError {
         cause: LossCause,
     },
     /// 50: as many messages as allowed wait for their answers
-    /// ([`Limits::pending_sends`](crate::Limits::pending_sends)); nothing was sent.
-    #[error("{limit} messages wait for their answers already; wait for some, then send again")]
+    /// ([`Limits::pending_sends`](crate::Limits::pending_sends)), or for the link to come back
+    /// ([`Limits::kept_sends`](crate::Limits::kept_sends)); nothing was sent.
+    #[error("{limit} messages wait for the link or their answers already; wait for some, then send again")]
     Backlog {
         /// The bound.
         limit: usize,
     },
-    /// 50: as many bytes wait to be written already as may ([`Limits::outbox`](crate::Limits::outbox)); nothing was sent.
-    #[error("{limit} bytes wait to be written already; the connection is slow, send again after earlier answers")]
+    /// 50: as many bytes wait to be written already as may ([`Limits::outbox`](crate::Limits::outbox)), because the
+    /// connection is slow or down; nothing was sent.
+    #[error(
+        "{limit} bytes wait to be written already; the connection is slow or down, send again after earlier answers"
+    )]
     OutboxFull {
         /// The bound.
         limit: usize,
     },
-    /// 16: the link is lost and being regained; nothing was sent.
+    /// 16: the link did not come back within [`Config::keep_sends_for`](crate::Config::keep_sends_for); nothing was sent.
+    #[error(
+        "message {client_id} waited {:.1} s for the link to come back and was not sent; send it again after Connected, \
+         or raise `Config::keep_sends_for`", waited.as_secs_f64()
+    )]
+    Expired {
+        /// The client id it was to be sent with.
+        client_id: u64,
+        /// How long it was kept.
+        waited: Duration,
+    },
+    /// 16: the link is lost and being regained, and nothing is kept meanwhile: a request for a chat room never is, a
+    /// message where [`Limits::kept_sends`](crate::Limits::kept_sends) is 0. Nothing was sent.
     #[error("the link is down and being regained; send again after Connected")]
     Reconnecting,
     /// 510: the connection ended before the message was written.
@@ -220,6 +246,13 @@ pub enum SendError {
 }
 
 impl SendError {
+    /// Another send has the client id, or it is 0.
+    pub(crate) fn in_use(client_id: u64) -> Self {
+        SendError::Invalid(format!(
+            "the client id {client_id} is 0 or in use; wait for that send, or choose another id"
+        ))
+    }
+
     /// The vendor's number (connection spec §8).
     #[must_use]
     pub fn code(&self) -> Code {
@@ -229,7 +262,8 @@ impl SendError {
             SendError::TooLarge { .. } => Code::MESSAGE_TOO_LARGE,
             SendError::Refused { code, .. } => *code,
             SendError::OutcomeUnknown { cause: LossCause::SendUnanswered, .. } => Code::SEND_TIMEOUT,
-            SendError::Reconnecting => Code::DISCONNECTED,
+            SendError::OutcomeUnknown { cause: LossCause::RoomUnanswered, .. } => Code::REQUEST_TIMEOUT,
+            SendError::Reconnecting | SendError::Expired { .. } => Code::DISCONNECTED,
             SendError::OutcomeUnknown { .. } | SendError::Ended(_) => Code::SEND_DISCONNECTED,
             SendError::Backlog { .. } | SendError::OutboxFull { .. } => Code::MAX_LIMIT,
         }

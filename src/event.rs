@@ -60,7 +60,8 @@ pub enum EventKind {
     },
     /// The link is lost, or an attempt to regain it failed, and the client will try again by itself.
     ///
-    /// Once before each attempt. Sends fail with [`SendError::Reconnecting`](crate::SendError::Reconnecting) meanwhile.
+    /// Once before each attempt. Messages sent meanwhile are kept for the next link; see
+    /// [`Connection::send`](crate::Connection::send).
     Reconnecting {
         /// Which attempt comes next, from 1, counted since the link last held for `Reconnect::stable_after`.
         attempt: u32,

@@ -128,7 +128,7 @@ pub use notice::{
     PresenceEvent, ReactionChange, ReactionEvent, ReactionOperation, Recall, Receipt, ReceiptKind, SilentMode,
     ThreadAct, ThreadEvent, ThreadOperation, UnknownNotice, UserPresence,
 };
-pub use outgoing::{Outgoing, RoomRequest, Sent};
+pub use outgoing::{Outgoing, RoomInfo, RoomRequest, Sent, SentEdit};
 pub use policy::{Flapping, KickPolicy, Limits};
 pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
 pub use rest::{RestClient, RestError, RestErrorKind};

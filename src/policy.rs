@@ -74,9 +74,15 @@ pub struct Limits {
     pub remembered_ids: usize,
     /// For how long. Default: 1 hour.
     pub remembered_for: Duration,
-    /// How many sent messages may wait for their answer at once, from 1 to 1 000 000; another one is refused with
-    /// `SendError::Backlog`. Default: 1024.
+    /// How many sends may wait for their answer at once, from 1 to 1 000 000; another one is refused with
+    /// `SendError::Backlog`. Automatic delivery receipts count and are left out past it; rooms joined again on a new link
+    /// do not count. Default: 1024.
     pub pending_sends: usize,
+    /// How many messages sent while a lost link is being regained are kept for the next one, at most 1 000 000, and no
+    /// more than [`pending_sends`](Self::pending_sends); another one is refused with `SendError::Backlog`, and one whose
+    /// bytes would bring them over [`outbox`](Self::outbox) with `SendError::OutboxFull`. 0 keeps nothing: sends then fail
+    /// with `SendError::Reconnecting`. Default: 256.
+    pub kept_sends: usize,
 }
 
 impl Default for Limits {
@@ -90,6 +96,7 @@ impl Default for Limits {
             remembered_ids: 1024,
             remembered_for: Duration::from_secs(3600),
             pending_sends: 1024,
+            kept_sends: 256,
         }
     }
 }

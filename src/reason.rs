@@ -380,6 +380,8 @@ pub enum LossCause {
     Kicked(Kick),
     /// A send stayed unanswered for its whole limit (connection spec §8.3).
     SendUnanswered,
+    /// A request to join or leave a chat room stayed unanswered for its whole limit (messages spec §1.10).
+    RoomUnanswered,
     /// This side gave the link up.
     ClosedHere,
 }
@@ -427,6 +429,7 @@ impl fmt::Display for LossCause {
             LossCause::SendUnanswered => {
                 f.write_str("the server left a message unanswered; whether it arrived is not known")
             }
+            LossCause::RoomUnanswered => f.write_str("the server left a request for a chat room unanswered"),
             LossCause::ClosedHere => f.write_str("this side gave the link up"),
         }
     }

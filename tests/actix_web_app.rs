@@ -31,7 +31,8 @@ async fn served() -> Served {
     let server = LocalServer::start().await.unwrap();
     server.create_user("web", "password").unwrap();
     server.create_user("bob", "password").unwrap();
-    let connection = Connection::start(server.config()).unwrap();
+    let config = server.config().keep_sends_for(std::time::Duration::from_millis(100)).unwrap();
+    let connection = Connection::start(config).unwrap();
     Served { server, chat: Data::new(Chat { connection, log: LogHandle::discard() }) }
 }
 
@@ -119,7 +120,7 @@ async fn the_level_is_set_by_name_or_number_and_by_nothing_else() {
 }
 
 #[actix_web::test]
-async fn a_lost_link_shows_in_the_state_and_a_send_meanwhile_is_refused() {
+async fn a_lost_link_shows_in_the_state_and_a_send_meanwhile_is_refused_unless_the_link_is_back_soon() {
     let served = served().await.logged_in().await;
     served.server.stop_listening().await.unwrap();
     let (told, lost) = tokio::sync::oneshot::channel();

@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     future::Future,
     pin::Pin,
     rc::Rc,
@@ -19,7 +19,9 @@ use tokio::sync::oneshot;
 use super::{
     health::Health,
     keeper::Keeper,
-    messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop},
+    messages::{
+        ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop,
+    },
     outbox::Outbox,
     pump::Pump,
     renewal,
@@ -28,8 +30,8 @@ use super::{
 };
 use crate::{
     Addresses, Config, ConnectionError, ConnectionState, Credentials, DisconnectReason, Endpoints, Event, EventKind,
-    Handlers, LossCause, OpenError, RequestError, RestClient, RestError, SendError, Sent, Step, Token, TokenError,
-    UserId,
+    Handlers, LossCause, OpenError, RequestError, RestClient, RestError, RoomInfo, SendError, Sent, Step, Token,
+    TokenError, UserId,
     credentials::Secret,
     net::Progress,
     rest::{self, RegisteredUser},
@@ -223,6 +225,27 @@ impl ConnectionActor {
         }
     }
 
+    /// Gives the engine something to send, and where its outcome will be told.
+    fn send(
+        &mut self,
+        client_id: u64,
+        input: Input<'_>,
+        ctx: &mut Context<Self>,
+    ) -> Result<oneshot::Receiver<Result<Sent, SendError>>, SendError> {
+        let limit = self.config.limits.outbox;
+        if self.queued.bytes() + self.link.as_ref().map_or(0, Link::waiting) >= limit {
+            return Err(SendError::OutboxFull { limit });
+        }
+        let (asked, answer) = oneshot::channel();
+        match self.sends.entry(client_id) {
+            Entry::Vacant(place) => drop(place.insert(asked)),
+            // The one that has the id keeps its place.
+            Entry::Occupied(_) => return Err(SendError::in_use(client_id)),
+        }
+        self.step(input, ctx);
+        Ok(answer)
+    }
+
     fn carry_out(&mut self, action: Action) {
         // What others are told must not come to them before the events it follows from.
         if !matches!(action, Action::Emit(_) | Action::Transmit(_)) {
@@ -410,6 +433,16 @@ impl ConnectionActor {
             Note::TokenNotRenewed { error, again } => {
                 warn!(self.log, "no new token"; "again_in" => ?again, "error" => %error);
             }
+            Note::RoomNotRejoined { room, error } => {
+                warn!(self.log, "a chat room was not joined again; join it anew"; "room" => &**room, "error" => %error);
+            }
+            Note::RoomNotKept { room, limit } => {
+                warn!(self.log, "too many chat rooms: this one will not be joined again after a lost link";
+                    "room" => &**room, "limit" => limit);
+            }
+            Note::ReceiptsLeftOut { count } => {
+                warn!(self.log, "delivery receipts were left out, too many sends are unanswered"; "count" => count);
+            }
             Note::Unheard => warn!(self.log, "messages come that no subscriber wants; add subscribers before open"),
             Note::LostMetas { count } => warn!(self.log, "dropped messages that do not decode"; "count" => count),
             Note::PageStatus { status } => warn!(self.log, "a page came with a status"; "status" => status),
@@ -507,15 +540,22 @@ impl Handler<SendMessage> for ConnectionActor {
     type Result = ResponseFuture<Result<Sent, SendError>>;
 
     fn handle(&mut self, SendMessage(message): SendMessage, ctx: &mut Self::Context) -> Self::Result {
-        let limit = self.config.limits.outbox;
-        if self.queued.bytes() + self.link.as_ref().map_or(0, Link::waiting) >= limit {
-            return Box::pin(std::future::ready(Err(SendError::OutboxFull { limit })));
-        }
-        let (asked, answer) = oneshot::channel();
         let client_id = message.client_id().unwrap_or_else(|| self.engine.next_client_id());
-        self.sends.insert(client_id, asked);
-        self.step(Input::Send { client_id, message }, ctx);
-        Box::pin(async move { answer.await.unwrap_or(Err(ConnectionError::Stopped.into())) })
+        let answer = self.send(client_id, Input::Send { client_id, message }, ctx);
+        Box::pin(async move { answer?.await.unwrap_or(Err(ConnectionError::Stopped.into())) })
+    }
+}
+
+impl Handler<ChangeRoom> for ConnectionActor {
+    type Result = ResponseFuture<Result<RoomInfo, SendError>>;
+
+    fn handle(&mut self, ChangeRoom(request): ChangeRoom, ctx: &mut Self::Context) -> Self::Result {
+        let client_id = self.engine.next_client_id();
+        let answer = self.send(client_id, Input::Room { client_id, request }, ctx);
+        Box::pin(async move {
+            let sent = answer?.await.unwrap_or(Err(ConnectionError::Stopped.into()))?;
+            Ok(sent.room.map(|room| *room).unwrap_or_default())
+        })
     }
 }
 
@@ -588,7 +628,8 @@ impl Handler<GetHealth> for ConnectionActor {
             last_inbound_ms: since(self.engine.last_inbound()),
             bytes_in: self.fared.traffic.read,
             bytes_out: self.fared.traffic.written,
-            pending_sends: self.sends.len(),
+            pending_sends: self.engine.pending_sends(),
+            kept_sends: self.engine.kept_sends(),
             missed_events: 0,
         })
     }

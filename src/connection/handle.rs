@@ -11,13 +11,13 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use super::{
     actor::ConnectionActor,
     health::Health,
-    messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, Stop},
+    messages::{ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, Stop},
     shared::{Shared, StateWatch, Told},
 };
 use crate::{
     Config, ConnectionError, ConnectionState, Credentials, Event, EventHandler, EventMask, HandlerRegistry, Handlers,
-    Nickname, OpenError, Outgoing, Password, RequestError, SendError, Sent, SubscriberId, SubscriberInfo, Subscription,
-    Token, rest::RegisteredUser,
+    Nickname, OpenError, Outgoing, Password, RequestError, RoomInfo, RoomRequest, SendError, Sent, SubscriberId,
+    SubscriberInfo, Subscription, Token, rest::RegisteredUser,
 };
 
 /// A connection of one account at a time: cheap to clone, usable from every thread.
@@ -181,11 +181,14 @@ impl Connection {
 
     /// Sends a message and returns once the server has taken it.
     ///
-    /// It waits for at most `Config::send_timeout`. While the link is down nothing is kept: the send fails at once with
-    /// [`SendError::Reconnecting`].
+    /// It waits for at most [`Config::send_timeout`]. While a lost link is being regained the message is kept: it goes out
+    /// right after the next login, in order with the others and once, and its time begins then. It is kept for at most
+    /// [`Config::keep_sends_for`] (60 s), beside at most [`Limits::kept_sends`](crate::Limits::kept_sends) (256) others;
+    /// past either, and when the session ends first, it fails and surely was not sent. A message that was on its way when
+    /// the link was lost is never sent again by itself.
     ///
     /// # Errors
-    /// [`SendError`] tells a refused message from one whose outcome is unknown.
+    /// [`SendError`] tells a refused message from one whose outcome is unknown and from one that was not sent.
     ///
     /// # Cancel safety
     /// Dropping the future does not take the message back; only its answer is lost.
@@ -207,6 +210,38 @@ impl Connection {
     /// As [`send`](Connection::send).
     pub async fn send_command(&self, to: &str, action: &str) -> Result<Sent, SendError> {
         self.send(Outgoing::command(to, action)?).await
+    }
+
+    /// Joins a chat room and returns what the service says of it (messages spec §4.2).
+    ///
+    /// The room is joined again when a lost link comes back, unless [`Config::rejoin_rooms`] is off.
+    ///
+    /// # Errors
+    /// As [`join_room_with`](Connection::join_room_with).
+    pub async fn join_room(&self, room: &str) -> Result<RoomInfo, SendError> {
+        self.join_room_with(RoomRequest::join(room)?).await
+    }
+
+    /// Joins a chat room with a text for its members, or leaving the other rooms; carries out any [`RoomRequest`].
+    ///
+    /// It waits for at most [`Config::send_timeout`] and is not kept while the link is down.
+    ///
+    /// # Errors
+    /// [`SendError::Reconnecting`] (16) while the link is down; [`SendError::OutcomeUnknown`] where no answer came, with
+    /// -1 when its time ran out, after which the link is replaced; otherwise as [`send`](Connection::send).
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take the request back; only its answer is lost.
+    pub async fn join_room_with(&self, request: RoomRequest) -> Result<RoomInfo, SendError> {
+        self.ask(ChangeRoom(request)).await?
+    }
+
+    /// Leaves a chat room; it is not joined again, whatever the answer.
+    ///
+    /// # Errors
+    /// As [`join_room_with`](Connection::join_room_with).
+    pub async fn leave_room(&self, room: &str) -> Result<(), SendError> {
+        self.join_room_with(RoomRequest::leave(room)?).await.map(drop)
     }
 
     /// Registers a user by open registration (connection spec §3.1); no login is needed.

@@ -29,8 +29,10 @@ pub struct Health {
     pub bytes_in: u64,
     /// Bytes sent since the connection was started, framing included.
     pub bytes_out: u64,
-    /// Messages sent that still wait for their answer.
+    /// Sends that went out and still wait for their answer, delivery receipts included.
     pub pending_sends: usize,
+    /// Messages kept until a lost link is back.
+    pub kept_sends: usize,
     /// Events that subscribers of now could not take, all together.
     pub missed_events: u64,
 }

@@ -6,8 +6,8 @@ use actix::Message;
 use super::Health;
 
 use crate::{
-    ConnectionState, Credentials, Nickname, OpenError, Outgoing, Password, RequestError, SendError, Sent, Token,
-    UserId, rest::RegisteredUser,
+    ConnectionState, Credentials, Nickname, OpenError, Outgoing, Password, RequestError, RoomInfo, RoomRequest,
+    SendError, Sent, Token, UserId, rest::RegisteredUser,
 };
 
 /// Logs a user in; answered once the server accepted or the login failed.
@@ -24,6 +24,11 @@ pub struct Close;
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Sent, SendError>")]
 pub struct SendMessage(pub Outgoing);
+
+/// Joins or leaves a chat room; answered with what the service says of a joined one.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<RoomInfo, SendError>")]
+pub struct ChangeRoom(pub RoomRequest);
 
 /// Registers a user by open registration.
 #[derive(Debug, Message)]

@@ -21,5 +21,5 @@ pub use calls::{
 };
 pub use handle::{Connection, WeakConnection};
 pub use health::Health;
-pub use messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State};
+pub use messages::{ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State};
 pub use shared::{StateChange, StateWatch};

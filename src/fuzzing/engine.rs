@@ -10,7 +10,7 @@ use arbitrary::{Result, Unstructured};
 use super::server;
 use crate::{
     Addresses, Config, ConnectionState, Credentials, Endpoints, LossCause, Outgoing, ProvidedToken, ProviderError,
-    Reconnect, RestError, Step, Token, TokenRequest,
+    Reconnect, RestError, RoomRequest, Step, Token, TokenRequest,
     net::Target,
     rest::{self, Operation},
     session::{Action, Engine, FetchedToken, Input, Now},
@@ -44,6 +44,7 @@ pub(super) fn run(data: &[u8]) -> Result<()> {
             Event::Open(credentials) => run.open(credentials),
             Event::Frame(frame) => run.frame(&frame),
             Event::Send(id) => run.send(id),
+            Event::Room(id, what) => run.room(id, what),
             Event::Plain(input) => run.step(input, 0),
             Event::Due => run.due(),
             Event::Wait(time) => run.pass(time),
@@ -61,6 +62,8 @@ enum Event {
     Open(Credentials),
     Frame(Vec<u8>),
     Send(u64),
+    /// Joins or leaves one of a few rooms.
+    Room(u64, u8),
     /// Anything that needs nothing noted.
     Plain(Input<'static>),
     /// Jumps to the deadline and ticks.
@@ -87,7 +90,8 @@ impl Script<'_> {
         let logout = Duration::from_secs(u64::from(flags >> 3 & 3));
         let made = Config::new("org#app")
             .and_then(|config| config.endpoints(endpoints)?.reconnect(policy)?.logout_timeout(logout))
-            .and_then(|config| config.max_pending_sends(3));
+            .and_then(|config| config.max_pending_sends(3))
+            .map(|config| config.delivery_receipts(flags & 16 != 0));
         Ok(made.expect("all of it is within bounds"))
     }
 
@@ -150,6 +154,7 @@ impl Script<'_> {
             29 => Event::Plain(Input::TokenProvided(Err(ProviderError::new(self.text()?).into()))),
             30 => Event::Open(provided()),
             31 => Event::Open(by_token().with_provider(nobody)),
+            32 => Event::Room(u64::from(self.0.arbitrary::<u8>()? & 7), self.0.arbitrary()?),
             _ => Event::Help,
         })
     }
@@ -270,6 +275,17 @@ impl Run {
         let message = Outgoing::text("bob", "hello").expect("a message");
         self.unanswered.push(client_id);
         self.step(Input::Send { client_id, message }, 0);
+    }
+
+    fn room(&mut self, client_id: u64, what: u8) {
+        let room = (what & 3).to_string();
+        let request = match what >> 2 & 3 {
+            0 => RoomRequest::leave(room),
+            1 => RoomRequest::join(room).map(RoomRequest::leaving_others),
+            _ => RoomRequest::join(room),
+        };
+        self.unanswered.push(client_id);
+        self.step(Input::Room { client_id, request: request.expect("a room") }, 0);
     }
 
     fn frame(&mut self, frame: &[u8]) {

@@ -5,12 +5,14 @@ mod content;
 mod options;
 mod receipt;
 mod room;
+mod room_info;
 mod sent;
 mod target;
 
 pub(crate) use content::{content, opening};
 pub use room::RoomRequest;
-pub use sent::Sent;
+pub use room_info::RoomInfo;
+pub use sent::{Sent, SentEdit};
 pub(crate) use target::{bare, jid, message_type, named};
 
 use crate::{

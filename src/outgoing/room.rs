@@ -78,6 +78,11 @@ impl RoomRequest {
         self.join.is_some()
     }
 
+    /// Whether it leaves all other rooms with the join.
+    pub(crate) fn leaves_others(&self) -> bool {
+        self.join.as_ref().is_some_and(|join| join.leave_others)
+    }
+
     /// The request as it goes over the wire: one meta, answered like a send.
     #[must_use]
     pub fn into_meta(self, client_id: u64, app_key: &AppKey, from: &UserId) -> Meta {

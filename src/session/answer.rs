@@ -106,6 +106,30 @@ mod tests {
     ];
 
     #[test]
+    fn of_the_texts_that_are_contained_the_first_of_the_table_counts() {
+        let all = [
+            ("grpID does not exist!", 705),
+            ("username doesn't exist!", 204),
+            ("can not join this group is in the blacklist", 603),
+            ("moderation", 508),
+            ("group ID illegal, please check it", -3),
+            ("has create too many chatrooms", 50),
+            ("auto create failed", 500),
+        ];
+        for first in 0..all.len() {
+            let reason = all[first..].iter().rev().map(|(text, _)| *text).collect::<Vec<_>>().join(", ");
+            let wire = Status { error_code: Some(1), reason: Some(reason.clone()), ..Status::default() };
+            let Err(error) = classify(&wire) else { panic!("{reason}") };
+            assert_eq!(error.code().number(), all[first].1, "{reason}");
+        }
+        // Whole texts go before: they are compared as they are, and nothing else may stand beside them.
+        for (reason, code) in [("blocked", 603), ("blocked by moderation", 508), ("not blocked", 503)] {
+            let wire = Status { error_code: Some(1), reason: Some(reason.to_owned()), ..Status::default() };
+            assert_eq!(classify(&wire).unwrap_err().code().number(), code, "{reason}");
+        }
+    }
+
+    #[test]
     fn every_row_of_the_answer_table_has_its_code() {
         for (status, reason, code) in ROWS {
             let wire = Status { error_code: Some(*status), reason: Some((*reason).to_owned()), ..Status::default() };

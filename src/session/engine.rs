@@ -13,13 +13,12 @@ use crate::{Config, Device, EventMask, SendError, Step, Token, UserId};
 
 /// The pure machine of one connection.
 ///
-/// Bounds: unanswered sends, remembered message ids, pulls at once and the size of a page by
-/// [`Limits`](crate::Limits); known queues 4096, redirects in a row 5, connections tried by one `open` 3.
+/// Bounds: unanswered and kept sends, remembered message ids, pulls at once and the size of a page by
+/// [`Limits`](crate::Limits); known queues 4096, rooms joined again 64, redirects in a row 5, connections tried by one `open` 3.
 #[derive(Debug)]
 pub struct Engine {
     pub(super) world: World,
     session: Option<Box<Session>>,
-    client_ids: u64,
 }
 
 impl Engine {
@@ -29,10 +28,7 @@ impl Engine {
     /// A logged-out engine. The seed decides the jitter and the client ids.
     #[must_use]
     pub fn new(config: Arc<Config>, seed: u64) -> Self {
-        let mut random = fastrand::Rng::with_seed(seed);
-        // 32 random bits above a count: unique among the unanswered sends of all of a user's devices, never 0.
-        let client_ids = (u64::from(random.u32(1..)) << 31) + 1;
-        Engine { world: World::new(config, random), session: None, client_ids }
+        Engine { world: World::new(config, fastrand::Rng::with_seed(seed)), session: None }
     }
 
     /// Which events are asked for: what comes out of queues is built for these kinds only. Default: all.
@@ -40,11 +36,21 @@ impl Engine {
         self.world.wanted = wanted;
     }
 
-    /// A fresh id for a message to send.
+    /// A fresh id for a message to send: none that this engine gave before, nor one it was given with a send.
     pub fn next_client_id(&mut self) -> u64 {
-        let id = self.client_ids;
-        self.client_ids = id.wrapping_add(1).max(1);
-        id
+        self.world.fresh_id()
+    }
+
+    /// How many sends wait for their answer: messages, requests for chat rooms and delivery receipts.
+    #[must_use]
+    pub fn pending_sends(&self) -> usize {
+        self.session.as_ref().map_or(0, |session| session.sends.len())
+    }
+
+    /// How many messages are kept for the next link.
+    #[must_use]
+    pub fn kept_sends(&self) -> usize {
+        self.session.as_ref().map_or(0, |session| session.kept_sends.len())
     }
 
     /// Who is logged in, or being logged in or out.
@@ -136,12 +142,19 @@ impl Engine {
         if matches!(session.phase, Phase::LoggingOut { .. }) {
             return Some(phase);
         }
-        let token = [session.clock.as_ref().map(TokenClock::deadline), session.renewal.deadline()];
-        Some(token.into_iter().flatten().fold(phase, Duration::min))
+        let others = [
+            session.clock.as_ref().map(TokenClock::deadline),
+            session.renewal.deadline(),
+            session.kept_sends.deadline(self.world.config.keep_sends_for),
+        ];
+        Some(others.into_iter().flatten().fold(phase, Duration::min))
     }
 
     /// Takes what happened and appends what is to be done, in order.
     pub fn step(&mut self, input: Input<'_>, now: Now, out: &mut Vec<Action>) {
+        if let Input::Send { client_id, .. } = &input {
+            self.world.chosen_id(*client_id);
+        }
         let mut context = Context { world: &mut self.world, now, out };
         let flow = match (&mut self.session, input) {
             (Some(session), Input::Open(_)) => {
@@ -156,7 +169,7 @@ impl Engine {
                 context.out.push(Action::Closed);
                 Flow::Stay
             }
-            (None, Input::Send { client_id, .. }) => {
+            (None, Input::Send { client_id, .. } | Input::Room { client_id, .. }) => {
                 context.out.push(Action::Sent { client_id, outcome: Err(SendError::NotLoggedIn) });
                 Flow::Stay
             }

@@ -133,7 +133,7 @@ impl Session {
         Flow::Stay
     }
 
-    fn is_resuming(&self) -> bool {
+    pub(super) fn is_resuming(&self) -> bool {
         matches!(
             &self.phase,
             Phase::Entering { purpose: Purpose::Resume, .. } | Phase::Waiting { purpose: Purpose::Resume, .. }
@@ -234,6 +234,8 @@ impl Session {
         }
         self.arm(auth_token, context.now, context.world.config.heartbeat_answer);
         context.emit(EventKind::Connected { resumed });
+        self.rejoin(context);
+        self.send_kept(context);
         if let Phase::Online(online) = &mut self.phase {
             online.beat(context);
         }

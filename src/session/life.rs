@@ -9,6 +9,7 @@ use super::{
     entering::Entering,
     flapping::Flaps,
     frames::Identity,
+    kept::Kept,
     online::Online,
     recent::Recent,
     renewal::Renewal,
@@ -18,7 +19,7 @@ use super::{
     world::Context,
 };
 use crate::{
-    Credentials, DisconnectReason, Endpoints, EventKind, Kick, LossCause, OpenError, Refusal, SendError, Step, Token,
+    Credentials, DisconnectReason, Endpoints, EventKind, Kick, LossCause, OpenError, Refusal, RoomRequest, Step, Token,
     UserId, credentials::Secret, token_provider::Provider,
 };
 
@@ -46,6 +47,12 @@ pub(super) struct Session {
     /// Whether it was said that nobody hears the messages.
     pub(super) unheard: bool,
     pub(super) sends: Sends,
+    /// What is to be sent once the link is back; empty while it is up.
+    pub(super) kept_sends: Kept,
+    /// The joins of the rooms to be joined again on the next link.
+    pub(super) rooms: Vec<RoomRequest>,
+    /// Delivery receipts left out and not told of yet.
+    pub(super) unreceipted: u64,
     pub(super) flaps: Flaps,
     takeovers: Takeovers,
     /// When the last hint of a changed network was followed.
@@ -113,6 +120,9 @@ impl Session {
             recent: Recent::default(),
             unheard: false,
             sends: Sends::default(),
+            kept_sends: Kept::default(),
+            rooms: Vec::new(),
+            unreceipted: 0,
             flaps: Flaps::default(),
             takeovers: Takeovers::default(),
             hinted: None,
@@ -164,15 +174,22 @@ impl Session {
                 self.send(client_id, message, context);
                 Flow::Stay
             }
+            Input::Room { client_id, request } => {
+                self.change_room(client_id, request, context);
+                Flow::Stay
+            }
             Input::Renewed { token, expires_at } => self.token_given(token, expires_at, context),
             Input::NetworkChanged => self.network_changed(context),
-            Input::Tick => match self.token_due(context) {
-                Flow::Stay => match self.renewal_due(context) {
-                    Flow::Stay => self.phase_due(context),
+            Input::Tick => {
+                self.expire_kept(context);
+                match self.token_due(context) {
+                    Flow::Stay => match self.renewal_due(context) {
+                        Flow::Stay => self.phase_due(context),
+                        flow => flow,
+                    },
                     flow => flow,
-                },
-                flow => flow,
-            },
+                }
+            }
         }
     }
 
@@ -325,14 +342,6 @@ impl Session {
         tokens.fold(text, |text, token| if text.contains(token) { text.replace(token, "<redacted>") } else { text })
     }
 
-    /// Unanswered sends may or may not have arrived.
-    pub(super) fn fail_sends(&mut self, cause: &LossCause, context: &mut Context<'_>) {
-        for client_id in self.sends.drain() {
-            let outcome = Err(SendError::OutcomeUnknown { client_id, cause: cause.clone() });
-            context.out.push(Action::Sent { client_id, outcome });
-        }
-    }
-
     /// The last things a session does, in this order: sends settled, link dropped, `open` answered, subscribers
     /// told, `close` answered.
     pub(super) fn ended(
@@ -342,6 +351,7 @@ impl Session {
         context: &mut Context<'_>,
     ) {
         self.fail_sends(&LossCause::ClosedHere, context);
+        self.drop_kept(reason.as_ref(), context);
         context.out.push(Action::Hangup);
         let unreachable = matches!(&failed, Some(OpenError::Unreachable { .. } | OpenError::Deadline { .. }))
             || matches!(&reason, Some(DisconnectReason::AttemptsExhausted { .. }));

@@ -23,14 +23,18 @@ mod entering;
 mod flapping;
 mod frames;
 pub(crate) mod inbound;
+mod kept;
 mod life;
 mod online;
 mod pages;
 mod queues;
+mod receipts;
 mod recent;
 mod renewal;
+mod rooms;
 mod sending;
 mod sends;
+mod taken;
 mod takeover;
 mod token;
 mod world;
@@ -40,8 +44,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    Addresses, Credentials, EventKind, LossCause, OpenError, Outgoing, Password, Refusal, RestError, SendError, Sent,
-    Step, Token, TokenError, TokenRequest, UserId, wire::DecodeError,
+    Addresses, Credentials, EventKind, LossCause, OpenError, Outgoing, Password, Refusal, RestError, RoomRequest,
+    SendError, Sent, Step, Token, TokenError, TokenRequest, UserId, wire::DecodeError,
 };
 
 pub use engine::Engine;
@@ -81,12 +85,20 @@ pub enum Input<'a> {
     Alive,
     /// [`Action::Connect`] failed, or the open socket was lost.
     Lost(LossCause),
-    /// The application sends a message; the id must be unique among its unanswered ones.
+    /// The application sends a message. It is kept for the next link where this one is being regained. An id among those
+    /// unanswered or kept is refused, and what has it is not touched.
     Send {
-        /// The client id, from [`Engine::next_client_id`].
+        /// The client id, from [`Engine::next_client_id`] or chosen by the application.
         client_id: u64,
         /// The message.
         message: Outgoing,
+    },
+    /// The application joins or leaves a chat room; answered with [`Action::Sent`] and never kept.
+    Room {
+        /// The client id, from [`Engine::next_client_id`].
+        client_id: u64,
+        /// The request.
+        request: RoomRequest,
     },
     /// A new token for the session, with its end in milliseconds since 1970; the countdown starts anew.
     Renewed {
@@ -116,6 +128,9 @@ impl fmt::Debug for Input<'_> {
             Input::Lost(cause) => f.debug_tuple("Lost").field(cause).finish(),
             Input::Send { client_id, message } => {
                 f.debug_struct("Send").field("client_id", client_id).field("message", message).finish()
+            }
+            Input::Room { client_id, request } => {
+                f.debug_struct("Room").field("client_id", client_id).field("request", request).finish()
             }
             Input::Renewed { token, expires_at } => {
                 f.debug_struct("Renewed").field("token", token).field("expires_at", expires_at).finish()
@@ -176,7 +191,7 @@ pub enum Action {
     Rejected(OpenError),
     /// The session is over; whoever asked for the end can be told.
     Closed,
-    /// A send is over.
+    /// A send, or a request for a chat room, is over.
     Sent {
         /// Its client id.
         client_id: u64,
@@ -273,6 +288,25 @@ pub enum Note {
     },
     /// Messages came that nobody wants to hear; said once a session.
     Unheard,
+    /// A chat room was not joined again on a new link; the account is not in it.
+    RoomNotRejoined {
+        /// The room's id.
+        room: Box<str>,
+        /// Why.
+        error: SendError,
+    },
+    /// So many rooms are joined again already that this one will not be.
+    RoomNotKept {
+        /// The room's id.
+        room: Box<str>,
+        /// The bound.
+        limit: usize,
+    },
+    /// Delivery receipts were left out, because too many sends waited for their answers.
+    ReceiptsLeftOut {
+        /// How many.
+        count: u64,
+    },
     /// A page of a queue had a status other than OK.
     PageStatus {
         /// `Status.errorCode`.

@@ -11,7 +11,7 @@ use super::{
     world::Context,
 };
 use crate::{
-    Config, LossCause, SendError,
+    Config, LossCause,
     wire::{Downward, MSync},
 };
 
@@ -142,14 +142,10 @@ impl Session {
     /// The heartbeat's or a send's deadline.
     pub(super) fn online_due(&mut self, context: &mut Context<'_>) -> Flow {
         let now = context.now.mono;
-        if self.sends.deadline().is_some_and(|due| now >= due) {
-            while let Some(client_id) = self.sends.take_due(now) {
-                let outcome = Err(SendError::OutcomeUnknown { client_id, cause: LossCause::SendUnanswered });
-                context.out.push(Action::Sent { client_id, outcome });
-            }
+        if let Some(cause) = self.give_up_due(context) {
             // The others still had time: they are lost with the link (§8.3: 510, not 512).
             self.fail_sends(&LossCause::ClosedHere, context);
-            return self.lost(LossCause::SendUnanswered, context);
+            return self.lost(cause, context);
         }
         let Phase::Online(online) = &mut self.phase else {
             return Flow::Stay;

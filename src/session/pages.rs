@@ -74,16 +74,19 @@ impl Session {
             // A kick must be heard whatever its id; everything else once.
             let statistics = inbound::is_statistics(&meta);
             let key = inbound::repetition_key(&meta);
-            let is_new = |recent: &mut Recent| recent.insert(key, context.now.mono, &context.world.config.limits);
+            let is_new = |recent: &mut Recent, context: &Context<'_>| {
+                recent.insert(key, context.now.mono, &context.world.config.limits)
+            };
             if !statistics {
-                if !is_new(&mut self.recent) {
+                if !is_new(&mut self.recent, context) {
                     continue;
                 }
                 fresh = true;
+                self.confirm_delivery(&meta, context);
             }
             let own = Own { user: &self.user, resource: context.world.config.resource() };
             match inbound::read(&meta, &own, context.world.wanted) {
-                Inbound::Event(_) if statistics && !is_new(&mut self.recent) => {}
+                Inbound::Event(_) if statistics && !is_new(&mut self.recent, context) => {}
                 Inbound::Event(event) => context.emit(event),
                 Inbound::Unwanted(EventMask::MESSAGE) if !mem::replace(&mut self.unheard, true) => {
                     context.out.push(Action::Note(Note::Unheard));

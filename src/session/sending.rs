@@ -1,22 +1,117 @@
-//! Sends and their answers.
+//! Sends, from the application's word to their outcome.
+
+use std::mem;
+
+use bytes::Bytes;
 
 use super::{
-    Action, answer,
-    life::{Phase, Purpose, Session},
+    Action, Note, answer,
+    kept::KeptSend,
+    life::{Phase, Session},
+    sends::What,
+    taken,
     world::Context,
 };
 use crate::{
-    Outgoing, SendError, Sent,
-    wire::{CommSyncDl, CommSyncUl, MSync},
+    Code, DisconnectReason, LossCause, Outgoing, SendError, Sent,
+    wire::{CommSyncDl, CommSyncUl, MSync, Meta},
 };
 
+/// A meta as the frame that sends it.
+pub(super) fn encoded(meta: Meta) -> Bytes {
+    MSync::client_sync(&CommSyncUl::send(meta)).to_bytes()
+}
+
 impl Session {
+    /// Writes a message, or keeps it for the next link; says at once what keeps it from both.
+    pub(super) fn send(&mut self, client_id: u64, message: Outgoing, context: &mut Context<'_>) {
+        if let Err(error) = self.try_send(client_id, message, context) {
+            context.out.push(Action::Sent { client_id, outcome: Err(error) });
+        }
+    }
+
+    fn try_send(&mut self, client_id: u64, message: Outgoing, context: &mut Context<'_>) -> Result<(), SendError> {
+        let keeps = self.is_resuming();
+        if !keeps && !matches!(self.phase, Phase::Online(_)) {
+            return Err(SendError::NotLoggedIn);
+        }
+        let config = &context.world.config;
+        let limits = &config.limits;
+        if keeps && limits.kept_sends == 0 {
+            return Err(SendError::Reconnecting);
+        }
+        // What is kept will be unanswered once it is written.
+        let limit = if keeps { limits.kept_sends.min(limits.pending_sends) } else { limits.pending_sends };
+        self.check(client_id, limit)?;
+        let frame = encoded(message.into_meta(client_id, &config.app_key, &self.user));
+        let (bytes, limit) = (frame.len(), limits.frame.min(limits.outbox));
+        if bytes > limit {
+            return Err(SendError::TooLarge { bytes, limit });
+        }
+        if keeps {
+            if self.kept_sends.bytes().saturating_add(bytes) > limits.outbox {
+                return Err(SendError::OutboxFull { limit: limits.outbox });
+            }
+            self.kept_sends.push(KeptSend { client_id, since: context.now.mono, frame });
+        } else {
+            self.write("send", client_id, What::Message, frame, context);
+        }
+        Ok(())
+    }
+
+    /// Whether one more send of this id fits; the id goes first, so that one in use is told as such in every case.
+    pub(super) fn check(&self, client_id: u64, limit: usize) -> Result<(), SendError> {
+        if client_id == 0 || self.sends.contains(client_id) || self.kept_sends.contains(client_id) {
+            return Err(SendError::in_use(client_id));
+        }
+        if self.sends.len() + self.kept_sends.len() >= limit { Err(SendError::Backlog { limit }) } else { Ok(()) }
+    }
+
+    /// Writes what is answered like a send; the wait for the answer begins.
+    pub(super) fn write(
+        &mut self,
+        kind: &'static str,
+        client_id: u64,
+        what: What,
+        frame: Bytes,
+        context: &mut Context<'_>,
+    ) {
+        self.sends.push(client_id, context.after(context.world.config.send_timeout), what);
+        context.transmit(kind, frame);
+    }
+
+    /// Writes what was kept, in the order it was given.
+    pub(super) fn send_kept(&mut self, context: &mut Context<'_>) {
+        // The timer may be late, and nothing older than promised may go out.
+        self.expire_kept(context);
+        for KeptSend { client_id, frame, .. } in mem::take(&mut self.kept_sends).into_all() {
+            self.write("send", client_id, What::Message, frame, context);
+        }
+    }
+
+    /// Gives up what was kept for as long as anything is.
+    pub(super) fn expire_kept(&mut self, context: &mut Context<'_>) {
+        let (longest, now) = (context.world.config.keep_sends_for, context.now.mono);
+        while let Some(KeptSend { client_id, since, .. }) = self.kept_sends.take_old(longest, now) {
+            let outcome = Err(SendError::Expired { client_id, waited: now.saturating_sub(since) });
+            context.out.push(Action::Sent { client_id, outcome });
+        }
+    }
+
+    /// The session ends: what was kept was never written.
+    pub(super) fn drop_kept(&mut self, reason: Option<&DisconnectReason>, context: &mut Context<'_>) {
+        for KeptSend { client_id, .. } in mem::take(&mut self.kept_sends).into_all() {
+            let reason = reason.cloned().unwrap_or(DisconnectReason::Closed);
+            context.out.push(Action::Sent { client_id, outcome: Err(SendError::Ended(reason)) });
+        }
+    }
+
     /// The answer to a send; one that nobody waits for is ignored (messages spec §1.9).
     pub(super) fn answered(&mut self, sync: &CommSyncDl, context: &mut Context<'_>) {
         let client_id = sync.meta_id.unwrap_or(0);
-        if !self.sends.answered(client_id) {
+        let Some(what) = self.sends.answered(client_id) else {
             return;
-        }
+        };
         let outcome = match &sync.status {
             Some(status) => answer::classify(status).map_err(|error| match error {
                 SendError::Refused { code, status, reason } => {
@@ -26,43 +121,56 @@ impl Session {
             }),
             // The web SDK waits for ever here; 604 says that the answer cannot be used.
             None => Err(SendError::Refused {
-                code: crate::Code::LOAD_MESSAGE_ERROR,
+                code: Code::LOAD_MESSAGE_ERROR,
                 status: 0,
                 reason: "the answer has no status".to_owned(),
             }),
         };
-        let outcome = outcome.map(|()| Sent::new(client_id, sync.server_id.unwrap_or(0), sync.timestamp.unwrap_or(0)));
+        let outcome = outcome.map(|()| {
+            let mut sent = Sent::new(client_id, sync.server_id.unwrap_or(0), sync.timestamp.unwrap_or(0));
+            if let Some(meta) = sync.metas.first() {
+                taken::read(meta, &self.user, &mut sent);
+            }
+            sent
+        });
+        self.settle(client_id, what, outcome, context);
+    }
+
+    /// Tells what came of a send to whom it concerns.
+    fn settle(&mut self, client_id: u64, what: What, outcome: Result<Sent, SendError>, context: &mut Context<'_>) {
+        match (what, &outcome) {
+            (What::Message, _) => {}
+            (What::Receipt, _) => return,
+            (What::Room(request), outcome) => self.room_settled(*request, outcome.is_ok(), context),
+            (What::Rejoin(request), Err(error @ SendError::Refused { .. })) => {
+                self.forget_room(request.room());
+                let note = Note::RoomNotRejoined { room: request.room().into(), error: error.clone() };
+                context.out.push(Action::Note(note));
+                return;
+            }
+            // One that was not answered is tried again on the next link.
+            (What::Rejoin(_), _) => return,
+        }
         context.out.push(Action::Sent { client_id, outcome });
     }
 
-    pub(super) fn send(&mut self, client_id: u64, message: Outgoing, context: &mut Context<'_>) {
-        let config = &context.world.config;
-        let refused = match &self.phase {
-            Phase::Online(_) if self.sends.len() >= config.limits.pending_sends => {
-                Some(SendError::Backlog { limit: config.limits.pending_sends })
-            }
-            Phase::Online(_) if client_id == 0 || self.sends.contains(client_id) => {
-                Some(SendError::Invalid(format!("the client id {client_id} is 0 or in use")))
-            }
-            Phase::Online(_) => None,
-            Phase::LoggingOut { .. } => Some(SendError::NotLoggedIn),
-            Phase::Entering { purpose: Purpose::Resume, .. } | Phase::Waiting { purpose: Purpose::Resume, .. } => {
-                Some(SendError::Reconnecting)
-            }
-            Phase::Entering { .. } | Phase::Waiting { .. } => Some(SendError::NotLoggedIn),
-        };
-        if let Some(error) = refused {
-            context.out.push(Action::Sent { client_id, outcome: Err(error) });
-            return;
+    /// Gives up on the sends whose answer is due; why the link is to be given up for it, if any was.
+    pub(super) fn give_up_due(&mut self, context: &mut Context<'_>) -> Option<LossCause> {
+        let mut first = None;
+        while let Some((client_id, what)) = self.sends.take_due(context.now.mono) {
+            let cause = what.unanswered();
+            first.get_or_insert_with(|| cause.clone());
+            self.settle(client_id, what, Err(SendError::OutcomeUnknown { client_id, cause }), context);
         }
-        let meta = message.into_meta(client_id, &config.app_key, &self.user);
-        let frame = MSync::client_sync(&CommSyncUl::send(meta)).to_bytes();
-        let (bytes, limit) = (frame.len(), config.limits.frame.min(config.limits.outbox));
-        if bytes > limit {
-            context.out.push(Action::Sent { client_id, outcome: Err(SendError::TooLarge { bytes, limit }) });
-            return;
+        first
+    }
+
+    /// Unanswered sends may or may not have arrived.
+    pub(super) fn fail_sends(&mut self, cause: &LossCause, context: &mut Context<'_>) {
+        self.tell_unreceipted(context);
+        for (client_id, what) in mem::take(&mut self.sends).into_all() {
+            let outcome = Err(SendError::OutcomeUnknown { client_id, cause: cause.clone() });
+            self.settle(client_id, what, outcome, context);
         }
-        self.sends.push(client_id, context.after(config.send_timeout));
-        context.transmit("send", frame);
     }
 }

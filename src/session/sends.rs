@@ -1,43 +1,103 @@
-//! Sent messages that wait for their answer (connection spec §8.3).
+//! Written sends that wait for their answer (connection spec §8.3).
 
 use std::{collections::VecDeque, time::Duration};
 
-/// The unanswered sends of a login, oldest first; all have the same limit, so the oldest falls due first.
+use crate::{LossCause, RoomRequest};
+
+/// The unanswered sends of a link, oldest first; all have the same limit, so the oldest falls due first.
 #[derive(Debug, Default)]
-pub(crate) struct Sends(VecDeque<(u64, Duration)>);
+pub(super) struct Sends {
+    unanswered: VecDeque<Unanswered>,
+    /// No id among them is higher: fresh ids ascend, so one is known to be new without a look at all of them.
+    highest: u64,
+}
+
+#[derive(Debug)]
+struct Unanswered {
+    client_id: u64,
+    due: Duration,
+    what: What,
+}
+
+/// What waits for its answer, and so who hears of it.
+#[derive(Debug)]
+pub(super) enum What {
+    /// A message of the application's.
+    Message,
+    /// A delivery receipt; nobody asked for it, so nobody hears.
+    Receipt,
+    /// The application joins or leaves a chat room.
+    Room(Box<RoomRequest>),
+    /// A chat room that is joined again on a new link; only the log hears.
+    Rejoin(Box<RoomRequest>),
+}
+
+impl What {
+    /// Why the link is given up when no answer comes.
+    pub(super) fn unanswered(&self) -> LossCause {
+        match self {
+            What::Message | What::Receipt => LossCause::SendUnanswered,
+            What::Room(_) | What::Rejoin(_) => LossCause::RoomUnanswered,
+        }
+    }
+}
 
 impl Sends {
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+    pub(super) fn len(&self) -> usize {
+        self.unanswered.len()
     }
 
-    pub(crate) fn push(&mut self, client_id: u64, due: Duration) {
-        self.0.push_back((client_id, due));
+    pub(super) fn push(&mut self, client_id: u64, due: Duration, what: What) {
+        self.highest = if self.unanswered.is_empty() { client_id } else { self.highest.max(client_id) };
+        self.unanswered.push_back(Unanswered { client_id, due, what });
     }
 
-    pub(crate) fn contains(&self, client_id: u64) -> bool {
-        self.0.iter().any(|(id, _)| *id == client_id)
+    pub(super) fn contains(&self, client_id: u64) -> bool {
+        client_id <= self.highest && self.unanswered.iter().any(|send| send.client_id == client_id)
     }
 
-    /// Takes the send the answer belongs to; `false` for one that nobody waits for.
-    pub(crate) fn answered(&mut self, client_id: u64) -> bool {
-        let at = self.0.iter().position(|(id, _)| *id == client_id);
-        at.and_then(|at| self.0.remove(at)).is_some()
+    /// Takes the send the answer belongs to; `None` for one that nobody waits for.
+    pub(super) fn answered(&mut self, client_id: u64) -> Option<What> {
+        let at = self.unanswered.iter().position(|send| send.client_id == client_id)?;
+        self.unanswered.remove(at).map(|send| send.what)
     }
 
     /// When the oldest falls due.
-    pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.0.front().map(|(_, due)| *due)
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.unanswered.front().map(|send| send.due)
     }
 
     /// Takes the oldest if it is due.
-    pub(crate) fn take_due(&mut self, now: Duration) -> Option<u64> {
+    pub(super) fn take_due(&mut self, now: Duration) -> Option<(u64, What)> {
         let is_due = self.deadline().is_some_and(|due| now >= due);
-        if is_due { self.0.pop_front().map(|(id, _)| id) } else { None }
+        if is_due { self.unanswered.pop_front().map(|send| (send.client_id, send.what)) } else { None }
     }
 
-    /// Takes all of them.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = u64> + '_ {
-        self.0.drain(..).map(|(id, _)| id)
+    /// All of them, oldest first.
+    pub(super) fn into_all(self) -> impl Iterator<Item = (u64, What)> {
+        self.unanswered.into_iter().map(|send| (send.client_id, send.what))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Sends, What};
+
+    #[test]
+    fn an_id_is_contained_from_its_push_to_its_answer_whatever_its_order() {
+        let mut sends = Sends::default();
+        for round in 0..2 {
+            for id in [5, 9, 2, u64::MAX, 7] {
+                assert!(!sends.contains(id), "{id} in round {round}");
+                sends.push(id, Duration::ZERO, What::Message);
+                assert!(sends.contains(id));
+            }
+            for id in [u64::MAX, 5, 7, 9, 2] {
+                assert!(sends.answered(id).is_some() && !sends.contains(id));
+                assert!(sends.answered(id).is_none());
+            }
+        }
     }
 }

@@ -5,6 +5,9 @@ use std::{sync::Arc, time::Duration};
 use super::{Action, Frame, Now};
 use crate::{Addresses, Config, Endpoints, EventKind, EventMask};
 
+/// How many bits of a client id count; those above are chance (messages spec §1.8).
+const COUNT_BITS: u32 = 31;
+
 /// What outlives a session.
 #[derive(Debug)]
 pub(super) struct World {
@@ -13,15 +16,35 @@ pub(super) struct World {
     pub(super) sockets: Sockets,
     pub(super) wanted: EventMask,
     last_session: u64,
+    /// The next fresh client id.
+    client_ids: u64,
 }
 
 impl World {
-    pub(super) fn new(config: Arc<Config>, random: fastrand::Rng) -> Self {
+    pub(super) fn new(config: Arc<Config>, mut random: fastrand::Rng) -> Self {
         let mut sockets = Sockets::default();
         if let Endpoints::Fixed(addresses) = &config.endpoints {
             sockets.set(addresses);
         }
-        World { config, random, sockets, wanted: EventMask::ALL, last_session: 0 }
+        // 32 random bits above a count: unique among the unanswered sends of all of a user's devices, never 0.
+        let client_ids = (u64::from(random.u32(1..)) << COUNT_BITS) + 1;
+        World { config, random, sockets, wanted: EventMask::ALL, last_session: 0, client_ids }
+    }
+
+    /// A client id that was neither given before nor chosen.
+    pub(super) fn fresh_id(&mut self) -> u64 {
+        let id = self.client_ids;
+        self.client_ids = if id < i64::MAX.unsigned_abs() { id + 1 } else { 1 };
+        id
+    }
+
+    /// Keeps fresh ids clear of one that the application chose: the service may take an id once only, however long ago.
+    /// One further ahead than the count goes cannot be reached.
+    pub(super) fn chosen_id(&mut self, id: u64) {
+        if id.checked_sub(self.client_ids).is_some_and(|ahead| ahead < 1 << COUNT_BITS) {
+            self.client_ids = id;
+            self.fresh_id();
+        }
     }
 
     /// A session id, new for every attempt: the wall clock, unless that stands still or steps back.

@@ -10,6 +10,7 @@
 
 mod close;
 mod handle;
+mod kept;
 mod kick_wars;
 mod losses;
 mod main_job;

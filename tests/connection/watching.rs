@@ -200,6 +200,7 @@ async fn health_is_json_of_numbers_and_texts() {
         "bytes_in",
         "bytes_out",
         "pending_sends",
+        "kept_sends",
         "missed_events",
     ];
     names.sort_unstable();

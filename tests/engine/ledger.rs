@@ -1,10 +1,11 @@
 //! What must hold whatever happens: every promise kept once, and nothing sent where nothing is connected.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use agora_chat::{
     ConnectionState, EventKind, OpenError, SendError, TokenReason,
-    session::{Action, Engine, Input},
+    session::{Action, Engine, Frame, Input},
+    wire::{MSync, Upward},
 };
 
 /// Where the engine's actions put the connection; finer than [`ConnectionState`], which does not tell the steps of
@@ -31,6 +32,10 @@ pub(crate) struct Ledger {
     /// Whether only the caller of `open` hears of the end.
     failed_quietly: bool,
     unanswered: HashMap<u64, u32>,
+    /// What was given to be sent and has neither gone out nor failed, in order.
+    unsent: VecDeque<u64>,
+    /// What went out and has no outcome yet.
+    sent: HashSet<u64>,
     rejected: bool,
     dialing: bool,
     up: bool,
@@ -52,7 +57,10 @@ impl Ledger {
             Input::Connected if self.dialing => (self.dialing, self.up) = (false, true),
             Input::TokenProvided(_) => self.asking = false,
             Input::Lost(_) => (self.dialing, self.up) = (false, false),
-            Input::Send { client_id, .. } => *self.unanswered.entry(*client_id).or_default() += 1,
+            Input::Send { client_id, .. } | Input::Room { client_id, .. } => {
+                *self.unanswered.entry(*client_id).or_default() += 1;
+                self.unsent.push_back(*client_id);
+            }
             _ => {}
         }
     }
@@ -92,6 +100,9 @@ impl Ledger {
                 match frame.kind() {
                     "PROVISION" => self.place = Place::Provision,
                     "LOGOUT" => self.place = Place::Bye,
+                    "send" => self.went_out(client_id(frame)),
+                    // One that nobody asked for is a room joined again.
+                    "room" if self.unsent.contains(&client_id(frame)) => self.went_out(client_id(frame)),
                     _ => {}
                 }
             }
@@ -127,12 +138,38 @@ impl Ledger {
                 if *left == 0 {
                     self.unanswered.remove(client_id);
                 }
-                if let Err(SendError::OutcomeUnknown { client_id: named, .. }) = outcome {
+                if let Err(
+                    SendError::OutcomeUnknown { client_id: named, .. } | SendError::Expired { client_id: named, .. },
+                ) = outcome
+                {
                     assert_eq!(named, client_id);
                 }
+                self.came_of(*client_id, outcome.as_ref().err());
             }
             Action::Closed => self.closed(),
             _ => {}
+        }
+    }
+
+    /// Everything goes out once, and in the order it was given.
+    fn went_out(&mut self, client_id: u64) {
+        assert_eq!(self.unsent.pop_front(), Some(client_id), "sends go out in order: {:?}", self.unsent);
+        assert!(self.sent.insert(client_id), "{client_id} goes out twice");
+    }
+
+    /// Only what went out is taken, refused or of unknown outcome; everything else never did.
+    fn came_of(&mut self, client_id: u64, error: Option<&SendError>) {
+        match error {
+            None | Some(SendError::Refused { .. } | SendError::OutcomeUnknown { .. }) => {
+                assert!(self.sent.remove(&client_id), "{client_id} never went out: {error:?}");
+            }
+            Some(error @ (SendError::Expired { .. } | SendError::Ended(_))) => {
+                let at = self.unsent.iter().position(|id| *id == client_id);
+                assert!(at.is_some(), "{client_id} went out, but it is said that it did not: {error}");
+                at.map(|at| self.unsent.remove(at));
+            }
+            // Told at once; the id may be that of another send, which came before.
+            Some(error) => assert_eq!(self.unsent.pop_back(), Some(client_id), "{error}"),
         }
     }
 
@@ -166,5 +203,13 @@ impl Ledger {
         }
         self.place = Place::Out;
         self.asking = false;
+    }
+}
+
+/// The client id of a send.
+pub(crate) fn client_id(frame: &Frame) -> u64 {
+    match MSync::decode_frame(frame.bytes().clone(), 1 << 20).unwrap().upward().unwrap() {
+        Upward::Sync(sync) => sync.meta.expect("a send has a meta").id(),
+        other => panic!("not a send: {other:?}"),
     }
 }

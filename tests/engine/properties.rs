@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Addresses, Config, ConnectionState, Endpoints, KickPolicy, LossCause, Reconnect, Step, Token,
+    Addresses, Config, ConnectionState, Endpoints, KickPolicy, LossCause, Reconnect, RoomRequest, Step, Token,
     session::{FetchedToken, Input},
 };
 use bytes::Bytes;
@@ -35,6 +35,8 @@ enum Event {
     NetworkChanged,
     Lost(LossCause),
     Send(u64),
+    /// Joins, leaves, or joins and leaves all others.
+    Room(u64, u8),
     Renewed(u64),
     Tick,
     /// Jumps to the deadline and ticks.
@@ -121,6 +123,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::NetworkChanged),
         3 => cause().prop_map(Event::Lost),
         3 => (0..6_u64).prop_map(Event::Send),
+        1 => (0..6_u64, 0..9_u8).prop_map(|(id, room)| Event::Room(id, room)),
         1 => end().prop_map(Event::Renewed),
         1 => Just(Event::Tick),
         6 => Just(Event::Due),
@@ -143,6 +146,7 @@ prop_compose! {
     fn config()(
         discovery in any::<bool>(), hosts in 1..4_u8, enabled in any::<bool>(), limited in any::<bool>(),
         limit in 1..8_u32, logout in 0..3_u64, kicks in kick_policy(),
+        receipts in any::<bool>(), keeps in 1..100_u64,
     ) -> Config {
         let mut policy = Reconnect::default();
         policy.enabled = enabled || limited;
@@ -153,6 +157,7 @@ prop_compose! {
             Endpoints::Fixed(addresses(hosts))
         };
         let config = Config::new(APP).unwrap().allow_plaintext().endpoints(endpoints).unwrap().reconnect(policy).unwrap();
+        let config = config.delivery_receipts(receipts).keep_sends_for(seconds(keeps)).unwrap();
         config.kick_policy(kicks).unwrap().logout_timeout(seconds(logout)).unwrap().max_pending_sends(3).unwrap()
     }
 }
@@ -188,6 +193,15 @@ fn give(sim: &mut Sim, event: &Event) {
         Event::NetworkChanged => sim.step(Input::NetworkChanged),
         Event::Lost(cause) => sim.step(Input::Lost(cause.clone())),
         Event::Send(id) => sim.step(hello(*id)),
+        Event::Room(client_id, room) => {
+            let name = (room % 3).to_string();
+            let request = match room / 3 {
+                0 => RoomRequest::join(name).unwrap(),
+                1 => RoomRequest::join(name).unwrap().leaving_others(),
+                _ => RoomRequest::leave(name).unwrap(),
+            };
+            sim.step(Input::Room { client_id: *client_id, request })
+        }
         Event::Renewed(expires_at) => {
             sim.step(Input::Renewed { token: Token::new("YWMt-new").unwrap(), expires_at: *expires_at })
         }

@@ -165,17 +165,11 @@ fn where_nothing_can_be_sent_the_error_says_why() {
     sim.step(by_token());
     refused(&mut sim, SendError::NotLoggedIn);
     sim.accept();
-    sim.lose();
-    refused(&mut sim, SendError::Reconnecting);
-    sim.due();
-    refused(&mut sim, SendError::Reconnecting);
-    sim.accept();
     sim.step(Input::Close);
     refused(&mut sim, SendError::NotLoggedIn);
     sim.due();
     refused(&mut sim, SendError::NotLoggedIn);
     assert_eq!(SendError::NotLoggedIn.code().number(), 39);
-    assert_eq!(SendError::Reconnecting.code().number(), 16);
 }
 
 #[test]

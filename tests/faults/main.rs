@@ -15,6 +15,7 @@ mod links;
 mod plaintext;
 mod proxy;
 mod refused;
+mod sends;
 mod steps;
 mod tls;
 mod tls_front;

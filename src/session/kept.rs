@@ -1,0 +1,59 @@
+//! Sends made while the link is being regained, kept for the next one (messages spec §1.10).
+
+use std::{collections::VecDeque, time::Duration};
+
+use bytes::Bytes;
+
+/// The kept sends, oldest first, each encoded already: so their bytes are known, and nothing can be wrong with one later.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    sends: VecDeque<KeptSend>,
+    bytes: usize,
+}
+
+/// A message that waits for the next link.
+#[derive(Debug)]
+pub(super) struct KeptSend {
+    pub(super) client_id: u64,
+    /// When it was given.
+    pub(super) since: Duration,
+    pub(super) frame: Bytes,
+}
+
+impl Kept {
+    pub(super) fn len(&self) -> usize {
+        self.sends.len()
+    }
+
+    /// How many bytes the frames have together.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn contains(&self, client_id: u64) -> bool {
+        self.sends.iter().any(|send| send.client_id == client_id)
+    }
+
+    pub(super) fn push(&mut self, send: KeptSend) {
+        self.bytes += send.frame.len();
+        self.sends.push_back(send);
+    }
+
+    /// When the oldest has been kept for so long.
+    pub(super) fn deadline(&self, longest: Duration) -> Option<Duration> {
+        self.sends.front().map(|send| send.since.saturating_add(longest))
+    }
+
+    /// Takes the oldest if it has been kept for so long.
+    pub(super) fn take_old(&mut self, longest: Duration, now: Duration) -> Option<KeptSend> {
+        self.deadline(longest).filter(|due| now >= *due)?;
+        let send = self.sends.pop_front()?;
+        self.bytes -= send.frame.len();
+        Some(send)
+    }
+
+    /// All of them, oldest first.
+    pub(super) fn into_all(self) -> impl Iterator<Item = KeptSend> {
+        self.sends.into_iter()
+    }
+}

@@ -1,0 +1,144 @@
+//! Automatic delivery receipts (messages spec §3).
+
+use agora_chat::{
+    Config, EventMask, LossCause,
+    session::Note,
+    wire::{self, Body, Content, Jid, MessageBody, Meta, Upward, content::ContentType, message_body, meta::NameSpace},
+};
+
+use crate::{
+    peer,
+    sim::{Did, Sim, config, hello, seconds},
+};
+
+fn on() -> Config {
+    config().delivery_receipts(true)
+}
+
+/// The receipts that went out: to whom, and for what.
+fn receipts(did: &Did) -> Vec<(String, u64)> {
+    let receipts = did.sent().into_iter().filter_map(|frame| {
+        let Upward::Sync(sync) = frame else { return None };
+        let meta = sync.meta?;
+        let Ok(Body::Chat(body)) = meta.body() else { return None };
+        let is_receipt = body.r#type == Some(message_body::Type::DeliverAck as i32);
+        is_receipt.then(|| (meta.to.unwrap().name().to_owned(), body.ack_message_id.unwrap()))
+    });
+    receipts.collect()
+}
+
+fn client_ids(did: &Did) -> Vec<u64> {
+    let metas = did.sent().into_iter().filter_map(|frame| match frame {
+        Upward::Sync(sync) => sync.meta.map(|meta| meta.id()),
+        _ => None,
+    });
+    metas.collect()
+}
+
+fn page(metas: Vec<Meta>) -> bytes::Bytes {
+    peer::page(&peer::user("bob"), metas, 4)
+}
+
+/// A text from bob, changed.
+fn changed(id: u64, change: impl FnOnce(&mut MessageBody)) -> Meta {
+    let meta = peer::text(id, "hi");
+    let Ok(Body::Chat(mut body)) = meta.body() else { panic!() };
+    change(&mut body);
+    Meta { payload: Some(wire::encode(&*body)), ..meta }
+}
+
+fn content(kind: ContentType) -> Vec<Content> {
+    vec![Content { r#type: Some(kind as i32), ..Content::default() }]
+}
+
+#[test]
+fn none_is_sent_unless_asked_for() {
+    let mut sim = Sim::online();
+    assert!(receipts(&sim.frame(&page(vec![peer::text(1, "x")]))).is_empty());
+}
+
+#[test]
+fn every_message_between_two_users_has_one_commands_included_and_a_repetition_none() {
+    let mut sim = Sim::online_with(on());
+    let metas = vec![
+        peer::text(1, "x"),
+        changed(2, |body| body.contents = content(ContentType::Command)),
+        changed(3, |body| body.contents = content(ContentType::Image)),
+        changed(4, |body| body.contents[0].r#type = Some(99)),
+        peer::text(1, "x"),
+    ];
+    let did = sim.frame(&page(metas));
+    let bob = |id| ("bob".to_owned(), id);
+    assert_eq!(receipts(&did), [bob(1), bob(2), bob(3), bob(4)]);
+    assert!(receipts(&sim.frame(&page(vec![peer::text(2, "x")]))).is_empty());
+}
+
+#[test]
+fn a_message_that_nobody_wants_to_hear_has_one_all_the_same() {
+    let mut sim = Sim::online_with(on());
+    sim.engine.set_wanted(EventMask::CONNECTED);
+    assert_eq!(receipts(&sim.frame(&page(vec![peer::text(1, "x")]))).len(), 1);
+}
+
+#[test]
+fn groups_rooms_receipts_recalls_edits_streams_own_messages_and_what_is_no_message_have_none() {
+    use message_body::Type;
+    let kind = |id, kind: Type| changed(id, |body| body.r#type = Some(kind as i32));
+    let named = |name: &str| Some(Jid { name: Some(name.to_owned()), ..Jid::default() });
+    let metas = vec![
+        kind(1, Type::Groupchat),
+        kind(2, Type::Chatroom),
+        kind(3, Type::ReadAck),
+        kind(4, Type::DeliverAck),
+        kind(5, Type::Recall),
+        kind(6, Type::ChannelAck),
+        kind(7, Type::Edit),
+        kind(8, Type::Normal),
+        changed(9, |body| body.from = named("alice")),
+        changed(10, |body| body.contents.clear()),
+        changed(11, |body| body.contents[0].sub_type = Some(10)),
+        changed(12, |body| body.stream = Some(message_body::Stream::default())),
+        Meta { id: None, ..peer::text(13, "x") },
+        Meta { ns: Some(NameSpace::Notify as i32), ..peer::text(14, "x") },
+        Meta { payload: Some(bytes::Bytes::from_static(b"\xff\xff")), ..peer::text(15, "x") },
+    ];
+    let did = Sim::online_with(on()).frame(&page(metas));
+    assert!(receipts(&did).is_empty(), "{:?}", receipts(&did));
+}
+
+#[test]
+fn whatever_comes_of_one_disturbs_nobody() {
+    let mut sim = Sim::online_with(on());
+    for status in [0, 1] {
+        let id = client_ids(&sim.frame(&page(vec![peer::text(u64::from(status == 0) + 1, "x")])))[0];
+        assert!(sim.frame(&peer::answer(id, status, Some("blocked"))).0.is_empty());
+        assert_eq!(sim.engine.pending_sends(), 0);
+    }
+    sim.frame(&page(vec![peer::text(7, "x")]));
+    assert!(sim.lose().outcomes().is_empty(), "nobody waits for it");
+}
+
+#[test]
+fn one_that_is_not_answered_costs_the_link_as_any_send() {
+    let mut sim = Sim::online_with(on());
+    sim.frame(&page(vec![peer::text(1, "x")]));
+    let did = sim.run(seconds(15));
+    assert!(did.outcomes().is_empty());
+    assert_eq!(did.reconnecting().2, &LossCause::SendUnanswered);
+}
+
+#[test]
+fn where_too_many_sends_are_unanswered_they_are_left_out_and_counted_once() {
+    let mut sim = Sim::online_with(on().max_pending_sends(2).unwrap());
+    sim.step(hello(1));
+    let did = sim.frame(&page((1..=5).map(|id| peer::text(id, "x")).collect()));
+    assert_eq!(receipts(&did).len(), 1);
+    assert!(did.notes().is_empty());
+    sim.frame(&peer::answer(1, 0, None));
+    let did = sim.frame(&page(vec![peer::text(9, "x")]));
+    assert_eq!(receipts(&did).len(), 1);
+    assert_eq!(did.notes(), [&Note::ReceiptsLeftOut { count: 4 }]);
+    // Those left out are told at the latest when the link ends.
+    sim.frame(&page(vec![peer::text(10, "x")]));
+    assert_eq!(sim.lose().notes(), [&Note::ReceiptsLeftOut { count: 1 }]);
+}
