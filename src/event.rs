@@ -98,6 +98,27 @@ pub enum EventKind {
     TokenExpired,
     /// A message for the user.
     Message(Message),
+    /// What waited on the server while nobody was logged in, or the link was lost, begins to come (messages spec §2.4).
+    ///
+    /// At most once a link, and not where nothing waited. `OfflineSyncFinished` always follows, before the next
+    /// `Reconnecting` or `Disconnected`.
+    OfflineSyncStarted {
+        /// How many queues hold something.
+        queues: usize,
+        /// How many messages they hold, as the server counts them.
+        messages: u64,
+    },
+    /// What waited has come, or the link was lost before it had.
+    ///
+    /// With a [message handler](crate::MessageHandler) it has been handled as well.
+    OfflineSyncFinished {
+        /// How many queues have come whole.
+        queues: usize,
+        /// How many messages have come.
+        messages: u64,
+        /// `false` where the link was lost or the session ended before everything had come.
+        complete: bool,
+    },
     /// This subscriber could not keep up: so many events were not delivered to it since it last could.
     ///
     /// Sent only to the subscriber concerned, once per episode, as soon as its mailbox has room again.
@@ -135,6 +156,8 @@ impl EventMask {
     pub const MESSAGE: EventMask = EventMask(1 << 5);
     /// [`EventKind::Flapping`]
     pub const FLAPPING: EventMask = EventMask(1 << 6);
+    /// [`EventKind::OfflineSyncStarted`] and [`EventKind::OfflineSyncFinished`]
+    pub const OFFLINE_SYNC: EventMask = EventMask(1 << 7);
     /// Every event, also those of later releases. [`EventKind::Missed`] needs no bit.
     pub const ALL: EventMask = EventMask(u32::MAX);
 
@@ -142,6 +165,12 @@ impl EventMask {
     #[must_use]
     pub const fn contains(self, other: EventMask) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Whether some kind of `other` is in this set.
+    #[must_use]
+    pub const fn intersects(self, other: EventMask) -> bool {
+        self.0 & other.0 != 0
     }
 
     /// The set as bits.
@@ -183,6 +212,7 @@ impl EventKind {
             EventKind::TokenExpired => EventMask::TOKEN_EXPIRED,
             EventKind::Message(_) => EventMask::MESSAGE,
             EventKind::Flapping { .. } => EventMask::FLAPPING,
+            EventKind::OfflineSyncStarted { .. } | EventKind::OfflineSyncFinished { .. } => EventMask::OFFLINE_SYNC,
             EventKind::Missed { .. } => EventMask::NONE,
         }
     }

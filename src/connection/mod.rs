@@ -1,6 +1,7 @@
 //! One account's connection: the actor that acts, and the handle that applications hold.
 
 mod actor;
+mod delivering;
 pub(crate) mod frame;
 mod handle;
 mod health;

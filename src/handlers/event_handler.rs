@@ -187,6 +187,7 @@ impl EventHandler {
             EventKind::Message(message) => call_ref(&mut self.message, message),
             EventKind::Flapping { floor, .. } => call(&mut self.flapping, *floor),
             EventKind::Missed { count } => call(&mut self.missed, *count),
+            EventKind::OfflineSyncStarted { .. } | EventKind::OfflineSyncFinished { .. } => {}
         }
     }
 }

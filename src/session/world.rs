@@ -12,6 +12,9 @@ pub(super) struct World {
     pub(super) random: fastrand::Rng,
     pub(super) sockets: Sockets,
     pub(super) wanted: EventMask,
+    /// What the message handler wants; nothing where there is none.
+    pub(super) handled: EventMask,
+    last_page: u64,
     last_session: u64,
 }
 
@@ -21,7 +24,21 @@ impl World {
         if let Endpoints::Fixed(addresses) = &config.endpoints {
             sockets.set(addresses);
         }
-        World { config, random, sockets, wanted: EventMask::ALL, last_session: 0 }
+        World {
+            config,
+            random,
+            sockets,
+            wanted: EventMask::ALL,
+            handled: EventMask::NONE,
+            last_page: 0,
+            last_session: 0,
+        }
+    }
+
+    /// An id for a page, or for a load of cursors, that no other has.
+    pub(super) fn new_page_id(&mut self) -> u64 {
+        self.last_page = self.last_page.wrapping_add(1);
+        self.last_page
     }
 
     /// A session id, new for every attempt: the wall clock, unless that stands still or steps back.
