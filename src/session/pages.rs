@@ -7,7 +7,7 @@ use super::{
     in_hand::{Begin, Held, InHand, PageEvent, PageId},
     inbound::{self, Inbound},
     life::{Flow, Phase, Session},
-    queues::{Allowed, Next, PageEnd, Pull, Queues},
+    queues::{Allowed, Content, Next, PageEnd, Pull, Queues},
     token::ServerClock,
     world::Context,
 };
@@ -30,13 +30,21 @@ enum Taken {
 /// What was read of a page.
 #[derive(Debug, Default)]
 struct Read {
-    /// How many of its messages were not seen before.
+    /// How many metas it has.
+    metas: usize,
+    /// How many of them were not seen before.
     fresh: u64,
     /// The ids of those, where they are in hand.
     ids: Vec<u64>,
     /// What is for the message handler.
     events: Vec<PageEvent>,
     kick: Option<Kick>,
+}
+
+impl Read {
+    fn content(&self) -> Content {
+        Content::of(self.metas, self.fresh)
+    }
 }
 
 impl Session {
@@ -127,7 +135,7 @@ impl Session {
         match taken {
             Taken::InHand => self.hold(&sync, read, bytes, context),
             Taken::Not => self.drop_page(&sync, bytes, context),
-            Taken::Told if kick.is_none() => self.go_on(&sync, read.fresh, context),
+            Taken::Told if kick.is_none() => self.go_on(&sync, &read, context),
             Taken::Told => {}
         }
         // The messages beside a kick were taken from the queue for this device, so they are heard before it.
@@ -171,7 +179,7 @@ impl Session {
     /// Tells the observers what a page holds, and collects what is for the message handler.
     fn read_metas(&mut self, metas: Vec<Meta>, taken: Taken, context: &mut Context<'_>) -> Read {
         let handled = if taken == Taken::InHand { context.world.handled } else { EventMask::NONE };
-        let mut read = Read::default();
+        let mut read = Read { metas: metas.len(), ..Read::default() };
         for meta in metas {
             // A kick must be heard whatever its id; everything else once.
             if !inbound::is_statistics(&meta) {
@@ -230,15 +238,15 @@ impl Session {
     }
 
     /// A page that needs no handling goes on at once.
-    fn go_on(&mut self, sync: &CommSyncDl, fresh: u64, context: &mut Context<'_>) {
+    fn go_on(&mut self, sync: &CommSyncDl, read: &Read, context: &mut Context<'_>) {
         let Some(queue) = &sync.queue else { return };
         let allowed = self.allowed(context);
         let Phase::Online(online) = &mut self.phase else { return };
         let (now, is_last) = (context.now.mono, sync.is_last.unwrap_or(false));
-        let next = online.queues.page(queue, sync.next_key, is_last, fresh > 0, now);
+        let next = online.queues.page(queue, sync.next_key, is_last, read.content(), now);
         if online.offline.is_running() {
             let queue = queue.queue_key();
-            online.offline.received(&queue, fresh);
+            online.offline.received(&queue, read.fresh);
             if (is_last || next.is_none())
                 && let Some(event) = online.offline.finished(&queue)
             {
@@ -261,7 +269,7 @@ impl Session {
             let pulled_with = online.queues.received(queue);
             in_hand.confirmed(&key, pulled_with, &mut self.recent, limits, now);
             let (next_key, is_last) = (sync.next_key.filter(|key| *key != 0), sync.is_last.unwrap_or(false));
-            (in_hand.link, PageEnd { pulled_with, next_key, is_last, fresh: read.fresh > 0 })
+            (in_hand.link, PageEnd { pulled_with, next_key, is_last, content: read.content() })
         });
         let kept = end.as_ref().filter(|_| self.cursors.is_some()).and_then(|(_, end)| end.next_key);
         let page = Held {

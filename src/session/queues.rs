@@ -55,8 +55,27 @@ pub(crate) struct PageEnd {
     pub(crate) pulled_with: Option<u64>,
     pub(crate) next_key: Option<u64>,
     pub(crate) is_last: bool,
-    /// Whether it held a message not seen before.
-    pub(crate) fresh: bool,
+    pub(crate) content: Content,
+}
+
+/// What a page brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    Nothing,
+    /// Messages that were all seen before.
+    Known,
+    New,
+}
+
+impl Content {
+    /// Of a page of so many metas, with so many messages not seen before.
+    pub(crate) fn of(metas: usize, fresh: u64) -> Self {
+        match (metas, fresh) {
+            (0, _) => Content::Nothing,
+            (_, 0) => Content::Known,
+            _ => Content::New,
+        }
+    }
 }
 
 /// How a queue goes on after a page.
@@ -128,13 +147,13 @@ impl Queues {
         queue: &Jid,
         next_key: Option<u64>,
         is_last: bool,
-        fresh: bool,
+        content: Content,
         now: Duration,
     ) -> Option<Pull> {
         self.make_room();
         let entry = self.known.entry(queue.queue_key()).or_default();
         let pulled_with = entry.pulling.take().and_then(|pulling| pulling.key);
-        if entry.goes_on(&PageEnd { pulled_with, next_key, is_last, fresh }) {
+        if entry.goes_on(&PageEnd { pulled_with, next_key, is_last, content }) {
             return Some(entry.pull(queue, now, &mut self.busy));
         }
         None
@@ -242,7 +261,12 @@ impl Queue {
             self.key = Some(key);
             self.highest = self.highest.max(next_key);
         }
-        let go_on = if end.is_last { changes && end.fresh } else { rises || (changes && end.fresh) };
+        let fresh = end.content == Content::New;
+        let go_on = match end.is_last {
+            // One that comes again on a new link was not acknowledged on the old one.
+            true => changes && (fresh || (rises && end.content == Content::Known)),
+            false => rises || (changes && fresh),
+        };
         // With more pages in hand, the last of them sees to what was announced meanwhile.
         go_on || (self.in_hand == 0 && mem::take(&mut self.again))
     }
@@ -267,7 +291,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Allowed, Next, PageEnd, Pull, Queues};
+    use super::{Allowed, Content, Next, PageEnd, Pull, Queues};
     use crate::wire::Jid;
 
     const MANY: Allowed = at_once(usize::MAX);
@@ -289,10 +313,10 @@ mod tests {
     fn the_recorded_exchange_of_25_messages_is_pulled_key_by_key() {
         let mut queues = Queues::default();
         assert_eq!(queues.announced(&jid("alice"), MANY, NOW), pull("alice", None));
-        assert_eq!(queues.page(&jid("alice"), Some(11), false, true, NOW), pull("alice", Some(11)));
-        assert_eq!(queues.page(&jid("alice"), Some(12), false, true, NOW), pull("alice", Some(12)));
-        assert_eq!(queues.page(&jid("alice"), Some(13), false, true, NOW), pull("alice", Some(13)));
-        assert_eq!(queues.page(&jid("alice"), None, true, false, NOW), None);
+        assert_eq!(queues.page(&jid("alice"), Some(11), false, Content::New, NOW), pull("alice", Some(11)));
+        assert_eq!(queues.page(&jid("alice"), Some(12), false, Content::New, NOW), pull("alice", Some(12)));
+        assert_eq!(queues.page(&jid("alice"), Some(13), false, Content::New, NOW), pull("alice", Some(13)));
+        assert_eq!(queues.page(&jid("alice"), None, true, Content::Known, NOW), None);
         assert_eq!(queues.under_way(NOW), 0);
     }
 
@@ -302,16 +326,16 @@ mod tests {
         assert!(queues.announced(&jid("a"), MANY, NOW).is_some());
         assert_eq!(queues.announced(&jid("a"), MANY, NOW), None);
         assert_eq!(queues.announced(&jid("a"), MANY, NOW), None);
-        assert_eq!(queues.page(&jid("a"), None, true, false, NOW), pull("a", None));
-        assert_eq!(queues.page(&jid("a"), None, true, false, NOW), None);
+        assert_eq!(queues.page(&jid("a"), None, true, Content::Known, NOW), pull("a", None));
+        assert_eq!(queues.page(&jid("a"), None, true, Content::Known, NOW), None);
     }
 
     #[test]
     fn the_last_key_is_sent_with_the_next_pull_after_a_finished_one() {
         let mut queues = Queues::default();
         queues.announced(&jid("a"), MANY, NOW);
-        assert_eq!(queues.page(&jid("a"), Some(5), false, true, NOW), pull("a", Some(5)));
-        assert_eq!(queues.page(&jid("a"), Some(0), true, false, NOW), None);
+        assert_eq!(queues.page(&jid("a"), Some(5), false, Content::New, NOW), pull("a", Some(5)));
+        assert_eq!(queues.page(&jid("a"), Some(0), true, Content::Known, NOW), None);
         assert_eq!(queues.announced(&jid("a"), MANY, NOW), pull("a", Some(5)));
     }
 
@@ -329,23 +353,23 @@ mod tests {
     fn a_last_page_with_messages_and_a_key_is_acknowledged_once() {
         let mut queues = Queues::default();
         queues.announced(&jid("a"), MANY, NOW);
-        assert_eq!(queues.page(&jid("a"), Some(9), true, true, NOW), pull("a", Some(9)));
-        assert_eq!(queues.page(&jid("a"), Some(9), true, true, NOW), None);
+        assert_eq!(queues.page(&jid("a"), Some(9), true, Content::New, NOW), pull("a", Some(9)));
+        assert_eq!(queues.page(&jid("a"), Some(9), true, Content::New, NOW), None);
     }
 
     #[test]
     fn a_page_without_a_key_that_is_not_the_last_does_not_loop() {
         let mut queues = Queues::default();
         queues.announced(&jid("a"), MANY, NOW);
-        assert_eq!(queues.page(&jid("a"), None, false, true, NOW), None);
+        assert_eq!(queues.page(&jid("a"), None, false, Content::New, NOW), None);
     }
 
     #[test]
     fn a_key_that_goes_backwards_without_anything_new_ends_the_queue() {
         let mut queues = Queues::default();
         queues.announced(&jid("a"), MANY, NOW);
-        assert!(queues.page(&jid("a"), Some(9), false, true, NOW).is_some());
-        assert_eq!(queues.page(&jid("a"), Some(4), false, false, NOW), None);
+        assert!(queues.page(&jid("a"), Some(9), false, Content::New, NOW).is_some());
+        assert_eq!(queues.page(&jid("a"), Some(4), false, Content::Known, NOW), None);
     }
 
     #[test]
@@ -369,7 +393,7 @@ mod tests {
         while let Some(pull) = under_way.pop() {
             pulled += 1;
             assert!(queues.under_way(NOW) <= 3);
-            under_way.extend(queues.page(&pull.queue, None, true, false, NOW));
+            under_way.extend(queues.page(&pull.queue, None, true, Content::Known, NOW));
             under_way.extend(queues.next_waiting(at_once(3), NOW));
         }
         // The first three were announced once more while they were being pulled.
@@ -414,7 +438,7 @@ mod tests {
                 }
                 pulls += 1;
                 prop_assert!(pulls < 20);
-                pulling = queues.page(&jid("a"), Some(*key), false, false, NOW).is_some();
+                pulling = queues.page(&jid("a"), Some(*key), false, Content::Known, NOW).is_some();
             }
         }
     }

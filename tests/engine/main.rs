@@ -11,6 +11,7 @@
 mod client_frames;
 mod clocks;
 mod day;
+mod delivery;
 mod flapping;
 mod heartbeat;
 mod kick_policy;
