@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use agora_chat::{
-    Config, Cursor, CursorFuture, CursorStore, EventKind, EventMask, Limits, LossCause,
+    Cursor, CursorFuture, CursorStore, EventKind, EventMask, Limits, LossCause,
     session::{Action, Input, Page, PageId},
     wire::{CommSyncDl, Jid, Upward},
 };
@@ -26,12 +26,6 @@ impl CursorStore for Played {
     fn save(&self, _: &agora_chat::Account, _: &Cursor) -> CursorFuture<()> {
         panic!("the engine writes nothing by itself")
     }
-}
-
-fn limited(change: impl FnOnce(&mut Limits)) -> Config {
-    let mut limits = Limits::default();
-    change(&mut limits);
-    config().limits(limits).unwrap()
 }
 
 /// A server that keeps every message until it is acknowledged.

@@ -13,6 +13,7 @@ mod clocks;
 mod day;
 mod delivery;
 mod flapping;
+mod handling;
 mod heartbeat;
 mod kick_policy;
 mod kicks;
