@@ -25,6 +25,9 @@ impl Progress {
     }
 }
 
+/// How many messages are handled before other work of the thread has its turn.
+const AT_A_STRETCH: usize = 32;
+
 /// What handling a page takes.
 pub(crate) struct PageTask {
     pub(crate) slot: Arc<Slot>,
@@ -37,9 +40,13 @@ pub(crate) struct PageTask {
 impl PageTask {
     /// Has every event of a page handled, then keeps its key; `false` where it was stopped before the end.
     pub(crate) async fn run(&self, page: Page) -> bool {
-        for event in page.events {
+        for (n, event) in page.events.into_iter().enumerate() {
             if !self.handle(event).await {
                 return false;
+            }
+            // A handler that never waits must not hold the thread for a whole page.
+            if n % AT_A_STRETCH == AT_A_STRETCH - 1 {
+                tokio::task::yield_now().await;
             }
         }
         if let (Some(store), Some(key)) = (&self.store, page.key) {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Names a page given out by [`Action::Deliver`](super::Action::Deliver); never used twice by one engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PageId(pub(super) u64);
 
 /// A page of a queue for the message handler.
@@ -43,6 +43,20 @@ pub struct PageEvent {
     pub event: Event,
     /// How many bytes of payload it was read from.
     pub bytes: usize,
+}
+
+#[cfg(test)]
+impl PageEvent {
+    pub(crate) fn new(event: Event, bytes: usize) -> Self {
+        PageEvent { event, bytes }
+    }
+}
+
+#[cfg(test)]
+impl Page {
+    pub(crate) fn new(id: PageId, queue: &str, key: Option<u64>, bytes: usize, events: Vec<PageEvent>) -> Self {
+        Page { id, queue: queue.into(), key, bytes, events }
+    }
 }
 
 /// A page that came.

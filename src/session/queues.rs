@@ -380,6 +380,62 @@ mod tests {
         assert!(queues.announced(&jid("a"), MANY, NOW + Queues::PATIENCE).is_some());
     }
 
+    fn end(pulled_with: Option<u64>, next_key: u64) -> PageEnd {
+        PageEnd { pulled_with, next_key: Some(next_key), is_last: false, content: Content::New }
+    }
+
+    #[test]
+    fn a_queue_with_a_page_in_hand_keeps_its_place_and_is_not_pulled() {
+        let mut queues = Queues::default();
+        assert!(queues.announced(&jid("a"), at_once(1), NOW).is_some());
+        assert_eq!(queues.received(&jid("a")), None);
+        assert_eq!(queues.announced(&jid("a"), at_once(1), NOW), None);
+        assert_eq!(queues.announced(&jid("b"), at_once(1), NOW + Queues::PATIENCE), None);
+        let next = queues.handled(&jid("a"), &end(None, 5), at_once(1), NOW);
+        assert_eq!(next, Next::Pull(Pull { queue: jid("a"), key: Some(5) }));
+        assert_eq!(queues.received(&jid("a")), Some(5));
+        let over = PageEnd { is_last: true, content: Content::Nothing, ..end(Some(5), 5) };
+        assert_eq!(queues.handled(&jid("a"), &over, at_once(1), NOW), Next::Rests);
+        assert_eq!(queues.next_waiting(at_once(1), NOW), pull("b", None));
+    }
+
+    #[test]
+    fn what_is_announced_while_pages_are_in_hand_is_pulled_after_the_last_of_them() {
+        let mut queues = Queues::default();
+        let unknown = PageEnd { next_key: None, ..end(None, 0) };
+        queues.received(&jid("a"));
+        queues.received(&jid("a"));
+        assert_eq!(queues.announced(&jid("a"), MANY, NOW), None);
+        assert_eq!(queues.handled(&jid("a"), &unknown, MANY, NOW), Next::Rests);
+        assert_eq!(queues.handled(&jid("a"), &unknown, MANY, NOW), Next::Pull(Pull { queue: jid("a"), key: None }));
+    }
+
+    #[test]
+    fn without_room_for_a_page_a_queue_waits_before_those_that_were_announced() {
+        let mut queues = Queues::default();
+        let (none, one) = (Allowed { queues: 9, pulls: 0 }, Allowed { queues: 9, pulls: 1 });
+        assert_eq!(queues.announced(&jid("b"), none, NOW), None);
+        queues.dropped(&jid("c"));
+        queues.received(&jid("a"));
+        assert_eq!(queues.handled(&jid("a"), &end(None, 5), none, NOW), Next::Waits);
+        let mut order = Vec::new();
+        while let Some(pull) = queues.next_waiting(one, NOW) {
+            assert_eq!(queues.next_waiting(one, NOW), None);
+            assert_eq!(queues.page(&pull.queue, None, true, Content::Nothing, NOW), None);
+            order.push((pull.queue.name().to_owned(), pull.key));
+        }
+        assert_eq!(order, [("a".to_owned(), Some(5)), ("c".to_owned(), None), ("b".to_owned(), None)]);
+    }
+
+    #[test]
+    fn a_last_page_that_comes_again_on_a_new_link_is_acknowledged_there_once() {
+        let mut queues = Queues::default();
+        queues.announced(&jid("a"), MANY, NOW);
+        assert_eq!(queues.page(&jid("a"), Some(9), true, Content::Known, NOW), pull("a", Some(9)));
+        assert_eq!(queues.page(&jid("a"), Some(9), true, Content::Known, NOW), None);
+        assert_eq!(queues.page(&jid("b"), Some(9), true, Content::Nothing, NOW), None);
+    }
+
     #[test]
     fn no_more_queues_than_allowed_are_pulled_at_once_and_every_one_has_its_turn() {
         let mut queues = Queues::default();
