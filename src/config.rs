@@ -516,6 +516,9 @@ impl Config {
     /// after its messages were handled and before it is acknowledged. A save that fails, or takes longer than 30 s, is
     /// logged and costs no message: the page is acknowledged all the same, and may come again after a restart. No queue
     /// is pulled before the keys are loaded; where that fails or takes longer than 30 s, they count as lost.
+    ///
+    /// Keys are the server's: to go on with one is to say that everything before it was handled. Where a service begins
+    /// its keys anew, the store has to be emptied.
     #[must_use]
     pub fn cursor_store(mut self, store: std::sync::Arc<dyn crate::CursorStore>) -> Self {
         self.cursors = Some(Cursors(store));

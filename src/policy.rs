@@ -68,7 +68,7 @@ pub struct Limits {
     /// What the unfinished incoming message and the bytes made ready for the socket may hold together; past it the link
     /// is lost. Default: 8 MiB.
     pub connection: usize,
-    /// How many queues are pulled at once, at least 1; the others wait for their turn. Default: 16.
+    /// How many queues are pulled or handled at once, at least 1; the others wait for their turn. Default: 16.
     pub pulls: usize,
     /// How many message ids are remembered to drop repetitions. Default: 1024.
     pub remembered_ids: usize,

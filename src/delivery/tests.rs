@@ -140,7 +140,7 @@ async fn an_actor_that_answers_has_handled_it() {
 async fn a_new_handler_gets_the_next_message_and_the_former_one_ends_what_it_has_begun() {
     tokio::time::pause();
     let (new, to_new) = failing(|_, _| false);
-    let work = Arc::new(task(None, None));
+    let work = task(None, None);
     let (slot, next) = (Arc::clone(&work.slot), Mutex::new(Some(new)));
     let (former, to_former) = failing(move |_, attempt| {
         if let Some(new) = next.lock().unwrap().take() {

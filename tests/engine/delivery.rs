@@ -216,9 +216,9 @@ impl Model {
                 self.repeats += 1;
             }
             self.log.entry(page.queue.clone()).or_default().push(id);
-        } else if page.key.is_some() && !page.saved {
+        } else if let Some(key) = page.key.filter(|_| !page.saved) {
             page.saved = true;
-            self.saved.insert(page.queue.clone(), page.key.unwrap());
+            self.saved.insert(page.queue.clone(), key);
         } else {
             let page = self.hand.remove(n);
             let did = self.sim.step(Input::Handled { page: page.id });
