@@ -77,8 +77,8 @@ pub struct Limits {
     /// How many sent messages may wait for their answer at once, from 1 to 1 000 000; another one is refused with
     /// `SendError::Backlog`. Default: 1024.
     pub pending_sends: usize,
-    /// How many encoded bytes of pages may be in the [message handler](crate::MessageHandler)'s hand, from 1 byte to
-    /// 1 GiB; a single page may be larger. Past it no queue is pulled, and a page that comes all the same is dropped
+    /// How many encoded bytes of pages, each counted as 256 at least, may be in the
+    /// [message handler](crate::MessageHandler)'s hand, from 1 byte to 1 GiB; a single page may be larger. Past it no queue is pulled, and a page that comes all the same is dropped
     /// unacknowledged and comes again. Default: 8 MiB.
     pub handling: usize,
 }

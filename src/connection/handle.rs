@@ -158,8 +158,9 @@ impl Connection {
     /// Subscribers hear `Connected`. A lost link is regained by itself from then on. A login makes at most
     /// [`Engine::LOGIN_ATTEMPTS`](crate::session::Engine::LOGIN_ATTEMPTS) connections within the login deadline.
     ///
-    /// Add subscribers first: what waits on the server is fetched at once, and a message that nobody wants to hear then
-    /// is acknowledged unheard (with a warning in the log).
+    /// Add subscribers and set the [message handler](Connection::set_message_handler) first: what waits on the server is
+    /// fetched at once, and without a handler a message that nobody wants to hear then is acknowledged unheard (with a
+    /// warning in the log).
     ///
     /// # Errors
     /// [`OpenError`] names the failed step and carries the vendor's number. A login under way or done is refused with

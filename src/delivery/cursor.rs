@@ -5,6 +5,8 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use slog::{Logger, warn};
 
+use super::handler::guarded;
+
 use crate::{AppKey, StateError, UserId, wire::Jid};
 
 /// Whose keys they are.
@@ -104,7 +106,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The keys of an account; what cannot be read counts as none.
 pub(crate) async fn load(store: Arc<dyn CursorStore>, account: Account, log: Logger) -> Vec<Cursor> {
-    within(store.load(&account)).await.unwrap_or_else(|error| {
+    within(|| store.load(&account)).await.unwrap_or_else(|error| {
         warn!(log, "the keys of the queues cannot be read, so messages may come again"; "error" => %error);
         Vec::new()
     })
@@ -112,11 +114,14 @@ pub(crate) async fn load(store: Arc<dyn CursorStore>, account: Account, log: Log
 
 /// Keeps a key; whether that is possible costs no message.
 pub(super) async fn save(store: &dyn CursorStore, account: &Account, cursor: Cursor, log: &Logger) {
-    if let Err(error) = within(store.save(account, &cursor)).await {
+    if let Err(error) = within(|| store.save(account, &cursor)).await {
         warn!(log, "the key of a queue is not kept over a restart"; "error" => %error);
     }
 }
 
-async fn within<T>(answer: CursorFuture<T>) -> Result<T, CursorError> {
-    actix_rt::time::timeout(PATIENCE, answer).await.unwrap_or(Err(CursorError::Timeout(PATIENCE)))
+async fn within<T>(begin: impl FnOnce() -> CursorFuture<T>) -> Result<T, CursorError> {
+    match actix_rt::time::timeout(PATIENCE, guarded(begin)).await {
+        Ok(answer) => answer.unwrap_or_else(|| Err(CursorError::new("the store panicked"))),
+        Err(_) => Err(CursorError::Timeout(PATIENCE)),
+    }
 }

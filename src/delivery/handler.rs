@@ -257,17 +257,25 @@ impl MessageHandler {
 
     /// One attempt.
     pub(super) async fn offer(&self, delivery: Delivery) -> Result<(), HandlerError> {
-        let panicked = || HandlerError::new("the handler panicked");
-        let begun = catch_unwind(AssertUnwindSafe(|| (self.handle)(delivery)));
-        let mut handling = begun.map_err(|_| panicked())?;
-        let answer = poll_fn(|task| match catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(task))) {
-            Ok(polled) => polled,
-            Err(_) => Poll::Ready(Err(panicked())),
-        });
-        actix_rt::time::timeout(self.timeout, answer)
-            .await
-            .unwrap_or_else(|_| Err(HandlerError::new(format_args!("no answer within {:?}", self.timeout))))
+        match actix_rt::time::timeout(self.timeout, guarded(|| (self.handle)(delivery))).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => Err(HandlerError::new("the handler panicked")),
+            Err(_) => Err(HandlerError::new(format_args!("no answer within {:?}", self.timeout))),
+        }
     }
+}
+
+/// What the application's future comes to; `None` where it, or what makes it, panics.
+pub(super) async fn guarded<T, F>(begin: impl FnOnce() -> Pin<Box<F>>) -> Option<T>
+where
+    F: Future<Output = T> + ?Sized,
+{
+    let mut begun = catch_unwind(AssertUnwindSafe(begin)).ok()?;
+    poll_fn(|task| match catch_unwind(AssertUnwindSafe(|| begun.as_mut().poll(task))) {
+        Ok(polled) => polled.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
 }
 
 impl fmt::Debug for MessageHandler {

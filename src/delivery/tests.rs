@@ -202,35 +202,45 @@ async fn what_is_stopped_lets_its_call_end_and_begins_nothing_more() {
 /// A store that notes what it is asked and answers as it is told.
 struct Noting {
     saved: Mutex<Vec<Cursor>>,
-    answers: bool,
-    fails: bool,
+    does: Does,
     handled: Offered,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Does {
+    Save,
+    Fail,
+    Hang,
+    Panic,
 }
 
 impl CursorStore for Noting {
     fn load(&self, _: &Account) -> CursorFuture<Vec<Cursor>> {
-        if !self.answers {
-            return Box::pin(pending());
+        match self.does {
+            Does::Hang => Box::pin(pending()),
+            Does::Panic => panic!("on purpose"),
+            Does::Save | Does::Fail => Box::pin(std::future::ready(Err(CursorError::new("no")))),
         }
-        Box::pin(std::future::ready(Err(CursorError::new("no"))))
     }
 
     fn save(&self, of: &Account, cursor: &Cursor) -> CursorFuture<()> {
         assert_eq!((of, self.handled.lock().unwrap().len()), (&account(), 2), "saved after all was handled");
         self.saved.lock().unwrap().push(cursor.clone());
-        if !self.answers {
-            return Box::pin(pending());
+        match self.does {
+            Does::Save => Box::pin(std::future::ready(Ok(()))),
+            Does::Fail => Box::pin(std::future::ready(Err(CursorError::new("full")))),
+            Does::Hang => Box::pin(pending()),
+            Does::Panic => Box::pin(async { panic!("on purpose") }),
         }
-        Box::pin(std::future::ready(if self.fails { Err(CursorError::new("full")) } else { Ok(()) }))
     }
 }
 
 #[actix::test]
-async fn a_key_is_saved_after_its_messages_and_a_store_that_fails_or_hangs_stops_no_queue() {
+async fn a_key_is_saved_after_its_messages_and_a_store_that_fails_hangs_or_panics_stops_no_queue() {
     tokio::time::pause();
-    for (answers, fails, seconds) in [(true, false, 0), (true, true, 0), (false, false, 30)] {
+    for (does, seconds) in [(Does::Save, 0), (Does::Fail, 0), (Does::Hang, 30), (Does::Panic, 0)] {
         let (handler, handled) = failing(|_, _| false);
-        let store = Arc::new(Noting { saved: Mutex::default(), answers, fails, handled });
+        let store = Arc::new(Noting { saved: Mutex::default(), does, handled });
         let begun = Instant::now();
         let work = task(Some(handler), Some(Arc::clone(&store) as Arc<dyn CursorStore>));
         assert!(work.run(page(&[1, 2], Some(7))).await);

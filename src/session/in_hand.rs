@@ -29,7 +29,7 @@ pub struct Page {
     pub queue: Box<str>,
     /// The key to keep once its events are handled; `None` where keys are not kept or it has none.
     pub key: Option<u64>,
-    /// Its length in encoded bytes; 0 where it has no events.
+    /// What it counts for against [`Limits::handling`]: its length in encoded bytes, at least 256.
     pub bytes: usize,
     /// What to handle, in order; may be empty where only the key is to be kept.
     pub events: Vec<PageEvent>,
@@ -114,6 +114,12 @@ pub(super) struct InHand {
     pub(super) link: u64,
 }
 
+/// How many places for ids are kept while there is none.
+const SCRATCH: usize = 1024;
+
+/// What a page in hand counts for at least, for what is around its bytes.
+pub(super) const LEAST: usize = 256;
+
 /// What a page is taken to be as large as before any has come.
 const FIRST_GUESS: usize = 4096;
 
@@ -178,6 +184,9 @@ impl InHand {
         for id in ids {
             self.ids.remove(&id);
             recent.insert(id, now, limits);
+        }
+        if self.ids.is_empty() {
+            self.ids.shrink_to(SCRATCH);
         }
     }
 

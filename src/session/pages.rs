@@ -4,7 +4,7 @@ use std::mem;
 
 use super::{
     Action, Note,
-    in_hand::{Begin, Held, InHand, PageEvent, PageId},
+    in_hand::{Begin, Held, InHand, LEAST, PageEvent, PageId},
     inbound::{self, Inbound},
     life::{Flow, Phase, Session},
     queues::{Allowed, Content, Next, PageEnd, Pull, Queues},
@@ -166,8 +166,11 @@ impl Session {
             return Taken::Told;
         }
         let limits = &context.world.config.limits;
-        if in_hand.has_room(bytes, limits) {
+        if in_hand.has_room(bytes.max(LEAST), limits) {
             return Taken::InHand;
+        }
+        if !in_hand.has_room(LEAST, limits) {
+            return Taken::Not;
         }
         let (recent, now) = (&mut self.recent, context.now.mono);
         let known = |id: u64| id != 0 && (in_hand.knows(id) || recent.contains(id, now, limits));
@@ -276,7 +279,8 @@ impl Session {
             id: PageId(context.world.new_page_id()),
             queue: sync.queue.clone().unwrap_or_default(),
             ids: read.ids,
-            bytes: if read.events.is_empty() { 0 } else { bytes },
+            // One that comes again brings nothing but its key.
+            bytes: if read.fresh == 0 { LEAST } else { bytes.max(LEAST) },
             events: read.events,
             key: kept,
             waits: false,

@@ -164,10 +164,10 @@ fn a_page_larger_than_the_memory_for_ids_is_not_given_out_twice() {
 fn a_page_beyond_the_budget_is_dropped_and_comes_again_once_there_is_room() {
     let (bob, carol) = (user("bob"), user("carol"));
     let (small, more) = (page(&bob, texts(1..4), 3), page(&carol, texts(11..14), 13));
-    let budget = small.len() + more.len() / 2;
+    let budget = 400;
     let mut sim = handling(limited(|limits| limits.handling = budget));
     let (first, _) = one(&sim.frame(&small));
-    assert_eq!(sim.engine.bytes_in_hand(), small.len());
+    assert_eq!(sim.engine.bytes_in_hand(), small.len().max(256));
     let did = sim.frame(&more);
     assert_eq!(did.notes(), [&Note::PageDropped { bytes: more.len() }]);
     assert_eq!(did.0.len(), 1, "nobody is told of it, and it is not acknowledged");
@@ -228,6 +228,21 @@ fn whatever_is_pushed_the_bytes_in_hand_stay_within_the_budget_and_everything_is
     }
     assert_eq!(handled as u64, 9 * queues);
     assert_eq!(sim.engine.bytes_in_hand(), 0);
+}
+
+#[test]
+fn pages_without_end_that_bring_nothing_take_no_memory_without_end() {
+    let (mut sim, bob) = (handling(limited(|limits| limits.handling = 1 << 16)), user("bob"));
+    let (first, _) = one(&sim.frame(&page(&bob, texts(1..3), 2)));
+    let mut dropped = 0;
+    for key in 3..10_000 {
+        dropped += sim.frame(&page(&bob, texts(1..3), key)).notes().len();
+        assert!(sim.engine.bytes_in_hand() <= 1 << 16);
+    }
+    assert!(dropped > 9_000, "{dropped}");
+    let did = done(&mut sim, first);
+    assert_eq!(sim.engine.bytes_in_hand(), 0);
+    assert!(did.pulls().len() < 1000);
 }
 
 #[test]
