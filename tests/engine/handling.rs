@@ -161,6 +161,26 @@ fn a_page_larger_than_the_memory_for_ids_is_not_given_out_twice() {
 }
 
 #[test]
+fn what_is_handled_after_its_link_was_lost_is_acknowledged_once_it_comes_again() {
+    let (mut sim, bob) = (handling(config()), user("bob"));
+    let (first, _) = one(&sim.frame(&page(&bob, texts(1..4), 3)));
+    sim.lose();
+    assert!(done(&mut sim, first).0.is_empty());
+    sim.due();
+    sim.accept();
+    assert_eq!(sim.frame(&notice(&bob)).pulls(), [("bob".to_owned(), None)], "keys are not kept without a store");
+    let did = sim.frame(&page(&bob, texts(1..4), 3));
+    assert_eq!((given(&did).len(), did.pulls()), (0, vec![("bob".to_owned(), Some(3))]));
+
+    let (second, _) = one(&sim.frame(&page(&bob, texts(4..6), 5)));
+    sim.redial();
+    sim.accept();
+    assert!(done(&mut sim, second).pulls().is_empty(), "a page of another link is none of this one's");
+    let did = sim.frame(&page(&bob, texts(4..8), 7));
+    assert_eq!(one(&did).1, [6, 7], "what comes with it is new");
+}
+
+#[test]
 fn a_page_beyond_the_budget_is_dropped_and_comes_again_once_there_is_room() {
     let (bob, carol) = (user("bob"), user("carol"));
     let (small, more) = (page(&bob, texts(1..4), 3), page(&carol, texts(11..14), 13));
