@@ -9,10 +9,12 @@ use std::{
 };
 
 use agora_chat::{
-    Kick,
+    Conversation, Kick,
     local_server::{Cut, FrameKind, LocalServer},
+    wire::Meta,
 };
 use clap::Parser;
+use prost::Message as _;
 use serde_json::{Value, json};
 
 const COMMANDS: &str = "\
@@ -32,6 +34,29 @@ Commands on stdin, one a line; each is answered by one JSON line, {\"ok\":true,.
   delete NAME                 delete a user (kick 207)
   password NAME NEW           change a password (kick 216)
   send FROM TO TEXT...        send a text as FROM
+  send-to KIND ID FROM TEXT...
+                              send a text to a user, group, thread or room (KIND) as FROM
+  group OWNER [MEMBER...]     create a group
+  add-member GROUP NAME       put a user into a group
+  remove-member GROUP NAME    take a user out of a group
+  destroy-group GROUP         end a group
+  thread GROUP MESSAGE_ID NAME...
+                              start a thread about a message, with everybody of the group in it
+  room OWNER                  create a chat room
+  destroy-room ROOM           end a chat room
+  members ID                  who is in a group, thread or room
+  push NAME META_HEX          put an encoded Meta into a queue of the user
+  fill NAME FROM COUNT        put so many texts into a queue of the user
+  refuse-sends NAME TIMES|all STATUS [REASON...]
+                              refuse the user's next sends
+  unanswered NAME TIMES       take the user's next sends without an answer
+  accept-sends NAME           take and answer the user's sends again
+  recall-window SECONDS|none  how long messages may be recalled
+  repeat-window SECONDS|none  how long a repeated client id is recognised
+  messages NAME OTHER         what two users have sent each other
+  messages-in ID              what was sent in a group, thread or room
+  file UUID                   an uploaded file
+  expire-file UUID            drop an uploaded file
   down                        cut every link and refuse connections
   up                          take connections again
   sessions [NAME]             who is online
@@ -59,6 +84,12 @@ struct Options {
     /// Life of tokens, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 24 * 60 * 60)]
     token_life: u64,
+    /// Undelivered messages kept for one device
+    #[arg(long, value_name = "MESSAGES", default_value_t = 10_000)]
+    queue_limit: usize,
+    /// Messages in a page of a queue
+    #[arg(long, value_name = "MESSAGES", default_value_t = 10)]
+    page_size: usize,
     /// Go on when stdin ends
     #[arg(long)]
     stay: bool,
@@ -82,6 +113,8 @@ async fn run(options: Options) -> Result<(), String> {
         .app_key(&options.app_key)
         .port(options.port)
         .token_life(Some(Duration::from_secs(options.token_life)))
+        .queue_limit(options.queue_limit)
+        .page_size(options.page_size)
         .start()
         .await
         .map_err(text)?;
@@ -206,10 +239,92 @@ async fn answer(server: &LocalServer, words: &[&str], life: &mut Option<Duration
         }
         ["help"] => return Ok(json!({"help": COMMANDS})),
         ["quit"] => {}
+        [] => {}
+        _ => return conversation(server, words),
+    }
+    Ok(Value::Null)
+}
+
+/// Groups, rooms and what is said.
+fn conversation(server: &LocalServer, words: &[&str]) -> Answer {
+    match words {
+        ["send-to", kind, id, from, message @ ..] if !message.is_empty() => {
+            let to = match *kind {
+                "user" => Conversation::user(*id),
+                "group" => Conversation::group(*id),
+                "thread" => Conversation::thread(*id),
+                "room" => Conversation::room(*id),
+                _ => return Err(format!("`{kind}` is no kind of conversation: user, group, thread or room")),
+            };
+            let id = server.send_text_to(from, &to, &message.join(" ")).map_err(text)?;
+            return Ok(json!({"id": id.to_string()}));
+        }
+        ["group", owner, members @ ..] => {
+            return Ok(json!({"id": server.create_group(owner, members).map_err(text)?}));
+        }
+        ["add-member", group, name] => {
+            return Ok(json!({"changed": server.add_member(group, name).map_err(text)?}));
+        }
+        ["remove-member", group, name] => {
+            return Ok(json!({"changed": server.remove_member(group, name).map_err(text)?}));
+        }
+        ["destroy-group", group] => return Ok(json!({"changed": server.destroy_group(group)})),
+        ["thread", group, message, name @ ..] if !name.is_empty() => {
+            let id = server.create_thread(group, number(message)?, &name.join(" ")).map_err(text)?;
+            return Ok(json!({"id": id}));
+        }
+        ["room", owner] => return Ok(json!({"id": server.create_room(owner).map_err(text)?})),
+        ["destroy-room", room] => return Ok(json!({"changed": server.destroy_room(room)})),
+        ["members", id] => {
+            let members = [server.group_members(id), server.room_members(id)].concat();
+            return Ok(json!({"members": members}));
+        }
+        ["push", name, bytes] => {
+            let bytes = hex::decode(bytes).map_err(text)?;
+            let meta = Meta::decode(bytes.as_slice()).map_err(text)?;
+            return Ok(json!({"id": server.push_meta(name, meta).map_err(text)?.to_string()}));
+        }
+        ["fill", name, from, count] => server.fill_queue(name, from, number(count)?).map_err(text)?,
+        ["refuse-sends", name, times, status, reason @ ..] => {
+            let reason = (!reason.is_empty()).then(|| reason.join(" "));
+            let (status, reason) = (number(status)?, reason.as_deref());
+            match *times {
+                "all" => server.refuse_sends(name, status, reason),
+                times => server.refuse_next_sends(name, number(times)?, status, reason),
+            }
+            .map_err(text)?;
+        }
+        ["unanswered", name, times] => server.leave_next_sends_unanswered(name, number(times)?).map_err(text)?,
+        ["accept-sends", name] => server.accept_sends(name),
+        ["recall-window", seconds] => server.set_recall_window(window(seconds)?),
+        ["repeat-window", seconds] => server.set_repeat_window(window(seconds)?),
+        ["messages", name, other] => return Ok(messages(server.messages_between(name, other))),
+        ["messages-in", id] => return Ok(messages(server.messages_in(id))),
+        ["file", uuid] => {
+            let file = server.file(uuid).ok_or("there is no such file")?;
+            return Ok(json!({"name": file.name, "content_type": file.content_type, "length": file.bytes.len()}));
+        }
+        ["expire-file", uuid] => return Ok(json!({"changed": server.expire_file(uuid)})),
         [first, ..] => return Err(format!("`{first}` is no command, or not with these words; try `help`")),
         [] => {}
     }
     Ok(Value::Null)
+}
+
+fn window(seconds: &str) -> Result<Option<Duration>, String> {
+    if seconds == "none" { Ok(None) } else { Ok(Some(Duration::from_secs(number(seconds)?))) }
+}
+
+/// Messages with their encoded Meta.
+fn messages(list: Vec<agora_chat::local_server::StoredMessage>) -> Value {
+    let one = |message: agora_chat::local_server::StoredMessage| {
+        json!({
+            "id": message.id.to_string(), "from": message.from, "edits": message.edits,
+            "delivered_to": message.delivered_to, "read_by": message.read_by,
+            "meta": hex::encode(message.meta.encode_to_vec()),
+        })
+    };
+    json!({"messages": list.into_iter().map(one).collect::<Vec<_>>()})
 }
 
 fn token(server: &LocalServer, name: &str, life: Option<Duration>) -> Answer {

@@ -1,6 +1,6 @@
 //! What a connection is configured with.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use crate::{
     AppKey, AppKeyError, Flapping, KickPolicy, Limits, Proxy, Roots, StateDir,
@@ -73,7 +73,8 @@ pub struct Addresses {
 
 /// How a lost link is regained.
 ///
-/// The pause before attempt `n` is drawn evenly between nothing and `min(cap, base * 2^(n-1))` (full jitter). A link
+/// The pause before attempt `n` is [`at_least`](Self::at_least) and a part drawn evenly between nothing and
+/// `min(cap, base * 2^(n-1))` (full jitter). A link
 /// that is lost before it was stable does not start the ladder anew, so a server that accepts and drops is not
 /// hammered. Kicks, final refusals ([`Refusal::is_final`](crate::Refusal::is_final)) and the token's end stop it.
 ///
@@ -87,11 +88,13 @@ pub struct Addresses {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reconnect {
+    /// What every pause is at least, at most a day; the drawn part comes on top. Default: nothing.
+    pub at_least: Duration,
     /// Whether a lost link is regained at all; if not, the first loss ends the session. Default: `true`.
     pub enabled: bool,
-    /// The longest pause before the first attempt, from 1 ms to a day. Default: 1 s.
+    /// The longest drawn pause before the first attempt, from 1 ms to a day. Default: 1 s.
     pub base: Duration,
-    /// The longest pause before any attempt, from [`base`](Self::base) to a day. Default: 60 s.
+    /// The longest drawn pause before any attempt, from [`base`](Self::base) to a day. Default: 60 s.
     pub cap: Duration,
     /// Give up after so many failed attempts since the link was up, at least 1. Default: `None`, never.
     pub max_attempts: Option<u32>,
@@ -107,6 +110,7 @@ impl Default for Reconnect {
     fn default() -> Self {
         Reconnect {
             enabled: true,
+            at_least: Duration::ZERO,
             base: Duration::from_secs(1),
             cap: Duration::from_secs(60),
             max_attempts: None,
@@ -380,6 +384,7 @@ impl Config {
     pub fn reconnect(mut self, reconnect: Reconnect) -> Result<Self, ConfigError> {
         in_range("the reconnect base", reconnect.base, Duration::from_millis(1), "from 1 ms to a day")?;
         in_range("the reconnect cap", reconnect.cap, reconnect.base, "from the base to a day")?;
+        in_range("the shortest pause", reconnect.at_least, Duration::ZERO, "at most a day")?;
         in_range("the stable time", reconnect.stable_after, Duration::ZERO, "at most a day")?;
         if reconnect.max_attempts == Some(0) {
             return Err(ConfigError::Range {
@@ -557,6 +562,16 @@ impl Config {
     #[must_use]
     pub fn extra_roots(mut self, roots: Roots) -> Self {
         self.network = self.network.with_roots(roots);
+        self
+    }
+
+    /// Connects from this address of this machine, WebSocket and REST alike. Default: the system chooses.
+    ///
+    /// For machines with several addresses, and for more connections to one place than one address has ports (about
+    /// 28 000). Hosts are then reached over the address's own family, IPv4 or IPv6, only.
+    #[must_use]
+    pub fn local_address(mut self, address: IpAddr) -> Self {
+        self.network = self.network.with_local(address);
         self
     }
 

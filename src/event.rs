@@ -2,7 +2,10 @@
 
 use std::{fmt, ops::BitOr, sync::Arc, time::Duration};
 
-use crate::{DisconnectReason, LossCause, Message, UserId};
+use crate::{
+    ContactEvent, DeviceEvent, DisconnectReason, Edit, LossCause, Message, MucEvent, PinEvent, PresenceEvent,
+    ReactionEvent, Recall, Receipt, ThreadEvent, UnknownNotice, UserId,
+};
 
 /// Something that happened on a connection, as subscribers hear it.
 ///
@@ -96,29 +99,50 @@ pub enum EventKind {
     },
     /// The token has run out, or was refused as expired on the way back, and there is no other; `Disconnected` follows.
     TokenExpired,
-    /// A message for the user.
+    /// A message for the user, or one of the user's own from another device.
     Message(Message),
-    /// What waited on the server while nobody was logged in, or the link was lost, begins to come (messages spec §2.4).
+    /// Messages arrived at their recipient, or were read.
+    Receipt(Receipt),
+    /// A message was taken back.
+    Recalled(Recall),
+    /// A message was edited.
+    Edited(Box<Edit>),
+    /// Something happened in a group.
+    Group(Box<MucEvent>),
+    /// Something happened in a chat room.
+    Room(Box<MucEvent>),
+    /// Something happened to a thread.
+    Thread(Box<ThreadEvent>),
+    /// Something happened to the account's contacts.
+    Contact(ContactEvent),
+    /// Users that this account subscribed to came, went or say something else about themselves.
+    Presence(PresenceEvent),
+    /// Reactions to messages changed.
+    Reaction(ReactionEvent),
+    /// A message was pinned, or is pinned no more.
+    Pinned(PinEvent),
+    /// The account did something on another of its devices.
+    Device(Box<DeviceEvent>),
+    /// Messages waited on the server while this client was away, and are now fetched.
     ///
-    /// At most once a link, and not where nothing waited. `OfflineSyncFinished` always follows, before the next
-    /// `Reconnecting` or `Disconnected`.
+    /// [`OfflineSyncFinished`](EventKind::OfflineSyncFinished) follows each of these.
     OfflineSyncStarted {
-        /// How many queues hold something.
+        /// How many queues hold some.
         queues: usize,
-        /// How many messages they hold, as the server counts them.
+        /// How many messages wait in them, as far as the server says.
         messages: u64,
     },
-    /// What waited has come, or the link was lost before it had.
-    ///
-    /// With a [message handler](crate::MessageHandler) it has been handled as well.
+    /// The messages that waited are all delivered (and handled, where there is a [message handler](crate::MessageHandler)), or fetching them was cut short.
     OfflineSyncFinished {
-        /// How many queues have come whole.
+        /// How many queues were fetched to their end.
         queues: usize,
-        /// How many messages have come.
+        /// How many messages they held.
         messages: u64,
-        /// `false` where the link was lost or the session ended before everything had come.
+        /// Whether all queues that were announced were fetched; otherwise they will be announced again.
         complete: bool,
     },
+    /// Something this release does not take apart, as it came.
+    Unknown(UnknownNotice),
     /// This subscriber could not keep up: so many events were not delivered to it since it last could.
     ///
     /// Sent only to the subscriber concerned, once per episode, as soon as its mailbox has room again.
@@ -156,8 +180,48 @@ impl EventMask {
     pub const MESSAGE: EventMask = EventMask(1 << 5);
     /// [`EventKind::Flapping`]
     pub const FLAPPING: EventMask = EventMask(1 << 6);
+    /// [`EventKind::Receipt`]
+    pub const RECEIPT: EventMask = EventMask(1 << 7);
+    /// [`EventKind::Recalled`]
+    pub const RECALLED: EventMask = EventMask(1 << 8);
+    /// [`EventKind::Edited`]
+    pub const EDITED: EventMask = EventMask(1 << 9);
+    /// [`EventKind::Group`]
+    pub const GROUP: EventMask = EventMask(1 << 10);
+    /// [`EventKind::Room`]
+    pub const ROOM: EventMask = EventMask(1 << 11);
+    /// [`EventKind::Thread`]
+    pub const THREAD: EventMask = EventMask(1 << 12);
+    /// [`EventKind::Contact`]
+    pub const CONTACT: EventMask = EventMask(1 << 13);
+    /// [`EventKind::Presence`]
+    pub const PRESENCE: EventMask = EventMask(1 << 14);
+    /// [`EventKind::Reaction`]
+    pub const REACTION: EventMask = EventMask(1 << 15);
+    /// [`EventKind::Pinned`]
+    pub const PINNED: EventMask = EventMask(1 << 16);
+    /// [`EventKind::Device`]
+    pub const DEVICE: EventMask = EventMask(1 << 17);
     /// [`EventKind::OfflineSyncStarted`] and [`EventKind::OfflineSyncFinished`]
-    pub const OFFLINE_SYNC: EventMask = EventMask(1 << 7);
+    pub const OFFLINE_SYNC: EventMask = EventMask(1 << 18);
+    /// [`EventKind::Unknown`]
+    pub const UNKNOWN: EventMask = EventMask(1 << 19);
+    /// Every kind that comes out of the account's queues on the server.
+    pub const INBOUND: EventMask = EventMask(
+        Self::MESSAGE.0
+            | Self::RECEIPT.0
+            | Self::RECALLED.0
+            | Self::EDITED.0
+            | Self::GROUP.0
+            | Self::ROOM.0
+            | Self::THREAD.0
+            | Self::CONTACT.0
+            | Self::PRESENCE.0
+            | Self::REACTION.0
+            | Self::PINNED.0
+            | Self::DEVICE.0
+            | Self::UNKNOWN.0,
+    );
     /// Every event, also those of later releases. [`EventKind::Missed`] needs no bit.
     pub const ALL: EventMask = EventMask(u32::MAX);
 
@@ -167,7 +231,7 @@ impl EventMask {
         self.0 & other.0 == other.0
     }
 
-    /// Whether some kind of `other` is in this set.
+    /// Whether any kind of `other` is in this set.
     #[must_use]
     pub const fn intersects(self, other: EventMask) -> bool {
         self.0 & other.0 != 0
@@ -212,8 +276,23 @@ impl EventKind {
             EventKind::TokenExpired => EventMask::TOKEN_EXPIRED,
             EventKind::Message(_) => EventMask::MESSAGE,
             EventKind::Flapping { .. } => EventMask::FLAPPING,
+            EventKind::Receipt(_) => EventMask::RECEIPT,
+            EventKind::Recalled(_) => EventMask::RECALLED,
+            EventKind::Edited(_) => EventMask::EDITED,
+            EventKind::Group(_) => EventMask::GROUP,
+            EventKind::Room(_) => EventMask::ROOM,
+            EventKind::Thread(_) => EventMask::THREAD,
+            EventKind::Contact(_) => EventMask::CONTACT,
+            EventKind::Presence(_) => EventMask::PRESENCE,
+            EventKind::Reaction(_) => EventMask::REACTION,
+            EventKind::Pinned(_) => EventMask::PINNED,
+            EventKind::Device(_) => EventMask::DEVICE,
             EventKind::OfflineSyncStarted { .. } | EventKind::OfflineSyncFinished { .. } => EventMask::OFFLINE_SYNC,
+            EventKind::Unknown(_) => EventMask::UNKNOWN,
             EventKind::Missed { .. } => EventMask::NONE,
         }
     }
 }
+
+// An event lives in one allocation; what is rare and large stands in a box of its own.
+const _: () = assert!(size_of::<Message>() <= 160 && size_of::<EventKind>() <= 168);

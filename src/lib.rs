@@ -99,6 +99,7 @@ pub mod local_server;
 pub mod logger;
 mod message;
 mod net;
+mod notice;
 mod outgoing;
 mod policy;
 mod reason;
@@ -120,15 +121,20 @@ pub use delivery::{
 };
 pub use error::{ConnectionError, OpenError, RequestError, SendError};
 pub use event::{Event, EventKind, EventMask};
-pub use handlers::{EventHandler, HandlerRegistry, Handlers, SubscriberId, SubscriberInfo};
+pub use handlers::{EventHandler, HandlerRegistry, Handlers, Overflow, SubscriberId, SubscriberInfo, Subscription};
 pub use logger::{LogConfig, LogError, LogHandle, LogLevel, LoggerActor};
 pub use message::{
-    Attachment, ChatType, Combined, Conversation, Custom, EditInfo, Ext, ExtValue, FileSecret, Image, Location,
-    Message, MessageBody, MessageExtras, OnlineState, Priority, ReactionSummary, StreamPiece, StreamStatus,
-    ThreadOrigin, ThreadOverview, Translation, Video, Voice,
+    Attachment, Bundle, BundleError, BundledMessage, ChatType, Combined, Conversation, Custom, EditInfo, Ext, ExtValue,
+    FileSecret, Image, Location, Message, MessageBody, MessageExtras, OnlineState, Priority, ReactionSummary,
+    StreamPiece, StreamStatus, ThreadOrigin, ThreadOverview, Translation, Video, Voice,
 };
 pub use net::{CertificateProblem, Proxy, ProxyError, Roots, RootsError};
-pub use outgoing::{Outgoing, Sent};
+pub use notice::{
+    ContactChange, ContactEvent, DeviceEvent, DeviceOperation, Edit, MucEvent, MucOperation, MucSettings, PinEvent,
+    PresenceEvent, ReactionChange, ReactionEvent, ReactionOperation, Recall, Receipt, ReceiptKind, SilentMode,
+    ThreadAct, ThreadEvent, ThreadOperation, UnknownNotice, UserPresence,
+};
+pub use outgoing::{Outgoing, RoomRequest, Sent};
 pub use policy::{Flapping, KickPolicy, Limits};
 pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
 pub use rest::{RestClient, RestError, RestErrorKind};

@@ -59,6 +59,9 @@ pub struct ConnectionActor {
     user: Option<UserId>,
     /// Scratch for a step's actions, so that a step allocates nothing for them.
     actions: Vec<Action>,
+    /// Events of this step that are still to be published together: a page of messages costs the registry one wake.
+    /// Without room unless the step has several.
+    emitted: Vec<Event>,
     /// Whether the engine has let go of the link, which is still to be dropped.
     pub(super) hung_up: bool,
     /// Whether the session is over, and those who asked for the end are still to be told.
@@ -152,6 +155,7 @@ impl ConnectionActor {
             begun: Instant::now(),
             user: None,
             actions: Vec::new(),
+            emitted: Vec::new(),
             hung_up: false,
             closed: false,
             reading: false,
@@ -192,9 +196,14 @@ impl ConnectionActor {
         self.engine.set_handled(self.delivering.slot.wanted());
         self.engine.step(input, self.now(), &mut actions);
         self.told.set(self.engine.state());
+        let events = actions.iter().filter(|action| matches!(action, Action::Emit(_))).count();
+        if events > 1 {
+            self.emitted.reserve_exact(events);
+        }
         for action in actions.drain(..) {
             self.carry_out(action);
         }
+        self.publish_emitted();
         if let Some(keeper) = &mut self.keeper {
             keeper.follow(&self.engine);
         }
@@ -221,6 +230,10 @@ impl ConnectionActor {
     }
 
     fn carry_out(&mut self, action: Action) {
+        // What others are told must not come to them before the events it follows from.
+        if !matches!(action, Action::Emit(_) | Action::Transmit(_)) {
+            self.publish_emitted();
+        }
         match action {
             Action::Transmit(frame) => {
                 trace!(self.log, "frame out"; "kind" => frame.kind(), "bytes" => frame.bytes().len());
@@ -367,11 +380,27 @@ impl ConnectionActor {
                     "complete" => complete);
             }
             EventKind::Missed { .. } => {}
+            EventKind::Unknown(notice) => {
+                debug!(self.log, "a notice of a kind this release does not know";
+                    "id" => notice.id, "namespace" => notice.namespace, "bytes" => notice.payload.len());
+            }
+            notice => trace!(self.log, "notice in"; "kind" => ?notice.mask()),
         }
         if let Some(user) = &self.user
             && self.handlers.wanted().contains(kind.mask())
         {
-            self.handlers.publish(Event::new(user.clone(), kind));
+            let event = Event::new(user.clone(), kind);
+            if self.emitted.capacity() == 0 {
+                self.handlers.publish(event);
+            } else {
+                self.emitted.push(event);
+            }
+        }
+    }
+
+    fn publish_emitted(&mut self) {
+        if self.emitted.capacity() > 0 {
+            self.handlers.publish_all(std::mem::take(&mut self.emitted));
         }
     }
 
@@ -438,7 +467,7 @@ impl ConnectionActor {
     }
 
     /// The REST client, found by discovery first where no address is known yet.
-    fn rest(&self) -> impl Future<Output = Result<RestClient, RestError>> + use<> {
+    pub(super) fn rest(&self) -> impl Future<Output = Result<RestClient, RestError>> + use<> {
         let (config, rest) = (Arc::clone(&self.config), Rc::clone(&self.rest));
         async move {
             let known = rest.borrow().clone();

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Config, ConnectionError, ConnectionState, Credentials, Event, EventHandler, EventMask, HandlerRegistry, Handlers,
     MessageHandler, Nickname, OpenError, Outgoing, Password, RequestError, SendError, Sent, SubscriberId,
-    SubscriberInfo, Token, delivery::Slot, rest::RegisteredUser,
+    SubscriberInfo, Subscription, Token, delivery::Slot, rest::RegisteredUser,
 };
 
 /// A connection of one account at a time: cheap to clone, usable from every thread.
@@ -141,7 +141,7 @@ impl Connection {
         Connection(Arc::new(Inner { actor: Addr::new(sender), handlers, shared, slot, config }))
     }
 
-    async fn ask<M>(&self, message: M) -> Result<M::Result, ConnectionError>
+    pub(super) async fn ask<M>(&self, message: M) -> Result<M::Result, ConnectionError>
     where
         M: Message + Send + 'static,
         M::Result: Send,
@@ -325,6 +325,14 @@ impl Connection {
         mask: EventMask,
     ) -> Result<(), ConnectionError> {
         self.0.handlers.add_subscriber_with(id, recipient, mask)
+    }
+
+    /// Lets an actor hear events, with a policy for when it cannot keep up; see [`Handlers::subscribe`].
+    ///
+    /// # Errors
+    /// As [`Handlers::add_subscriber`].
+    pub fn subscribe(&self, subscription: Subscription) -> Result<(), ConnectionError> {
+        self.0.handlers.subscribe(subscription)
     }
 
     /// Lets closures hear events; see [`Handlers::add_event_handler`].

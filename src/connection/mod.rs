@@ -1,6 +1,7 @@
 //! One account's connection: the actor that acts, and the handle that applications hold.
 
 mod actor;
+mod calls;
 mod delivering;
 pub(crate) mod frame;
 mod handle;
@@ -10,10 +11,15 @@ mod messages;
 mod outbox;
 mod pump;
 mod renewal;
+mod requests;
 mod shared;
 mod socket;
 
 pub use actor::ConnectionActor;
+pub use calls::{
+    DeleteHistory, DownloadFile, GetAttributes, GetConversations, GetHistory, GetPresence, GetPresenceSubscriptions,
+    PublishPresence, SetAttributes, SubscribePresence, UnsubscribePresence, UploadFile,
+};
 pub use handle::{Connection, WeakConnection};
 pub use health::Health;
 pub use messages::{Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State};

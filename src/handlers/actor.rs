@@ -12,7 +12,8 @@ use slog::{Logger, debug};
 use crate::{ConnectionError, Event, EventMask};
 
 use super::{
-    Handlers, Registry, SubscriberId, SubscriberInfo,
+    Handlers, Overflow, Registry, SubscriberId, SubscriberInfo, Subscription,
+    room::HasRoom,
     wanted::{Announcement, Wanted},
 };
 
@@ -23,7 +24,7 @@ use super::{
 ///
 /// Bounds: its mailbox takes [`MAILBOX`](HandlerRegistry::MAILBOX) additions and removals; events are published
 /// past that bound, since their number is bounded by what a connection takes off its socket in one go. It keeps
-/// nothing per event. It ends by [`Shutdown`] or when its last address is dropped.
+/// nothing per event but in the rings of [`Overflow::DropOldest`], and what waits in those when it ends is lost. It ends by [`Shutdown`] or when its last address is dropped.
 #[derive(Debug)]
 pub struct HandlerRegistry {
     registry: Registry,
@@ -37,7 +38,8 @@ impl HandlerRegistry {
     /// The mailbox's capacity.
     pub const MAILBOX: usize = 1024;
 
-    /// How often a subscriber that missed events is tried again when no further event comes.
+    /// How often a subscriber that is owed something is tried again when no further event comes; one with a ring is also
+    /// tried as soon as it has room.
     pub const SWEEP: Duration = Duration::from_millis(250);
 
     /// Starts a registry on this thread's arbiter.
@@ -65,13 +67,15 @@ impl HandlerRegistry {
         Handlers::new(spawn_bounded(arbiter, Self::MAILBOX, actor), wanted, arbiter.clone(), log.clone())
     }
 
-    /// What follows every change: the union of wanted kinds is exact, and a sweep is under way if one is needed.
+    /// What follows every change: the union of wanted kinds is exact, and what is needed for subscribers that are
+    /// behind is under way.
     fn settle(&mut self, ctx: &mut Context<Self>) {
         let wanted = self.registry.wanted();
         if wanted != self.told {
             self.told = wanted;
             self.wanted.set_registered(wanted);
         }
+        self.wanted.set_disconnected(self.registry.disconnected());
         if self.registry.behind() && self.sweep.is_none() {
             self.sweep = Some(ctx.run_later(Self::SWEEP, |this, ctx| {
                 this.sweep = None;
@@ -103,6 +107,10 @@ where
 impl Actor for HandlerRegistry {
     type Context = Context<Self>;
 
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.registry.tell_of_room(ctx.address().downgrade().into());
+    }
+
     fn stopped(&mut self, _: &mut Self::Context) {
         self.wanted.set_registered(EventMask::NONE);
         debug!(self.log, "handler registry has ended"; "subscribers" => self.registry.len());
@@ -111,14 +119,12 @@ impl Actor for HandlerRegistry {
 
 /// Registers a subscriber, or replaces the one of the same id in its place.
 ///
-/// Sent to the actor's address it counts from when the actor handles it; [`Handlers::add_subscriber`] makes it
-/// count from the call.
+/// Sent to the actor's address it counts from when the actor handles it; [`Handlers::subscribe`] makes it count from
+/// the call.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Subscribe {
-    id: SubscriberId,
-    recipient: Recipient<Event>,
-    mask: EventMask,
+    subscription: Subscription,
     announcement: Option<Announcement>,
 }
 
@@ -126,19 +132,32 @@ impl Subscribe {
     /// A subscriber that wants every event.
     #[must_use]
     pub fn new(id: impl Into<SubscriberId>, recipient: Recipient<Event>) -> Self {
-        Subscribe { id: id.into(), recipient, mask: EventMask::ALL, announcement: None }
+        Subscription::new(id, recipient).into()
     }
 
     /// Narrows what it wants. Default: [`EventMask::ALL`].
     #[must_use]
     pub fn mask(mut self, mask: EventMask) -> Self {
-        self.mask = mask;
+        self.subscription = self.subscription.events(mask);
+        self
+    }
+
+    /// What happens to an event its mailbox has no room for. Default: [`Overflow::DropNewest`].
+    #[must_use]
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.subscription = self.subscription.overflow(overflow);
         self
     }
 
     pub(super) fn announced(mut self, wanted: &Wanted) -> Self {
-        self.announcement = Some(wanted.announce(self.mask));
+        self.announcement = Some(wanted.announce(self.subscription.mask));
         self
+    }
+}
+
+impl From<Subscription> for Subscribe {
+    fn from(subscription: Subscription) -> Self {
+        Subscribe { subscription, announcement: None }
     }
 }
 
@@ -146,7 +165,7 @@ impl Handler<Subscribe> for HandlerRegistry {
     type Result = ();
 
     fn handle(&mut self, add: Subscribe, ctx: &mut Self::Context) {
-        self.registry.subscribe(add.id, add.recipient, add.mask);
+        self.registry.add(add.subscription);
         self.settle(ctx);
         // Only now: in between the mask would be wanted by nobody.
         drop(add.announcement);
@@ -182,6 +201,31 @@ impl Handler<Publish> for HandlerRegistry {
     }
 }
 
+/// Offers events, in their order, as [`Publish`] does with each: one message for a page of them.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct PublishAll(pub Vec<Event>);
+
+impl Handler<PublishAll> for HandlerRegistry {
+    type Result = ();
+
+    fn handle(&mut self, PublishAll(events): PublishAll, ctx: &mut Self::Context) {
+        for event in &events {
+            self.registry.publish(event);
+        }
+        self.settle(ctx);
+    }
+}
+
+impl Handler<HasRoom> for HandlerRegistry {
+    type Result = ();
+
+    fn handle(&mut self, HasRoom(serial): HasRoom, ctx: &mut Self::Context) {
+        self.registry.has_room(serial);
+        self.settle(ctx);
+    }
+}
+
 /// Asks for everybody's counts, in order of registration; those that have stopped are forgotten first.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<SubscriberInfo>")]
@@ -197,7 +241,7 @@ impl Handler<Subscribers> for HandlerRegistry {
     }
 }
 
-/// Ends the registry; events sent before it are delivered, and every subscriber is let go before the answer.
+/// Ends the registry; events sent before it are delivered as far as there is room, and every subscriber is let go before the answer.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Shutdown;

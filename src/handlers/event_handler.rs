@@ -10,9 +10,12 @@ use actix::{Actor, Context, Handler, Recipient};
 use actix_rt::ArbiterHandle;
 use slog::{Logger, error};
 
-use crate::{DisconnectReason, Event, EventKind, EventMask, LossCause, Message};
+use crate::{
+    ContactEvent, DeviceEvent, DisconnectReason, Edit, Event, EventKind, EventMask, LossCause, Message, MucEvent,
+    PinEvent, PresenceEvent, ReactionEvent, Recall, Receipt, ThreadEvent, UnknownNotice,
+};
 
-use super::{SubscriberId, actor::spawn_bounded};
+use super::{Overflow, SubscriberId, actor::spawn_bounded};
 
 type Call<Args> = Option<Box<dyn FnMut(Args) + Send>>;
 type OnReconnecting = Option<Box<dyn FnMut(u32, Duration, &LossCause) + Send>>;
@@ -44,10 +47,25 @@ pub struct EventHandler {
     token_will_expire: Call<Duration>,
     token_expired: Call<()>,
     message: OnRef<Message>,
+    receipt: OnRef<Receipt>,
+    recalled: OnRef<Recall>,
+    edited: OnRef<Edit>,
+    group: OnRef<MucEvent>,
+    room: OnRef<MucEvent>,
+    thread: OnRef<ThreadEvent>,
+    contact: OnRef<ContactEvent>,
+    presence: OnRef<PresenceEvent>,
+    reaction: OnRef<ReactionEvent>,
+    pinned: OnRef<PinEvent>,
+    device: OnRef<DeviceEvent>,
+    unknown: OnRef<UnknownNotice>,
+    offline_sync_started: Call<(usize, u64)>,
+    offline_sync_finished: Call<(usize, u64, bool)>,
     flapping: Call<Duration>,
     missed: Call<u64>,
     event: OnRef<Event>,
     capacity: usize,
+    pub(super) overflow: Overflow,
     arbiter: Option<ArbiterHandle>,
 }
 
@@ -67,10 +85,25 @@ impl EventHandler {
             token_will_expire: None,
             token_expired: None,
             message: None,
+            receipt: None,
+            recalled: None,
+            edited: None,
+            group: None,
+            room: None,
+            thread: None,
+            contact: None,
+            presence: None,
+            reaction: None,
+            pinned: None,
+            device: None,
+            unknown: None,
+            offline_sync_started: None,
+            offline_sync_finished: None,
             flapping: None,
             missed: None,
             event: None,
             capacity: Self::DEFAULT_CAPACITY,
+            overflow: Overflow::default(),
             arbiter: None,
         }
     }
@@ -119,6 +152,91 @@ impl EventHandler {
         self
     }
 
+    /// Called on [`EventKind::Receipt`].
+    pub fn on_receipt(mut self, call: impl FnMut(&Receipt) + Send + 'static) -> Self {
+        self.receipt = Some(Box::new(call));
+        self
+    }
+
+    /// Called on [`EventKind::Recalled`].
+    pub fn on_recalled(mut self, call: impl FnMut(&Recall) + Send + 'static) -> Self {
+        self.recalled = Some(Box::new(call));
+        self
+    }
+
+    /// Called on [`EventKind::Edited`].
+    pub fn on_edited(mut self, call: impl FnMut(&Edit) + Send + 'static) -> Self {
+        self.edited = Some(Box::new(call));
+        self
+    }
+
+    /// Called on [`EventKind::Group`].
+    pub fn on_group(mut self, call: impl FnMut(&MucEvent) + Send + 'static) -> Self {
+        self.group = Some(Box::new(call));
+        self
+    }
+
+    /// Called on [`EventKind::Room`].
+    pub fn on_room(mut self, call: impl FnMut(&MucEvent) + Send + 'static) -> Self {
+        self.room = Some(Box::new(call));
+        self
+    }
+
+    /// Called on [`EventKind::Thread`].
+    pub fn on_thread(mut self, call: impl FnMut(&ThreadEvent) + Send + 'static) -> Self {
+        self.thread = Some(Box::new(call));
+        self
+    }
+
+    /// Called on [`EventKind::Contact`].
+    pub fn on_contact(mut self, call: impl FnMut(&ContactEvent) + Send + 'static) -> Self {
+        self.contact = Some(Box::new(call));
+        self
+    }
+
+    /// Called on [`EventKind::Presence`].
+    pub fn on_presence(mut self, call: impl FnMut(&PresenceEvent) + Send + 'static) -> Self {
+        self.presence = Some(Box::new(call));
+        self
+    }
+
+    /// Called on [`EventKind::Reaction`].
+    pub fn on_reaction(mut self, call: impl FnMut(&ReactionEvent) + Send + 'static) -> Self {
+        self.reaction = Some(Box::new(call));
+        self
+    }
+
+    /// Called on [`EventKind::Pinned`].
+    pub fn on_pinned(mut self, call: impl FnMut(&PinEvent) + Send + 'static) -> Self {
+        self.pinned = Some(Box::new(call));
+        self
+    }
+
+    /// Called on [`EventKind::Device`].
+    pub fn on_device(mut self, call: impl FnMut(&DeviceEvent) + Send + 'static) -> Self {
+        self.device = Some(Box::new(call));
+        self
+    }
+
+    /// Called on [`EventKind::Unknown`].
+    pub fn on_unknown(mut self, call: impl FnMut(&UnknownNotice) + Send + 'static) -> Self {
+        self.unknown = Some(Box::new(call));
+        self
+    }
+
+    /// Called on [`EventKind::OfflineSyncStarted`] with how many queues hold how many messages.
+    pub fn on_offline_sync_started(mut self, mut call: impl FnMut(usize, u64) + Send + 'static) -> Self {
+        self.offline_sync_started = Some(Box::new(move |(queues, messages)| call(queues, messages)));
+        self
+    }
+
+    /// Called on [`EventKind::OfflineSyncFinished`] with how many queues held how many messages, and whether all were
+    /// fetched.
+    pub fn on_offline_sync_finished(mut self, mut call: impl FnMut(usize, u64, bool) + Send + 'static) -> Self {
+        self.offline_sync_finished = Some(Box::new(move |(queues, messages, all)| call(queues, messages, all)));
+        self
+    }
+
     /// Called on [`EventKind::Missed`] with how many events these closures missed.
     pub fn on_missed(mut self, call: impl FnMut(u64) + Send + 'static) -> Self {
         self.missed = Some(Box::new(call));
@@ -135,6 +253,12 @@ impl EventHandler {
     /// outside is taken as the nearest of the two. Default: [`DEFAULT_CAPACITY`](EventHandler::DEFAULT_CAPACITY).
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events.clamp(1, Self::MAX_CAPACITY);
+        self
+    }
+
+    /// What happens to an event past the capacity. Default: [`Overflow::DropNewest`].
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow.within_bounds();
         self
     }
 
@@ -160,6 +284,20 @@ impl EventHandler {
             (self.token_expired.is_some(), EventMask::TOKEN_EXPIRED),
             (self.message.is_some(), EventMask::MESSAGE),
             (self.flapping.is_some(), EventMask::FLAPPING),
+            (self.receipt.is_some(), EventMask::RECEIPT),
+            (self.recalled.is_some(), EventMask::RECALLED),
+            (self.edited.is_some(), EventMask::EDITED),
+            (self.group.is_some(), EventMask::GROUP),
+            (self.room.is_some(), EventMask::ROOM),
+            (self.thread.is_some(), EventMask::THREAD),
+            (self.contact.is_some(), EventMask::CONTACT),
+            (self.presence.is_some(), EventMask::PRESENCE),
+            (self.reaction.is_some(), EventMask::REACTION),
+            (self.pinned.is_some(), EventMask::PINNED),
+            (self.device.is_some(), EventMask::DEVICE),
+            (self.unknown.is_some(), EventMask::UNKNOWN),
+            (self.offline_sync_started.is_some(), EventMask::OFFLINE_SYNC),
+            (self.offline_sync_finished.is_some(), EventMask::OFFLINE_SYNC),
         ]
         .into_iter()
         .filter(|(set, _)| *set)
@@ -186,8 +324,25 @@ impl EventHandler {
             EventKind::TokenExpired => call(&mut self.token_expired, ()),
             EventKind::Message(message) => call_ref(&mut self.message, message),
             EventKind::Flapping { floor, .. } => call(&mut self.flapping, *floor),
+            EventKind::Receipt(receipt) => call_ref(&mut self.receipt, receipt),
+            EventKind::Recalled(recalled) => call_ref(&mut self.recalled, recalled),
+            EventKind::Edited(edited) => call_ref(&mut self.edited, edited),
+            EventKind::Group(group) => call_ref(&mut self.group, group),
+            EventKind::Room(room) => call_ref(&mut self.room, room),
+            EventKind::Thread(thread) => call_ref(&mut self.thread, thread),
+            EventKind::Contact(contact) => call_ref(&mut self.contact, contact),
+            EventKind::Presence(presence) => call_ref(&mut self.presence, presence),
+            EventKind::Reaction(reaction) => call_ref(&mut self.reaction, reaction),
+            EventKind::Pinned(pinned) => call_ref(&mut self.pinned, pinned),
+            EventKind::Device(device) => call_ref(&mut self.device, device),
+            EventKind::Unknown(unknown) => call_ref(&mut self.unknown, unknown),
+            EventKind::OfflineSyncStarted { queues, messages } => {
+                call(&mut self.offline_sync_started, (*queues, *messages));
+            }
+            EventKind::OfflineSyncFinished { queues, messages, complete } => {
+                call(&mut self.offline_sync_finished, (*queues, *messages, *complete));
+            }
             EventKind::Missed { count } => call(&mut self.missed, *count),
-            EventKind::OfflineSyncStarted { .. } | EventKind::OfflineSyncFinished { .. } => {}
         }
     }
 }

@@ -7,8 +7,8 @@ use slog::Logger;
 use crate::{ConnectionError, Event, EventMask};
 
 use super::{
-    EventHandler, HandlerRegistry, Publish, Shutdown, Subscribe, SubscriberId, SubscriberInfo, Subscribers,
-    Unsubscribe, wanted::Wanted,
+    EventHandler, HandlerRegistry, Publish, PublishAll, Shutdown, Subscribe, SubscriberId, SubscriberInfo, Subscribers,
+    Subscription, Unsubscribe, wanted::Wanted,
 };
 
 /// The handle to a [`HandlerRegistry`]: cheap to clone, usable from every thread.
@@ -31,7 +31,7 @@ impl Handlers {
     ///
     /// An event published after this returned is delivered. The subscriber's own mailbox is the only queue: set
     /// its capacity in `Actor::create` (actix's default is 16), and see [`EventKind::Missed`] for what happens when
-    /// it is full. The registry keeps the actor alive until it is removed, replaced or the registry ends.
+    /// it is full, or [`subscribe`](Handlers::subscribe) for other policies. The registry keeps the actor alive until it is removed, replaced or the registry ends.
     ///
     /// # Errors
     /// [`ConnectionError::Stopped`] when the registry has ended, [`ConnectionError::Busy`] when
@@ -56,8 +56,17 @@ impl Handlers {
         recipient: Recipient<Event>,
         mask: EventMask,
     ) -> Result<(), ConnectionError> {
-        let add = Subscribe::new(id, recipient).mask(mask).announced(&self.wanted);
-        self.registry.try_send(add).map_err(refused)
+        self.subscribe(Subscription::new(id, recipient).events(mask))
+    }
+
+    /// Lets an actor hear events as its [`Subscription`] says; the id's former subscriber is replaced.
+    ///
+    /// Otherwise like [`add_subscriber`](Handlers::add_subscriber).
+    ///
+    /// # Errors
+    /// As [`add_subscriber`](Handlers::add_subscriber).
+    pub fn subscribe(&self, subscription: Subscription) -> Result<(), ConnectionError> {
+        self.registry.try_send(Subscribe::from(subscription).announced(&self.wanted)).map_err(refused)
     }
 
     /// Lets closures hear the events they are for, under an id; the id's former subscriber is replaced.
@@ -67,9 +76,9 @@ impl Handlers {
     /// # Errors
     /// As [`add_subscriber`](Handlers::add_subscriber).
     pub fn add_event_handler(&self, id: impl Into<SubscriberId>, handler: EventHandler) -> Result<(), ConnectionError> {
-        let (id, mask) = (id.into(), handler.mask());
+        let (id, mask, overflow) = (id.into(), handler.mask(), handler.overflow);
         let recipient = handler.listen(id.clone(), &self.arbiter, &self.log);
-        self.add_subscriber_with(id, recipient, mask)
+        self.subscribe(Subscription::new(id, recipient).events(mask).overflow(overflow))
     }
 
     /// Forgets a subscriber; an unknown id is no error ([`Unsubscribe`] answers whether it was known).
@@ -107,6 +116,22 @@ impl Handlers {
         if self.wanted().contains(event.kind().mask()) {
             self.registry.do_send(Publish(event));
         }
+    }
+
+    /// Publishes events in their order, as [`publish`](Handlers::publish) does with each, at the cost of one message.
+    pub fn publish_all(&self, mut events: Vec<Event>) {
+        let wanted = self.wanted();
+        events.retain(|event| wanted.contains(event.kind().mask()));
+        if !events.is_empty() {
+            self.registry.do_send(PublishAll(events));
+        }
+    }
+
+    /// How many subscribers were disconnected by [`Overflow::Disconnect`](crate::Overflow::Disconnect) since the registry
+    /// was started: one atomic load.
+    #[must_use]
+    pub fn disconnected(&self) -> u64 {
+        self.wanted.disconnected()
     }
 
     /// Ends the registry, after what was published before; returns once it has let its subscribers go.

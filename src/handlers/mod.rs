@@ -7,7 +7,8 @@
 //! - Every subscriber gets every event it wants, in the order they were published; subscribers are served in the
 //!   order they were registered.
 //! - Nobody is waited for. A subscriber whose mailbox is full misses the event, alone; what it missed is counted
-//!   and told by one [`EventKind::Missed`](crate::EventKind::Missed) per episode.
+//!   and told by one [`EventKind::Missed`](crate::EventKind::Missed) per episode. A [`Subscription`] may ask to keep the
+//!   newest events instead, or to be disconnected: see [`Overflow`].
 //! - A subscriber that stopped or panicked is forgotten at the next delivery, and the log says so.
 //!
 //! ```
@@ -26,17 +27,23 @@
 //! ```
 
 mod actor;
+mod debt;
 mod event_handler;
 mod handle;
 mod id;
+mod overflow;
 #[cfg(test)]
 mod probe;
 mod registry;
+mod room;
 mod subscriber;
+mod subscription;
 mod wanted;
 
-pub use actor::{HandlerRegistry, Publish, Shutdown, Subscribe, Subscribers, Unsubscribe};
+pub use actor::{HandlerRegistry, Publish, PublishAll, Shutdown, Subscribe, Subscribers, Unsubscribe};
 pub use event_handler::EventHandler;
 pub use handle::Handlers;
 pub use id::SubscriberId;
+pub use overflow::Overflow;
 pub use registry::{Registry, SubscriberInfo};
+pub use subscription::Subscription;

@@ -1,19 +1,19 @@
 //! The registry as a plain value: subscribe, replace, remove, publish.
 
-use actix::Recipient;
+use actix::{Recipient, WeakRecipient};
 use slog::{Logger, debug, info, warn};
 
 use crate::{Event, EventKind, EventMask};
 
 use super::{
-    SubscriberId,
+    Overflow, SubscriberId, Subscription,
+    room::HasRoom,
     subscriber::{Offer, Subscriber},
 };
 
 /// One subscriber's counts since it was registered.
 ///
-/// `delivered + missed` is how many events it was meant to hear, but for one that may still be on its way to it
-/// while a [`EventKind::Missed`] is being told.
+/// `delivered + missed + queued` is how many events it was meant to hear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubscriberInfo {
@@ -21,20 +21,37 @@ pub struct SubscriberInfo {
     pub id: SubscriberId,
     /// What it wants to hear.
     pub mask: EventMask,
+    /// What happens to an event its mailbox has no room for.
+    pub overflow: Overflow,
     /// How many events were put into its mailbox; notices of missed events are not counted.
     pub delivered: u64,
-    /// How many events it missed because its mailbox was full.
+    /// How many events it missed because there was no room for them.
     pub missed: u64,
+    /// How many events wait before its mailbox: in its ring, and one that may wait behind a notice of missed events.
+    pub queued: usize,
 }
 
 /// Subscribers in order of registration; the logic of [`HandlerRegistry`](super::HandlerRegistry) without the actor.
 ///
-/// Nothing here waits, and nothing grows with the events published: each subscriber's own mailbox is the only
-/// queue, and its capacity the bound. A full mailbox costs its owner the event (newest dropped, counted).
+/// Nothing here waits. A subscriber's own mailbox is its only queue unless it asked for a bounded ring before it;
+/// what happens when there is no room, its [`Overflow`] says. Nobody else pays for it.
 #[derive(Debug)]
 pub struct Registry {
     subscribers: Vec<Subscriber>,
+    /// The union of all masks.
+    wanted: EventMask,
+    /// The serial number of the next subscriber.
+    next: u64,
+    tally: Tally,
+}
+
+/// What is to be done for subscribers that cannot keep up.
+#[derive(Debug)]
+struct Tally {
+    /// How many are owed something.
     behind: usize,
+    tell: Option<WeakRecipient<HasRoom>>,
+    disconnected: u64,
     log: Logger,
 }
 
@@ -42,37 +59,49 @@ impl Registry {
     /// An empty registry that logs through `log`.
     #[must_use]
     pub fn new(log: Logger) -> Self {
-        Registry { subscribers: Vec::new(), behind: 0, log }
+        let tally = Tally { behind: 0, tell: None, disconnected: 0, log };
+        Registry { subscribers: Vec::new(), wanted: EventMask::NONE, next: 0, tally }
     }
 
     /// Registers a subscriber for the kinds of events in `mask`; returns whether it replaced one.
     ///
+    /// As [`add`](Registry::add) with [`Overflow::DropNewest`].
+    pub fn subscribe(&mut self, id: impl Into<SubscriberId>, to: Recipient<Event>, mask: EventMask) -> bool {
+        self.add(Subscription::new(id, to).events(mask))
+    }
+
+    /// Registers a subscriber; returns whether it replaced one.
+    ///
     /// Under a known id the new one takes the old one's place in the order, with fresh counts; the old one hears
     /// nothing more, also not what it was still owed.
-    pub fn subscribe(&mut self, id: impl Into<SubscriberId>, to: Recipient<Event>, mask: EventMask) -> bool {
-        let new = Subscriber::new(id.into(), to, mask);
-        debug!(self.log, "subscriber added"; "subscriber" => %new.id, "mask" => ?mask);
-        match self.subscribers.iter_mut().find(|known| known.id == new.id) {
+    pub fn add(&mut self, subscription: Subscription) -> bool {
+        let new = Subscriber::new(self.next, subscription);
+        self.next += 1;
+        debug!(self.tally.log, "subscriber added"; "subscriber" => %new.id(), "mask" => ?new.mask);
+        let replaced = match self.subscribers.iter_mut().find(|known| known.id() == new.id()) {
             Some(known) => {
                 let old = std::mem::replace(known, new);
-                self.left("subscriber replaced", &old);
+                self.tally.left("subscriber replaced", &old);
                 true
             }
             None => {
                 self.subscribers.push(new);
                 false
             }
-        }
+        };
+        self.unite();
+        replaced
     }
 
     /// Forgets a subscriber; `false` for an unknown id. What is in its mailbox already it still hears.
     pub fn remove(&mut self, id: &SubscriberId) -> bool {
-        let Some(place) = self.subscribers.iter().position(|known| known.id == *id) else {
+        let Some(place) = self.subscribers.iter().position(|known| known.id() == id) else {
             return false;
         };
         // `remove`, not `swap_remove`: the order of registration is promised.
         let old = self.subscribers.remove(place);
-        self.left("subscriber removed", &old);
+        self.tally.left("subscriber removed", &old);
+        self.unite();
         true
     }
 
@@ -84,41 +113,68 @@ impl Registry {
         if matches!(event.kind(), EventKind::Missed { .. }) {
             return;
         }
-        self.visit(|subscriber, log| {
-            if !subscriber.mask.contains(kind) {
-                return true;
+        let mut leaving = false;
+        // The usual case in as few steps as a bare loop of `try_send` takes; all else is out of line.
+        for subscriber in &mut self.subscribers {
+            if subscriber.mask.contains(kind) && !subscriber.pass(event) {
+                leaving |= self.tally.offer(subscriber, event);
             }
-            let before = subscriber.episodes();
-            let offer = subscriber.offer(event);
-            if subscriber.episodes() != before {
-                report_episode(log, subscriber);
-            }
-            offer != Offer::Gone
-        });
+        }
+        if leaving {
+            self.forget_leaving();
+        }
     }
 
     /// Tries again to deliver what subscribers are owed, and forgets those that are gone.
     pub fn sweep(&mut self) {
-        self.visit(|subscriber, _| subscriber.settle().is_ok() && subscriber.connected());
+        let mut leaving = false;
+        for subscriber in &mut self.subscribers {
+            leaving |= self.tally.settle(subscriber);
+        }
+        if leaving {
+            self.forget_leaving();
+        }
+    }
+
+    /// Lets those with a ring be served as soon as they have room, by a [`HasRoom`] to `tell`; without it only the next
+    /// event and [`sweep`](Registry::sweep) serve them.
+    pub(super) fn tell_of_room(&mut self, tell: WeakRecipient<HasRoom>) {
+        self.tally.tell = Some(tell);
+    }
+
+    /// A subscriber has room again; nothing happens when it has left meanwhile.
+    pub(super) fn has_room(&mut self, serial: u64) {
+        let Some(subscriber) = self.subscribers.iter_mut().find(|known| known.serial() == serial) else { return };
+        subscriber.has_room();
+        if self.tally.settle(subscriber) {
+            self.forget_leaving();
+        }
     }
 
     /// Forgets everybody, after one last try to deliver what they are owed.
     pub fn clear(&mut self) {
         self.sweep();
         self.subscribers.clear();
-        self.behind = 0;
+        self.tally.behind = 0;
+        self.unite();
     }
 
-    /// Whether some subscriber is owed a notice, so that [`sweep`](Registry::sweep) has something to do.
+    /// Whether some subscriber is owed something, so that [`sweep`](Registry::sweep) has something to do.
     #[must_use]
     pub fn behind(&self) -> bool {
-        self.behind > 0
+        self.tally.behind > 0
     }
 
     /// The union of all masks.
     #[must_use]
     pub fn wanted(&self) -> EventMask {
-        self.subscribers.iter().fold(EventMask::NONE, |union, subscriber| union | subscriber.mask)
+        self.wanted
+    }
+
+    /// How many subscribers were disconnected because they could not keep up, since the registry was made.
+    #[must_use]
+    pub fn disconnected(&self) -> u64 {
+        self.tally.disconnected
     }
 
     /// How many subscribers there are.
@@ -139,28 +195,65 @@ impl Registry {
         self.subscribers.iter().map(Subscriber::info).collect()
     }
 
-    /// Visits everybody in order, forgets those for whom `visit` says `false`, and counts who is behind.
-    fn visit(&mut self, mut visit: impl FnMut(&mut Subscriber, &Logger) -> bool) {
-        let Registry { subscribers, behind, log } = self;
-        *behind = 0;
-        subscribers.retain_mut(|subscriber| {
-            let stays = visit(subscriber, log);
-            if stays {
-                *behind += usize::from(subscriber.behind());
-            } else {
-                let counts = subscriber.info();
-                info!(log, "subscriber has stopped and is forgotten"; "subscriber" => %subscriber.id,
-                    "delivered" => counts.delivered, "missed" => counts.missed);
+    fn forget_leaving(&mut self) {
+        self.subscribers.retain(|subscriber| !subscriber.leaves);
+        self.unite();
+    }
+
+    fn unite(&mut self) {
+        self.wanted = self.subscribers.iter().fold(EventMask::NONE, |union, subscriber| union | subscriber.mask);
+    }
+}
+
+impl Tally {
+    /// Offers an event to a subscriber that is behind, full or gone; `true` if it leaves.
+    #[cold]
+    fn offer(&mut self, subscriber: &mut Subscriber, event: &Event) -> bool {
+        let (was_behind, episodes) = (subscriber.behind(), subscriber.episodes());
+        let offer = subscriber.offer(event, self.tell.as_ref());
+        if subscriber.episodes() != episodes {
+            report_episode(&self.log, subscriber);
+        }
+        self.count(was_behind, subscriber, matches!(offer, Offer::Gone | Offer::Overflowed));
+        match offer {
+            Offer::Taken | Offer::Missed => {}
+            Offer::Gone => self.gone(subscriber),
+            Offer::Overflowed => {
+                self.disconnected += 1;
+                warn!(self.log, "subscriber's mailbox is full, it is disconnected"; "subscriber" => %subscriber.id(),
+                    "delivered" => subscriber.info().delivered, "disconnected_in_all" => self.disconnected);
             }
-            stays
-        });
+        }
+        subscriber.leaves
+    }
+
+    /// Delivers what a subscriber is owed as far as there is room; `true` if it leaves.
+    fn settle(&mut self, subscriber: &mut Subscriber) -> bool {
+        let was_behind = subscriber.behind();
+        let gone = subscriber.settle(self.tell.as_ref()).is_err() || !subscriber.connected();
+        self.count(was_behind, subscriber, gone);
+        if gone {
+            self.gone(subscriber);
+        }
+        gone
+    }
+
+    fn count(&mut self, was_behind: bool, subscriber: &mut Subscriber, leaves: bool) {
+        subscriber.leaves = leaves;
+        self.behind = self.behind + usize::from(subscriber.behind() && !leaves) - usize::from(was_behind);
+    }
+
+    fn gone(&self, subscriber: &Subscriber) {
+        let counts = subscriber.info();
+        info!(self.log, "subscriber has stopped and is forgotten"; "subscriber" => %subscriber.id(),
+            "delivered" => counts.delivered, "missed" => counts.missed, "queued" => counts.queued);
     }
 
     fn left(&mut self, what: &str, old: &Subscriber) {
         self.behind -= usize::from(old.behind());
         let counts = old.info();
-        debug!(self.log, "{}", what; "subscriber" => %old.id,
-            "delivered" => counts.delivered, "missed" => counts.missed);
+        debug!(self.log, "{}", what; "subscriber" => %old.id(),
+            "delivered" => counts.delivered, "missed" => counts.missed, "queued" => counts.queued);
     }
 }
 
@@ -168,10 +261,10 @@ impl Registry {
 fn report_episode(log: &Logger, subscriber: &Subscriber) {
     let (episode, missed) = (subscriber.episodes(), subscriber.info().missed);
     if episode.is_power_of_two() {
-        warn!(log, "subscriber's mailbox is full, it misses events"; "subscriber" => %subscriber.id,
+        warn!(log, "subscriber's mailbox is full, it misses events"; "subscriber" => %subscriber.id(),
             "episode" => episode, "missed_in_all" => missed);
     } else {
-        debug!(log, "subscriber's mailbox is full, it misses events"; "subscriber" => %subscriber.id,
+        debug!(log, "subscriber's mailbox is full, it misses events"; "subscriber" => %subscriber.id(),
             "episode" => episode, "missed_in_all" => missed);
     }
 }

@@ -1,18 +1,24 @@
 //! One subscriber: its sender, and what it is owed.
 
-use actix::{Recipient, dev::SendError};
+use actix::{Recipient, WeakRecipient, dev::SendError};
 
-use crate::{Event, EventKind, EventMask, UserId};
+use crate::{Event, EventMask};
 
-use super::{SubscriberId, SubscriberInfo};
+use super::{
+    Overflow, SubscriberId, SubscriberInfo, Subscription,
+    debt::{Debt, Due},
+    room::{self, HasRoom, Room},
+};
 
 /// What came of one offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Offer {
-    /// It is in the subscriber's mailbox, or will be next.
+    /// It is in the subscriber's mailbox, or will be once what waits before it is.
     Taken,
-    /// The mailbox is full; the event is counted as missed.
+    /// There was no room; an event is counted as missed.
     Missed,
+    /// There was no room, and the subscriber is to be disconnected for it.
+    Overflowed,
     /// The mailbox is closed: the subscriber is gone.
     Gone,
 }
@@ -21,128 +27,145 @@ pub(super) enum Offer {
 #[derive(Debug)]
 pub(super) struct Gone;
 
-/// What a subscriber is owed before it gets another event, in the order it is due.
-#[derive(Debug, Default)]
-struct Debt {
-    /// The event that did not fit behind a notice. It waits instead of being missed: else a subscriber that frees
-    /// one place at a time would hear of nothing but its own misses.
-    held: Option<Event>,
-    /// The episode not yet told.
-    episode: Option<Episode>,
-    /// Whether the last thing it got was a notice.
-    after_notice: bool,
-}
-
-#[derive(Debug)]
-struct Episode {
-    count: u64,
-    user: UserId,
-}
-
+/// What every delivery looks at comes first and is kept small: with many subscribers the cache decides what one costs.
 #[derive(Debug)]
 pub(super) struct Subscriber {
-    pub(super) id: SubscriberId,
-    pub(super) mask: EventMask,
-    // The one sender ever used: a fresh clone of a `Recipient` has a free place of its own, so cloning per event
-    // would put any number of events into a full mailbox.
+    // The one sender that events are offered to: a fresh clone of a `Recipient` has a free place of its own, so
+    // cloning per event would put any number of events into a full mailbox.
     to: Recipient<Event>,
-    debt: Debt,
     delivered: u64,
+    pub(super) mask: EventMask,
+    /// Whether there is a debt.
+    indebted: bool,
+    /// Whether it is to be forgotten at the end of this round.
+    pub(super) leaves: bool,
+    rest: Box<Rest>,
+}
+
+#[derive(Debug)]
+struct Rest {
+    id: SubscriberId,
+    /// Tells it from others of the same id, before and after.
+    serial: u64,
+    overflow: Overflow,
     missed: u64,
     episodes: u64,
+    /// Present only while the subscriber is behind, or has just been told of what it missed.
+    debt: Option<Box<Debt>>,
 }
 
 impl Subscriber {
-    pub(super) fn new(id: SubscriberId, to: Recipient<Event>, mask: EventMask) -> Self {
-        Subscriber { id, mask, to, debt: Debt::default(), delivered: 0, missed: 0, episodes: 0 }
+    pub(super) fn new(serial: u64, subscription: Subscription) -> Self {
+        let Subscription { id, to, mask, overflow } = subscription;
+        let rest = Box::new(Rest { id, serial, overflow, missed: 0, episodes: 0, debt: None });
+        Subscriber { to, delivered: 0, mask, indebted: false, leaves: false, rest }
+    }
+
+    /// Puts an event into the mailbox of a subscriber that is owed nothing and has room; else does nothing and says
+    /// `false`, and the event is to be [offered](Subscriber::offer).
+    #[inline]
+    pub(super) fn pass(&mut self, event: &Event) -> bool {
+        let passed = !self.indebted && self.to.try_send(event.clone()).is_ok();
+        self.delivered += u64::from(passed);
+        passed
     }
 
     /// Offers an event: what is owed goes first.
-    pub(super) fn offer(&mut self, event: &Event) -> Offer {
-        if self.settle().is_err() {
+    pub(super) fn offer(&mut self, event: &Event, tell: Option<&WeakRecipient<HasRoom>>) -> Offer {
+        let debt = self.rest.debt.get_or_insert_default();
+        debt.ring.push_back(event.clone());
+        self.indebted = true;
+        if self.settle(tell).is_err() {
             return Offer::Gone;
         }
-        if self.behind() {
-            return self.miss(event);
+        let rest = &mut *self.rest;
+        let Some(debt) = &mut rest.debt else { return Offer::Taken };
+        if debt.ring.len() <= rest.overflow.ring() {
+            return Offer::Taken;
         }
-        match self.to.try_send(event.clone()) {
-            Ok(()) => {
-                self.delivered();
-                Offer::Taken
-            }
-            Err(SendError::Full(event)) if self.debt.after_notice => {
-                self.debt.held = Some(event);
-                Offer::Taken
-            }
-            Err(SendError::Full(event)) => self.miss(&event),
-            Err(SendError::Closed(_)) => Offer::Gone,
+        let Some(dropped) = debt.ring.pop_front() else { return Offer::Taken };
+        rest.missed += 1;
+        if rest.overflow == Overflow::Disconnect {
+            return Offer::Overflowed;
         }
+        rest.episodes += u64::from(debt.miss(&dropped));
+        Offer::Missed
     }
 
-    /// Delivers what is owed as far as there is room.
-    pub(super) fn settle(&mut self) -> Result<(), Gone> {
-        if let Some(event) = self.debt.held.take() {
-            match self.to.try_send(event) {
-                Ok(()) => self.delivered(),
-                Err(SendError::Full(event)) => {
-                    self.debt.held = Some(event);
-                    return Ok(());
-                }
+    /// Delivers what is owed as far as there is room; with a ring, `tell` is told when there is more.
+    pub(super) fn settle(&mut self, tell: Option<&WeakRecipient<HasRoom>>) -> Result<(), Gone> {
+        let Rest { debt: owed, overflow, serial, .. } = &mut *self.rest;
+        let Some(debt) = owed else { return Ok(()) };
+        while let Some(due) = debt.take_due() {
+            let notice = matches!(due, Due::Notice(_));
+            match self.to.try_send(due.into_event()) {
+                Ok(()) => {}
+                Err(SendError::Full(event)) => match tell {
+                    Some(tell) if overflow.ring() > 0 && debt.room == Room::Unknown => {
+                        debt.room = room::ask(&self.to, event, *serial, tell)?;
+                    }
+                    _ => {
+                        debt.put_back(notice, event);
+                        return Ok(());
+                    }
+                },
                 Err(SendError::Closed(_)) => return Err(Gone),
             }
+            self.delivered += u64::from(!notice);
+            debt.given(notice);
         }
-        if let Some(Episode { count, user }) = &self.debt.episode {
-            match self.to.try_send(Event::new(user.clone(), EventKind::Missed { count: *count })) {
-                Ok(()) => {
-                    self.debt.episode = None;
-                    self.debt.after_notice = true;
-                }
-                Err(SendError::Full(_)) => {}
-                Err(SendError::Closed(_)) => return Err(Gone),
-            }
+        if debt.is_over() {
+            *owed = None;
+            self.indebted = false;
         }
         Ok(())
     }
 
-    fn delivered(&mut self) {
-        self.delivered += 1;
-        self.debt.after_notice = false;
-    }
-
-    fn miss(&mut self, event: &Event) -> Offer {
-        self.missed += 1;
-        match &mut self.debt.episode {
-            Some(episode) => episode.count += 1,
-            None => {
-                self.episodes += 1;
-                self.debt.episode = Some(Episode { count: 1, user: event.user().clone() });
-            }
+    /// The event it was given past its mailbox's capacity has been handled.
+    pub(super) fn has_room(&mut self) {
+        if let Some(debt) = &mut self.rest.debt {
+            debt.room = Room::Unknown;
         }
-        Offer::Missed
     }
 
     /// Whether anything is owed.
     pub(super) fn behind(&self) -> bool {
-        self.debt.held.is_some() || self.debt.episode.is_some()
+        self.rest.debt.as_ref().is_some_and(|debt| debt.owes())
     }
 
     pub(super) fn connected(&self) -> bool {
         self.to.connected()
     }
 
+    pub(super) fn id(&self) -> &SubscriberId {
+        &self.rest.id
+    }
+
+    pub(super) fn serial(&self) -> u64 {
+        self.rest.serial
+    }
+
     /// How many episodes there were, the present one included.
     pub(super) fn episodes(&self) -> u64 {
-        self.episodes
+        self.rest.episodes
     }
 
     /// How many episodes it has been told of.
     #[cfg(test)]
     fn told(&self) -> u64 {
-        self.episodes - u64::from(self.debt.episode.is_some())
+        self.rest.episodes - u64::from(self.rest.debt.as_ref().is_some_and(|debt| debt.episode.is_some()))
     }
 
     pub(super) fn info(&self) -> SubscriberInfo {
-        SubscriberInfo { id: self.id.clone(), mask: self.mask, delivered: self.delivered, missed: self.missed }
+        let Rest { id, overflow, missed, debt, .. } = &*self.rest;
+        SubscriberInfo {
+            id: id.clone(),
+            mask: self.mask,
+            overflow: *overflow,
+            delivered: self.delivered,
+            missed: *missed,
+            queued: debt.as_ref().map_or(0, |debt| debt.waiting()),
+        }
     }
 }
 
@@ -153,22 +176,33 @@ mod tests {
     use super::*;
     use crate::handlers::probe::{Probe, hearing, next, numbered};
 
+    fn subscriber(to: Recipient<Event>, overflow: Overflow) -> Subscriber {
+        Subscriber::new(0, Subscription::new("slow", to).overflow(overflow))
+    }
+
+    impl Subscriber {
+        /// What the registry does with an event.
+        fn take(&mut self, event: &Event) -> Offer {
+            if self.pass(event) { Offer::Taken } else { self.offer(event, None) }
+        }
+    }
+
     #[actix::test]
     async fn a_notice_that_does_not_fit_stays_owed_and_goes_on_counting() {
         let (told, mut heard) = hearing();
         let (to, permits) = Probe::gated(2, &told);
-        let mut subscriber = Subscriber::new("slow".into(), to, EventMask::ALL);
+        let mut subscriber = subscriber(to, Overflow::DropNewest);
         for attempt in 1..=5 {
-            subscriber.offer(&numbered(attempt));
+            subscriber.take(&numbered(attempt));
         }
-        subscriber.settle().unwrap();
-        assert_eq!(subscriber.offer(&numbered(6)), Offer::Missed);
+        subscriber.settle(None).unwrap();
+        assert_eq!(subscriber.take(&numbered(6)), Offer::Missed);
         permits.add_permits(10);
         assert_eq!((next(&mut heard).await.as_str(), next(&mut heard).await.as_str()), ("1", "2"));
-        subscriber.settle().unwrap();
-        subscriber.settle().unwrap();
+        subscriber.settle(None).unwrap();
+        subscriber.settle(None).unwrap();
         assert!(!subscriber.behind());
-        assert_eq!(subscriber.offer(&numbered(7)), Offer::Taken);
+        assert_eq!(subscriber.take(&numbered(7)), Offer::Taken);
         assert_eq!((next(&mut heard).await.as_str(), next(&mut heard).await.as_str()), ("missed 4", "7"));
         let info = subscriber.info();
         assert_eq!((info.delivered, info.missed), (3, 4));
@@ -178,10 +212,10 @@ mod tests {
     async fn a_notice_takes_no_events_place() {
         let (told, mut heard) = hearing();
         let (to, permits) = Probe::gated(1, &told);
-        let mut subscriber = Subscriber::new("slow".into(), to, EventMask::ALL);
+        let mut subscriber = subscriber(to, Overflow::DropNewest);
         let mut stream = Vec::new();
         for attempt in 1..=9 {
-            subscriber.offer(&numbered(attempt));
+            subscriber.take(&numbered(attempt));
             if attempt % 2 == 0 {
                 permits.add_permits(1);
                 stream.push(next(&mut heard).await);
@@ -211,17 +245,21 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn whatever_the_pace_every_event_is_heard_or_counted_once(
             capacity in 1_usize..5,
+            ring in 0_usize..5,
             steps in prop::collection::vec(prop_oneof![3 => Just(0), 2 => Just(1), 1 => Just(2)], 1..120),
         ) {
             actix::System::new().block_on(async move {
                 let (told, mut hears) = hearing();
                 let (to, permits) = Probe::gated(capacity, &told);
-                let mut subscriber = Subscriber::new("slow".into(), to, EventMask::ALL);
+                let mut subscriber = subscriber(to, match ring {
+                    0 => Overflow::DropNewest,
+                    capacity => Overflow::DropOldest { capacity },
+                });
                 let (mut heard, mut published, mut queued) = (Vec::new(), 0, 0_usize);
                 for step in steps {
                     let notices_before = subscriber.told();
@@ -229,18 +267,19 @@ mod tests {
                     match step {
                         0 => {
                             published += 1;
-                            subscriber.offer(&numbered(published));
+                            subscriber.take(&numbered(published));
                         }
                         1 if queued > 0 => {
                             permits.add_permits(1);
                             heard.push(next(&mut hears).await);
                             queued -= 1;
                         }
-                        _ => subscriber.settle().unwrap(),
+                        _ => subscriber.settle(None).unwrap(),
                     }
                     queued += (subscriber.info().delivered - delivered_before) as usize;
                     queued += (subscriber.told() - notices_before) as usize;
                     prop_assert!(queued <= capacity);
+                    prop_assert!(subscriber.info().queued <= ring + 1, "the ring, and one held behind a notice");
                 }
                 permits.add_permits(1 << 20);
                 loop {
@@ -252,7 +291,7 @@ mod tests {
                         break;
                     }
                     let (delivered, told) = (subscriber.info().delivered, subscriber.told());
-                    subscriber.settle().unwrap();
+                    subscriber.settle(None).unwrap();
                     queued += (subscriber.info().delivered - delivered + subscriber.told() - told) as usize;
                     prop_assert!(queued > 0, "an idle subscriber is still owed something");
                 }

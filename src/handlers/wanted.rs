@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use crate::EventMask;
@@ -19,6 +19,8 @@ pub(super) struct Wanted(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     union: AtomicU32,
+    /// How many subscribers were disconnected, kept here for the same reason.
+    disconnected: AtomicU64,
     parts: Mutex<Parts>,
 }
 
@@ -37,6 +39,14 @@ impl Wanted {
     /// Sets what the registry itself has.
     pub(super) fn set_registered(&self, mask: EventMask) {
         self.update(|parts| parts.registered = mask.bits());
+    }
+
+    pub(super) fn disconnected(&self) -> u64 {
+        self.0.disconnected.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_disconnected(&self, count: u64) {
+        self.0.disconnected.store(count, Ordering::Relaxed);
     }
 
     /// Counts `mask` as wanted for as long as the returned value lives.

@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{
     Cut, LocalServer, LocalServerError, RestFault,
-    faults::{RefuseProvisions, RefuseUpgrades, header_value},
+    faults::{RefuseProvisions, RefuseUpgrades, SendFault, SendFaultKind, header_value},
     limits,
 };
 
@@ -100,6 +100,68 @@ impl LocalServer {
         let retry_after = retry_after.map(header_value).transpose()?;
         self.shared.change(|state| state.refuse_upgrades = Some(RefuseUpgrades { status, retry_after, left }));
         Ok(())
+    }
+
+    /// Refuses everything a user sends, chat and room requests, with this `Status` number and reason (message spec §1.9).
+    /// Of several faults of a user the first added applies.
+    ///
+    /// # Errors
+    /// [`LocalServerError::Full`] when 64 faults stand already.
+    pub fn refuse_sends(&self, user: &str, status: i32, reason: Option<&str>) -> Result<(), LocalServerError> {
+        self.fail_sends(user, None, SendFaultKind::Refuse(status, reason.map(str::to_owned)))
+    }
+
+    /// Refuses the next `times` sends of a user, then takes them again.
+    ///
+    /// # Errors
+    /// As [`refuse_sends`](Self::refuse_sends).
+    pub fn refuse_next_sends(
+        &self,
+        user: &str,
+        times: u32,
+        status: i32,
+        reason: Option<&str>,
+    ) -> Result<(), LocalServerError> {
+        self.fail_sends(user, Some(times), SendFaultKind::Refuse(status, reason.map(str::to_owned)))
+    }
+
+    /// Takes the next `times` sends of a user as it should, and answers none of them.
+    ///
+    /// # Errors
+    /// As [`refuse_sends`](Self::refuse_sends).
+    pub fn leave_next_sends_unanswered(&self, user: &str, times: u32) -> Result<(), LocalServerError> {
+        self.fail_sends(user, Some(times), SendFaultKind::Unanswered)
+    }
+
+    /// Takes and answers a user's sends as it should.
+    pub fn accept_sends(&self, user: &str) {
+        let user = user.to_lowercase();
+        self.shared.change(|state| state.send_faults.retain(|fault| fault.user != user));
+    }
+
+    fn fail_sends(&self, user: &str, left: Option<u32>, kind: SendFaultKind) -> Result<(), LocalServerError> {
+        let user = user.to_lowercase();
+        self.shared.change(|state| {
+            state.send_faults.retain(|fault| fault.left != Some(0));
+            if state.send_faults.len() >= limits::FAULTS {
+                return Err(LocalServerError::Full { what: "send faults", limit: limits::FAULTS });
+            }
+            state.send_faults.push(SendFault { user, left, kind });
+            Ok(())
+        })
+    }
+
+    /// How long after sending a message may be recalled; `None` refuses every recall with `message recall disabled`.
+    /// Default: two minutes.
+    pub fn set_recall_window(&self, window: Option<Duration>) {
+        self.shared.change(|state| state.rules.recall = window);
+    }
+
+    /// How long a client id that comes again from the same user with the same message is answered as the first time,
+    /// with the message stored once; `None`: it is a new message each time. Whether the service does this is not known.
+    /// Default: ten minutes.
+    pub fn set_repeat_window(&self, window: Option<Duration>) {
+        self.shared.change(|state| state.rules.repeats = window);
     }
 
     /// Answers REST and discovery calls wrongly. Of several faults that fit a call the first added applies.

@@ -31,6 +31,14 @@ pub enum LocalServerError {
     /// There is no such user.
     #[error("there is no user {0}")]
     NoSuchUser(String),
+    /// There is no such group, thread or chat room.
+    #[error("there is no {what} {id}")]
+    NotFound {
+        /// What there is none of.
+        what: &'static str,
+        /// Its id.
+        id: String,
+    },
     /// A bound of the server is reached.
     #[error("the local server holds as many {what} as it may: {limit}")]
     Full {

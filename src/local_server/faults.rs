@@ -91,6 +91,22 @@ pub(super) struct RefuseUpgrades {
     pub(super) left: Option<u32>,
 }
 
+/// What happens to a user's sends instead of the right thing.
+#[derive(Clone, Debug)]
+pub(super) struct SendFault {
+    pub(super) user: String,
+    pub(super) left: Option<u32>,
+    pub(super) kind: SendFaultKind,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum SendFaultKind {
+    /// It is answered with this status number and reason.
+    Refuse(i32, Option<String>),
+    /// It is taken as it should be, and not answered.
+    Unanswered,
+}
+
 /// Counts a standing fault down: the fault if it applies once more, and forgets it after its last time.
 pub(super) fn take_once<T: Clone>(standing: &mut Option<T>, left: impl Fn(&mut T) -> &mut Option<u32>) -> Option<T> {
     let fault = standing.as_mut()?;

@@ -16,6 +16,7 @@ use super::{
     LocalServerError,
     front::{self, Command},
     http,
+    rules::Rules,
     shared::Shared,
     state::State,
 };
@@ -38,6 +39,7 @@ pub struct Builder {
     app_key: String,
     port: u16,
     token_life: Option<Duration>,
+    rules: Rules,
 }
 
 impl Builder {
@@ -62,6 +64,21 @@ impl Builder {
         self
     }
 
+    /// How many undelivered messages are kept for one device, and for devices to come, at least 1; the oldest are
+    /// dropped. Default: 10 000.
+    #[must_use]
+    pub fn queue_limit(mut self, messages: usize) -> Self {
+        self.rules.queues.stored = messages.max(1);
+        self
+    }
+
+    /// How many messages a page of a queue holds, at least 1. Default: 10.
+    #[must_use]
+    pub fn page_size(mut self, messages: usize) -> Self {
+        self.rules.queues.page = messages.max(1);
+        self
+    }
+
     /// Starts the server in a thread of its own.
     ///
     /// # Errors
@@ -76,7 +93,7 @@ impl Builder {
         let config = Config::new(app_key.as_str())?
             .addresses(format!("http://{address}"), format!("ws://{address}/websocket"))?;
 
-        let mut state = State::new(app_key.clone(), address);
+        let mut state = State::new(app_key.clone(), address, self.rules);
         state.token_life = self.token_life;
         let shared = Arc::new(Shared::new(address, state));
         let (commands, asked) = mpsc::channel(8);
@@ -142,7 +159,8 @@ impl LocalServer {
     /// A server to be started with settings of its own.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder { app_key: "local#test".to_owned(), port: 0, token_life: Some(Duration::from_secs(24 * 60 * 60)) }
+        let token_life = Some(Duration::from_secs(24 * 60 * 60));
+        Builder { app_key: "local#test".to_owned(), port: 0, token_life, rules: Rules::default() }
     }
 
     /// Stops the server: the port is closed, every link cut, the thread ended when this returns. Later calls on any
@@ -152,7 +170,7 @@ impl LocalServer {
         let _ = self.commands.send(Command::Stop).await;
         // Nothing is ever sent: this resolves when the thread drops its end.
         while self.running.clone().changed().await.is_ok() {}
-        self.shared.change(|state| state.sessions.clear());
+        self.shared.change(State::forget_sessions);
     }
 
     /// Stops taking connections: new ones are refused, open links stay. The port stays reserved.

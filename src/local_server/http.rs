@@ -52,7 +52,12 @@ pub(super) async fn service(shared: Arc<Shared>) -> Option<Service> {
 }
 
 async fn rest(shared: &Shared, mut request: Request) -> Response<BoxBody> {
-    let Some(body) = body(request.take_payload()).await else {
+    let most = if request.method() == "POST" && request.path().ends_with("/chatfiles") {
+        limits::UPLOAD
+    } else {
+        limits::BODY
+    };
+    let Some(body) = body(request.take_payload(), most).await else {
         return Response::new(StatusCode::PAYLOAD_TOO_LARGE);
     };
     if shared.is_silent() {
@@ -74,6 +79,7 @@ async fn rest(shared: &Shared, mut request: Request) -> Response<BoxBody> {
         path: uri.path(),
         query: uri.query().unwrap_or_default(),
         bearer,
+        headers: &request.head().headers,
         body: &body,
     };
     answered(shared.change(|state| state.rest(&call)))
@@ -90,7 +96,7 @@ fn answered(answer: Answer) -> Response<BoxBody> {
     response
 }
 
-/// The whole body, `None` when it is larger than [`limits::BODY`] or breaks off.
-async fn body(payload: Payload) -> Option<Bytes> {
-    to_bytes_limited(BodyStream::new(payload), limits::BODY).await.ok()?.ok()
+/// The whole body, `None` when it is larger than `most` or breaks off.
+async fn body(payload: Payload, most: usize) -> Option<Bytes> {
+    to_bytes_limited(BodyStream::new(payload), most).await.ok()?.ok()
 }

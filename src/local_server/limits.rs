@@ -16,9 +16,9 @@ pub(super) const BODY: usize = 1 << 20;
 pub(super) const OUTBOX: usize = 1024;
 /// Devices of one user whose queues are kept; the longest unused is forgotten.
 pub(super) const DEVICES: usize = 64;
-/// Messages kept for one device, and for one user without a device; the oldest are dropped.
+/// Messages kept for one device, and for devices to come, unless the builder says otherwise; the oldest are dropped.
 pub(super) const STORED: usize = 10_000;
-/// Metas in one batch.
+/// Metas in one batch, unless the builder says otherwise.
 pub(super) const PAGE: usize = 10;
 /// Bytes of metas after which a batch is not filled further.
 pub(super) const PAGE_BYTES: usize = 1 << 20;
@@ -39,3 +39,45 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 /// How long a client may end its link by itself after its last frame. The web SDKs take the end of a link that reaches
 /// them together with a kick for a loss, and come back.
 pub(super) const LINGER: Duration = Duration::from_millis(200);
+/// Groups and threads; one more is refused.
+pub(super) const GROUPS: usize = 10_000;
+/// Members of a group that names no number of its own.
+pub(super) const MEMBERS: usize = 3000;
+/// Chat rooms; one more is refused.
+pub(super) const ROOMS: usize = 10_000;
+/// Rooms one device may be in.
+pub(super) const ROOMS_JOINED: usize = 100;
+/// Users in a room up to which its members are told who comes and goes.
+pub(super) const ROOM_TOLD: usize = 500;
+/// Messages remembered of one conversation; the oldest are forgotten.
+pub(super) const HISTORY: usize = 1000;
+/// Messages remembered of all conversations, and their bytes; the oldest are forgotten.
+pub(super) const HISTORY_ALL: usize = 100_000;
+/// See [`HISTORY_ALL`].
+pub(super) const HISTORY_BYTES: usize = 64 << 20;
+/// Messages in one page of history (message spec §5.3).
+pub(super) const HISTORY_PAGE: usize = 50;
+/// Conversations listed of one user; the one longest silent is forgotten.
+pub(super) const CHANNELS: usize = 1000;
+/// How long a message may be recalled (message spec §1.7).
+pub(super) const RECALL: Duration = Duration::from_secs(120);
+/// How often a message may be edited (message spec §1.7).
+pub(super) const EDITS: u32 = 5;
+/// How long a repeated client id is recognised.
+pub(super) const REPEAT: Duration = Duration::from_secs(600);
+/// Sends remembered so that they are recognised; the oldest are forgotten.
+pub(super) const REPEATS: usize = 65_536;
+/// Bytes of one file (message spec §6).
+pub(super) const FILE: usize = 10 << 20;
+/// Bytes of an upload: a file and the form around it.
+pub(super) const UPLOAD: usize = FILE + (64 << 10);
+/// Bytes of all files; the oldest are dropped.
+pub(super) const FILES_BYTES: usize = 256 << 20;
+/// Users one user may watch (message spec §5.2).
+pub(super) const WATCHED: usize = 3000;
+/// Users in one presence call.
+pub(super) const WATCHED_AT_ONCE: usize = 100;
+/// Bytes of a presence text. The service's limit is not known.
+pub(super) const PRESENCE_TEXT: usize = 1024;
+/// Bytes of one user's attributes (message spec §5.5).
+pub(super) const ATTRIBUTES: usize = 2048;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::wire::Meta;
+
 /// One frame a provisioned client sent. `Debug` shows its kind and length only: a PROVISION holds a token.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
@@ -98,6 +100,46 @@ pub struct SessionInfo {
     pub device_name: Option<String>,
     /// `version` of its PROVISION.
     pub version: Option<String>,
+}
+
+/// One message as the server has it now.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct StoredMessage {
+    /// The server's id of it.
+    pub id: u64,
+    /// Who sent it.
+    pub from: String,
+    /// The message, with the last edit in it.
+    pub meta: Meta,
+    /// How often it was edited.
+    pub edits: u32,
+    /// Who has confirmed its delivery, in the order of their names.
+    pub delivered_to: Vec<String>,
+    /// Who has confirmed that it was read, in the order of their names.
+    pub read_by: Vec<String>,
+}
+
+/// An uploaded file. `Debug` shows its length only.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredFile {
+    /// The file name of the form.
+    pub name: String,
+    /// The content type of the form.
+    pub content_type: String,
+    /// What is in it.
+    pub bytes: Bytes,
+}
+
+impl fmt::Debug for StoredFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredFile")
+            .field("name", &self.name)
+            .field("content_type", &self.content_type)
+            .field("bytes", &self.bytes.len())
+            .finish()
+    }
 }
 
 /// One REST or discovery call, answered. Neither query nor body is kept: they hold secrets.

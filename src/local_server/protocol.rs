@@ -1,27 +1,21 @@
 //! What the server does with a client's frames (connection spec §6–§9, §12, §17).
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::{
-    LocalServerError,
     faults::{DevicePolicy, take_once},
     frames, limits,
     observed::{FrameKind, SessionInfo},
-    queues::{QueueName, Stored},
+    queues::QueueName,
+    routing::Untaken,
     socket::Outgoing,
     state::{Owner, State, now_ms},
 };
 use crate::{
     Kick,
     wire::{
-        CommSyncDl, CommSyncUl, CommUnreadDl, Jid, MSync, Meta, MetaQueue, Provision, RedirectInfo, StatisticsBody,
-        Status, TOKEN_PREFIX, USER_DOMAIN, Upward,
-        meta::{NameSpace, RouteType},
-        msync::Command,
-        statistics_body::Operation,
-        status::ErrorCode,
+        CommSyncDl, CommSyncUl, CommUnreadDl, Jid, MSync, MetaQueue, Provision, RedirectInfo, StatisticsBody, Status,
+        TOKEN_PREFIX, Upward, msync::Command, statistics_body::Operation, status::ErrorCode,
     },
 };
 
@@ -129,10 +123,7 @@ impl State {
         if let Some(user) = self.users.get_mut(&user) {
             user.mailbox.logged_in(&resource);
         }
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        session.device = Some(SessionInfo {
+        let device = SessionInfo {
             user,
             resource: resource.clone(),
             since_ms: now_ms(),
@@ -140,7 +131,8 @@ impl State {
             device_uuid: up.device_uuid,
             device_name: up.device_name,
             version: up.version,
-        });
+        };
+        self.session_provisioned(id, device);
         self.remember_frame(id, FrameKind::Provision, bytes.clone());
         let answer = Provision {
             status: frames::ok(),
@@ -248,13 +240,23 @@ impl State {
         let sends = up.meta.is_some();
         if let Some(meta) = up.meta {
             let meta_id = meta.id;
-            let sent = self.take_meta(&user, &resource, meta);
-            let (status, server_id) = match sent {
-                Ok(server_id) => (frames::ok(), server_id),
-                Err(status) => (Some(status), None),
+            let answer = match self.take_meta(id, &user, &resource, meta) {
+                Ok(taken) => Some(CommSyncDl {
+                    status: frames::ok(),
+                    server_id: taken.id,
+                    timestamp: Some(taken.at_ms),
+                    metas: taken.metas,
+                    ..CommSyncDl::default()
+                }),
+                Err(Untaken::Refused(status)) => {
+                    Some(CommSyncDl { status: Some(status), timestamp: Some(now_ms()), ..CommSyncDl::default() })
+                }
+                Err(Untaken::Unanswered) => None,
             };
-            let answer = CommSyncDl { status, meta_id, server_id, timestamp: Some(now_ms()), ..CommSyncDl::default() };
-            self.push(id, Outgoing::Binary(frames::envelope(Command::Sync, &answer)));
+            if let Some(answer) = answer {
+                let answer = CommSyncDl { meta_id, ..answer };
+                self.push(id, Outgoing::Binary(frames::envelope(Command::Sync, &answer)));
+            }
         }
         if up.queue.is_some() || !sends {
             self.pull(id, &user, &resource, up.queue, up.key);
@@ -280,96 +282,6 @@ impl State {
             ..CommSyncDl::default()
         };
         self.push(id, Outgoing::Binary(frames::envelope(Command::Sync, &answer)));
-    }
-
-    /// Takes a sent meta: the server's id of it, or why it is refused. Only chat goes on to anybody.
-    fn take_meta(&mut self, user: &str, resource: &str, meta: Meta) -> Result<Option<u64>, Status> {
-        match meta.ns.and_then(|ns| NameSpace::try_from(ns).ok()) {
-            Some(NameSpace::Chat) => {
-                let from = Jid::user(self.app_key.as_str(), user).with_resource(resource);
-                self.route(from, meta).map(Some)
-            }
-            Some(NameSpace::Statistic) | None => Ok(None),
-            Some(_) => Ok(Some(self.next_id())),
-        }
-    }
-
-    /// Delivers a chat meta to its user's devices and to the sender's other ones; the payload stays as it is.
-    fn route(&mut self, from: Jid, meta: Meta) -> Result<u64, Status> {
-        let to = meta.to.clone().unwrap_or_default();
-        let domain = to.domain.as_deref().unwrap_or(USER_DOMAIN);
-        if !domain.is_empty() && !domain.eq_ignore_ascii_case(USER_DOMAIN) {
-            return Err(frames::failed(ErrorCode::Fail, "group not found"));
-        }
-        let receiver = to.name.as_deref().unwrap_or_default().to_lowercase();
-        if !self.users.contains_key(&receiver) {
-            return Err(frames::failed(ErrorCode::Fail, format!("username {receiver} doesn't exist!")));
-        }
-        let sender = from.name.clone().unwrap_or_default();
-        let sending_device = from.client_resource.clone();
-        let only_online = meta.routetype == Some(RouteType::RouteOnline as i32);
-        let only_device = to.client_resource.clone().filter(|resource| !resource.is_empty());
-        let id = self.next_id();
-        let meta = Meta { id: Some(id), from: Some(from), timestamp: Some(now_ms()), ..meta };
-
-        let stored = Arc::new(Stored { id, queue: QueueName::user(&sender), meta: meta.clone() });
-        let but = sending_device.as_deref().filter(|_| sender == receiver);
-        let mut online = self.online(&receiver);
-        online.retain(|(_, name)| Some(name.as_str()) != but && only_device.as_ref().is_none_or(|only| only == name));
-        if let Some(owner) = self.users.get_mut(&receiver) {
-            match &only_device {
-                Some(only) if !only_online || !online.is_empty() => owner.mailbox.put_for(only, &stored),
-                Some(_) => {}
-                None if only_online => {
-                    for (_, name) in &online {
-                        owner.mailbox.put_for(name, &stored);
-                    }
-                }
-                None => owner.mailbox.put(&stored, !online.is_empty(), but),
-            }
-        }
-        self.announce(&online, &stored.queue);
-
-        if sender != receiver {
-            let mirror = Arc::new(Stored { id, queue: QueueName::user(&receiver), meta });
-            let mut others = self.online(&sender);
-            others.retain(|(_, name)| Some(name) != sending_device.as_ref());
-            if let Some(owner) = self.users.get_mut(&sender) {
-                for (_, name) in &others {
-                    owner.mailbox.put_for(name, &mirror);
-                }
-            }
-            self.announce(&others, &mirror.queue);
-        }
-        Ok(id)
-    }
-
-    fn announce(&mut self, sessions: &[(u64, String)], queue: &QueueName) {
-        let frame = frames::notice(&self.app_key, queue);
-        for (id, _) in sessions {
-            self.push(*id, Outgoing::Binary(frame.clone()));
-        }
-    }
-
-    /// Sends as `from` to `to`, as if a device of `from` had sent it.
-    pub(super) fn send_as(&mut self, from: &str, to: &str, payload: Bytes) -> Result<u64, LocalServerError> {
-        let from = Jid::user(self.app_key.as_str(), &from.to_lowercase());
-        let to_jid = Jid::user(self.app_key.as_str(), &to.to_lowercase());
-        let meta = Meta {
-            to: Some(to_jid),
-            ns: Some(NameSpace::Chat as i32),
-            payload: Some(payload),
-            routetype: Some(RouteType::RouteAll as i32),
-            ..Meta::default()
-        };
-        self.route(from, meta).map_err(|_| LocalServerError::NoSuchUser(to.to_lowercase()))
-    }
-
-    /// Announces a queue to a user's devices, whether it holds something or not.
-    pub(super) fn notice(&mut self, user: &str, queue: &str) -> usize {
-        let online = self.online(&user.to_lowercase());
-        self.announce(&online, &QueueName::user(queue));
-        online.len()
     }
 }
 

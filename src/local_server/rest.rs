@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use actix_http::header::{HeaderName, HeaderValue};
+use actix_http::header::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{
@@ -18,13 +19,21 @@ pub(super) struct Call<'a> {
     pub(super) query: &'a str,
     /// The bearer token; empty when there is an `Authorization` of another kind.
     pub(super) bearer: Option<&'a str>,
-    pub(super) body: &'a [u8],
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: &'a Bytes,
+}
+
+impl Call<'_> {
+    /// A header's text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
 }
 
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(super) body: String,
+    pub(super) body: Bytes,
 }
 
 /// An error answer on its way out.
@@ -54,7 +63,7 @@ pub(super) fn illegal(description: impl Into<String>) -> Refused {
     Refused(400, "illegal_argument", description.into())
 }
 
-fn unauthorized() -> Refused {
+pub(super) fn unauthorized() -> Refused {
     Refused(401, "unauthorized", "Unable to authenticate (OAuth)".to_owned())
 }
 
@@ -69,10 +78,11 @@ pub(super) fn text<'a>(body: &'a Value, member: &str) -> Option<&'a str> {
 impl State {
     /// Answers one call and remembers it.
     pub(super) fn rest(&mut self, call: &Call<'_>) -> Answer {
-        let answer = self.fault(call.path).unwrap_or_else(|| match self.answer(call) {
-            Ok(body) => Answer { status: 200, headers: Vec::new(), body: body.to_string() },
+        let fault = self.fault(call.path).or_else(|| self.download(call));
+        let answer = fault.unwrap_or_else(|| match self.answer(call) {
+            Ok(body) => Answer { status: 200, headers: Vec::new(), body: body.to_string().into() },
             Err(Refused(status, error, description)) => {
-                Answer { status, headers: Vec::new(), body: error_body(error, &description) }
+                Answer { status, headers: Vec::new(), body: error_body(error, &description).into() }
             }
         });
         self.remember_call(call.method, call.path, answer.status);
@@ -83,7 +93,7 @@ impl State {
         self.rest_faults.retain(|fault| fault.left != Some(0));
         let fault = self.rest_faults.iter_mut().find(|fault| path.contains(&fault.path_part))?;
         fault.left = fault.left.map(|left| left - 1);
-        Some(Answer { status: fault.status, headers: fault.headers.clone(), body: fault.body.clone() })
+        Some(Answer { status: fault.status, headers: fault.headers.clone(), body: fault.body.clone().into() })
     }
 
     fn answer(&mut self, call: &Call<'_>) -> Answered {
@@ -99,20 +109,60 @@ impl State {
                 match (method, rest) {
                     ("POST", ["users"]) => self.register(call),
                     ("POST", ["token"]) => self.grant(call),
-                    (_, ["users", user, rest @ ..]) => self.managed(call, user, rest),
                     ("GET", ["sdk", "users", user, "token", "expires"]) => self.expiry(&decoded(user), call.bearer),
-                    _ => Err(not_found()),
+                    _ => match self.of_user(call, rest) {
+                        Some(answered) => answered,
+                        None => match rest {
+                            ["users", user, rest @ ..] => self.managed(call, user, rest),
+                            _ => Err(not_found()),
+                        },
+                    },
                 }
             }
             _ => Err(not_found()),
         }
     }
 
-    fn discover(&self, query: &str) -> Answered {
-        let asked = |name: &str| {
-            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            pairs.find(|(key, _)| *key == name).map(|(_, value)| decoded(value))
+    /// Answers what a user's token is for; `None` if it is no such call.
+    fn of_user(&mut self, call: &Call<'_>, path: &[&str]) -> Option<Answered> {
+        // Who calls, and below whose name: only one's own is allowed.
+        let caller = self.caller(call);
+        let as_self = |user: &str| {
+            let caller = self.caller(call)?;
+            if caller == decoded(user).to_lowercase() { Ok(caller) } else { Err(unauthorized()) }
         };
+        Some(match (call.method, path) {
+            ("POST", ["chatfiles"]) => caller.and_then(|_| self.upload(call)),
+            (_, ["chatgroups", rest @ ..]) => caller.and_then(|me| self.group_call(call, &me, rest)),
+            ("GET", ["publicchatgroups"]) => caller.map(|_| self.public_groups(call)),
+            ("GET", ["users", user, "joined_chatgroups"]) => as_self(user).map(|me| self.joined_groups(call, &me)),
+            (_, ["thread", rest @ ..]) => caller.and_then(|me| self.thread_call(call, &me, rest)),
+            ("GET", ["chatrooms", rest @ ..]) => caller.and_then(|_| self.room_call(call, rest)),
+            (_, ["users", user, "presence", rest @ ..]) => as_self(user).and_then(|me| self.presence(call, &me, rest)),
+            ("POST", ["users", user, "messageroaming"]) => as_self(user).and_then(|me| self.roaming(call, &me)),
+            ("DELETE", ["sdk", "message", "roaming", kind, "user", user, rest @ ..]) => {
+                as_self(user).and_then(|me| self.delete_roaming(call, &me, kind, rest))
+            }
+            ("GET", ["sdk", "user", user, "user_channels", "list"]) => {
+                as_self(user).map(|me| self.list_channels(call, &me))
+            }
+            ("DELETE", ["user", user, "user_channel"]) => as_self(user).and_then(|me| self.delete_channel(call, &me)),
+            ("PUT", ["metadata", "user", user]) => as_self(user).and_then(|me| self.set_attributes(call, &me)),
+            ("POST", ["metadata", "user", "get"]) => caller.and_then(|_| self.attributes(call)),
+            _ => return None,
+        })
+    }
+
+    /// Whose token a call carries.
+    fn caller(&self, call: &Call<'_>) -> Result<String, Refused> {
+        match self.token(call.bearer.unwrap_or_default()).filter(|token| !token.is_expired()) {
+            Some(Token { owner: Owner::User(name), .. }) => Ok(name.clone()),
+            _ => Err(unauthorized()),
+        }
+    }
+
+    fn discover(&self, query: &str) -> Answered {
+        let asked = |name: &str| self::query(query, name);
         let known = match asked("app_key") {
             Some(app_key) => app_key == self.app_key.as_str(),
             // Discovery by app id: this server has one application, so any id is its own.
@@ -313,6 +363,18 @@ pub(super) fn entity(name: &str, user: &User, with_nickname: bool) -> Value {
         entity.insert("nickname".to_owned(), json!(nickname));
     }
     entity
+}
+
+/// A value of a query.
+pub(super) fn query(query: &str, name: &str) -> Option<String> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| decoded(value))
+}
+
+/// A member that is a list of user names, in lower case.
+pub(super) fn strings(body: &Value, member: &str) -> Vec<String> {
+    let list = body.get(member).and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(Value::as_str).map(str::to_lowercase).collect()
 }
 
 /// Undoes percent encoding; what is not well encoded stays as it is.

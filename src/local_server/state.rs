@@ -7,17 +7,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
 
 use super::{
     LocalServerError,
-    faults::{DevicePolicy, RefuseProvisions, RefuseUpgrades, RestFault, take_once},
+    channels::Channels,
+    faults::{DevicePolicy, RefuseProvisions, RefuseUpgrades, RestFault, SendFault},
+    groups::Groups,
+    history::History,
     limits,
     observed::{ClientFrame, FrameKind, RestCall, SessionInfo, Stats},
-    pump::Cut,
+    presence::Presence,
     queues::Mailbox,
-    relay::Flow,
-    socket::Outgoing,
+    repeats::Repeats,
+    rooms::Rooms,
+    rules::Rules,
+    sessions::{Link, Session},
+    uploads::Files,
 };
 use crate::{AppKey, Password, UserId};
 
@@ -43,6 +48,11 @@ pub(super) struct User {
     pub(super) created_ms: u64,
     pub(super) modified_ms: u64,
     pub(super) mailbox: Mailbox,
+    /// Its devices logged in, oldest first: session and resource.
+    pub(super) online: Vec<(u64, String)>,
+    pub(super) channels: Channels,
+    /// What it tells of itself.
+    pub(super) attributes: BTreeMap<String, String>,
     frames: VecDeque<ClientFrame>,
     frame_bytes: usize,
 }
@@ -67,18 +77,6 @@ impl Token {
     }
 }
 
-struct Link {
-    flow: watch::Sender<Flow>,
-}
-
-/// One WebSocket connection.
-pub(super) struct Session {
-    link: SocketAddr,
-    outbox: mpsc::Sender<Outgoing>,
-    /// `None` until PROVISION is accepted.
-    pub(super) device: Option<SessionInfo>,
-}
-
 pub(super) struct State {
     pub(super) app_key: AppKey,
     pub(super) app_uuid: String,
@@ -91,20 +89,29 @@ pub(super) struct State {
     pub(super) refuse_provisions: Option<RefuseProvisions>,
     pub(super) refuse_upgrades: Option<RefuseUpgrades>,
     pub(super) rest_faults: Vec<RestFault>,
+    pub(super) send_faults: Vec<SendFault>,
     pub(super) silent: bool,
+    pub(super) rules: Rules,
+    pub(super) groups: Groups,
+    pub(super) rooms: Rooms,
+    pub(super) history: History,
+    pub(super) repeats: Repeats,
+    pub(super) files: Files,
+    pub(super) presences: HashMap<String, Presence>,
     pub(super) users: HashMap<String, User>,
     pub(super) sessions: BTreeMap<u64, Session>,
     pub(super) stats: Stats,
     tokens: HashMap<String, Token>,
     token_order: VecDeque<String>,
-    links: HashMap<SocketAddr, Link>,
+    pub(super) links: HashMap<SocketAddr, Link>,
     calls: VecDeque<RestCall>,
-    last_session: u64,
+    pub(super) last_session: u64,
     last_id: u64,
+    pub(super) last_muc: u64,
 }
 
 impl State {
-    pub(super) fn new(app_key: AppKey, address: SocketAddr) -> Self {
+    pub(super) fn new(app_key: AppKey, address: SocketAddr, rules: Rules) -> Self {
         State {
             app_key,
             app_uuid: uuid(),
@@ -117,7 +124,15 @@ impl State {
             refuse_provisions: None,
             refuse_upgrades: None,
             rest_faults: Vec::new(),
+            send_faults: Vec::new(),
             silent: false,
+            rules,
+            groups: Groups::default(),
+            rooms: Rooms::default(),
+            history: History::default(),
+            repeats: Repeats::default(),
+            files: Files::default(),
+            presences: HashMap::new(),
             users: HashMap::new(),
             sessions: BTreeMap::new(),
             stats: Stats::default(),
@@ -127,6 +142,7 @@ impl State {
             calls: VecDeque::new(),
             last_session: 0,
             last_id: 0,
+            last_muc: 0,
         }
     }
 
@@ -154,7 +170,10 @@ impl State {
             activated: true,
             created_ms: now,
             modified_ms: now,
-            mailbox: Mailbox::default(),
+            mailbox: Mailbox::new(self.rules.queues),
+            online: Vec::new(),
+            channels: Channels::default(),
+            attributes: BTreeMap::new(),
             frames: VecDeque::new(),
             frame_bytes: 0,
         };
@@ -206,108 +225,14 @@ impl State {
 
     /// A fresh id: 64 bits, above 2^53, larger than every one before.
     pub(super) fn next_id(&mut self) -> u64 {
-        self.last_id = (now_ms() << 20).max(self.last_id + 1);
-        self.last_id
+        self.next_ids(1)
     }
 
-    // Links and sessions.
-
-    /// `None` when there are too many.
-    pub(super) fn link_opened(&mut self, peer: SocketAddr) -> Option<watch::Receiver<Flow>> {
-        if self.links.len() >= limits::LINKS {
-            return None;
-        }
-        let (flow, receiver) = watch::channel(Flow::default());
-        self.links.insert(peer, Link { flow });
-        self.stats.connects += 1;
-        Some(receiver)
-    }
-
-    pub(super) fn link_closed(&mut self, peer: SocketAddr) {
-        self.links.remove(&peer);
-        self.sessions.retain(|_, session| session.link != peer);
-    }
-
-    pub(super) fn cut_link(&mut self, peer: SocketAddr) {
-        self.cut(peer, Cut::Fin);
-    }
-
-    fn cut(&mut self, peer: SocketAddr, cut: Cut) {
-        if let Some(link) = self.links.get(&peer) {
-            link.flow.send_modify(|flow| flow.cut = Some(cut));
-        }
-        self.sessions.retain(|_, session| session.link != peer);
-    }
-
-    /// Cuts the links of a user's sessions; answers how many.
-    pub(super) fn cut_user(&mut self, user: &str, cut: Cut) -> usize {
-        let links: Vec<_> = self.links_of(user).collect();
-        for link in &links {
-            self.cut(*link, cut);
-        }
-        links.len()
-    }
-
-    /// Cuts every link, REST calls under way included; answers how many.
-    pub(super) fn cut_all(&mut self, cut: Cut) -> usize {
-        for link in self.links.values() {
-            link.flow.send_modify(|flow| flow.cut = Some(cut));
-        }
-        self.sessions.clear();
-        self.links.len()
-    }
-
-    /// Stalls the links of a user's sessions, or lets them flow again; answers how many.
-    pub(super) fn stall_user(&mut self, user: &str, stalled: bool) -> usize {
-        let links: Vec<_> = self.links_of(user).collect();
-        for link in links.iter().filter_map(|link| self.links.get(link)) {
-            link.flow.send_modify(|flow| flow.stalled = stalled);
-        }
-        links.len()
-    }
-
-    fn links_of(&self, user: &str) -> impl Iterator<Item = SocketAddr> {
-        let user = user.to_lowercase();
-        self.sessions.values().filter(move |s| s.device.as_ref().is_some_and(|d| d.user == user)).map(|s| s.link)
-    }
-
-    pub(super) fn upgrade_refusal(&mut self) -> Option<RefuseUpgrades> {
-        self.stats.upgrades += 1;
-        take_once(&mut self.refuse_upgrades, |refusal| &mut refusal.left)
-    }
-
-    pub(super) fn session_opened(&mut self, link: SocketAddr, outbox: mpsc::Sender<Outgoing>) -> u64 {
-        self.last_session += 1;
-        self.sessions.insert(self.last_session, Session { link, outbox, device: None });
-        self.last_session
-    }
-
-    /// Lets go of a session. What is in its outbox is still written, then the server closes the socket.
-    pub(super) fn session_closed(&mut self, id: u64) {
-        self.sessions.remove(&id);
-    }
-
-    /// Queues something for a client. A silent server says nothing; a client that reads too slowly is cut off.
-    pub(super) fn push(&mut self, id: u64, out: Outgoing) {
-        if self.silent {
-            return;
-        }
-        let Some(session) = self.sessions.get(&id) else {
-            return;
-        };
-        if let Err(mpsc::error::TrySendError::Full(_)) = session.outbox.try_send(out) {
-            let link = session.link;
-            self.stats.slow_clients += 1;
-            self.cut(link, Cut::Rst);
-        }
-    }
-
-    /// The sessions of a user that are logged in, oldest first.
-    pub(super) fn online(&self, user: &str) -> Vec<(u64, String)> {
-        let of_user = |(id, session): (&u64, &Session)| {
-            session.device.as_ref().filter(|device| device.user == user).map(|device| (*id, device.resource.clone()))
-        };
-        self.sessions.iter().filter_map(of_user).collect()
+    /// The first of so many fresh ids in a row.
+    pub(super) fn next_ids(&mut self, count: u64) -> u64 {
+        let first = (now_ms() << 20).max(self.last_id + 1);
+        self.last_id = first.saturating_add(count.saturating_sub(1));
+        first
     }
 
     // What was seen.

@@ -5,8 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::{ClientFrame, LocalServer, LocalServerError, RestCall, SessionInfo, Stats, socket::Outgoing};
-use crate::wire::{Content, Jid, MessageBody, content::ContentType, encode, message_body::Type};
+use super::{
+    ClientFrame, LocalServer, LocalServerError, RestCall, SessionInfo, Stats, queues::QueueName, socket::Outgoing,
+};
+use crate::Conversation;
 
 impl LocalServer {
     /// Sends a chat message with this encoded `MessageBody` to a user, as if `from` had sent it; `from` need not exist.
@@ -15,7 +17,7 @@ impl LocalServer {
     /// # Errors
     /// [`LocalServerError::NoSuchUser`] when `to` does not exist.
     pub fn send(&self, from: &str, to: &str, body: Bytes) -> Result<u64, LocalServerError> {
-        self.shared.change(|state| state.send_as(from, to, body))
+        self.send_to(from, &Conversation::user(to), body)
     }
 
     /// Sends a text to a user, as if `from` had sent it. Answers the server's id of it.
@@ -23,22 +25,12 @@ impl LocalServer {
     /// # Errors
     /// [`LocalServerError::NoSuchUser`] when `to` does not exist.
     pub fn send_text(&self, from: &str, to: &str, text: &str) -> Result<u64, LocalServerError> {
-        let named = |name: &str| Some(Jid { name: Some(name.to_lowercase()), ..Jid::default() });
-        let content =
-            Content { r#type: Some(ContentType::Text as i32), text: Some(text.to_owned()), ..Content::default() };
-        let body = MessageBody {
-            r#type: Some(Type::Chat as i32),
-            from: named(from),
-            to: named(to),
-            contents: vec![content],
-            ..MessageBody::default()
-        };
-        self.send(from, to, encode(&body))
+        self.send_text_to(from, &Conversation::user(to), text)
     }
 
     /// Announces the queue of a conversation to a user's devices, whether it holds something or not; answers to how many.
     pub fn notice(&self, user: &str, queue: &str) -> usize {
-        self.shared.change(|state| state.notice(user, queue))
+        self.shared.change(|state| state.notice(user, &QueueName::user(queue)))
     }
 
     /// Sends these bytes as one binary message to a user's devices, whatever they are; answers to how many.

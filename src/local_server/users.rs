@@ -32,6 +32,8 @@ impl State {
     pub(super) fn delete_user(&mut self, name: &str) -> Option<super::state::User> {
         self.kick(name, None, &Kick::UserRemoved);
         self.revoke_all(name);
+        self.leave_every_group(name);
+        self.presences.remove(name);
         self.users.remove(name)
     }
 

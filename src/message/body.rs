@@ -1,11 +1,14 @@
 //! What a message says or shows.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::{Attachment, Ext};
 
-/// What a message says or shows (messages spec §1.3, §2.6).
-#[derive(Clone, Debug, PartialEq)]
+/// What a message says or shows (messages spec §1.3, §2.6). `Debug` shows of [`Raw`](MessageBody::Raw) bytes their
+/// number only, for they may hold the secret of a file.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum MessageBody {
     /// A text.
@@ -31,13 +34,35 @@ pub enum MessageBody {
     Combined(Box<Combined>),
     /// A piece of a text that is sent while it is being written (messages spec §2.8).
     Stream(Box<StreamPiece>),
-    /// Anything this release does not take apart: the encoded content as received. [`wire`](crate::wire) can read it.
+    /// A kind of content this release does not take apart: the encoded body as received. [`wire`](crate::wire) can read
+    /// it.
     Raw {
         /// The namespace number of the meta (messages spec §2.5).
         namespace: i32,
         /// The payload bytes.
         payload: Bytes,
     },
+}
+
+impl fmt::Debug for MessageBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MessageBody::Text(text) => f.debug_tuple("Text").field(text).finish(),
+            MessageBody::Command { action } => f.debug_struct("Command").field("action", action).finish(),
+            MessageBody::Custom(custom) => f.debug_tuple("Custom").field(custom).finish(),
+            MessageBody::Location(place) => f.debug_tuple("Location").field(place).finish(),
+            MessageBody::Image(image) => f.debug_tuple("Image").field(image).finish(),
+            MessageBody::Voice(voice) => f.debug_tuple("Voice").field(voice).finish(),
+            MessageBody::Video(video) => f.debug_tuple("Video").field(video).finish(),
+            MessageBody::File(file) => f.debug_tuple("File").field(file).finish(),
+            MessageBody::Combined(combined) => f.debug_tuple("Combined").field(combined).finish(),
+            MessageBody::Stream(piece) => f.debug_tuple("Stream").field(piece).finish(),
+            MessageBody::Raw { namespace, payload } => {
+                let length = format_args!("{} bytes", payload.len());
+                f.debug_struct("Raw").field("namespace", namespace).field("payload", &length).finish()
+            }
+        }
+    }
 }
 
 /// An event of the application's own.
@@ -48,13 +73,15 @@ pub struct Custom {
     pub event: String,
     /// Its values.
     pub values: Ext,
+    /// Values in the form of old senders; received only, and empty for most.
+    pub params: Ext,
 }
 
 impl Custom {
     /// An event with its values.
     #[must_use]
     pub fn new(event: impl Into<String>, values: Ext) -> Self {
-        Custom { event: event.into(), values }
+        Custom { event: event.into(), values, params: Ext::new() }
     }
 }
 
@@ -187,7 +214,7 @@ pub struct Combined {
 pub struct StreamPiece {
     /// The piece.
     pub text: String,
-    /// Its place, from 0.
+    /// Its place, from 0. A piece that comes again is dropped by the message's id and this.
     pub sequence: u64,
     /// How far the text is.
     pub status: StreamStatus,

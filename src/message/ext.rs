@@ -1,5 +1,8 @@
 //! Typed attributes that applications add to messages (messages spec §1.5).
 
+use std::collections::HashMap;
+
+use super::json;
 use crate::wire::{
     KeyValue,
     key_value::{Value as Wire, ValueType},
@@ -33,6 +36,9 @@ pub enum ExtValue {
 }
 
 impl Ext {
+    /// Up to how many attributes are told apart by looking at each.
+    const FEW: usize = 32;
+
     /// No attributes.
     #[must_use]
     pub const fn new() -> Self {
@@ -88,13 +94,36 @@ impl Ext {
     }
 
     /// Reads the attributes of a received message: what has no key or no type known here is left out, a text that should
-    /// be JSON and is not stays text, and of a key that occurs twice the last one counts.
+    /// be JSON and is not, or is too long, stays text, and of a key that occurs twice the last one counts.
     pub(crate) fn from_wire(wire: Vec<KeyValue>) -> Self {
-        let mut ext = Ext(Vec::with_capacity(wire.len()));
-        for KeyValue { key, r#type, value } in wire {
-            let kind = r#type.and_then(|number| ValueType::try_from(number).ok());
-            if let (Some(key), Some(value)) = (key, kind.and_then(|kind| read(kind, value))) {
+        // What all its JSON may be long; what goes beyond stays text.
+        let mut left = json::LONGEST;
+        let read = |KeyValue { key, r#type, value }: KeyValue| {
+            let kind = ValueType::try_from(r#type?).ok()?;
+            Some((key?, read(kind, value, &mut left)?))
+        };
+        Ext::collect(wire.into_iter().filter_map(read))
+    }
+
+    /// The attributes of a list in which keys may repeat, in linear time: a frame can hold tens of thousands.
+    fn collect(pairs: impl Iterator<Item = (String, ExtValue)>) -> Self {
+        let mut ext = Ext::new();
+        // Where each key stands, once there are too many to look through.
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (key, value) in pairs {
+            if ext.len() < Ext::FEW {
                 ext.insert(key, value);
+                continue;
+            }
+            if places.is_empty() {
+                places = ext.0.iter().enumerate().map(|(place, (key, _))| (key.clone(), place)).collect();
+            }
+            match places.get(&key).and_then(|place| ext.0.get_mut(*place)) {
+                Some((_, known)) => *known = value,
+                None => {
+                    places.insert(key.clone(), ext.len());
+                    ext.0.push((key, value));
+                }
             }
         }
         ext
@@ -110,17 +139,20 @@ impl Ext {
     }
 }
 
-fn read(kind: ValueType, value: Option<Wire>) -> Option<ExtValue> {
+fn read(kind: ValueType, value: Option<Wire>, json_left: &mut usize) -> Option<ExtValue> {
     Some(match (kind, value) {
         (ValueType::Bool, Some(Wire::Varint(number))) => ExtValue::Bool(number != 0),
         (ValueType::Int | ValueType::Uint | ValueType::Llint, Some(Wire::Varint(number))) => ExtValue::Int(number),
         (ValueType::Float, Some(Wire::Float(number))) => ExtValue::Double(number.into()),
         (ValueType::Double, Some(Wire::Double(number))) => ExtValue::Double(number),
         (ValueType::String, Some(Wire::String(text))) => ExtValue::Text(text),
-        (ValueType::JsonString, Some(Wire::String(text))) => match serde_json::from_str(&text) {
-            Ok(json) => ExtValue::Json(json),
-            Err(_) => ExtValue::Text(text),
-        },
+        (ValueType::JsonString, Some(Wire::String(text))) => {
+            let json = json_left.checked_sub(text.len()).and_then(|left| {
+                *json_left = left;
+                json::parse(&text)
+            });
+            json.map_or(ExtValue::Text(text), ExtValue::Json)
+        }
         // A value that is absent is the type's zero, as proto2 has it.
         (ValueType::Bool, None) => ExtValue::Bool(false),
         (ValueType::Int | ValueType::Uint | ValueType::Llint, None) => ExtValue::Int(0),
@@ -158,11 +190,7 @@ impl ExtValue {
 
 impl<K: Into<String>, V: Into<ExtValue>> FromIterator<(K, V)> for Ext {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        let mut ext = Ext::new();
-        for (key, value) in pairs {
-            ext.insert(key, value);
-        }
-        ext
+        Ext::collect(pairs.into_iter().map(|(key, value)| (key.into(), value.into())))
     }
 }
 
@@ -223,5 +251,160 @@ impl From<serde_json::Value> for ExtValue {
             },
             other => ExtValue::Json(other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ext, ExtValue, KeyValue, ValueType, Wire};
+
+    fn wire(key: &str, kind: i32, value: Option<Wire>) -> KeyValue {
+        KeyValue { key: Some(key.to_owned()), r#type: Some(kind), value }
+    }
+
+    fn one(kind: i32, value: Option<Wire>) -> Option<ExtValue> {
+        Ext::from_wire(vec![wire("k", kind, value)]).get("k").cloned()
+    }
+
+    #[test]
+    fn every_type_of_the_protocol_is_read_as_itself() {
+        let text = |text: &str| Some(Wire::String(text.to_owned()));
+        for (kind, value, read) in [
+            (1, Some(Wire::Varint(1)), ExtValue::Bool(true)),
+            (1, Some(Wire::Varint(0)), ExtValue::Bool(false)),
+            (1, Some(Wire::Varint(-7)), ExtValue::Bool(true)),
+            (1, None, ExtValue::Bool(false)),
+            (2, Some(Wire::Varint(i64::MIN)), ExtValue::Int(i64::MIN)),
+            (3, Some(Wire::Varint(3)), ExtValue::Int(3)),
+            (4, Some(Wire::Varint(5_000_000_000)), ExtValue::Int(5_000_000_000)),
+            (5, Some(Wire::Float(0.5)), ExtValue::Double(0.5)),
+            (6, Some(Wire::Double(f64::NEG_INFINITY)), ExtValue::Double(f64::NEG_INFINITY)),
+            (7, text(""), ExtValue::Text(String::new())),
+            (7, text("{}"), ExtValue::Text("{}".to_owned())),
+            (8, text("null"), ExtValue::Json(serde_json::Value::Null)),
+            (8, text("[1,\"a\"]"), ExtValue::Json(serde_json::json!([1, "a"]))),
+            (8, text("not json"), ExtValue::Text("not json".to_owned())),
+        ] {
+            assert_eq!(one(kind, value.clone()), Some(read), "{kind} {value:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_key_no_known_type_or_another_types_value_is_left_out() {
+        assert_eq!(one(9, Some(Wire::Varint(1))), None);
+        assert_eq!(one(0, None), None);
+        assert_eq!(one(7, Some(Wire::Varint(1))), None);
+        let keyless = KeyValue { key: None, r#type: Some(1), value: None };
+        assert!(Ext::from_wire(vec![keyless, KeyValue::default()]).is_empty());
+    }
+
+    #[test]
+    fn json_is_taken_apart_up_to_a_length_of_all_of_it_and_stays_text_beyond() {
+        let long = format!("[{}1]", "1,".repeat(70_000));
+        let json = |key: &str| wire(key, ValueType::JsonString as i32, Some(Wire::String(long.clone())));
+        let ext = Ext::from_wire(vec![json("a"), json("b"), wire("c", 8, Some(Wire::String("[]".to_owned())))]);
+        assert!(matches!(ext.get("a"), Some(ExtValue::Json(_))));
+        assert_eq!(ext.get("b"), Some(&ExtValue::Text(long.clone())));
+        assert_eq!(ext.get("c"), Some(&ExtValue::Json(serde_json::json!([]))));
+    }
+
+    #[test]
+    fn what_is_sent_is_read_back_the_same() {
+        let ext = Ext::new()
+            .with("bool", false)
+            .with("int", i64::MAX)
+            .with("double", 0.1)
+            .with("text", "\u{1f642}")
+            .with("json", serde_json::json!({"x": [null, 1.5]}));
+        assert_eq!(Ext::from_wire(ext.to_wire()), ext);
+    }
+
+    #[test]
+    fn of_a_key_that_repeats_the_last_value_counts_in_the_first_place_however_many_there_are() {
+        let number = |key: &str, value| wire(key, ValueType::Int as i32, Some(Wire::Varint(value)));
+        for count in [3, 31, 32, 33, 65_536_i64] {
+            let all = (0..count).map(|n| number(&n.to_string(), n)).chain([number("1", -1), number("new", 5)]);
+            let ext = Ext::from_wire(all.collect());
+            assert_eq!(ext.len() as i64, count + 1);
+            assert_eq!(ext.iter().nth(1), Some(("1", &ExtValue::Int(-1))));
+            assert_eq!(ext.iter().last(), Some(("new", &ExtValue::Int(5))));
+        }
+    }
+}
+
+#[cfg(test)]
+mod round_trip {
+    use proptest::{collection::vec, prelude::*};
+    use serde_json::{Value, json};
+
+    use super::{Ext, ExtValue};
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<i32>().prop_map(|number| Value::from(f64::from(number) / 2.0)),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..4).prop_map(Value::from),
+                vec((any::<String>(), inner), 0..4).prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn value() -> impl Strategy<Value = ExtValue> {
+        prop_oneof![
+            any::<bool>().prop_map(ExtValue::Bool),
+            any::<i64>().prop_map(ExtValue::Int),
+            any::<f64>()
+                .prop_filter("the protocol has no not-a-number", |number| !number.is_nan())
+                .prop_map(ExtValue::Double),
+            Just(ExtValue::Double(f64::INFINITY)),
+            any::<String>().prop_map(ExtValue::Text),
+            json_value().prop_map(ExtValue::Json),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn attributes_of_every_type_survive_the_wire(pairs in vec((any::<String>(), value()), 0..48)) {
+            let ext: Ext = pairs.into_iter().collect();
+            let encoded: Vec<_> = ext.to_wire().iter().map(crate::wire::encode).collect();
+            let wire = encoded.into_iter().map(|bytes| prost::Message::decode(bytes).unwrap()).collect();
+            prop_assert_eq!(Ext::from_wire(wire), ext);
+        }
+    }
+
+    #[test]
+    fn of_a_key_that_occurs_twice_the_last_value_counts_in_the_first_place_however_many_there_are() {
+        for count in [Ext::FEW, Ext::FEW + 1, 10 * Ext::FEW] {
+            let wire: Vec<_> = (0..count)
+                .flat_map(|number| Ext::new().with(format!("k{}", number % 20), number as i64).to_wire())
+                .collect();
+            assert_eq!(wire.len(), count);
+            let expected: Ext = (0..count).map(|number| (format!("k{}", number % 20), number as i64)).collect();
+            let read = Ext::from_wire(wire);
+            assert_eq!((read.len(), read.iter().next().map(|(key, _)| key)), (20, Some("k0")));
+            assert_eq!(read, expected);
+        }
+    }
+
+    #[test]
+    fn not_a_number_is_sent_as_text() {
+        let ext = Ext::new().with("nan", f64::NAN);
+        assert_eq!(Ext::from_wire(ext.to_wire()), Ext::new().with("nan", "NaN"));
+    }
+
+    #[test]
+    fn a_json_scalar_becomes_the_protocols_own_type() {
+        assert_eq!(ExtValue::from(json!(true)), ExtValue::Bool(true));
+        assert_eq!(ExtValue::from(json!(-1)), ExtValue::Int(-1));
+        assert_eq!(ExtValue::from(json!(1.5)), ExtValue::Double(1.5));
+        assert_eq!(ExtValue::from(json!("a")), ExtValue::Text("a".to_owned()));
+        assert_eq!(ExtValue::from(json!(u64::MAX)), ExtValue::Text(u64::MAX.to_string()));
+        assert_eq!(ExtValue::from(json!(null)), ExtValue::Json(Value::Null));
     }
 }

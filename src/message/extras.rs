@@ -1,12 +1,12 @@
 //! What few messages have beside their content (messages spec §2.6).
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// What few messages have beside their content; every part is absent for most.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MessageExtras {
-    /// The device of the sender, where the server said.
+    /// The device of this account that sent it, where it is an own message (messages spec §2.7) and the server said.
     pub from_device: Option<Arc<str>>,
     /// The device it is for, where it is for one only.
     pub to_device: Option<Arc<str>>,
@@ -37,22 +37,29 @@ pub struct MessageExtras {
 }
 
 impl MessageExtras {
-    pub(crate) const NONE: MessageExtras = MessageExtras {
-        from_device: None,
-        to_device: None,
-        online: None,
-        replaced: false,
-        wants_group_receipts: None,
-        thread: None,
-        thread_overview: None,
-        reactions: Vec::new(),
-        translations: Vec::new(),
-        edit: None,
-        read: None,
-        delivered: None,
-        priority: None,
-        broadcast: false,
-    };
+    pub(crate) const NONE: MessageExtras = MessageExtras::with_priority(None);
+
+    /// What every message in a chat room has that has nothing beside its content.
+    pub(crate) const ROOM: MessageExtras = MessageExtras::with_priority(Some(Priority::Normal));
+
+    const fn with_priority(priority: Option<Priority>) -> Self {
+        MessageExtras {
+            from_device: None,
+            to_device: None,
+            online: None,
+            replaced: false,
+            wants_group_receipts: None,
+            thread: None,
+            thread_overview: None,
+            reactions: Vec::new(),
+            translations: Vec::new(),
+            edit: None,
+            read: None,
+            delivered: None,
+            priority,
+            broadcast: false,
+        }
+    }
 }
 
 /// Whether a receiver was online when a message was sent.
@@ -92,8 +99,8 @@ pub struct ThreadOrigin {
     pub name: String,
 }
 
-/// The thread that began at a message.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The thread that began at a message. `Debug` does not show its last message, which may hold the secret of a file.
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ThreadOverview {
     /// The thread's id.
@@ -110,6 +117,19 @@ pub struct ThreadOverview {
     pub updated_at: u64,
     /// Its last message in the service's REST form, JSON (messages spec §5.4).
     pub last_message: Option<serde_json::Value>,
+}
+
+impl fmt::Debug for ThreadOverview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadOverview")
+            .field("id", &self.id)
+            .field("group", &self.group)
+            .field("name", &self.name)
+            .field("messages", &self.messages)
+            .field("created_at", &self.created_at)
+            .field("updated_at", &self.updated_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A reaction to a message, by all who reacted so.

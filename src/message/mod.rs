@@ -2,17 +2,23 @@
 
 mod attachment;
 mod body;
+mod bundle;
 mod conversation;
 mod ext;
 mod extras;
+pub(crate) mod json;
+mod read;
 
 pub use attachment::{Attachment, FileSecret};
 pub use body::{Combined, Custom, Image, Location, MessageBody, StreamPiece, StreamStatus, Video, Voice};
+pub use bundle::{Bundle, BundleError, BundledMessage};
 pub use conversation::{ChatType, Conversation};
 pub use ext::{Ext, ExtValue};
 pub use extras::{
     EditInfo, MessageExtras, OnlineState, Priority, ReactionSummary, ThreadOrigin, ThreadOverview, Translation,
 };
+
+pub(crate) use read::{Plain, chat_type, is_own, name_of, shared};
 
 use std::sync::Arc;
 
@@ -55,8 +61,9 @@ impl Message {
     /// What few messages have: devices, threads, reactions, translations, edits.
     #[must_use]
     pub fn extras(&self) -> &MessageExtras {
-        const NONE: &MessageExtras = &MessageExtras::NONE;
-        self.extras.as_deref().unwrap_or(NONE)
+        static NONE: MessageExtras = MessageExtras::NONE;
+        static ROOM: MessageExtras = MessageExtras::ROOM;
+        self.extras.as_deref().unwrap_or(if self.chat == ChatType::Room { &ROOM } else { &NONE })
     }
 
     /// The conversation it belongs to, which is where an answer goes (messages spec §2.7).

@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     task::Poll,
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 
 use actix_rt::time::{Instant, sleep};
 use rustls::pki_types::ServerName;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
 use super::{CertificateProblem, Network, Progress, Stream, Target, certificate_problem, client_config};
@@ -84,23 +84,28 @@ pub(crate) async fn connect_tcp(
         .of(target)
         .map_err(|error| DialError::Failed { step: Step::Proxy, detail: error.to_string() })?;
     let Some(proxy) = proxy else {
-        return connect_host(&target.host, target.port, progress).await;
+        return connect_host(&target.host, target.port, network.local(), progress).await;
     };
     // Until the tunnel stands everything is about the proxy: a person must not look for the fault at the service.
     progress.at(Step::Proxy);
     let failed = |detail| DialError::Failed { step: Step::Proxy, detail };
-    let mut tcp = connect_host(&proxy.host, proxy.port, &Progress::new())
+    let mut tcp = connect_host(&proxy.host, proxy.port, network.local(), &Progress::new())
         .await
         .map_err(|error| failed(format!("{proxy:?} is not reached: {error}")))?;
     proxy.tunnel(&mut tcp, target).await.map_err(failed)?;
     Ok(tcp)
 }
 
-async fn connect_host(host: &str, port: u16, progress: &Progress) -> Result<TcpStream, DialError> {
+async fn connect_host(
+    host: &str,
+    port: u16,
+    local: Option<IpAddr>,
+    progress: &Progress,
+) -> Result<TcpStream, DialError> {
     progress.at(Step::Resolve);
     let addresses: Vec<_> = lookup_host((host, port)).await.map_err(failed(Step::Resolve))?.collect();
     progress.at(Step::Connect);
-    let stream = connect_first(interleaved(addresses)).await.map_err(failed(Step::Connect))?;
+    let stream = connect_first(interleaved(addresses), local).await.map_err(failed(Step::Connect))?;
     // Frames are small and answers are waited for. A socket that refuses the option still works.
     let _ = stream.set_nodelay(true);
     Ok(stream)
@@ -121,9 +126,19 @@ fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     }
 }
 
+/// Connects, from a chosen address of this machine if there is one.
+async fn connect_from(local: Option<IpAddr>, to: SocketAddr) -> io::Result<TcpStream> {
+    let Some(local) = local else {
+        return TcpStream::connect(to).await;
+    };
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(SocketAddr::new(local, 0))?;
+    socket.connect(to).await
+}
+
 /// Connects to whichever address answers first, each begun a moment after the one before it or once that has failed, so
 /// that dead ones cost little (RFC 8305 §5). Those that are too late are dropped.
-async fn connect_first(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+async fn connect_first(addresses: Vec<SocketAddr>, local: Option<IpAddr>) -> io::Result<TcpStream> {
     let mut waiting = addresses.into_iter();
     let mut under_way: Vec<Pin<Box<dyn Future<Output = io::Result<TcpStream>>>>> = Vec::new();
     let mut stagger = Box::pin(sleep(Duration::ZERO));
@@ -146,7 +161,7 @@ async fn connect_first(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
             }
             match waiting.next() {
                 Some(address) => {
-                    under_way.push(Box::pin(TcpStream::connect(address)));
+                    under_way.push(Box::pin(connect_from(local, address)));
                     stagger.as_mut().reset(Instant::now() + STAGGER);
                 }
                 None if under_way.is_empty() => {
@@ -164,14 +179,14 @@ async fn connect_first(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
 #[cfg(test)]
 mod tests {
     use std::{
-        net::{Ipv4Addr, SocketAddr},
+        net::{IpAddr, Ipv4Addr, SocketAddr},
         sync::mpsc,
         time::Duration,
     };
 
     use tokio::{net::TcpListener, time::timeout};
 
-    use super::{DialError, Network, Progress, Target, connect_first, dial, interleaved};
+    use super::{DialError, Network, Progress, Target, connect_first, connect_from, dial, interleaved};
     use crate::{Proxy, Step};
 
     const SHORT: Duration = Duration::from_millis(100);
@@ -272,16 +287,30 @@ mod tests {
     async fn a_live_address_behind_dead_ones_is_found() {
         let (live, at) = silent().await;
         let closed = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let stream = timeout(Duration::from_secs(5), connect_first(vec![closed, closed, closed, closed, closed, at]));
+        let stream = connect_first(vec![closed, closed, closed, closed, closed, at], None);
+        let stream = timeout(Duration::from_secs(5), stream);
         assert_eq!(stream.await.unwrap().unwrap().peer_addr().unwrap(), at);
         drop(live);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[actix::test]
+    async fn a_chosen_address_of_this_machine_is_connected_from() {
+        let (listener, at) = silent().await;
+        let from = IpAddr::from([127, 0, 0, 9]);
+        let network = Network::default().with_local(from).with_proxy(Proxy::none());
+        let connected = dial(&Target::parse(&format!("ws://{at}/")).unwrap(), &network, &Progress::new()).await;
+        assert_eq!(listener.accept().await.unwrap().1.ip(), from);
+        drop(connected);
+        let of_another_family = connect_from(Some(IpAddr::from([0_u16, 0, 0, 0, 0, 0, 0, 1])), at);
+        assert!(of_another_family.await.is_err(), "an address is not connected from one of the other family");
     }
 
     #[actix::test]
     async fn where_every_address_fails_the_last_failure_is_told() {
         let closed = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let error = connect_first(vec![closed, closed]).await.unwrap_err();
+        let error = connect_first(vec![closed, closed], None).await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
-        assert_eq!(connect_first(Vec::new()).await.unwrap_err().kind(), std::io::ErrorKind::NotFound);
+        assert_eq!(connect_first(Vec::new(), None).await.unwrap_err().kind(), std::io::ErrorKind::NotFound);
     }
 }

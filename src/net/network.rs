@@ -1,23 +1,27 @@
 //! The way to the network, as one configuration has it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{Proxy, Roots, Target};
 
-/// Proxy, root certificates, and whether bytes may travel readable. A clone is a reference count.
+/// Proxy, root certificates, own address, and whether bytes may travel readable. A clone is a reference count.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Network(Option<Arc<Own>>);
 
 /// What differs from the default, so that the many connections that use the default carry nothing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Own {
     id: u64,
     proxy: Proxy,
     roots: Roots,
     plaintext: bool,
+    local: Option<IpAddr>,
 }
 
 static DEFAULT_PROXY: Proxy = Proxy::environment();
@@ -46,20 +50,33 @@ impl Network {
         self.0.as_ref().is_some_and(|own| own.plaintext)
     }
 
+    /// The address of this machine to connect from, if one was chosen.
+    pub(crate) fn local(&self) -> Option<IpAddr> {
+        self.0.as_ref().and_then(|own| own.local)
+    }
+
     pub(crate) fn with_proxy(&self, proxy: Proxy) -> Self {
-        Self::own(proxy, self.roots().clone(), self.plaintext())
+        self.with(|own| own.proxy = proxy)
     }
 
     pub(crate) fn with_roots(&self, roots: Roots) -> Self {
-        Self::own(self.proxy().clone(), roots, self.plaintext())
+        self.with(|own| own.roots = roots)
     }
 
     pub(crate) fn with_plaintext(&self) -> Self {
-        Self::own(self.proxy().clone(), self.roots().clone(), true)
+        self.with(|own| own.plaintext = true)
     }
 
-    fn own(proxy: Proxy, roots: Roots, plaintext: bool) -> Self {
+    pub(crate) fn with_local(&self, address: IpAddr) -> Self {
+        self.with(|own| own.local = Some(address))
+    }
+
+    fn with(&self, change: impl FnOnce(&mut Own)) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(1);
-        Network(Some(Arc::new(Own { id: IDS.fetch_add(1, Ordering::Relaxed), proxy, roots, plaintext })))
+        let mut own =
+            self.0.as_deref().cloned().unwrap_or_else(|| Own { proxy: DEFAULT_PROXY.clone(), ..Own::default() });
+        own.id = IDS.fetch_add(1, Ordering::Relaxed);
+        change(&mut own);
+        Network(Some(Arc::new(own)))
     }
 }

@@ -8,6 +8,7 @@ use super::{
     answer::text,
     error::RestError,
     kind::{Operation, RestErrorKind},
+    own_errors,
 };
 use crate::Code;
 
@@ -25,18 +26,27 @@ pub(super) fn classify(
     secrets: &[&str],
 ) -> RestError {
     let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    // Some calls say why under another name (messages spec §5.7).
+    let other = if operation.is_a_sessions() { text(&body, "result") } else { None };
+    let description = text(&body, "error_description").or(other);
     let answer = Answer {
         names_a_user: operation.names_a_user(),
         status,
         error: text(&body, "error").unwrap_or_default(),
-        description: text(&body, "error_description").unwrap_or_default(),
+        description: description.unwrap_or_default(),
         exception: text(&body, "exception").unwrap_or_default(),
         error_code: body.get("error_code"),
     };
     let pause = retry_after.filter(|_| matches!(status, 429 | 503)).map(|pause| pause.min(MAX_PAUSE));
-    RestError::answered(operation, status, answer.kind(), answer.code()).with_retry_after(pause).with_texts(
+    let (mut kind, mut code) = (answer.kind(), answer.code());
+    if operation.is_a_sessions() {
+        let number = answer.number();
+        let said = own_errors::Said { status, number, error: answer.error, description: answer.description };
+        (kind, code) = own_errors::refine(operation, &said, kind, code);
+    }
+    RestError::answered(operation, status, kind, code).with_retry_after(pause).with_texts(
         text(&body, "error"),
-        text(&body, "error_description"),
+        description,
         secrets,
     )
 }
@@ -96,13 +106,16 @@ impl Answer<'_> {
         }
     }
 
-    fn is_oauth(&self) -> bool {
-        let number = match self.error_code {
+    fn number(&self) -> Option<u64> {
+        match self.error_code {
             Some(Value::Number(number)) => number.as_u64(),
             Some(Value::String(digits)) => digits.parse().ok(),
             _ => None,
-        };
-        self.description == OAUTH || matches!(number, Some(40001 | 60001))
+        }
+    }
+
+    fn is_oauth(&self) -> bool {
+        self.description == OAUTH || matches!(self.number(), Some(40001 | 60001))
     }
 
     fn is_wrong_password(&self) -> bool {

@@ -53,13 +53,13 @@ use crate::{AppKey, Config, ConfigError, Endpoints, Nickname, Password, Token, U
 /// ```
 #[derive(Clone, Debug)]
 pub struct RestClient {
-    app_key: AppKey,
+    pub(super) app_key: AppKey,
     bases: Arc<[String]>,
     first: Arc<AtomicUsize>,
     pub(super) governor: Arc<Governor>,
     pub(super) timeout: Duration,
     pub(super) network: Network,
-    logger: slog::Logger,
+    pub(super) logger: slog::Logger,
 }
 
 #[derive(Serialize)]
@@ -277,9 +277,10 @@ impl RestClient {
         call: Call<'_>,
         parse: impl Fn(&Value) -> Result<T, RestErrorKind>,
     ) -> Result<T, RestError> {
-        match self.tried(&call, &parse).await {
+        let at = async |base: &str| call.at(base, &self.logger, &parse).await;
+        match self.tried(&call, at).await {
             Err(limited) if limited.says_when() && call.operation.waits_out_a_limit() => {
-                let again = self.tried(&call, &parse).await;
+                let again = self.tried(&call, at).await;
                 // What the service said tells more than that its pause is too long to wait for.
                 again.map_err(|error| if matches!(error.kind(), RestErrorKind::NoTurn(_)) { limited } else { error })
             }
@@ -288,10 +289,10 @@ impl RestClient {
     }
 
     /// Tries the call at each host once, the last good one first.
-    async fn tried<T>(
+    pub(super) async fn tried<T>(
         &self,
         call: &Call<'_>,
-        parse: &impl Fn(&Value) -> Result<T, RestErrorKind>,
+        at: impl AsyncFn(&str) -> Result<T, RestError>,
     ) -> Result<T, RestError> {
         let budget = call.operation.budget();
         let none = RestErrorKind::Address("no REST address is known".to_owned());
@@ -301,7 +302,7 @@ impl RestClient {
             let index = (first + step) % self.bases.len();
             let Some(base) = self.bases.get(index) else { break };
             self.turn(call).await?;
-            match call.at(base, &self.logger, parse).await {
+            match at(base).await {
                 Ok(parsed) => return Ok(parsed),
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => {

@@ -20,6 +20,8 @@ struct Inner {
     code: Code,
     status: Option<u16>,
     retry_after: Option<Duration>,
+    /// Whether no other host is to be tried: part of what can be sent once only was sent.
+    spent: bool,
     step: Option<Step>,
     error: Option<String>,
     description: Option<String>,
@@ -34,7 +36,15 @@ impl RestError {
         let code = match kind {
             RestErrorKind::Timeout(_) => Code::REQUEST_TIMEOUT,
             RestErrorKind::NoTurn(_) => Code::SERVER_BUSY,
-            RestErrorKind::BatchSize(_) => Code::REQUEST_PARAMETER_ERROR,
+            RestErrorKind::BatchSize(_) | RestErrorKind::ListSize { .. } | RestErrorKind::Parameter(_) => {
+                Code::REQUEST_PARAMETER_ERROR
+            }
+            RestErrorKind::FileTooLarge { .. } | RestErrorKind::File { .. } | RestErrorKind::ForeignAddress => {
+                match operation {
+                    Operation::Upload => Code::UPLOAD_FAILED,
+                    _ => Code::DOWNLOAD_FAILED,
+                }
+            }
             RestErrorKind::Unreachable(_)
             | RestErrorKind::Tls(_)
             | RestErrorKind::Certificate(_)
@@ -50,6 +60,7 @@ impl RestError {
             code: code_of(operation, code),
             status: None,
             retry_after: None,
+            spent: false,
             step: None,
             error: None,
             description: None,
@@ -66,6 +77,11 @@ impl RestError {
 
     pub(super) fn with_retry_after(mut self, pause: Option<Duration>) -> Self {
         self.0.retry_after = pause;
+        self
+    }
+
+    pub(super) fn spent(mut self, spent: bool) -> Self {
+        self.0.spent = spent;
         self
     }
 
@@ -178,7 +194,7 @@ impl RestError {
     /// Whether another host may succeed where this one failed just now. Limits hold for the application, not the host.
     pub(super) fn is_the_hosts(&self) -> bool {
         use RestErrorKind as K;
-        !self.is_final() && !matches!(self.0.kind, K::RateLimited | K::NoTurn(_) | K::PlanLimit)
+        !self.is_final() && !self.0.spent && !matches!(self.0.kind, K::RateLimited | K::NoTurn(_) | K::PlanLimit)
     }
 
     /// Whether the service refused the call for its rate limit and said when it may come again.

@@ -53,27 +53,46 @@ impl Call<'_> {
         parse: impl Fn(&Value) -> Result<T, RestErrorKind>,
     ) -> Result<T, RestError> {
         let url = format!("{}{}", base.trim_end_matches('/'), self.path);
-        let host = url.parse::<Uri>().ok().and_then(|uri| Some(uri.authority()?.to_string()));
+        let host = host(&url);
         let started = Instant::now();
-        let outcome = self.limited(&url).await.and_then(|(status, body)| {
-            let value = serde_json::from_slice(&body).map_err(|error| odd(format!("it is not JSON: {error}")));
-            value
-                .and_then(|value| parse(&value))
-                .map(|parsed| (status, parsed))
-                .map_err(|kind| RestError::answered(self.operation, status, kind, Code::REST_ERROR))
-        });
+        let outcome = self.limited(&url).await.and_then(|(status, body)| self.parsed(status, &body, &parse));
+        self.told(logger, host.as_deref(), started, outcome)
+    }
+
+    /// What an answer's body says.
+    pub(super) fn parsed<T>(
+        &self,
+        status: u16,
+        body: &[u8],
+        parse: impl Fn(&Value) -> Result<T, RestErrorKind>,
+    ) -> Result<(u16, T), RestError> {
+        let value = serde_json::from_slice(body).map_err(|error| odd(format!("it is not JSON: {error}")));
+        value
+            .and_then(|value| parse(&value))
+            .map(|parsed| (status, parsed))
+            .map_err(|kind| RestError::answered(self.operation, status, kind, Code::REST_ERROR))
+    }
+
+    /// Tells the log how the call went.
+    pub(super) fn told<T>(
+        &self,
+        logger: &slog::Logger,
+        host: Option<&str>,
+        started: Instant,
+        outcome: Result<(u16, T), RestError>,
+    ) -> Result<T, RestError> {
         let took = started.elapsed().as_millis();
         let user = self.user.map(UserId::as_str);
         match outcome {
             Ok((status, parsed)) => {
                 slog::debug!(logger, "REST call answered"; "operation" => %self.operation, "user" => user,
-                    "host" => host.as_deref(), "status" => status, "duration_ms" => took);
+                    "host" => host, "status" => status, "duration_ms" => took);
                 Ok(parsed)
             }
             Err(error) => {
-                let error = error.about(self.user, host.as_deref());
+                let error = error.about(self.user, host);
                 slog::debug!(logger, "REST call failed"; "operation" => %self.operation, "user" => user,
-                    "host" => host.as_deref(), "status" => error.status(), "duration_ms" => took,
+                    "host" => host, "status" => error.status(), "duration_ms" => took,
                     "code" => error.code().number(), "kind" => ?error.kind());
                 Err(error)
             }
@@ -94,28 +113,37 @@ impl Call<'_> {
         }
     }
 
-    async fn exchange(&self, url: &str) -> Result<(u16, Bytes), RestError> {
+    /// The request at an address, still without a body.
+    pub(super) fn request(&self, url: &str, token: Option<&Token>) -> Result<awc::ClientRequest, RestError> {
         let client =
             http::client(url, self.network).map_err(|error| self.fail(RestErrorKind::Tls(error.to_string())))?;
         // Calls are rare: a socket kept for the next one would mostly be a socket left behind, or a dead one.
         let mut request = client
             .request(self.method.clone(), url)
-            .timeout(self.timeout)
             .force_close()
             .no_decompress()
             .insert_header((ACCEPT_ENCODING, "identity"))
             .insert_header((USER_AGENT, concat!("agora-chat/", env!("CARGO_PKG_VERSION"))));
-        if self.operation != Operation::Discovery {
-            request = request.insert_header((CONTENT_TYPE, "application/json"));
+        if let Some(content_type) = self.operation.content_type() {
+            request = request.insert_header((CONTENT_TYPE, content_type));
         }
-        if let Some(token) = self.token {
+        if let Some(token) = token {
             request = request.insert_header((AUTHORIZATION, self.bearer(token)?));
         }
+        Ok(request)
+    }
+
+    async fn exchange(&self, url: &str) -> Result<(u16, Bytes), RestError> {
+        let request = self.request(url, self.token)?.timeout(self.timeout);
         let sent = match &self.body {
             Some(body) => request.send_body(body.clone()).await,
             None => request.send().await,
         };
-        let mut response = sent.map_err(|error| self.transport(&error))?;
+        self.answer(sent.map_err(|error| self.transport(&error))?).await
+    }
+
+    /// The whole answer of a success; any other as an error.
+    pub(super) async fn answer(&self, mut response: awc::ClientResponse) -> Result<(u16, Bytes), RestError> {
         let status = response.status();
         let announced = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let body = response.body().limit(MAX_ANSWER).await;
@@ -143,11 +171,11 @@ impl Call<'_> {
         Ok(value)
     }
 
-    fn fail(&self, kind: RestErrorKind) -> RestError {
+    pub(super) fn fail(&self, kind: RestErrorKind) -> RestError {
         RestError::local(self.operation, kind)
     }
 
-    fn transport(&self, error: &SendRequestError) -> RestError {
+    pub(super) fn transport(&self, error: &SendRequestError) -> RestError {
         use RestErrorKind as K;
         self.fail(match error {
             SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => K::Timeout(self.timeout),
@@ -174,7 +202,7 @@ impl Call<'_> {
         }
     }
 
-    fn unread(&self, status: u16, error: &PayloadError) -> RestError {
+    pub(super) fn unread(&self, status: u16, error: &PayloadError) -> RestError {
         use RestErrorKind as K;
         match error {
             PayloadError::Overflow | PayloadError::EncodingCorrupted | PayloadError::UnknownLength => {
@@ -183,6 +211,11 @@ impl Call<'_> {
             _ => self.fail(K::Unreachable(words(error))),
         }
     }
+}
+
+/// Host and port of an address, for logs and errors.
+pub(super) fn host(url: &str) -> Option<String> {
+    url.parse::<Uri>().ok().and_then(|uri| Some(uri.authority()?.to_string()))
 }
 
 fn words(error: &(impl fmt::Display + ?Sized)) -> String {

@@ -10,19 +10,23 @@ use awc::http::Uri;
 use serde_json::Value;
 
 use super::{
-    DeviceInfo, Grant, Operation, RegisteredUser, Resource, RestError,
+    Attribute, ConversationPage, DeviceInfo, Grant, HistoryPage, Operation, PresenceState, PresenceSubscriptions,
+    RegisteredUser, Resource, RestError, UserAttributes,
     answer::{NO_END, parse_expiry},
     classify::{MAX_PAUSE, classify, parse_retry_after},
     device::parse_result,
     discovery,
     error::MAX_TEXT,
 };
-use crate::net::{Network, Target};
+use crate::{
+    UserId,
+    net::{Network, Target},
+};
 
 /// What must not stand in an error, one inside the other.
 const SECRETS: [&str; 2] = ["CANARY", "CANARY-2"];
 
-const OPERATIONS: [Operation; 15] = [
+const OPERATIONS: [Operation; 27] = [
     Operation::RegisterUser,
     Operation::RegisterUserAsApp,
     Operation::RegisterUsers,
@@ -38,6 +42,18 @@ const OPERATIONS: [Operation; 15] = [
     Operation::Devices,
     Operation::KickDevice,
     Operation::KickAll,
+    Operation::Upload,
+    Operation::Download,
+    Operation::History,
+    Operation::DeleteHistory,
+    Operation::PublishPresence,
+    Operation::SubscribePresence,
+    Operation::UnsubscribePresence,
+    Operation::PresenceSubscriptions,
+    Operation::Presence,
+    Operation::SetAttributes,
+    Operation::Attributes,
+    Operation::Conversations,
 ];
 
 pub(crate) fn run(data: &[u8]) -> Result<()> {
@@ -83,6 +99,23 @@ fn taken(body: &Value) {
     let _ = (parse_expiry(body), parse_result(body));
     if let Ok(devices) = DeviceInfo::parse_all(body) {
         assert!(devices.iter().all(|device| (1..=Resource::MAX_BYTES).contains(&device.resource.as_str().len())));
+    }
+    own(body);
+}
+
+/// The answer as one to a logged-in user's own call.
+fn own(body: &Value) {
+    let Ok(me) = "me".parse::<UserId>() else { return };
+    if let Ok(page) = HistoryPage::parse(body, &me) {
+        assert!(page.next.is_none_or(|next| !next.to_string().is_empty()));
+    }
+    if let Ok(page) = ConversationPage::parse(body, &me) {
+        assert!(page.conversations.iter().all(|one| !one.conversation.id().is_empty()));
+        assert!(page.next.is_none_or(|next| !next.is_empty()));
+    }
+    let _ = (PresenceState::parse_all(body), PresenceSubscriptions::parse(body));
+    if let Ok(users) = UserAttributes::parse_all(body) {
+        assert!(users.values().all(|attributes| attributes.iter().count() <= Attribute::ALL.len()));
     }
 }
 

@@ -45,7 +45,8 @@ pub struct RateLimits {
     pub users: NonZeroU16,
     /// Tokens for passwords, Agora tokens and client credentials. Default: 300.
     pub tokens: NonZeroU16,
-    /// The query of a token's end; the service's default for calls without a limit of their own. Default: 100.
+    /// The query of a token's end, and a logged-in user's own calls: files, history, presence, attributes, conversations;
+    /// the service's default for calls without a limit of their own. Default: 100.
     pub other: NonZeroU16,
 }
 

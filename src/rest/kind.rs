@@ -39,6 +39,30 @@ pub enum Operation {
     KickDevice,
     /// Logout of all devices of a user by an app token.
     KickAll,
+    /// Upload of a file (messages spec §5.1).
+    Upload,
+    /// Download of a file (messages spec §5.1).
+    Download,
+    /// A page of a conversation's history (messages spec §5.3).
+    History,
+    /// Deletion of messages from the history (messages spec §5.3).
+    DeleteHistory,
+    /// The own presence told to others (messages spec §5.2).
+    PublishPresence,
+    /// Subscription to the presence of users (messages spec §5.2).
+    SubscribePresence,
+    /// The end of such subscriptions (messages spec §5.2).
+    UnsubscribePresence,
+    /// A page of the own subscriptions (messages spec §5.2).
+    PresenceSubscriptions,
+    /// The presence of users (messages spec §5.2).
+    Presence,
+    /// The own attributes set (messages spec §5.5).
+    SetAttributes,
+    /// The attributes of users (messages spec §5.5).
+    Attributes,
+    /// A page of the own conversations (messages spec §5.4).
+    Conversations,
 }
 
 impl Operation {
@@ -48,13 +72,45 @@ impl Operation {
         match self {
             O::PasswordToken | O::ExchangeAgoraToken | O::AppToken => Budget::Tokens,
             O::TokenExpiry | O::Discovery => Budget::Other,
+            _ if self.is_a_sessions() => Budget::Other,
             _ => Budget::Users,
         }
     }
 
     /// Whether the call is made once more after a limit. Those for tokens are not: a session paces its own.
     pub(super) fn waits_out_a_limit(self) -> bool {
-        self.budget() == Budget::Users
+        use Operation as O;
+        self.budget() == Budget::Users || (self.is_a_sessions() && !matches!(self, O::Upload | O::Download))
+    }
+
+    /// Whether it is a call of a logged-in user's own, whose errors are those of messages spec §5.7.
+    pub(super) fn is_a_sessions(self) -> bool {
+        use Operation as O;
+        matches!(
+            self,
+            O::Upload
+                | O::Download
+                | O::History
+                | O::DeleteHistory
+                | O::PublishPresence
+                | O::SubscribePresence
+                | O::UnsubscribePresence
+                | O::PresenceSubscriptions
+                | O::Presence
+                | O::SetAttributes
+                | O::Attributes
+                | O::Conversations
+        )
+    }
+
+    /// What the body is sent as; `None` where none is sent, or the call itself says so.
+    pub(super) fn content_type(self) -> Option<&'static str> {
+        use Operation as O;
+        match self {
+            O::Discovery | O::Upload | O::Download => None,
+            O::SetAttributes => Some("application/x-www-form-urlencoded"),
+            _ => Some("application/json"),
+        }
     }
 
     /// Whether the path names a user, so that nothing there means no such user.
@@ -91,6 +147,18 @@ impl fmt::Display for Operation {
             Operation::Devices => "list of devices",
             Operation::KickDevice => "logout of a device",
             Operation::KickAll => "logout of all devices",
+            Operation::Upload => "upload",
+            Operation::Download => "download",
+            Operation::History => "history query",
+            Operation::DeleteHistory => "deletion from the history",
+            Operation::PublishPresence => "publishing of presence",
+            Operation::SubscribePresence => "subscription to presence",
+            Operation::UnsubscribePresence => "end of subscriptions to presence",
+            Operation::PresenceSubscriptions => "list of subscriptions to presence",
+            Operation::Presence => "presence query",
+            Operation::SetAttributes => "setting of attributes",
+            Operation::Attributes => "attributes query",
+            Operation::Conversations => "list of conversations",
         })
     }
 }
@@ -113,6 +181,29 @@ pub enum RestErrorKind {
     NoRuntime,
     /// A batch was empty or held more users than [`RestClient::MAX_BATCH`](super::RestClient::MAX_BATCH); nothing was sent.
     BatchSize(usize),
+    /// A list held no entry, or more than the service takes in one call; nothing was sent.
+    ListSize {
+        /// How many it held.
+        given: usize,
+        /// How many it may hold.
+        most: usize,
+    },
+    /// A value is outside what the service takes; nothing was sent. Which, in words.
+    Parameter(&'static str),
+    /// The file is larger than the limit set for it.
+    FileTooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A local file, or the source of an upload, could not be read or written.
+    File {
+        /// What kind of failure.
+        kind: std::io::ErrorKind,
+        /// In words.
+        detail: String,
+    },
+    /// The attachment's address is not that of a file of this application; nothing was sent.
+    ForeignAddress,
     /// The answer said success but could not be understood, or was over 1 MiB; in words.
     UnexpectedAnswer(String),
     /// `server.json` named no usable address; which list.
@@ -145,6 +236,24 @@ pub enum RestErrorKind {
     AppNotFound,
     /// Something else was not found.
     NotFound,
+    /// The file may not be read with this token and share-secret.
+    FileForbidden,
+    /// The file is not stored any more.
+    FileExpired,
+    /// The application has not enabled this service.
+    ServiceDisabled,
+    /// A limit of the service, in number or size, is reached.
+    LimitReached,
+    /// The text published as presence is too long.
+    PresenceTooLong,
+    /// The user is not in that group, thread or chat room.
+    NotAMember,
+    /// There is no such group or chat room.
+    GroupNotFound,
+    /// There is no such message.
+    MessageNotFound,
+    /// The service does not support this here.
+    Unsupported,
     /// The service refused the request for a reason without a kind of its own.
     BadRequest,
     /// Calls come faster than the service allows.
@@ -176,6 +285,13 @@ impl RestErrorKind {
                 let most = super::RestClient::MAX_BATCH;
                 return write!(f, "{size} users in one batch; give 1 to {most}, nothing was sent");
             }
+            K::ListSize { given, most } => {
+                return write!(f, "{given} entries in one call; give 1 to {most}, nothing was sent");
+            }
+            K::Parameter(which) => return write!(f, "{which}; nothing was sent"),
+            K::FileTooLarge { limit } => return write!(f, "the file is larger than the limit of {limit} bytes"),
+            K::File { detail, .. } => return write!(f, "the file cannot be read or written: {detail}"),
+            K::ForeignAddress => "the address is not that of a file of this application; nothing was sent",
             K::UnexpectedAnswer(detail) => {
                 return write!(
                     f,
@@ -199,6 +315,15 @@ impl RestErrorKind {
             K::Forbidden => "the caller may not do this; check the token's rights and the application's settings",
             K::AppNotFound => "the service does not know the app key; check it and the address",
             K::NotFound => "the service found nothing there; check the address and the app key",
+            K::FileForbidden => "the file may not be read; check its share-secret",
+            K::FileExpired => "the file is not stored any more",
+            K::ServiceDisabled => "the application has not enabled this; enable it in the vendor's console",
+            K::LimitReached => "a limit of the service is reached; send less, or fewer",
+            K::PresenceTooLong => "the presence text is too long; shorten it",
+            K::NotAMember => "the user is not in that group or chat room; join first",
+            K::GroupNotFound => "there is no such group or chat room; check its id",
+            K::MessageNotFound => "there is no such message; check its id",
+            K::Unsupported => "the service does not support this here",
             K::BadRequest => "the service refused the request; its text says why",
             K::RateLimited => "too many calls; wait before the next one",
             K::NoTurn(wait) => {

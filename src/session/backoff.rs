@@ -7,6 +7,7 @@ use crate::Reconnect;
 /// The ladder of pauses of one connection. Chance is passed in, so that every value can be tested.
 #[derive(Debug)]
 pub(crate) struct Backoff {
+    at_least: Duration,
     base: Duration,
     cap: Duration,
     stable_after: Duration,
@@ -15,7 +16,13 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(policy: &Reconnect) -> Self {
-        Backoff { base: policy.base, cap: policy.cap, stable_after: policy.stable_after, attempts: 0 }
+        Backoff {
+            at_least: policy.at_least,
+            base: policy.base,
+            cap: policy.cap,
+            stable_after: policy.stable_after,
+            attempts: 0,
+        }
     }
 
     /// How many pauses were handed out since the ladder last started.
@@ -23,15 +30,15 @@ impl Backoff {
         self.attempts
     }
 
-    /// The longest the next pause can be.
+    /// The longest the drawn part of the next pause can be.
     fn ceiling(&self) -> Duration {
         let factor = 1_u32.checked_shl(self.attempts).unwrap_or(u32::MAX);
         self.base.saturating_mul(factor).min(self.cap)
     }
 
-    /// The next pause: between nothing (`roll` 0) and the ceiling (`roll` 1), then one rung up.
+    /// The next pause: between the least (`roll` 0) and the ceiling above it (`roll` 1), then one rung up.
     pub(crate) fn next(&mut self, roll: f64) -> Duration {
-        let pause = self.ceiling().mul_f64(roll.clamp(0.0, 1.0));
+        let pause = self.at_least.saturating_add(self.ceiling().mul_f64(roll.clamp(0.0, 1.0)));
         self.attempts = self.attempts.saturating_add(1);
         pause
     }
@@ -80,6 +87,14 @@ mod tests {
         assert_eq!(backoff.next(0.0), Duration::ZERO);
         assert_eq!(backoff.next(0.5), seconds(1));
         assert_eq!(backoff.next(0.25), seconds(1));
+    }
+
+    #[test]
+    fn no_pause_is_under_the_least() {
+        let policy = Reconnect { at_least: seconds(1), base: seconds(1), cap: seconds(1), ..Reconnect::default() };
+        let mut backoff = Backoff::new(&policy);
+        let pauses = [0.0, 1.0, 0.5].map(|roll| backoff.next(roll).as_millis());
+        assert_eq!(pauses, [1000, 2000, 1500]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl Engine {
         Engine { world: World::new(config, random), session: None, client_ids }
     }
 
-    /// Which events are asked for: without [`EventMask::MESSAGE`] no message is built. Default: all.
+    /// Which events are asked for: what comes out of queues is built for these kinds only. Default: all.
     pub fn set_wanted(&mut self, wanted: EventMask) {
         self.world.wanted = wanted;
     }
@@ -83,6 +83,11 @@ impl Engine {
         if self.world.config.device != device {
             Arc::make_mut(&mut self.world.config).device = device;
         }
+    }
+
+    /// The resource of the device that is logged in, or will be.
+    pub(crate) fn resource(&self) -> &str {
+        &self.world.config.device.resource
     }
 
     /// Where the connection stands.

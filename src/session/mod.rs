@@ -24,7 +24,7 @@ mod entering;
 mod flapping;
 mod frames;
 mod in_hand;
-mod inbound;
+pub(crate) mod inbound;
 mod life;
 mod offline;
 mod online;

@@ -5,7 +5,7 @@ use std::mem;
 use super::{
     Action, Note,
     in_hand::{Begin, Held, InHand, LEAST, PageEvent, PageId},
-    inbound::{self, Inbound},
+    inbound::{self, Inbound, Own},
     life::{Flow, Phase, Session},
     queues::{Allowed, Content, Next, PageEnd, Pull, Queues},
     token::ServerClock,
@@ -175,7 +175,7 @@ impl Session {
         let (recent, now) = (&mut self.recent, context.now.mono);
         let known = |id: u64| id != 0 && (in_hand.knows(id) || recent.contains(id, now, limits));
         let brings_more = |meta: &Meta| !inbound::is_statistics(meta);
-        let mut metas = sync.metas.iter().filter(|meta| brings_more(meta)).map(|meta| meta.id.unwrap_or(0));
+        let mut metas = sync.metas.iter().filter(|meta| brings_more(meta)).map(inbound::repetition_key);
         if metas.all(known) { Taken::InHand } else { Taken::Not }
     }
 
@@ -185,25 +185,27 @@ impl Session {
         let mut read = Read { metas: metas.len(), ..Read::default() };
         for meta in metas {
             // A kick must be heard whatever its id; everything else once.
-            if !inbound::is_statistics(&meta) {
-                if taken == Taken::Not || !self.is_new(meta.id.unwrap_or(0), taken, &mut read.ids, context) {
+            let statistics = inbound::is_statistics(&meta);
+            let key = inbound::repetition_key(&meta);
+            if !statistics {
+                if taken == Taken::Not || !self.is_new(key, taken, &mut read.ids, context) {
                     continue;
                 }
                 read.fresh += 1;
-                if !(context.world.wanted | context.world.handled).contains(EventMask::MESSAGE) {
-                    if !mem::replace(&mut self.unheard, true) {
-                        context.out.push(Action::Note(Note::Unheard));
-                    }
-                    continue;
-                }
             }
-            match inbound::read(&meta) {
-                Inbound::Message(message) => {
-                    let event = self.tell(EventKind::Message(message), handled, context);
+            let own = Own { user: &self.user, resource: context.world.config.resource() };
+            match inbound::read(&meta, &own, context.world.wanted | context.world.handled) {
+                Inbound::Event(_)
+                    if statistics && (taken == Taken::Not || !self.is_new(key, taken, &mut read.ids, context)) => {}
+                Inbound::Event(event) => {
+                    let event = self.tell(event, handled, context);
                     read.events.extend(event.map(|event| PageEvent { event, bytes: size(&meta) }));
                 }
+                Inbound::Unwanted(EventMask::MESSAGE) if !mem::replace(&mut self.unheard, true) => {
+                    context.out.push(Action::Note(Note::Unheard));
+                }
                 Inbound::Kick(kick) => read.kick = read.kick.or(Some(kick)),
-                Inbound::Statistics => {}
+                Inbound::Statistics | Inbound::Echo | Inbound::Unwanted(_) => {}
             }
         }
         read

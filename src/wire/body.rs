@@ -32,6 +32,16 @@ pub enum Body {
 }
 
 impl Meta {
+    /// Decodes a meta that stands alone, such as in a combined message's file or in a history; its payload stays a slice
+    /// of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Malformed`] and [`DecodeError::TooManyFields`].
+    pub fn from_bytes(bytes: Bytes) -> Result<Self, DecodeError> {
+        decode(&bytes, &FLAT, Layer::Payload)
+    }
+
     /// Decodes the payload by name space. A missing name space reads as STATISTIC, a missing payload as an empty one.
     ///
     /// # Errors

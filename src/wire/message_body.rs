@@ -44,6 +44,9 @@ pub struct MessageBody {
     /// `stream`.
     #[prost(message, optional, tag = "13")]
     pub stream: Option<Stream>,
+    /// `ackMessageIds`: the messages a receipt of a newer client is about.
+    #[prost(uint64, repeated, packed = "false", tag = "17")]
+    pub ack_message_ids: Vec<u64>,
 }
 
 enumeration! {
@@ -98,11 +101,14 @@ pub struct Stream {
 }
 
 enumeration! {
-    /// Progress of a stream.
+    /// Progress of a stream (messages spec §2.8).
     pub enum StreamStatus {
         StreamStart = 0 => "STREAM_START",
-        StreamInProgress = 1 => "STREAM_IN_PROGRESS",
-        StreamCompleted = 2 => "STREAM_COMPLETED",
-        StreamFull = 3 => "STREAM_FULL",
+        /// The first piece and the last.
+        StreamStartAndCompleted = 1 => "STREAM_START_AND_COMPLETED",
+        StreamInProgress = 2 => "STREAM_IN_PROGRESS",
+        StreamCompleted = 3 => "STREAM_COMPLETED",
+        /// The whole text, for those who miss pieces.
+        StreamFull = 4 => "STREAM_FULL",
     }
 }

@@ -20,11 +20,13 @@ pub mod meta;
 pub mod msync;
 pub mod muc_body;
 pub mod provision;
+mod pull;
 mod queues;
 mod redacted;
 pub mod roster_body;
 pub mod statistics_body;
 pub mod status;
+mod view;
 
 pub use body::Body;
 pub use conference_body::ConferenceBody;
@@ -40,10 +42,12 @@ pub use meta::Meta;
 pub use msync::{EncryptType, MSync};
 pub use muc_body::MucBody;
 pub use provision::Provision;
+pub use pull::pull_frame;
 pub use queues::{CommNotice, CommSyncDl, CommSyncUl, CommUnreadDl, CommUnreadUl, MetaQueue};
 pub use roster_body::RosterBody;
 pub use statistics_body::StatisticsBody;
 pub use status::{RedirectInfo, Status};
+pub use view::{JidView, MetaView, PageView, TextView, full_meta};
 
 /// The bytes of a message.
 #[must_use]

@@ -59,6 +59,18 @@ impl<'a, 'b> Fields<'a, 'b> {
     }
 }
 
+/// An address of a file: what stands after a `?` can be the secret that opens it.
+struct Address<'a>(&'a str);
+
+impl Debug for Address<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0.split_once('?') {
+            Some((plain, _)) => write!(f, "{plain:?}?***"),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
 impl Debug for MSync {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         Fields::new(f, "MSync")
@@ -134,14 +146,14 @@ impl Debug for Content {
             .plain("longitude", &self.longitude)
             .plain("address", &self.address)
             .plain("display_name", &self.display_name)
-            .plain("remote_path", &self.remote_path)
+            .plain("remote_path", &self.remote_path.as_deref().map(Address))
             .secret("secret_key", &self.secret_key)
             .plain("file_length", &self.file_length)
             .plain("action", &self.action)
             .list("params", &self.params)
             .plain("duration", &self.duration)
             .plain("size", &self.size)
-            .plain("thumbnail_remote_path", &self.thumbnail_remote_path)
+            .plain("thumbnail_remote_path", &self.thumbnail_remote_path.as_deref().map(Address))
             .secret("thumbnail_secret_key", &self.thumbnail_secret_key)
             .plain("thumbnail_display_name", &self.thumbnail_display_name)
             .plain("thumbnail_file_length", &self.thumbnail_file_length)
@@ -187,7 +199,14 @@ mod tests {
     }
 
     fn meta() -> Meta {
-        let content = Content { secret_key: secret(), thumbnail_secret_key: secret(), ..Content::default() };
+        let path = || Some(format!("https://files.test/1?em-redirect=true&share-secret={CANARY}"));
+        let content = Content {
+            remote_path: path(),
+            secret_key: secret(),
+            thumbnail_remote_path: path(),
+            thumbnail_secret_key: secret(),
+            ..Content::default()
+        };
         let body = MessageBody { contents: vec![content], ..MessageBody::default() };
         Meta { ns: Some(1), payload: Some(encode(&body)), meta: Some(Bytes::from(CANARY)), ..Meta::default() }
     }
@@ -219,6 +238,7 @@ mod tests {
         }
         let Body::Chat(body) = body else { panic!("not a chat message") };
         assert_eq!(body.contents[0].secret_key(), CANARY);
+        assert!(format!("{body:?}").contains(r#"remote_path: "https://files.test/1"?***"#), "{body:?}");
     }
 
     #[test]

@@ -210,6 +210,7 @@ async fn information_and_unknown_statistics_do_not_end_a_session() {
     }
     peer.send(&kick(4)).await;
     assert_eq!(heard.next().await, EventKind::Connected { resumed: false });
+    assert!(matches!(heard.next().await, EventKind::Unknown(_)), "the first of those with the same id");
     assert_eq!(heard.next().await, EventKind::Disconnected { reason: DisconnectReason::Kicked(Kick::ByOtherDevice) });
 }
 

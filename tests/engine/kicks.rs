@@ -33,7 +33,13 @@ fn information_and_unknown_operations_are_not_kicks() {
     for operation in [0, 5, 99, -1, i32::MAX] {
         let mut sim = Sim::online();
         let did = sim.frame(&peer::kick(operation));
-        assert!(did.events().is_empty() && !did.closed(), "{operation}: {did:?}");
+        assert!(!did.closed(), "{operation}: {did:?}");
+        match did.events()[..] {
+            [] => assert_eq!(operation, 0, "only information says nothing"),
+            [EventKind::Unknown(notice)] => assert!(notice.namespace == 0 && operation != 0),
+            _ => panic!("{operation}: {did:?}"),
+        }
+        assert!(sim.frame(&peer::kick(operation)).events().is_empty(), "and that once");
     }
 }
 

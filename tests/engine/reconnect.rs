@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Code, Config, ConnectionState, DisconnectReason, Endpoints, EventKind, LossCause, Reconnect,
+    Code, Config, ConfigError, ConnectionState, DisconnectReason, Endpoints, EventKind, LossCause, Reconnect,
     session::{Action, Input, Note},
 };
 
@@ -52,6 +52,23 @@ fn the_jitter_is_full_below_a_ceiling_that_doubles_from_1_s_to_60_s() {
         assert!((0.45..0.55).contains(&mean), "even between nothing and the ceiling: {mean}");
         assert!(shares.iter().any(|share| *share < 0.02) && shares.iter().any(|share| *share > 0.98));
     }
+}
+
+#[test]
+fn every_pause_is_at_least_the_configured_one_and_the_drawn_part_comes_on_top() {
+    let config = policy(|policy| (policy.at_least, policy.base, policy.cap) = (seconds(3), seconds(1), seconds(2)));
+    let mut sim = Sim::online_with(config);
+    let pauses = pauses(&mut sim, 200);
+    assert!(pauses[0] <= seconds(4));
+    assert!(pauses.iter().all(|pause| (seconds(3)..=seconds(5)).contains(pause)), "{pauses:?}");
+    assert!(pauses.iter().any(|pause| *pause > millis(4800)) && pauses.iter().any(|pause| *pause < millis(3200)));
+    let mut over = Reconnect::default();
+    over.at_least = seconds(24 * 60 * 60 + 1);
+    assert!(config_refuses(over));
+}
+
+fn config_refuses(policy: Reconnect) -> bool {
+    matches!(config().reconnect(policy), Err(ConfigError::Range { what: "the shortest pause", .. }))
 }
 
 #[test]

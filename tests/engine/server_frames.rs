@@ -1,7 +1,7 @@
 //! Every recorded server frame leads to what the official clients made of it, apart from the exceptions listed.
 
 use agora_chat::{
-    EventKind, MessageBody,
+    EventKind, MessageBody, ReceiptKind,
     session::Input,
     wire::{Downward, MSync, Upward},
 };
@@ -162,12 +162,32 @@ fn delivered(entry: &Entry) {
     let Downward::Sync(page) = entry.downward() else { panic!("{}", entry.name) };
     let mut sim = Sim::online();
     let did = sim.frame(&entry.bytes);
-    let messages: Vec<_> =
-        did.events().into_iter().filter_map(|e| if let EventKind::Message(m) = e { Some(m) } else { None }).collect();
-    assert_eq!(messages.len(), page.metas.len(), "{}", entry.name);
-    for (message, meta) in messages.iter().zip(&page.metas) {
-        assert_eq!((message.id, message.timestamp), (meta.id(), meta.timestamp()));
-        assert_eq!(&*message.from, meta.from.as_ref().unwrap().name());
+    assert_eq!(did.events().len(), page.metas.len(), "{}", entry.name);
+    let (mut messages, mut notices) = (Vec::new(), Vec::new());
+    for (event, meta) in did.events().into_iter().zip(&page.metas) {
+        let (id, timestamp, from) = match event {
+            EventKind::Message(message) => {
+                messages.push(message);
+                (message.id, message.timestamp, &message.from)
+            }
+            EventKind::Receipt(receipt) => {
+                let event = match receipt.kind {
+                    ReceiptKind::Delivered => "onDeliveredMessage",
+                    ReceiptKind::Read => "onReadMessage",
+                    ReceiptKind::Conversation => "onChannelMessage",
+                    _ => panic!("{receipt:?}"),
+                };
+                notices.push((event, receipt.messages.first().map(u64::to_string)));
+                (receipt.id, receipt.timestamp, &receipt.from)
+            }
+            EventKind::Recalled(recall) => {
+                notices.push(("onRecallMessage", Some(recall.message.to_string())));
+                (recall.id, recall.timestamp, recall.from.as_ref().unwrap())
+            }
+            other => panic!("{}: {other:?}", entry.name),
+        };
+        assert_eq!((id, timestamp), (meta.id(), meta.timestamp()));
+        assert_eq!(&**from, meta.from.as_ref().unwrap().name());
     }
     let told = |event: &str, member: &str| -> Vec<String> {
         let events = entry.outcome.as_array().unwrap().iter().filter(|told| told["event"] == event);
@@ -185,6 +205,11 @@ fn delivered(entry: &Entry) {
     let next_page = entry.name.ends_with("batch").then(|| "to the group".to_owned());
     let texts: Vec<_> = texts.into_iter().chain(next_page).collect();
     assert_eq!((texts, actions), (told("onTextMessage", "msg"), told("onCmdMessage", "action")), "{}", entry.name);
+    // The recorded outcome names the first notice of its page.
+    if let Some((event, message)) = notices.first() {
+        let outcome = entry.outcome.as_array().unwrap().iter().find(|told| told["event"] == *event);
+        assert_eq!(outcome.unwrap()["mid"].as_str(), message.as_deref(), "{}", entry.name);
+    }
     // The page is acknowledged by a pull with its key, and is nothing new the second time.
     let [Upward::Sync(pull)] = &did.sent()[..] else { panic!("{did:?}") };
     assert_eq!((pull.key, &pull.queue), (page.next_key, &page.queue));

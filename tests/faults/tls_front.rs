@@ -46,6 +46,12 @@ impl Authority {
         Authority { issuer: Issuer::new(params, key), pem }
     }
 
+    /// Its certificate, for another process.
+    #[allow(dead_code, reason = "for the bench that shares this file")]
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
     /// What a client needs to trust this authority.
     pub(crate) fn roots(&self) -> Roots {
         Roots::from_pem(&self.pem).unwrap()

@@ -9,10 +9,15 @@
 )]
 
 mod accounts;
+mod changes;
+mod groups;
 mod links;
 mod login;
 mod messages;
 mod peer;
 mod recorded;
 mod rest;
+mod rooms;
+mod said;
+mod stored;
 mod users;

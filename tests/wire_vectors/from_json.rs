@@ -226,6 +226,7 @@ message!(MessageBody {
     edit_message_id,
     edit_scope: message_body::EditScope,
     stream,
+    ack_message_ids,
 });
 message!(message_body::MessageConfig { allow_group_ack });
 message!(message_body::Stream {

@@ -9,9 +9,15 @@ class XMLHttpRequest {
   status = 0;
   responseText = '';
   timeout = 0;
+  upload = new EventTarget();
   #headers = {};
   #target;
   #request;
+  #listeners = new EventTarget();
+
+  addEventListener(name, listener) {
+    this.#listeners.addEventListener(name, listener);
+  }
 
   open(method, url) {
     this.#target = { method, url };
@@ -27,6 +33,16 @@ class XMLHttpRequest {
   }
 
   send(body) {
+    if (body instanceof FormData) this.#sendForm(new Response(body));
+    else this.#send(body);
+  }
+
+  async #sendForm(form) {
+    this.#headers['content-type'] = form.headers.get('content-type');
+    this.#send(Buffer.from(await form.arrayBuffer()));
+  }
+
+  #send(body) {
     const { method, url } = this.#target;
     this.#request = http.request(url, { method, headers: this.#headers, agent: false, timeout: this.timeout });
     this.#request.on('timeout', () => {
@@ -41,6 +57,8 @@ class XMLHttpRequest {
         this.#done(0, '');
       }
     });
+    // A browser gives every body a length; Node leaves it out in a DELETE.
+    if (body) this.#request.setHeader('content-length', Buffer.byteLength(body));
     this.#request.end(body ?? undefined);
   }
 
@@ -58,6 +76,7 @@ class XMLHttpRequest {
     this.responseText = text;
     this.#become(4);
     if (status === 0) this.onerror?.();
+    this.#listeners.dispatchEvent(new Event(status === 0 ? 'error' : 'load'));
   }
 
   #become(state) {

@@ -7,6 +7,8 @@
     reason = "tests may fail loudly"
 )]
 
+mod overflow;
+
 use std::{
     future::Future,
     sync::{

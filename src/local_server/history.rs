@@ -1,0 +1,203 @@
+//! What was said, by conversation.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use prost::Message as _;
+
+use super::{limits, queue::Stored, routing::Target};
+use crate::wire::{MessageBody, Meta, content::ContentType, meta::RouteType};
+
+/// A conversation as nobody in particular sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Chat {
+    /// Between two users, in the order of their names.
+    Pair(String, String),
+    /// In a group, thread or room.
+    Muc(String),
+}
+
+impl Chat {
+    pub(super) fn pair(one: &str, other: &str) -> Self {
+        let (first, second) = if one <= other { (one, other) } else { (other, one) };
+        Chat::Pair(first.to_owned(), second.to_owned())
+    }
+
+    pub(super) fn of(target: &Target, sender: &str) -> Self {
+        match target {
+            Target::User(user) => Chat::pair(user, sender),
+            Target::Group(id) | Target::Room(id) => Chat::Muc(id.clone()),
+        }
+    }
+}
+
+/// One message.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// As it is to be shown: edits are in it. Shared with the queues until it is edited.
+    stored: Arc<Stored>,
+    pub(super) from: String,
+    pub(super) content: Option<ContentType>,
+    pub(super) edits: u32,
+    pub(super) delivered_to: BTreeSet<String>,
+    pub(super) read_by: BTreeSet<String>,
+    /// Users who have deleted it from their history.
+    hidden_from: BTreeSet<String>,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        self.meta().encoded_len()
+    }
+
+    pub(super) fn meta(&self) -> &Meta {
+        &self.stored.meta
+    }
+
+    pub(super) fn is_seen_by(&self, user: &str) -> bool {
+        let directed = self.meta().routetype == Some(RouteType::RouteDirect as i32);
+        let is_for = |name: &String| name.eq_ignore_ascii_case(user);
+        !self.hidden_from.contains(user)
+            && (!directed || self.from == user || self.meta().directed_users.iter().any(is_for))
+    }
+}
+
+/// The last messages of every conversation. Commands are kept for recalls and receipts, but not shown.
+#[derive(Default)]
+pub(super) struct History {
+    chats: HashMap<Chat, BTreeMap<u64, Entry>>,
+    order: BTreeMap<u64, Chat>,
+    bytes: usize,
+}
+
+/// What part of a conversation is asked for.
+pub(super) struct Asked<'a> {
+    pub(super) viewer: &'a str,
+    /// The message before or behind which it begins.
+    pub(super) start: Option<u64>,
+    /// Forward in time.
+    pub(super) forward: bool,
+    pub(super) most: usize,
+    /// Kinds of content; empty for all.
+    pub(super) kinds: Vec<ContentType>,
+    pub(super) sender: Option<String>,
+    pub(super) from_ms: u64,
+    pub(super) to_ms: u64,
+}
+
+impl History {
+    pub(super) fn put(&mut self, target: &Target, stored: &Arc<Stored>, body: &MessageBody) {
+        let from = stored.meta.from.as_ref().map(|from| from.name().to_owned()).unwrap_or_default();
+        let chat = Chat::of(target, &from);
+        let content = body.contents.first().map(|content| content.r#type());
+        let (delivered_to, read_by, hidden_from) = Default::default();
+        let entry = Entry { stored: Arc::clone(stored), from, content, edits: 0, delivered_to, read_by, hidden_from };
+        self.bytes += entry.bytes();
+        let entries = self.chats.entry(chat.clone()).or_default();
+        entries.insert(stored.id, entry);
+        let oldest = entries.first_key_value().map(|(id, _)| *id).filter(|_| entries.len() > limits::HISTORY);
+        self.order.insert(stored.id, chat);
+        if let Some(oldest) = oldest {
+            self.remove(oldest);
+        }
+        while self.order.len() > limits::HISTORY_ALL || (self.bytes > limits::HISTORY_BYTES && self.order.len() > 1) {
+            let Some((oldest, _)) = self.order.first_key_value() else { break };
+            self.remove(*oldest);
+        }
+    }
+
+    pub(super) fn chat_of(&self, id: u64) -> Option<&Chat> {
+        self.order.get(&id)
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<&Entry> {
+        self.chats.get(self.order.get(&id)?)?.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Entry> {
+        self.chats.get_mut(self.order.get(&id)?)?.get_mut(&id)
+    }
+
+    /// Puts an edited message in the place of the old one.
+    pub(super) fn replace(&mut self, id: u64, meta: Meta, content: Option<ContentType>) {
+        let Some(entry) = self.get_mut(id) else {
+            return;
+        };
+        let before = entry.bytes();
+        entry.stored = Arc::new(Stored { id, queue: entry.stored.queue.clone(), meta });
+        entry.content = content;
+        entry.edits += 1;
+        let after = entry.bytes();
+        self.bytes = (self.bytes + after).saturating_sub(before);
+    }
+
+    pub(super) fn remove(&mut self, id: u64) {
+        let Some(chat) = self.order.remove(&id) else {
+            return;
+        };
+        let Some(entries) = self.chats.get_mut(&chat) else {
+            return;
+        };
+        if let Some(entry) = entries.remove(&id) {
+            self.bytes -= entry.bytes();
+        }
+        if entries.is_empty() {
+            self.chats.remove(&chat);
+        }
+    }
+
+    /// Every message of a conversation, oldest first.
+    pub(super) fn all(&self, chat: &Chat) -> impl Iterator<Item = (u64, &Entry)> {
+        self.chats.get(chat).into_iter().flatten().map(|(id, entry)| (*id, entry))
+    }
+
+    /// The last message of a conversation that is shown.
+    pub(super) fn last(&self, chat: &Chat) -> Option<(u64, &Meta)> {
+        let mut latest = self.chats.get(chat)?.iter().rev();
+        let (id, entry) = latest.find(|(_, entry)| entry.content != Some(ContentType::Command))?;
+        Some((*id, entry.meta()))
+    }
+
+    /// A page of a conversation, and whether it is the last one.
+    pub(super) fn page(&self, chat: &Chat, asked: &Asked<'_>) -> (Vec<(u64, &Meta)>, bool) {
+        let Some(entries) = self.chats.get(chat) else {
+            return (Vec::new(), true);
+        };
+        let mut found: Box<dyn Iterator<Item = (&u64, &Entry)>> = match (asked.forward, asked.start) {
+            (true, start) => Box::new(entries.range(start.map_or(0, |start| start.saturating_add(1))..)),
+            (false, None) => Box::new(entries.iter().rev()),
+            (false, Some(start)) => Box::new(entries.range(..start).rev()),
+        };
+        let mut page = Vec::new();
+        for (id, entry) in &mut found {
+            let at_ms = entry.meta().timestamp();
+            let kind = entry.content.unwrap_or(ContentType::Text);
+            let wanted = entry.is_seen_by(asked.viewer)
+                && kind != ContentType::Command
+                && (asked.kinds.is_empty() || asked.kinds.contains(&kind))
+                && asked.sender.as_ref().is_none_or(|sender| *sender == entry.from)
+                && (asked.from_ms..=asked.to_ms).contains(&at_ms);
+            if !wanted {
+                continue;
+            }
+            if page.len() == asked.most {
+                return (page, false);
+            }
+            page.push((*id, entry.meta()));
+        }
+        (page, true)
+    }
+
+    /// Deletes messages of a conversation from one user's history.
+    pub(super) fn hide(&mut self, chat: &Chat, ids: &[u64], user: &str) {
+        for id in ids {
+            if self.order.get(id) == Some(chat)
+                && let Some(entry) = self.get_mut(*id)
+            {
+                entry.hidden_from.insert(user.to_owned());
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Metas as messages (messages spec §2.6, §2.7).
+
+mod content;
+mod extras;
+mod plain;
+
+use std::sync::Arc;
+
+use super::{ChatType, Ext, Message, MessageBody};
+use crate::{
+    UserId,
+    wire::{self, Body, Jid, Meta, message_body::Type, meta::NameSpace},
+};
+
+pub(crate) use plain::Plain;
+
+impl Message {
+    /// Reads a stored message: of a history, or of a combined message's file. `own` is the account that reads it;
+    /// without one nothing counts as [own](Message::own).
+    ///
+    /// `None` for what is no message with a content: receipts, recalls, edits, other namespaces, and bytes that do not
+    /// decode. Only the first content counts; one of a kind this release does not know is [`MessageBody::Raw`].
+    #[must_use]
+    pub fn from_meta(meta: &Meta, own: Option<&UserId>) -> Option<Message> {
+        if meta.ns? != NameSpace::Chat as i32 {
+            return None;
+        }
+        if let Some(plain) = Plain::scan(meta) {
+            return Some(plain.message(meta, own));
+        }
+        match meta.body() {
+            Ok(Body::Chat(body)) => Message::from_body(meta, *body, own),
+            _ => None,
+        }
+    }
+
+    /// As [`from_meta`](Message::from_meta), of a body that is decoded already.
+    pub(crate) fn from_body(meta: &Meta, body: wire::MessageBody, own: Option<&UserId>) -> Option<Message> {
+        let chat = chat_type(body.r#type?)?;
+        Message::of_chat(meta, body, chat, own)
+    }
+
+    /// What a body of any type says, as a message of this kind of conversation; `None` without a content.
+    pub(crate) fn of_chat(
+        meta: &Meta,
+        body: wire::MessageBody,
+        chat: ChatType,
+        own: Option<&UserId>,
+    ) -> Option<Message> {
+        let wire::MessageBody { from, to, contents, ext, msg_config, meta: body_meta, stream, .. } = body;
+        let content = content::read(contents.into_iter().next()?, stream, meta);
+        let mut message = Message::bare(meta, name_of(from.as_ref()), name_of(to.as_ref()), chat, content, own);
+        message.ext = Ext::from_wire(ext);
+        message.extras = extras::read(meta, &message, body_meta.as_deref(), msg_config);
+        Some(message)
+    }
+
+    /// The names of the body go before those of the meta.
+    fn bare(
+        meta: &Meta,
+        from: Option<&str>,
+        to: Option<&str>,
+        chat: ChatType,
+        body: MessageBody,
+        own: Option<&UserId>,
+    ) -> Message {
+        let from = from.or(name_of(meta.from.as_ref())).unwrap_or_default();
+        let to = to.or(name_of(meta.to.as_ref())).unwrap_or_default();
+        Message {
+            id: meta.id.unwrap_or(0),
+            from: own.map_or_else(|| Arc::from(from), |own| shared(from, own)),
+            to: own.map_or_else(|| Arc::from(to), |own| shared(to, own)),
+            chat,
+            own: own.is_some_and(|own| is_own(from, own)),
+            timestamp: meta.timestamp.unwrap_or(0),
+            body,
+            ext: Ext::new(),
+            extras: None,
+        }
+    }
+}
+
+/// The kind of conversation a body type stands for; `None` for what is no message.
+pub(crate) fn chat_type(number: i32) -> Option<ChatType> {
+    match Type::try_from(number) {
+        Ok(Type::Chat) => Some(ChatType::Single),
+        Ok(Type::Groupchat) => Some(ChatType::Group),
+        Ok(Type::Chatroom) => Some(ChatType::Room),
+        _ => None,
+    }
+}
+
+/// Whether a user id is this account's; the service takes ids without regard to case.
+pub(crate) fn is_own(user: &str, own: &UserId) -> bool {
+    user.eq_ignore_ascii_case(own.as_str())
+}
+
+/// The id as shared text; most messages are for this account, whose id is shared already.
+pub(crate) fn shared(id: &str, own: &UserId) -> Arc<str> {
+    if id == own.as_str() { own.shared() } else { Arc::from(id) }
+}
+
+pub(crate) fn name_of(jid: Option<&Jid>) -> Option<&str> {
+    jid.and_then(|jid| jid.name.as_deref())
+}

@@ -1,0 +1,42 @@
+//! Word that messages arrived or were read.
+
+use std::sync::Arc;
+
+/// Word that messages arrived, or were read (messages spec §3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// The receipt's own id; 0 where the server gave none.
+    pub id: u64,
+    /// Who received or read; empty where the server gave nobody.
+    pub from: Arc<str>,
+    /// To whom the receipt is: this account, or the group the messages are in.
+    pub to: Arc<str>,
+    /// Whether another device of this account sent it.
+    pub own: bool,
+    /// When the server took it, in milliseconds since 1970; 0 where it did not say.
+    pub timestamp: u64,
+    /// The server ids of the messages it is about; empty for [`ReceiptKind::Conversation`].
+    pub messages: Vec<u64>,
+    /// What happened to them.
+    pub kind: ReceiptKind,
+}
+
+/// What a receipt says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReceiptKind {
+    /// The messages arrived.
+    Delivered,
+    /// The messages were read.
+    Read,
+    /// Messages of a group were read whose sender had asked for receipts.
+    GroupRead {
+        /// How many members have read each message, by its server id, as far as the service says.
+        counts: Vec<(u64, u64)>,
+        /// The text the reader sent with it.
+        content: Option<String>,
+    },
+    /// The whole conversation between `from` and `to` was read.
+    Conversation,
+}

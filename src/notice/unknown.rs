@@ -1,0 +1,40 @@
+//! What this release does not take apart.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+
+/// Something received that this release does not take apart, as it came: a namespace, type or operation without an
+/// event of its own, or a payload that does not decode (messages spec §2.5).
+///
+/// [`wire`](crate::wire) has the types to read it. `Debug` shows the number of its bytes only, for they may hold the
+/// secret of a file.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnknownNotice {
+    /// Its id; 0 where the server gave none.
+    pub id: u64,
+    /// Who sent it; empty where the server gave nobody.
+    pub from: Arc<str>,
+    /// To whom; empty where the server gave nobody.
+    pub to: Arc<str>,
+    /// When the server took it, in milliseconds since 1970; 0 where it did not say.
+    pub timestamp: u64,
+    /// The number of its namespace (messages spec §2.5).
+    pub namespace: i32,
+    /// Its payload; a copy, which keeps nothing else in memory.
+    pub payload: Bytes,
+}
+
+impl fmt::Debug for UnknownNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnknownNotice")
+            .field("id", &self.id)
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .field("timestamp", &self.timestamp)
+            .field("namespace", &self.namespace)
+            .field("payload", &format_args!("{} bytes", self.payload.len()))
+            .finish()
+    }
+}

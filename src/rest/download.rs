@@ -1,0 +1,361 @@
+//! A file on its way here, piece by piece (messages spec §5.1).
+
+use std::{
+    fmt,
+    fs::{self, File},
+    future::{Future, poll_fn},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use tokio::{
+    sync::mpsc,
+    task::spawn_blocking,
+    time::{Instant, timeout},
+};
+
+use super::{
+    error::RestError,
+    kind::{Operation, RestErrorKind},
+    upload::{PIECE, Progress, Watcher, failed},
+};
+use crate::{Attachment, FileSecret, UserId};
+
+/// How many pieces wait for the reader at most.
+const AHEAD: usize = 4;
+
+/// Which file is to be downloaded, and within what bounds. An [`Attachment`] converts into it.
+///
+/// ```
+/// use agora_chat::{Message, MessageBody, rest::Fetch};
+/// fn thumbnail(message: &Message) -> Option<Fetch> {
+///     match &message.body {
+///         MessageBody::Image(image) => Some(Fetch::new(&image.file).thumbnail()),
+///         _ => None,
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    pub(super) url: String,
+    pub(super) secret: Option<FileSecret>,
+    /// The length the message gives; 0 where it does not.
+    pub(super) length: u64,
+    pub(super) thumbnail: bool,
+    pub(super) limit: u64,
+    pub(super) idle: Duration,
+    pub(super) timeout: Duration,
+}
+
+impl Fetch {
+    /// The largest file unless [`limit`](Fetch::limit) says otherwise: 100 MiB.
+    pub const DEFAULT_LIMIT: u64 = 100 * 1024 * 1024;
+
+    /// This file.
+    #[must_use]
+    pub fn new(attachment: &Attachment) -> Self {
+        Fetch {
+            url: attachment.url.clone(),
+            secret: attachment.secret.clone(),
+            length: attachment.length,
+            thumbnail: false,
+            limit: Self::DEFAULT_LIMIT,
+            idle: Duration::from_secs(30),
+            timeout: Duration::from_secs(3600),
+        }
+    }
+
+    /// The thumbnail of an image in the image's place.
+    #[must_use]
+    pub fn thumbnail(mut self) -> Self {
+        self.thumbnail = true;
+        self
+    }
+
+    /// The largest file taken, in bytes. Default: [`Fetch::DEFAULT_LIMIT`].
+    #[must_use]
+    pub fn limit(mut self, bytes: u64) -> Self {
+        self.limit = bytes;
+        self
+    }
+
+    /// How long the service may send nothing within the file. Default: 30 s.
+    #[must_use]
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.idle = limit;
+        self
+    }
+
+    /// How long the service may take for the file in all; waiting for the reader does not count. Default: an hour.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+}
+
+impl From<&Attachment> for Fetch {
+    fn from(attachment: &Attachment) -> Self {
+        Fetch::new(attachment)
+    }
+}
+
+impl From<Attachment> for Fetch {
+    fn from(attachment: Attachment) -> Self {
+        Fetch::new(&attachment)
+    }
+}
+
+/// An answer whose body is still to come.
+pub(super) struct Incoming {
+    response: awc::ClientResponse,
+    /// What the answer says its length is.
+    announced: Option<u64>,
+    /// The least it must be where the answer does not say.
+    expected: u64,
+    got: u64,
+    limit: u64,
+    idle: Duration,
+    left: Duration,
+    /// What is beyond one piece.
+    rest: Bytes,
+}
+
+impl Incoming {
+    pub(super) fn new(
+        response: awc::ClientResponse,
+        announced: Option<u64>,
+        fetch: &Fetch,
+    ) -> Result<Self, RestErrorKind> {
+        if announced.is_some_and(|length| length > fetch.limit) {
+            return Err(RestErrorKind::FileTooLarge { limit: fetch.limit });
+        }
+        Ok(Incoming {
+            response,
+            announced,
+            expected: if fetch.thumbnail { 0 } else { fetch.length },
+            got: 0,
+            limit: fetch.limit,
+            idle: fetch.idle,
+            left: fetch.timeout,
+            rest: Bytes::new(),
+        })
+    }
+
+    async fn piece(&mut self) -> Result<Option<Bytes>, RestErrorKind> {
+        while self.rest.is_empty() {
+            let (patience, began) = (self.idle.min(self.left), Instant::now());
+            let next = timeout(patience, poll_fn(|task| Pin::new(&mut self.response).poll_next(task))).await;
+            self.left = self.left.saturating_sub(began.elapsed());
+            match next.map_err(|_| RestErrorKind::Timeout(patience))? {
+                Some(Ok(next)) => self.rest = next,
+                Some(Err(error)) => return Err(RestErrorKind::Unreachable(error.to_string())),
+                None => return self.end(),
+            }
+        }
+        let piece = self.rest.split_to(self.rest.len().min(PIECE));
+        self.got += piece.len() as u64;
+        if self.got > self.limit {
+            return Err(RestErrorKind::FileTooLarge { limit: self.limit });
+        }
+        Ok(Some(piece))
+    }
+
+    /// awc takes a connection cut within the body for the body's end.
+    fn end(&self) -> Result<Option<Bytes>, RestErrorKind> {
+        let all = self.announced.unwrap_or(self.expected);
+        if self.got < all {
+            return Err(RestErrorKind::Unreachable(format!("cut off after {} of {all} bytes", self.got)));
+        }
+        Ok(None)
+    }
+}
+
+/// A file on its way here: read it by [`next_chunk`](Download::next_chunk), or have it written by
+/// [`to_file`](Download::to_file) or kept by [`bytes`](Download::bytes).
+///
+/// It may be read on any thread. At most 4 pieces of up to 64 KiB wait for the reader; the service waits then.
+/// Dropping it ends the download.
+///
+/// ```no_run
+/// # async fn save(connection: agora_chat::Connection, file: agora_chat::Attachment) -> Result<(), Box<dyn std::error::Error>> {
+/// let download = connection.download(&file).await?;
+/// download.on_progress(|progress| println!("{progress:?}")).to_file("picture.png").await?;
+/// # Ok(()) }
+/// ```
+pub struct Download {
+    /// `None` is the end of a whole file; without it the file was cut.
+    pieces: mpsc::Receiver<Result<Option<Bytes>, RestErrorKind>>,
+    length: Option<u64>,
+    got: u64,
+    over: bool,
+    user: UserId,
+    host: Option<String>,
+    watcher: Option<Watcher>,
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download").field("length", &self.length).field("got", &self.got).finish_non_exhaustive()
+    }
+}
+
+impl Download {
+    /// Reads the answer on this thread's arbiter.
+    pub(super) fn start(mut incoming: Incoming, user: &UserId, host: Option<String>) -> Self {
+        let (sender, pieces) = mpsc::channel(AHEAD);
+        let length = incoming.announced;
+        actix_rt::spawn(async move {
+            loop {
+                let Ok(place) = sender.reserve().await else { return };
+                let piece = {
+                    let (mut gone, mut piece) = (pin!(sender.closed()), pin!(incoming.piece()));
+                    poll_fn(|task| match gone.as_mut().poll(task) {
+                        Poll::Ready(()) => Poll::Ready(None),
+                        Poll::Pending => piece.as_mut().poll(task).map(Some),
+                    })
+                    .await
+                };
+                let Some(piece) = piece else { return };
+                let goes_on = matches!(piece, Ok(Some(_)));
+                place.send(piece);
+                if !goes_on {
+                    return;
+                }
+            }
+        });
+        Download { pieces, length, got: 0, over: false, user: user.clone(), host, watcher: None }
+    }
+
+    /// The length in bytes, where the service said it.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Hears of each piece that is read, on the reader's thread.
+    #[must_use]
+    pub fn on_progress(mut self, watcher: impl FnMut(Progress) + Send + 'static) -> Self {
+        self.watcher = Some(Box::new(watcher));
+        self
+    }
+
+    /// The next piece, of up to 64 KiB; `None` after the last one of a whole file, and after an error.
+    ///
+    /// # Errors
+    /// [`RestErrorKind::Unreachable`] for a file cut off before its end, [`RestErrorKind::Timeout`] where the service
+    /// sends nothing for too long, [`RestErrorKind::FileTooLarge`] past the limit.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next_chunk(&mut self) -> Option<Result<Bytes, RestError>> {
+        if self.over {
+            return None;
+        }
+        let piece = self.pieces.recv().await;
+        match piece
+            .unwrap_or_else(|| Err(RestErrorKind::Unreachable("the arbiter it was read on has ended".to_owned())))
+        {
+            Ok(Some(piece)) => {
+                self.got += piece.len() as u64;
+                if let Some(watcher) = &mut self.watcher {
+                    watcher(Progress::new(self.got, self.length));
+                }
+                Some(Ok(piece))
+            }
+            Ok(None) => {
+                self.over = true;
+                None
+            }
+            Err(kind) => {
+                self.over = true;
+                Some(Err(self.fail(kind)))
+            }
+        }
+    }
+
+    /// The whole file in memory, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`next_chunk`](Download::next_chunk); [`RestErrorKind::FileTooLarge`] past `limit`.
+    pub async fn bytes(mut self, limit: usize) -> Result<Bytes, RestError> {
+        let too_large = RestErrorKind::FileTooLarge { limit: limit as u64 };
+        if self.length.is_some_and(|length| length > limit as u64) {
+            return Err(self.fail(too_large));
+        }
+        let mut whole = BytesMut::new();
+        while let Some(piece) = self.next_chunk().await {
+            let piece = piece?;
+            if whole.len() + piece.len() > limit {
+                return Err(self.fail(too_large));
+            }
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// Writes the file to this path and answers its length in bytes.
+    ///
+    /// It is written beside it under another name first, and takes its place when it is whole and on disk: a file that was
+    /// there is replaced then, and kept where the download fails. Needs a tokio or actix runtime; the disk is written
+    /// off its threads.
+    ///
+    /// # Errors
+    /// As [`next_chunk`](Download::next_chunk); [`RestErrorKind::File`] where the disk fails,
+    /// [`RestErrorKind::NoRuntime`] without a runtime.
+    pub async fn to_file(mut self, path: impl AsRef<Path>) -> Result<u64, RestError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(self.fail(RestErrorKind::NoRuntime));
+        }
+        let path = path.as_ref().to_owned();
+        let part = Part::beside(&path);
+        let name = part.0.clone();
+        let opened = on_disk(move || File::options().write(true).create_new(true).open(name)).await;
+        let mut file = opened.map_err(|kind| self.fail(kind))?;
+        while let Some(piece) = self.next_chunk().await {
+            let piece = piece?;
+            let written = on_disk(move || file.write_all(&piece).map(|()| file)).await;
+            file = written.map_err(|kind| self.fail(kind))?;
+        }
+        let renamed = on_disk(move || {
+            file.sync_all()?;
+            drop(file);
+            fs::rename(&part.0, path)
+        });
+        renamed.await.map_err(|kind| self.fail(kind))?;
+        Ok(self.got)
+    }
+
+    fn fail(&self, kind: RestErrorKind) -> RestError {
+        RestError::local(Operation::Download, kind).about(Some(&self.user), self.host.as_deref())
+    }
+}
+
+/// Does what would hold the thread up.
+async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, RestErrorKind> {
+    spawn_blocking(work).await.map_err(io::Error::from).flatten().map_err(|error| failed(&error))
+}
+
+/// A file that is not whole yet; it goes when nobody gave it its own name.
+struct Part(PathBuf);
+
+impl Part {
+    fn beside(path: &Path) -> Self {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        // The whole name stays within what file systems take.
+        let name: String = name.chars().take(32).collect();
+        Part(path.with_file_name(format!(".{name}.{:016x}.part", fastrand::u64(..))))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Once renamed it is not there any more.
+        let _ = fs::remove_file(&self.0);
+    }
+}

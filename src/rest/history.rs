@@ -1,0 +1,330 @@
+//! What was said before (messages spec §5.3).
+
+use std::fmt;
+
+use awc::http::Method;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    answer::{odd, text},
+    client::{RestClient, percent_encoded},
+    device::Resource,
+    error::RestError,
+    kind::{Operation, RestErrorKind},
+    own::{Caller, bounded, done, json as body, sized},
+};
+use crate::{
+    ChatType, Conversation, Message, Token, UserId,
+    session::inbound::{Inbound, read},
+    wire::{GROUP_DOMAIN, Meta, USER_DOMAIN, meta::NameSpace},
+};
+
+/// Where a page of the history begins: at the end of the page before, or at a message.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HistoryCursor(String);
+
+impl HistoryCursor {
+    /// At a message, by its server id.
+    #[must_use]
+    pub fn at(message: u64) -> Self {
+        HistoryCursor(message.to_string())
+    }
+
+    /// From its text, as [`Display`](fmt::Display) gives it.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        HistoryCursor(text.into())
+    }
+}
+
+impl fmt::Display for HistoryCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Kinds of messages that a page can be narrowed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HistoryType {
+    /// Texts.
+    Text,
+    /// Images.
+    Image,
+    /// Videos.
+    Video,
+    /// Places.
+    Location,
+    /// Voices.
+    Voice,
+    /// Files.
+    File,
+    /// Commands.
+    Command,
+    /// Custom messages.
+    Custom,
+    /// Combined messages.
+    Combined,
+}
+
+impl HistoryType {
+    const fn name(self) -> &'static str {
+        match self {
+            HistoryType::Text => "txt",
+            HistoryType::Image => "img",
+            HistoryType::Video => "video",
+            HistoryType::Location => "loc",
+            HistoryType::Voice => "audio",
+            HistoryType::File => "file",
+            HistoryType::Command => "cmd",
+            HistoryType::Custom => "custom",
+            HistoryType::Combined => "combine",
+        }
+    }
+}
+
+/// Which page of a conversation's history.
+///
+/// ```
+/// use agora_chat::rest::{HistoryQuery, HistoryType};
+/// let last_pictures = HistoryQuery::new().limit(20).types([HistoryType::Image]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryQuery {
+    start: Option<HistoryCursor>,
+    limit: Option<u32>,
+    forward: bool,
+    types: Vec<HistoryType>,
+    from: Option<u64>,
+    to: Option<u64>,
+    sender: Option<UserId>,
+}
+
+impl HistoryQuery {
+    /// The newest messages, [`RestClient::MAX_HISTORY_PAGE`] of them.
+    #[must_use]
+    pub fn new() -> Self {
+        HistoryQuery::default()
+    }
+
+    /// Begins here, such as at [`HistoryPage::next`]. Default: at the newest message, or forward at the oldest.
+    #[must_use]
+    pub fn start(mut self, cursor: HistoryCursor) -> Self {
+        self.start = Some(cursor);
+        self
+    }
+
+    /// At most so many messages, from 1 to [`RestClient::MAX_HISTORY_PAGE`], which is the default.
+    #[must_use]
+    pub fn limit(mut self, messages: u32) -> Self {
+        self.limit = Some(messages);
+        self
+    }
+
+    /// Goes forward in time. Default: back.
+    #[must_use]
+    pub fn forward(mut self) -> Self {
+        self.forward = true;
+        self
+    }
+
+    /// Messages of these kinds only. Default: all.
+    #[must_use]
+    pub fn types(mut self, types: impl IntoIterator<Item = HistoryType>) -> Self {
+        self.types.clear();
+        for kind in types {
+            if !self.types.contains(&kind) {
+                self.types.push(kind);
+            }
+        }
+        self
+    }
+
+    /// Not before this moment, in milliseconds since 1970.
+    #[must_use]
+    pub fn from(mut self, time: u64) -> Self {
+        self.from = Some(time);
+        self
+    }
+
+    /// Not after this moment, in milliseconds since 1970.
+    #[must_use]
+    pub fn to(mut self, time: u64) -> Self {
+        self.to = Some(time);
+        self
+    }
+
+    /// Of a group or chat room: messages of this sender only.
+    #[must_use]
+    pub fn sender(mut self, user: UserId) -> Self {
+        self.sender = Some(user);
+        self
+    }
+
+    fn request(&self, conversation: &Conversation) -> Request<'_> {
+        let domain = match conversation.chat() {
+            ChatType::Single => USER_DOMAIN,
+            _ => GROUP_DOMAIN,
+        };
+        let types: Vec<_> = self.types.iter().map(|kind| kind.name()).collect();
+        Request {
+            queue: format!("{}@{domain}", name(conversation)),
+            start: self.start.as_ref().map_or(Start::Newest(-1), |cursor| Start::At(&cursor.0)),
+            pull_number: self.limit.unwrap_or(RestClient::MAX_HISTORY_PAGE),
+            is_positive: self.forward,
+            end: -1,
+            msg_type: types.join(","),
+            start_time: self.from,
+            end_time: self.to,
+            user_id: self.sender.as_ref().map(UserId::as_str),
+        }
+    }
+}
+
+/// A user's conversation is the user's, whichever device it names.
+fn name(conversation: &Conversation) -> &str {
+    match conversation {
+        Conversation::User(id) => id.split('/').next().unwrap_or_default(),
+        _ => conversation.id(),
+    }
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    queue: String,
+    start: Start<'a>,
+    pull_number: u32,
+    is_positive: bool,
+    end: i32,
+    #[serde(rename = "msgType")]
+    msg_type: String,
+    #[serde(rename = "startTime")]
+    start_time: Option<u64>,
+    #[serde(rename = "endTime")]
+    end_time: Option<u64>,
+    #[serde(rename = "userId")]
+    user_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Start<'a> {
+    Newest(i32),
+    /// As text: an id may exceed 2^53.
+    At(&'a str),
+}
+
+/// A page of a conversation's history.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct HistoryPage {
+    /// The messages in the service's order, which is the query's direction.
+    pub messages: Vec<Message>,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<HistoryCursor>,
+    /// How many entries were left out: those that do not decode, and those that are no chat messages.
+    pub skipped: usize,
+}
+
+impl HistoryPage {
+    pub(super) fn parse(answer: &Value, me: &UserId) -> Result<Self, RestErrorKind> {
+        let data = answer.get("data").filter(|data| data.is_object()).ok_or_else(|| odd("it has no data"))?;
+        let entries = data.get("msgs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let mut page = HistoryPage::default();
+        for entry in entries {
+            match text(entry, "msg").and_then(|encoded| message(encoded, me)) {
+                Some(message) => page.messages.push(message),
+                None => page.skipped += 1,
+            }
+        }
+        let is_last = matches!(data.get("is_last"), Some(Value::Bool(true))) || text(data, "is_last") == Some("true");
+        let next = match data.get("next_key") {
+            Some(Value::String(key)) => Some(key.clone()),
+            Some(Value::Number(key)) => Some(key.to_string()),
+            _ => None,
+        };
+        let goes_on = !is_last && !entries.is_empty();
+        page.next = next.filter(|key| goes_on && !key.is_empty() && key != "-1").map(HistoryCursor);
+        Ok(page)
+    }
+}
+
+/// A message of the history: base64 of an encoded meta.
+fn message(encoded: &str, me: &UserId) -> Option<Message> {
+    let meta = Meta::read(&Bytes::from(BASE64_STANDARD.decode(encoded).ok()?)).ok()?;
+    if meta.ns != Some(NameSpace::Chat as i32) {
+        return None;
+    }
+    match read(&meta) {
+        Inbound::Message(mut message) => {
+            message.own = message.from.eq_ignore_ascii_case(me.as_str());
+            Some(message)
+        }
+        _ => None,
+    }
+}
+
+/// The history, by a user's own token. Where the application has not enabled it, every call fails with
+/// [`RestErrorKind::ServiceDisabled`] (505).
+impl RestClient {
+    /// The most messages of one page of the history.
+    pub const MAX_HISTORY_PAGE: u32 = 50;
+    /// The most messages deleted from the history by one call.
+    pub const MAX_HISTORY_DELETE: usize = 20;
+
+    /// A page of a conversation's history, as long as the service keeps it (3 to 180 days by plan).
+    ///
+    /// An entry that does not decode costs only itself: [`HistoryPage::skipped`].
+    ///
+    /// # Errors
+    /// [`RestErrorKind::Parameter`] for a limit out of bounds, before anything is sent; otherwise any [`RestError`].
+    pub async fn history(
+        &self,
+        token: &Token,
+        user: &UserId,
+        conversation: &Conversation,
+        query: &HistoryQuery,
+    ) -> Result<HistoryPage, RestError> {
+        let operation = Operation::History;
+        let fits = query.limit.is_none_or(|limit| (1..=Self::MAX_HISTORY_PAGE).contains(&limit));
+        bounded(operation, user, fits, "a page of the history has 1 to 50 messages")?;
+        let path = format!("users/{}/messageroaming", percent_encoded(user.as_str()));
+        let mut call = self.own(operation, Method::POST, Caller { token, user }, &path)?;
+        call.body = body(&query.request(conversation));
+        self.call(call, |answer| HistoryPage::parse(answer, user)).await
+    }
+
+    /// Deletes up to [`RestClient::MAX_HISTORY_DELETE`] messages from the user's own history by their server ids; others
+    /// keep theirs.
+    ///
+    /// # Errors
+    /// [`RestErrorKind::ListSize`] before anything is sent; otherwise any [`RestError`].
+    pub async fn delete_history(
+        &self,
+        token: &Token,
+        user: &UserId,
+        resource: &Resource,
+        conversation: &Conversation,
+        messages: &[u64],
+    ) -> Result<(), RestError> {
+        let operation = Operation::DeleteHistory;
+        sized(operation, user, messages.len(), Self::MAX_HISTORY_DELETE)?;
+        let (kind, key) = match conversation.chat() {
+            ChatType::Single => ("chat", "userId"),
+            _ => ("group", "groupId"),
+        };
+        let ids: Vec<_> = messages.iter().map(u64::to_string).collect();
+        let path = format!(
+            "sdk/message/roaming/{kind}/user/{}?{key}={}&msgIdList={}&resource={}",
+            percent_encoded(user.as_str()),
+            percent_encoded(name(conversation)),
+            ids.join(","),
+            percent_encoded(resource.as_str()),
+        );
+        let call = self.own(operation, Method::DELETE, Caller { token, user }, &path)?;
+        self.call(call, done).await
+    }
+}

@@ -1,0 +1,277 @@
+//! What is uploaded, and within what bounds (messages spec §5.1).
+
+use std::{fmt, fs::File, io, path::PathBuf, pin::Pin, time::Duration};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use tokio::{task::spawn_blocking, time::Instant};
+
+use super::{
+    form::{FileReading, Form, Reading},
+    kind::RestErrorKind,
+};
+use crate::{ChatType, Conversation};
+
+/// How much of a file is in memory at once, and the largest piece of a body.
+pub(super) const PIECE: usize = 64 * 1024;
+
+/// How far an upload or download is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Bytes of the file that are done: handed to the connection, or taken from it.
+    pub done: u64,
+    /// All bytes, where that is known.
+    pub total: Option<u64>,
+}
+
+impl Progress {
+    pub(super) fn new(done: u64, total: Option<u64>) -> Self {
+        Progress { done, total }
+    }
+}
+
+/// Whoever wants to know how far it is.
+pub(super) type Watcher = Box<dyn FnMut(Progress) + Send>;
+
+/// A file to be uploaded, for [`RestClient::upload`](super::RestClient::upload) or
+/// [`Connection::upload`](crate::Connection::upload).
+///
+/// It is sent in pieces of at most 64 KiB and never held in memory as a whole, but for [`Upload::bytes`].
+///
+/// ```
+/// use agora_chat::{Conversation, rest::Upload};
+/// let picture = Upload::file("cat.png").to(Conversation::group("182736")).thumbnail(170, 170);
+/// let note = Upload::bytes("note.txt", "hello").on_progress(|progress| println!("{progress:?}"));
+/// ```
+pub struct Upload {
+    pub(super) name: String,
+    media_type: Option<String>,
+    source: Source,
+    target: Option<Conversation>,
+    thumbnail: Option<(u32, u32)>,
+    pub(super) limit: u64,
+    pub(super) idle: Duration,
+    pub(super) timeout: Duration,
+    watcher: Option<Watcher>,
+}
+
+enum Source {
+    File(PathBuf),
+    Bytes(Bytes),
+    Stream(Option<u64>, Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>),
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload").field("name", &self.name).field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+impl Upload {
+    /// The largest file unless [`limit`](Upload::limit) says otherwise: 10 MiB, which is what the vendor documents.
+    pub const DEFAULT_LIMIT: u64 = 10 * 1024 * 1024;
+
+    /// A file on disk, by its own name. It is read off the arbiter's thread; its length is what it has at the start.
+    #[must_use]
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Upload::new(name, Source::File(path))
+    }
+
+    /// A file in memory.
+    #[must_use]
+    pub fn bytes(name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
+        Upload::new(name.into(), Source::Bytes(bytes.into()))
+    }
+
+    /// A file that comes in pieces, such as from a download. It is polled on the connection's arbiter, so it must not
+    /// block. Where its length is not known the body is sent in chunks,
+    /// which a proxy before the service may refuse.
+    #[must_use]
+    pub fn stream(
+        name: impl Into<String>,
+        length: Option<u64>,
+        stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Self {
+        Upload::new(name.into(), Source::Stream(length, Box::pin(stream)))
+    }
+
+    fn new(name: String, source: Source) -> Self {
+        Upload {
+            name,
+            media_type: None,
+            source,
+            target: None,
+            thumbnail: None,
+            limit: Self::DEFAULT_LIMIT,
+            idle: Duration::from_secs(30),
+            timeout: Duration::from_secs(300),
+            watcher: None,
+        }
+    }
+
+    /// The name shown to users. Default: the file's own.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// What it is, such as `image/png`. Default: by the ending of its name, else `application/octet-stream`, which is also
+    /// sent for a text that cannot stand in a header.
+    #[must_use]
+    pub fn media_type(mut self, media_type: impl Into<String>) -> Self {
+        self.media_type = Some(media_type.into());
+        self
+    }
+
+    /// The conversation it is meant for, which the service wants to know. Default: none is told.
+    #[must_use]
+    pub fn to(mut self, conversation: impl Into<Conversation>) -> Self {
+        self.target = Some(conversation.into());
+        self
+    }
+
+    /// Of an image: the size of the thumbnail the service makes, in pixels. Default: the service's, 170 by 170.
+    #[must_use]
+    pub fn thumbnail(mut self, width: u32, height: u32) -> Self {
+        self.thumbnail = Some((width, height));
+        self
+    }
+
+    /// The largest file, in bytes, checked before anything is sent where the length is known. Default:
+    /// [`Upload::DEFAULT_LIMIT`].
+    #[must_use]
+    pub fn limit(mut self, bytes: u64) -> Self {
+        self.limit = bytes;
+        self
+    }
+
+    /// How long nothing may move: neither the source gives, nor the service takes or answers. Default: 30 s.
+    #[must_use]
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.idle = limit;
+        self
+    }
+
+    /// How long it may take at one host in all. Default: 300 s.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// Hears of each piece handed to the connection, on the connection's thread; the last time with all of them, which is
+    /// before the service has answered. Keep it short.
+    #[must_use]
+    pub fn on_progress(mut self, watcher: impl FnMut(Progress) + Send + 'static) -> Self {
+        self.watcher = Some(Box::new(watcher));
+        self
+    }
+
+    /// The query of its address: whom it is for.
+    pub(super) fn query(&self) -> Option<(&'static str, String)> {
+        let target = self.target.as_ref()?;
+        let kind = match target.chat() {
+            ChatType::Single => "CHAT",
+            ChatType::Group => "GROUP",
+            ChatType::Room => "ROOM",
+        };
+        Some((kind, target.id().split('/').next().unwrap_or_default().to_owned()))
+    }
+
+    /// Opens the source, and refuses one that is known to be too large.
+    pub(super) async fn open(self) -> Result<Form, RestErrorKind> {
+        let (reading, length) = match self.source {
+            Source::Bytes(bytes) => {
+                let length = bytes.len() as u64;
+                (Reading::Bytes(bytes), Some(length))
+            }
+            Source::Stream(length, stream) => (Reading::Stream { stream, rest: Bytes::new() }, length),
+            Source::File(path) => {
+                let opened = spawn_blocking(move || {
+                    let file = File::open(&path)?;
+                    let about = file.metadata()?;
+                    if about.is_file() {
+                        Ok((file, about.len()))
+                    } else {
+                        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
+                    }
+                });
+                let (file, length) = opened.await.map_err(io::Error::from).flatten().map_err(|error| failed(&error))?;
+                (Reading::File(FileReading::Idle(Some(file))), Some(length))
+            }
+        };
+        if length.is_some_and(|length| length > self.limit) {
+            return Err(RestErrorKind::FileTooLarge { limit: self.limit });
+        }
+        let boundary = format!("----agora-chat-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\n\
+             Content-Type: {}\r\n\r\n",
+            quotable(&self.name),
+            self.media_type.as_deref().filter(|text| is_visible(text)).unwrap_or_else(|| media_type(&self.name)),
+        );
+        let mut tail = String::new();
+        if let Some((width, height)) = self.thumbnail {
+            for (name, value) in [("thumbnail-width", width), ("thumbnail-height", height)] {
+                tail.push_str(&format!(
+                    "\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}"
+                ));
+            }
+        }
+        tail.push_str(&format!("\r\n--{boundary}--\r\n"));
+        Ok(Form {
+            boundary,
+            head: head.into(),
+            tail: tail.into(),
+            reading,
+            length,
+            done: 0,
+            limit: self.limit,
+            watcher: self.watcher,
+            moved: Instant::now(),
+            started: false,
+            failed: None,
+        })
+    }
+}
+
+/// A file's name as it may stand in quotes in a form.
+fn quotable(name: &str) -> String {
+    name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn is_visible(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+}
+
+/// What a file is by the ending of its name, for the kinds that messages show.
+fn media_type(name: &str) -> &'static str {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
+    match ending.as_str() {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "bmp" => "image/bmp",
+        "mp4" => "video/mp4",
+        "mov" => "video/quicktime",
+        "webm" => "video/webm",
+        "amr" => "audio/amr",
+        "mp3" => "audio/mpeg",
+        "m4a" => "audio/mp4",
+        "wav" => "audio/wav",
+        "ogg" => "audio/ogg",
+        "txt" => "text/plain",
+        "pdf" => "application/pdf",
+        _ => "application/octet-stream",
+    }
+}
+
+/// What the local side says.
+pub(super) fn failed(error: &io::Error) -> RestErrorKind {
+    RestErrorKind::File { kind: error.kind(), detail: error.to_string() }
+}

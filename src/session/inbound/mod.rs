@@ -1,0 +1,77 @@
+//! Received metas as events, one file per namespace (messages spec §2.5–2.9, §3, §4).
+
+mod chat;
+mod muc;
+mod notify;
+mod piece;
+mod roster;
+mod statistics;
+
+use bytes::Bytes;
+
+use crate::{
+    EventKind, EventMask, Kick, UnknownNotice, UserId,
+    message::{name_of, shared},
+    wire::{Meta, meta::NameSpace},
+};
+
+pub(crate) use piece::repetition_key;
+
+/// Who receives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Own<'a> {
+    pub(crate) user: &'a UserId,
+    pub(crate) resource: &'a str,
+}
+
+/// What a received meta turned out to be.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Inbound {
+    /// Something for the subscribers.
+    Event(EventKind),
+    /// The server logs this device out.
+    Kick(Kick),
+    /// Statistics that say nothing.
+    Statistics,
+    /// What this very device did, told back to it.
+    Echo,
+    /// An event of this kind, which nobody asked for; it was not built.
+    Unwanted(EventMask),
+}
+
+/// Whether repetitions of this meta are to be read again: kicks must be heard whatever their id.
+pub(crate) fn is_statistics(meta: &Meta) -> bool {
+    meta.ns.unwrap_or(0) == NameSpace::Statistic as i32
+}
+
+/// Reads one meta. Of events only those of the `wanted` kinds are built; a kick is told whatever is wanted.
+///
+/// Nothing is lost in silence: what has no event of its own is an [`EventKind::Unknown`].
+pub(crate) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Inbound {
+    let read = match NameSpace::try_from(meta.ns.unwrap_or(0)) {
+        Ok(NameSpace::Statistic) => statistics::read(meta, own, wanted),
+        Ok(NameSpace::Chat) => chat::read(meta, own, wanted),
+        Ok(NameSpace::Muc) => muc::read(meta, own, wanted),
+        Ok(NameSpace::Roster) => roster::read(meta, own, wanted),
+        Ok(NameSpace::Notify) => notify::read(meta, own, wanted),
+        Ok(NameSpace::Conference | NameSpace::Query) | Err(_) => None,
+    };
+    read.unwrap_or_else(|| event(wanted, EventMask::UNKNOWN, || EventKind::Unknown(unknown(meta, own))))
+}
+
+/// An event of this kind, if it is wanted.
+fn event(wanted: EventMask, kind: EventMask, build: impl FnOnce() -> EventKind) -> Inbound {
+    if wanted.contains(kind) { Inbound::Event(build()) } else { Inbound::Unwanted(kind) }
+}
+
+fn unknown(meta: &Meta, own: &Own<'_>) -> UnknownNotice {
+    UnknownNotice {
+        id: meta.id.unwrap_or(0),
+        from: shared(name_of(meta.from.as_ref()).unwrap_or_default(), own.user),
+        to: shared(name_of(meta.to.as_ref()).unwrap_or_default(), own.user),
+        timestamp: meta.timestamp.unwrap_or(0),
+        namespace: meta.ns.unwrap_or(0),
+        // Copied, because a slice would keep the whole frame in memory for as long as a subscriber holds it.
+        payload: Bytes::copy_from_slice(meta.payload.as_deref().unwrap_or_default()),
+    }
+}

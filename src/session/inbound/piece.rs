@@ -1,0 +1,76 @@
+//! Telling repetitions apart: the pieces of a streamed text share one id (messages spec §2.3, §2.8).
+
+use prost::{
+    Message,
+    encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
+};
+
+use crate::wire::{Meta, message_body::Stream, meta::NameSpace};
+
+/// What tells this meta from others: its id, or for a later piece of a streamed text a number made of its id and the
+/// piece's place. 0 for a meta without an id, which is never a repetition.
+///
+/// It looks at the outermost fields of the payload, and decodes the few bytes of the stream where there is one.
+pub(crate) fn repetition_key(meta: &Meta) -> u64 {
+    let id = meta.id.unwrap_or(0);
+    if id == 0 || meta.ns != Some(NameSpace::Chat as i32) {
+        return id;
+    }
+    match stream(meta.payload.as_deref().unwrap_or_default()).and_then(|stream| stream.stream_seq) {
+        None | Some(0) => id,
+        // Not 0, and no other id but by a chance of 2^-64.
+        Some(place) => mixed(id.wrapping_add(mixed(place))).max(1),
+    }
+}
+
+/// The stream beside the contents of a body.
+fn stream(mut bytes: &[u8]) -> Option<Stream> {
+    let mut stream = None;
+    while !bytes.is_empty() {
+        match decode_key(&mut bytes).ok()? {
+            (13, WireType::LengthDelimited) => {
+                let length = usize::try_from(decode_varint(&mut bytes).ok()?).ok()?;
+                let (chunk, rest) = bytes.split_at_checked(length)?;
+                stream = Some(Stream::decode(chunk).ok()?);
+                bytes = rest;
+            }
+            (tag, wire_type) => skip_field(wire_type, tag, &mut bytes, DecodeContext::default()).ok()?,
+        }
+    }
+    stream
+}
+
+/// The finalizer of SplitMix64: a bijection without a pattern.
+fn mixed(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::repetition_key;
+    use crate::wire::{MessageBody, Meta, encode, message_body::Stream};
+
+    fn piece(id: u64, place: Option<u64>) -> Meta {
+        let stream = place.map(|place| Stream { stream_seq: Some(place), ..Stream::default() });
+        let body = MessageBody { r#type: Some(1), stream, meta: Some("{}".into()), ..MessageBody::default() };
+        Meta { id: Some(id), ns: Some(1), payload: Some(encode(&body)), ..Meta::default() }
+    }
+
+    #[test]
+    fn pieces_are_told_by_id_and_place_and_everything_else_by_id() {
+        assert_eq!(repetition_key(&piece(7, None)), 7);
+        assert_eq!(repetition_key(&piece(7, Some(0))), 7);
+        let keys: HashSet<_> = (0..1000).map(|place| repetition_key(&piece(7 + place % 2, Some(place / 2)))).collect();
+        assert_eq!(keys.len(), 1000);
+        assert_eq!(repetition_key(&piece(7, Some(3))), repetition_key(&piece(7, Some(3))));
+        assert_eq!(repetition_key(&Meta { ns: Some(2), ..piece(7, Some(3)) }), 7);
+        assert_eq!(repetition_key(&piece(0, Some(3))), 0);
+        let broken = Meta { payload: Some(bytes::Bytes::from_static(b"\x6a\x7f")), ..piece(7, None) };
+        assert_eq!(repetition_key(&broken), 7);
+    }
+}

@@ -1,0 +1,43 @@
+//! Kicks, and counts of readers that were kept while the sender was offline (connection spec §9, messages spec §3).
+
+use serde_json::Value;
+
+use super::{Inbound, Own, event};
+use crate::{
+    EventKind, EventMask, Kick, Receipt, ReceiptKind,
+    message::{json, name_of, shared},
+    wire::{Body, Meta, StatisticsBody, statistics_body::Operation},
+};
+
+/// `None` for what has no event of its own.
+pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbound> {
+    let Ok(Body::Statistic(StatisticsBody { operation, location, reason, .. })) = meta.body() else { return None };
+    let operation = operation.unwrap_or(0);
+    let reason = reason.filter(|text| !text.is_empty());
+    if let Some(kick) = Kick::from_operation(operation, reason) {
+        return Some(Inbound::Kick(kick));
+    }
+    if operation != Operation::Information as i32 {
+        return None;
+    }
+    let Some(location) = location.filter(|text| !text.is_empty()) else { return Some(Inbound::Statistics) };
+    let counts = group_counts(&location)?;
+    Some(event(wanted, EventMask::RECEIPT, || {
+        EventKind::Receipt(Receipt {
+            id: meta.id.unwrap_or(0),
+            from: shared(name_of(meta.from.as_ref()).unwrap_or_default(), own.user),
+            to: shared(name_of(meta.to.as_ref()).unwrap_or_default(), own.user),
+            own: false,
+            timestamp: meta.timestamp.unwrap_or(0),
+            messages: counts.iter().map(|(message, _)| *message).collect(),
+            kind: ReceiptKind::GroupRead { counts, content: None },
+        })
+    }))
+}
+
+/// The readers of each message in `{"group_ack": [{message id: number}]}`; `None` where there are none.
+fn group_counts(location: &str) -> Option<Vec<(u64, u64)>> {
+    let json: Value = json::parse(location)?;
+    let counts: Vec<_> = json::list(&json, "group_ack").iter().flat_map(super::chat::counts).collect();
+    (!counts.is_empty()).then_some(counts)
+}

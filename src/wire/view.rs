@@ -1,0 +1,359 @@
+//! Pages of plain texts, read in place.
+//!
+//! Building every struct of a page costs a dozen allocations a message, of which an application sees three. So the form
+//! that nearly all traffic has, a page of plain texts, can be looked at without building anything. A view is given only
+//! where the full decoder would say exactly the same; whatever else there is, from a compressed payload to a field that
+//! occurs twice, gives none, and the full decoder has its say.
+
+use super::{GROUP_DOMAIN, Jid, MAX_FIELDS, Meta};
+
+/// A page of a queue, seen in the bytes of its frame.
+#[derive(Clone, Copy, Debug)]
+pub struct PageView<'a> {
+    /// `queue`.
+    pub queue: Option<JidView<'a>>,
+    /// `nextKey`.
+    pub next_key: Option<u64>,
+    /// `isLast`.
+    pub is_last: bool,
+    /// How many metas there are.
+    pub count: usize,
+    payload: &'a [u8],
+}
+
+/// An address, seen in place; an absent part is empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JidView<'a> {
+    /// `appKey`.
+    pub app_key: Option<&'a str>,
+    /// `name`.
+    pub name: Option<&'a str>,
+    /// `domain`.
+    pub domain: Option<&'a str>,
+    /// `clientResource`.
+    pub client_resource: Option<&'a str>,
+}
+
+/// One meta of a page.
+#[derive(Clone, Copy, Debug)]
+pub enum MetaView<'a> {
+    /// A plain text in a single chat or a group.
+    Text(TextView<'a>),
+    /// Anything else, still encoded; [`full_meta`] decodes it.
+    Other(&'a [u8]),
+}
+
+/// A plain text, seen in place: no attributes, no options, nothing the server added.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TextView<'a> {
+    /// `Meta.id`.
+    pub id: u64,
+    /// `Meta.timestamp`.
+    pub timestamp: u64,
+    /// `MessageBody.from.name`, or that of the meta where the body has none.
+    pub from: &'a str,
+    /// `Meta.from.clientResource`.
+    pub from_resource: Option<&'a str>,
+    /// `MessageBody.to.name`, or that of the meta where the body has none.
+    pub to: &'a str,
+    /// `Meta.to.clientResource`.
+    pub to_resource: Option<&'a str>,
+    /// Whether it is a group's: `MessageBody.type`.
+    pub is_group: bool,
+    /// `contents[0].text`.
+    pub text: &'a str,
+}
+
+impl<'a> PageView<'a> {
+    /// Looks at a frame; `None` for all that is not a page with structures as the service sends them.
+    #[must_use]
+    pub fn of(frame: &'a [u8]) -> Option<Self> {
+        let (mut command, mut payload) = (0, None);
+        let mut fields = Fields(frame);
+        while let Some((tag, value)) = fields.next()? {
+            match (tag, value) {
+                // version, crypto, pov, deviceId, encryptType, traceId
+                (1 | 5 | 7 | 10 | 11 | 20, Value::Varint(_)) => {}
+                (4, Value::Varint(0)) => {}
+                (8, Value::Varint(number)) => command = number,
+                (9, Value::Bytes(bytes)) => payload = Some(bytes),
+                (13..=19 | 21.., _) => {}
+                _ => return None,
+            }
+        }
+        if command != 0 {
+            return None;
+        }
+        Self::of_payload(payload?)
+    }
+
+    /// Like [`of`](Self::of), for the payload of a SYNC.
+    #[must_use]
+    pub fn of_payload(payload: &'a [u8]) -> Option<Self> {
+        let mut page = PageView { queue: None, next_key: None, is_last: false, count: 0, payload };
+        let (mut fields, mut left) = (Fields(payload), MAX_FIELDS);
+        while let Some((tag, value)) = fields.next()? {
+            left = left.checked_sub(1)?;
+            match (tag, value) {
+                (1, Value::Bytes(status)) => left = left.checked_sub(plain_status(status)?)?,
+                (2, Value::Varint(0)) | (3 | 8 | 9, Value::Varint(_)) => {}
+                (4, Value::Bytes(meta)) => {
+                    left = left.checked_sub(Fields(meta).count()?)?;
+                    page.count += 1;
+                }
+                (5, Value::Varint(key)) => page.next_key = Some(key),
+                (6, Value::Bytes(queue)) if page.queue.is_none() => page.queue = Some(JidView::of(queue)?),
+                (7, Value::Varint(flag)) => page.is_last = flag != 0,
+                (10.., _) => {}
+                _ => return None,
+            }
+        }
+        Some(page)
+    }
+
+    /// The metas in order.
+    pub fn metas(&self) -> impl Iterator<Item = MetaView<'a>> + use<'a> {
+        let mut fields = Fields(self.payload);
+        std::iter::from_fn(move || {
+            // The whole payload was walked when the view was made, so this cannot fail.
+            while let Some(Some((tag, value))) = fields.next() {
+                if let (4, Value::Bytes(meta)) = (tag, value) {
+                    return Some(TextView::of(meta).map_or(MetaView::Other(meta), MetaView::Text));
+                }
+            }
+            None
+        })
+    }
+}
+
+/// Decodes one meta of a page; `None` where it is malformed.
+///
+/// What it may cost is bounded by the page's own bound on fields, which is checked when the view is made.
+#[must_use]
+pub fn full_meta(meta: &[u8]) -> Option<Meta> {
+    // A copy, since its payload would keep the whole page in memory otherwise.
+    prost::Message::decode(bytes::Bytes::copy_from_slice(meta)).ok()
+}
+
+impl<'a> TextView<'a> {
+    fn of(meta: &'a [u8]) -> Option<Self> {
+        let (mut id, mut timestamp, mut namespace, mut payload) = (0, 0, 0, None);
+        let (mut from, mut to) = (None, None);
+        let mut fields = Fields(meta);
+        while let Some((tag, value)) = fields.next()? {
+            match (tag, value) {
+                (1, Value::Varint(number)) => id = number,
+                (2, Value::Bytes(jid)) if from.is_none() => from = Some(JidView::of(jid)?),
+                (3, Value::Bytes(jid)) if to.is_none() => to = Some(JidView::of(jid)?),
+                (4, Value::Varint(number)) => timestamp = number,
+                (5, Value::Varint(number)) => namespace = number,
+                (6, Value::Bytes(bytes)) => payload = Some(bytes),
+                (7, Value::Varint(_)) => {}
+                (11.., _) => {}
+                _ => return None,
+            }
+        }
+        if namespace != 1 {
+            return None;
+        }
+        let body = BodyView::of(payload?)?;
+        let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
+        Some(TextView {
+            id,
+            timestamp,
+            from: body.from.name.or(from.name).unwrap_or_default(),
+            from_resource: from.client_resource,
+            to: body.to.name.or(to.name).unwrap_or_default(),
+            to_resource: to.client_resource,
+            is_group: body.is_group,
+            text: body.text,
+        })
+    }
+}
+
+struct BodyView<'a> {
+    from: JidView<'a>,
+    to: JidView<'a>,
+    is_group: bool,
+    text: &'a str,
+}
+
+impl<'a> BodyView<'a> {
+    /// More fields than this has no plain text.
+    const FIELDS: usize = 32;
+
+    fn of(body: &'a [u8]) -> Option<Self> {
+        let (mut kind, mut from, mut to, mut text) = (0, None, None, None);
+        let (mut fields, mut left) = (Fields(body), Self::FIELDS);
+        while let Some((tag, value)) = fields.next()? {
+            left = left.checked_sub(1)?;
+            match (tag, value) {
+                (1, Value::Varint(number)) => kind = number,
+                (2, Value::Bytes(jid)) if from.is_none() => from = Some(JidView::of(jid)?),
+                (3, Value::Bytes(jid)) if to.is_none() => to = Some(JidView::of(jid)?),
+                (4, Value::Bytes(content)) if text.is_none() => text = Some(plain_text(content)?),
+                // What the schema does not name; the fields that newer clients know, up to 18, may be named one day.
+                (19.., _) => {}
+                _ => return None,
+            }
+        }
+        let is_group = match kind {
+            1 => false,
+            2 => true,
+            _ => return None,
+        };
+        Some(BodyView { from: from.unwrap_or_default(), to: to.unwrap_or_default(), is_group, text: text? })
+    }
+}
+
+/// The text of a content that is nothing but a text.
+fn plain_text(content: &[u8]) -> Option<&str> {
+    let mut text = None;
+    let mut fields = Fields(content);
+    while let Some((tag, value)) = fields.next()? {
+        match (tag, value) {
+            (1, Value::Varint(0)) => {}
+            (2, Value::Bytes(bytes)) if text.is_none() => text = Some(std::str::from_utf8(bytes).ok()?),
+            _ => return None,
+        }
+    }
+    Some(text.unwrap_or_default())
+}
+
+/// How many fields a status has that says nothing but OK.
+fn plain_status(status: &[u8]) -> Option<usize> {
+    let (mut fields, mut count) = (Fields(status), 0);
+    while let Some(field) = fields.next()? {
+        count += 1;
+        if !matches!(field, (1, Value::Varint(0))) {
+            return None;
+        }
+    }
+    Some(count)
+}
+
+impl<'a> JidView<'a> {
+    /// More fields than this has no address.
+    const FIELDS: usize = 16;
+
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let mut jid = JidView::default();
+        let (mut fields, mut left) = (Fields(bytes), Self::FIELDS);
+        while let Some((tag, value)) = fields.next()? {
+            left = left.checked_sub(1)?;
+            let place = match tag {
+                1 => &mut jid.app_key,
+                2 => &mut jid.name,
+                3 => &mut jid.domain,
+                4 => &mut jid.client_resource,
+                _ => continue,
+            };
+            match (value, &place) {
+                (Value::Bytes(text), None) => *place = Some(std::str::from_utf8(text).ok()?),
+                _ => return None,
+            }
+        }
+        Some(jid)
+    }
+
+    /// Whether both name the same queue: the device does not count, and an absent part equals an empty one.
+    #[must_use]
+    pub fn same_queue(&self, other: &Jid) -> bool {
+        self.name.unwrap_or_default() == other.name()
+            && self.domain.unwrap_or_default() == other.domain()
+            && self.app_key.unwrap_or_default() == other.app_key()
+    }
+
+    /// Whether it is a group's or a room's.
+    #[must_use]
+    pub fn is_group(&self) -> bool {
+        self.domain == Some(GROUP_DOMAIN)
+    }
+
+    /// The address as a value.
+    #[must_use]
+    pub fn to_jid(&self) -> Jid {
+        let owned = |part: Option<&str>| part.map(str::to_owned);
+        Jid {
+            app_key: owned(self.app_key),
+            name: owned(self.name),
+            domain: owned(self.domain),
+            client_resource: owned(self.client_resource),
+        }
+    }
+}
+
+/// The value of one field.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Value<'a> {
+    Varint(u64),
+    Bytes(&'a [u8]),
+    Fixed,
+}
+
+/// The fields of a message, one after the other.
+#[derive(Clone, Copy)]
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    /// `None` for bytes that are no message, `Some(None)` at its end. Groups are not looked into.
+    #[inline]
+    fn next(&mut self) -> Option<Option<(u32, Value<'a>)>> {
+        if self.0.is_empty() {
+            return Some(None);
+        }
+        let key = u32::try_from(self.varint()?).ok()?;
+        let tag = key >> 3;
+        if tag == 0 {
+            return None;
+        }
+        let value = match key & 7 {
+            0 => Value::Varint(self.varint()?),
+            1 => self.take(8).map(|_| Value::Fixed)?,
+            2 => {
+                let length = usize::try_from(self.varint()?).ok()?;
+                Value::Bytes(self.take(length)?)
+            }
+            5 => self.take(4).map(|_| Value::Fixed)?,
+            _ => return None,
+        };
+        Some(Some((tag, value)))
+    }
+
+    /// How many fields there are.
+    fn count(mut self) -> Option<usize> {
+        let mut count = 0;
+        while self.next()?.is_some() {
+            count += 1;
+        }
+        Some(count)
+    }
+
+    #[inline]
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    #[inline]
+    fn varint(&mut self) -> Option<u64> {
+        let mut number = 0_u64;
+        for (at, byte) in self.0.iter().take(10).enumerate() {
+            // The tenth byte has room for one bit.
+            if at == 9 && *byte > 1 {
+                return None;
+            }
+            number |= u64::from(byte & 0x7f) << (7 * at);
+            if *byte < 0x80 {
+                self.0 = self.0.get(at + 1..)?;
+                return Some(number);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+mod tests;

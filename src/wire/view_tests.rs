@@ -1,0 +1,231 @@
+//! The view against the full decoder: wherever there is a view, both say the same.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde_json::Value as Json;
+
+use super::{JidView, MetaView, PageView, full_meta};
+use crate::wire::{
+    Body, CommSyncDl, Content, Downward, Jid, KeyValue, MSync, MessageBody, Meta, Status, encode,
+    message_body::Type as MessageType,
+};
+
+const LIMIT: usize = 4 << 20;
+
+/// Compares the view of a frame with the full decoder's reading; answers how many metas were seen as plain texts, where
+/// there is a view.
+fn agree(frame: &[u8]) -> Option<usize> {
+    let view = PageView::of(frame)?;
+    let full = MSync::decode_frame(Bytes::copy_from_slice(frame), LIMIT).and_then(|frame| frame.downward_lossy());
+    let Ok((Downward::Sync(sync), lost)) = full else { panic!("a view of what does not decode: {full:?}") };
+    assert_eq!(sync.meta_id.unwrap_or(0), 0);
+    assert_eq!(sync.status.and_then(|status| status.error_code).unwrap_or(0), 0);
+    assert_eq!(sync.queue, view.queue.map(|queue| queue.to_jid()));
+    assert_eq!((sync.next_key, sync.is_last.unwrap_or(false)), (view.next_key, view.is_last));
+    assert_eq!(view.count, sync.metas.len() + lost);
+    let (mut texts, mut broken, mut metas) = (0, 0, sync.metas.into_iter());
+    for seen in view.metas() {
+        match seen {
+            MetaView::Other(bytes) => match full_meta(bytes) {
+                Some(meta) => assert_eq!(Some(meta), metas.next()),
+                None => broken += 1,
+            },
+            MetaView::Text(seen) => {
+                texts += 1;
+                let meta = metas.next().unwrap();
+                let Ok(Body::Chat(body)) = meta.body() else { panic!("a text that is none: {meta:?}") };
+                let name = |of_body: &Option<Jid>, of_meta: &Option<Jid>| {
+                    let name = |jid: &Option<Jid>| jid.as_ref().and_then(|jid| jid.name.clone());
+                    name(of_body).or(name(of_meta)).unwrap_or_default()
+                };
+                let resource = |jid: &Option<Jid>| jid.as_ref().and_then(|jid| jid.client_resource.clone());
+                assert_eq!((Some(seen.id), Some(seen.timestamp)), (meta.id.or(Some(0)), meta.timestamp.or(Some(0))));
+                assert_eq!(seen.from, name(&body.from, &meta.from));
+                assert_eq!(seen.to, name(&body.to, &meta.to));
+                assert_eq!(seen.from_resource.map(str::to_owned), resource(&meta.from));
+                assert_eq!(seen.to_resource.map(str::to_owned), resource(&meta.to));
+                let kind = if seen.is_group { MessageType::Groupchat } else { MessageType::Chat };
+                assert_eq!(body.r#type, Some(kind as i32));
+                let [content] = &body.contents[..] else { panic!("one content: {body:?}") };
+                let plain = Content { r#type: content.r#type, text: content.text.clone(), ..Content::default() };
+                assert_eq!((content, content.r#type.unwrap_or(0)), (&plain, 0));
+                assert_eq!(seen.text, content.text.as_deref().unwrap_or_default());
+                // Nothing else is said that the view would not show.
+                assert!(meta.ext.is_empty() && meta.meta.is_none() && meta.directed_users.is_empty());
+                let bare = MessageBody {
+                    r#type: body.r#type,
+                    from: body.from.clone(),
+                    to: body.to.clone(),
+                    contents: body.contents.clone(),
+                    ..MessageBody::default()
+                };
+                assert_eq!(*body, bare);
+            }
+        }
+    }
+    assert_eq!((metas.next(), broken), (None, lost));
+    Some(texts)
+}
+
+fn vectors(text: &str) -> Vec<Json> {
+    serde_json::from_str(text).unwrap()
+}
+
+fn hex_of(entry: &Json) -> Vec<u8> {
+    hex::decode(entry["hex"].as_str().unwrap()).unwrap()
+}
+
+fn page_of(metas: Vec<Meta>) -> CommSyncDl {
+    CommSyncDl {
+        metas,
+        next_key: Some(7),
+        queue: Some(Jid::user("org#app", "bob")),
+        is_last: Some(true),
+        ..CommSyncDl::default()
+    }
+}
+
+fn frame_of(page: &CommSyncDl) -> Bytes {
+    MSync { version: Some(0), command: Some(0), payload: Some(encode(page)), ..MSync::default() }.to_bytes()
+}
+
+#[test]
+fn every_recorded_frame_of_a_server_is_read_alike_or_left_to_the_full_decoder() {
+    let frames = vectors(include_str!("../../tests/vectors/server-frames.json"));
+    let seen: Vec<usize> = frames.iter().filter_map(|entry| agree(&hex_of(entry))).collect();
+    assert!(seen.len() > 5 && seen.iter().sum::<usize>() > 5, "{seen:?}");
+}
+
+#[test]
+fn every_recorded_meta_is_read_alike_or_left_to_the_full_decoder() {
+    let mut texts = 0;
+    for entry in vectors(include_str!("../../tests/vectors/receive.json")) {
+        let meta = full_meta(&hex_of(&entry)).unwrap();
+        texts += agree(&frame_of(&page_of(vec![meta]))).unwrap();
+    }
+    assert!(texts >= 1, "{texts}");
+}
+
+#[test]
+fn an_answer_to_a_send_and_a_page_with_a_status_are_left_to_the_full_decoder() {
+    let answer = CommSyncDl { meta_id: Some(3), ..CommSyncDl::default() };
+    assert!(PageView::of(&frame_of(&answer)).is_none());
+    let status = Some(Status { error_code: Some(1), ..Status::default() });
+    let refused = CommSyncDl { status, ..page_of(Vec::new()) };
+    assert!(PageView::of(&frame_of(&refused)).is_none());
+    let ok = Some(Status { error_code: Some(0), ..Status::default() });
+    assert_eq!(agree(&frame_of(&CommSyncDl { status: ok, ..page_of(Vec::new()) })), Some(0));
+}
+
+fn jid() -> impl Strategy<Value = Option<Jid>> {
+    let part = || proptest::option::of("[a-zé]{0,6}");
+    proptest::option::of((part(), part(), part(), part()).prop_map(|(app_key, name, domain, client_resource)| Jid {
+        app_key,
+        name,
+        domain,
+        client_resource,
+    }))
+}
+
+fn content() -> impl Strategy<Value = Content> {
+    let plain = (proptest::option::of(0..2_i32), proptest::option::of("\\PC{0,12}"))
+        .prop_map(|(r#type, text)| Content { r#type, text, ..Content::default() });
+    let odd = (0..10_i32, proptest::option::of(0..12_i32), proptest::option::of("[a-z]{0,4}"))
+        .prop_map(|(kind, sub_type, action)| Content { r#type: Some(kind), sub_type, action, ..Content::default() });
+    prop_oneof![4 => plain, 1 => odd]
+}
+
+fn meta() -> impl Strategy<Value = Meta> {
+    let body = (
+        proptest::option::of(0..9_i32),
+        jid(),
+        jid(),
+        proptest::collection::vec(content(), 0..3),
+        proptest::collection::vec(Just(KeyValue::default()), 0..2),
+        proptest::option::weighted(0.1, any::<u64>()),
+    )
+        .prop_map(|(r#type, from, to, contents, ext, ack_message_id)| MessageBody {
+            r#type,
+            from,
+            to,
+            contents,
+            ext,
+            ack_message_id,
+            ..MessageBody::default()
+        });
+    let plain = ("[a-z]{0,5}", "\\PC{0,20}", 1..3_i32).prop_map(|(name, text, kind)| MessageBody {
+        r#type: Some(kind),
+        from: Some(Jid { name: Some(name), ..Jid::default() }),
+        contents: vec![Content { r#type: Some(0), text: Some(text), ..Content::default() }],
+        ..MessageBody::default()
+    });
+    (
+        (proptest::option::of(any::<u64>()), jid(), jid(), proptest::option::of(any::<u64>())),
+        prop_oneof![5 => Just(Some(1)), 1 => proptest::option::of(0..8_i32)],
+        prop_oneof![3 => plain, 2 => body],
+        proptest::collection::vec(Just(KeyValue::default()), 0..2),
+        proptest::option::weighted(0.1, Just(Bytes::from_static(b"{}"))),
+    )
+        .prop_map(|((id, from, to, timestamp), ns, body, ext, meta)| Meta {
+            id,
+            from,
+            to,
+            timestamp,
+            ns,
+            payload: Some(encode(&body)),
+            ext,
+            meta,
+            ..Meta::default()
+        })
+}
+
+fn page() -> impl Strategy<Value = CommSyncDl> {
+    (
+        proptest::collection::vec(meta(), 0..4),
+        jid(),
+        proptest::option::of(any::<u64>()),
+        proptest::option::of(any::<bool>()),
+    )
+        .prop_map(|(metas, queue, next_key, is_last)| CommSyncDl {
+            metas,
+            queue,
+            next_key,
+            is_last,
+            ..CommSyncDl::default()
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn whatever_page_a_server_sends_both_say_the_same(page in page()) {
+        prop_assert!(agree(&frame_of(&page)).is_some());
+    }
+
+    #[test]
+    fn whatever_is_broken_in_a_page_both_say_the_same(
+        page in page(),
+        breaks in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in proptest::option::of(any::<prop::sample::Index>()),
+    ) {
+        let mut frame = frame_of(&page).to_vec();
+        for (at, byte) in breaks {
+            let at = at.index(frame.len());
+            frame[at] = byte;
+        }
+        if let Some(cut) = cut {
+            frame.truncate(cut.index(frame.len()));
+        }
+        agree(&frame);
+    }
+
+    #[test]
+    fn an_address_is_the_same_as_a_value(jid in jid()) {
+        let jid = jid.unwrap_or_default();
+        let bytes = encode(&jid);
+        let view = JidView::of(&bytes).unwrap();
+        prop_assert_eq!(view.to_jid(), jid.clone());
+        prop_assert!(view.same_queue(&jid));
+    }
+}

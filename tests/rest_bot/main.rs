@@ -1,0 +1,18 @@
+//! The REST a bot needs, against scripted servers: files, history, presence, attributes, conversations.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+mod calls;
+mod connection;
+mod downloads;
+mod errors;
+#[path = "../support/scripted.rs"]
+mod scripted;
+mod secrets;
+mod support;
+mod uploads;
