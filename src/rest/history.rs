@@ -4,7 +4,6 @@ use std::fmt;
 
 use awc::http::Method;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -18,8 +17,7 @@ use super::{
 };
 use crate::{
     ChatType, Conversation, Message, Token, UserId,
-    session::inbound::{Inbound, read},
-    wire::{GROUP_DOMAIN, Meta, USER_DOMAIN, meta::NameSpace},
+    wire::{GROUP_DOMAIN, Meta, USER_DOMAIN},
 };
 
 /// Where a page of the history begins: at the end of the page before, or at a message.
@@ -254,17 +252,8 @@ impl HistoryPage {
 
 /// A message of the history: base64 of an encoded meta.
 fn message(encoded: &str, me: &UserId) -> Option<Message> {
-    let meta = Meta::read(&Bytes::from(BASE64_STANDARD.decode(encoded).ok()?)).ok()?;
-    if meta.ns != Some(NameSpace::Chat as i32) {
-        return None;
-    }
-    match read(&meta) {
-        Inbound::Message(mut message) => {
-            message.own = message.from.eq_ignore_ascii_case(me.as_str());
-            Some(message)
-        }
-        _ => None,
-    }
+    let meta = Meta::from_bytes(BASE64_STANDARD.decode(encoded).ok()?.into()).ok()?;
+    Message::from_meta(&meta, Some(me))
 }
 
 /// The history, by a user's own token. Where the application has not enabled it, every call fails with

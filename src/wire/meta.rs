@@ -2,9 +2,7 @@
 
 use bytes::Bytes;
 
-use super::decode::{FLAT, decode};
 use super::enumeration::enumeration;
-use super::error::{DecodeError, Layer};
 use super::jid::Jid;
 use super::key_value::KeyValue;
 
@@ -42,13 +40,6 @@ pub struct Meta {
     /// `directedUsers`: with `ROUTE_DIRECT`, the members to deliver to.
     #[prost(string, repeated, tag = "10")]
     pub directed_users: Vec<String>,
-}
-
-impl Meta {
-    /// Reads a meta that stands alone, as the history has them (messages spec §5.3).
-    pub(crate) fn read(bytes: &Bytes) -> Result<Self, DecodeError> {
-        decode(bytes, &FLAT, Layer::Payload)
-    }
 }
 
 enumeration! {
