@@ -174,9 +174,7 @@ impl Session {
         }
         let (recent, now) = (&mut self.recent, context.now.mono);
         let known = |id: u64| id != 0 && (in_hand.knows(id) || recent.contains(id, now, limits));
-        let brings_more = |meta: &Meta| !inbound::is_statistics(meta);
-        let mut metas = sync.metas.iter().filter(|meta| brings_more(meta)).map(inbound::repetition_key);
-        if metas.all(known) { Taken::InHand } else { Taken::Not }
+        if sync.metas.iter().map(inbound::repetition_key).all(known) { Taken::InHand } else { Taken::Not }
     }
 
     /// Tells the observers what a page holds, and collects what is for the message handler.
@@ -277,12 +275,14 @@ impl Session {
             (in_hand.link, PageEnd { pulled_with, next_key, is_last, content: read.content() })
         });
         let kept = end.as_ref().filter(|_| self.cursors.is_some()).and_then(|(_, end)| end.next_key);
+        // One that comes again brings nothing but its key.
+        let brings = !read.ids.is_empty() || !read.events.is_empty();
+        let weight = if brings { bytes.max(LEAST) } else { LEAST };
         let page = Held {
             id: PageId(context.world.new_page_id()),
             queue: sync.queue.clone().unwrap_or_default(),
             ids: read.ids,
-            // One that comes again brings nothing but its key.
-            bytes: if read.fresh == 0 { LEAST } else { bytes.max(LEAST) },
+            bytes: weight,
             events: read.events,
             key: kept,
             waits: false,
