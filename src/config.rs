@@ -4,6 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use crate::{
     AppKey, AppKeyError, Flapping, KickPolicy, Limits, Proxy, Roots, StateDir,
+    delivery::Cursors,
     net::{Network, Target},
 };
 
@@ -218,6 +219,7 @@ pub struct Config {
     pub(crate) limits: Limits,
     pub(crate) network: Network,
     pub(crate) logger: slog::Logger,
+    pub(crate) cursors: Option<Cursors>,
 }
 
 /// The vendor's bootstrap hosts (connection spec §2): the web SDK's first, its sibling's after it.
@@ -225,7 +227,7 @@ const BOOTSTRAP: [&str; 3] = ["https://ars.chat.agora.io", "https://rs.chat.agor
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn in_range(
+pub(crate) fn in_range(
     what: &'static str,
     value: Duration,
     least: Duration,
@@ -237,7 +239,7 @@ fn in_range(
     Ok(value)
 }
 
-fn count(
+pub(crate) fn count(
     what: &'static str,
     value: usize,
     range: std::ops::RangeInclusive<usize>,
@@ -303,6 +305,7 @@ impl Config {
             limits: Limits::default(),
             network: Network::default(),
             logger: slog::Logger::root(slog::Discard, slog::o!()),
+            cursors: None,
         })
     }
 
@@ -553,6 +556,22 @@ impl Config {
         Ok(self)
     }
 
+    /// Keeps the keys of queues over links and restarts. Default: keys are not kept, so a page that was not acknowledged
+    /// when its link was lost comes again.
+    ///
+    /// With a store the first pull of a queue carries the key of the last page that was handled. A page's key is saved
+    /// after its messages were handled and before it is acknowledged. A save that fails, or takes longer than 30 s, is
+    /// logged and costs no message: the page is acknowledged all the same, and may come again after a restart. No queue
+    /// is pulled before the keys are loaded; where that fails or takes longer than 30 s, they count as lost.
+    ///
+    /// Keys are the server's: to go on with one is to say that everything before it was handled. Where a service begins
+    /// its keys anew, the store has to be emptied.
+    #[must_use]
+    pub fn cursor_store(mut self, store: std::sync::Arc<dyn crate::CursorStore>) -> Self {
+        self.cursors = Some(Cursors(store));
+        self
+    }
+
     /// How much one connection may hold. Default: [`Limits::default`].
     ///
     /// # Errors
@@ -567,6 +586,7 @@ impl Config {
         count("the limit of remembered ids", limits.remembered_ids, 0..=1_000_000, "at most 1 000 000")?;
         count("the limit of unanswered messages", limits.pending_sends, 1..=1_000_000, "from 1 to 1 000 000")?;
         count("the limit of kept messages", limits.kept_sends, 0..=1_000_000, "at most 1 000 000")?;
+        count("the limit of bytes being handled", limits.handling, 1..=GIB, "from 1 to 1 GiB")?;
         in_range("the time ids are remembered for", limits.remembered_for, Duration::ZERO, "at most a day")?;
         self.limits = limits;
         Ok(self)

@@ -51,6 +51,7 @@
 //! - Why something failed or ended: [`OpenError`], [`SendError`], [`RequestError`], [`DisconnectReason`],
 //!   [`LossCause`]. Each has a `code()` with the vendor's number, a [`Code`].
 //! - Tokens: what one says of itself, and building them from an app's certificate: [`token`].
+//! - Messages without loss: [`MessageHandler`], [`DeadLetters`]; keys kept over restarts: [`CursorStore`].
 //! - Subscribers, what they are promised and who pays for a slow one: [`handlers`].
 //! - Logging, also the levels in release builds: [`logger`].
 //! - A stand-in for the service, for your own tests: the feature [`local-server`](crate#features).
@@ -85,6 +86,7 @@ mod code;
 mod config;
 pub mod connection;
 mod credentials;
+mod delivery;
 mod error;
 mod event;
 #[cfg(feature = "fuzzing")]
@@ -113,6 +115,10 @@ pub use code::Code;
 pub use config::{Addresses, Config, ConfigError, Device, Endpoints, Reconnect};
 pub use connection::{Connection, ConnectionActor, Health, StateChange, StateWatch, WeakConnection};
 pub use credentials::{CredentialError, Credentials, Nickname, Password, Token, UserId};
+pub use delivery::{
+    Account, Cursor, CursorError, CursorFuture, CursorStore, DeadLetter, DeadLetters, Delivery, FileCursors,
+    HandlerError, MessageHandler, Replayed,
+};
 pub use error::{ConnectionError, OpenError, RequestError, SendError};
 pub use event::{Event, EventKind, EventMask};
 pub use handlers::{EventHandler, HandlerRegistry, Handlers, Overflow, SubscriberId, SubscriberInfo, Subscription};

@@ -68,7 +68,7 @@ pub struct Limits {
     /// What the unfinished incoming message and the bytes made ready for the socket may hold together; past it the link
     /// is lost. Default: 8 MiB.
     pub connection: usize,
-    /// How many queues are pulled at once, at least 1; the others wait for their turn. Default: 16.
+    /// How many queues are pulled or handled at once, at least 1; the others wait for their turn. Default: 16.
     pub pulls: usize,
     /// How many message ids are remembered to drop repetitions. Default: 1024.
     pub remembered_ids: usize,
@@ -83,6 +83,10 @@ pub struct Limits {
     /// bytes would bring them over [`outbox`](Self::outbox) with `SendError::OutboxFull`. 0 keeps nothing: sends then fail
     /// with `SendError::Reconnecting`. Default: 256.
     pub kept_sends: usize,
+    /// How many encoded bytes of pages, each counted as 256 at least, may be in the
+    /// [message handler](crate::MessageHandler)'s hand, from 1 byte to 1 GiB; a single page may be larger. Past it no queue is pulled, and a page that comes all the same is dropped
+    /// unacknowledged and comes again. Default: 8 MiB.
+    pub handling: usize,
 }
 
 impl Default for Limits {
@@ -97,6 +101,7 @@ impl Default for Limits {
             remembered_for: Duration::from_secs(3600),
             pending_sends: 1024,
             kept_sends: 256,
+            handling: 8 << 20,
         }
     }
 }

@@ -17,6 +17,7 @@ use slog::{Logger, debug, info, o, trace, warn};
 use tokio::sync::oneshot;
 
 use super::{
+    delivering::Delivering,
     health::Health,
     keeper::Keeper,
     messages::{
@@ -33,6 +34,7 @@ use crate::{
     Handlers, LossCause, OpenError, RequestError, RestClient, RestError, RoomInfo, SendError, Sent, Step, Token,
     TokenError, UserId,
     credentials::Secret,
+    delivery::Slot,
     net::Progress,
     rest::{self, RegisteredUser},
     session::{Action, Engine, FetchedToken, Input, Note, Now},
@@ -87,6 +89,8 @@ pub struct ConnectionActor {
     sends: HashMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
     pub(super) renewals: Vec<Renewal>,
     pub(super) fared: Fared,
+    /// What the message handler is at.
+    pub(super) delivering: Delivering,
     /// Keeps the account over restarts, where there is a state folder.
     keeper: Option<Keeper>,
     stopping: bool,
@@ -140,7 +144,7 @@ impl ConnectionActor {
     /// How many `renew_token` calls may be under way at once; one more is refused with [`ConnectionError::Busy`].
     pub const RENEWALS: usize = 16;
 
-    pub(super) fn new(config: Arc<Config>, handlers: Handlers, told: Told) -> Self {
+    pub(super) fn new(config: Arc<Config>, handlers: Handlers, slot: Arc<Slot>, told: Told) -> Self {
         let rest = match &config.endpoints {
             Endpoints::Fixed(_) => RestClient::new(&config).ok(),
             Endpoints::Discovery(_) => None,
@@ -172,6 +176,7 @@ impl ConnectionActor {
             sends: HashMap::new(),
             renewals: Vec::new(),
             fared: Fared::default(),
+            delivering: Delivering::new(slot),
             keeper: None,
             stopping: false,
             config,
@@ -190,6 +195,7 @@ impl ConnectionActor {
     pub(super) fn step(&mut self, input: Input<'_>, ctx: &mut Context<Self>) {
         let mut actions = std::mem::take(&mut self.actions);
         self.engine.set_wanted(self.handlers.wanted());
+        self.engine.set_handled(self.delivering.slot.wanted());
         self.engine.step(input, self.now(), &mut actions);
         self.told.set(self.engine.state());
         let events = actions.iter().filter(|action| matches!(action, Action::Emit(_))).count();
@@ -257,6 +263,13 @@ impl ConnectionActor {
                 self.queued.push(frame);
             }
             Action::Emit(kind) => self.emit(kind),
+            Action::Publish(event) => self.publish(event),
+            Action::Deliver(page) => {
+                if let Some(user) = &self.user {
+                    self.delivering.begin(page, user, &self.config, &self.log);
+                }
+            }
+            Action::LoadCursors { load, user } => self.delivering.load(load, &user, &self.config, &self.log),
             Action::Connect { url } => {
                 debug!(self.log, "connecting"; "url" => &*url);
                 let (config, progress) = (Arc::clone(&self.config), Progress::new());
@@ -327,6 +340,7 @@ impl ConnectionActor {
                 self.closed = true;
                 self.renewals.clear();
                 self.asked_token = None;
+                self.delivering.end();
             }
             Action::Note(note) => self.note(&note),
         }
@@ -345,7 +359,7 @@ impl ConnectionActor {
     }
 
     /// Has the pump polled, where a message handler gave it something new to do.
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }
@@ -381,6 +395,13 @@ impl ConnectionActor {
             }
             EventKind::TokenExpired => warn!(self.log, "the token has expired"),
             EventKind::Message(message) => trace!(self.log, "message in"; "id" => message.id),
+            EventKind::OfflineSyncStarted { queues, messages } => {
+                debug!(self.log, "what waited begins to come"; "queues" => queues, "messages" => messages);
+            }
+            EventKind::OfflineSyncFinished { queues, messages, complete } => {
+                debug!(self.log, "what waited has come"; "queues" => queues, "messages" => messages,
+                    "complete" => complete);
+            }
             EventKind::Missed { .. } => {}
             EventKind::Unknown(notice) => {
                 debug!(self.log, "a notice of a kind this release does not know";
@@ -404,6 +425,14 @@ impl ConnectionActor {
         if self.emitted.capacity() > 0 {
             self.handlers.publish_all(std::mem::take(&mut self.emitted));
         }
+    }
+
+    /// Tells what the message handler gets as well.
+    fn publish(&self, event: Event) {
+        if let EventKind::Message(message) = event.kind() {
+            trace!(self.log, "message in"; "id" => message.id);
+        }
+        self.handlers.publish(event);
     }
 
     fn note(&mut self, note: &Note) {
@@ -445,6 +474,9 @@ impl ConnectionActor {
             }
             Note::Unheard => warn!(self.log, "messages come that no subscriber wants; add subscribers before open"),
             Note::LostMetas { count } => warn!(self.log, "dropped messages that do not decode"; "count" => count),
+            Note::PageDropped { bytes } => {
+                debug!(self.log, "no room for a page, so it is to come again"; "bytes" => bytes);
+            }
             Note::PageStatus { status } => warn!(self.log, "a page came with a status"; "status" => status),
         }
     }
@@ -496,6 +528,7 @@ impl Actor for ConnectionActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.delivering.actor = Some(ctx.address().downgrade());
         ctx.spawn(Pump);
     }
 }

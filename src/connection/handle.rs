@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     Config, ConnectionError, ConnectionState, Credentials, Event, EventHandler, EventMask, HandlerRegistry, Handlers,
-    Nickname, OpenError, Outgoing, Password, RequestError, RoomInfo, RoomRequest, SendError, Sent, SubscriberId,
-    SubscriberInfo, Subscription, Token, rest::RegisteredUser,
+    MessageHandler, Nickname, OpenError, Outgoing, Password, RequestError, RoomInfo, RoomRequest, SendError, Sent,
+    SubscriberId, SubscriberInfo, Subscription, Token, delivery::Slot, rest::RegisteredUser,
 };
 
 /// A connection of one account at a time: cheap to clone, usable from every thread.
@@ -50,6 +50,7 @@ struct Inner {
     actor: Addr<ConnectionActor>,
     handlers: Handlers,
     shared: Arc<Shared>,
+    slot: Arc<Slot>,
     config: Arc<Config>,
 }
 
@@ -128,15 +129,16 @@ impl Connection {
     /// they are.
     #[must_use]
     pub fn start_with(arbiter: &ArbiterHandle, config: Config, handlers: Handlers) -> Self {
-        let (config, shared) = (Arc::new(config), Arc::<Shared>::default());
+        let (config, shared, slot) = (Arc::new(config), Arc::<Shared>::default(), Arc::<Slot>::default());
         let (sender, mailbox) = actix::dev::channel::channel(ConnectionActor::MAILBOX);
-        let (of_actor, told) = ((Arc::clone(&config), handlers.clone()), Told::new(Arc::clone(&shared)));
+        let of_actor = (Arc::clone(&config), handlers.clone(), Arc::clone(&slot));
+        let told = Told::new(Arc::clone(&shared));
         // An arbiter that has ended drops the mailbox, which senders then find closed.
         let _ = arbiter.spawn_fn(move || {
-            let actor = ConnectionActor::new(of_actor.0, of_actor.1, told);
+            let actor = ConnectionActor::new(of_actor.0, of_actor.1, of_actor.2, told);
             let _ = actix::Context::with_receiver(mailbox).run(actor);
         });
-        Connection(Arc::new(Inner { actor: Addr::new(sender), handlers, shared, config }))
+        Connection(Arc::new(Inner { actor: Addr::new(sender), handlers, shared, slot, config }))
     }
 
     pub(super) async fn ask<M>(&self, message: M) -> Result<M::Result, ConnectionError>
@@ -156,8 +158,9 @@ impl Connection {
     /// Subscribers hear `Connected`. A lost link is regained by itself from then on. A login makes at most
     /// [`Engine::LOGIN_ATTEMPTS`](crate::session::Engine::LOGIN_ATTEMPTS) connections within the login deadline.
     ///
-    /// Add subscribers first: what waits on the server is fetched at once, and a message that nobody wants to hear then
-    /// is acknowledged unheard (with a warning in the log).
+    /// Add subscribers and set the [message handler](Connection::set_message_handler) first: what waits on the server is
+    /// fetched at once, and without a handler a message that nobody wants to hear then is acknowledged unheard (with a
+    /// warning in the log).
     ///
     /// # Errors
     /// [`OpenError`] names the failed step and carries the vendor's number. A login under way or done is refused with
@@ -376,6 +379,44 @@ impl Connection {
     /// As [`Handlers::add_subscriber`].
     pub fn add_event_handler(&self, id: impl Into<SubscriberId>, handler: EventHandler) -> Result<(), ConnectionError> {
         self.0.handlers.add_event_handler(id, handler)
+    }
+
+    /// Lets somebody handle messages without loss, in the place of who did so far: see [`MessageHandler`].
+    ///
+    /// It has effect from the next message on, whatever the state; a message that is being handled stays with its former
+    /// handler. Set it before [`open`](Connection::open), or what waits on the server is acknowledged unhandled. Like a
+    /// subscriber, one that needs the connection takes [`downgrade`](Connection::downgrade).
+    ///
+    /// ```no_run
+    /// use agora_chat::{Connection, Delivery, MessageHandler, SendError};
+    /// # fn echo(connection: &Connection) {
+    /// let me = connection.downgrade();
+    /// connection.set_message_handler(MessageHandler::new(move |delivery: Delivery| {
+    ///     let me = me.clone();
+    ///     async move {
+    ///         let (Some(connection), Some(message)) = (me.upgrade(), delivery.message()) else { return Ok(()) };
+    ///         connection.send_text(&message.from, "got it").await?;
+    ///         Ok::<(), SendError>(())
+    ///     }
+    /// }));
+    /// # }
+    /// ```
+    pub fn set_message_handler(&self, handler: MessageHandler) {
+        self.0.slot.set(Some(handler));
+    }
+
+    /// Lets nobody handle messages any more, from the next one on, and gives back who did.
+    ///
+    /// What comes then is told to subscribers and acknowledged at once, and so is what waits to be handled. To replace a
+    /// handler, set the new one.
+    pub fn clear_message_handler(&self) -> Option<MessageHandler> {
+        self.0.slot.set(None)
+    }
+
+    /// Who handles messages.
+    #[must_use]
+    pub fn message_handler(&self) -> Option<MessageHandler> {
+        self.0.slot.get()
     }
 
     /// Forgets a subscriber; see [`Handlers::remove_subscriber`].

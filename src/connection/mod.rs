@@ -2,6 +2,7 @@
 
 mod actor;
 mod calls;
+mod delivering;
 pub(crate) mod frame;
 mod handle;
 mod health;

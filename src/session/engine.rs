@@ -36,6 +36,18 @@ impl Engine {
         self.world.wanted = wanted;
     }
 
+    /// Which events of a page the message handler gets: a page with any is acknowledged once it is
+    /// [`Input::Handled`]. Default: none, and every page is acknowledged at once.
+    pub fn set_handled(&mut self, handled: EventMask) {
+        self.world.handled = handled;
+    }
+
+    /// How many encoded bytes of pages are in the message handler's hand; see [`Limits::handling`](crate::Limits).
+    #[must_use]
+    pub fn bytes_in_hand(&self) -> usize {
+        self.session.as_ref().and_then(|session| session.in_hand.as_ref()).map_or(0, |in_hand| in_hand.bytes())
+    }
+
     /// A fresh id for a message to send: none that this engine gave before, nor one it was given with a send.
     pub fn next_client_id(&mut self) -> u64 {
         self.world.fresh_id()
@@ -162,7 +174,9 @@ impl Engine {
                 Flow::Stay
             }
             (none, Input::Open(credentials)) => {
-                none.insert(Box::new(Session::new(credentials, &context))).begin(&mut context)
+                let session = none.insert(Box::new(Session::new(credentials, &context)));
+                session.load_cursors(&mut context);
+                session.begin(&mut context)
             }
             (Some(session), input) => session.step(input, &mut context),
             (None, Input::Close) => {

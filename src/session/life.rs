@@ -5,10 +5,12 @@ use std::time::Duration;
 use super::{
     Action, Input, Note,
     backoff::Backoff,
+    cursors::KeptCursors,
     engine::Engine,
     entering::Entering,
     flapping::Flaps,
     frames::Identity,
+    in_hand::InHand,
     kept::Kept,
     online::Online,
     recent::Recent,
@@ -44,6 +46,10 @@ pub(super) struct Session {
     pub(super) failed: u32,
     pub(super) backoff: Backoff,
     pub(super) recent: Recent,
+    /// Pages that are being handled, made by the first of them.
+    pub(super) in_hand: Option<Box<InHand>>,
+    /// The keys that are kept over links, where there is a store.
+    pub(super) cursors: Option<Box<KeptCursors>>,
     /// Whether it was said that nobody hears the messages.
     pub(super) unheard: bool,
     pub(super) sends: Sends,
@@ -118,6 +124,8 @@ impl Session {
             failed: 0,
             backoff: Backoff::new(&context.world.config.reconnect),
             recent: Recent::default(),
+            in_hand: None,
+            cursors: context.world.config.cursors.is_some().then(Box::default),
             unheard: false,
             sends: Sends::default(),
             kept_sends: Kept::default(),
@@ -178,6 +186,14 @@ impl Session {
                 self.change_room(client_id, request, context);
                 Flow::Stay
             }
+            Input::Handled { page } => {
+                self.handled(page, context);
+                Flow::Stay
+            }
+            Input::Cursors { load, cursors } => {
+                self.cursors_loaded(load, cursors, context);
+                Flow::Stay
+            }
             Input::Renewed { token, expires_at } => self.token_given(token, expires_at, context),
             Input::NetworkChanged => self.network_changed(context),
             Input::Tick => {
@@ -212,6 +228,7 @@ impl Session {
         let frame = identity.logout(online.session_id(), text);
         let until = context.after(config.logout_timeout);
         context.transmit("LOGOUT", frame);
+        self.offline_sync_ended(context);
         self.phase = Phase::LoggingOut { until, reason };
         Flow::Stay
     }
@@ -268,6 +285,10 @@ impl Session {
 
     /// A link that was up has ended: ladder and flapping go by how long it held.
     fn link_ended(&mut self, context: &mut Context<'_>) {
+        self.offline_sync_ended(context);
+        if let Some(in_hand) = &mut self.in_hand {
+            in_hand.link += 1;
+        }
         let Phase::Online(online) = &self.phase else { return };
         let uptime = context.now.mono.saturating_sub(online.since());
         self.backoff.ended(uptime);
@@ -353,6 +374,7 @@ impl Session {
         self.fail_sends(&LossCause::ClosedHere, context);
         self.drop_kept(reason.as_ref(), context);
         context.out.push(Action::Hangup);
+        self.offline_sync_ended(context);
         let unreachable = matches!(&failed, Some(OpenError::Unreachable { .. } | OpenError::Deadline { .. }))
             || matches!(&reason, Some(DisconnectReason::AttemptsExhausted { .. }));
         if unreachable && matches!(context.world.config.endpoints, Endpoints::Discovery(_)) {

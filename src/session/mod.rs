@@ -18,13 +18,16 @@
 
 mod answer;
 mod backoff;
+mod cursors;
 mod engine;
 mod entering;
 mod flapping;
 mod frames;
+mod in_hand;
 pub(crate) mod inbound;
 mod kept;
 mod life;
+mod offline;
 mod online;
 mod pages;
 mod queues;
@@ -44,11 +47,12 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    Addresses, Credentials, EventKind, LossCause, OpenError, Outgoing, Password, Refusal, RestError, RoomRequest,
-    SendError, Sent, Step, Token, TokenError, TokenRequest, UserId, wire::DecodeError,
+    Addresses, Credentials, Cursor, Event, EventKind, LossCause, OpenError, Outgoing, Password, Refusal, RestError,
+    RoomRequest, SendError, Sent, Step, Token, TokenError, TokenRequest, UserId, wire::DecodeError,
 };
 
 pub use engine::Engine;
+pub use in_hand::{Page, PageEvent, PageId};
 pub use renewal::TokenSource;
 
 /// A reading of the clocks.
@@ -107,6 +111,18 @@ pub enum Input<'a> {
         /// Its end.
         expires_at: u64,
     },
+    /// A page of [`Action::Deliver`] is handled, and its key kept where it has one; it can be acknowledged now.
+    Handled {
+        /// Which page; one of an earlier session is ignored.
+        page: PageId,
+    },
+    /// [`Action::LoadCursors`] is done; nothing where they could not be read.
+    Cursors {
+        /// Which load; one of an earlier session is ignored.
+        load: u64,
+        /// The keys kept.
+        cursors: Vec<Cursor>,
+    },
     /// The machine's network has changed: what seemed alive may be dead, and what seemed dead may be back.
     NetworkChanged,
     /// Time has passed; due when [`Engine::deadline`] is reached.
@@ -134,6 +150,10 @@ impl fmt::Debug for Input<'_> {
             }
             Input::Renewed { token, expires_at } => {
                 f.debug_struct("Renewed").field("token", token).field("expires_at", expires_at).finish()
+            }
+            Input::Handled { page } => f.debug_struct("Handled").field("page", page).finish(),
+            Input::Cursors { load, cursors } => {
+                f.debug_struct("Cursors").field("load", load).field("cursors", &cursors.len()).finish()
             }
             Input::NetworkChanged => f.write_str("NetworkChanged"),
             Input::Tick => f.write_str("Tick"),
@@ -185,6 +205,19 @@ pub enum Action {
     Hangup,
     /// Tell the subscribers.
     Emit(EventKind),
+    /// Tell the subscribers an event that the message handler gets as well.
+    Publish(Event),
+    /// Have the message handler handle a page, then keep its key if it has one; answer with [`Input::Handled`]. No two
+    /// pages of one queue are given out at once, and no more than [`Limits::pulls`](crate::Limits) in all. What is
+    /// handled goes on over [`Action::Hangup`]; nothing more of it may begin after [`Action::Closed`].
+    Deliver(Page),
+    /// Read the keys kept for the account; answer with [`Input::Cursors`]. No queue is pulled before.
+    LoadCursors {
+        /// What to answer with.
+        load: u64,
+        /// Whose keys.
+        user: UserId,
+    },
     /// The login asked for by [`Input::Open`] is over.
     Opened(Result<(), OpenError>),
     /// An [`Input::Open`] came at the wrong time; the login under way is not touched.
@@ -306,6 +339,11 @@ pub enum Note {
     ReceiptsLeftOut {
         /// How many.
         count: u64,
+    },
+    /// A page came for which there is no room in the message handler's hand; its queue is pulled again.
+    PageDropped {
+        /// Its length in encoded bytes.
+        bytes: usize,
     },
     /// A page of a queue had a status other than OK.
     PageStatus {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     Action, Note, Now, frames,
     life::{Flow, Phase, Session},
+    offline::OfflineSync,
     queues::Queues,
     world::Context,
 };
@@ -27,6 +28,7 @@ pub(super) struct Online {
     /// When the heartbeat that nothing has answered yet was sent.
     beat_sent: Option<Duration>,
     pub(super) queues: Queues,
+    pub(super) offline: OfflineSync,
 }
 
 impl Online {
@@ -38,6 +40,7 @@ impl Online {
             last_frame: now.mono,
             beat_sent: None,
             queues: Queues::default(),
+            offline: OfflineSync::default(),
         }
     }
 
@@ -122,7 +125,9 @@ impl Session {
         match (&self.phase, frame) {
             (Phase::Waiting { .. }, _) => Flow::Stay,
             (Phase::Entering { .. }, Downward::Provision(answer)) => self.provision_answer(*answer, context),
-            (Phase::Online(_) | Phase::LoggingOut { .. }, Downward::Sync(sync)) => self.sync(sync, context),
+            (Phase::Online(_) | Phase::LoggingOut { .. }, Downward::Sync(sync)) => {
+                self.sync(sync, bytes.len(), context)
+            }
             (Phase::LoggingOut { reason, .. }, Downward::Logout(_)) => Flow::End(reason.clone()),
             (Phase::LoggingOut { .. }, _) => Flow::Stay,
             (Phase::Online(_), Downward::Unread(unread)) => self.unread(&unread, context),

@@ -1,23 +1,50 @@
-//! Queues and their pages: what is announced is pulled, what is pulled is told and acknowledged.
+//! Queues and their pages: what is announced is pulled, what is pulled is told, handled and acknowledged.
 
 use std::mem;
 
 use super::{
     Action, Note,
+    in_hand::{Begin, Held, InHand, LEAST, PageEvent, PageId},
     inbound::{self, Inbound, Own},
     life::{Flow, Phase, Session},
-    queues::{Pull, Queues},
-    recent::Recent,
+    queues::{Allowed, Content, Next, PageEnd, Pull, Queues},
     token::ServerClock,
     world::Context,
 };
 use crate::{
-    EventMask, Kick, LossCause,
-    wire::{CommSyncDl, CommSyncUl, CommUnreadDl, Jid, MSync},
+    Event, EventKind, EventMask, Kick, LossCause,
+    wire::{CommSyncDl, CommSyncUl, CommUnreadDl, Jid, MSync, Meta, QueueKey},
 };
 
-fn transmit_pull(pull: Pull, context: &mut Context<'_>) {
-    context.transmit("pull", MSync::client_sync(&CommSyncUl::pull(pull.queue, pull.key)).to_bytes());
+/// What becomes of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// Its events are told, and it is acknowledged at once.
+    Told,
+    /// It is acknowledged once it is handled.
+    InHand,
+    /// There is no room for it: it has to come again.
+    Not,
+}
+
+/// What was read of a page.
+#[derive(Debug, Default)]
+struct Read {
+    /// How many metas it has.
+    metas: usize,
+    /// How many of them were not seen before.
+    fresh: u64,
+    /// The ids of those, where they are in hand.
+    ids: Vec<u64>,
+    /// What is for the message handler.
+    events: Vec<PageEvent>,
+    kick: Option<Kick>,
+}
+
+impl Read {
+    fn content(&self) -> Content {
+        Content::of(self.metas, self.fresh)
+    }
 }
 
 impl Session {
@@ -28,38 +55,70 @@ impl Session {
                 clock.heard_server_clock(timestamp, context.now);
             }
         }
+        if let Phase::Online(online) = &mut self.phase
+            && let Some(event) = online.offline.listed(unread)
+        {
+            context.emit(event);
+        }
         // What is past the bound is named again by the next answer.
         for queue in unread.unread.iter().filter_map(|entry| entry.queue.as_ref()).take(Queues::CAPACITY) {
             self.announced(queue, context);
         }
         // Places of pulls that nothing has answered are free again by now.
-        let at_once = context.world.config.limits.pulls;
-        if let Phase::Online(online) = &mut self.phase {
-            while let Some(pull) = online.queues.next_waiting(at_once, context.now.mono) {
-                transmit_pull(pull, context);
-            }
-        }
+        self.pull_waiting(context);
         self.token_due(context)
     }
 
     pub(super) fn announced(&mut self, queue: &Jid, context: &mut Context<'_>) {
+        let allowed = self.allowed(context);
         if let Phase::Online(online) = &mut self.phase
-            && let Some(pull) = online.queues.announced(queue, context.world.config.limits.pulls, context.now.mono)
+            && let Some(pull) = online.queues.announced(queue, allowed, context.now.mono)
         {
-            transmit_pull(pull, context);
+            self.transmit_pull(pull, context);
         }
     }
 
-    pub(super) fn sync(&mut self, sync: CommSyncDl, context: &mut Context<'_>) -> Flow {
+    /// Pulls the queues whose turn has come.
+    pub(super) fn pull_waiting(&mut self, context: &mut Context<'_>) {
+        let allowed = self.allowed(context);
+        while let Phase::Online(online) = &mut self.phase
+            && let Some(pull) = online.queues.next_waiting(allowed, context.now.mono)
+        {
+            self.transmit_pull(pull, context);
+        }
+    }
+
+    fn transmit_pull(&mut self, mut pull: Pull, context: &mut Context<'_>) {
+        if let (None, Some(cursors)) = (pull.key, &mut self.cursors) {
+            pull.key = cursors.key(&pull.queue);
+        }
+        context.transmit("pull", MSync::client_sync(&CommSyncUl::pull(pull.queue, pull.key)).to_bytes());
+    }
+
+    /// How much may be pulled.
+    fn allowed(&self, context: &Context<'_>) -> Allowed {
+        let limits = &context.world.config.limits;
+        if self.cursors.as_ref().is_some_and(|cursors| cursors.is_loading()) {
+            return Allowed { queues: 0, pulls: 0 };
+        }
+        match &self.in_hand {
+            Some(in_hand) => in_hand.allowed(limits),
+            None if context.world.handled != EventMask::NONE => InHand::default().allowed(limits),
+            None => Allowed { queues: limits.pulls, pulls: usize::MAX },
+        }
+    }
+
+    pub(super) fn sync(&mut self, sync: CommSyncDl, bytes: usize, context: &mut Context<'_>) -> Flow {
         if sync.meta_id.unwrap_or(0) > 0 {
             self.answered(&sync, context);
             return Flow::Stay;
         }
-        self.page(sync, context)
+        self.page(sync, bytes, context)
     }
 
-    /// A page of a queue, pulled or pushed: its messages, then the pull that acknowledges it.
-    fn page(&mut self, sync: CommSyncDl, context: &mut Context<'_>) -> Flow {
+    /// A page of a queue, pulled or pushed: its messages, then, at once or once they are handled, the pull that
+    /// acknowledges it.
+    fn page(&mut self, mut sync: CommSyncDl, bytes: usize, context: &mut Context<'_>) -> Flow {
         let status = sync.status.as_ref().and_then(|status| status.error_code).unwrap_or(0);
         if status != 0 {
             context.out.push(Action::Note(Note::PageStatus { status }));
@@ -69,50 +128,249 @@ impl Session {
             let detail = format!("a page of {} messages is over the limit of {}", sync.metas.len(), limits.batch);
             return self.lost(LossCause::Protocol(detail), context);
         }
-        let (mut fresh, mut kicked) = (false, None);
-        for meta in sync.metas {
-            // A kick must be heard whatever its id; everything else once.
-            let statistics = inbound::is_statistics(&meta);
-            let key = inbound::repetition_key(&meta);
-            let is_new = |recent: &mut Recent, context: &Context<'_>| {
-                recent.insert(key, context.now.mono, &context.world.config.limits)
-            };
-            if !statistics {
-                if !is_new(&mut self.recent, context) {
-                    continue;
-                }
-                fresh = true;
-                self.confirm_delivery(&meta, context);
-            }
-            let own = Own { user: &self.user, resource: context.world.config.resource() };
-            match inbound::read(&meta, &own, context.world.wanted) {
-                Inbound::Event(_) if statistics && !is_new(&mut self.recent, context) => {}
-                Inbound::Event(event) => context.emit(event),
-                Inbound::Unwanted(EventMask::MESSAGE) if !mem::replace(&mut self.unheard, true) => {
-                    context.out.push(Action::Note(Note::Unheard));
-                }
-                Inbound::Kick(kick) => kicked = kicked.or(Some(kick)),
-                Inbound::Statistics | Inbound::Echo | Inbound::Unwanted(_) => {}
-            }
+        let taken = self.take(&sync, bytes, context);
+        let metas = mem::take(&mut sync.metas);
+        let mut read = self.read_metas(metas, taken, context);
+        let kick = read.kick.take();
+        match taken {
+            Taken::InHand => self.hold(&sync, read, bytes, context),
+            Taken::Not => self.drop_page(&sync, bytes, context),
+            Taken::Told if kick.is_none() => self.go_on(&sync, &read, context),
+            Taken::Told => {}
         }
         // The messages beside a kick were taken from the queue for this device, so they are heard before it.
-        if let Some(kick) = kicked {
+        if let Some(kick) = kick {
             let kick = match kick {
                 Kick::LoggedInElsewhere { ext } => Kick::LoggedInElsewhere { ext: ext.map(|ext| self.shown(ext)) },
                 other => other,
             };
             return self.kicked(kick, context);
         }
-        let at_once = context.world.config.limits.pulls;
-        if let Phase::Online(online) = &mut self.phase
-            && let Some(queue) = sync.queue.as_ref()
-        {
-            let now = context.now.mono;
-            let next = online.queues.page(queue, sync.next_key, sync.is_last.unwrap_or(false), fresh, now);
-            if let Some(pull) = next.or_else(|| online.queues.next_waiting(at_once, now)) {
-                transmit_pull(pull, context);
-            }
-        }
         Flow::Stay
     }
+
+    fn take(&mut self, sync: &CommSyncDl, bytes: usize, context: &Context<'_>) -> Taken {
+        // What comes behind LOGOUT can be acknowledged no more.
+        if !matches!(self.phase, Phase::Online(_)) {
+            return Taken::Told;
+        }
+        let wanted = context.world.handled != EventMask::NONE || self.cursors.is_some();
+        let Some(in_hand) = &mut self.in_hand else {
+            if wanted {
+                self.in_hand = Some(Box::default());
+            }
+            return if wanted { Taken::InHand } else { Taken::Told };
+        };
+        // Without a handler, too, a page waits for those of its queue that came before.
+        if !wanted && (in_hand.is_empty() || !in_hand.has_pages_of(&key_of(sync))) {
+            return Taken::Told;
+        }
+        let limits = &context.world.config.limits;
+        if in_hand.has_room(bytes.max(LEAST), limits) {
+            return Taken::InHand;
+        }
+        if !in_hand.has_room(LEAST, limits) {
+            return Taken::Not;
+        }
+        let (recent, now) = (&mut self.recent, context.now.mono);
+        let known = |id: u64| id != 0 && (in_hand.knows(id) || recent.contains(id, now, limits));
+        if sync.metas.iter().map(inbound::repetition_key).all(known) { Taken::InHand } else { Taken::Not }
+    }
+
+    /// Tells the observers what a page holds, and collects what is for the message handler.
+    fn read_metas(&mut self, metas: Vec<Meta>, taken: Taken, context: &mut Context<'_>) -> Read {
+        let handled = if taken == Taken::InHand { context.world.handled } else { EventMask::NONE };
+        let mut read = Read { metas: metas.len(), ..Read::default() };
+        for meta in metas {
+            // A kick must be heard whatever its id; everything else once.
+            let statistics = inbound::is_statistics(&meta);
+            let key = inbound::repetition_key(&meta);
+            if !statistics {
+                if taken == Taken::Not || !self.is_new(key, taken, &mut read.ids, context) {
+                    continue;
+                }
+                read.fresh += 1;
+                self.confirm_delivery(&meta, context);
+            }
+            let own = Own { user: &self.user, resource: context.world.config.resource() };
+            match inbound::read(&meta, &own, context.world.wanted | context.world.handled) {
+                Inbound::Event(_)
+                    if statistics && (taken == Taken::Not || !self.is_new(key, taken, &mut read.ids, context)) => {}
+                Inbound::Event(event) => {
+                    let event = self.tell(event, handled, context);
+                    read.events.extend(event.map(|event| PageEvent { event, bytes: size(&meta) }));
+                }
+                Inbound::Unwanted(EventMask::MESSAGE) if !mem::replace(&mut self.unheard, true) => {
+                    context.out.push(Action::Note(Note::Unheard));
+                }
+                Inbound::Kick(kick) => read.kick = read.kick.or(Some(kick)),
+                Inbound::Statistics | Inbound::Echo | Inbound::Unwanted(_) => {}
+            }
+        }
+        read
+    }
+
+    fn is_new(&mut self, id: u64, taken: Taken, ids: &mut Vec<u64>, context: &Context<'_>) -> bool {
+        let (limits, now) = (&context.world.config.limits, context.now.mono);
+        match &mut self.in_hand {
+            Some(in_hand) if taken == Taken::InHand => {
+                if self.recent.contains(id, now, limits) || !in_hand.insert(id) {
+                    return false;
+                }
+                if id != 0 {
+                    ids.push(id);
+                }
+                true
+            }
+            Some(in_hand) if in_hand.knows(id) => false,
+            _ => self.recent.insert(id, now, limits),
+        }
+    }
+
+    /// Tells an event to the observers; it is built once for them and the message handler, who gets what is returned.
+    fn tell(&self, kind: EventKind, handled: EventMask, context: &mut Context<'_>) -> Option<Event> {
+        let mask = kind.mask();
+        if !handled.intersects(mask) {
+            context.emit(kind);
+            return None;
+        }
+        let event = Event::new(self.user.clone(), kind);
+        if context.world.wanted.contains(mask) {
+            context.out.push(Action::Publish(event.clone()));
+        }
+        Some(event)
+    }
+
+    /// A page that needs no handling goes on at once.
+    fn go_on(&mut self, sync: &CommSyncDl, read: &Read, context: &mut Context<'_>) {
+        let Some(queue) = &sync.queue else { return };
+        let allowed = self.allowed(context);
+        let Phase::Online(online) = &mut self.phase else { return };
+        let (now, is_last) = (context.now.mono, sync.is_last.unwrap_or(false));
+        let next = online.queues.page(queue, sync.next_key, is_last, read.content(), now);
+        if online.offline.is_running() {
+            let queue = queue.queue_key();
+            online.offline.received(&queue, read.fresh);
+            if (is_last || next.is_none())
+                && let Some(event) = online.offline.finished(&queue)
+            {
+                context.emit(event);
+            }
+        }
+        if let Some(pull) = next.or_else(|| online.queues.next_waiting(allowed, now)) {
+            self.transmit_pull(pull, context);
+        }
+    }
+
+    /// Puts a page behind those of its queue that are being handled.
+    fn hold(&mut self, sync: &CommSyncDl, read: Read, bytes: usize, context: &mut Context<'_>) {
+        let (limits, now) = (&context.world.config.limits, context.now.mono);
+        let (Some(in_hand), Phase::Online(online)) = (&mut self.in_hand, &mut self.phase) else { return };
+        let key = key_of(sync);
+        online.offline.received(&key, read.fresh);
+        in_hand.came(bytes);
+        let end = sync.queue.as_ref().map(|queue| {
+            let pulled_with = online.queues.received(queue);
+            in_hand.confirmed(&key, pulled_with, &mut self.recent, limits, now);
+            let (next_key, is_last) = (sync.next_key.filter(|key| *key != 0), sync.is_last.unwrap_or(false));
+            (in_hand.link, PageEnd { pulled_with, next_key, is_last, content: read.content() })
+        });
+        let kept = end.as_ref().filter(|_| self.cursors.is_some()).and_then(|(_, end)| end.next_key);
+        // One that comes again brings nothing but its key.
+        let brings = !read.ids.is_empty() || !read.events.is_empty();
+        let weight = if brings { bytes.max(LEAST) } else { LEAST };
+        let page = Held {
+            id: PageId(context.world.new_page_id()),
+            queue: sync.queue.clone().unwrap_or_default(),
+            ids: read.ids,
+            bytes: weight,
+            events: read.events,
+            key: kept,
+            waits: false,
+            end,
+        };
+        in_hand.push(key.clone(), page);
+        self.proceed(key, context);
+    }
+
+    /// There is no room for a page: it is pulled again later, from the key its queue had.
+    fn drop_page(&mut self, sync: &CommSyncDl, bytes: usize, context: &mut Context<'_>) {
+        context.out.push(Action::Note(Note::PageDropped { bytes }));
+        if let Some(in_hand) = &mut self.in_hand {
+            in_hand.came(bytes);
+        }
+        if let (Phase::Online(online), Some(queue)) = (&mut self.phase, &sync.queue) {
+            online.queues.dropped(queue);
+        }
+    }
+
+    /// A page given out is handled.
+    pub(super) fn handled(&mut self, page: PageId, context: &mut Context<'_>) {
+        let Some(queue) = self.in_hand.as_mut().and_then(|in_hand| in_hand.handled(page)) else { return };
+        self.finish(&queue, context);
+        // Nothing new begins once the end of the session has.
+        if !matches!(self.phase, Phase::LoggingOut { .. }) {
+            self.proceed(queue, context);
+        }
+    }
+
+    /// Gives out the next page of a queue, then those of queues that waited for a place.
+    fn proceed(&mut self, queue: QueueKey, context: &mut Context<'_>) {
+        let at_once = context.world.config.limits.pulls;
+        let mut next = Some(queue);
+        while let Some(queue) = next {
+            let Some(in_hand) = &mut self.in_hand else { return };
+            match in_hand.begin(&queue, at_once) {
+                Begin::Done => {
+                    self.finish(&queue, context);
+                    next = Some(queue);
+                    continue;
+                }
+                Begin::Deliver(page) => context.out.push(Action::Deliver(page)),
+                Begin::Nothing => {}
+            }
+            next = in_hand.next_turn(at_once);
+        }
+        self.pull_waiting(context);
+    }
+
+    /// The first page of a queue is handled: acknowledges it, if the link it came on is still there.
+    fn finish(&mut self, queue: &QueueKey, context: &mut Context<'_>) {
+        let (limits, now) = (&context.world.config.limits, context.now.mono);
+        let Some(in_hand) = &mut self.in_hand else { return };
+        let Some(page) = in_hand.finish(queue, &mut self.recent, limits, now) else { return };
+        let link = in_hand.link;
+        if let (Some(cursors), Some(key)) = (&mut self.cursors, page.key) {
+            cursors.keep(&page.queue, key);
+        }
+        let allowed = self.allowed(context);
+        let Some((_, end)) = page.end.filter(|(came_on, _)| *came_on == link) else { return };
+        let Phase::Online(online) = &mut self.phase else { return };
+        let next = online.queues.handled(&page.queue, &end, allowed, now);
+        if (end.is_last || next == Next::Rests)
+            && let Some(event) = online.offline.finished(queue)
+        {
+            context.emit(event);
+        }
+        if let Next::Pull(pull) = next {
+            self.transmit_pull(pull, context);
+        }
+    }
+
+    /// The link is over before what waited on the server has come, if it is not there yet.
+    pub(super) fn offline_sync_ended(&mut self, context: &mut Context<'_>) {
+        if let Phase::Online(online) = &mut self.phase
+            && let Some(event) = online.offline.end()
+        {
+            context.emit(event);
+        }
+    }
+}
+
+fn size(meta: &Meta) -> usize {
+    [&meta.payload, &meta.meta].into_iter().flatten().map(bytes::Bytes::len).sum()
+}
+
+fn key_of(sync: &CommSyncDl) -> QueueKey {
+    sync.queue.as_ref().map_or_else(|| Jid::default().queue_key(), Jid::queue_key)
 }

@@ -21,9 +21,7 @@ impl Recent {
         if id == 0 {
             return true;
         }
-        while self.order.front().is_some_and(|(_, seen)| now.saturating_sub(*seen) > limits.remembered_for) {
-            self.forget_oldest();
-        }
+        self.forget_old(now, limits);
         if self.known.contains(&id) {
             return false;
         }
@@ -35,6 +33,18 @@ impl Recent {
             self.order.push_back((id, now));
         }
         true
+    }
+
+    /// Whether an id is among them.
+    pub(crate) fn contains(&mut self, id: u64, now: Duration, limits: &Limits) -> bool {
+        self.forget_old(now, limits);
+        self.known.contains(&id)
+    }
+
+    fn forget_old(&mut self, now: Duration, limits: &Limits) {
+        while self.order.front().is_some_and(|(_, seen)| now.saturating_sub(*seen) > limits.remembered_for) {
+            self.forget_oldest();
+        }
     }
 
     fn forget_oldest(&mut self) {

@@ -15,6 +15,9 @@ pub(super) struct World {
     pub(super) random: fastrand::Rng,
     pub(super) sockets: Sockets,
     pub(super) wanted: EventMask,
+    /// What the message handler wants; nothing where there is none.
+    pub(super) handled: EventMask,
+    last_page: u64,
     last_session: u64,
     /// The next fresh client id.
     client_ids: u64,
@@ -28,7 +31,16 @@ impl World {
         }
         // 32 random bits above a count: unique among the unanswered sends of all of a user's devices, never 0.
         let client_ids = (u64::from(random.u32(1..)) << COUNT_BITS) + 1;
-        World { config, random, sockets, wanted: EventMask::ALL, last_session: 0, client_ids }
+        World {
+            config,
+            random,
+            sockets,
+            wanted: EventMask::ALL,
+            handled: EventMask::NONE,
+            last_page: 0,
+            last_session: 0,
+            client_ids,
+        }
     }
 
     /// A client id that was neither given before nor chosen.
@@ -45,6 +57,12 @@ impl World {
             self.client_ids = id;
             self.fresh_id();
         }
+    }
+
+    /// An id for a page, or for a load of cursors, that no other has.
+    pub(super) fn new_page_id(&mut self) -> u64 {
+        self.last_page = self.last_page.wrapping_add(1);
+        self.last_page
     }
 
     /// A session id, new for every attempt: the wall clock, unless that stands still or steps back.

@@ -39,25 +39,34 @@ pub(super) fn read<T: DeserializeOwned, U>(
     path: &Path,
     understand: impl FnOnce(T) -> Result<U, &'static str>,
 ) -> Result<Option<U>, StateError> {
+    read_up_to(LARGEST, path, understand)
+}
+
+/// As [`read`], of a file of at most so many bytes.
+pub(crate) fn read_up_to<T: DeserializeOwned, U>(
+    largest: u64,
+    path: &Path,
+    understand: impl FnOnce(T) -> Result<U, &'static str>,
+) -> Result<Option<U>, StateError> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(StateError::io("open", path))?,
     };
     let mut text = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut text).map_err(StateError::io("read", path))?;
-    match parse(&text).and_then(|content| understand(content).map_err(str::to_owned)) {
+    file.take(largest + 1).read_to_end(&mut text).map_err(StateError::io("read", path))?;
+    match parse(&text, largest).and_then(|content| understand(content).map_err(str::to_owned)) {
         Ok(understood) => Ok(Some(understood)),
         Err(problem) => Err(set_aside(path, problem)),
     }
 }
 
-fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
+fn parse<T: DeserializeOwned>(text: &[u8], largest: u64) -> Result<T, String> {
     // The parser's own words may repeat what stands in the file.
     let place = |error: serde_json::Error| {
         format!("it is not of the expected form at line {}, column {}", error.line(), error.column())
     };
-    if text.len() as u64 > LARGEST {
-        return Err("it is larger than 64 KiB".to_owned());
+    if text.len() as u64 > largest {
+        return Err(format!("it is larger than {} KiB", largest >> 10));
     }
     match serde_json::from_slice::<Version>(text).map_err(place)?.version {
         VERSION => serde_json::from_slice(text).map_err(place),
@@ -75,7 +84,7 @@ fn set_aside(path: &Path, problem: String) -> StateError {
 }
 
 /// Puts the file in the place of what is there.
-pub(super) fn replace(path: &Path, content: &impl Serialize) -> Result<(), StateError> {
+pub(crate) fn replace(path: &Path, content: &impl Serialize) -> Result<(), StateError> {
     let temporary = write_temporary(path, content)?;
     if let Err(error) = fs::rename(&temporary, path) {
         let _best_effort = fs::remove_file(&temporary);
@@ -107,7 +116,7 @@ pub(super) fn remove(path: &Path) -> Result<(), StateError> {
 }
 
 /// Removes what processes left that died while they wrote; a token may stand in there.
-pub(super) fn remove_leftovers(folder: &Path) {
+pub(crate) fn remove_leftovers(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         let old = || fs::metadata(&path).ok()?.modified().ok()?.elapsed().ok();

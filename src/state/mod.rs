@@ -1,7 +1,7 @@
 //! What outlives the process: who this device is, and the token while it lasts.
 
 mod error;
-mod file;
+pub(crate) mod file;
 
 use std::{
     fs::{self, DirBuilder},
@@ -178,7 +178,7 @@ impl Config {
 }
 
 /// Different for different texts, on file systems that ignore case too, and never a way out of the folder.
-fn file_name(text: &str) -> String {
+pub(crate) fn file_name(text: &str) -> String {
     let mut name = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
@@ -189,7 +189,7 @@ fn file_name(text: &str) -> String {
     name
 }
 
-fn make_private(path: &Path) -> Result<(), StateError> {
+pub(crate) fn make_private(path: &Path) -> Result<(), StateError> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use agora_chat::{
     ConnectionState, EventKind, OpenError, SendError, TokenReason,
-    session::{Action, Engine, Frame, Input},
+    session::{Action, Engine, Frame, Input, PageId},
     wire::{MSync, Upward},
 };
 
@@ -41,6 +41,9 @@ pub(crate) struct Ledger {
     up: bool,
     /// Whether an ask for the next token is under way.
     pub(crate) asking: bool,
+    /// The pages given to the message handler, by queue.
+    pub(crate) given: HashMap<Box<str>, PageId>,
+    syncing: bool,
 }
 
 impl Ledger {
@@ -57,6 +60,7 @@ impl Ledger {
             Input::Connected if self.dialing => (self.dialing, self.up) = (false, true),
             Input::TokenProvided(_) => self.asking = false,
             Input::Lost(_) => (self.dialing, self.up) = (false, false),
+            Input::Handled { page } => self.given.retain(|_, given| given != page),
             Input::Send { client_id, .. } | Input::Room { client_id, .. } => {
                 *self.unanswered.entry(*client_id).or_default() += 1;
                 self.unsent.push_back(*client_id);
@@ -71,6 +75,9 @@ impl Ledger {
             self.action(action);
         }
         assert!(!self.rejected, "a second open must be rejected: {actions:?}");
+        if self.given.is_empty() && self.place != Place::Bye {
+            assert_eq!(engine.bytes_in_hand(), 0, "what nobody handles must not be held");
+        }
         let out = engine.state() == ConnectionState::LoggedOut;
         assert_eq!(self.in_session, !out, "the state must tell of the session: {actions:?}");
         assert_eq!(engine.deadline().is_none(), out, "something is timed exactly while there is a session");
@@ -146,6 +153,10 @@ impl Ledger {
                 }
                 self.came_of(*client_id, outcome.as_ref().err());
             }
+            Action::Deliver(page) => {
+                assert!(self.in_session && self.place != Place::Bye, "a page is given out at the end of a session");
+                assert_eq!(self.given.insert(page.queue.clone(), page.id), None, "two pages of one queue at once");
+            }
             Action::Closed => self.closed(),
             _ => {}
         }
@@ -187,8 +198,16 @@ impl Ledger {
                 assert_eq!(*resumed, !self.opening);
                 self.place = Place::Online;
             }
-            EventKind::Disconnected { .. } => self.disconnected += 1,
-            EventKind::Reconnecting { .. } => assert_eq!(self.place, Place::Pause),
+            EventKind::Disconnected { .. } => {
+                self.disconnected += 1;
+                assert!(!self.syncing, "the end of a sync is told before that of the session");
+            }
+            EventKind::Reconnecting { .. } => {
+                assert_eq!(self.place, Place::Pause);
+                assert!(!self.syncing, "the end of a sync is told before the loss of the link");
+            }
+            EventKind::OfflineSyncStarted { .. } => assert!(!std::mem::replace(&mut self.syncing, true)),
+            EventKind::OfflineSyncFinished { .. } => assert!(std::mem::take(&mut self.syncing)),
             _ => {}
         }
     }
@@ -203,6 +222,7 @@ impl Ledger {
         }
         self.place = Place::Out;
         self.asking = false;
+        self.given.clear();
     }
 }
 

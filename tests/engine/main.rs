@@ -11,7 +11,9 @@
 mod client_frames;
 mod clocks;
 mod day;
+mod delivery;
 mod flapping;
+mod handling;
 mod heartbeat;
 mod kept;
 mod kick_policy;

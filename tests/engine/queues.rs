@@ -26,7 +26,10 @@ fn the_recorded_exchange_of_25_messages_is_made_frame_by_frame() {
         heard.extend(did.texts().iter().map(|text| text.parse::<u64>().unwrap()));
         assert_eq!(pulls(&did), [Some(key)], "the pull with a page's key acknowledges it");
     }
-    assert!(sim.frame(&last(&alice)).0.is_empty(), "the empty last page ends it");
+    let did = sim.frame(&last(&alice));
+    assert!(did.kinds().is_empty(), "the empty last page ends it");
+    let finished = EventKind::OfflineSyncFinished { queues: 1, messages: 25, complete: true };
+    assert_eq!(*did.event(), finished);
     assert_eq!(heard, (1..26).collect::<Vec<_>>());
 }
 

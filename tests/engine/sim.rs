@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use agora_chat::{
     Config, ConnectionState, Credentials, Device, DisconnectReason, EventKind, LossCause, OpenError, Outgoing,
     SendError, Sent,
-    session::{Action, Engine, Input, Note, Now},
+    session::{Action, Engine, Input, Note, Now, PageId},
     wire::{MSync, Upward},
 };
 use bytes::Bytes;
@@ -131,6 +131,11 @@ impl Sim {
     /// Whether an ask for the next token is under way.
     pub(crate) fn is_asking(&self) -> bool {
         self.ledger.asking
+    }
+
+    /// A page that the message handler is at.
+    pub(crate) fn given(&self) -> Option<PageId> {
+        self.ledger.given.values().min().copied()
     }
 
     pub(crate) fn place(&self) -> Place {

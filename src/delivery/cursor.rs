@@ -1,0 +1,127 @@
+//! Where keys of queues are kept.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use slog::{Logger, warn};
+
+use super::handler::guarded;
+
+use crate::{AppKey, StateError, UserId, wire::Jid};
+
+/// Whose keys they are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Account {
+    /// The application.
+    pub app_key: AppKey,
+    /// The user.
+    pub user: UserId,
+}
+
+impl Account {
+    /// A user of an application.
+    #[must_use]
+    pub fn new(app_key: AppKey, user: UserId) -> Self {
+        Account { app_key, user }
+    }
+}
+
+/// How far a queue has been handled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Cursor {
+    /// The queue's name: domain, app key and name, with slashes between.
+    pub queue: String,
+    /// The key that its next pull carries.
+    pub key: u64,
+}
+
+impl Cursor {
+    /// The key of a queue.
+    #[must_use]
+    pub fn new(queue: impl Into<String>, key: u64) -> Self {
+        Cursor { queue: queue.into(), key }
+    }
+}
+
+/// The name of a queue in a [`Cursor`].
+pub(crate) fn queue_name(queue: &Jid) -> String {
+    let escaped = |part: &str| part.replace('%', "%25").replace('/', "%2f");
+    format!("{}/{}/{}", escaped(queue.domain()), escaped(queue.app_key()), queue.name())
+}
+
+/// The answer of a [`CursorStore`] to come.
+pub type CursorFuture<T> = Pin<Box<dyn Future<Output = Result<T, CursorError>> + Send>>;
+
+/// Keeps the keys of an account's queues over restarts; given to [`Config::cursor_store`](crate::Config::cursor_store).
+///
+/// [`FileCursors`](crate::FileCursors) keeps them in files. The futures are polled on the connection's thread, so they
+/// must not block.
+///
+/// Saves for different queues may overlap, for one queue they do not. A store may forget queues that were not saved for
+/// long; that costs at most a page that comes twice.
+pub trait CursorStore: Send + Sync + 'static {
+    /// Reads all keys of an account; none is no error.
+    fn load(&self, account: &Account) -> CursorFuture<Vec<Cursor>>;
+
+    /// Keeps a queue's key in the place of the one before; done when it would outlive the process.
+    fn save(&self, account: &Account, cursor: &Cursor) -> CursorFuture<()>;
+}
+
+/// Why a [`CursorStore`] could not load or save.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CursorError {
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] StateError),
+    /// It took too long.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// A store of the application's own says this. It goes to the log, so it must not hold a secret.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl CursorError {
+    /// An error of this text.
+    pub fn new(reason: impl fmt::Display) -> Self {
+        CursorError::Other(reason.to_string())
+    }
+}
+
+/// A configuration's store.
+#[derive(Clone)]
+pub(crate) struct Cursors(pub(crate) Arc<dyn CursorStore>);
+
+impl fmt::Debug for Cursors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CursorStore")
+    }
+}
+
+/// How long a store may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The keys of an account; what cannot be read counts as none.
+pub(crate) async fn load(store: Arc<dyn CursorStore>, account: Account, log: Logger) -> Vec<Cursor> {
+    within(|| store.load(&account)).await.unwrap_or_else(|error| {
+        warn!(log, "the keys of the queues cannot be read, so messages may come again"; "error" => %error);
+        Vec::new()
+    })
+}
+
+/// Keeps a key; whether that is possible costs no message.
+pub(super) async fn save(store: &dyn CursorStore, account: &Account, cursor: Cursor, log: &Logger) {
+    if let Err(error) = within(|| store.save(account, &cursor)).await {
+        warn!(log, "the key of a queue is not kept over a restart"; "error" => %error);
+    }
+}
+
+async fn within<T>(begin: impl FnOnce() -> CursorFuture<T>) -> Result<T, CursorError> {
+    match actix_rt::time::timeout(PATIENCE, guarded(begin)).await {
+        Ok(answer) => answer.unwrap_or_else(|| Err(CursorError::new("the store panicked"))),
+        Err(_) => Err(CursorError::Timeout(PATIENCE)),
+    }
+}

@@ -1,0 +1,290 @@
+//! Who handles messages, and what it is given.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use actix::{MailboxError, Recipient};
+
+use super::DeadLetters;
+use crate::{
+    ConfigError, Event, EventKind, EventMask, Message, UserId,
+    config::{count, in_range},
+};
+
+/// One event offered to the [`MessageHandler`]; an actor answers it with `Ok` once it is handled.
+///
+/// It prints no text of a message.
+#[derive(Clone, actix::Message)]
+#[rtype(result = "Result<(), HandlerError>")]
+pub struct Delivery {
+    event: Event,
+    attempt: u32,
+}
+
+impl Delivery {
+    /// Offers an event; useful for an application's own tests of its handler.
+    #[must_use]
+    pub fn new(event: Event, attempt: u32) -> Self {
+        Delivery { event, attempt }
+    }
+
+    /// What is to be handled, shared with the subscribers.
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// The message; `None` for an event of another kind, see [`MessageHandler::events`].
+    #[must_use]
+    pub fn message(&self) -> Option<&Message> {
+        match self.event.kind() {
+            EventKind::Message(message) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// The account it came to.
+    #[must_use]
+    pub fn user(&self) -> &UserId {
+        self.event.user()
+    }
+
+    /// Which attempt this is, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Delivery");
+        shown.field("user", self.user()).field("attempt", &self.attempt);
+        if let Some(message) = self.message() {
+            shown.field("message", &message.id);
+        }
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// Why a [`MessageHandler`] could not handle something. Its text goes to the log, so it must not hold a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct HandlerError(Box<str>);
+
+impl HandlerError {
+    /// The longest text, in characters; the rest is cut.
+    pub const MAX_CHARS: usize = 512;
+
+    /// An error of this text.
+    pub fn new(reason: impl fmt::Display) -> Self {
+        HandlerError(reason.to_string().chars().take(Self::MAX_CHARS).collect::<String>().into())
+    }
+}
+
+impl From<String> for HandlerError {
+    fn from(reason: String) -> Self {
+        HandlerError::new(reason)
+    }
+}
+
+impl From<&str> for HandlerError {
+    fn from(reason: &str) -> Self {
+        HandlerError::new(reason)
+    }
+}
+
+type Handling = Pin<Box<dyn Future<Output = Result<(), HandlerError>>>>;
+
+/// Handles a connection's messages without loss: what it has answered with `Ok` is acknowledged to the server, what it
+/// has not comes again. Given to [`Connection::set_message_handler`](crate::Connection::set_message_handler).
+///
+/// A page of a queue (a conversation, or the system) is acknowledged after all of its messages were handled, one after
+/// the other in the server's order. Pages of different queues are handled side by side, at most
+/// [`Limits::pulls`](crate::Limits) of them. A handler that is slow slows the fetching of its queues, and nothing else:
+/// at most [`Limits::handling`](crate::Limits) bytes wait for it.
+///
+/// An answer of `Err`, a panic, or no answer within the [timeout](MessageHandler::timeout) is a failed attempt. It is
+/// repeated after a pause; after the last one the event goes to the [dead letters](MessageHandler::dead_letters) and
+/// counts as handled.
+///
+/// When the link is lost, handling goes on; what comes again meanwhile is not handled twice, as long as it is in hand or
+/// among the [ids remembered](crate::Limits). When the session ends, the call under way goes on by itself, nothing else
+/// begins, and what was not acknowledged comes again after the next login; also what was handled already on a page that
+/// was not handled whole, and after a restart of the process a page whose acknowledgement was lost. With a
+/// [`CursorStore`](crate::CursorStore), only the pages in hand.
+///
+/// The closure and its future run on the connection's thread, so they must not block.
+///
+/// ```
+/// use agora_chat::{DeadLetters, Delivery, MessageHandler};
+///
+/// # async fn store(_: &agora_chat::Message) -> Result<(), std::io::Error> { Ok(()) }
+/// let letters = DeadLetters::new();
+/// let handler = MessageHandler::new(|delivery: Delivery| async move {
+///     match delivery.message() {
+///         Some(message) => store(message).await,
+///         None => Ok(()),
+///     }
+/// })
+/// .attempts(5)?
+/// .dead_letters(letters.clone());
+/// # Ok::<(), agora_chat::ConfigError>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a handler handles nothing until it is set"]
+pub struct MessageHandler {
+    handle: Arc<dyn Fn(Delivery) -> Handling + Send + Sync>,
+    events: EventMask,
+    timeout: Duration,
+    attempts: u32,
+    first_pause: Duration,
+    longest_pause: Duration,
+    dead_letters: Option<DeadLetters>,
+}
+
+impl MessageHandler {
+    /// A closure handles the messages; whatever it fails with is kept as text.
+    pub fn new<F, Answer, E>(handle: F) -> Self
+    where
+        F: Fn(Delivery) -> Answer + Send + Sync + 'static,
+        Answer: Future<Output = Result<(), E>> + 'static,
+        E: fmt::Display,
+    {
+        Self::by(move |delivery| {
+            let answer = handle(delivery);
+            Box::pin(async move { answer.await.map_err(HandlerError::new) })
+        })
+    }
+
+    /// An actor handles the messages, beside its mailbox's bound: at most [`Limits::pulls`](crate::Limits) at once.
+    ///
+    /// An attempt that takes too long is given up here; the actor may still be at it when the next one comes. An actor
+    /// that has ended fails every attempt.
+    pub fn actor(actor: Recipient<Delivery>) -> Self {
+        Self::by(move |delivery| {
+            let asked = actor.send(delivery);
+            Box::pin(async move {
+                asked.await.unwrap_or_else(|error| {
+                    Err(HandlerError::new(match error {
+                        MailboxError::Closed => "the handler's actor has ended or panicked",
+                        MailboxError::Timeout => "the handler's actor did not answer",
+                    }))
+                })
+            })
+        })
+    }
+
+    fn by(handle: impl Fn(Delivery) -> Handling + Send + Sync + 'static) -> Self {
+        MessageHandler {
+            handle: Arc::new(handle),
+            events: EventMask::MESSAGE,
+            timeout: Duration::from_secs(30),
+            attempts: 3,
+            first_pause: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(30),
+            dead_letters: None,
+        }
+    }
+
+    /// Which kinds of events of a page are handled; the others are told to subscribers only. What comes by no page, such
+    /// as `Connected`, is never handled. Default: [`EventMask::MESSAGE`].
+    pub fn events(mut self, events: EventMask) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// How long one attempt may take. Default: 30 s.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] for less than 10 ms or more than a day.
+    pub fn timeout(mut self, limit: Duration) -> Result<Self, ConfigError> {
+        self.timeout = in_range("the handler's timeout", limit, Duration::from_millis(10), "from 10 ms to a day")?;
+        Ok(self)
+    }
+
+    /// How often something is tried before it goes to the dead letters. Default: 3.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] outside 1 to 1000.
+    pub fn attempts(mut self, attempts: u32) -> Result<Self, ConfigError> {
+        count("the number of attempts", attempts as usize, 1..=1000, "from 1 to 1000")?;
+        self.attempts = attempts;
+        Ok(self)
+    }
+
+    /// The pause after the first failed attempt, which doubles with each one more, and the longest. Its queue waits
+    /// meanwhile. Default: 1 s and 30 s.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] for more than a day, or a longest pause shorter than the first.
+    pub fn pause(mut self, first: Duration, longest: Duration) -> Result<Self, ConfigError> {
+        in_range("the longest pause", longest, first, "from the first pause to a day")?;
+        (self.first_pause, self.longest_pause) = (first, longest);
+        Ok(self)
+    }
+
+    /// Where goes what could not be handled; one store may serve many handlers. Default: it is logged and dropped.
+    pub fn dead_letters(mut self, letters: DeadLetters) -> Self {
+        self.dead_letters = Some(letters);
+        self
+    }
+
+    pub(super) fn wanted(&self) -> EventMask {
+        self.events
+    }
+
+    pub(super) fn limit(&self) -> u32 {
+        self.attempts
+    }
+
+    pub(super) fn letters(&self) -> Option<&DeadLetters> {
+        self.dead_letters.as_ref()
+    }
+
+    /// The pause after a failed attempt, counted from 1.
+    pub(super) fn pause_after(&self, attempt: u32) -> Duration {
+        let doubled = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.first_pause.saturating_mul(doubled).min(self.longest_pause)
+    }
+
+    /// One attempt.
+    pub(super) async fn offer(&self, delivery: Delivery) -> Result<(), HandlerError> {
+        match actix_rt::time::timeout(self.timeout, guarded(|| (self.handle)(delivery))).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => Err(HandlerError::new("the handler panicked")),
+            Err(_) => Err(HandlerError::new(format_args!("no answer within {:?}", self.timeout))),
+        }
+    }
+}
+
+/// What the application's future comes to; `None` where it, or what makes it, panics.
+pub(super) async fn guarded<T, F>(begin: impl FnOnce() -> Pin<Box<F>>) -> Option<T>
+where
+    F: Future<Output = T> + ?Sized,
+{
+    let mut begun = catch_unwind(AssertUnwindSafe(begin)).ok()?;
+    poll_fn(|task| match catch_unwind(AssertUnwindSafe(|| begun.as_mut().poll(task))) {
+        Ok(polled) => polled.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
+impl fmt::Debug for MessageHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageHandler")
+            .field("events", &self.events)
+            .field("timeout", &self.timeout)
+            .field("attempts", &self.attempts)
+            .field("dead_letters", &self.dead_letters)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,408 @@
+use std::{
+    future::pending,
+    pin::pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use actix_rt::time::Instant;
+
+use super::*;
+use crate::{
+    ChatType, Event, EventKind, EventMask, Ext, Message, MessageBody,
+    session::{Page, PageEvent, PageId},
+};
+
+fn event(id: u64) -> Event {
+    let message = Message {
+        id,
+        from: "bob".into(),
+        to: "alice".into(),
+        chat: ChatType::Single,
+        timestamp: 0,
+        own: false,
+        ext: Ext::new(),
+        extras: None,
+        body: MessageBody::Text("secret words".into()),
+    };
+    Event::new("alice".parse().unwrap(), EventKind::Message(message))
+}
+
+fn page(ids: &[u64], key: Option<u64>) -> Page {
+    let events = ids.iter().map(|id| PageEvent::new(event(*id), 12)).collect();
+    Page::new(PageId::default(), "easemob.com/o#a/bob", key, 100, events)
+}
+
+fn account() -> Account {
+    Account::new("o#a".parse().unwrap(), "alice".parse().unwrap())
+}
+
+fn task(handler: Option<MessageHandler>, store: Option<Arc<dyn CursorStore>>) -> PageTask {
+    let slot = Arc::new(Slot::default());
+    slot.set(handler);
+    let log = slog::Logger::root(slog::Discard, slog::o!());
+    PageTask { slot, store, account: account(), log, progress: Progress::default() }
+}
+
+/// What was offered: id, attempt and seconds since the beginning.
+type Offered = Arc<Mutex<Vec<(u64, u32, u64)>>>;
+
+/// A handler that fails as often as it is told for each message.
+fn failing(fails: impl Fn(u64, u32) -> bool + Send + Sync + 'static) -> (MessageHandler, Offered) {
+    let (offered, begun) = (Offered::default(), Instant::now());
+    let noted = Arc::clone(&offered);
+    let handler = MessageHandler::new(move |delivery: Delivery| {
+        let (id, attempt) = (delivery.message().unwrap().id, delivery.attempt());
+        noted.lock().unwrap().push((id, attempt, begun.elapsed().as_secs()));
+        let failed = fails(id, attempt);
+        async move { if failed { Err(format!("no {id}")) } else { Ok(()) } }
+    });
+    (handler, offered)
+}
+
+#[actix::test]
+async fn a_failed_message_is_tried_again_after_growing_pauses_and_the_next_one_waits_for_it() {
+    tokio::time::pause();
+    let (handler, offered) = failing(|id, attempt| id == 1 && attempt < 4);
+    let handler = handler.attempts(9).unwrap().pause(Duration::from_secs(1), Duration::from_secs(3)).unwrap();
+    assert!(task(Some(handler), None).run(page(&[1, 2], None)).await);
+    assert_eq!(*offered.lock().unwrap(), [(1, 1, 0), (1, 2, 1), (1, 3, 3), (1, 4, 6), (2, 1, 6)]);
+}
+
+#[actix::test]
+async fn a_message_that_fails_every_attempt_goes_to_the_dead_letters_and_the_page_goes_on() {
+    tokio::time::pause();
+    let letters = DeadLetters::new();
+    let (handler, offered) = failing(|id, _| id == 1);
+    assert!(task(Some(handler.dead_letters(letters.clone())), None).run(page(&[1, 2], None)).await);
+    assert_eq!(*offered.lock().unwrap(), [(1, 1, 0), (1, 2, 1), (1, 3, 3), (2, 1, 3)]);
+    let letter = letters.take().unwrap();
+    assert_eq!((letter.attempts, letter.error.to_string().as_str()), (3, "no 1"));
+    assert!(letters.is_empty());
+    assert!(!format!("{letter:?}").contains("secret"), "{letter:?}");
+}
+
+#[actix::test]
+async fn an_attempt_that_takes_too_long_a_panic_and_an_actor_that_has_ended_are_failures() {
+    struct Gone;
+    impl actix::Actor for Gone {
+        type Context = actix::Context<Self>;
+        fn started(&mut self, ctx: &mut Self::Context) {
+            actix::ActorContext::stop(ctx);
+        }
+    }
+    impl actix::Handler<Delivery> for Gone {
+        type Result = Result<(), HandlerError>;
+        fn handle(&mut self, _: Delivery, _: &mut Self::Context) -> Self::Result {
+            Ok(())
+        }
+    }
+    tokio::time::pause();
+    let letters = DeadLetters::new();
+    let panics = |_: Delivery| -> std::future::Ready<Result<(), HandlerError>> { panic!("on purpose") };
+    let (silent, gone) = (MessageHandler::new(|_| pending::<Result<(), HandlerError>>()), actix::Actor::start(Gone));
+    for (handler, seconds, words) in [
+        (silent, 30, "no answer within 30s"),
+        (MessageHandler::new(panics), 0, "panicked"),
+        (MessageHandler::new(|_| async { panic!("on purpose") as Result<(), String> }), 0, "panicked"),
+        (MessageHandler::actor(gone.recipient()), 0, "ended or panicked"),
+    ] {
+        let begun = Instant::now();
+        let handler = handler.attempts(1).unwrap().dead_letters(letters.clone());
+        assert!(task(Some(handler), None).run(page(&[1], None)).await);
+        assert_eq!(begun.elapsed().as_secs(), seconds);
+        assert!(letters.take().unwrap().error.to_string().contains(words), "{words}");
+    }
+}
+
+#[actix::test]
+async fn an_actor_that_answers_has_handled_it() {
+    struct Takes(Vec<u64>);
+    impl actix::Actor for Takes {
+        type Context = actix::Context<Self>;
+    }
+    impl actix::Handler<Delivery> for Takes {
+        type Result = Result<(), HandlerError>;
+        fn handle(&mut self, delivery: Delivery, _: &mut Self::Context) -> Self::Result {
+            self.0.push(delivery.message().unwrap().id);
+            if self.0.len() == 1 { Err("busy".into()) } else { Ok(()) }
+        }
+    }
+    tokio::time::pause();
+    let letters = DeadLetters::new();
+    let handler = MessageHandler::actor(actix::Actor::start(Takes(Vec::new())).recipient());
+    assert!(task(Some(handler.dead_letters(letters.clone())), None).run(page(&[1, 2], None)).await);
+    assert!(letters.is_empty());
+}
+
+#[actix::test]
+async fn a_new_handler_gets_the_next_message_and_the_former_one_ends_what_it_has_begun() {
+    tokio::time::pause();
+    let (new, to_new) = failing(|_, _| false);
+    let work = task(None, None);
+    let (slot, next) = (Arc::clone(&work.slot), Mutex::new(Some(new)));
+    let (former, to_former) = failing(move |_, attempt| {
+        if let Some(new) = next.lock().unwrap().take() {
+            slot.set(Some(new));
+        }
+        attempt < 3
+    });
+    work.slot.set(Some(former));
+    assert!(work.run(page(&[1, 2], None)).await);
+    assert_eq!(*to_former.lock().unwrap(), [(1, 1, 0), (1, 2, 1), (1, 3, 3)]);
+    assert_eq!(*to_new.lock().unwrap(), [(2, 1, 3)]);
+}
+
+#[actix::test]
+async fn pages_of_two_queues_are_handled_side_by_side() {
+    tokio::time::pause();
+    let (handler, offered) = failing(|id, attempt| id < 10 && attempt == 1);
+    let work = task(Some(handler), None);
+    let mut slow = pin!(work.run(page(&[1, 2], None)));
+    assert!(slow.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(work.run(page(&[10, 11], None)).await);
+    assert!(slow.await);
+    assert_eq!(*offered.lock().unwrap(), [(1, 1, 0), (10, 1, 0), (11, 1, 0), (1, 2, 1), (2, 1, 1), (2, 2, 2)]);
+}
+
+#[actix::test]
+async fn without_a_handler_or_for_a_kind_it_does_not_want_everything_counts_as_handled() {
+    assert!(task(None, None).run(page(&[1, 2], None)).await);
+    let (handler, offered) = failing(|_, _| true);
+    assert!(task(Some(handler.events(EventMask::CONNECTED)), None).run(page(&[1], None)).await);
+    assert!(offered.lock().unwrap().is_empty());
+}
+
+#[actix::test]
+async fn what_is_stopped_lets_its_call_end_and_begins_nothing_more() {
+    tokio::time::pause();
+    let (go, gone) = tokio::sync::oneshot::channel::<()>();
+    let (calls, gone) = (Arc::new(Mutex::new(0)), Mutex::new(Some(gone)));
+    let counted = Arc::clone(&calls);
+    let handler = MessageHandler::new(move |_| {
+        *counted.lock().unwrap() += 1;
+        let gone = gone.lock().unwrap().take().unwrap();
+        async move { gone.await.map_err(|error| error.to_string()) }
+    });
+    let work = task(Some(handler), None);
+    assert!(!work.progress.clone().stop(), "nothing is under way yet");
+    assert!(!work.run(page(&[1], None)).await);
+    assert_eq!(*calls.lock().unwrap(), 0);
+
+    let work = PageTask { progress: Progress::default(), ..work };
+    let mut running = pin!(work.run(page(&[1, 2], Some(7))));
+    assert!(running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(work.progress.stop(), "a call is under way");
+    go.send(()).unwrap();
+    assert!(!running.await);
+    assert_eq!(*calls.lock().unwrap(), 1);
+}
+
+/// A store that notes what it is asked and answers as it is told.
+struct Noting {
+    saved: Mutex<Vec<Cursor>>,
+    does: Does,
+    handled: Offered,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Does {
+    Save,
+    Fail,
+    Hang,
+    Panic,
+}
+
+impl CursorStore for Noting {
+    fn load(&self, _: &Account) -> CursorFuture<Vec<Cursor>> {
+        match self.does {
+            Does::Hang => Box::pin(pending()),
+            Does::Panic => panic!("on purpose"),
+            Does::Save | Does::Fail => Box::pin(std::future::ready(Err(CursorError::new("no")))),
+        }
+    }
+
+    fn save(&self, of: &Account, cursor: &Cursor) -> CursorFuture<()> {
+        assert_eq!((of, self.handled.lock().unwrap().len()), (&account(), 2), "saved after all was handled");
+        self.saved.lock().unwrap().push(cursor.clone());
+        match self.does {
+            Does::Save => Box::pin(std::future::ready(Ok(()))),
+            Does::Fail => Box::pin(std::future::ready(Err(CursorError::new("full")))),
+            Does::Hang => Box::pin(pending()),
+            Does::Panic => Box::pin(async { panic!("on purpose") }),
+        }
+    }
+}
+
+#[actix::test]
+async fn a_key_is_saved_after_its_messages_and_a_store_that_fails_hangs_or_panics_stops_no_queue() {
+    tokio::time::pause();
+    for (does, seconds) in [(Does::Save, 0), (Does::Fail, 0), (Does::Hang, 30), (Does::Panic, 0)] {
+        let (handler, handled) = failing(|_, _| false);
+        let store = Arc::new(Noting { saved: Mutex::default(), does, handled });
+        let begun = Instant::now();
+        let work = task(Some(handler), Some(Arc::clone(&store) as Arc<dyn CursorStore>));
+        assert!(work.run(page(&[1, 2], Some(7))).await);
+        assert_eq!(*store.saved.lock().unwrap(), [Cursor::new("easemob.com/o#a/bob", 7)]);
+        assert!(work.run(page(&[], None)).await, "nothing to keep");
+        assert_eq!(store.saved.lock().unwrap().len(), 1);
+        let log = work.log.clone();
+        assert!(load(store, account(), log).await.is_empty(), "what cannot be read counts as none");
+        assert_eq!(begun.elapsed().as_secs(), 2 * seconds);
+    }
+}
+
+fn letter(id: u64, bytes: usize) -> DeadLetter {
+    DeadLetter::new(event(id), "why".into(), 3, bytes)
+}
+
+fn ids(letters: &DeadLetters) -> Vec<u64> {
+    let id = |letter: DeadLetter| Delivery::new(letter.event, 1).message().unwrap().id;
+    letters.drain().into_iter().map(id).collect()
+}
+
+#[test]
+fn the_oldest_dead_letters_are_dropped_and_counted_past_a_number_or_a_size() {
+    let few = DeadLetters::bounded(3, 1 << 20).unwrap();
+    let small = DeadLetters::bounded(1000, 3 * (256 + 100)).unwrap();
+    for letters in [few, small] {
+        (1..6).for_each(|id| letters.push(letter(id, 100)));
+        assert_eq!((letters.len(), letters.dropped()), (3, 2));
+        letters.push(letter(6, 1 << 30));
+        assert!(letters.len() <= 3 && letters.dropped() >= 3);
+        assert_eq!(ids(&letters).last(), Some(&6), "the newest stays whatever its size");
+        letters.push(letter(7, 100));
+        assert_eq!(ids(&letters), [7], "what was drained takes no room");
+    }
+    assert!(DeadLetters::bounded(0, 1).is_err() && DeadLetters::bounded(1, 0).is_err());
+}
+
+#[test]
+fn somebody_can_be_told_of_every_dead_letter_and_may_panic() {
+    let told = Arc::new(Mutex::new(0));
+    let noted = Arc::clone(&told);
+    let letters = DeadLetters::new().on_dead_letter(move |letter| {
+        *noted.lock().unwrap() += letter.attempts;
+        panic!("on purpose");
+    });
+    letters.push(letter(1, 1));
+    assert_eq!((*told.lock().unwrap_or_else(std::sync::PoisonError::into_inner), letters.len()), (3, 1));
+}
+
+#[actix::test]
+async fn a_replay_offers_each_letter_once_and_keeps_what_fails_again() {
+    tokio::time::pause();
+    let letters = DeadLetters::new();
+    (1..5).for_each(|id| letters.push(letter(id, 10)));
+    let (handler, offered) = failing(|id, _| id % 2 == 0);
+    let replayed = letters.replay(&handler).await;
+    assert_eq!((replayed.handled, replayed.failed), (2, 2));
+    assert_eq!(*offered.lock().unwrap(), [(1, 4, 0), (2, 4, 0), (3, 4, 0), (4, 4, 0)]);
+    let back = letters.take().unwrap();
+    assert_eq!((back.attempts, back.error.to_string().as_str()), (4, "no 2"));
+    assert_eq!(ids(&letters), [4]);
+}
+
+#[actix::test]
+async fn a_replay_that_is_given_up_puts_its_letter_back() {
+    let letters = DeadLetters::new();
+    (1..3).for_each(|id| letters.push(letter(id, 10)));
+    let silent = MessageHandler::new(|_| pending::<Result<(), HandlerError>>());
+    {
+        let mut replay = pin!(letters.replay(&silent));
+        assert!(matches!(replay.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending));
+        assert_eq!(letters.len(), 1);
+    }
+    assert_eq!(ids(&letters), [2, 1]);
+}
+
+#[test]
+fn a_handler_has_bounds() {
+    let handler = || MessageHandler::new(|_| async { Ok::<(), HandlerError>(()) });
+    assert!(handler().attempts(0).is_err() && handler().attempts(1001).is_err());
+    assert!(handler().timeout(Duration::ZERO).is_err() && handler().timeout(Duration::MAX).is_err());
+    let (short, long) = (Duration::from_secs(1), Duration::from_secs(2));
+    assert!(handler().pause(long, short).is_err() && handler().pause(short, Duration::MAX).is_err());
+    let huge = handler().pause(short, long).unwrap();
+    assert_eq!((huge.pause_after(1), huge.pause_after(2), huge.pause_after(u32::MAX)), (short, long, long));
+    assert_eq!(HandlerError::new("é".repeat(600)).to_string().chars().count(), HandlerError::MAX_CHARS);
+    assert!(!format!("{:?}", Delivery::new(event(1), 1)).contains("secret"));
+}
+
+async fn keys(store: &FileCursors) -> Vec<Cursor> {
+    store.load(&account()).await.unwrap()
+}
+
+#[actix::test]
+async fn keys_in_files_outlive_the_process_account_by_account() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = FileCursors::open(dir.path()).unwrap();
+    assert!(keys(&store).await.is_empty());
+    let (one, two) = (Cursor::new("a/b/c", 1), Cursor::new("a/b/d", u64::MAX));
+    let mut saves: Vec<_> = [&one, &two].map(|cursor| store.save(&account(), cursor)).into();
+    saves.push(store.save(&account(), &Cursor::new("a/b/c", 3)));
+    for save in saves {
+        save.await.unwrap();
+    }
+    let other = Account::new("o#a".parse().unwrap(), "bob".parse().unwrap());
+    let restarted = FileCursors::open(dir.path()).unwrap();
+    assert_eq!(keys(&restarted).await, [two, Cursor::new("a/b/c", 3)]);
+    assert!(restarted.load(&other).await.unwrap().is_empty());
+}
+
+#[actix::test]
+async fn saves_at_once_from_many_queues_are_all_in_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = FileCursors::open(dir.path()).unwrap();
+    let saves = (0..64_u64).map(|n| store.save(&account(), &Cursor::new(n.to_string(), n)));
+    let saves: Vec<_> = saves.map(actix_rt::spawn).collect();
+    for save in saves {
+        save.await.unwrap().unwrap();
+    }
+    assert_eq!(keys(&FileCursors::open(dir.path()).unwrap()).await.len(), 64);
+}
+
+#[actix::test]
+async fn a_process_that_dies_over_a_file_leaves_the_former_one_and_a_damaged_one_is_told_and_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let cursor = Cursor::new("a/b/c", 7);
+    FileCursors::open(dir.path()).unwrap().save(&account(), &cursor).await.unwrap();
+    let folder = dir.path().join("o%23a").join("alice");
+    let path = folder.join("cursors.json");
+    // Killed between write and rename: half a temporary file lies beside the whole one.
+    std::fs::write(folder.join("cursors.json.0123456789abcdef.tmp"), "{\"version\":1,\"curs").unwrap();
+    let store = FileCursors::open(dir.path()).unwrap();
+    assert_eq!(keys(&store).await, std::slice::from_ref(&cursor));
+    store.save(&account(), &Cursor::new("a/b/d", 8)).await.unwrap();
+    assert_eq!(keys(&FileCursors::open(dir.path()).unwrap()).await.len(), 2);
+
+    std::fs::write(&path, "{\"version\":1,\"curs").unwrap();
+    let store = FileCursors::open(dir.path()).unwrap();
+    let error = store.load(&account()).await.unwrap_err();
+    assert!(matches!(&error, CursorError::File(crate::StateError::Damaged { .. })), "{error}");
+    assert!(folder.join("cursors.json.damaged").exists(), "nothing is thrown away");
+    assert!(keys(&store).await.is_empty());
+    store.save(&account(), &cursor).await.unwrap();
+    assert_eq!(keys(&FileCursors::open(dir.path()).unwrap()).await, [cursor]);
+}
+
+#[actix::test]
+async fn a_folder_that_cannot_be_written_fails_the_save_and_a_later_one_can_do_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = FileCursors::open(dir.path()).unwrap();
+    let app = dir.path().join("o%23a");
+    std::fs::write(&app, "in the way").unwrap();
+    assert!(store.save(&account(), &Cursor::new("a", 1)).await.is_err());
+    std::fs::remove_file(&app).unwrap();
+    store.save(&account(), &Cursor::new("b", 2)).await.unwrap();
+    assert_eq!(keys(&FileCursors::open(dir.path()).unwrap()).await.last(), Some(&Cursor::new("b", 2)));
+}
+
+#[test]
+fn the_names_of_queues_differ_where_queues_do() {
+    let jid = |app: &str, name: &str| crate::wire::Jid::user(app, name);
+    assert_eq!(queue_name(&jid("o#a", "bob").with_resource("phone")), "easemob.com/o#a/bob");
+    assert_ne!(queue_name(&jid("o", "a/b")), queue_name(&jid("o/a", "b")));
+    assert_ne!(queue_name(&crate::wire::Jid::group("o#a", "x")), queue_name(&jid("o#a", "x")));
+}

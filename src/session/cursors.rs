@@ -1,0 +1,49 @@
+//! The keys of queues that are kept over links and restarts, where there is a store.
+
+use super::{Action, life::Session, world::Context};
+use crate::{
+    Cursor,
+    delivery::{CursorTable, queue_name},
+    wire::Jid,
+};
+
+/// What the store holds, or will.
+#[derive(Debug, Default)]
+pub(super) struct KeptCursors {
+    table: CursorTable,
+    /// The load under way; until it is done nothing is pulled, for its first pull would lack the key.
+    loading: Option<u64>,
+}
+
+impl KeptCursors {
+    pub(super) fn is_loading(&self) -> bool {
+        self.loading.is_some()
+    }
+
+    pub(super) fn key(&mut self, queue: &Jid) -> Option<u64> {
+        self.table.get(&queue_name(queue))
+    }
+
+    pub(super) fn keep(&mut self, queue: &Jid, key: u64) {
+        self.table.set(&queue_name(queue), key);
+    }
+}
+
+impl Session {
+    pub(super) fn load_cursors(&mut self, context: &mut Context<'_>) {
+        if let Some(cursors) = &mut self.cursors {
+            let load = context.world.new_page_id();
+            cursors.loading = Some(load);
+            context.out.push(Action::LoadCursors { load, user: self.user.clone() });
+        }
+    }
+
+    pub(super) fn cursors_loaded(&mut self, load: u64, loaded: Vec<Cursor>, context: &mut Context<'_>) {
+        let Some(cursors) = self.cursors.as_mut().filter(|cursors| cursors.loading == Some(load)) else { return };
+        cursors.loading = None;
+        for Cursor { queue, key } in loaded.into_iter().take(CursorTable::CAPACITY) {
+            cursors.table.set(&queue, key);
+        }
+        self.pull_waiting(context);
+    }
+}

@@ -1,0 +1,273 @@
+//! Pages that are being handled or wait for it: queue by queue in order, and remembered over links.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    mem,
+    time::Duration,
+};
+
+use super::{
+    queues::{Allowed, PageEnd},
+    recent::Recent,
+};
+use crate::{
+    Event, Limits,
+    wire::{Jid, QueueKey},
+};
+
+/// Names a page given out by [`Action::Deliver`](super::Action::Deliver); never used twice by one engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PageId(pub(super) u64);
+
+/// A page of a queue for the message handler.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Page {
+    /// What to answer with.
+    pub id: PageId,
+    /// Where it comes from, as a [`CursorStore`](crate::CursorStore) is told it.
+    pub queue: Box<str>,
+    /// The key to keep once its events are handled; `None` where keys are not kept or it has none.
+    pub key: Option<u64>,
+    /// What it counts for against [`Limits::handling`]: its length in encoded bytes, at least 256.
+    pub bytes: usize,
+    /// What to handle, in order; may be empty where only the key is to be kept.
+    pub events: Vec<PageEvent>,
+}
+
+/// An event of a page.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PageEvent {
+    /// The event, shared with the subscribers.
+    pub event: Event,
+    /// How many bytes of payload it was read from.
+    pub bytes: usize,
+}
+
+#[cfg(test)]
+impl PageEvent {
+    pub(crate) fn new(event: Event, bytes: usize) -> Self {
+        PageEvent { event, bytes }
+    }
+}
+
+#[cfg(test)]
+impl Page {
+    pub(crate) fn new(id: PageId, queue: &str, key: Option<u64>, bytes: usize, events: Vec<PageEvent>) -> Self {
+        Page { id, queue: queue.into(), key, bytes, events }
+    }
+}
+
+/// A page that came.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) id: PageId,
+    pub(super) queue: Jid,
+    pub(super) ids: Vec<u64>,
+    pub(super) bytes: usize,
+    /// Empty once given out.
+    pub(super) events: Vec<PageEvent>,
+    /// The key to keep.
+    pub(super) key: Option<u64>,
+    /// Whether its queue stands among those that wait for a turn because of it.
+    pub(super) waits: bool,
+    /// The link it came on and what it says of its queue; `None` for a page of no queue.
+    pub(super) end: Option<(u64, PageEnd)>,
+}
+
+impl Held {
+    /// Nobody has to do anything for it.
+    fn is_done(&self) -> bool {
+        self.events.is_empty() && self.key.is_none()
+    }
+}
+
+/// The ids of a handled page, until the server is known to have heard of it.
+#[derive(Debug)]
+struct Unconfirmed {
+    queue: QueueKey,
+    key: u64,
+    ids: Vec<u64>,
+}
+
+/// All pages in hand of a session.
+///
+/// Bounds: [`Limits::handling`] for their bytes, and so for their ids; ids of handled pages that are unconfirmed
+/// [`Limits::batch`] in all and two pages for each of [`Limits::pulls`], past which the oldest count as remembered only.
+#[derive(Debug, Default)]
+pub(super) struct InHand {
+    /// Never an empty one; the first page of those in `begun` is given out.
+    lanes: HashMap<QueueKey, VecDeque<Held>>,
+    /// The queue of each page given out.
+    begun: HashMap<PageId, QueueKey>,
+    /// Queues whose first page waits until others are handled.
+    turns: VecDeque<QueueKey>,
+    /// The ids of all pages in hand, and of handled ones that are unconfirmed.
+    ids: HashSet<u64>,
+    unconfirmed: VecDeque<Unconfirmed>,
+    unconfirmed_ids: usize,
+    bytes: usize,
+    /// What the next page may be as large as: the largest one lately.
+    expected: usize,
+    /// Counts links, to tell pages of earlier ones.
+    pub(super) link: u64,
+}
+
+/// How many places for ids are kept while there is none.
+const SCRATCH: usize = 1024;
+
+/// What a page in hand counts for at least, for what is around its bytes.
+pub(super) const LEAST: usize = 256;
+
+/// What a page is taken to be as large as before any has come.
+const FIRST_GUESS: usize = 4096;
+
+impl InHand {
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lanes.is_empty()
+    }
+
+    pub(super) fn knows(&self, id: u64) -> bool {
+        self.ids.contains(&id)
+    }
+
+    /// Notes an id of a page that came; `false` when it was known.
+    pub(super) fn insert(&mut self, id: u64) -> bool {
+        id == 0 || self.ids.insert(id)
+    }
+
+    pub(super) fn has_pages_of(&self, queue: &QueueKey) -> bool {
+        self.lanes.contains_key(queue)
+    }
+
+    /// Whether a page of so many bytes can be taken.
+    pub(super) fn has_room(&self, bytes: usize, limits: &Limits) -> bool {
+        self.bytes == 0 || self.bytes.saturating_add(bytes) <= limits.handling
+    }
+
+    /// A page of so many bytes came.
+    pub(super) fn came(&mut self, bytes: usize) {
+        self.expected = bytes.max(self.expected - self.expected / 64);
+    }
+
+    /// How much may be pulled as there is room for pages.
+    pub(super) fn allowed(&self, limits: &Limits) -> Allowed {
+        let free =
+            limits.handling.saturating_sub(self.bytes) / self.expected.max(FIRST_GUESS.min(limits.handling)).max(1);
+        Allowed { queues: limits.pulls, pulls: if self.bytes == 0 { free.max(1) } else { free } }
+    }
+
+    /// The server has heard of the pages of a queue up to this key.
+    pub(super) fn confirmed(
+        &mut self,
+        queue: &QueueKey,
+        pulled_with: Option<u64>,
+        recent: &mut Recent,
+        limits: &Limits,
+        now: Duration,
+    ) {
+        let heard = |held: &Unconfirmed| held.queue == *queue && pulled_with.is_some_and(|key| key >= held.key);
+        while let Some(at) = self.unconfirmed.iter().position(heard) {
+            if let Some(held) = self.unconfirmed.remove(at) {
+                self.release(held.ids, recent, limits, now);
+            }
+        }
+    }
+
+    fn release(&mut self, ids: Vec<u64>, recent: &mut Recent, limits: &Limits, now: Duration) {
+        self.unconfirmed_ids = self.unconfirmed_ids.saturating_sub(ids.len());
+        for id in ids {
+            self.ids.remove(&id);
+            recent.insert(id, now, limits);
+        }
+        if self.ids.is_empty() {
+            self.ids.shrink_to(SCRATCH);
+        }
+    }
+
+    /// Puts a page at the end of its queue.
+    pub(super) fn push(&mut self, queue: QueueKey, page: Held) {
+        self.bytes = self.bytes.saturating_add(page.bytes);
+        self.lanes.entry(queue).or_default().push_back(page);
+    }
+
+    /// The next page of a queue, if none of it is given out: a page to give out, or one that is done by itself.
+    pub(super) fn begin(&mut self, queue: &QueueKey, at_once: usize) -> Begin {
+        let Some(page) = self.lanes.get_mut(queue).and_then(VecDeque::front_mut) else {
+            return Begin::Nothing;
+        };
+        if self.begun.contains_key(&page.id) {
+            return Begin::Nothing;
+        }
+        if page.is_done() {
+            return Begin::Done;
+        }
+        if self.begun.len() >= at_once {
+            if !mem::replace(&mut page.waits, true) {
+                self.turns.push_back(queue.clone());
+            }
+            return Begin::Nothing;
+        }
+        page.waits = false;
+        self.begun.insert(page.id, queue.clone());
+        Begin::Deliver(Page {
+            id: page.id,
+            queue: crate::delivery::queue_name(&page.queue).into(),
+            key: page.key,
+            bytes: page.bytes,
+            events: mem::take(&mut page.events),
+        })
+    }
+
+    /// The queue of a page given out, which is handled now.
+    pub(super) fn handled(&mut self, page: PageId) -> Option<QueueKey> {
+        self.begun.remove(&page)
+    }
+
+    /// The next queue whose turn to be handled has come, if a place is free.
+    pub(super) fn next_turn(&mut self, at_once: usize) -> Option<QueueKey> {
+        if self.begun.len() < at_once { self.turns.pop_front() } else { None }
+    }
+
+    /// Takes the first page of a queue out, its events handled.
+    pub(super) fn finish(
+        &mut self,
+        queue: &QueueKey,
+        recent: &mut Recent,
+        limits: &Limits,
+        now: Duration,
+    ) -> Option<Held> {
+        let lane = self.lanes.get_mut(queue)?;
+        let mut page = lane.pop_front()?;
+        if lane.is_empty() {
+            self.lanes.remove(queue);
+        }
+        self.bytes = self.bytes.saturating_sub(page.bytes);
+        let ids = mem::take(&mut page.ids);
+        self.unconfirmed_ids += ids.len();
+        match page.end.as_ref().and_then(|(_, end)| end.next_key) {
+            Some(key) if !ids.is_empty() => self.unconfirmed.push_back(Unconfirmed { queue: queue.clone(), key, ids }),
+            _ => self.release(ids, recent, limits, now),
+        }
+        while (self.unconfirmed_ids > limits.batch || self.unconfirmed.len() > limits.pulls.saturating_mul(2))
+            && let Some(oldest) = self.unconfirmed.pop_front()
+        {
+            self.release(oldest.ids, recent, limits, now);
+        }
+        Some(page)
+    }
+}
+
+/// What becomes of a queue's first page.
+#[derive(Debug)]
+pub(super) enum Begin {
+    Nothing,
+    Deliver(Page),
+    /// It has nothing to handle.
+    Done,
+}
