@@ -61,8 +61,7 @@ pub struct ConnectionActor {
     user: Option<UserId>,
     /// Scratch for a step's actions, so that a step allocates nothing for them.
     actions: Vec<Action>,
-    /// Events of this step that are still to be published together: a page of messages costs the registry one wake.
-    /// Without room unless the step has several.
+    /// Events that are still to be published together: what one round of reading brings costs the registry one wake.
     emitted: Vec<Event>,
     /// Whether the engine has let go of the link, which is still to be dropped.
     pub(super) hung_up: bool,
@@ -70,6 +69,8 @@ pub struct ConnectionActor {
     closed: bool,
     /// Whether the link is being read just now, and so is not in its place.
     pub(super) reading: bool,
+    /// When the round of reading under way began; its frames share one look at the clocks.
+    pub(super) read_at: Option<Now>,
     /// Frames to send that the link has no room for yet.
     pub(super) queued: Outbox,
     pub(super) link: Option<Link>,
@@ -161,6 +162,7 @@ impl ConnectionActor {
             hung_up: false,
             closed: false,
             reading: false,
+            read_at: None,
             queued: Outbox::default(),
             link: None,
             dialing: None,
@@ -196,16 +198,15 @@ impl ConnectionActor {
         let mut actions = std::mem::take(&mut self.actions);
         self.engine.set_wanted(self.handlers.wanted());
         self.engine.set_handled(self.delivering.slot.wanted());
-        self.engine.step(input, self.now(), &mut actions);
+        let now = self.read_at.unwrap_or_else(|| self.now());
+        self.engine.step(input, now, &mut actions);
         self.told.set(self.engine.state());
-        let events = actions.iter().filter(|action| matches!(action, Action::Emit(_))).count();
-        if events > 1 {
-            self.emitted.reserve_exact(events);
-        }
         for action in actions.drain(..) {
             self.carry_out(action);
         }
-        self.publish_emitted();
+        if !self.reading {
+            self.publish_emitted();
+        }
         if let Some(keeper) = &mut self.keeper {
             keeper.follow(&self.engine);
         }
@@ -254,7 +255,7 @@ impl ConnectionActor {
 
     fn carry_out(&mut self, action: Action) {
         // What others are told must not come to them before the events it follows from.
-        if !matches!(action, Action::Emit(_) | Action::Transmit(_)) {
+        if !matches!(action, Action::Emit(_) | Action::Publish(_) | Action::Transmit(_)) {
             self.publish_emitted();
         }
         match action {
@@ -412,27 +413,25 @@ impl ConnectionActor {
         if let Some(user) = &self.user
             && self.handlers.wanted().contains(kind.mask())
         {
-            let event = Event::new(user.clone(), kind);
-            if self.emitted.capacity() == 0 {
-                self.handlers.publish(event);
-            } else {
-                self.emitted.push(event);
-            }
+            self.emitted.push(Event::new(user.clone(), kind));
         }
     }
 
-    fn publish_emitted(&mut self) {
-        if self.emitted.capacity() > 0 {
-            self.handlers.publish_all(std::mem::take(&mut self.emitted));
+    pub(super) fn publish_emitted(&mut self) {
+        match self.emitted.len() {
+            0 => {}
+            // The list stays for the next one.
+            1 => self.emitted.drain(..).for_each(|event| self.handlers.publish(event)),
+            _ => self.handlers.publish_all(std::mem::take(&mut self.emitted)),
         }
     }
 
     /// Tells what the message handler gets as well.
-    fn publish(&self, event: Event) {
+    fn publish(&mut self, event: Event) {
         if let EventKind::Message(message) = event.kind() {
             trace!(self.log, "message in"; "id" => message.id);
         }
-        self.handlers.publish(event);
+        self.emitted.push(event);
     }
 
     fn note(&mut self, note: &Note) {

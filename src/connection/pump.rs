@@ -112,8 +112,11 @@ impl ConnectionActor {
         // Taken out while it is read, so that what it hands out can be acted on at once.
         let Some(mut link) = self.link.take() else { return };
         self.reading = true;
+        self.read_at = Some(self.now());
         let read = link.read(task, |incoming| self.incoming(incoming, ctx));
         self.reading = false;
+        self.read_at = None;
+        self.publish_emitted();
         self.link = Some(link);
         if self.hung_up {
             self.settle(ctx);

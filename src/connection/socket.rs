@@ -165,6 +165,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                     if let Some(read) = self.feed(filled.filled(), sink) {
                         return read;
                     }
+                    // There is probably more. Whoever is told what came has the thread first, or it piles up there.
+                    if filled.remaining() == 0 {
+                        return Read::More;
+                    }
                 }
             }
         }

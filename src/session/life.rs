@@ -1,6 +1,6 @@
 //! One session, from `open` to its end.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Action, Input, Note,
@@ -46,6 +46,8 @@ pub(super) struct Session {
     pub(super) failed: u32,
     pub(super) backoff: Backoff,
     pub(super) recent: Recent,
+    /// Who sent the last text: the next one is often from the same.
+    pub(super) last_sender: Option<Arc<str>>,
     /// Pages that are being handled, made by the first of them.
     pub(super) in_hand: Option<Box<InHand>>,
     /// The keys that are kept over links, where there is a store.
@@ -124,6 +126,7 @@ impl Session {
             failed: 0,
             backoff: Backoff::new(&context.world.config.reconnect),
             recent: Recent::default(),
+            last_sender: None,
             in_hand: None,
             cursors: context.world.config.cursors.is_some().then(Box::default),
             unheard: false,

@@ -27,6 +27,7 @@ mod in_hand;
 pub(crate) mod inbound;
 mod kept;
 mod life;
+mod metas;
 mod offline;
 mod online;
 mod pages;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Config, LossCause,
-    wire::{Downward, MSync},
+    wire::{Downward, MSync, PageView},
 };
 
 /// One link that the server accepted.
@@ -103,6 +103,13 @@ impl Session {
     /// Reads a binary message. What does not decode is dropped and noted; the connection survives (§16).
     pub(super) fn frame(&mut self, bytes: &[u8], context: &mut Context<'_>) -> Flow {
         let limit = context.world.config.limits.frame;
+        if let Phase::Online(online) = &mut self.phase
+            && bytes.len() <= limit
+            && let Some(page) = PageView::of(bytes)
+        {
+            online.heard(context.now);
+            return self.page_seen(page, bytes.len(), context);
+        }
         let decoded =
             MSync::decode_frame(Bytes::copy_from_slice(bytes), limit).and_then(|frame| frame.downward_lossy());
         let frame = match decoded {

@@ -4,16 +4,18 @@ use std::mem;
 
 use super::{
     Action, Note,
+    cursors::KeptCursors,
     in_hand::{Begin, Held, InHand, LEAST, PageEvent, PageId},
     inbound::{self, Inbound, Own},
     life::{Flow, Phase, Session},
+    metas::{Got, Head, Metas},
     queues::{Allowed, Content, Next, PageEnd, Pull, Queues},
     token::ServerClock,
     world::Context,
 };
 use crate::{
     Event, EventKind, EventMask, Kick, LossCause,
-    wire::{CommSyncDl, CommSyncUl, CommUnreadDl, Jid, MSync, Meta, QueueKey},
+    wire::{CommSyncDl, CommUnreadDl, Jid, PageView, QueueKey, full_meta, pull_frame},
 };
 
 /// What becomes of a page.
@@ -72,9 +74,9 @@ impl Session {
     pub(super) fn announced(&mut self, queue: &Jid, context: &mut Context<'_>) {
         let allowed = self.allowed(context);
         if let Phase::Online(online) = &mut self.phase
-            && let Some(pull) = online.queues.announced(queue, allowed, context.now.mono)
+            && let Some(pull) = online.queues.announced(queue.view(), allowed, context.now.mono)
         {
-            self.transmit_pull(pull, context);
+            transmit_pull(pull, &mut self.cursors, context);
         }
     }
 
@@ -84,15 +86,8 @@ impl Session {
         while let Phase::Online(online) = &mut self.phase
             && let Some(pull) = online.queues.next_waiting(allowed, context.now.mono)
         {
-            self.transmit_pull(pull, context);
+            transmit_pull(pull, &mut self.cursors, context);
         }
-    }
-
-    fn transmit_pull(&mut self, mut pull: Pull, context: &mut Context<'_>) {
-        if let (None, Some(cursors)) = (pull.key, &mut self.cursors) {
-            pull.key = cursors.key(&pull.queue);
-        }
-        context.transmit("pull", MSync::client_sync(&CommSyncUl::pull(pull.queue, pull.key)).to_bytes());
     }
 
     /// How much may be pulled.
@@ -113,29 +108,36 @@ impl Session {
             self.answered(&sync, context);
             return Flow::Stay;
         }
-        self.page(sync, bytes, context)
-    }
-
-    /// A page of a queue, pulled or pushed: its messages, then, at once or once they are handled, the pull that
-    /// acknowledges it.
-    fn page(&mut self, mut sync: CommSyncDl, bytes: usize, context: &mut Context<'_>) -> Flow {
         let status = sync.status.as_ref().and_then(|status| status.error_code).unwrap_or(0);
         if status != 0 {
             context.out.push(Action::Note(Note::PageStatus { status }));
         }
+        let (queue, is_last) = (sync.queue.as_ref().map(Jid::view), sync.is_last.unwrap_or(false));
+        let head = Head { queue, next_key: sync.next_key, is_last, bytes };
+        self.page(head, Metas::Decoded(sync.metas), context)
+    }
+
+    /// A page that was seen in place.
+    pub(super) fn page_seen(&mut self, page: PageView<'_>, bytes: usize, context: &mut Context<'_>) -> Flow {
+        let head = Head { queue: page.queue, next_key: page.next_key, is_last: page.is_last, bytes };
+        self.page(head, Metas::Seen(page), context)
+    }
+
+    /// A page of a queue, pulled or pushed: its messages, then, at once or once they are handled, the pull that
+    /// acknowledges it.
+    fn page(&mut self, head: Head<'_>, metas: Metas<'_>, context: &mut Context<'_>) -> Flow {
         let limits = &context.world.config.limits;
-        if sync.metas.len() > limits.batch {
-            let detail = format!("a page of {} messages is over the limit of {}", sync.metas.len(), limits.batch);
+        if metas.len() > limits.batch {
+            let detail = format!("a page of {} messages is over the limit of {}", metas.len(), limits.batch);
             return self.lost(LossCause::Protocol(detail), context);
         }
-        let taken = self.take(&sync, bytes, context);
-        let metas = mem::take(&mut sync.metas);
+        let taken = self.take(&head, &metas, context);
         let mut read = self.read_metas(metas, taken, context);
         let kick = read.kick.take();
         match taken {
-            Taken::InHand => self.hold(&sync, read, bytes, context),
-            Taken::Not => self.drop_page(&sync, bytes, context),
-            Taken::Told if kick.is_none() => self.go_on(&sync, &read, context),
+            Taken::InHand => self.hold(&head, read, context),
+            Taken::Not => self.drop_page(&head, context),
+            Taken::Told if kick.is_none() => self.go_on(&head, &read, context),
             Taken::Told => {}
         }
         // The messages beside a kick were taken from the queue for this device, so they are heard before it.
@@ -149,7 +151,7 @@ impl Session {
         Flow::Stay
     }
 
-    fn take(&mut self, sync: &CommSyncDl, bytes: usize, context: &Context<'_>) -> Taken {
+    fn take(&mut self, head: &Head<'_>, metas: &Metas<'_>, context: &Context<'_>) -> Taken {
         // What comes behind LOGOUT can be acknowledged no more.
         if !matches!(self.phase, Phase::Online(_)) {
             return Taken::Told;
@@ -162,11 +164,11 @@ impl Session {
             return if wanted { Taken::InHand } else { Taken::Told };
         };
         // Without a handler, too, a page waits for those of its queue that came before.
-        if !wanted && (in_hand.is_empty() || !in_hand.has_pages_of(&key_of(sync))) {
+        if !wanted && (in_hand.is_empty() || !in_hand.has_pages_of(&key_of(head))) {
             return Taken::Told;
         }
         let limits = &context.world.config.limits;
-        if in_hand.has_room(bytes.max(LEAST), limits) {
+        if in_hand.has_room(head.bytes.max(LEAST), limits) {
             return Taken::InHand;
         }
         if !in_hand.has_room(LEAST, limits) {
@@ -174,40 +176,57 @@ impl Session {
         }
         let (recent, now) = (&mut self.recent, context.now.mono);
         let known = |id: u64| id != 0 && (in_hand.knows(id) || recent.contains(id, now, limits));
-        if sync.metas.iter().map(inbound::repetition_key).all(known) { Taken::InHand } else { Taken::Not }
+        if metas.all_keys(known) { Taken::InHand } else { Taken::Not }
     }
 
     /// Tells the observers what a page holds, and collects what is for the message handler.
-    fn read_metas(&mut self, metas: Vec<Meta>, taken: Taken, context: &mut Context<'_>) -> Read {
-        let handled = if taken == Taken::InHand { context.world.handled } else { EventMask::NONE };
+    fn read_metas(&mut self, metas: Metas<'_>, taken: Taken, context: &mut Context<'_>) -> Read {
         let mut read = Read { metas: metas.len(), ..Read::default() };
-        for meta in metas {
-            // A kick must be heard whatever its id; everything else once.
-            let statistics = inbound::is_statistics(&meta);
-            let key = inbound::repetition_key(&meta);
-            if !statistics {
-                if taken == Taken::Not || !self.is_new(key, taken, &mut read.ids, context) {
-                    continue;
-                }
-                read.fresh += 1;
-                self.confirm_delivery(&meta, context);
-            }
-            let own = Own { user: &self.user, resource: context.world.config.resource() };
-            match inbound::read(&meta, &own, context.world.wanted | context.world.handled) {
-                Inbound::Event(_)
-                    if statistics && (taken == Taken::Not || !self.is_new(key, taken, &mut read.ids, context)) => {}
-                Inbound::Event(event) => {
-                    let event = self.tell(event, handled, context);
-                    read.events.extend(event.map(|event| PageEvent { event, bytes: size(&meta) }));
-                }
-                Inbound::Unwanted(EventMask::MESSAGE) if !mem::replace(&mut self.unheard, true) => {
-                    context.out.push(Action::Note(Note::Unheard));
-                }
-                Inbound::Kick(kick) => read.kick = read.kick.or(Some(kick)),
-                Inbound::Statistics | Inbound::Echo | Inbound::Unwanted(_) => {}
-            }
+        let mut lost = 0;
+        metas.each(|got| match got {
+            Got::Broken => lost += 1,
+            got => self.read_meta(got, taken, &mut read, context),
+        });
+        read.metas -= lost;
+        if lost > 0 {
+            context.out.push(Action::Note(Note::LostMetas { count: lost }));
         }
         read
+    }
+
+    fn read_meta(&mut self, got: Got<'_>, taken: Taken, read: &mut Read, context: &mut Context<'_>) {
+        let (key, bytes) = (got.key(), got.size());
+        // A kick must be heard whatever its id; everything else once.
+        let statistics = matches!(&got, Got::Meta(meta) if inbound::is_statistics(meta));
+        if !statistics {
+            if taken == Taken::Not || !self.is_new(key, taken, &mut read.ids, context) {
+                return;
+            }
+            read.fresh += 1;
+            self.confirm_delivery(&got, context);
+        }
+        let (wanted, handled) = (context.world.wanted, context.world.handled);
+        let own = Own { user: &self.user, resource: context.world.config.resource() };
+        let inbound = match &got {
+            Got::Text(text, encoded) => inbound::text(text, &own, wanted | handled, &mut self.last_sender)
+                .or_else(|| full_meta(encoded).map(|meta| inbound::read(&meta, &own, wanted | handled))),
+            Got::Meta(meta) => Some(inbound::read(meta, &own, wanted | handled)),
+            Got::Broken => None,
+        };
+        match inbound {
+            Some(Inbound::Event(_))
+                if statistics && (taken == Taken::Not || !self.is_new(key, taken, &mut read.ids, context)) => {}
+            Some(Inbound::Event(event)) => {
+                let handled = if taken == Taken::InHand { handled } else { EventMask::NONE };
+                let event = self.tell(event, handled, context);
+                read.events.extend(event.map(|event| PageEvent { event, bytes }));
+            }
+            Some(Inbound::Unwanted(EventMask::MESSAGE)) if !mem::replace(&mut self.unheard, true) => {
+                context.out.push(Action::Note(Note::Unheard));
+            }
+            Some(Inbound::Kick(kick)) => read.kick = read.kick.take().or(Some(kick)),
+            Some(Inbound::Statistics | Inbound::Echo | Inbound::Unwanted(_)) | None => {}
+        }
     }
 
     fn is_new(&mut self, id: u64, taken: Taken, ids: &mut Vec<u64>, context: &Context<'_>) -> bool {
@@ -242,46 +261,49 @@ impl Session {
     }
 
     /// A page that needs no handling goes on at once.
-    fn go_on(&mut self, sync: &CommSyncDl, read: &Read, context: &mut Context<'_>) {
-        let Some(queue) = &sync.queue else { return };
+    fn go_on(&mut self, head: &Head<'_>, read: &Read, context: &mut Context<'_>) {
+        let Some(queue) = head.queue else { return };
         let allowed = self.allowed(context);
         let Phase::Online(online) = &mut self.phase else { return };
-        let (now, is_last) = (context.now.mono, sync.is_last.unwrap_or(false));
-        let next = online.queues.page(queue, sync.next_key, is_last, read.content(), now);
+        let now = context.now.mono;
+        let next = online.queues.page(queue, head.next_key, head.is_last, read.content(), now);
+        let rests = next.is_none();
+        if let Some(pull) = next {
+            transmit_pull(pull, &mut self.cursors, context);
+        } else if let Some(pull) = online.queues.next_waiting(allowed, now) {
+            transmit_pull(pull, &mut self.cursors, context);
+        }
         if online.offline.is_running() {
-            let queue = queue.queue_key();
+            let queue = queue.to_jid().queue_key();
             online.offline.received(&queue, read.fresh);
-            if (is_last || next.is_none())
+            if (head.is_last || rests)
                 && let Some(event) = online.offline.finished(&queue)
             {
                 context.emit(event);
             }
         }
-        if let Some(pull) = next.or_else(|| online.queues.next_waiting(allowed, now)) {
-            self.transmit_pull(pull, context);
-        }
     }
 
     /// Puts a page behind those of its queue that are being handled.
-    fn hold(&mut self, sync: &CommSyncDl, read: Read, bytes: usize, context: &mut Context<'_>) {
+    fn hold(&mut self, head: &Head<'_>, read: Read, context: &mut Context<'_>) {
         let (limits, now) = (&context.world.config.limits, context.now.mono);
         let (Some(in_hand), Phase::Online(online)) = (&mut self.in_hand, &mut self.phase) else { return };
-        let key = key_of(sync);
+        let key = key_of(head);
         online.offline.received(&key, read.fresh);
-        in_hand.came(bytes);
-        let end = sync.queue.as_ref().map(|queue| {
+        in_hand.came(head.bytes);
+        let end = head.queue.map(|queue| {
             let pulled_with = online.queues.received(queue);
             in_hand.confirmed(&key, pulled_with, &mut self.recent, limits, now);
-            let (next_key, is_last) = (sync.next_key.filter(|key| *key != 0), sync.is_last.unwrap_or(false));
-            (in_hand.link, PageEnd { pulled_with, next_key, is_last, content: read.content() })
+            let next_key = head.next_key.filter(|key| *key != 0);
+            (in_hand.link, PageEnd { pulled_with, next_key, is_last: head.is_last, content: read.content() })
         });
         let kept = end.as_ref().filter(|_| self.cursors.is_some()).and_then(|(_, end)| end.next_key);
         // One that comes again brings nothing but its key.
         let brings = !read.ids.is_empty() || !read.events.is_empty();
-        let weight = if brings { bytes.max(LEAST) } else { LEAST };
+        let weight = if brings { head.bytes.max(LEAST) } else { LEAST };
         let page = Held {
             id: PageId(context.world.new_page_id()),
-            queue: sync.queue.clone().unwrap_or_default(),
+            queue: head.queue.map(|queue| queue.to_jid()).unwrap_or_default(),
             ids: read.ids,
             bytes: weight,
             events: read.events,
@@ -294,12 +316,12 @@ impl Session {
     }
 
     /// There is no room for a page: it is pulled again later, from the key its queue had.
-    fn drop_page(&mut self, sync: &CommSyncDl, bytes: usize, context: &mut Context<'_>) {
-        context.out.push(Action::Note(Note::PageDropped { bytes }));
+    fn drop_page(&mut self, head: &Head<'_>, context: &mut Context<'_>) {
+        context.out.push(Action::Note(Note::PageDropped { bytes: head.bytes }));
         if let Some(in_hand) = &mut self.in_hand {
-            in_hand.came(bytes);
+            in_hand.came(head.bytes);
         }
-        if let (Phase::Online(online), Some(queue)) = (&mut self.phase, &sync.queue) {
+        if let (Phase::Online(online), Some(queue)) = (&mut self.phase, head.queue) {
             online.queues.dropped(queue);
         }
     }
@@ -346,14 +368,14 @@ impl Session {
         let allowed = self.allowed(context);
         let Some((_, end)) = page.end.filter(|(came_on, _)| *came_on == link) else { return };
         let Phase::Online(online) = &mut self.phase else { return };
-        let next = online.queues.handled(&page.queue, &end, allowed, now);
+        let next = online.queues.handled(page.queue.view(), &end, allowed, now);
         if (end.is_last || next == Next::Rests)
             && let Some(event) = online.offline.finished(queue)
         {
             context.emit(event);
         }
         if let Next::Pull(pull) = next {
-            self.transmit_pull(pull, context);
+            transmit_pull(pull, &mut self.cursors, context);
         }
     }
 
@@ -367,10 +389,11 @@ impl Session {
     }
 }
 
-fn size(meta: &Meta) -> usize {
-    [&meta.payload, &meta.meta].into_iter().flatten().map(bytes::Bytes::len).sum()
+fn transmit_pull(pull: Pull<'_>, cursors: &mut Option<Box<KeptCursors>>, context: &mut Context<'_>) {
+    let key = pull.key.or_else(|| cursors.as_mut()?.key(pull.queue));
+    context.transmit("pull", pull_frame(pull.queue, key));
 }
 
-fn key_of(sync: &CommSyncDl) -> QueueKey {
-    sync.queue.as_ref().map_or_else(|| Jid::default().queue_key(), Jid::queue_key)
+fn key_of(head: &Head<'_>) -> QueueKey {
+    head.queue.map(|queue| queue.to_jid()).unwrap_or_default().queue_key()
 }

@@ -6,10 +6,15 @@ use std::{
     time::Duration,
 };
 
-use crate::wire::{Jid, QueueKey};
+use crate::wire::{Jid, JidView, QueueKey};
+
+/// Where a queue stands in the table.
+type Slot = usize;
 
 #[derive(Debug, Default)]
 struct Queue {
+    /// As the server last named it.
+    name: Jid,
     /// The last key the server gave; the next pull carries it and so acknowledges what came before it.
     key: Option<u64>,
     /// The highest key it gave; only one above it can go on without bringing anything new.
@@ -33,9 +38,9 @@ struct Pulling {
 }
 
 /// One pull to send.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Pull {
-    pub(crate) queue: Jid,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Pull<'a> {
+    pub(crate) queue: &'a Jid,
     pub(crate) key: Option<u64>,
 }
 
@@ -79,9 +84,9 @@ impl Content {
 }
 
 /// How a queue goes on after a page.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Next {
-    Pull(Pull),
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Next<'a> {
+    Pull(Pull<'a>),
     /// A pull is to follow once there is room for a page.
     Waits,
     Rests,
@@ -90,14 +95,21 @@ pub(crate) enum Next {
 /// The queues of one link. Keys are not kept across links here, so a page can come twice.
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
-    known: HashMap<QueueKey, Queue>,
+    known: Vec<Queue>,
+    /// Where to find each queue, once there are more than a look along the table takes.
+    index: HashMap<QueueKey, Slot>,
+    /// Where the last one stood that was looked for; pages come in runs.
+    last: Slot,
     /// Announced queues whose turn has not come; each at most once, so no more than are known.
-    waiting: VecDeque<Jid>,
+    waiting: VecDeque<Slot>,
     /// Queues that are being pulled or have a page in hand, and a few that were; each at most once.
-    busy: Vec<QueueKey>,
+    busy: Vec<Slot>,
 }
 
 impl Queues {
+    /// How many queues are looked for one by one.
+    const FEW: usize = 8;
+
     /// How many queues are remembered; past it the keys of queues at rest are forgotten, which costs at most
     /// a page that comes twice.
     pub(crate) const CAPACITY: usize = 4096;
@@ -107,34 +119,34 @@ impl Queues {
 
     /// A queue holds something: pulls it, or remembers to pull it once more when a pull is under way or a page of it in
     /// hand, or once others are done when as many as are `allowed` are.
-    pub(crate) fn announced(&mut self, queue: &Jid, allowed: Allowed, now: Duration) -> Option<Pull> {
-        self.make_room();
+    pub(crate) fn announced(&mut self, queue: JidView<'_>, allowed: Allowed, now: Duration) -> Option<Pull<'_>> {
+        let slot = self.slot(queue);
         let full = self.is_full(allowed, now);
-        let entry = self.known.entry(queue.queue_key()).or_default();
+        let entry = self.known.get_mut(slot)?;
         if entry.is_busy(now) {
             entry.again = true;
             return None;
         }
         if full {
             if !mem::replace(&mut entry.waiting, true) {
-                self.waiting.push_back(queue.clone());
+                self.waiting.push_back(slot);
             }
             return None;
         }
-        Some(entry.pull(queue, now, &mut self.busy))
+        self.pull(slot, now)
     }
 
     /// The next queue whose turn has come, if a place is free.
-    pub(crate) fn next_waiting(&mut self, allowed: Allowed, now: Duration) -> Option<Pull> {
+    pub(crate) fn next_waiting(&mut self, allowed: Allowed, now: Duration) -> Option<Pull<'_>> {
         if self.waiting.is_empty() || self.is_full(allowed, now) {
             return None;
         }
-        while let Some(queue) = self.waiting.pop_front() {
-            let entry = self.known.entry(queue.queue_key()).or_default();
+        while let Some(slot) = self.waiting.pop_front() {
+            let Some(entry) = self.known.get_mut(slot) else { continue };
             entry.waiting = false;
             // One that is being pulled meanwhile has had its turn and must not cost the next one's.
             if !entry.is_busy(now) {
-                return Some(entry.pull(&queue, now, &mut self.busy));
+                return self.pull(slot, now);
             }
             entry.again |= entry.in_hand > 0;
         }
@@ -144,37 +156,39 @@ impl Queues {
     /// A page came that is handled already; see [`Queues::handled`].
     pub(crate) fn page(
         &mut self,
-        queue: &Jid,
+        queue: JidView<'_>,
         next_key: Option<u64>,
         is_last: bool,
         content: Content,
         now: Duration,
-    ) -> Option<Pull> {
-        self.make_room();
-        let entry = self.known.entry(queue.queue_key()).or_default();
+    ) -> Option<Pull<'_>> {
+        let slot = self.slot(queue);
+        let entry = self.known.get_mut(slot)?;
         let pulled_with = entry.pulling.take().and_then(|pulling| pulling.key);
         if entry.goes_on(&PageEnd { pulled_with, next_key, is_last, content }) {
-            return Some(entry.pull(queue, now, &mut self.busy));
+            return self.pull(slot, now);
         }
         None
     }
 
     /// A page came and is in hand until [`Queues::handled`]: its queue keeps its place and is not pulled meanwhile.
     /// The key of the pull that it answers.
-    pub(crate) fn received(&mut self, queue: &Jid) -> Option<u64> {
-        self.make_room();
-        let entry = self.known.entry(queue.queue_key()).or_default();
+    pub(crate) fn received(&mut self, queue: JidView<'_>) -> Option<u64> {
+        let slot = self.slot(queue);
+        let entry = self.known.get_mut(slot)?;
         entry.in_hand = entry.in_hand.saturating_add(1);
-        entry.list(queue, &mut self.busy);
-        entry.pulling.take().and_then(|pulling| pulling.key)
+        let pulled_with = entry.pulling.take().and_then(|pulling| pulling.key);
+        self.list(slot);
+        pulled_with
     }
 
     /// A page came for which there is no room: its queue is pulled again, before others, from the key it had.
-    pub(crate) fn dropped(&mut self, queue: &Jid) {
-        self.make_room();
-        let entry = self.known.entry(queue.queue_key()).or_default();
-        entry.pulling = None;
-        self.wait_first(queue);
+    pub(crate) fn dropped(&mut self, queue: JidView<'_>) {
+        let slot = self.slot(queue);
+        if let Some(entry) = self.known.get_mut(slot) {
+            entry.pulling = None;
+        }
+        self.wait_first(slot);
     }
 
     /// A page in hand was handled, and `end` tells how its queue goes on.
@@ -182,51 +196,108 @@ impl Queues {
     /// The next pull carries the page's key and so acknowledges it, also where the page says it is the last:
     /// a server that still waits for the key would send the same page for ever. A page that brings nothing
     /// new goes on only while its key rises, so that no server can make us pull in a circle.
-    pub(crate) fn handled(&mut self, queue: &Jid, end: &PageEnd, allowed: Allowed, now: Duration) -> Next {
+    pub(crate) fn handled(&mut self, queue: JidView<'_>, end: &PageEnd, allowed: Allowed, now: Duration) -> Next<'_> {
         let full = self.pulling(now) >= allowed.pulls;
-        let entry = self.known.entry(queue.queue_key()).or_default();
+        let slot = self.slot(queue);
+        let Some(entry) = self.known.get_mut(slot) else { return Next::Rests };
         entry.in_hand = entry.in_hand.saturating_sub(1);
         if !entry.goes_on(end) {
             return Next::Rests;
         }
         if full {
             // What was handled is acknowledged before anything else is fetched.
-            self.wait_first(queue);
+            self.wait_first(slot);
             return Next::Waits;
         }
-        Next::Pull(entry.pull(queue, now, &mut self.busy))
+        self.pull(slot, now).map_or(Next::Rests, Next::Pull)
     }
 
-    fn wait_first(&mut self, queue: &Jid) {
-        let entry = self.known.entry(queue.queue_key()).or_default();
-        if mem::replace(&mut entry.waiting, true) {
-            self.waiting.retain(|waiting| !waiting.same_queue(queue));
+    fn wait_first(&mut self, slot: Slot) {
+        if let Some(entry) = self.known.get_mut(slot)
+            && mem::replace(&mut entry.waiting, true)
+        {
+            self.waiting.retain(|waiting| *waiting != slot);
         }
-        self.waiting.push_front(queue.clone());
+        self.waiting.push_front(slot);
+    }
+
+    /// Where a queue stands; one not known yet is added.
+    fn slot(&mut self, queue: JidView<'_>) -> Slot {
+        let slot = match self.known.get(self.last) {
+            Some(entry) if queue.same_queue(&entry.name) => self.last,
+            _ => self.find(queue).unwrap_or_else(|| self.add(queue)),
+        };
+        self.last = slot;
+        if let Some(entry) = self.known.get_mut(slot)
+            && entry.name.client_resource.as_deref() != queue.client_resource
+        {
+            entry.name = queue.to_jid();
+        }
+        slot
+    }
+
+    fn find(&self, queue: JidView<'_>) -> Option<Slot> {
+        if self.index.is_empty() {
+            return self.known.iter().position(|entry| queue.same_queue(&entry.name));
+        }
+        self.index.get(&queue.to_jid().queue_key()).copied()
+    }
+
+    fn add(&mut self, queue: JidView<'_>) -> Slot {
+        self.make_room();
+        let slot = self.known.len();
+        self.known.push(Queue { name: queue.to_jid(), ..Queue::default() });
+        if self.known.len() > Self::FEW {
+            self.number();
+        }
+        slot
+    }
+
+    /// Brings the index up to date with the end of the table.
+    fn number(&mut self) {
+        let numbered = self.index.len();
+        let new = self.known.iter().enumerate().skip(numbered);
+        self.index.extend(new.map(|(slot, entry)| (entry.name.queue_key(), slot)));
     }
 
     fn make_room(&mut self) {
-        if self.known.len() >= Self::CAPACITY {
-            self.known.retain(|_, queue| queue.pulling.is_some() || queue.in_hand > 0 || queue.waiting);
-            if self.known.len() >= Self::CAPACITY {
-                // The next heartbeat's answer names them again.
-                self.known.clear();
-                self.waiting.clear();
+        if self.known.len() < Self::CAPACITY {
+            return;
+        }
+        let stays = |queue: &Queue| queue.pulling.is_some() || queue.in_hand > 0 || queue.waiting;
+        let mut moved = vec![None; self.known.len()];
+        let mut next = 0;
+        for (entry, moved) in self.known.iter().zip(&mut moved) {
+            if stays(entry) {
+                *moved = Some(next);
+                next += 1;
             }
-            let known = &self.known;
-            self.busy.retain(|key| known.contains_key(key));
+        }
+        if next >= Self::CAPACITY {
+            // The next heartbeat's answer names them again.
+            *self = Queues::default();
+            return;
+        }
+        self.known.retain(stays);
+        let place = |slot: &Slot| moved.get(*slot).copied().flatten();
+        self.waiting = self.waiting.iter().filter_map(place).collect();
+        self.busy = self.busy.iter().filter_map(place).collect();
+        self.index.clear();
+        self.last = 0;
+        if self.known.len() > Self::FEW {
+            self.number();
         }
     }
 
     fn is_full(&mut self, allowed: Allowed, now: Duration) -> bool {
         let least = allowed.queues.min(allowed.pulls);
-        self.known.len() >= least && { self.under_way(now) >= allowed.queues || self.pulling(now) >= allowed.pulls }
+        self.busy.len() >= least && { self.under_way(now) >= allowed.queues || self.pulling(now) >= allowed.pulls }
     }
 
     /// How many queues wait for a page that has not taken too long, or have one in hand.
     pub(crate) fn under_way(&mut self, now: Duration) -> usize {
         let known = &mut self.known;
-        self.busy.retain(|key| match known.get_mut(key) {
+        self.busy.retain(|slot| match known.get_mut(*slot) {
             Some(queue) if queue.is_busy(now) => true,
             Some(queue) => {
                 queue.listed = false;
@@ -239,7 +310,23 @@ impl Queues {
 
     /// How many pulls wait for their page and have not waited too long.
     fn pulling(&self, now: Duration) -> usize {
-        self.busy.iter().filter_map(|key| self.known.get(key)).filter(|queue| queue.is_pulling(now)).count()
+        self.busy.iter().filter_map(|slot| self.known.get(*slot)).filter(|queue| queue.is_pulling(now)).count()
+    }
+
+    fn pull(&mut self, slot: Slot, now: Duration) -> Option<Pull<'_>> {
+        self.list(slot);
+        let entry = self.known.get_mut(slot)?;
+        entry.again = false;
+        entry.pulling = Some(Pulling { since: now, key: entry.key });
+        Some(Pull { queue: &entry.name, key: entry.key })
+    }
+
+    fn list(&mut self, slot: Slot) {
+        if let Some(entry) = self.known.get_mut(slot)
+            && !mem::replace(&mut entry.listed, true)
+        {
+            self.busy.push(slot);
+        }
     }
 }
 
@@ -270,19 +357,6 @@ impl Queue {
         // With more pages in hand, the last of them sees to what was announced meanwhile.
         go_on || (self.in_hand == 0 && mem::take(&mut self.again))
     }
-
-    fn pull(&mut self, queue: &Jid, now: Duration, busy: &mut Vec<QueueKey>) -> Pull {
-        self.again = false;
-        self.pulling = Some(Pulling { since: now, key: self.key });
-        self.list(queue, busy);
-        Pull { queue: queue.clone(), key: self.key }
-    }
-
-    fn list(&mut self, queue: &Jid, busy: &mut Vec<QueueKey>) {
-        if !mem::replace(&mut self.listed, true) {
-            busy.push(queue.queue_key());
-        }
-    }
 }
 
 #[cfg(test)]
@@ -291,8 +365,63 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Allowed, Content, Next, PageEnd, Pull, Queues};
+    use super::{Allowed, Content, PageEnd, Queues};
     use crate::wire::Jid;
+
+    /// A pull that outlives the table's next change.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Pull {
+        queue: Jid,
+        key: Option<u64>,
+    }
+
+    #[derive(Debug, PartialEq)]
+    enum Next {
+        Pull(Pull),
+        Waits,
+        Rests,
+    }
+
+    fn kept(pull: super::Pull<'_>) -> Pull {
+        Pull { queue: pull.queue.clone(), key: pull.key }
+    }
+
+    /// The table, by addresses as values.
+    #[derive(Default)]
+    struct Tested(Queues);
+
+    impl Tested {
+        fn announced(&mut self, queue: &Jid, allowed: Allowed, now: Duration) -> Option<Pull> {
+            self.0.announced(queue.view(), allowed, now).map(kept)
+        }
+
+        fn next_waiting(&mut self, allowed: Allowed, now: Duration) -> Option<Pull> {
+            self.0.next_waiting(allowed, now).map(kept)
+        }
+
+        fn page(
+            &mut self,
+            queue: &Jid,
+            next_key: Option<u64>,
+            is_last: bool,
+            content: Content,
+            now: Duration,
+        ) -> Option<Pull> {
+            self.0.page(queue.view(), next_key, is_last, content, now).map(kept)
+        }
+
+        fn received(&mut self, queue: &Jid) -> Option<u64> {
+            self.0.received(queue.view())
+        }
+
+        fn handled(&mut self, queue: &Jid, end: &PageEnd, allowed: Allowed, now: Duration) -> Next {
+            match self.0.handled(queue.view(), end, allowed, now) {
+                super::Next::Pull(pull) => Next::Pull(kept(pull)),
+                super::Next::Waits => Next::Waits,
+                super::Next::Rests => Next::Rests,
+            }
+        }
+    }
 
     const MANY: Allowed = at_once(usize::MAX);
     const NOW: Duration = Duration::from_secs(1);
@@ -311,18 +440,18 @@ mod tests {
 
     #[test]
     fn the_recorded_exchange_of_25_messages_is_pulled_key_by_key() {
-        let mut queues = Queues::default();
+        let mut queues = Tested::default();
         assert_eq!(queues.announced(&jid("alice"), MANY, NOW), pull("alice", None));
         assert_eq!(queues.page(&jid("alice"), Some(11), false, Content::New, NOW), pull("alice", Some(11)));
         assert_eq!(queues.page(&jid("alice"), Some(12), false, Content::New, NOW), pull("alice", Some(12)));
         assert_eq!(queues.page(&jid("alice"), Some(13), false, Content::New, NOW), pull("alice", Some(13)));
         assert_eq!(queues.page(&jid("alice"), None, true, Content::Known, NOW), None);
-        assert_eq!(queues.under_way(NOW), 0);
+        assert_eq!(queues.0.under_way(NOW), 0);
     }
 
     #[test]
     fn a_notice_during_a_pull_causes_one_more_pull_afterwards() {
-        let mut queues = Queues::default();
+        let mut queues = Tested::default();
         assert!(queues.announced(&jid("a"), MANY, NOW).is_some());
         assert_eq!(queues.announced(&jid("a"), MANY, NOW), None);
         assert_eq!(queues.announced(&jid("a"), MANY, NOW), None);
@@ -332,7 +461,7 @@ mod tests {
 
     #[test]
     fn the_last_key_is_sent_with_the_next_pull_after_a_finished_one() {
-        let mut queues = Queues::default();
+        let mut queues = Tested::default();
         queues.announced(&jid("a"), MANY, NOW);
         assert_eq!(queues.page(&jid("a"), Some(5), false, Content::New, NOW), pull("a", Some(5)));
         assert_eq!(queues.page(&jid("a"), Some(0), true, Content::Known, NOW), None);
@@ -341,7 +470,7 @@ mod tests {
 
     #[test]
     fn a_user_and_a_group_of_one_name_are_two_queues_and_the_resource_does_not_count() {
-        let mut queues = Queues::default();
+        let mut queues = Tested::default();
         let group = Jid::group("o#a", "x");
         let device = jid("x").with_resource("phone");
         assert!(queues.announced(&jid("x"), MANY, NOW).is_some());
@@ -351,7 +480,7 @@ mod tests {
 
     #[test]
     fn a_last_page_with_messages_and_a_key_is_acknowledged_once() {
-        let mut queues = Queues::default();
+        let mut queues = Tested::default();
         queues.announced(&jid("a"), MANY, NOW);
         assert_eq!(queues.page(&jid("a"), Some(9), true, Content::New, NOW), pull("a", Some(9)));
         assert_eq!(queues.page(&jid("a"), Some(9), true, Content::New, NOW), None);
@@ -359,14 +488,14 @@ mod tests {
 
     #[test]
     fn a_page_without_a_key_that_is_not_the_last_does_not_loop() {
-        let mut queues = Queues::default();
+        let mut queues = Tested::default();
         queues.announced(&jid("a"), MANY, NOW);
         assert_eq!(queues.page(&jid("a"), None, false, Content::New, NOW), None);
     }
 
     #[test]
     fn a_key_that_goes_backwards_without_anything_new_ends_the_queue() {
-        let mut queues = Queues::default();
+        let mut queues = Tested::default();
         queues.announced(&jid("a"), MANY, NOW);
         assert!(queues.page(&jid("a"), Some(9), false, Content::New, NOW).is_some());
         assert_eq!(queues.page(&jid("a"), Some(4), false, Content::Known, NOW), None);
@@ -374,7 +503,7 @@ mod tests {
 
     #[test]
     fn an_unanswered_pull_does_not_block_its_queue_for_ever() {
-        let mut queues = Queues::default();
+        let mut queues = Tested::default();
         assert!(queues.announced(&jid("a"), MANY, NOW).is_some());
         assert_eq!(queues.announced(&jid("a"), MANY, NOW + Queues::PATIENCE - Duration::from_millis(1)), None);
         assert!(queues.announced(&jid("a"), MANY, NOW + Queues::PATIENCE).is_some());
@@ -386,7 +515,7 @@ mod tests {
 
     #[test]
     fn a_queue_with_a_page_in_hand_keeps_its_place_and_is_not_pulled() {
-        let mut queues = Queues::default();
+        let mut queues = Tested::default();
         assert!(queues.announced(&jid("a"), at_once(1), NOW).is_some());
         assert_eq!(queues.received(&jid("a")), None);
         assert_eq!(queues.announced(&jid("a"), at_once(1), NOW), None);
@@ -401,7 +530,7 @@ mod tests {
 
     #[test]
     fn what_is_announced_while_pages_are_in_hand_is_pulled_after_the_last_of_them() {
-        let mut queues = Queues::default();
+        let mut queues = Tested::default();
         let unknown = PageEnd { next_key: None, ..end(None, 0) };
         queues.received(&jid("a"));
         queues.received(&jid("a"));
@@ -412,10 +541,10 @@ mod tests {
 
     #[test]
     fn without_room_for_a_page_a_queue_waits_before_those_that_were_announced() {
-        let mut queues = Queues::default();
+        let mut queues = Tested::default();
         let (none, one) = (Allowed { queues: 9, pulls: 0 }, Allowed { queues: 9, pulls: 1 });
         assert_eq!(queues.announced(&jid("b"), none, NOW), None);
-        queues.dropped(&jid("c"));
+        queues.0.dropped(jid("c").view());
         queues.received(&jid("a"));
         assert_eq!(queues.handled(&jid("a"), &end(None, 5), none, NOW), Next::Waits);
         let mut order = Vec::new();
@@ -429,7 +558,7 @@ mod tests {
 
     #[test]
     fn a_last_page_that_comes_again_on_a_new_link_is_acknowledged_there_once() {
-        let mut queues = Queues::default();
+        let mut queues = Tested::default();
         queues.announced(&jid("a"), MANY, NOW);
         assert_eq!(queues.page(&jid("a"), Some(9), true, Content::Known, NOW), pull("a", Some(9)));
         assert_eq!(queues.page(&jid("a"), Some(9), true, Content::Known, NOW), None);
@@ -438,7 +567,7 @@ mod tests {
 
     #[test]
     fn no_more_queues_than_allowed_are_pulled_at_once_and_every_one_has_its_turn() {
-        let mut queues = Queues::default();
+        let mut queues = Tested::default();
         let names: Vec<String> = (0..10).map(|n| n.to_string()).collect();
         let mut under_way: Vec<Pull> = Vec::new();
         for name in names.iter().chain(&names) {
@@ -448,7 +577,7 @@ mod tests {
         let mut pulled = 0;
         while let Some(pull) = under_way.pop() {
             pulled += 1;
-            assert!(queues.under_way(NOW) <= 3);
+            assert!(queues.0.under_way(NOW) <= 3);
             under_way.extend(queues.page(&pull.queue, None, true, Content::Known, NOW));
             under_way.extend(queues.next_waiting(at_once(3), NOW));
         }
@@ -458,7 +587,7 @@ mod tests {
 
     #[test]
     fn a_queue_pulled_before_its_turn_does_not_cost_the_turn_of_the_next() {
-        let mut queues = Queues::default();
+        let mut queues = Tested::default();
         let late = NOW + Queues::PATIENCE;
         assert!(queues.announced(&jid("a"), at_once(1), NOW).is_some());
         assert!(queues.announced(&jid("b"), at_once(1), NOW).is_none());
@@ -470,13 +599,48 @@ mod tests {
     }
 
     #[test]
+    fn queues_keep_their_keys_however_many_there_are() {
+        let mut queues = Tested::default();
+        let name = |n: u64| jid(&n.to_string());
+        for n in 0..100 {
+            queues.announced(&name(n), MANY, NOW);
+            queues.page(&name(n), Some(n + 1), false, Content::New, NOW);
+            queues.page(&name(n), None, true, Content::Nothing, NOW);
+        }
+        for n in (0..100).rev() {
+            assert_eq!(queues.announced(&name(n), MANY, NOW), pull(&n.to_string(), Some(n + 1)));
+        }
+    }
+
+    #[test]
+    fn making_room_keeps_the_queues_that_wait_or_are_pulled() {
+        let mut queues = Tested::default();
+        let few = at_once(2);
+        let late = NOW + Queues::PATIENCE;
+        queues.announced(&jid("pulled"), few, NOW);
+        queues.announced(&jid("in hand"), few, NOW);
+        queues.received(&jid("in hand"));
+        queues.announced(&jid("waits"), few, NOW);
+        for n in 0..Queues::CAPACITY {
+            queues.page(&jid(&n.to_string()), Some(7), true, Content::Nothing, NOW);
+        }
+        assert!(queues.0.known.len() < 8, "{}", queues.0.known.len());
+        assert_eq!(queues.page(&jid("pulled"), None, true, Content::Nothing, NOW), None);
+        assert_eq!(queues.next_waiting(few, NOW), pull("waits", None));
+        assert_eq!(
+            queues.handled(&jid("in hand"), &end(None, 5), MANY, late),
+            Next::Pull(Pull { queue: jid("in hand"), key: Some(5) })
+        );
+    }
+
+    #[test]
     fn the_table_is_bounded() {
         for allowed in [at_once(3), MANY] {
-            let mut queues = Queues::default();
+            let mut queues = Tested::default();
             for n in 0..3 * Queues::CAPACITY {
                 queues.announced(&jid(&n.to_string()), allowed, NOW);
-                assert!(queues.known.len() <= Queues::CAPACITY && queues.waiting.len() <= queues.known.len());
-                assert!(queues.busy.len() <= queues.known.len());
+                assert!(queues.0.known.len() <= Queues::CAPACITY && queues.0.waiting.len() <= queues.0.known.len());
+                assert!(queues.0.busy.len() <= queues.0.known.len());
             }
         }
     }
@@ -485,7 +649,7 @@ mod tests {
         /// Whatever pages without anything new a server answers with, the pulling ends.
         #[test]
         fn pages_without_anything_new_never_make_a_circle(keys in prop::collection::vec(0_u64..6, 1..4)) {
-            let mut queues = Queues::default();
+            let mut queues = Tested::default();
             let mut pulling = queues.announced(&jid("a"), MANY, NOW).is_some();
             let mut pulls = 0;
             for key in keys.iter().cycle() {

@@ -5,6 +5,7 @@ use std::mem;
 use super::{
     Action, Note,
     life::{Phase, Session},
+    metas::Got,
     sending::encoded,
     sends::What,
     world::Context,
@@ -23,11 +24,20 @@ const STREAM: i32 = 10;
 
 impl Session {
     /// Sends a receipt for a received meta, if receipts are wanted and it is one that gets them.
-    pub(super) fn confirm_delivery(&mut self, meta: &Meta, context: &mut Context<'_>) {
-        if context.world.config.delivery_receipts
-            && let Some(from) = sender(meta)
-        {
-            self.delivered(&from, meta.id.unwrap_or(0), context);
+    pub(super) fn confirm_delivery(&mut self, got: &Got<'_>, context: &mut Context<'_>) {
+        if !context.world.config.delivery_receipts {
+            return;
+        }
+        match got {
+            Got::Text(text, _) if !text.is_group && !text.from.is_empty() => {
+                self.delivered(text.from, text.id, context)
+            }
+            Got::Meta(meta) => {
+                if let Some(from) = sender(meta) {
+                    self.delivered(&from, meta.id.unwrap_or(0), context);
+                }
+            }
+            Got::Text(..) | Got::Broken => {}
         }
     }
 

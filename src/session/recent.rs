@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
+    hash::{BuildHasherDefault, Hasher},
     time::Duration,
 };
 
@@ -10,9 +11,32 @@ use crate::Limits;
 /// The message ids seen last in a login, bounded by number and age; it outlives reconnects.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    known: HashSet<u64>,
+    known: HashSet<u64, BuildHasherDefault<IdHasher>>,
     /// The same ids, oldest first, with when they came.
     order: VecDeque<(u64, Duration)>,
+}
+
+/// Spreads ids, which are spread well already: a server that chose them to collide would slow down its own answers,
+/// within the bound of the table.
+#[derive(Debug, Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        // Fibonacci hashing; the table takes its place from the low bits and a tag from the high ones.
+        let spread = id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = spread ^ (spread >> 32);
+    }
 }
 
 impl Recent {

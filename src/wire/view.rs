@@ -36,11 +36,11 @@ pub struct JidView<'a> {
 
 /// One meta of a page.
 #[derive(Clone, Copy, Debug)]
-pub enum MetaView<'a> {
-    /// A plain text in a single chat or a group.
-    Text(TextView<'a>),
-    /// Anything else, still encoded; [`full_meta`] decodes it.
-    Other(&'a [u8]),
+pub struct MetaView<'a> {
+    /// The meta as it stands in the page; [`full_meta`] decodes it.
+    pub encoded: &'a [u8],
+    /// What it says, where it is a plain text in a single chat or a group.
+    pub text: Option<TextView<'a>>,
 }
 
 /// A plain text, seen in place: no attributes, no options, nothing the server added.
@@ -117,8 +117,8 @@ impl<'a> PageView<'a> {
         std::iter::from_fn(move || {
             // The whole payload was walked when the view was made, so this cannot fail.
             while let Some(Some((tag, value))) = fields.next() {
-                if let (4, Value::Bytes(meta)) = (tag, value) {
-                    return Some(TextView::of(meta).map_or(MetaView::Other(meta), MetaView::Text));
+                if let (4, Value::Bytes(encoded)) = (tag, value) {
+                    return Some(MetaView { encoded, text: TextView::of(encoded) });
                 }
             }
             None
@@ -230,6 +230,19 @@ fn plain_status(status: &[u8]) -> Option<usize> {
         }
     }
     Some(count)
+}
+
+impl Jid {
+    /// The address, seen in place.
+    #[must_use]
+    pub fn view(&self) -> JidView<'_> {
+        JidView {
+            app_key: self.app_key.as_deref(),
+            name: self.name.as_deref(),
+            domain: self.domain.as_deref(),
+            client_resource: self.client_resource.as_deref(),
+        }
+    }
 }
 
 impl<'a> JidView<'a> {

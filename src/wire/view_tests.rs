@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
-use super::{JidView, MetaView, PageView, full_meta};
+use super::{JidView, PageView, full_meta};
 use crate::wire::{
     Body, CommSyncDl, Content, Downward, Jid, KeyValue, MSync, MessageBody, Meta, Status, encode,
     message_body::Type as MessageType,
@@ -25,12 +25,12 @@ fn agree(frame: &[u8]) -> Option<usize> {
     assert_eq!(view.count, sync.metas.len() + lost);
     let (mut texts, mut broken, mut metas) = (0, 0, sync.metas.into_iter());
     for seen in view.metas() {
-        match seen {
-            MetaView::Other(bytes) => match full_meta(bytes) {
+        match seen.text {
+            None => match full_meta(seen.encoded) {
                 Some(meta) => assert_eq!(Some(meta), metas.next()),
                 None => broken += 1,
             },
-            MetaView::Text(seen) => {
+            Some(seen) => {
                 texts += 1;
                 let meta = metas.next().unwrap();
                 let Ok(Body::Chat(body)) = meta.body() else { panic!("a text that is none: {meta:?}") };
@@ -226,6 +226,7 @@ proptest! {
         let bytes = encode(&jid);
         let view = JidView::of(&bytes).unwrap();
         prop_assert_eq!(view.to_jid(), jid.clone());
+        prop_assert_eq!(view, jid.view());
         prop_assert!(view.same_queue(&jid));
     }
 }

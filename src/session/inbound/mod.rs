@@ -7,12 +7,14 @@ mod piece;
 mod roster;
 mod statistics;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{
-    EventKind, EventMask, Kick, UnknownNotice, UserId,
-    message::{name_of, shared},
-    wire::{Meta, meta::NameSpace},
+    ChatType, EventKind, EventMask, Ext, Kick, Message, MessageBody, UnknownNotice, UserId,
+    message::{is_own, name_of, shared},
+    wire::{Meta, TextView, meta::NameSpace},
 };
 
 pub(crate) use piece::repetition_key;
@@ -57,6 +59,38 @@ pub(crate) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Inbound {
         Ok(NameSpace::Conference | NameSpace::Query) | Err(_) => None,
     };
     read.unwrap_or_else(|| event(wanted, EventMask::UNKNOWN, || EventKind::Unknown(unknown(meta, own))))
+}
+
+/// Reads a plain text that was seen in place, as [`read`] would; `None` for one that has more to it after all.
+///
+/// `last` is who sent the last one, whose name is shared by texts in a row.
+pub(crate) fn text(
+    text: &TextView<'_>,
+    own: &Own<'_>,
+    wanted: EventMask,
+    last: &mut Option<Arc<str>>,
+) -> Option<Inbound> {
+    // The devices of one's own account are told.
+    if text.to_resource.is_some() || is_own(text.from, own.user) {
+        return None;
+    }
+    Some(event(wanted, EventMask::MESSAGE, || {
+        let from = match last {
+            Some(from) if **from == *text.from => Arc::clone(from),
+            last => Arc::clone(last.insert(Arc::from(text.from))),
+        };
+        EventKind::Message(Message {
+            id: text.id,
+            from,
+            to: shared(text.to, own.user),
+            chat: if text.is_group { ChatType::Group } else { ChatType::Single },
+            own: false,
+            timestamp: text.timestamp,
+            body: MessageBody::Text(text.text.to_owned()),
+            ext: Ext::new(),
+            extras: None,
+        })
+    }))
 }
 
 /// An event of this kind, if it is wanted.

@@ -1,0 +1,82 @@
+//! The metas of a page, decoded or seen in place.
+
+use super::inbound;
+use crate::wire::{JidView, Meta, PageView, TextView, full_meta};
+
+/// What a page says of itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head<'a> {
+    pub(super) queue: Option<JidView<'a>>,
+    pub(super) next_key: Option<u64>,
+    pub(super) is_last: bool,
+    /// How long its frame is.
+    pub(super) bytes: usize,
+}
+
+/// The metas of a page.
+pub(super) enum Metas<'a> {
+    Decoded(Vec<Meta>),
+    Seen(PageView<'a>),
+}
+
+/// One of them.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and never stored")]
+pub(super) enum Got<'a> {
+    /// A plain text that needs no decoding, and the meta it was seen in.
+    Text(TextView<'a>, &'a [u8]),
+    Meta(Meta),
+    /// It does not decode.
+    Broken,
+}
+
+impl Got<'_> {
+    /// What tells it from its repetitions.
+    pub(super) fn key(&self) -> u64 {
+        match self {
+            Got::Text(text, _) => text.id,
+            Got::Meta(meta) => inbound::repetition_key(meta),
+            Got::Broken => 0,
+        }
+    }
+
+    /// How many bytes of payload it has.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Got::Text(_, encoded) => encoded.len(),
+            Got::Meta(meta) => [&meta.payload, &meta.meta].into_iter().flatten().map(bytes::Bytes::len).sum(),
+            Got::Broken => 0,
+        }
+    }
+}
+
+impl<'a> Metas<'a> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Metas::Decoded(metas) => metas.len(),
+            Metas::Seen(page) => page.count,
+        }
+    }
+
+    /// What tells each of them from its repetitions.
+    pub(super) fn all_keys(&self, mut known: impl FnMut(u64) -> bool) -> bool {
+        match self {
+            Metas::Decoded(metas) => metas.iter().map(inbound::repetition_key).all(known),
+            Metas::Seen(page) => page.metas().map(|meta| got(meta.text, meta.encoded).key()).all(&mut known),
+        }
+    }
+
+    /// Hands out each of them in order.
+    pub(super) fn each(self, mut take: impl FnMut(Got<'a>)) {
+        match self {
+            Metas::Decoded(metas) => metas.into_iter().for_each(|meta| take(Got::Meta(meta))),
+            Metas::Seen(page) => page.metas().for_each(|meta| take(got(meta.text, meta.encoded))),
+        }
+    }
+}
+
+fn got<'a>(text: Option<TextView<'a>>, encoded: &'a [u8]) -> Got<'a> {
+    match text {
+        Some(text) => Got::Text(text, encoded),
+        None => full_meta(encoded).map_or(Got::Broken, Got::Meta),
+    }
+}
