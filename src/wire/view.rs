@@ -113,12 +113,12 @@ impl<'a> PageView<'a> {
 
     /// The metas in order.
     pub fn metas(&self) -> impl Iterator<Item = MetaView<'a>> + use<'a> {
-        let mut fields = Fields(self.payload);
+        let (mut fields, mut seen) = (Fields(self.payload), Addresses::default());
         std::iter::from_fn(move || {
             // The whole payload was walked when the view was made, so this cannot fail.
             while let Some(Some((tag, value))) = fields.next() {
                 if let (4, Value::Bytes(encoded)) = (tag, value) {
-                    return Some(MetaView { encoded, text: TextView::of(encoded) });
+                    return Some(MetaView { encoded, text: TextView::of(encoded, &mut seen) });
                 }
             }
             None
@@ -135,16 +135,40 @@ pub fn full_meta(meta: &[u8]) -> Option<Meta> {
     prost::Message::decode(bytes::Bytes::copy_from_slice(meta)).ok()
 }
 
+/// The addresses of the last meta: those of the next one are mostly the same, byte for byte.
+#[derive(Default)]
+struct Addresses<'a> {
+    from: Address<'a>,
+    to: Address<'a>,
+    body_from: Address<'a>,
+    body_to: Address<'a>,
+}
+
+#[derive(Default)]
+struct Address<'a> {
+    bytes: &'a [u8],
+    view: JidView<'a>,
+}
+
+impl<'a> Address<'a> {
+    fn look(&mut self, bytes: &'a [u8]) -> Option<JidView<'a>> {
+        if self.bytes != bytes {
+            *self = Address { bytes, view: JidView::of(bytes)? };
+        }
+        Some(self.view)
+    }
+}
+
 impl<'a> TextView<'a> {
-    fn of(meta: &'a [u8]) -> Option<Self> {
+    fn of(meta: &'a [u8], seen: &mut Addresses<'a>) -> Option<Self> {
         let (mut id, mut timestamp, mut namespace, mut payload) = (0, 0, 0, None);
         let (mut from, mut to) = (None, None);
         let mut fields = Fields(meta);
         while let Some((tag, value)) = fields.next()? {
             match (tag, value) {
                 (1, Value::Varint(number)) => id = number,
-                (2, Value::Bytes(jid)) if from.is_none() => from = Some(JidView::of(jid)?),
-                (3, Value::Bytes(jid)) if to.is_none() => to = Some(JidView::of(jid)?),
+                (2, Value::Bytes(jid)) if from.is_none() => from = Some(seen.from.look(jid)?),
+                (3, Value::Bytes(jid)) if to.is_none() => to = Some(seen.to.look(jid)?),
                 (4, Value::Varint(number)) => timestamp = number,
                 (5, Value::Varint(number)) => namespace = number,
                 (6, Value::Bytes(bytes)) => payload = Some(bytes),
@@ -156,7 +180,7 @@ impl<'a> TextView<'a> {
         if namespace != 1 {
             return None;
         }
-        let body = BodyView::of(payload?)?;
+        let body = BodyView::of(payload?, seen)?;
         let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
         Some(TextView {
             id,
@@ -182,15 +206,15 @@ impl<'a> BodyView<'a> {
     /// More fields than this has no plain text.
     const FIELDS: usize = 32;
 
-    fn of(body: &'a [u8]) -> Option<Self> {
+    fn of(body: &'a [u8], seen: &mut Addresses<'a>) -> Option<Self> {
         let (mut kind, mut from, mut to, mut text) = (0, None, None, None);
         let (mut fields, mut left) = (Fields(body), Self::FIELDS);
         while let Some((tag, value)) = fields.next()? {
             left = left.checked_sub(1)?;
             match (tag, value) {
                 (1, Value::Varint(number)) => kind = number,
-                (2, Value::Bytes(jid)) if from.is_none() => from = Some(JidView::of(jid)?),
-                (3, Value::Bytes(jid)) if to.is_none() => to = Some(JidView::of(jid)?),
+                (2, Value::Bytes(jid)) if from.is_none() => from = Some(seen.body_from.look(jid)?),
+                (3, Value::Bytes(jid)) if to.is_none() => to = Some(seen.body_to.look(jid)?),
                 (4, Value::Bytes(content)) if text.is_none() => text = Some(plain_text(content)?),
                 // What the schema does not name; the fields that newer clients know, up to 18, may be named one day.
                 (19.., _) => {}
@@ -351,6 +375,17 @@ impl<'a> Fields<'a> {
 
     #[inline]
     fn varint(&mut self) -> Option<u64> {
+        match self.0 {
+            // Nearly all keys, lengths and flags.
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.0 = rest;
+                Some(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Option<u64> {
         let mut number = 0_u64;
         for (at, byte) in self.0.iter().take(10).enumerate() {
             // The tenth byte has room for one bit.
