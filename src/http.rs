@@ -9,7 +9,7 @@ use std::{
     future::Future,
     pin::Pin,
     rc::Rc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_service::Service;
@@ -37,8 +37,56 @@ const NEVER: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 /// How many clients a thread keeps; there is one for each way to the network, usually one or two.
 const KEPT: usize = 16;
 
+/// How long a connection that is kept for the next call waits for one. Logins in a row share connections; after that
+/// nothing is left behind, and nothing is found dead.
+const LINGER: Duration = Duration::from_secs(1);
+
 thread_local! {
-    static CLIENTS: RefCell<HashMap<(u64, bool), awc::Client>> = RefCell::default();
+    static CLIENTS: RefCell<HashMap<(u64, bool), Kept>> = RefCell::default();
+    static SWEPT: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Kept {
+    client: awc::Client,
+    used: Instant,
+}
+
+/// Forgets this thread's clients, and so closes the connections they keep, once they have had no call for a while.
+///
+/// The pool below closes what it keeps only when it is asked for a connection again.
+struct Sweep;
+
+impl Sweep {
+    /// Has the clients looked after, if nobody does yet.
+    fn begin() {
+        if !SWEPT.replace(true) {
+            // It ends by itself, and with its runtime at the latest.
+            drop(actix_rt::spawn(Sweep.run()));
+        }
+    }
+
+    async fn run(self) {
+        loop {
+            tokio::time::sleep(LINGER).await;
+            let left = CLIENTS.with_borrow_mut(|clients| {
+                clients.retain(|_, kept| kept.used.elapsed() < LINGER);
+                clients.len()
+            });
+            if left == 0 {
+                break;
+            }
+        }
+    }
+}
+
+impl Drop for Sweep {
+    /// Also where the runtime ends: its connections are of no use to the thread's next one.
+    fn drop(&mut self) {
+        // The thread itself may be at its end.
+        let clients = CLIENTS.try_with(RefCell::take);
+        let _ = SWEPT.try_with(|swept| swept.set(false));
+        drop(clients);
+    }
 }
 
 /// This thread's client for the given address. A clone is a reference count.
@@ -50,7 +98,13 @@ thread_local! {
 pub(crate) fn client(address: &str, network: &Network) -> Result<awc::Client, TlsSetupError> {
     let secure = address.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
     let key = (network.id(), secure);
-    if let Some(client) = CLIENTS.with_borrow(|clients| clients.get(&key).cloned()) {
+    let known = CLIENTS.with_borrow_mut(|clients| {
+        clients.get_mut(&key).map(|kept| {
+            kept.used = Instant::now();
+            kept.client.clone()
+        })
+    });
+    if let Some(client) = known {
         return Ok(client);
     }
     let connector =
@@ -66,8 +120,9 @@ pub(crate) fn client(address: &str, network: &Network) -> Result<awc::Client, Tl
         if clients.len() >= KEPT {
             clients.clear();
         }
-        clients.insert(key, client.clone());
+        clients.insert(key, Kept { client: client.clone(), used: Instant::now() });
     });
+    Sweep::begin();
     Ok(client)
 }
 
@@ -75,7 +130,17 @@ pub(crate) fn client(address: &str, network: &Network) -> Result<awc::Client, Tl
 #[derive(Clone, Default)]
 pub(crate) struct Way {
     progress: Progress,
-    open: Rc<Cell<bool>>,
+    connect: Rc<Cell<Connect>>,
+}
+
+/// The connection of a call.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Connect {
+    /// One that was kept from an earlier call, as long as no new one is asked for.
+    #[default]
+    Kept,
+    UnderWay,
+    Done,
 }
 
 tokio::task_local! {
@@ -90,7 +155,12 @@ impl Way {
 
     /// The step that is under way; `None` once the connection is open.
     pub(crate) fn step(&self) -> Option<Step> {
-        (!self.open.get()).then(|| self.progress.step())
+        (self.connect.get() == Connect::UnderWay).then(|| self.progress.step())
+    }
+
+    /// Whether the call goes over a connection that was there before.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.connect.get() == Connect::Kept
     }
 }
 
@@ -111,9 +181,10 @@ impl Service<ConnectInfo<Uri>> for Dialer {
             let uri = info.request().clone();
             let target = Target::parse(&uri.to_string()).ok_or(ConnectError::InvalidInput)?;
             let way = WAY.try_with(Way::clone).unwrap_or_default();
+            way.connect.set(Connect::UnderWay);
             match connect_tcp(&target, &network, &way.progress).await {
                 Ok(stream) => {
-                    way.open.set(true);
+                    way.connect.set(Connect::Done);
                     Ok(Connection::new(uri, stream))
                 }
                 Err(error) => Err(ConnectError::Io(std::io::Error::other(error))),

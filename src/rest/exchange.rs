@@ -106,7 +106,7 @@ impl Call<'_> {
         }
         // awc's own limit ends with the answer's head; a body may then come for ever.
         let way = http::Way::default();
-        let outcome = tokio::time::timeout(self.timeout, way.of(self.exchange(url))).await;
+        let outcome = tokio::time::timeout(self.timeout, way.of(self.exchange(url, &way))).await;
         match outcome.unwrap_or_else(|_| Err(self.fail(RestErrorKind::Timeout(self.timeout)))) {
             Err(error) if matches!(error.kind(), RestErrorKind::Timeout(_)) => Err(error.at(way.step())),
             outcome => outcome,
@@ -117,10 +117,8 @@ impl Call<'_> {
     pub(super) fn request(&self, url: &str, token: Option<&Token>) -> Result<awc::ClientRequest, RestError> {
         let client =
             http::client(url, self.network).map_err(|error| self.fail(RestErrorKind::Tls(error.to_string())))?;
-        // Calls are rare: a socket kept for the next one would mostly be a socket left behind, or a dead one.
         let mut request = client
             .request(self.method.clone(), url)
-            .force_close()
             .no_decompress()
             .insert_header((ACCEPT_ENCODING, "identity"))
             .insert_header((USER_AGENT, concat!("agora-chat/", env!("CARGO_PKG_VERSION"))));
@@ -133,13 +131,24 @@ impl Call<'_> {
         Ok(request)
     }
 
-    async fn exchange(&self, url: &str) -> Result<(u16, Bytes), RestError> {
-        let request = self.request(url, self.token)?.timeout(self.timeout);
-        let sent = match &self.body {
-            Some(body) => request.send_body(body.clone()).await,
-            None => request.send().await,
+    async fn exchange(&self, url: &str, way: &http::Way) -> Result<(u16, Bytes), RestError> {
+        let sent = match self.send(url, self.operation.shares_connections()).await? {
+            // The server has closed a connection just as it was taken for this call, which it then never saw.
+            Err(SendRequestError::Send(_) | SendRequestError::Connect(ConnectError::Disconnected)) if way.is_kept() => {
+                self.send(url, false).await?
+            }
+            sent => sent,
         };
         self.answer(sent.map_err(|error| self.transport(&error))?).await
+    }
+
+    async fn send(&self, url: &str, share: bool) -> Result<Result<awc::ClientResponse, SendRequestError>, RestError> {
+        let request = self.request(url, self.token)?.timeout(self.timeout);
+        let request = if share { request } else { request.force_close() };
+        Ok(match &self.body {
+            Some(body) => request.send_body(body.clone()).await,
+            None => request.send().await,
+        })
     }
 
     /// The whole answer of a success; any other as an error.

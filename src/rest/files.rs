@@ -160,6 +160,7 @@ async fn exchanged(call: &Call<'_>, url: &str, form: &Rc<RefCell<Form>>) -> Resu
     let boundary = form.borrow().boundary.clone();
     let request = call
         .request(url, call.token)?
+        .force_close()
         .insert_header((ACCEPT, "*/*"))
         .insert_header((CONTENT_TYPE, format!("multipart/form-data; boundary={boundary}")))
         .insert_header(("restrict-access", "true"));
@@ -209,7 +210,7 @@ async fn followed(call: &Call<'_>, url: &mut String, fetch: &Fetch) -> Result<(u
     let home = Target::parse(url);
     let mut at_home = true;
     for _ in 0..=REDIRECTS {
-        let mut request = call.request(url, call.token.filter(|_| at_home))?;
+        let mut request = call.request(url, call.token.filter(|_| at_home))?.force_close();
         if at_home {
             if let Some(secret) = &fetch.secret {
                 let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| {

@@ -66,6 +66,12 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether its connection is kept for the next call, as logins come in crowds. Asking twice for a token harms nobody,
+    /// so the call can be made again where the connection turns out to be dead.
+    pub(super) fn shares_connections(self) -> bool {
+        self.budget() == Budget::Tokens
+    }
+
     /// Which of the published limits the call counts against.
     pub(super) fn budget(self) -> Budget {
         use Operation as O;
