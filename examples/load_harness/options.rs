@@ -1,6 +1,6 @@
 //! The command line, and what it comes to.
 
-use std::{error::Error, fs, num::NonZeroU16, time::Duration};
+use std::{error::Error, fs, num::NonZeroU16, sync::Arc, time::Duration};
 
 use agora_chat::{Config, Proxy, Reconnect, RestClient, Roots, rest::RateLimits};
 use clap::{Parser, ValueEnum};
@@ -152,7 +152,7 @@ pub(crate) struct Plan {
     pub(crate) prefix: String,
     pub(crate) password: SecretString,
     /// One for each address that is connected from; accounts take them in turn.
-    pub(crate) configs: Vec<Config>,
+    pub(crate) configs: Vec<Arc<Config>>,
     /// The least time between the starts of two logins.
     pub(crate) pace: Option<Duration>,
     pub(crate) thresholds: Vec<Threshold>,
@@ -207,7 +207,7 @@ impl Options {
             interval: self.rate.map(|rate| Duration::try_from_secs_f64(1.0 / rate)).transpose()?,
             prefix: self.prefix.clone(),
             password: self.password.clone(),
-            configs,
+            configs: configs.into_iter().map(Arc::new).collect(),
             pace: self.max_rate.map(|rate| Duration::from_secs(1) / u32::from(rate.get())),
             thresholds: self.fail_if.clone(),
             tls: guard::is_tls(&self.rest_url) || guard::is_tls(&self.socket_url),

@@ -55,7 +55,7 @@ pub struct ConnectionActor {
     pub(super) engine: Engine,
     pub(super) config: Arc<Config>,
     pub(super) log: Logger,
-    handlers: Handlers,
+    pub(super) handlers: Handlers,
     told: Told,
     begun: Instant,
     user: Option<UserId>,
@@ -71,6 +71,8 @@ pub struct ConnectionActor {
     pub(super) reading: bool,
     /// When the round of reading under way began; its frames share one look at the clocks.
     pub(super) read_at: Option<Now>,
+    /// A pause in reading, for the subscribers' registry to catch up.
+    pub(super) behind: Option<Pin<Box<Sleep>>>,
     /// Frames to send that the link has no room for yet.
     pub(super) queued: Outbox,
     pub(super) link: Option<Link>,
@@ -163,6 +165,7 @@ impl ConnectionActor {
             closed: false,
             reading: false,
             read_at: None,
+            behind: None,
             queued: Outbox::default(),
             link: None,
             dialing: None,

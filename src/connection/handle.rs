@@ -109,9 +109,11 @@ impl Connection {
 
     /// Starts a connection's actors on this thread's arbiter; nothing is sent before [`open`](Connection::open).
     ///
+    /// Many connections may share one configuration by an `Arc<Config>`.
+    ///
     /// # Errors
     /// [`ConnectionError::NoSystem`] outside an actix system.
-    pub fn start(config: Config) -> Result<Self, ConnectionError> {
+    pub fn start(config: impl Into<Arc<Config>>) -> Result<Self, ConnectionError> {
         let arbiter = Arbiter::try_current().ok_or(ConnectionError::NoSystem)?;
         Ok(Self::start_on(&arbiter, config))
     }
@@ -120,7 +122,8 @@ impl Connection {
     ///
     /// On an arbiter that has ended, every call fails with [`ConnectionError::Stopped`].
     #[must_use]
-    pub fn start_on(arbiter: &ArbiterHandle, config: Config) -> Self {
+    pub fn start_on(arbiter: &ArbiterHandle, config: impl Into<Arc<Config>>) -> Self {
+        let config = config.into();
         let handlers = HandlerRegistry::start_on(arbiter, &config.logger);
         Self::start_with(arbiter, config, handlers)
     }
@@ -128,8 +131,8 @@ impl Connection {
     /// Like [`start_on`](Connection::start_on), with a registry that may serve several connections; events say whose
     /// they are.
     #[must_use]
-    pub fn start_with(arbiter: &ArbiterHandle, config: Config, handlers: Handlers) -> Self {
-        let (config, shared, slot) = (Arc::new(config), Arc::<Shared>::default(), Arc::<Slot>::default());
+    pub fn start_with(arbiter: &ArbiterHandle, config: impl Into<Arc<Config>>, handlers: Handlers) -> Self {
+        let (config, shared, slot) = (config.into(), Arc::<Shared>::default(), Arc::<Slot>::default());
         let (sender, mailbox) = actix::dev::channel::channel(ConnectionActor::MAILBOX);
         let of_actor = (Arc::clone(&config), handlers.clone(), Arc::clone(&slot));
         let told = Told::new(Arc::clone(&shared));

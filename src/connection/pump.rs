@@ -5,10 +5,11 @@
 use std::{
     pin::Pin,
     task::{Context as Task, Poll},
+    time::Duration,
 };
 
 use actix::{ActorFuture, Context};
-use actix_rt::time::{Instant, sleep_until};
+use actix_rt::time::{Instant, sleep, sleep_until};
 use slog::trace;
 
 use super::{
@@ -17,6 +18,9 @@ use super::{
     socket::Read,
 };
 use crate::{LossCause, session::Input};
+
+/// How long a registry that is behind has before it is looked at again.
+const BEHIND: Duration = Duration::from_millis(1);
 
 /// Never done: it ends with its actor.
 pub(super) struct Pump;
@@ -109,6 +113,9 @@ impl ConnectionActor {
     }
 
     fn poll_link(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        if self.handlers_behind(task) {
+            return;
+        }
         // Taken out while it is read, so that what it hands out can be acted on at once.
         let Some(mut link) = self.link.take() else { return };
         self.reading = true;
@@ -127,6 +134,29 @@ impl ConnectionActor {
             Read::More => task.waker().wake_by_ref(),
             Read::Lost(cause) => self.lose(cause, ctx),
         }
+    }
+
+    /// Whether the subscribers' registry has so much before it that no more is to be read for now.
+    ///
+    /// On this thread it has its turn before the next poll; on another one it is looked at again after a while.
+    fn handlers_behind(&mut self, task: &mut Task<'_>) -> bool {
+        if self.link.is_none() || !self.handlers.is_behind() {
+            self.behind = None;
+            return false;
+        }
+        match &mut self.behind {
+            None => {
+                self.behind = Some(Box::pin(sleep(BEHIND)));
+                task.waker().wake_by_ref();
+            }
+            Some(pause) => {
+                if pause.as_mut().poll(task).is_ready() {
+                    self.behind = Some(Box::pin(sleep(BEHIND)));
+                    task.waker().wake_by_ref();
+                }
+            }
+        }
+        true
     }
 
     fn incoming(&mut self, incoming: Incoming<'_>, ctx: &mut Context<Self>) -> bool {

@@ -23,7 +23,7 @@ use super::{
 /// it through the [`Handlers`] they return, or by the messages of this module.
 ///
 /// Bounds: its mailbox takes [`MAILBOX`](HandlerRegistry::MAILBOX) additions and removals; events are published
-/// past that bound, since their number is bounded by what a connection takes off its socket in one go. It keeps
+/// past that bound: connections stop reading at [`Handlers::BACKLOG`] of them, each after what one read brought. It keeps
 /// nothing per event but in the rings of [`Overflow::DropOldest`], and what waits in those when it ends is lost. It ends by [`Shutdown`] or when its last address is dropped.
 #[derive(Debug)]
 pub struct HandlerRegistry {
@@ -86,6 +86,13 @@ impl HandlerRegistry {
                 }
             }));
         }
+    }
+}
+
+impl Drop for HandlerRegistry {
+    /// However it ends, also with its arbiter: nobody is to wait for what it will not do.
+    fn drop(&mut self) {
+        self.wanted.end();
     }
 }
 
@@ -196,6 +203,7 @@ impl Handler<Publish> for HandlerRegistry {
     type Result = ();
 
     fn handle(&mut self, Publish(event): Publish, ctx: &mut Self::Context) {
+        self.wanted.offered(1);
         self.registry.publish(&event);
         self.settle(ctx);
     }
@@ -210,6 +218,7 @@ impl Handler<PublishAll> for HandlerRegistry {
     type Result = ();
 
     fn handle(&mut self, PublishAll(events): PublishAll, ctx: &mut Self::Context) {
+        self.wanted.offered(events.len());
         for event in &events {
             self.registry.publish(event);
         }

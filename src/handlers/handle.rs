@@ -110,12 +110,23 @@ impl Handlers {
 
     /// Publishes an event; nothing happens when nobody wants its kind or the registry has ended.
     ///
-    /// Never refused and never waiting. The registry empties its mailbox whenever it is polled, so on its own
-    /// arbiter no more events are queued than are published between two polls of the publisher.
+    /// Never refused and never waiting. A connection reads no more from its server while [`Handlers::BACKLOG`] events
+    /// wait for the registry; an application that publishes events of its own may look at
+    /// [`is_behind`](Handlers::is_behind).
     pub fn publish(&self, event: Event) {
         if self.wanted().contains(event.kind().mask()) {
+            self.wanted.published(1);
             self.registry.do_send(Publish(event));
         }
+    }
+
+    /// How many events may wait for the registry before its connections stop reading.
+    pub const BACKLOG: usize = 8192;
+
+    /// Whether [`Handlers::BACKLOG`] events or more wait for the registry; never once it has ended.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.wanted.pending() >= Self::BACKLOG
     }
 
     /// Publishes events in their order, as [`publish`](Handlers::publish) does with each, at the cost of one message.
@@ -123,6 +134,7 @@ impl Handlers {
         let wanted = self.wanted();
         events.retain(|event| wanted.contains(event.kind().mask()));
         if !events.is_empty() {
+            self.wanted.published(events.len());
             self.registry.do_send(PublishAll(events));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 
 use crate::EventMask;
@@ -21,6 +21,10 @@ struct Shared {
     union: AtomicU32,
     /// How many subscribers were disconnected, kept here for the same reason.
     disconnected: AtomicU64,
+    /// How many events are published and not yet offered to the subscribers.
+    pending: AtomicUsize,
+    /// Whether the registry is gone, and what is pending with it.
+    ended: AtomicBool,
     parts: Mutex<Parts>,
 }
 
@@ -47,6 +51,26 @@ impl Wanted {
 
     pub(super) fn set_disconnected(&self, count: u64) {
         self.0.disconnected.store(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn published(&self, events: usize) {
+        self.0.pending.fetch_add(events, Ordering::Relaxed);
+    }
+
+    pub(super) fn offered(&self, events: usize) {
+        // Messages sent to the actor's address were not counted when they were sent.
+        let _ = self
+            .0
+            .pending
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |pending| Some(pending.saturating_sub(events)));
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        if self.0.ended.load(Ordering::Relaxed) { 0 } else { self.0.pending.load(Ordering::Relaxed) }
+    }
+
+    pub(super) fn end(&self) {
+        self.0.ended.store(true, Ordering::Relaxed);
     }
 
     /// Counts `mask` as wanted for as long as the returned value lives.
