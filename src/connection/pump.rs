@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{LossCause, session::Input};
 
-/// How long a registry that is behind has before it is looked at again.
-const BEHIND: Duration = Duration::from_millis(1);
+/// How long a registry that is behind has before it is looked at again unasked.
+const BEHIND: Duration = Duration::from_millis(20);
 
 /// Never done: it ends with its actor.
 pub(super) struct Pump;
@@ -137,24 +137,25 @@ impl ConnectionActor {
     }
 
     /// Whether the subscribers' registry has so much before it that no more is to be read for now.
-    ///
-    /// On this thread it has its turn before the next poll; on another one it is looked at again after a while.
     fn handlers_behind(&mut self, task: &mut Task<'_>) -> bool {
-        if self.link.is_none() || !self.handlers.is_behind() {
+        if self.link.is_none() {
             self.behind = None;
             return false;
         }
-        match &mut self.behind {
-            None => {
-                self.behind = Some(Box::pin(sleep(BEHIND)));
-                task.waker().wake_by_ref();
-            }
-            Some(pause) => {
-                if pause.as_mut().poll(task).is_ready() {
-                    self.behind = Some(Box::pin(sleep(BEHIND)));
-                    task.waker().wake_by_ref();
-                }
-            }
+        if let Some(pause) = &mut self.behind
+            && pause.as_mut().poll(task).is_ready()
+        {
+            self.behind = None;
+        }
+        if self.handlers.poll_ready(task).is_ready() {
+            self.behind = None;
+            return false;
+        }
+        if self.behind.is_none() {
+            let mut pause = Box::pin(sleep(BEHIND));
+            // Registers the task; it cannot be over yet.
+            let _ = pause.as_mut().poll(task);
+            self.behind = Some(pause);
         }
         true
     }

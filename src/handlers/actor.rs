@@ -67,6 +67,13 @@ impl HandlerRegistry {
         Handlers::new(spawn_bounded(arbiter, Self::MAILBOX, actor), wanted, arbiter.clone(), log.clone())
     }
 
+    /// Lets connections read on once everything published is offered.
+    fn caught_up(&self) {
+        if self.wanted.pending() == 0 {
+            self.wanted.wake_readers(Handlers::READERS);
+        }
+    }
+
     /// What follows every change: the union of wanted kinds is exact, and what is needed for subscribers that are
     /// behind is under way.
     fn settle(&mut self, ctx: &mut Context<Self>) {
@@ -206,6 +213,7 @@ impl Handler<Publish> for HandlerRegistry {
         self.wanted.offered(1);
         self.registry.publish(&event);
         self.settle(ctx);
+        self.caught_up();
     }
 }
 
@@ -223,6 +231,7 @@ impl Handler<PublishAll> for HandlerRegistry {
             self.registry.publish(event);
         }
         self.settle(ctx);
+        self.caught_up();
     }
 }
 

@@ -1,5 +1,7 @@
 //! The handle to a registry.
 
+use std::task::{Context, Poll};
+
 use actix::{Addr, MailboxError, Recipient, dev::SendError};
 use actix_rt::ArbiterHandle;
 use slog::Logger;
@@ -121,12 +123,30 @@ impl Handlers {
     }
 
     /// How many events may wait for the registry before its connections stop reading.
-    pub const BACKLOG: usize = 8192;
+    pub const BACKLOG: usize = 1024;
+
+    /// How many of the connections that wait are let read at a time.
+    pub(super) const READERS: usize = 16;
 
     /// Whether [`Handlers::BACKLOG`] events or more wait for the registry; never once it has ended.
     #[must_use]
     pub fn is_behind(&self) -> bool {
         self.wanted.pending() >= Self::BACKLOG
+    }
+
+    /// Ready while the registry is not behind; otherwise the task is woken when it may have caught up. That it is woken
+    /// is no promise: look again after a while.
+    pub(crate) fn poll_ready(&self, task: &mut Context<'_>) -> Poll<()> {
+        let pending = self.wanted.pending();
+        if pending >= Self::BACKLOG {
+            self.wanted.wait(task.waker());
+            return Poll::Pending;
+        }
+        // Whoever has nothing to read lets the next one try.
+        if pending < Self::BACKLOG / 2 {
+            self.wanted.wake_readers(1);
+        }
+        Poll::Ready(())
     }
 
     /// Publishes events in their order, as [`publish`](Handlers::publish) does with each, at the cost of one message.

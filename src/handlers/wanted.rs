@@ -4,6 +4,7 @@ use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
+use std::{collections::VecDeque, task::Waker};
 
 use crate::EventMask;
 
@@ -25,6 +26,10 @@ struct Shared {
     pending: AtomicUsize,
     /// Whether the registry is gone, and what is pending with it.
     ended: AtomicBool,
+    /// Connections that wait to read on until the registry has caught up; entries of those that are gone do no harm.
+    readers: Mutex<VecDeque<Waker>>,
+    /// How many those are.
+    waiting: AtomicUsize,
     parts: Mutex<Parts>,
 }
 
@@ -71,6 +76,29 @@ impl Wanted {
 
     pub(super) fn end(&self) {
         self.0.ended.store(true, Ordering::Relaxed);
+        self.wake_readers(usize::MAX);
+    }
+
+    /// Has a reader woken once the registry has caught up.
+    pub(super) fn wait(&self, reader: &Waker) {
+        let mut readers = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        readers.push_back(reader.clone());
+        self.0.waiting.store(readers.len(), Ordering::Relaxed);
+    }
+
+    /// Wakes the readers that have waited longest.
+    pub(super) fn wake_readers(&self, most: usize) {
+        if self.0.waiting.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let woken: Vec<Waker> = {
+            let mut readers = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            let most = most.min(readers.len());
+            let woken = readers.drain(..most).collect();
+            self.0.waiting.store(readers.len(), Ordering::Relaxed);
+            woken
+        };
+        woken.into_iter().for_each(Waker::wake);
     }
 
     /// Counts `mask` as wanted for as long as the returned value lives.
