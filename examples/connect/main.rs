@@ -2,7 +2,10 @@
 //!
 //! `AGORA_CHAT_PASSWORD=… cargo run --example connect -- --app-key org#app --user alice`
 
+mod message;
+mod notice;
 mod tell;
+mod words;
 
 use std::{env, error::Error, fs, io, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
 
