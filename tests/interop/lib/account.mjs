@@ -10,6 +10,21 @@ const HEARD = [
   'onTokenExpired',
   'onTextMessage',
   'onCmdMessage',
+  'onCustomMessage',
+  'onLocationMessage',
+  'onImageMessage',
+  'onAudioMessage',
+  'onVideoMessage',
+  'onFileMessage',
+  'onCombineMessage',
+  'onDeliveredMessage',
+  'onReadMessage',
+  'onChannelMessage',
+  'onRecallMessage',
+  'onModifiedMessage',
+  'onGroupEvent',
+  'onChatroomEvent',
+  'onPresenceStatusChange',
 ];
 
 export class Account {
@@ -46,14 +61,15 @@ export class Account {
   }
 
   sendText(to, msg) {
-    return this.#send({ type: 'txt', to, msg });
+    return this.send({ type: 'txt', to, msg });
   }
 
   sendCommand(to, action) {
-    return this.#send({ type: 'cmd', to, action });
+    return this.send({ type: 'cmd', to, action });
   }
 
-  #send(message) {
+  /** Sends what `message.create` of the SDK takes, to a user unless it says otherwise. */
+  send(message) {
     return this.connection.send(this.sdk.message.create({ chatType: 'singleChat', ...message }));
   }
 }
