@@ -187,11 +187,14 @@ enum Body {
     File {
         file: File,
     },
+    /// With `messages` to put into a file, or with the `file` and `level` of one that was received.
     Combined {
         title: String,
         summary: String,
         compatible_text: String,
-        messages: Vec<Forwarded>,
+        messages: Option<Vec<Forwarded>>,
+        file: Option<File>,
+        level: Option<u32>,
     },
 }
 
@@ -405,20 +408,24 @@ async fn content(body: Body, to: &Conversation, connection: &Connection) -> Resu
             MessageBody::Video(Box::new(film))
         }
         Body::File { file } => MessageBody::File(Box::new(uploaded(file).await?)),
-        Body::Combined { title, summary, compatible_text, messages } => {
-            let (bundle, file) = bundled(messages, to, connection).await?;
-            let combined: Combined = bundle.combined(file, title, summary, compatible_text);
+        Body::Combined { title, summary, compatible_text, messages, file, level } => {
+            let mut combined = match (messages, file) {
+                (Some(messages), None) => bundled(messages, to, connection).await?,
+                (None, Some(file)) => {
+                    let mut combined = Combined::default();
+                    (combined.file, combined.level) = (uploaded(file).await?, level.unwrap_or(1));
+                    combined
+                }
+                _ => return Err(wrong("a combined message has either `messages` or a `file`")),
+            };
+            (combined.title, combined.summary, combined.compatible_text) = (title, summary, compatible_text);
             MessageBody::Combined(Box::new(combined))
         }
     })
 }
 
 /// Several messages as one uploaded file.
-async fn bundled(
-    messages: Vec<Forwarded>,
-    to: &Conversation,
-    connection: &Connection,
-) -> Result<(Bundle, Attachment), Value> {
+async fn bundled(messages: Vec<Forwarded>, to: &Conversation, connection: &Connection) -> Result<Combined, Value> {
     let mut bundled = Vec::new();
     for said in messages {
         // A combined message may hold others.
@@ -429,7 +436,7 @@ async fn bundled(
     let bundle = Bundle::new(connection.config().app_key(), &bundled).map_err(|e| failed(Some(e.code()), e))?;
     let upload = Upload::bytes("messages", bundle.file().clone()).to(to.clone());
     let file = connection.upload(upload).await.map_err(refused)?;
-    Ok((bundle, file))
+    Ok(bundle.combined(file, "", "", ""))
 }
 
 /// The file at the service: uploaded now, unless it is there already.

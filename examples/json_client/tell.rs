@@ -44,6 +44,9 @@ fn body(body: &MessageBody) -> Value {
     match body {
         MessageBody::Text(text) => json!({"type": "text", "text": text}),
         MessageBody::Command { action } => json!({"type": "command", "action": action}),
+        MessageBody::Custom(custom) if custom.params.is_empty() => {
+            json!({"type": "custom", "event": custom.event, "values": custom.values.to_json()})
+        }
         MessageBody::Custom(custom) => json!({
             "type": "custom", "event": custom.event, "values": custom.values.to_json(),
             "params": custom.params.to_json(),
