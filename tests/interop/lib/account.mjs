@@ -60,6 +60,14 @@ export class Account {
     return answer;
   }
 
+  /** What was shown for the message of this id, passing over others. */
+  async shown(event, id) {
+    for (;;) {
+      const { value } = await this.events.next(event);
+      if (value.id === id) return value;
+    }
+  }
+
   sendText(to, msg) {
     return this.send({ type: 'txt', to, msg });
   }
