@@ -9,6 +9,7 @@
 //!
 //! All requests are in `request.rs`, all events in `tell.rs`. Ids of messages are text, for they exceed 2^53.
 
+mod obey;
 mod request;
 mod tell;
 
@@ -24,7 +25,8 @@ use agora_chat::{
     logger::Terminal,
 };
 use clap::{CommandFactory, Parser, error::ErrorKind};
-use serde_json::{Map, Value, json};
+use request::Members;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 /// One account driven by JSON lines.
@@ -97,7 +99,7 @@ async fn main() -> ExitCode {
 
 /// Goes online and does what stdin asks for, until one of both ends.
 async fn run(config: Config, credentials: Credentials) -> Result<u8, Value> {
-    let connection = Connection::start(config).map_err(|e| request::failed(None, e))?;
+    let connection = Connection::start(config).map_err(|e| obey::failed(None, e))?;
     let (end, mut ended) = mpsc::channel(4);
     let teller = EventHandler::new().on_event(move |event| {
         say(tell::event(event));
@@ -105,19 +107,19 @@ async fn run(config: Config, credentials: Credentials) -> Result<u8, Value> {
             let _nobody_waits = end.try_send(());
         }
     });
-    connection.add_event_handler("teller", teller).map_err(|e| request::failed(None, e))?;
-    connection.open(credentials).await.map_err(|e| request::failed(Some(e.code()), e))?;
+    connection.add_event_handler("teller", teller).map_err(|e| obey::failed(None, e))?;
+    connection.open(credentials).await.map_err(|e| obey::failed(Some(e.code()), e))?;
 
     let mut lines = lines_of_stdin();
     loop {
         tokio::select! {
             _ = ended.recv() => return Ok(4),
-            line = lines.recv() => match line.as_deref().map(serde_json::from_str::<Map<String, Value>>) {
+            line = lines.recv() => match line.as_deref().map(serde_json::from_str::<Members>) {
                 None => break,
                 Some(Ok(request)) if request.get("do") == Some(&json!("close")) => break,
                 // Some wait for the server, and neither events nor later requests wait for them.
                 Some(Ok(request)) => { actix_rt::spawn(answer(request, connection.clone())); }
-                Some(Err(e)) => say(request::failed(None, format!("this is no JSON object: {e}"))),
+                Some(Err(e)) => say(obey::failed(None, format!("this is no JSON object: {e}"))),
             },
         }
     }
@@ -127,9 +129,9 @@ async fn run(config: Config, credentials: Credentials) -> Result<u8, Value> {
     Ok(0)
 }
 
-async fn answer(mut request: Map<String, Value>, connection: Connection) {
+async fn answer(mut request: Members, connection: Connection) {
     let reference = request.remove("ref");
-    let mut answer = request::obey(request, &connection).await.unwrap_or_else(|failure| failure);
+    let mut answer = obey::obey(request, &connection).await.unwrap_or_else(|failure| failure);
     if let (Some(reference), Some(members)) = (reference, answer.as_object_mut()) {
         members.insert("ref".to_owned(), reference);
     }

@@ -19,6 +19,8 @@ export function executable(name) {
 }
 
 class Program {
+  /** The line that ends it. */
+  farewell = 'quit';
   events;
   #child;
   #answers = [];
@@ -72,7 +74,7 @@ class Program {
   }
 
   async stop() {
-    this.#child.stdin.end('quit\n');
+    this.#child.stdin.end(`${this.farewell}\n`);
     const patience = setTimeout(() => this.#child.kill('SIGKILL'), 5_000);
     await this.exited;
     clearTimeout(patience);
@@ -136,16 +138,23 @@ export class RustClient extends Program {
 
 /** This crate's client, driven by JSON: the `json_client` example. */
 export class JsonClient extends Program {
+  farewell = '{"do":"close"}';
   #asked = new Map();
   #count = 0;
 
-  /** Starts it and waits until it is online. */
-  static async online(t, server, user, options = []) {
+  /** Starts it; `user` also where there is no such user. It ends with its stdin, so also when the test is killed. */
+  static start(t, server, user, options = []) {
     const secrets = { AGORA_CHAT_PASSWORD: `pw-${user}` };
     const client = new JsonClient(t, 'json_client', [...where(server), '--user', user, ...options], secrets);
     client.user = user;
     server.leaving.push(() => client.stop());
-    await client.events.next('connected');
+    return client;
+  }
+
+  /** Starts it and waits until it is online. */
+  static async online(t, server, user, options) {
+    const client = JsonClient.start(t, server, user, options);
+    await client.events.next('connected', { resumed: false });
     return client;
   }
 
