@@ -38,28 +38,24 @@ fn wrong(error: impl Display) -> Value {
 
 /// Does it; both the answer and the failure are lines.
 pub(crate) async fn obey(request: Members, connection: &Connection) -> Result<Value, Value> {
-    let sent = match serde_json::from_value(Value::Object(request)).map_err(wrong)? {
-        Request::Send(send) => message(*send, connection).await?,
+    let send = async |message: Result<Outgoing, SendError>| {
+        let sent = connection.send(message.map_err(unsent)?).await;
+        sent.map(|sent| tell::sent(&sent)).map_err(unsent)
+    };
+    Ok(match serde_json::from_value(Value::Object(request)).map_err(wrong)? {
+        Request::Send(asked) => send(Ok(message(*asked, connection).await?)).await?,
         Request::Edit { within, id, body, ext } => {
             let within = Conversation::from(within);
             let edit = Outgoing::edit(within.clone(), id.0, content(body, &within, connection).await?);
-            ext.into_iter().fold(edit.map_err(unsent)?, |edit, ext| edit.ext(Ext::from_iter(ext)))
+            send(edit.map(|edit| ext.into_iter().fold(edit, |edit, ext| edit.ext(Ext::from_iter(ext))))).await?
         }
         Request::Recall { from, id, ext } => {
-            ext.into_iter().fold(Outgoing::recall(from, id.0).map_err(unsent)?, Outgoing::recall_ext)
+            send(Outgoing::recall(from, id.0).map(|recall| ext.into_iter().fold(recall, Outgoing::recall_ext))).await?
         }
-        Request::Delivered { to, id } => Outgoing::delivered_by_id(to, id.0).map_err(unsent)?,
-        Request::Read { to, id } => Outgoing::read_by_id(to, id.0).map_err(unsent)?,
-        Request::GroupRead { group, id, content } => Outgoing::group_read(group, id.0, content).map_err(unsent)?,
-        Request::ConversationRead { of } => Outgoing::conversation_read(of).map_err(unsent)?,
-        other => return ask(other, connection).await,
-    };
-    connection.send(sent).await.map(|sent| tell::sent(&sent)).map_err(unsent)
-}
-
-/// What is no send.
-async fn ask(request: Request, connection: &Connection) -> Result<Value, Value> {
-    Ok(match request {
+        Request::Delivered { to, id } => send(Outgoing::delivered_by_id(to, id.0)).await?,
+        Request::Read { to, id } => send(Outgoing::read_by_id(to, id.0)).await?,
+        Request::GroupRead { group, id, content } => send(Outgoing::group_read(group, id.0, content)).await?,
+        Request::ConversationRead { of } => send(Outgoing::conversation_read(of)).await?,
         Request::JoinRoom { room, ext, leave_others } => {
             let join = RoomRequest::join(room).map_err(unsent)?.with_ext(ext.unwrap_or_default());
             let join = if leave_others == Some(true) { join.leaving_others() } else { join };
@@ -121,28 +117,27 @@ async fn ask(request: Request, connection: &Connection) -> Result<Value, Value> 
         Request::Conversations { limit, cursor } => {
             tell::conversations(&connection.conversations(limit, cursor.as_deref()).await.map_err(refused)?)
         }
-        _ => return Err(wrong("this is no question")),
     })
 }
 
 /// A message, its file uploaded.
-async fn message(send: Send, connection: &Connection) -> Result<Outgoing, Value> {
-    let to = Conversation::from(send.to);
-    let body = content(send.body, &to, connection).await?;
-    let mut message = Outgoing::body(to, body).map_err(unsent)?.ext(Ext::from_iter(send.ext));
-    if send.online_only {
+async fn message(asked: Send, connection: &Connection) -> Result<Outgoing, Value> {
+    let to = Conversation::from(asked.to);
+    let body = content(asked.body, &to, connection).await?;
+    let mut message = Outgoing::body(to, body).map_err(unsent)?.ext(Ext::from_iter(asked.ext));
+    if asked.online_only {
         message = message.online_only();
     }
-    if let Some(users) = send.directed {
+    if let Some(users) = asked.directed {
         message = message.directed_to(users).map_err(unsent)?;
     }
-    if let Some(rank) = send.priority {
+    if let Some(rank) = asked.priority {
         message = message.priority(rank.into());
     }
-    if let Some(wanted) = send.group_receipts {
+    if let Some(wanted) = asked.group_receipts {
         message = message.group_receipts(wanted);
     }
-    if let Some(id) = send.client_id {
+    if let Some(id) = asked.client_id {
         message = message.with_client_id(id.0);
     }
     Ok(message)
