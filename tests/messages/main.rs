@@ -11,5 +11,6 @@
 mod cutter;
 mod failures;
 mod pulls;
+mod restarts;
 mod sends;
 mod support;

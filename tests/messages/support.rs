@@ -77,18 +77,21 @@ impl Recipient {
     pub(crate) fn new(server: &LocalServer, user: &str) -> Self {
         server.create_user(user, "pw").unwrap();
         let group = server.create_group("bob", &[user]).unwrap();
-        let mut waiting = BTreeMap::<String, Vec<u64>>::new();
-        for n in 0..MESSAGES {
-            for (queue, from, to) in [
-                ("bob", "bob", Conversation::user(user)),
-                ("carol", "carol", Conversation::user(user)),
-                (&group, "carol", Conversation::group(group.as_str())),
-            ] {
-                let id = server.send_text_to(from, &to, &format!("{queue} {n}")).unwrap();
-                waiting.entry(queue.to_owned()).or_default().push(id);
+        let mut recipient = Recipient { server: server.clone(), user: user.to_owned(), waiting: BTreeMap::new() };
+        for _ in 0..MESSAGES {
+            for from in ["bob", "carol"] {
+                recipient.say(from, Conversation::user(user));
             }
+            recipient.say("carol", Conversation::group(group.as_str()));
         }
-        Recipient { server: server.clone(), user: user.to_owned(), waiting }
+        recipient
+    }
+
+    /// One more message.
+    pub(crate) fn say(&mut self, from: &str, to: Conversation) {
+        let id = self.server.send_text_to(from, &to, "hello").unwrap();
+        let queue = if let Conversation::User(_) = to { from } else { to.id() };
+        self.waiting.entry(queue.to_owned()).or_default().push(id);
     }
 
     /// Until the server has been told that everything is handled.
