@@ -17,7 +17,8 @@ use std::{
 
 use actix::prelude::*;
 use agora_chat::{
-    Config, Connection, Credentials, Delivery, Event, EventMask, Limits, MessageHandler, local_server::LocalServer,
+    Config, Connection, Credentials, Delivery, Event, EventMask, Limits, MessageHandler,
+    local_server::{FrameKind, LocalServer, Stats},
 };
 use tokio::{sync::Semaphore, time::timeout};
 
@@ -71,6 +72,8 @@ fn resident_kib() -> usize {
 #[derive(Default)]
 struct Handled {
     next: [u64; 8],
+    /// The id of the last one of each queue.
+    last: [u64; 8],
     wrong: Option<String>,
 }
 
@@ -85,11 +88,31 @@ impl Handled {
             self.wrong.get_or_insert_with(|| format!("{queue}: {number:?}, not {next}"));
         }
         *next += 1;
+        self.last[queue] = message.id;
     }
 
+    /// How many.
     fn count(&self) -> u64 {
         self.next.iter().sum()
     }
+}
+
+/// Until the server has been told that everything is handled.
+async fn all_acknowledged(server: &LocalServer, handled: &Handled) {
+    let told = |server: &LocalServer| {
+        let mut left: Vec<(String, u64)> = (0..)
+            .zip(handled.last)
+            .filter(|(_, last)| *last > 0)
+            .map(|(n, last)| (format!("sender-{n}"), last))
+            .collect();
+        for frame in server.sent_by("alice") {
+            if let FrameKind::Pull { queue, key: Some(key) } = frame.kind {
+                left.retain(|(name, last)| *name != queue || *last > key);
+            }
+        }
+        left.is_empty()
+    };
+    server.wait_until(LIMIT, told).await.unwrap();
 }
 
 /// The longest time between two frames of the client, looked at in parts since the server forgets.
@@ -176,6 +199,7 @@ fn two_hundred_thousand_texts_for_a_slow_handler_take_no_memory_and_delay_no_hea
             peak = peak.max(resident);
         }
         let handled = handled.lock().unwrap();
+        all_acknowledged(server, &handled).await;
         assert_eq!((handled.wrong.as_ref(), handled.next), (None, [TEXTS / 8; 8]), "all of them once and in order");
         assert!(peak < first + 4096, "{first} KiB after {STEP} texts, up to {peak} later");
         assert_eq!(server.stats().connects, 1, "the link was never lost");
@@ -185,8 +209,43 @@ fn two_hundred_thousand_texts_for_a_slow_handler_take_no_memory_and_delay_no_hea
         let subscribers = connection.subscribers().await.unwrap();
         let sleepy = &subscribers[0];
         assert!(sleepy.missed > 0, "the observer is too slow");
-        assert_eq!(sleepy.delivered + sleepy.missed, TEXTS, "what it missed is counted");
+        let waiting = u64::try_from(sleepy.queued).unwrap();
+        assert_eq!(sleepy.delivered + sleepy.missed + waiting, TEXTS, "what it missed is counted");
         assert_eq!(connection.health().await.unwrap().missed_events, sleepy.missed);
+        connection.close().await;
+    });
+}
+
+#[test]
+fn a_handler_that_never_waits_does_not_hold_the_heartbeat_up() {
+    const PAGE: usize = 2000;
+    const PAGES: u64 = 10;
+    run(PAGE, async |server| {
+        let texts = PAGES * u64::try_from(PAGE).unwrap();
+        server.fill_queue("alice", "sender-0", texts).unwrap();
+        let handled = Arc::new(Mutex::new(Handled::default()));
+        let took = Arc::clone(&handled);
+        let handler = MessageHandler::new(move |delivery: Delivery| {
+            // Five times as long a page as the heartbeat's idle time.
+            (0..4).for_each(|_| work());
+            took.lock().unwrap().took(&delivery);
+            async { Ok::<(), String>(()) }
+        });
+        let connection = Connection::start(config(server, 1)).unwrap();
+        connection.set_message_handler(handler);
+        open(&connection, server).await;
+        let done = async {
+            while handled.lock().unwrap().count() < texts {
+                actix_rt::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(LIMIT, done).await.expect("all are handled");
+        let handled = handled.lock().unwrap();
+        all_acknowledged(server, &handled).await;
+        assert_eq!(handled.wrong, None);
+        let Stats { heartbeats, connects, .. } = server.stats();
+        assert!(heartbeats >= 2 * PAGES, "{heartbeats} heartbeats");
+        assert_eq!(connects, 1);
         connection.close().await;
     });
 }
