@@ -198,7 +198,7 @@ fn two_hundred_thousand_texts_for_a_slow_handler_take_no_memory_and_delay_no_hea
             }
             peak = peak.max(resident);
         }
-        let handled = handled.lock().unwrap();
+        let handled = std::mem::take(&mut *handled.lock().unwrap());
         all_acknowledged(server, &handled).await;
         assert_eq!((handled.wrong.as_ref(), handled.next), (None, [TEXTS / 8; 8]), "all of them once and in order");
         assert!(peak < first + 4096, "{first} KiB after {STEP} texts, up to {peak} later");
@@ -240,7 +240,7 @@ fn a_handler_that_never_waits_does_not_hold_the_heartbeat_up() {
             }
         };
         timeout(LIMIT, done).await.expect("all are handled");
-        let handled = handled.lock().unwrap();
+        let handled = std::mem::take(&mut *handled.lock().unwrap());
         all_acknowledged(server, &handled).await;
         assert_eq!(handled.wrong, None);
         let Stats { heartbeats, connects, .. } = server.stats();

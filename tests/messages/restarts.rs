@@ -106,7 +106,8 @@ impl CursorStore for Stopping {
 
 fn append(file: &Mutex<File>, queue: &str, id: u64) {
     let mut file = file.lock().unwrap();
-    writeln!(file, "{queue} {id}").unwrap();
+    // One write, so that a kill leaves whole lines.
+    file.write_all(format!("{queue} {id}\n").as_bytes()).unwrap();
     file.sync_data().unwrap();
 }
 
