@@ -1,5 +1,6 @@
 //! A handler that cannot keep up with a flood: memory stays flat, the heartbeat on time, and nothing is lost. A process
 //! of its own, since memory is counted per process, and one test at a time.
+#![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -151,7 +152,6 @@ impl Handler<Event> for Sleepy {
     }
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn two_hundred_thousand_texts_for_a_slow_handler_take_no_memory_and_delay_no_heartbeat() {
     const TEXTS: u64 = 200_000;
