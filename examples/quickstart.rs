@@ -9,8 +9,7 @@ use std::{error::Error, time::Duration};
 
 use actix::prelude::*;
 use agora_chat::{
-    Connection, Credentials, Event, EventHandler, EventKind, Kick, LogConfig, LogLevel, LoggerActor, MessageBody,
-    Outgoing,
+    Connection, Credentials, Event, EventHandler, EventKind, Kick, LogConfig, LogLevel, LoggerActor, Outgoing,
     local_server::{Cut, LocalServer},
 };
 use tokio::sync::mpsc;
@@ -77,16 +76,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     connection.open(Credentials::password("alice", "wonderland")?).await?;
     hear(&mut heard, |event| matches!(event, EventKind::Connected { resumed: false })).await?;
 
-    println!("5. Send a message, and receive one.");
+    println!("5. Send a message, receive one, and tell its sender that it was read.");
     server.create_user("bob", "builder")?;
     let sent = connection.send(Outgoing::text("bob", "Hello, Bob!")?).await?;
     println!("   the server took it as {}", sent.server_id);
     server.send_text("bob", "alice", "Hello, Alice!")?;
     let message = hear(&mut heard, |event| matches!(event, EventKind::Message(_))).await?;
     if let EventKind::Message(message) = message
-        && let MessageBody::Text(text) = &message.body
+        && let Some(text) = message.text()
     {
         println!("   {} says: {text}", message.from);
+        connection.send(Outgoing::read(&message)?).await?;
     }
 
     println!("6. The console has heard enough: removed by its id, it hears nothing more.");

@@ -74,9 +74,9 @@ pub struct Addresses {
 /// How a lost link is regained.
 ///
 /// The pause before attempt `n` is [`at_least`](Self::at_least) and a part drawn evenly between nothing and
-/// `min(cap, base * 2^(n-1))` (full jitter). A link
-/// that is lost before it was stable does not start the ladder anew, so a server that accepts and drops is not
-/// hammered. Kicks, final refusals ([`Refusal::is_final`](crate::Refusal::is_final)) and the token's end stop it.
+/// `min(cap, base * 2^(n-1))` (full jitter). A link that is lost before it was stable does not start the ladder anew, so a
+/// server that accepts and drops is not hammered. Kicks (unless a [`KickPolicy`] says otherwise), final refusals
+/// ([`Refusal::is_final`](crate::Refusal::is_final)) and the token's end stop it.
 ///
 /// ```
 /// use agora_chat::{Config, Reconnect};

@@ -133,7 +133,8 @@ pub enum EventKind {
         /// How many messages wait in them, as far as the server says.
         messages: u64,
     },
-    /// The messages that waited are all delivered (and handled, where there is a [message handler](crate::MessageHandler)), or fetching them was cut short.
+    /// The messages that waited are all delivered (and handled, where there is a
+    /// [message handler](crate::MessageHandler)), or fetching them was cut short.
     OfflineSyncFinished {
         /// How many queues were fetched to their end.
         queues: usize,

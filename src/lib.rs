@@ -1,5 +1,5 @@
-//! Client for Agora Chat (Easemob) instant messaging, built on actix: register, log in, stay online, tell subscribers
-//! what happens, log out.
+//! Client for Agora Chat (Easemob) instant messaging, built on actix: register, log in, stay online, send with a known
+//! outcome, receive without loss, tell subscribers what happens, log out.
 //!
 //! ```no_run
 //! use agora_chat::{Config, Connection, Credentials, EventHandler};
@@ -51,14 +51,19 @@
 //! - Why something failed or ended: [`OpenError`], [`SendError`], [`RequestError`], [`DisconnectReason`],
 //!   [`LossCause`]. Each has a `code()` with the vendor's number, a [`Code`].
 //! - Tokens: what one says of itself, and building them from an app's certificate: [`token`].
-//! - Messages without loss: [`MessageHandler`], [`DeadLetters`]; keys kept over restarts: [`CursorStore`].
+//! - What can be sent, and to whom: [`Outgoing`], [`Conversation`], [`Bundle`]; what becomes of it:
+//!   [`Connection::send`], [`SendError`]. Chat rooms: [`Connection::join_room`], [`RoomRequest`].
+//! - What is received: [`EventKind`], [`Message`], [`MessageBody`].
+//! - Messages without loss: [`MessageHandler`], [`DeadLetters`]; keys kept over restarts: [`CursorStore`],
+//!   [`FileCursors`].
+//! - Files, history, presence, attributes, conversations: [`Connection::upload`] and the methods beside it, [`rest`].
 //! - Subscribers, what they are promised and who pays for a slow one: [`handlers`].
 //! - Logging, also the levels in release builds: [`logger`].
 //! - A stand-in for the service, for your own tests: the feature [`local-server`](crate#features).
 //!
 //! The README has what is supported against the vendor's web SDK, what every event and code means, what the client does
-//! in every fault, and all bounds in one table. "Connection spec §…" and "messages spec §…" in these pages name sections of the protocol's description
-//! that this crate was written from.
+//! in every fault, and all bounds in one table. "Connection spec §…" and "messages spec §…" in these pages name sections
+//! of the protocol's description that this crate was written from.
 //!
 //! # Features
 //!

@@ -84,8 +84,8 @@ pub struct Limits {
     /// with `SendError::Reconnecting`. Default: 256.
     pub kept_sends: usize,
     /// How many encoded bytes of pages, each counted as 256 at least, may be in the
-    /// [message handler](crate::MessageHandler)'s hand, from 1 byte to 1 GiB; a single page may be larger. Past it no queue is pulled, and a page that comes all the same is dropped
-    /// unacknowledged and comes again. Default: 8 MiB.
+    /// [message handler](crate::MessageHandler)'s hand, from 1 byte to 1 GiB; a single page may be larger. Past it no
+    /// queue is pulled, and a page that comes all the same is dropped unacknowledged and comes again. Default: 8 MiB.
     pub handling: usize,
 }
 

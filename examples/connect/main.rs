@@ -2,7 +2,10 @@
 //!
 //! `AGORA_CHAT_PASSWORD=… cargo run --example connect -- --app-key org#app --user alice`
 
+mod message;
+mod notice;
 mod tell;
+mod words;
 
 use std::{env, error::Error, fs, io, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
 
@@ -32,6 +35,13 @@ before its variable, and a token before a password, which then serves --register
 
 Commands on stdin, one a line: send USER TEXT | cmd USER ACTION | renew TOKEN | level LEVEL | enable-all |
 disable-all | state | close | quit. The end of stdin ends nothing.
+
+With --json each line of stdout is an object with `event` and `at_ms`: connected, reconnecting, disconnected,
+token_will_expire, token_expired, flapping, message, receipt, recalled, edited, group, room, thread, contact, presence,
+reaction, pinned, device, unknown, offline_sync_started, offline_sync_finished, missed; and sent, renewed, level, state
+or error in answer to a command. Ids are text. A message has id, from, to, chat, type, timestamp and the members of its
+type (text, command, custom, location, image, voice, video, file, combined, stream, raw); own, ext and thread where it
+has them. A file is told by url, name and length, never with its secret.
 
 --state-dir keeps the device's name, so that the service sees one device over restarts, and the token, so that a
 password needs no REST call while it lasts. Two programs online at once with one account need two directories, or they

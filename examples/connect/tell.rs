@@ -6,8 +6,10 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use agora_chat::{Code, Event, EventKind, MessageBody};
+use agora_chat::{Code, Event, EventKind};
 use serde_json::{Value, json};
+
+use super::{message::message, notice};
 
 /// Something to tell, as a JSON object and as a sentence.
 pub(crate) type Told = (Value, String);
@@ -83,19 +85,29 @@ pub(crate) fn describe(event: &Event) -> Told {
             });
             (object, sentence)
         }
-        EventKind::Message(message) => {
-            let (kind, member, says) = match &message.body {
-                MessageBody::Text(text) => ("text", "text", json!(text)),
-                MessageBody::Command { action } => ("command", "action", json!(action)),
-                other => ("other", "body", json!(format!("{other:?}"))),
-            };
-            let (from, to) = (&*message.from, &*message.to);
-            let sentence = format!("{from} to {to}, {kind}: {says}");
+        EventKind::Message(received) => message("message", received),
+        EventKind::Receipt(receipt) => notice::receipt(receipt),
+        EventKind::Recalled(recall) => notice::recalled(recall),
+        EventKind::Edited(edit) => notice::edited(edit),
+        EventKind::Group(group) => notice::muc("group", group),
+        EventKind::Room(room) => notice::muc("room", room),
+        EventKind::Thread(thread) => notice::thread(thread),
+        EventKind::Contact(contact) => notice::contact(contact),
+        EventKind::Presence(presence) => notice::presence(presence),
+        EventKind::Reaction(reaction) => notice::reaction(reaction),
+        EventKind::Pinned(pin) => notice::pinned(pin),
+        EventKind::Device(device) => notice::device(device),
+        EventKind::Unknown(unknown) => notice::unknown(unknown),
+        EventKind::OfflineSyncStarted { queues, messages } => (
+            json!({"event": "offline_sync_started", "queues": queues, "messages": messages}),
+            format!("{messages} messages waited on the server, in {queues} queues."),
+        ),
+        EventKind::OfflineSyncFinished { queues, messages, complete } => {
             let object = json!({
-                "event": "message", "id": message.id.to_string(), "from": from, "to": to, "chat": message.chat,
-                "type": kind, member: says, "timestamp": message.timestamp,
+                "event": "offline_sync_finished", "queues": queues, "messages": messages, "complete": complete,
             });
-            (object, sentence)
+            let all = if *complete { "All" } else { "Not all" };
+            (object, format!("{all} of what waited is fetched: {messages} messages of {queues} queues."))
         }
         EventKind::Missed { count } => (
             json!({"event": "missed", "count": count}),

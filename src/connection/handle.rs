@@ -73,13 +73,9 @@ impl fmt::Debug for Connection {
 /// use agora_chat::{Connection, EventHandler};
 /// # fn reply(connection: &Connection) -> Result<(), agora_chat::ConnectionError> {
 /// let me = connection.downgrade();
-/// connection.add_event_handler("echo", EventHandler::new().on_message(move |message| {
-///     let (me, to) = (me.clone(), message.from.to_string());
-///     actix_rt::spawn(async move {
-///         if let Some(connection) = me.upgrade() {
-///             let _ = connection.send_text(&to, "got it").await;
-///         }
-///     });
+/// connection.add_event_handler("console", EventHandler::new().on_disconnected(move |reason| {
+///     let again = me.upgrade().is_some();
+///     println!("logged out: {reason}; in use still: {again}");
 /// }))
 /// # }
 /// ```
@@ -391,15 +387,15 @@ impl Connection {
     /// subscriber, one that needs the connection takes [`downgrade`](Connection::downgrade).
     ///
     /// ```no_run
-    /// use agora_chat::{Connection, Delivery, MessageHandler, SendError};
-    /// # fn echo(connection: &Connection) {
+    /// use agora_chat::{Connection, Delivery, MessageHandler, Outgoing, SendError};
+    /// # fn answer(connection: &Connection) {
     /// let me = connection.downgrade();
     /// connection.set_message_handler(MessageHandler::new(move |delivery: Delivery| {
     ///     let me = me.clone();
     ///     async move {
-    ///         let (Some(connection), Some(message)) = (me.upgrade(), delivery.message()) else { return Ok(()) };
-    ///         connection.send_text(&message.from, "got it").await?;
-    ///         Ok::<(), SendError>(())
+    ///         let Some(message) = delivery.message().filter(|message| !message.own) else { return Ok(()) };
+    ///         let connection = me.upgrade().ok_or(SendError::NotLoggedIn)?;
+    ///         connection.send(Outgoing::text(message.conversation(), "got it")?).await.map(drop)
     ///     }
     /// }));
     /// # }

@@ -18,7 +18,7 @@ pub use extras::{
     EditInfo, MessageExtras, OnlineState, Priority, ReactionSummary, ThreadOrigin, ThreadOverview, Translation,
 };
 
-pub(crate) use read::{Plain, chat_type, is_own, name_of, shared};
+pub(crate) use read::{Plain, chat_type, extras_of_json, is_own, name_of, shared};
 
 use std::sync::Arc;
 

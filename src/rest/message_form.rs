@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::answer::{text, whole};
 use crate::{
     Attachment, ChatType, Combined, Custom, Ext, FileSecret, Image, Location, Message, MessageBody, UserId, Video,
-    Voice,
+    Voice, message::extras_of_json,
 };
 
 /// The most attributes read; a message within the service's size holds far fewer.
@@ -40,7 +40,7 @@ pub(super) fn message(meta: &Value, chat: ChatType, me: &UserId) -> Option<Messa
         timestamp: whole(meta, "timestamp").unwrap_or(0),
         body: body(payload.get("bodies")?.get(0)?)?,
         ext,
-        extras: None,
+        extras: payload.get("meta").and_then(|meta| extras_of_json(meta, chat)),
     })
 }
 
@@ -135,7 +135,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{MAX_EXT, message};
-    use crate::{ChatType, Message, MessageBody};
+    use crate::{ChatType, Conversation, Message, MessageBody};
 
     fn read(body: Value) -> Option<Message> {
         let payload = json!({"type": "chat", "from": "bob", "to": "alice", "ext": {"n": 1}, "bodies": [body]});
@@ -189,6 +189,25 @@ mod tests {
         let custom = body(json!({"type": "custom", "customEvent": "e", "customExts": [{"a": "1"}, {"b": "2"}]}));
         let MessageBody::Custom(custom) = custom else { panic!() };
         assert_eq!((custom.event.as_str(), custom.values.len()), ("e", 2));
+    }
+
+    #[test]
+    fn what_comes_with_a_message_is_read_and_what_is_of_no_known_shape_costs_nothing_else() {
+        let read = |meta: Value| {
+            let payload = json!({"from": "bob", "to": "9002", "meta": meta, "bodies": [{"type": "txt", "msg": "hi"}]});
+            message(&json!({"payload": payload}), ChatType::Group, &"alice".parse().unwrap()).unwrap()
+        };
+        let said = read(json!({
+            "thread": {"msg_parent_id": "7", "muc_parent_id": "9001", "thread_name": "T"},
+            "edit_msg": {"count": 2, "operator": "bob", "edit_time": 5},
+        }));
+        let (thread, edit) = (said.extras().thread.as_ref().unwrap(), said.extras().edit.as_ref().unwrap());
+        assert_eq!((thread.message_id, &*thread.group, &*thread.name), (7, "9001", "T"));
+        assert_eq!((edit.count, &*edit.operator, edit.time), (2, "bob", 5));
+        assert_eq!(said.conversation(), Conversation::thread("9002"));
+        for odd in [json!({}), json!(null), json!(7), json!("{}"), json!({"thread": 7, "edit_msg": []})] {
+            assert_eq!(read(odd.clone()).extras, None, "{odd}");
+        }
     }
 
     #[test]

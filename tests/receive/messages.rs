@@ -151,7 +151,7 @@ fn a_files_secret_leaves_its_address_and_no_debug_shows_it() {
     };
     let body = of_content(content.clone());
     let MessageBody::Combined(combined) = &body else { panic!("{body:?}") };
-    assert_eq!(combined.file.url, "https://h/o/a/chatfiles/u?em-redirect=true");
+    assert_eq!(combined.file.url, "https://h/o/a/chatfiles/u");
     assert_eq!(combined.file.secret.as_ref().unwrap().expose(), "canary-7f3a");
     for kind in [1, 2, 4, 5, 8, 99] {
         let content = Content {

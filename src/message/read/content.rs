@@ -112,7 +112,7 @@ fn attachment(url: String, secret: Option<String>, name: Option<String>, length:
     Attachment { url, secret, name: name.unwrap_or_default(), length: not_negative(length).into() }
 }
 
-/// The address without the `share-secret` of its query, and that secret; most addresses have none.
+/// The address without the `share-secret` of its query and what goes with it, and that secret; most addresses have none.
 fn without_secret(url: String) -> (String, Option<String>) {
     const SECRET: &str = "share-secret=";
     let Some((address, query)) = url.split_once('?').filter(|(_, query)| query.contains(SECRET)) else {
@@ -125,6 +125,8 @@ fn without_secret(url: String) -> (String, Option<String>) {
     for part in query.split('&') {
         match part.strip_prefix(SECRET) {
             Some(value) => secret = Some(value.to_owned()).filter(|value| !value.is_empty()).or(secret),
+            // It opens nothing alone, and an address that has it is taken for one with the secret by other clients.
+            None if part == "em-redirect=true" => {}
             None => {
                 kept.push(joint);
                 kept.push_str(part);
@@ -149,7 +151,8 @@ mod tests {
             ("http://h/u", "http://h/u", None),
             ("", "", None),
             ("http://h/u?em-redirect=true", "http://h/u?em-redirect=true", None),
-            ("http://h/u?em-redirect=true&share-secret=Z", "http://h/u?em-redirect=true", Some("Z")),
+            ("http://h/u?em-redirect=true&share-secret=Z", "http://h/u", Some("Z")),
+            ("http://h/u?em-redirect=true&share-secret=Z&a=b", "http://h/u?a=b", Some("Z")),
             ("http://h/u?share-secret=Z", "http://h/u", Some("Z")),
             ("http://h/u?share-secret=Z&a=b#f", "http://h/u?a=b#f", Some("Z")),
             ("http://h/u?share-secret=&a", "http://h/u?a", None),

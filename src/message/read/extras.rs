@@ -80,6 +80,15 @@ pub(super) fn read(
     (extras != nothing()).then(|| Box::new(extras))
 }
 
+/// What the `meta` of a message's REST form says of it (messages spec §5.4): the same as the body's on the socket.
+pub(crate) fn of_json(meta: &Value, chat: ChatType) -> Option<Box<MessageExtras>> {
+    let nothing = || if chat == ChatType::Room { MessageExtras::ROOM } else { MessageExtras::NONE };
+    let mut extras = nothing();
+    // What is of another shape says nothing; the message itself does not depend on it.
+    body(&BodyMeta::deserialize(meta).unwrap_or_default(), &mut extras);
+    (extras != nothing()).then(|| Box::new(extras))
+}
+
 fn device(jid: Option<&Jid>) -> Option<&str> {
     jid.and_then(|jid| jid.client_resource.as_deref()).filter(|resource| !resource.is_empty())
 }

@@ -10,6 +10,21 @@ const HEARD = [
   'onTokenExpired',
   'onTextMessage',
   'onCmdMessage',
+  'onCustomMessage',
+  'onLocationMessage',
+  'onImageMessage',
+  'onAudioMessage',
+  'onVideoMessage',
+  'onFileMessage',
+  'onCombineMessage',
+  'onDeliveredMessage',
+  'onReadMessage',
+  'onChannelMessage',
+  'onRecallMessage',
+  'onModifiedMessage',
+  'onGroupEvent',
+  'onChatroomEvent',
+  'onPresenceStatusChange',
 ];
 
 export class Account {
@@ -45,15 +60,24 @@ export class Account {
     return answer;
   }
 
+  /** What was shown for the message of this id, passing over others. */
+  async shown(event, id) {
+    for (;;) {
+      const { value } = await this.events.next(event);
+      if (value.id === id) return value;
+    }
+  }
+
   sendText(to, msg) {
-    return this.#send({ type: 'txt', to, msg });
+    return this.send({ type: 'txt', to, msg });
   }
 
   sendCommand(to, action) {
-    return this.#send({ type: 'cmd', to, action });
+    return this.send({ type: 'cmd', to, action });
   }
 
-  #send(message) {
+  /** Sends what `message.create` of the SDK takes, to a user unless it says otherwise. */
+  send(message) {
     return this.connection.send(this.sdk.message.create({ chatType: 'singleChat', ...message }));
   }
 }

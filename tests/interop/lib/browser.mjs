@@ -1,4 +1,5 @@
 // The few things of a browser that the SDKs reach for, on Node.
+import { File } from 'node:buffer';
 import http from 'node:http';
 import { createRequire } from 'node:module';
 import WebSocket from 'ws';
@@ -8,11 +9,13 @@ class XMLHttpRequest {
   readyState = 0;
   status = 0;
   responseText = '';
+  responseType = '';
   timeout = 0;
   upload = new EventTarget();
   #headers = {};
   #target;
   #request;
+  #bytes = Buffer.alloc(0);
   #listeners = new EventTarget();
 
   addEventListener(name, listener) {
@@ -49,12 +52,12 @@ class XMLHttpRequest {
       this.#request.destroy();
       this.ontimeout?.();
     });
-    this.#request.on('error', () => this.#done(0, ''));
+    this.#request.on('error', () => this.#done(0, Buffer.alloc(0)));
     this.#request.on('response', async (response) => {
       try {
-        this.#done(response.statusCode, Buffer.concat(await response.toArray()).toString());
+        this.#done(response.statusCode, Buffer.concat(await response.toArray()));
       } catch {
-        this.#done(0, '');
+        this.#done(0, Buffer.alloc(0));
       }
     });
     // A browser gives every body a length; Node leaves it out in a DELETE.
@@ -67,13 +70,14 @@ class XMLHttpRequest {
   }
 
   get response() {
-    return this.responseText;
+    return this.responseType === 'blob' ? new Blob([this.#bytes]) : this.responseText;
   }
 
-  #done(status, text) {
+  #done(status, bytes) {
     if (this.readyState === 4) return;
     this.status = status;
-    this.responseText = text;
+    this.#bytes = bytes;
+    this.responseText = bytes.toString();
     this.#become(4);
     if (status === 0) this.onerror?.();
     this.#listeners.dispatchEvent(new Event(status === 0 ? 'error' : 'load'));
@@ -82,6 +86,22 @@ class XMLHttpRequest {
   #become(state) {
     this.readyState = state;
     this.onreadystatechange?.();
+  }
+}
+
+class FileReader extends EventTarget {
+  async readAsArrayBuffer(blob) {
+    this.#done(await blob.arrayBuffer());
+  }
+
+  async readAsText(blob) {
+    this.#done(await blob.text());
+  }
+
+  #done(result) {
+    this.result = result;
+    this.onload?.({ target: this });
+    this.dispatchEvent(new Event('loadend'));
   }
 }
 
@@ -105,6 +125,8 @@ function install() {
   const shared = {
     WebSocket: BrowserSocket,
     XMLHttpRequest,
+    FileReader,
+    File,
     localStorage: new Storage(),
     location: new URL('http://localhost/'),
     navigator: { userAgent: 'Mozilla/5.0 Chrome/120.0', onLine: true },

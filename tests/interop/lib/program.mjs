@@ -19,6 +19,8 @@ export function executable(name) {
 }
 
 class Program {
+  /** The line that ends it. */
+  farewell = 'quit';
   events;
   #child;
   #answers = [];
@@ -32,15 +34,19 @@ class Program {
     this.#child.stdin.on('error', () => {});
     this.#child.stderr.on('data', (data) => (this.#stderr += data));
     createInterface(this.#child.stdout).on('line', (line) => {
-      const object = JSON.parse(line);
-      if ('event' in object) this.events.push(object);
-      else this.#answers.shift()?.(object);
+      this.hear(JSON.parse(line));
     });
     this.exited.then((status) => {
       const end = `${name} ended with status ${status}: ${this.#stderr}`;
       this.events.end(end);
       for (const answer of this.#answers) answer({ ok: false, error: end });
     });
+  }
+
+  /** Takes a line of the program: an event, or the answer to a command. */
+  hear(object) {
+    if ('event' in object) this.events.push(object);
+    else this.#answers.shift()?.(object);
   }
 
   write(line) {
@@ -68,7 +74,7 @@ class Program {
   }
 
   async stop() {
-    this.#child.stdin.end('quit\n');
+    this.#child.stdin.end(`${this.farewell}\n`);
     const patience = setTimeout(() => this.#child.kill('SIGKILL'), 5_000);
     await this.exited;
     clearTimeout(patience);
@@ -108,14 +114,16 @@ export class LocalServer extends Program {
   }
 }
 
-/** This crate's client. */
+/** Where the programs find the server. */
+const where = (server) => ['--app-key', server.app_key, '--rest-url', server.rest_url, '--socket-url', server.socket_url];
+
+/** This crate's client, driven by words. */
 export class RustClient extends Program {
   /** Starts it with these options and secrets; `user` also where there is no such user. */
   static start(t, server, user, { options = [], secrets = { AGORA_CHAT_PASSWORD: `pw-${user}` } } = {}) {
-    const where = ['--app-key', server.app_key, '--rest-url', server.rest_url, '--socket-url', server.socket_url];
     // So that it ends by itself even where nobody is left to end it.
     const stay = options.includes('--for') ? [] : ['--for', '120'];
-    const client = new RustClient(t, 'connect', [...where, '--user', user, '--json', ...stay, ...options], secrets);
+    const client = new RustClient(t, 'connect', [...where(server), '--user', user, '--json', ...stay, ...options], secrets);
     server.leaving.push(() => client.stop());
     return client;
   }
@@ -125,5 +133,51 @@ export class RustClient extends Program {
     const client = RustClient.start(t, server, user, more);
     await client.events.next('connected', { resumed: false });
     return client;
+  }
+}
+
+/** This crate's client, driven by JSON: the `json_client` example. */
+export class JsonClient extends Program {
+  farewell = '{"do":"close"}';
+  #asked = new Map();
+  #count = 0;
+
+  /** Starts it; `user` also where there is no such user. It ends with its stdin, so also when the test is killed. */
+  static start(t, server, user, options = []) {
+    const secrets = { AGORA_CHAT_PASSWORD: `pw-${user}` };
+    const client = new JsonClient(t, 'json_client', [...where(server), '--user', user, ...options], secrets);
+    client.user = user;
+    server.leaving.push(() => client.stop());
+    return client;
+  }
+
+  /** Starts it and waits until it is online. */
+  static async online(t, server, user, options) {
+    const client = JsonClient.start(t, server, user, options);
+    await client.events.next('connected', { resumed: false });
+    return client;
+  }
+
+  hear({ ref, ...line }) {
+    if (ref === undefined) return super.hear(line);
+    this.#asked.get(ref)?.(line);
+    this.#asked.delete(ref);
+  }
+
+  /** Writes a request and waits for its answer; an error is thrown as it was told. */
+  async ask(request) {
+    const ref = ++this.#count;
+    const answer = new Promise((resolve) => this.#asked.set(ref, resolve));
+    const line = JSON.stringify({ ...request, ref });
+    this.write(line);
+    const ended = this.exited.then((status) => ({ event: 'error', code: null, message: `it ended with ${status}` }));
+    const { event, ...told } = await within(Promise.race([answer, ended]), () => `no answer to \`${line.slice(0, 500)}\``);
+    if (event === 'error') throw Object.assign(new Error(told.message), told);
+    return told;
+  }
+
+  /** Sends a message and waits for its ids. */
+  send(kind, id, body, more = {}) {
+    return this.ask({ do: 'send', to: { kind, id }, body, ...more });
   }
 }

@@ -9,10 +9,8 @@
 )]
 
 use std::{
-    fmt::{Debug, Display},
-    io,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -29,14 +27,11 @@ use agora_chat::{
     token::ChatTokenBuilder,
     wire::{MSync, Provision, Status, msync::Command},
 };
-use base64::{
-    Engine as _,
-    prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD},
-};
-use tokio::{
-    sync::mpsc::{UnboundedReceiver, unbounded_channel},
-    time::timeout,
-};
+use evidence::{Captured, Evidence, hear};
+use tokio::{sync::mpsc::unbounded_channel, time::timeout};
+
+mod evidence;
+mod messages;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -44,102 +39,6 @@ const LIMIT: Duration = Duration::from_secs(10);
 const PASSWORD: &str = "CANARY-pass \"wörd\"/+1?&";
 const TOKEN: &str = "YWMtCANARY-token/+=%\"1~";
 const NEW_TOKEN: &str = "YWMtCANARY-renewed/+=&2~";
-
-/// How a secret may look in a text.
-fn spellings(secret: &str) -> Vec<String> {
-    let percent = |upper: bool| -> String {
-        let encode = |byte: u8| match byte {
-            plain if plain.is_ascii_alphanumeric() || b"-._~".contains(&plain) => char::from(plain).to_string(),
-            odd if upper => format!("%{odd:02X}"),
-            odd => format!("%{odd:02x}"),
-        };
-        secret.bytes().map(encode).collect()
-    };
-    let quoted = |text: String| text[1..text.len() - 1].to_owned();
-    let mut all = vec![
-        secret.to_owned(),
-        quoted(format!("{secret:?}")),
-        quoted(serde_json::to_string(secret).unwrap()),
-        secret.escape_default().to_string(),
-        secret.as_bytes().escape_ascii().to_string(),
-        percent(true),
-        percent(false),
-        hex::encode(secret),
-        hex::encode_upper(secret),
-        secret.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(", "),
-    ];
-    // Base64 of a longer text that holds the secret, at each of the three places it can begin.
-    for before in 0..3 {
-        let text = [&vec![b'x'; before][..], secret.as_bytes()].concat();
-        for encoded in [BASE64_STANDARD_NO_PAD.encode(&text), BASE64_URL_SAFE_NO_PAD.encode(&text)] {
-            all.push(encoded[4..encoded.len() - 4].to_owned());
-        }
-    }
-    all
-}
-
-#[derive(Default)]
-struct Evidence {
-    secrets: Vec<String>,
-    pieces: usize,
-}
-
-impl Evidence {
-    fn of(secrets: &[&str]) -> Self {
-        Evidence { secrets: secrets.iter().map(|secret| (*secret).to_owned()).collect(), pieces: 0 }
-    }
-
-    fn text(&mut self, what: &str, text: &str) {
-        self.pieces += 1;
-        for secret in &self.secrets {
-            for spelling in spellings(secret) {
-                assert!(!text.contains(&spelling), "{what} tells a secret as `{spelling}`:\n{text}");
-            }
-        }
-    }
-
-    fn debug(&mut self, what: &str, thing: &impl Debug) {
-        self.text(what, &format!("{thing:?}"));
-        self.text(what, &format!("{thing:#?}"));
-    }
-
-    fn shown(&mut self, what: &str, thing: &(impl Debug + Display)) {
-        self.debug(what, thing);
-        self.text(what, &thing.to_string());
-    }
-}
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-type Heard = UnboundedReceiver<EventKind>;
-
-/// The next event of a kind; every event heard is evidence.
-async fn hear(evidence: &mut Evidence, heard: &mut Heard, wanted: fn(&EventKind) -> bool) {
-    loop {
-        let event = timeout(LIMIT, heard.recv()).await.expect("an event").unwrap();
-        evidence.debug("an event", &event);
-        match &event {
-            EventKind::Reconnecting { cause, .. } => evidence.shown("a cause", cause),
-            EventKind::Disconnected { reason } => evidence.shown("a reason", reason),
-            _ => {}
-        }
-        if wanted(&event) {
-            return;
-        }
-    }
-}
 
 fn is_connected(event: &EventKind) -> bool {
     matches!(event, EventKind::Connected { .. })
@@ -264,8 +163,7 @@ async fn a_whole_life_logged_at_trace_tells_no_secret_and_everything_else() {
     evidence.debug("the server", &server);
     evidence.debug("REST calls", &server.rest_calls());
 
-    log.flush_blocking(LIMIT).unwrap();
-    let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let log = captured.text(&log);
     for expected in [
         "REST call answered",
         "REST call failed",
@@ -320,8 +218,7 @@ async fn an_agora_token_is_warned_of_by_what_is_wrong_with_it_alone() {
     connection.open(Credentials::token("alice", old.expose()).unwrap()).await.unwrap();
     connection.renew_token(fresh.expose()).await.unwrap();
     connection.close().await;
-    log.flush_blocking(LIMIT).unwrap();
-    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let text = captured.text(&log);
     for problem in ["expired", "not for \"alice\"", "for the app and names no user"] {
         assert_eq!(text.matches(problem).count(), 1, "{problem}:\n{text}");
     }
@@ -368,8 +265,7 @@ async fn a_provider_and_what_it_gives_or_fails_with_tell_no_secret() {
     connection.close().await;
     hear(&mut evidence, &mut heard, is_disconnected).await;
 
-    log.flush_blocking(LIMIT).unwrap();
-    let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let log = captured.text(&log);
     assert!(log.contains("cannot exchange"), "{log}");
     evidence.text("the log", &log);
 }

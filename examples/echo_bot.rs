@@ -1,0 +1,59 @@
+//! Answers every text in the conversation it came in, and never itself; Ctrl-C ends it. `--help` has its options.
+
+use std::{env, error::Error, path::PathBuf, sync::Arc, time::Duration};
+
+use agora_chat::{
+    Config, Connection, ConnectionState, Credentials, DeadLetters, Delivery, FileCursors, LogConfig, LoggerActor,
+    MessageHandler, Outgoing, SendError, StateDir, WeakConnection,
+};
+use clap::Parser;
+
+/// Answers every text in the conversation it came in. The password is in AGORA_CHAT_PASSWORD.
+#[derive(Parser)]
+struct Args {
+    #[arg(long, value_name = "ORG#APP", value_parser = |key: &str| Config::new(key))]
+    app_key: Config,
+    #[arg(long, value_name = "ID")]
+    user: String,
+    #[arg(long, value_name = "URL", requires = "socket_url")]
+    rest_url: Option<String>,
+    #[arg(long, value_name = "URL", requires = "rest_url")]
+    socket_url: Option<String>,
+    /// Keeps the device, its token and how far it came over restarts.
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+/// `Ok` lets the message be acknowledged; `Err` has it tried again, and at last made a dead letter.
+async fn answer(bot: WeakConnection, delivery: Delivery) -> Result<(), SendError> {
+    let Some(message) = delivery.message().filter(|message| !message.own) else { return Ok(()) };
+    let Some(text) = message.text() else { return Ok(()) };
+    // Under one id for all attempts, so that an answer of which nobody knows whether it went out arrives once.
+    let echo = Outgoing::text(message.conversation(), text)?;
+    let echo = if message.id == 0 { echo } else { echo.with_client_id(message.id) };
+    bot.upgrade().ok_or(SendError::NotLoggedIn)?.send(echo).await.map(drop)
+}
+
+#[actix::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let (args, log) = (Args::parse(), LoggerActor::start_with(LogConfig::new())?);
+    let mut config = args.app_key.logger(log.slog());
+    if let (Some(rest), Some(socket)) = (args.rest_url, args.socket_url) {
+        config = config.addresses(rest, socket)?;
+    }
+    if let Some(dir) = args.state_dir {
+        config = config.state_dir(StateDir::open(&dir)?).cursor_store(Arc::new(FileCursors::open(&dir)?));
+    }
+    let (connection, letters) = (Connection::start(config)?, DeadLetters::new());
+    let bot = connection.downgrade();
+    let handler = MessageHandler::new(move |delivery| answer(bot.clone(), delivery)).dead_letters(letters.clone());
+    // Longer than an answer waits for a lost link and then for the server. Before open, which fetches what waits there.
+    connection.set_message_handler(handler.timeout(Duration::from_secs(120))?);
+    connection.open(Credentials::password(&args.user, env::var("AGORA_CHAT_PASSWORD")?)?).await?;
+    let mut states = connection.watch();
+    let ended = async { while connection.state() != ConnectionState::LoggedOut && states.next().await.is_some() {} };
+    let asked = tokio::select! { () = ended => false, _ = actix_rt::signal::ctrl_c() => true };
+    connection.close().await;
+    log.shutdown().await;
+    if asked && letters.is_empty() { Ok(()) } else { Err(format!("asked: {asked}; dead letters: {letters:?}").into()) }
+}

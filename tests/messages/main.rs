@@ -1,0 +1,16 @@
+//! Messages over links that are cut and processes that are killed, at every step of them: nothing lost, nothing
+//! acknowledged unhandled, order kept, nothing twice but where that is promised.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+mod cutter;
+mod failures;
+mod pulls;
+mod restarts;
+mod sends;
+mod support;
