@@ -102,13 +102,21 @@ async fn connect_host(
     local: Option<IpAddr>,
     progress: &Progress,
 ) -> Result<TcpStream, DialError> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        progress.at(Step::Connect);
+        let to = SocketAddr::new(address, port);
+        return connect_from(local, to).await.map(quick).map_err(failed(Step::Connect));
+    }
     progress.at(Step::Resolve);
     let addresses: Vec<_> = lookup_host((host, port)).await.map_err(failed(Step::Resolve))?.collect();
     progress.at(Step::Connect);
-    let stream = connect_first(interleaved(addresses), local).await.map_err(failed(Step::Connect))?;
-    // Frames are small and answers are waited for. A socket that refuses the option still works.
+    connect_first(interleaved(addresses), local).await.map(quick).map_err(failed(Step::Connect))
+}
+
+/// Frames are small and answers are waited for. A socket that refuses the option still works.
+fn quick(stream: TcpStream) -> TcpStream {
     let _ = stream.set_nodelay(true);
-    Ok(stream)
+    stream
 }
 
 /// The addresses as they are tried: both families in turn, the resolver's order within each (RFC 8305 §4).

@@ -1,7 +1,7 @@
 //! The metas of a page, decoded or seen in place.
 
 use super::inbound;
-use crate::wire::{JidView, Meta, PageView, TextView, full_meta};
+use crate::wire::{JidView, MAX_FIELDS, Meta, PageView, TextView, full_meta};
 
 /// What a page says of itself.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ pub(super) enum Got<'a> {
     /// A plain text that needs no decoding, and the meta it was seen in.
     Text(TextView<'a>, &'a [u8]),
     Meta(Meta),
-    /// It does not decode.
+    /// It does not decode, or has too many fields.
     Broken,
 }
 
@@ -61,7 +61,10 @@ impl<'a> Metas<'a> {
     pub(super) fn all_keys(&self, mut known: impl FnMut(u64) -> bool) -> bool {
         match self {
             Metas::Decoded(metas) => metas.iter().map(inbound::repetition_key).all(known),
-            Metas::Seen(page) => page.metas().map(|meta| got(meta.text, meta.encoded).key()).all(&mut known),
+            Metas::Seen(page) => {
+                let mut left = MAX_FIELDS;
+                page.metas().map(|meta| got(meta.text, meta.encoded, &mut left).key()).all(&mut known)
+            }
         }
     }
 
@@ -69,14 +72,17 @@ impl<'a> Metas<'a> {
     pub(super) fn each(self, mut take: impl FnMut(Got<'a>)) {
         match self {
             Metas::Decoded(metas) => metas.into_iter().for_each(|meta| take(Got::Meta(meta))),
-            Metas::Seen(page) => page.metas().for_each(|meta| take(got(meta.text, meta.encoded))),
+            Metas::Seen(page) => {
+                let mut left = MAX_FIELDS;
+                page.metas().for_each(|meta| take(got(meta.text, meta.encoded, &mut left)));
+            }
         }
     }
 }
 
-fn got<'a>(text: Option<TextView<'a>>, encoded: &'a [u8]) -> Got<'a> {
+fn got<'a>(text: Option<TextView<'a>>, encoded: &'a [u8], left: &mut usize) -> Got<'a> {
     match text {
         Some(text) => Got::Text(text, encoded),
-        None => full_meta(encoded).map_or(Got::Broken, Got::Meta),
+        None => full_meta(encoded, left).map_or(Got::Broken, Got::Meta),
     }
 }

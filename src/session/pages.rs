@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Event, EventKind, EventMask, Kick, LossCause,
-    wire::{CommSyncDl, CommUnreadDl, Jid, PageView, QueueKey, full_meta, pull_frame},
+    wire::{CommSyncDl, CommUnreadDl, Jid, MAX_FIELDS, PageView, QueueKey, full_meta, pull_frame},
 };
 
 /// What becomes of a page.
@@ -208,8 +208,11 @@ impl Session {
         let (wanted, handled) = (context.world.wanted, context.world.handled);
         let own = Own { user: &self.user, resource: context.world.config.resource() };
         let inbound = match &got {
-            Got::Text(text, encoded) => inbound::text(text, &own, wanted | handled, &mut self.last_sender)
-                .or_else(|| full_meta(encoded).map(|meta| inbound::read(&meta, &own, wanted | handled))),
+            Got::Text(text, encoded) => {
+                inbound::text(text, &own, wanted | handled, &mut self.last_sender).or_else(|| {
+                    full_meta(encoded, &mut MAX_FIELDS.clone()).map(|meta| inbound::read(&meta, &own, wanted | handled))
+                })
+            }
             Got::Meta(meta) => Some(inbound::read(meta, &own, wanted | handled)),
             Got::Broken => None,
         };

@@ -97,10 +97,7 @@ impl<'a> PageView<'a> {
             match (tag, value) {
                 (1, Value::Bytes(status)) => left = left.checked_sub(plain_status(status)?)?,
                 (2, Value::Varint(0)) | (3 | 8 | 9, Value::Varint(_)) => {}
-                (4, Value::Bytes(meta)) => {
-                    left = left.checked_sub(Fields(meta).count()?)?;
-                    page.count += 1;
-                }
+                (4, Value::Bytes(_)) => page.count += 1,
                 (5, Value::Varint(key)) => page.next_key = Some(key),
                 (6, Value::Bytes(queue)) if page.queue.is_none() => page.queue = Some(JidView::of(queue)?),
                 (7, Value::Varint(flag)) => page.is_last = flag != 0,
@@ -126,11 +123,11 @@ impl<'a> PageView<'a> {
     }
 }
 
-/// Decodes one meta of a page; `None` where it is malformed.
-///
-/// What it may cost is bounded by the page's own bound on fields, which is checked when the view is made.
+/// Decodes one meta of a page, and takes its fields from `left`, of which a page has [`MAX_FIELDS`] for all the metas that
+/// are decoded; `None` where it is malformed or has more.
 #[must_use]
-pub fn full_meta(meta: &[u8]) -> Option<Meta> {
+pub fn full_meta(meta: &[u8], left: &mut usize) -> Option<Meta> {
+    *left = left.checked_sub(Fields(meta).count()?)?;
     // A copy, since its payload would keep the whole page in memory otherwise.
     prost::Message::decode(bytes::Bytes::copy_from_slice(meta)).ok()
 }

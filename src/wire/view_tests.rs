@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::{JidView, PageView, full_meta};
 use crate::wire::{
-    Body, CommSyncDl, Content, Downward, Jid, KeyValue, MSync, MessageBody, Meta, Status, encode,
+    Body, CommSyncDl, Content, Downward, Jid, KeyValue, MAX_FIELDS, MSync, MessageBody, Meta, Status, encode,
     message_body::Type as MessageType,
 };
 
@@ -23,10 +23,10 @@ fn agree(frame: &[u8]) -> Option<usize> {
     assert_eq!(sync.queue, view.queue.map(|queue| queue.to_jid()));
     assert_eq!((sync.next_key, sync.is_last.unwrap_or(false)), (view.next_key, view.is_last));
     assert_eq!(view.count, sync.metas.len() + lost);
-    let (mut texts, mut broken, mut metas) = (0, 0, sync.metas.into_iter());
+    let (mut texts, mut broken, mut left, mut metas) = (0, 0, MAX_FIELDS, sync.metas.into_iter());
     for seen in view.metas() {
         match seen.text {
-            None => match full_meta(seen.encoded) {
+            None => match full_meta(seen.encoded, &mut left) {
                 Some(meta) => assert_eq!(Some(meta), metas.next()),
                 None => broken += 1,
             },
@@ -100,7 +100,7 @@ fn every_recorded_frame_of_a_server_is_read_alike_or_left_to_the_full_decoder() 
 fn every_recorded_meta_is_read_alike_or_left_to_the_full_decoder() {
     let mut texts = 0;
     for entry in vectors(include_str!("../../tests/vectors/receive.json")) {
-        let meta = full_meta(&hex_of(&entry)).unwrap();
+        let meta = full_meta(&hex_of(&entry), &mut MAX_FIELDS.clone()).unwrap();
         texts += agree(&frame_of(&page_of(vec![meta]))).unwrap();
     }
     assert!(texts >= 1, "{texts}");
@@ -115,6 +115,15 @@ fn an_answer_to_a_send_and_a_page_with_a_status_are_left_to_the_full_decoder() {
     assert!(PageView::of(&frame_of(&refused)).is_none());
     let ok = Some(Status { error_code: Some(0), ..Status::default() });
     assert_eq!(agree(&frame_of(&CommSyncDl { status: ok, ..page_of(Vec::new()) })), Some(0));
+}
+
+#[test]
+fn metas_that_are_decoded_have_so_many_fields_together_and_no_more() {
+    let meta = encode(&Meta { ext: vec![KeyValue::default(); 1000], ..Meta::default() });
+    let mut left = 2500;
+    assert!(full_meta(&meta, &mut left).is_some() && full_meta(&meta, &mut left).is_some());
+    assert!(full_meta(&meta, &mut left).is_none());
+    assert_eq!(left, 500);
 }
 
 fn jid() -> impl Strategy<Value = Option<Jid>> {
