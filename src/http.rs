@@ -9,13 +9,13 @@ use std::{
     future::Future,
     pin::Pin,
     rc::Rc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use actix_service::Service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::http::Uri;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::Instant};
 
 use crate::{
     Step,
@@ -195,11 +195,33 @@ impl Service<ConnectInfo<Uri>> for Dialer {
 
 #[cfg(test)]
 mod tests {
-    use super::client;
+    use super::{CLIENTS, LINGER, SWEPT, client};
     use crate::net::Network;
 
-    #[test]
-    fn a_plain_client_needs_no_root_certificates() {
+    #[actix_rt::test]
+    async fn a_plain_client_needs_no_root_certificates() {
         assert!(client("http://127.0.0.1", &Network::default()).is_ok());
+    }
+
+    #[test]
+    fn clients_and_what_they_keep_end_with_their_runtime() {
+        actix_rt::System::new().block_on(async {
+            assert!(client("http://127.0.0.1", &Network::default()).is_ok());
+            assert!(SWEPT.get() && CLIENTS.with_borrow(|clients| clients.len()) == 1);
+        });
+        assert!(!SWEPT.get() && CLIENTS.with_borrow(|clients| clients.is_empty()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_without_a_call_is_forgotten_after_a_while() {
+        tokio::task::LocalSet::new()
+            .run_until(async {
+                assert!(client("http://127.0.0.1", &Network::default()).is_ok());
+                while SWEPT.get() {
+                    tokio::time::sleep(LINGER).await;
+                }
+                assert!(CLIENTS.with_borrow(|clients| clients.is_empty()));
+            })
+            .await;
     }
 }
