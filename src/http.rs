@@ -198,7 +198,7 @@ mod tests {
     use super::{CLIENTS, LINGER, SWEPT, client};
     use crate::net::Network;
 
-    #[actix_rt::test]
+    #[actix::test]
     async fn a_plain_client_needs_no_root_certificates() {
         assert!(client("http://127.0.0.1", &Network::default()).is_ok());
     }
