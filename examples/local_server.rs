@@ -81,6 +81,9 @@ struct Options {
     /// A user to create (test users only: arguments can be read by others)
     #[arg(long = "user", value_name = "NAME:PASSWORD")]
     users: Vec<String>,
+    /// How many users to create for `load_harness`: u000000, u000001 and so on, with the password pw
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    load_users: u32,
     /// Life of tokens, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 24 * 60 * 60)]
     token_life: u64,
@@ -121,6 +124,9 @@ async fn run(options: Options) -> Result<(), String> {
     for user in &options.users {
         let (name, password) = user.split_once(':').ok_or("--user takes NAME:PASSWORD")?;
         server.create_user(name, password).map_err(text)?;
+    }
+    for number in 0..options.load_users {
+        server.create_user(&format!("u{number:06}"), "pw").map_err(text)?;
     }
     say(&json!({
         "event": "listening",
