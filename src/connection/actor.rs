@@ -50,7 +50,8 @@ type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 ///
 /// Bounds: its mailbox takes [`MAILBOX`](ConnectionActor::MAILBOX) messages by `try_send`, and an awaited call brings a
 /// place of its own; what waits to be written is bounded by [`Limits::outbox`](crate::Limits), past which the link
-/// counts as lost; at most 16 reads of 16 KiB are taken off the socket before other work of the thread has its turn.
+/// counts as lost; after a read that fills its 16 KiB, or 16 smaller ones, other work
+/// of the thread has its turn; nothing is read while the registry is behind by [`Handlers::BACKLOG`] events.
 pub struct ConnectionActor {
     pub(super) engine: Engine,
     pub(super) config: Arc<Config>,

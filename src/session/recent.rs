@@ -46,16 +46,16 @@ impl Recent {
             return true;
         }
         self.forget_old(now, limits);
-        if self.known.contains(&id) {
+        if limits.remembered_ids == 0 {
+            return true;
+        }
+        if !self.known.insert(id) {
             return false;
         }
-        while self.order.len() >= limits.remembered_ids.max(1) {
+        while self.order.len() >= limits.remembered_ids {
             self.forget_oldest();
         }
-        if limits.remembered_ids > 0 {
-            self.known.insert(id);
-            self.order.push_back((id, now));
-        }
+        self.order.push_back((id, now));
         true
     }
 

@@ -8,6 +8,7 @@
     reason = "tests may fail loudly"
 )]
 
+mod backlog;
 mod close;
 mod handle;
 mod kept;
