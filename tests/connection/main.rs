@@ -18,6 +18,7 @@ mod odd_peers;
 mod raw;
 mod refused;
 mod renewal;
+mod rooms;
 mod subscribers;
 mod support;
 mod token;
