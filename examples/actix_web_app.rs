@@ -95,6 +95,7 @@ fn failure(status: StatusCode, code: Option<Code>, error: impl Display) -> HttpR
 fn status_of(error: &SendError) -> StatusCode {
     match error {
         SendError::Invalid(_) => StatusCode::BAD_REQUEST,
+        SendError::InUse { .. } => StatusCode::CONFLICT,
         SendError::OutcomeUnknown { .. } => StatusCode::GATEWAY_TIMEOUT,
         SendError::Refused { code: Code::USER_NOT_FOUND, .. } => StatusCode::NOT_FOUND,
         SendError::Refused { .. } => StatusCode::BAD_GATEWAY,

@@ -495,9 +495,10 @@ impl Config {
     /// Whether the chat rooms joined in a session are joined again, with the same request, after a lost link came back.
     /// Default: `true`.
     ///
-    /// They are joined before anything else goes over the new link. The first 64 rooms are; a join beyond them, and one
-    /// that is refused then, is only told in the log. A room that the application leaves is not joined again; one that
-    /// the account was put out of is, since the client does not follow who is in a room (messages spec §4.2).
+    /// They are joined before anything else goes over the new link. The first 64 rooms are; of up to 1 024 beyond them,
+    /// of one that is refused then, and of one that is not answered twice, [`RoomLost`](crate::EventKind::RoomLost) tells.
+    /// A room is not joined again once the application has left it, or the service has told that it was destroyed or that
+    /// the account was removed from it (messages spec §4.2).
     #[must_use]
     pub fn rejoin_rooms(mut self, rejoin: bool) -> Self {
         self.rejoin_rooms = rejoin;
@@ -507,8 +508,9 @@ impl Config {
     /// Whether every message that arrives from another user is answered with a delivery receipt, before and without the
     /// application (messages spec §3). Default: `false`.
     ///
-    /// Only single chats have them, commands included; groups, rooms and pieces of streamed texts have none. A receipt is
-    /// left out where [`Limits::pending_sends`] is reached, which the log says.
+    /// Only single chats have them, commands included; groups, rooms and pieces of streamed texts have none. At most
+    /// half of [`Limits::pending_sends`] are receipts, at least one; 1 024 more wait for a place, and past those they are left
+    /// out. One that is not answered costs nothing else. The log says how many were left out or not answered.
     #[must_use]
     pub fn delivery_receipts(mut self, send: bool) -> Self {
         self.delivery_receipts = send;

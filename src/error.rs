@@ -172,6 +172,15 @@ pub enum SendError {
     /// 205: the message cannot be sent as it is; nothing was sent.
     #[error("the message cannot be sent: {0}")]
     Invalid(String),
+    /// 205: another send has this client id, and its outcome is not known yet; nothing was sent, and the other one goes on.
+    #[error(
+        "the client id {client_id} is in use by a send whose outcome is not known yet; wait for that outcome, or send \
+         under another id"
+    )]
+    InUse {
+        /// The client id ([`Outgoing::with_client_id`](crate::Outgoing::with_client_id)).
+        client_id: u64,
+    },
     /// 511: the encoded message is over the limit of a frame or of the outbox; nothing was sent.
     #[error("the message has {bytes} bytes; shorten it to {limit}, or raise `Limits::frame` and `Limits::outbox`")]
     TooLarge {
@@ -246,11 +255,12 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// Another send has the client id, or it is 0.
+    /// The client id cannot be taken: another send has it, or it is 0.
     pub(crate) fn in_use(client_id: u64) -> Self {
-        SendError::Invalid(format!(
-            "the client id {client_id} is 0 or in use; wait for that send, or choose another id"
-        ))
+        match client_id {
+            0 => SendError::Invalid("its client id is 0; choose another".to_owned()),
+            _ => SendError::InUse { client_id },
+        }
     }
 
     /// The vendor's number (connection spec §8).
@@ -258,7 +268,7 @@ impl SendError {
     pub fn code(&self) -> Code {
         match self {
             SendError::NotLoggedIn | SendError::Connection(_) => Code::CONNECTION_CLOSED,
-            SendError::Invalid(_) => Code::MESSAGE_PARAMETER_ERROR,
+            SendError::Invalid(_) | SendError::InUse { .. } => Code::MESSAGE_PARAMETER_ERROR,
             SendError::TooLarge { .. } => Code::MESSAGE_TOO_LARGE,
             SendError::Refused { code, .. } => *code,
             SendError::OutcomeUnknown { cause: LossCause::SendUnanswered, .. } => Code::SEND_TIMEOUT,

@@ -4,7 +4,7 @@ use std::{fmt, ops::BitOr, sync::Arc, time::Duration};
 
 use crate::{
     ContactEvent, DeviceEvent, DisconnectReason, Edit, LossCause, Message, MucEvent, PinEvent, PresenceEvent,
-    ReactionEvent, Recall, Receipt, ThreadEvent, UnknownNotice, UserId,
+    ReactionEvent, Recall, Receipt, SendError, ThreadEvent, UnknownNotice, UserId,
 };
 
 /// Something that happened on a connection, as subscribers hear it.
@@ -112,6 +112,18 @@ pub enum EventKind {
     Group(Box<MucEvent>),
     /// Something happened in a chat room.
     Room(Box<MucEvent>),
+    /// The link came back, and the account is not in this chat room any more: it was not joined again.
+    ///
+    /// [`join_room`](crate::Connection::join_room) joins it anew. Not said with
+    /// [`Config::rejoin_rooms`](crate::Config::rejoin_rooms) off, nor of a room that was destroyed or that the account was
+    /// removed from: [`Room`](EventKind::Room) tells of those.
+    RoomLost {
+        /// The room's id.
+        room: Arc<str>,
+        /// What came of joining it again, which is an unknown outcome where two tries were not answered; `None` where more
+        /// than 64 rooms had been joined.
+        error: Option<SendError>,
+    },
     /// Something happened to a thread.
     Thread(Box<ThreadEvent>),
     /// Something happened to the account's contacts.
@@ -190,7 +202,7 @@ impl EventMask {
     pub const EDITED: EventMask = EventMask(1 << 9);
     /// [`EventKind::Group`]
     pub const GROUP: EventMask = EventMask(1 << 10);
-    /// [`EventKind::Room`]
+    /// [`EventKind::Room`] and [`EventKind::RoomLost`]
     pub const ROOM: EventMask = EventMask(1 << 11);
     /// [`EventKind::Thread`]
     pub const THREAD: EventMask = EventMask(1 << 12);
@@ -282,7 +294,7 @@ impl EventKind {
             EventKind::Recalled(_) => EventMask::RECALLED,
             EventKind::Edited(_) => EventMask::EDITED,
             EventKind::Group(_) => EventMask::GROUP,
-            EventKind::Room(_) => EventMask::ROOM,
+            EventKind::Room(_) | EventKind::RoomLost { .. } => EventMask::ROOM,
             EventKind::Thread(_) => EventMask::THREAD,
             EventKind::Contact(_) => EventMask::CONTACT,
             EventKind::Presence(_) => EventMask::PRESENCE,

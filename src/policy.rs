@@ -75,8 +75,9 @@ pub struct Limits {
     /// For how long. Default: 1 hour.
     pub remembered_for: Duration,
     /// How many sends may wait for their answer at once, from 1 to 1 000 000; another one is refused with
-    /// `SendError::Backlog`. Automatic delivery receipts count and are left out past it; rooms joined again on a new link
-    /// do not count. Default: 1024.
+    /// `SendError::Backlog`. Automatic delivery receipts count, and are at most half of them
+    /// ([`Config::delivery_receipts`](crate::Config::delivery_receipts)); rooms joined again on a new link are not refused
+    /// past it. Default: 1024.
     pub pending_sends: usize,
     /// How many messages sent while a lost link is being regained are kept for the next one, at most 1 000 000, and no
     /// more than [`pending_sends`](Self::pending_sends); another one is refused with `SendError::Backlog`, and one whose

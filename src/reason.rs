@@ -380,7 +380,7 @@ pub enum LossCause {
     Kicked(Kick),
     /// A send stayed unanswered for its whole limit (connection spec §8.3).
     SendUnanswered,
-    /// A request to join or leave a chat room stayed unanswered for its whole limit (messages spec §1.10).
+    /// The application asked to join or leave a chat room, and no answer came in time (messages spec §1.10).
     RoomUnanswered,
     /// This side gave the link up.
     ClosedHere,

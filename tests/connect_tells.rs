@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use agora_chat::{Event, EventKind, wire::Meta};
+use agora_chat::{Event, EventKind, LossCause, SendError, wire::Meta};
 use prost::Message as _;
 use receiver::{Receiver, USER, chat, event, text};
 use serde_json::{Value, json};
@@ -101,4 +101,14 @@ fn the_two_ends_of_what_waited_are_told_with_their_counts() {
     let expected = json!({"event": "offline_sync_finished", "queues": 1, "messages": 10, "complete": false});
     assert_eq!(finished, expected);
     assert!(sentence.starts_with("Not all"), "{sentence}");
+}
+
+#[test]
+fn a_room_that_was_lost_is_told_with_its_code_where_it_has_one() {
+    let error = SendError::OutcomeUnknown { client_id: 7, cause: LossCause::RoomUnanswered };
+    let (lost, sentence) = told(EventKind::RoomLost { room: "17".into(), error: Some(error.clone()) });
+    assert_eq!(lost, json!({"event": "room_lost", "room": "17", "code": -1, "error": error.to_string()}));
+    assert!(sentence.contains("room 17"), "{sentence}");
+    let (lost, _) = told(EventKind::RoomLost { room: "17".into(), error: None });
+    assert_eq!(lost, json!({"event": "room_lost", "room": "17", "code": null, "error": null}));
 }

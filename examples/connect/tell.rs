@@ -6,7 +6,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use agora_chat::{Code, Event, EventKind};
+use agora_chat::{Code, Event, EventKind, SendError};
 use serde_json::{Value, json};
 
 use super::{message::message, notice};
@@ -91,6 +91,14 @@ pub(crate) fn describe(event: &Event) -> Told {
         EventKind::Edited(edit) => notice::edited(edit),
         EventKind::Group(group) => notice::muc("group", group),
         EventKind::Room(room) => notice::muc("room", room),
+        EventKind::RoomLost { room, error } => {
+            let object = json!({
+                "event": "room_lost", "room": &**room, "code": error.as_ref().map(SendError::code),
+                "error": error.as_ref().map(ToString::to_string),
+            });
+            let why = error.as_ref().map_or_else(|| "too many rooms were joined".to_owned(), ToString::to_string);
+            (object, format!("{user} is not in room {room} any more: {why}. Join it anew."))
+        }
         EventKind::Thread(thread) => notice::thread(thread),
         EventKind::Contact(contact) => notice::contact(contact),
         EventKind::Presence(presence) => notice::presence(presence),

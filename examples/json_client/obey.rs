@@ -59,7 +59,7 @@ pub(crate) async fn obey(request: Members, connection: &Connection) -> Result<Va
         Request::JoinRoom { room, ext, leave_others } => {
             let join = RoomRequest::join(room).map_err(unsent)?.with_ext(ext.unwrap_or_default());
             let join = if leave_others == Some(true) { join.leaving_others() } else { join };
-            tell::room(&connection.join_room_with(join).await.map_err(unsent)?)
+            tell::room(&connection.change_room(join).await.map_err(unsent)?)
         }
         Request::LeaveRoom { room } => {
             connection.leave_room(&room).await.map_err(unsent)?;

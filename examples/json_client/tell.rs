@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Debug};
 
 use agora_chat::{
     Attachment, Conversation, DeviceOperation, Event, EventKind, Message, MessageBody, MucEvent, MucOperation, Receipt,
-    ReceiptKind, RoomInfo, Sent, SilentMode, ThreadEvent,
+    ReceiptKind, RoomInfo, SendError, Sent, SilentMode, ThreadEvent,
     rest::{ConversationPage, HistoryPage, PresenceState, UserAttributes},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -201,6 +201,9 @@ pub(crate) fn event(event: &Event) -> Value {
             "replaces_ext": it.replaces_ext,
         }),
         EventKind::Group(it) | EventKind::Room(it) => muc(it),
+        EventKind::RoomLost { room, error } => json!({
+            "room": &**room, "code": error.as_ref().map(SendError::code), "error": error.as_ref().map(ToString::to_string),
+        }),
         EventKind::Thread(it) => thread(it),
         EventKind::Contact(it) => json!({
             "id": it.id.to_string(), "from": &*it.from, "to": &*it.to, "reason": it.reason, "timestamp": it.timestamp,

@@ -475,6 +475,9 @@ impl ConnectionActor {
             Note::ReceiptsLeftOut { count } => {
                 warn!(self.log, "delivery receipts were left out, too many sends are unanswered"; "count" => count);
             }
+            Note::ReceiptsUnanswered { count } => {
+                warn!(self.log, "delivery receipts are not answered; the service may not know them"; "count" => count);
+            }
             Note::Unheard => warn!(self.log, "messages come that no subscriber wants; add subscribers before open"),
             Note::LostMetas { count } => warn!(self.log, "dropped messages that do not decode"; "count" => count),
             Note::PageDropped { bytes } => {

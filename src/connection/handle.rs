@@ -15,9 +15,10 @@ use super::{
     shared::{Shared, StateWatch, Told},
 };
 use crate::{
-    Config, ConnectionError, ConnectionState, Credentials, Event, EventHandler, EventMask, HandlerRegistry, Handlers,
-    MessageHandler, Nickname, OpenError, Outgoing, Password, RequestError, RoomInfo, RoomRequest, SendError, Sent,
-    SubscriberId, SubscriberInfo, Subscription, Token, delivery::Slot, rest::RegisteredUser,
+    Config, ConnectionError, ConnectionState, Conversation, Credentials, Event, EventHandler, EventMask,
+    HandlerRegistry, Handlers, MessageHandler, Nickname, OpenError, Outgoing, Password, RequestError, RoomInfo,
+    RoomRequest, SendError, Sent, SubscriberId, SubscriberInfo, Subscription, Token, delivery::Slot,
+    rest::RegisteredUser,
 };
 
 /// A connection of one account at a time: cheap to clone, usable from every thread.
@@ -198,33 +199,36 @@ impl Connection {
         self.ask(SendMessage(message)).await?
     }
 
-    /// Sends a text to a user; [`send`](Connection::send) of [`Outgoing::text`].
+    /// Sends a text to a conversation, a user where only a name is given; [`send`](Connection::send) of [`Outgoing::text`].
     ///
     /// # Errors
     /// As [`send`](Connection::send).
-    pub async fn send_text(&self, to: &str, text: &str) -> Result<Sent, SendError> {
+    pub async fn send_text(&self, to: impl Into<Conversation>, text: &str) -> Result<Sent, SendError> {
         self.send(Outgoing::text(to, text)?).await
     }
 
-    /// Sends a command to a user; [`send`](Connection::send) of [`Outgoing::command`].
+    /// Sends a command to a conversation, a user where only a name is given; [`send`](Connection::send) of
+    /// [`Outgoing::command`].
     ///
     /// # Errors
     /// As [`send`](Connection::send).
-    pub async fn send_command(&self, to: &str, action: &str) -> Result<Sent, SendError> {
+    pub async fn send_command(&self, to: impl Into<Conversation>, action: &str) -> Result<Sent, SendError> {
         self.send(Outgoing::command(to, action)?).await
     }
 
     /// Joins a chat room and returns what the service says of it (messages spec §4.2).
     ///
-    /// The room is joined again when a lost link comes back, unless [`Config::rejoin_rooms`] is off.
+    /// The room is joined again when a lost link comes back, unless [`Config::rejoin_rooms`] is off; where that fails,
+    /// [`RoomLost`](crate::EventKind::RoomLost) tells.
     ///
     /// # Errors
-    /// As [`join_room_with`](Connection::join_room_with).
+    /// As [`change_room`](Connection::change_room).
     pub async fn join_room(&self, room: &str) -> Result<RoomInfo, SendError> {
-        self.join_room_with(RoomRequest::join(room)?).await
+        self.change_room(RoomRequest::join(room)?).await
     }
 
-    /// Joins a chat room with a text for its members, or leaving the other rooms; carries out any [`RoomRequest`].
+    /// Joins or leaves a chat room: a [`RoomRequest`] to join may have a text for the room's members, and leave the other
+    /// rooms.
     ///
     /// It waits for at most [`Config::send_timeout`] and is not kept while the link is down.
     ///
@@ -234,16 +238,16 @@ impl Connection {
     ///
     /// # Cancel safety
     /// Dropping the future does not take the request back; only its answer is lost.
-    pub async fn join_room_with(&self, request: RoomRequest) -> Result<RoomInfo, SendError> {
+    pub async fn change_room(&self, request: RoomRequest) -> Result<RoomInfo, SendError> {
         self.ask(ChangeRoom(request)).await?
     }
 
     /// Leaves a chat room; it is not joined again, whatever the answer.
     ///
     /// # Errors
-    /// As [`join_room_with`](Connection::join_room_with).
+    /// As [`change_room`](Connection::change_room).
     pub async fn leave_room(&self, room: &str) -> Result<(), SendError> {
-        self.join_room_with(RoomRequest::leave(room)?).await.map(drop)
+        self.change_room(RoomRequest::leave(room)?).await.map(drop)
     }
 
     /// Registers a user by open registration (connection spec §3.1); no login is needed.

@@ -12,13 +12,14 @@ use slog::{Logger, error};
 
 use crate::{
     ContactEvent, DeviceEvent, DisconnectReason, Edit, Event, EventKind, EventMask, LossCause, Message, MucEvent,
-    PinEvent, PresenceEvent, ReactionEvent, Recall, Receipt, ThreadEvent, UnknownNotice,
+    PinEvent, PresenceEvent, ReactionEvent, Recall, Receipt, SendError, ThreadEvent, UnknownNotice,
 };
 
 use super::{Overflow, SubscriberId, actor::spawn_bounded};
 
 type Call<Args> = Option<Box<dyn FnMut(Args) + Send>>;
 type OnReconnecting = Option<Box<dyn FnMut(u32, Duration, &LossCause) + Send>>;
+type OnRoomLost = Option<Box<dyn FnMut(&str, Option<&SendError>) + Send>>;
 type OnRef<T> = Option<Box<dyn FnMut(&T) + Send>>;
 
 /// Closures that hear events: each setter takes one, what is not set is skipped.
@@ -52,6 +53,7 @@ pub struct EventHandler {
     edited: OnRef<Edit>,
     group: OnRef<MucEvent>,
     room: OnRef<MucEvent>,
+    room_lost: OnRoomLost,
     thread: OnRef<ThreadEvent>,
     contact: OnRef<ContactEvent>,
     presence: OnRef<PresenceEvent>,
@@ -90,6 +92,7 @@ impl EventHandler {
             edited: None,
             group: None,
             room: None,
+            room_lost: None,
             thread: None,
             contact: None,
             presence: None,
@@ -179,6 +182,12 @@ impl EventHandler {
     /// Called on [`EventKind::Room`].
     pub fn on_room(mut self, call: impl FnMut(&MucEvent) + Send + 'static) -> Self {
         self.room = Some(Box::new(call));
+        self
+    }
+
+    /// Called on [`EventKind::RoomLost`] with the room's id, and what came of joining it again, if that was tried.
+    pub fn on_room_lost(mut self, call: impl FnMut(&str, Option<&SendError>) + Send + 'static) -> Self {
+        self.room_lost = Some(Box::new(call));
         self
     }
 
@@ -289,6 +298,7 @@ impl EventHandler {
             (self.edited.is_some(), EventMask::EDITED),
             (self.group.is_some(), EventMask::GROUP),
             (self.room.is_some(), EventMask::ROOM),
+            (self.room_lost.is_some(), EventMask::ROOM),
             (self.thread.is_some(), EventMask::THREAD),
             (self.contact.is_some(), EventMask::CONTACT),
             (self.presence.is_some(), EventMask::PRESENCE),
@@ -329,6 +339,11 @@ impl EventHandler {
             EventKind::Edited(edited) => call_ref(&mut self.edited, edited),
             EventKind::Group(group) => call_ref(&mut self.group, group),
             EventKind::Room(room) => call_ref(&mut self.room, room),
+            EventKind::RoomLost { room, error } => {
+                if let Some(on_room_lost) = &mut self.room_lost {
+                    on_room_lost(room, error.as_ref());
+                }
+            }
             EventKind::Thread(thread) => call_ref(&mut self.thread, thread),
             EventKind::Contact(contact) => call_ref(&mut self.contact, contact),
             EventKind::Presence(presence) => call_ref(&mut self.presence, presence),

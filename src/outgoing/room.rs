@@ -72,6 +72,10 @@ impl RoomRequest {
         &self.room
     }
 
+    pub(crate) fn shared_room(&self) -> Arc<str> {
+        Arc::clone(&self.room)
+    }
+
     /// Whether it is to join; otherwise it is to leave.
     #[must_use]
     pub fn is_join(&self) -> bool {

@@ -13,6 +13,7 @@ use super::{
     in_hand::InHand,
     kept::Kept,
     online::Online,
+    receipts::Receipts,
     recent::Recent,
     renewal::Renewal,
     sends::Sends,
@@ -59,8 +60,9 @@ pub(super) struct Session {
     pub(super) kept_sends: Kept,
     /// The joins of the rooms to be joined again on the next link.
     pub(super) rooms: Vec<RoomRequest>,
-    /// Delivery receipts left out and not told of yet.
-    pub(super) unreceipted: u64,
+    /// Rooms past those, of which it is told on the next link that the account is not in them any more.
+    pub(super) more_rooms: Vec<Arc<str>>,
+    pub(super) receipts: Receipts,
     pub(super) flaps: Flaps,
     takeovers: Takeovers,
     /// When the last hint of a changed network was followed.
@@ -133,7 +135,8 @@ impl Session {
             sends: Sends::default(),
             kept_sends: Kept::default(),
             rooms: Vec::new(),
-            unreceipted: 0,
+            more_rooms: Vec::new(),
+            receipts: Receipts::default(),
             flaps: Flaps::default(),
             takeovers: Takeovers::default(),
             hinted: None,

@@ -329,15 +329,20 @@ pub enum Note {
         /// Why.
         error: SendError,
     },
-    /// So many rooms are joined again already that this one will not be.
+    /// So many rooms are joined again already that this one will not be; [`EventKind::RoomLost`] tells once that is so.
     RoomNotKept {
         /// The room's id.
         room: Box<str>,
         /// The bound.
         limit: usize,
     },
-    /// Delivery receipts were left out, because too many sends waited for their answers.
+    /// Delivery receipts were left out, because too many waited already.
     ReceiptsLeftOut {
+        /// How many.
+        count: u64,
+    },
+    /// Delivery receipts were not answered in time. Said when it first shows, and then when a link ends.
+    ReceiptsUnanswered {
         /// How many.
         count: u64,
     },

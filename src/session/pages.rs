@@ -204,6 +204,7 @@ impl Session {
             }
             read.fresh += 1;
             self.confirm_delivery(&got, context);
+            self.heed_rooms(&got);
         }
         let (wanted, handled) = (context.world.wanted, context.world.handled);
         let own = Own { user: &self.user, resource: context.world.config.resource() };

@@ -1,6 +1,6 @@
 //! Delivery receipts, sent by the client itself (messages spec §3).
 
-use std::mem;
+use std::{collections::VecDeque, mem};
 
 use super::{
     Action, Note,
@@ -22,6 +22,29 @@ use crate::{
 /// The subtype of a piece of a streamed text (messages spec §2.8).
 const STREAM: i32 = 10;
 
+/// Delivery receipts of a session that are not on their way.
+#[derive(Debug, Default)]
+pub(super) struct Receipts {
+    /// Those that wait for a place among the unanswered, oldest first: to whom, and for which message.
+    waiting: VecDeque<(Box<str>, u64)>,
+    /// Left out and not told of yet.
+    left_out: u64,
+    /// Not answered and not told of yet.
+    unanswered: u64,
+    /// Whether it was said that they are not answered.
+    told: bool,
+}
+
+impl Receipts {
+    /// How many wait at most.
+    const WAITING: usize = 1024;
+
+    /// One was not answered in time.
+    pub(super) fn expired(&mut self) {
+        self.unanswered = self.unanswered.saturating_add(1);
+    }
+}
+
 impl Session {
     /// Sends a receipt for a received meta, if receipts are wanted and it is one that gets them.
     pub(super) fn confirm_delivery(&mut self, got: &Got<'_>, context: &mut Context<'_>) {
@@ -41,28 +64,67 @@ impl Session {
         }
     }
 
-    /// Tells `to` that its message `id` has arrived. Nobody waits for the outcome; where the bound of unanswered sends
-    /// is reached the receipt is left out and counted.
+    /// Tells `to` that its message `id` has arrived. Nobody waits for the outcome. It goes out at once if there is a place
+    /// for it, and otherwise once there is; where too many wait for that it is left out and counted.
     pub(super) fn delivered(&mut self, to: &str, id: u64, context: &mut Context<'_>) {
-        if !matches!(self.phase, Phase::Online(_)) || id == 0 || to == self.user.as_str() {
+        // No user has a longer name, and what waits must have a bound.
+        if id == 0 || to == self.user.as_str() || to.len() > UserId::MAX_BYTES {
             return;
         }
-        let config = &context.world.config;
-        if self.sends.len() >= config.limits.pending_sends {
-            self.unreceipted = self.unreceipted.saturating_add(1);
-            return;
+        if self.receipts.waiting.is_empty() && self.receipt_has_place(context) {
+            self.send_receipt(to, id, context);
+        } else if self.receipts.waiting.len() < Receipts::WAITING {
+            self.receipts.waiting.push_back((to.into(), id));
+        } else {
+            self.receipts.left_out = self.receipts.left_out.saturating_add(1);
         }
+    }
+
+    /// Whether one may go out: at most half the places of the unanswered are for receipts, so that the application's own
+    /// sends always have the others.
+    fn receipt_has_place(&self, context: &Context<'_>) -> bool {
+        let places = context.world.config.limits.pending_sends;
+        matches!(self.phase, Phase::Online(_))
+            && self.sends.receipts() < (places / 2).max(1)
+            && self.sends.len() < places
+    }
+
+    fn send_receipt(&mut self, to: &str, id: u64, context: &mut Context<'_>) {
         let client_id = context.world.fresh_id();
         let frame = encoded(receipt(client_id, &context.world.config.app_key, &self.user, to, id));
-        self.tell_unreceipted(context);
         self.write("receipt", client_id, What::Receipt, frame, context);
     }
 
-    /// Says once how many receipts were left out.
-    pub(super) fn tell_unreceipted(&mut self, context: &mut Context<'_>) {
-        match mem::take(&mut self.unreceipted) {
-            0 => {}
-            count => context.out.push(Action::Note(Note::ReceiptsLeftOut { count })),
+    /// Sends those that waited, as far as there are places.
+    pub(super) fn send_receipts(&mut self, context: &mut Context<'_>) {
+        while self.receipt_has_place(context) {
+            let Some((to, id)) = self.receipts.waiting.pop_front() else { return };
+            self.send_receipt(&to, id, context);
+        }
+    }
+
+    /// The session ends: nothing that waits will go out.
+    pub(super) fn drop_receipts(&mut self, context: &mut Context<'_>) {
+        let waiting = mem::take(&mut self.receipts.waiting).len();
+        self.receipts.left_out = self.receipts.left_out.saturating_add(waiting as u64);
+        self.tell_receipts(context);
+    }
+
+    /// Says once a session, as soon as it shows, that receipts are not answered; further ones count until the link ends.
+    pub(super) fn tell_first_unanswered(&mut self, context: &mut Context<'_>) {
+        if self.receipts.unanswered > 0 && !mem::replace(&mut self.receipts.told, true) {
+            self.tell_receipts(context);
+        }
+    }
+
+    /// Says how many receipts were left out, and how many not answered, since that was last said.
+    pub(super) fn tell_receipts(&mut self, context: &mut Context<'_>) {
+        let (left_out, unanswered) = (mem::take(&mut self.receipts.left_out), mem::take(&mut self.receipts.unanswered));
+        if left_out > 0 {
+            context.out.push(Action::Note(Note::ReceiptsLeftOut { count: left_out }));
+        }
+        if unanswered > 0 {
+            context.out.push(Action::Note(Note::ReceiptsUnanswered { count: unanswered }));
         }
     }
 }

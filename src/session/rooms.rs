@@ -1,17 +1,27 @@
 //! Chat rooms: joined and left over the socket, and joined again on a new link (messages spec §4.2).
 
+use std::mem;
+
 use super::{
     Action, Note,
     life::{Phase, Session},
+    metas::Got,
     sending::encoded,
-    sends::What,
+    sends::{Try, What},
     world::Context,
 };
-use crate::{RoomRequest, SendError};
+use crate::{
+    EventKind, LossCause, RoomRequest, SendError,
+    message::is_own,
+    wire::{Body, meta::NameSpace, muc_body::Operation},
+};
 
 impl Session {
     /// How many rooms are joined again on a new link.
     const REJOINED: usize = 64;
+
+    /// Of how many more it is told on a new link that they were not.
+    const TOLD: usize = 1024;
 
     /// Joins or leaves a room. Nothing is kept for the next link (messages spec §1.10).
     pub(super) fn change_room(&mut self, client_id: u64, request: RoomRequest, context: &mut Context<'_>) {
@@ -45,26 +55,94 @@ impl Session {
         }
         if request.leaves_others() {
             self.rooms.clear();
+            self.more_rooms.clear();
         }
         self.forget_room(request.room());
         if self.rooms.len() < Self::REJOINED {
             self.rooms.push(request);
         } else {
+            if self.more_rooms.len() < Self::TOLD {
+                self.more_rooms.push(request.shared_room());
+            }
             context.out.push(Action::Note(Note::RoomNotKept { room: request.room().into(), limit: Self::REJOINED }));
         }
     }
 
     pub(super) fn forget_room(&mut self, room: &str) {
         self.rooms.retain(|joined| joined.room() != room);
+        self.more_rooms.retain(|joined| **joined != *room);
+    }
+
+    /// Forgets a room that is gone, or that the account was removed from: it is not to be joined again.
+    pub(super) fn heed_rooms(&mut self, got: &Got<'_>) {
+        let Got::Meta(meta) = got else { return };
+        if self.rooms.is_empty() && self.more_rooms.is_empty() || meta.ns != Some(NameSpace::Muc as i32) {
+            return;
+        }
+        let Ok(Body::Muc(body)) = meta.body() else { return };
+        let ends = match body.operation.and_then(|operation| Operation::try_from(operation).ok()) {
+            Some(Operation::Destroy) => true,
+            Some(Operation::Kick) => {
+                body.to.iter().filter_map(|to| to.name.as_deref()).any(|name| is_own(name, &self.user))
+            }
+            _ => false,
+        };
+        if let Some(room) = body.muc_id.as_ref().and_then(|muc| muc.name.as_deref())
+            && ends
+            && body.is_chatroom == Some(true)
+        {
+            self.forget_room(room);
+        }
+    }
+
+    /// A room could not be joined again.
+    pub(super) fn room_lost(&mut self, request: &RoomRequest, error: &SendError, context: &mut Context<'_>) {
+        if !self.is_to_be_joined(request) {
+            return;
+        }
+        self.forget_room(request.room());
+        let room = request.shared_room();
+        context.out.push(Action::Note(Note::RoomNotRejoined { room: request.room().into(), error: error.clone() }));
+        context.emit(EventKind::RoomLost { room, error: Some(error.clone()) });
+    }
+
+    /// Whether it was neither left nor ended meanwhile.
+    fn is_to_be_joined(&self, request: &RoomRequest) -> bool {
+        self.rooms.iter().any(|joined| joined.room() == request.room())
+    }
+
+    /// A room that is joined again was not answered in time: once more, then it is given up.
+    pub(super) fn rejoin_due(
+        &mut self,
+        client_id: u64,
+        request: Box<RoomRequest>,
+        tried: Try,
+        context: &mut Context<'_>,
+    ) {
+        match tried {
+            Try::First if self.is_to_be_joined(&request) => self.join_again(request, Try::Second, context),
+            Try::First => {}
+            Try::Second => {
+                let error = SendError::OutcomeUnknown { client_id, cause: LossCause::RoomUnanswered };
+                self.room_lost(&request, &error, context);
+            }
+        }
+    }
+
+    fn join_again(&mut self, request: Box<RoomRequest>, nth: Try, context: &mut Context<'_>) {
+        let client_id = context.world.fresh_id();
+        let frame = encoded((*request).clone().into_meta(client_id, &context.world.config.app_key, &self.user));
+        self.write("room", client_id, What::Rejoin(request, nth), frame, context);
     }
 
     /// A new link: the rooms first, because what is sent to one needs the account to be in it.
     pub(super) fn rejoin(&mut self, context: &mut Context<'_>) {
         for at in 0..self.rooms.len() {
             let Some(request) = self.rooms.get(at).cloned() else { return };
-            let client_id = context.world.fresh_id();
-            let frame = encoded(request.clone().into_meta(client_id, &context.world.config.app_key, &self.user));
-            self.write("room", client_id, What::Rejoin(Box::new(request)), frame, context);
+            self.join_again(Box::new(request), Try::First, context);
+        }
+        for room in mem::take(&mut self.more_rooms) {
+            context.emit(EventKind::RoomLost { room, error: None });
         }
     }
 }

@@ -5,7 +5,7 @@ use std::mem;
 use bytes::Bytes;
 
 use super::{
-    Action, Note, answer,
+    Action, answer,
     kept::KeptSend,
     life::{Phase, Session},
     sends::What,
@@ -87,6 +87,7 @@ impl Session {
         for KeptSend { client_id, frame, .. } in mem::take(&mut self.kept_sends).into_all() {
             self.write("send", client_id, What::Message, frame, context);
         }
+        self.send_receipts(context);
     }
 
     /// Gives up what was kept for as long as anything is.
@@ -104,6 +105,7 @@ impl Session {
             let reason = reason.cloned().unwrap_or(DisconnectReason::Closed);
             context.out.push(Action::Sent { client_id, outcome: Err(SendError::Ended(reason)) });
         }
+        self.drop_receipts(context);
     }
 
     /// The answer to a send; one that nobody waits for is ignored (messages spec §1.9).
@@ -134,6 +136,7 @@ impl Session {
             sent
         });
         self.settle(client_id, what, outcome, context);
+        self.send_receipts(context);
     }
 
     /// Tells what came of a send to whom it concerns.
@@ -142,14 +145,12 @@ impl Session {
             (What::Message, _) => {}
             (What::Receipt, _) => return,
             (What::Room(request), outcome) => self.room_settled(*request, outcome.is_ok(), context),
-            (What::Rejoin(request), Err(error @ SendError::Refused { .. })) => {
-                self.forget_room(request.room());
-                let note = Note::RoomNotRejoined { room: request.room().into(), error: error.clone() };
-                context.out.push(Action::Note(note));
+            (What::Rejoin(request, _), Err(error @ SendError::Refused { .. })) => {
+                self.room_lost(&request, error, context);
                 return;
             }
-            // One that was not answered is tried again on the next link.
-            (What::Rejoin(_), _) => return,
+            // One that was on its way when the link was lost is tried again on the next.
+            (What::Rejoin(..), _) => return,
         }
         context.out.push(Action::Sent { client_id, outcome });
     }
@@ -158,16 +159,32 @@ impl Session {
     pub(super) fn give_up_due(&mut self, context: &mut Context<'_>) -> Option<LossCause> {
         let mut first = None;
         while let Some((client_id, what)) = self.sends.take_due(context.now.mono) {
-            let cause = what.unanswered();
+            let Some(cause) = what.unanswered() else {
+                self.unasked_for_is_due(client_id, what, context);
+                continue;
+            };
             first.get_or_insert_with(|| cause.clone());
             self.settle(client_id, what, Err(SendError::OutcomeUnknown { client_id, cause }), context);
+        }
+        self.tell_first_unanswered(context);
+        if first.is_none() {
+            self.send_receipts(context);
         }
         first
     }
 
+    /// What nobody asked for costs no link: whether the service answers receipts is not known (messages spec §9.3).
+    fn unasked_for_is_due(&mut self, client_id: u64, what: What, context: &mut Context<'_>) {
+        match what {
+            What::Receipt => self.receipts.expired(),
+            What::Rejoin(request, tried) => self.rejoin_due(client_id, request, tried, context),
+            What::Message | What::Room(_) => {}
+        }
+    }
+
     /// Unanswered sends may or may not have arrived.
     pub(super) fn fail_sends(&mut self, cause: &LossCause, context: &mut Context<'_>) {
-        self.tell_unreceipted(context);
+        self.tell_receipts(context);
         for (client_id, what) in mem::take(&mut self.sends).into_all() {
             let outcome = Err(SendError::OutcomeUnknown { client_id, cause: cause.clone() });
             self.settle(client_id, what, outcome, context);

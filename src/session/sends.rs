@@ -8,6 +8,8 @@ use crate::{LossCause, RoomRequest};
 #[derive(Debug, Default)]
 pub(super) struct Sends {
     unanswered: VecDeque<Unanswered>,
+    /// How many of them are receipts.
+    receipts: usize,
     /// No id among them is higher: fresh ids ascend, so one is known to be new without a look at all of them.
     highest: u64,
 }
@@ -28,16 +30,25 @@ pub(super) enum What {
     Receipt,
     /// The application joins or leaves a chat room.
     Room(Box<RoomRequest>),
-    /// A chat room that is joined again on a new link; only the log hears.
-    Rejoin(Box<RoomRequest>),
+    /// A chat room that is joined again on a new link, for the first time on it or once more. Nobody asked for it, so
+    /// only what it fails with is told.
+    Rejoin(Box<RoomRequest>, Try),
+}
+
+/// Which try on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Try {
+    First,
+    Second,
 }
 
 impl What {
-    /// Why the link is given up when no answer comes.
-    pub(super) fn unanswered(&self) -> LossCause {
+    /// Why the link is given up when no answer comes; `None` where the application asked for nothing.
+    pub(super) fn unanswered(&self) -> Option<LossCause> {
         match self {
-            What::Message | What::Receipt => LossCause::SendUnanswered,
-            What::Room(_) | What::Rejoin(_) => LossCause::RoomUnanswered,
+            What::Message => Some(LossCause::SendUnanswered),
+            What::Room(_) => Some(LossCause::RoomUnanswered),
+            What::Receipt | What::Rejoin(..) => None,
         }
     }
 }
@@ -47,8 +58,14 @@ impl Sends {
         self.unanswered.len()
     }
 
+    /// How many receipts are among them.
+    pub(super) fn receipts(&self) -> usize {
+        self.receipts
+    }
+
     pub(super) fn push(&mut self, client_id: u64, due: Duration, what: What) {
         self.highest = if self.unanswered.is_empty() { client_id } else { self.highest.max(client_id) };
+        self.receipts += usize::from(matches!(what, What::Receipt));
         self.unanswered.push_back(Unanswered { client_id, due, what });
     }
 
@@ -59,7 +76,8 @@ impl Sends {
     /// Takes the send the answer belongs to; `None` for one that nobody waits for.
     pub(super) fn answered(&mut self, client_id: u64) -> Option<What> {
         let at = self.unanswered.iter().position(|send| send.client_id == client_id)?;
-        self.unanswered.remove(at).map(|send| send.what)
+        let send = self.unanswered.remove(at)?;
+        Some(self.taken(send).1)
     }
 
     /// When the oldest falls due.
@@ -70,7 +88,13 @@ impl Sends {
     /// Takes the oldest if it is due.
     pub(super) fn take_due(&mut self, now: Duration) -> Option<(u64, What)> {
         let is_due = self.deadline().is_some_and(|due| now >= due);
-        if is_due { self.unanswered.pop_front().map(|send| (send.client_id, send.what)) } else { None }
+        let send = if is_due { self.unanswered.pop_front()? } else { return None };
+        Some(self.taken(send))
+    }
+
+    fn taken(&mut self, send: Unanswered) -> (u64, What) {
+        self.receipts -= usize::from(matches!(send.what, What::Receipt));
+        (send.client_id, send.what)
     }
 
     /// All of them, oldest first.

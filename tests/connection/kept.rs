@@ -107,7 +107,7 @@ async fn a_second_send_under_an_id_in_use_is_refused_and_the_first_has_its_answe
     let first = connection.address().send(SendMessage(message("first")));
     for _ in 0..3 {
         let error = within("the refusal", connection.send(message("second"))).await.unwrap_err();
-        assert!(matches!(error, SendError::Invalid(_)), "{error:?}");
+        assert_eq!(error, SendError::InUse { client_id: 7 });
     }
     server.wait_until(LIMIT, |server| arrived(server) == [7]).await.unwrap();
     server.drop_links("alice", Cut::Rst);

@@ -19,6 +19,7 @@ mod odd_peers;
 mod raw;
 mod refused;
 mod renewal;
+mod rooms;
 mod subscribers;
 mod support;
 mod token;

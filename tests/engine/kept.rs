@@ -208,13 +208,13 @@ fn a_kept_message_keeps_its_id_and_an_id_in_use_is_refused_without_disturbing_it
     give(&mut sim, [1, 2]);
     for id in [0, 1] {
         let did = sim.step(hello(id));
-        let [(told, SendError::Invalid(_))] = errors(&did)[..] else { panic!("{did:?}") };
-        assert_eq!(told, id);
+        let [(told, error)] = errors(&did)[..] else { panic!("{did:?}") };
+        assert_eq!((told, matches!(error, SendError::InUse { client_id: 1 })), (id, id == 1), "{error}");
     }
     sim.due();
     assert_eq!(went_out(&sim.accept()), [1, 2]);
     let did = sim.step(hello(1));
-    let [(1, SendError::Invalid(_))] = errors(&did)[..] else { panic!("{did:?}") };
+    let [(1, SendError::InUse { client_id: 1 })] = errors(&did)[..] else { panic!("{did:?}") };
     assert!(sim.frame(&peer::answer(1, 0, None)).outcomes()[0].1.is_ok());
 }
 

@@ -1,8 +1,8 @@
 //! Automatic delivery receipts (messages spec §3).
 
 use agora_chat::{
-    Config, EventMask, LossCause,
-    session::Note,
+    Config, ConnectionState, EventMask, LossCause,
+    session::{Input, Note},
     wire::{self, Body, Content, Jid, MessageBody, Meta, Upward, content::ContentType, message_body, meta::NameSpace},
 };
 
@@ -119,26 +119,86 @@ fn whatever_comes_of_one_disturbs_nobody() {
 }
 
 #[test]
-fn one_that_is_not_answered_costs_the_link_as_any_send() {
+fn those_that_are_not_answered_cost_no_link_and_are_noted_at_once_and_then_when_the_link_ends() {
     let mut sim = Sim::online_with(on());
-    sim.frame(&page(vec![peer::text(1, "x")]));
+    sim.frame(&page(vec![peer::text(1, "x"), peer::text(2, "x")]));
     let did = sim.run(seconds(15));
-    assert!(did.outcomes().is_empty());
-    assert_eq!(did.reconnecting().2, &LossCause::SendUnanswered);
+    assert_eq!(did.notes(), [&Note::ReceiptsUnanswered { count: 2 }]);
+    assert!(did.outcomes().is_empty() && did.events().is_empty());
+    assert_eq!((sim.engine.state(), sim.engine.pending_sends()), (ConnectionState::Online, 0));
+    for id in 3..6 {
+        sim.frame(&page(vec![peer::text(id, "x")]));
+        assert!(sim.run(seconds(15)).notes().is_empty(), "it was said");
+        sim.frame(&peer::unread(&[]));
+    }
+    assert_eq!(sim.lose().notes(), [&Note::ReceiptsUnanswered { count: 3 }]);
 }
 
 #[test]
-fn where_too_many_sends_are_unanswered_they_are_left_out_and_counted_once() {
-    let mut sim = Sim::online_with(on().max_pending_sends(2).unwrap());
+fn the_places_of_receipts_that_are_not_answered_go_to_those_that_wait() {
+    let mut sim = Sim::online_with(on().max_pending_sends(4).unwrap());
+    assert_eq!(receipts(&sim.frame(&page((1..=5).map(|id| peer::text(id, "x")).collect()))).len(), 2);
+    assert_eq!(receipts(&sim.run(seconds(15))).len(), 2);
+}
+
+#[test]
+fn a_message_that_is_not_answered_beside_them_still_costs_the_link() {
+    let mut sim = Sim::online_with(on());
+    sim.frame(&page(vec![peer::text(1, "x")]));
     sim.step(hello(1));
+    let did = sim.run(seconds(15));
+    assert_eq!(did.reconnecting().2, &LossCause::SendUnanswered);
+    assert_eq!(did.outcomes().len(), 1);
+}
+
+#[test]
+fn they_take_at_most_half_the_places_of_sends_and_the_rest_goes_out_in_order_as_answers_come() {
+    let mut sim = Sim::online_with(on().max_pending_sends(4).unwrap());
+    let bob = |id| ("bob".to_owned(), id);
     let did = sim.frame(&page((1..=5).map(|id| peer::text(id, "x")).collect()));
-    assert_eq!(receipts(&did).len(), 1);
-    assert!(did.notes().is_empty());
-    sim.frame(&peer::answer(1, 0, None));
-    let did = sim.frame(&page(vec![peer::text(9, "x")]));
-    assert_eq!(receipts(&did).len(), 1);
-    assert_eq!(did.notes(), [&Note::ReceiptsLeftOut { count: 4 }]);
-    // Those left out are told at the latest when the link ends.
-    sim.frame(&page(vec![peer::text(10, "x")]));
-    assert_eq!(sim.lose().notes(), [&Note::ReceiptsLeftOut { count: 1 }]);
+    assert_eq!(receipts(&did), [bob(1), bob(2)]);
+    let ids = client_ids(&did);
+    for id in [1, 2] {
+        assert_eq!(sim.step(hello(id)).kinds(), ["send"], "half the places are the application's");
+    }
+    // A later one does not go past those that wait.
+    assert!(receipts(&sim.frame(&page(vec![peer::text(6, "x")]))).is_empty());
+    assert!(receipts(&sim.frame(&peer::answer(1, 0, None))).is_empty(), "that place is not theirs");
+    let did = sim.frame(&peer::answer(ids[0], 0, None));
+    assert_eq!(receipts(&did), [bob(3)]);
+    let next = client_ids(&did)[0];
+    assert_eq!(receipts(&sim.frame(&peer::answer(next, 1, Some("blocked")))), [bob(4)]);
+    assert!(sim.engine.pending_sends() <= 4);
+    assert!(sim.lose().notes().is_empty(), "nothing was left out");
+    sim.due();
+    assert_eq!(receipts(&sim.accept()), [bob(5), bob(6)]);
+}
+
+#[test]
+fn where_all_places_are_the_applications_a_receipt_waits_for_one() {
+    let mut sim = Sim::online_with(on().max_pending_sends(2).unwrap());
+    for id in [1, 2] {
+        sim.step(hello(id));
+    }
+    assert!(receipts(&sim.frame(&page(vec![peer::text(1, "x")]))).is_empty());
+    assert_eq!(receipts(&sim.frame(&peer::answer(1, 0, None))).len(), 1);
+}
+
+#[test]
+fn past_1024_that_wait_they_are_left_out_and_counted_when_the_link_ends() {
+    let mut sim = Sim::online_with(on().max_pending_sends(1).unwrap());
+    assert_eq!(receipts(&sim.frame(&page((1..=1030).map(|id| peer::text(id, "x")).collect()))).len(), 1);
+    assert_eq!(sim.lose().notes(), [&Note::ReceiptsLeftOut { count: 5 }]);
+    // With the session goes what waits.
+    assert_eq!(sim.step(Input::Close).notes(), [&Note::ReceiptsLeftOut { count: 1024 }]);
+}
+
+#[test]
+fn a_name_that_no_user_can_have_is_not_told() {
+    let mut sim = Sim::online_with(on());
+    for (id, length, sent) in [(1, 64, 1), (2, 65, 0)] {
+        let from = Some(Jid { name: Some("b".repeat(length)), ..Jid::default() });
+        let did = sim.frame(&page(vec![changed(id, |body| body.from = from)]));
+        assert_eq!(receipts(&did).len(), sent);
+    }
 }

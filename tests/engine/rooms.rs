@@ -1,15 +1,15 @@
 //! Chat rooms over the socket (messages spec §1.10, §4.2).
 
 use agora_chat::{
-    Code, Config, LossCause, Reconnect, RoomInfo, RoomRequest, SendError, Sent,
+    Code, Config, ConnectionState, EventKind, EventMask, LossCause, Reconnect, RoomInfo, RoomRequest, SendError, Sent,
     session::{Input, Note},
-    wire::{self, Body, CommSyncDl, Meta, MucBody, Upward, meta::NameSpace, muc_body},
+    wire::{self, Body, CommSyncDl, Jid, Meta, MucBody, Upward, meta::NameSpace, muc_body},
 };
 use bytes::Bytes;
 
 use crate::{
     peer,
-    sim::{Did, Sim, by_token, config, hello, millis, seconds},
+    sim::{APP, Did, Sim, by_token, config, hello, millis, seconds},
 };
 
 fn join(client_id: u64, room: &str) -> Input<'static> {
@@ -136,8 +136,8 @@ fn unanswered_for_15_s_the_outcome_is_unknown_with_minus_1_and_the_link_is_repla
 fn a_lost_link_leaves_a_join_unknown_with_510_and_ids_and_bounds_are_those_of_sends() {
     let mut sim = Sim::online_with(config().max_pending_sends(2).unwrap());
     sim.step(join(1, "r"));
-    assert!(matches!(only(&sim.step(leave(1, "r"))).1, Err(SendError::Invalid(_))));
-    assert!(matches!(only(&sim.step(hello(1))).1, Err(SendError::Invalid(_))));
+    assert!(matches!(only(&sim.step(leave(1, "r"))).1, Err(SendError::InUse { client_id: 1 })));
+    assert!(matches!(only(&sim.step(hello(1))).1, Err(SendError::InUse { client_id: 1 })));
     sim.step(hello(2));
     assert_eq!(only(&sim.step(join(3, "r"))), (3, &Err(SendError::Backlog { limit: 2 })));
     let codes: Vec<_> = sim.lose().outcomes().iter().map(|(_, outcome)| outcome.as_ref().unwrap_err().code()).collect();
@@ -205,33 +205,115 @@ fn a_room_that_is_left_before_its_join_is_answered_is_not_joined_again() {
     }
 }
 
+/// The rooms that are told to be lost, and why.
+fn lost(did: &Did) -> Vec<(&str, Option<&SendError>)> {
+    let lost = did.events().into_iter().filter_map(|event| match event {
+        EventKind::RoomLost { room, error } => Some((&**room, error.as_ref())),
+        _ => None,
+    });
+    lost.collect()
+}
+
+/// A page with word of a room or group, of these users.
+fn news(id: u64, operation: muc_body::Operation, room: &str, users: &[&str], is_chatroom: bool) -> Bytes {
+    let body = MucBody {
+        muc_id: Some(Jid::group(APP, room)),
+        operation: Some(operation as i32),
+        to: users.iter().map(|user| peer::user(user)).collect(),
+        is_chatroom: Some(is_chatroom),
+        ..MucBody::default()
+    };
+    let ns = Some(NameSpace::Muc as i32);
+    peer::batch(vec![Meta { id: Some(id), ns, payload: Some(wire::encode(&body)), ..Meta::default() }])
+}
+
 #[test]
-fn a_room_that_cannot_be_joined_again_is_noted_and_forgotten_and_one_that_was_not_answered_is_tried_again() {
+fn a_room_that_is_refused_when_it_is_joined_again_is_told_as_lost_and_forgotten() {
     let mut sim = in_rooms(config(), ["a", "b"]);
     let did = back(&mut sim);
     let [(_, _, first), (_, _, second)] = asked(&did)[..] else { panic!("{did:?}") };
     let did = sim.frame(&peer::answer(first, 1, Some("grpID a does not exist!")));
     let [Note::RoomNotRejoined { room, error }] = did.notes()[..] else { panic!("{did:?}") };
     assert_eq!((&**room, error.code()), ("a", Code::CHATROOM_NOT_EXIST));
+    assert_eq!(lost(&did), [("a", Some(error))]);
     assert!(did.outcomes().is_empty());
-    // Nothing answers the other one: the link is replaced, and nobody else hears of it.
-    let did = sim.run(seconds(15));
-    assert!(did.outcomes().is_empty());
-    assert_eq!(did.reconnecting().2, &LossCause::RoomUnanswered);
-    assert!(second > first);
-    sim.due();
-    assert_eq!(names(&sim.accept()), ["b"]);
+    assert!(sim.frame(&peer::answer(second, 0, None)).0.is_empty());
+    assert_eq!(names(&back(&mut sim)), ["b"]);
 }
 
 #[test]
-fn at_most_64_rooms_are_joined_again_and_the_rest_is_noted() {
+fn a_room_that_is_not_answered_is_asked_for_once_more_and_then_told_as_lost_and_the_link_stays() {
+    let mut sim = in_rooms(config(), ["a", "b"]);
+    let did = back(&mut sim);
+    let [(_, _, first), (_, _, second)] = asked(&did)[..] else { panic!("{did:?}") };
+    sim.frame(&peer::unread(&[]));
+    let did = sim.run(seconds(15));
+    let [(again, true, third), (other, true, fourth)] = &asked(&did)[..] else { panic!("{did:?}") };
+    assert_eq!((&**again, &**other), ("a", "b"));
+    assert!(*third > second && second > first, "under an id of its own");
+    assert!(lost(&did).is_empty());
+    assert!(sim.frame(&peer::answer(*fourth, 0, None)).0.is_empty());
+    let did = sim.run(seconds(15));
+    let error = SendError::OutcomeUnknown { client_id: *third, cause: LossCause::RoomUnanswered };
+    assert_eq!(lost(&did), [("a", Some(&error))]);
+    assert!(asked(&did).is_empty() && did.outcomes().is_empty());
+    assert_eq!(sim.engine.state(), ConnectionState::Online, "what nobody asked for costs no link");
+    assert_eq!(names(&back(&mut sim)), ["b"]);
+}
+
+#[test]
+fn a_room_that_is_left_while_it_is_joined_again_is_neither_asked_for_once_more_nor_told_as_lost() {
+    let mut sim = in_rooms(config(), ["a"]);
+    back(&mut sim);
+    sim.frame(&peer::unread(&[]));
+    sim.step(leave(10, "a"));
+    sim.frame(&peer::answer(10, 0, None));
+    let did = sim.run(seconds(15));
+    assert!(asked(&did).is_empty() && lost(&did).is_empty(), "{did:?}");
+    assert_eq!(sim.engine.pending_sends(), 0);
+}
+
+#[test]
+fn a_room_that_ended_or_that_the_account_was_removed_from_is_not_joined_again() {
+    use muc_body::Operation::{Destroy, Kick};
+    for wanted in [EventMask::ALL, EventMask::CONNECTED] {
+        let mut sim = in_rooms(config(), ["a", "b", "c", "d"]);
+        sim.engine.set_wanted(wanted);
+        sim.frame(&news(1, Destroy, "a", &[], true));
+        sim.frame(&news(2, Kick, "b", &["bob", "Alice"], true));
+        sim.frame(&news(3, Kick, "c", &["bob"], true));
+        sim.frame(&news(4, Kick, "c", &[], true));
+        sim.frame(&news(5, Destroy, "d", &[], false));
+        let did = back(&mut sim);
+        assert_eq!(names(&did), ["c", "d"], "of others, and of groups, is no matter");
+        assert!(lost(&did).is_empty());
+    }
+}
+
+#[test]
+fn at_most_64_rooms_are_joined_again_and_the_rest_is_told_as_lost_once_it_is() {
     let mut sim = in_rooms(config(), 0..64);
-    sim.step(join(100, "one too many"));
-    let did = sim.frame(&peer::answer(100, 0, None));
-    assert!(only(&did).1.is_ok(), "the join itself is no matter");
-    let [Note::RoomNotKept { room, limit: 64 }] = did.notes()[..] else { panic!("{did:?}") };
-    assert_eq!(&**room, "one too many");
-    assert_eq!(names(&back(&mut sim)), (0..64).map(|room| room.to_string()).collect::<Vec<_>>());
+    for (id, room) in [(100, "too many"), (101, "left"), (102, "gone")] {
+        sim.step(join(id, room));
+        let did = sim.frame(&peer::answer(id, 0, None));
+        assert!(only(&did).1.is_ok(), "the join itself is no matter");
+        let [Note::RoomNotKept { room: noted, limit: 64 }] = did.notes()[..] else { panic!("{did:?}") };
+        assert_eq!(&**noted, room);
+        assert!(lost(&did).is_empty(), "the account is in it");
+    }
+    sim.step(leave(103, "left"));
+    sim.frame(&peer::answer(103, 0, None));
+    sim.frame(&news(1, muc_body::Operation::Destroy, "gone", &[], true));
+    let did = back(&mut sim);
+    assert_eq!(names(&did), (0..64).map(|room| room.to_string()).collect::<Vec<_>>());
+    assert_eq!(lost(&did), [("too many", None)]);
+    assert!(lost(&back(&mut sim)).is_empty(), "once");
+}
+
+#[test]
+fn of_1024_rooms_that_are_not_joined_again_it_is_told() {
+    let mut sim = in_rooms(config(), 0..64 + 1024 + 1);
+    assert_eq!(lost(&back(&mut sim)).len(), 1024);
 }
 
 #[test]

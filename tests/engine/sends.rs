@@ -147,7 +147,12 @@ fn an_id_of_nothing_or_in_use_is_refused_and_the_first_send_is_not_touched() {
     sim.step(hello(1));
     for id in [0, 1] {
         let did = sim.step(hello(id));
-        assert_eq!(only(&did).1.as_ref().unwrap_err().code(), Code::MESSAGE_PARAMETER_ERROR);
+        let error = only(&did).1.as_ref().unwrap_err();
+        assert_eq!(error.code(), Code::MESSAGE_PARAMETER_ERROR);
+        match id {
+            0 => assert!(matches!(error, SendError::Invalid(_)), "{error}"),
+            _ => assert_eq!(error, &SendError::InUse { client_id: 1 }),
+        }
         assert!(did.kinds().is_empty());
     }
     assert!(only(&sim.frame(&peer::answer(1, 0, None))).1.is_ok());

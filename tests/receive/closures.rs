@@ -51,7 +51,12 @@ async fn every_kind_of_notice_reaches_the_closure_for_it_and_no_other() {
     );
     assert_eq!(handler.mask(), EventMask::INBOUND);
     let (started, finished) = (tell("on_offline_sync_started"), tell("on_offline_sync_finished"));
+    let lost = tell("on_room_lost");
     let handler = handler
+        .on_room_lost(move |room, error| {
+            assert_eq!((room, error), ("r", None));
+            lost();
+        })
         .on_offline_sync_started(move |queues, messages| {
             assert_eq!((queues, messages), (1, 2));
             started();
@@ -66,6 +71,7 @@ async fn every_kind_of_notice_reaches_the_closure_for_it_and_no_other() {
     handlers.add_event_handler("all", handler).unwrap();
     let mut events = one_of_each();
     assert_eq!(events.len() as u32, EventMask::INBOUND.bits().count_ones(), "one of each kind is recorded");
+    events.push(EventKind::RoomLost { room: "r".into(), error: None });
     events.push(EventKind::OfflineSyncStarted { queues: 1, messages: 2 });
     events.push(EventKind::OfflineSyncFinished { queues: 3, messages: 4, complete: true });
     for kind in events {
@@ -76,6 +82,7 @@ async fn every_kind_of_notice_reaches_the_closure_for_it_and_no_other() {
             EventKind::Edited(_) => "on_edited",
             EventKind::Group(_) => "on_group",
             EventKind::Room(_) => "on_room",
+            EventKind::RoomLost { .. } => "on_room_lost",
             EventKind::Thread(_) => "on_thread",
             EventKind::Contact(_) => "on_contact",
             EventKind::Presence(_) => "on_presence",
