@@ -47,6 +47,7 @@ pub use queues::{CommNotice, CommSyncDl, CommSyncUl, CommUnreadDl, CommUnreadUl,
 pub use roster_body::RosterBody;
 pub use statistics_body::StatisticsBody;
 pub use status::{RedirectInfo, Status};
+pub(crate) use view::BodyView;
 pub use view::{JidView, MetaView, PageView, TextView, full_meta};
 
 /// The bytes of a message.

@@ -177,7 +177,12 @@ impl<'a> TextView<'a> {
         if namespace != 1 {
             return None;
         }
-        let body = BodyView::of(payload?, seen)?;
+        let body = BodyView::look(payload?, seen)?;
+        let is_group = match body.kind {
+            1 => false,
+            2 => true,
+            _ => return None,
+        };
         let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
         Some(TextView {
             id,
@@ -186,24 +191,32 @@ impl<'a> TextView<'a> {
             from_resource: from.client_resource,
             to: body.to.name.or(to.name).unwrap_or_default(),
             to_resource: to.client_resource,
-            is_group: body.is_group,
+            is_group,
             text: body.text,
         })
     }
 }
 
-struct BodyView<'a> {
-    from: JidView<'a>,
-    to: JidView<'a>,
-    is_group: bool,
-    text: &'a str,
+/// The body of a plain text, seen in place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct BodyView<'a> {
+    /// `MessageBody.type`.
+    pub(crate) kind: i32,
+    pub(crate) from: JidView<'a>,
+    pub(crate) to: JidView<'a>,
+    pub(crate) text: &'a str,
 }
 
 impl<'a> BodyView<'a> {
     /// More fields than this has no plain text.
     const FIELDS: usize = 32;
 
-    fn of(body: &'a [u8], seen: &mut Addresses<'a>) -> Option<Self> {
+    /// `None` for all that is no message of one plain text.
+    pub(crate) fn of(body: &'a [u8]) -> Option<Self> {
+        Self::look(body, &mut Addresses::default())
+    }
+
+    fn look(body: &'a [u8], seen: &mut Addresses<'a>) -> Option<Self> {
         let (mut kind, mut from, mut to, mut text) = (0, None, None, None);
         let (mut fields, mut left) = (Fields(body), Self::FIELDS);
         while let Some((tag, value)) = fields.next()? {
@@ -218,12 +231,8 @@ impl<'a> BodyView<'a> {
                 _ => return None,
             }
         }
-        let is_group = match kind {
-            1 => false,
-            2 => true,
-            _ => return None,
-        };
-        Some(BodyView { from: from.unwrap_or_default(), to: to.unwrap_or_default(), is_group, text: text? })
+        let kind = i32::try_from(kind).ok()?;
+        Some(BodyView { kind, from: from.unwrap_or_default(), to: to.unwrap_or_default(), text: text? })
     }
 }
 

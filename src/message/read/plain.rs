@@ -1,13 +1,9 @@
 //! The message that is by far the most frequent, a text with nothing beside it, read without decoding the body.
 
-use std::str;
-
-use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-
 use super::{chat_type, extras};
 use crate::{
     ChatType, Message, MessageBody, UserId,
-    wire::{Meta, content::ContentType},
+    wire::{BodyView, Meta},
 };
 
 /// A plain text as it stands in the payload. Reading it allocates nothing.
@@ -23,18 +19,8 @@ impl<'a> Plain<'a> {
     /// The plain text in a chat meta, `None` for anything else: then the whole body is to be decoded, which also tells
     /// what is wrong with it.
     pub(crate) fn scan(meta: &'a Meta) -> Option<Self> {
-        let (mut chat, mut from, mut to, mut text) = (None, None, None, None);
-        let mut bytes = meta.payload.as_deref()?;
-        while !bytes.is_empty() {
-            match decode_key(&mut bytes).ok()? {
-                (1, WireType::Varint) => chat = Some(chat_type(int32(&mut bytes)?)?),
-                (2, WireType::LengthDelimited) if from.is_none() => from = Some(name(chunk(&mut bytes)?)?),
-                (3, WireType::LengthDelimited) if to.is_none() => to = Some(name(chunk(&mut bytes)?)?),
-                (4, WireType::LengthDelimited) if text.is_none() => text = Some(content(chunk(&mut bytes)?)?),
-                _ => return None,
-            }
-        }
-        Some(Plain { chat: chat?, from: from.flatten(), to: to.flatten(), text: text? })
+        let body = BodyView::of(meta.payload.as_deref()?)?;
+        Some(Plain { chat: chat_type(body.kind)?, from: body.from.name, to: body.to.name, text: body.text })
     }
 
     pub(crate) fn message(&self, meta: &Meta, own: Option<&UserId>) -> Message {
@@ -43,47 +29,6 @@ impl<'a> Plain<'a> {
         message.extras = extras::read(meta, &message, None, None);
         message
     }
-}
-
-/// The name in an address.
-fn name(mut bytes: &[u8]) -> Option<Option<&str>> {
-    let mut name = None;
-    while !bytes.is_empty() {
-        let (tag, wire_type) = decode_key(&mut bytes).ok()?;
-        match (tag, wire_type) {
-            (2, WireType::LengthDelimited) => name = Some(str::from_utf8(chunk(&mut bytes)?).ok()?),
-            // The decoder looks at these, so they are left to it unless they are what it takes.
-            (1 | 3 | 4, WireType::LengthDelimited) => drop(str::from_utf8(chunk(&mut bytes)?).ok()?),
-            (1..=4, _) => return None,
-            _ => skip_field(wire_type, tag, &mut bytes, DecodeContext::default()).ok()?,
-        }
-    }
-    Some(name)
-}
-
-/// The text of a content that is nothing but a text.
-fn content(mut bytes: &[u8]) -> Option<&str> {
-    let mut text = "";
-    while !bytes.is_empty() {
-        match decode_key(&mut bytes).ok()? {
-            (1, WireType::Varint) if int32(&mut bytes)? == ContentType::Text as i32 => {}
-            (2, WireType::LengthDelimited) => text = str::from_utf8(chunk(&mut bytes)?).ok()?,
-            _ => return None,
-        }
-    }
-    Some(text)
-}
-
-/// As protobuf has it: what is longer than the type is cut off.
-fn int32(bytes: &mut &[u8]) -> Option<i32> {
-    decode_varint(bytes).ok().map(|number| number as i32)
-}
-
-fn chunk<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = usize::try_from(decode_varint(bytes).ok()?).ok()?;
-    let (chunk, rest) = bytes.split_at_checked(length)?;
-    *bytes = rest;
-    Some(chunk)
 }
 
 #[cfg(test)]
