@@ -15,9 +15,10 @@ use super::{
     shared::{Shared, StateWatch, Told},
 };
 use crate::{
-    Config, ConnectionError, ConnectionState, Credentials, Event, EventHandler, EventMask, HandlerRegistry, Handlers,
-    MessageHandler, Nickname, OpenError, Outgoing, Password, RequestError, RoomInfo, RoomRequest, SendError, Sent,
-    SubscriberId, SubscriberInfo, Subscription, Token, delivery::Slot, rest::RegisteredUser,
+    Config, ConnectionError, ConnectionState, Credentials, DeadLetters, Event, EventHandler, EventMask,
+    HandlerRegistry, Handlers, MessageHandler, Nickname, OpenError, Outgoing, Password, RequestError, RoomInfo,
+    RoomRequest, SendError, Sent, SubscriberId, SubscriberInfo, Subscription, Token, delivery::Slot,
+    rest::RegisteredUser,
 };
 
 /// A connection of one account at a time: cheap to clone, usable from every thread.
@@ -393,9 +394,12 @@ impl Connection {
     /// connection.set_message_handler(MessageHandler::new(move |delivery: Delivery| {
     ///     let me = me.clone();
     ///     async move {
-    ///         let Some(message) = delivery.message().filter(|message| !message.own) else { return Ok(()) };
+    ///         let unasked = delivery.message().filter(|message| !message.own && message.id != 0);
+    ///         let Some(message) = unasked else { return Ok(()) };
     ///         let connection = me.upgrade().ok_or(SendError::NotLoggedIn)?;
-    ///         connection.send(Outgoing::text(message.conversation(), "got it")?).await.map(drop)
+    ///         // Under one id for all attempts, so that the answer arrives once.
+    ///         let answer = Outgoing::text(message.conversation(), "got it")?.with_client_id(message.id);
+    ///         connection.send(answer).await.map(drop)
     ///     }
     /// }));
     /// # }
@@ -416,6 +420,12 @@ impl Connection {
     #[must_use]
     pub fn message_handler(&self) -> Option<MessageHandler> {
         self.0.slot.get()
+    }
+
+    /// What the message handler could not handle: its [`letters`](MessageHandler::letters).
+    #[must_use]
+    pub fn dead_letters(&self) -> Option<DeadLetters> {
+        self.0.slot.get().map(|handler| handler.letters().clone())
     }
 
     /// Forgets a subscriber; see [`Handlers::remove_subscriber`].
