@@ -207,8 +207,11 @@ async fn what_no_store_was_given_for_is_kept_with_the_handler() {
     assert_eq!(ids(&letters), [1]);
 }
 
-/// A sink that answers as it is told, each time once, and then with `Ok`; what it was given, and when.
-fn sink(handler: MessageHandler, answers: Vec<Does>) -> (MessageHandler, Arc<Mutex<Vec<(u32, u64)>>>) {
+/// What a sink was given: attempts of the letter and seconds since the beginning.
+type Given = Arc<Mutex<Vec<(u32, u64)>>>;
+
+/// A sink that answers as it is told, each time once, and then with `Ok`.
+fn sink(handler: MessageHandler, answers: Vec<Does>) -> (MessageHandler, Given) {
     let (given, begun) = (Arc::new(Mutex::new(Vec::new())), Instant::now());
     let (noted, answers) = (Arc::clone(&given), Mutex::new(answers.into_iter()));
     let handler = handler.dead_letter_sink(move |letter: DeadLetter| {
