@@ -1,6 +1,6 @@
 //! Answers every text in the conversation it came in, and never itself; Ctrl-C ends it. `--help` has its options.
 
-use std::{env, error::Error, path::PathBuf, sync::Arc, time::Duration};
+use std::{env, error::Error, path::PathBuf, sync::Arc};
 
 use agora_chat::{
     Config, Connection, ConnectionState, Credentials, DeadLetters, Delivery, FileCursors, LogConfig, LoggerActor,
@@ -47,8 +47,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (connection, letters) = (Connection::start(config)?, DeadLetters::new());
     let bot = connection.downgrade();
     let handler = MessageHandler::new(move |delivery| answer(bot.clone(), delivery)).dead_letters(letters.clone());
-    // Longer than an answer waits for a lost link and then for the server. Before open, which fetches what waits there.
-    connection.set_message_handler(handler.timeout(Duration::from_secs(120))?);
+    // Before open, which fetches what waits there.
+    connection.set_message_handler(handler);
     connection.open(Credentials::password(&args.user, env::var("AGORA_CHAT_PASSWORD")?)?).await?;
     let mut states = connection.watch();
     let ended = async { while connection.state() != ConnectionState::LoggedOut && states.next().await.is_some() {} };

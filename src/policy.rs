@@ -84,9 +84,11 @@ pub struct Limits {
     /// bytes would bring them over [`outbox`](Self::outbox) with `SendError::OutboxFull`. 0 keeps nothing: sends then fail
     /// with `SendError::Reconnecting`. Default: 256.
     pub kept_sends: usize,
-    /// How many encoded bytes of pages, each counted as 256 at least, may be in the
-    /// [message handler](crate::MessageHandler)'s hand, from 1 byte to 1 GiB; a single page may be larger. Past it no
-    /// queue is pulled, and a page that comes all the same is dropped unacknowledged and comes again. Default: 8 MiB.
+    /// How many bytes of pages may be in the [message handler](crate::MessageHandler)'s hand, from 1 byte to 1 GiB. A page
+    /// counts for its encoded bytes, 256 at least, for what each event takes in memory (some 220 bytes), and 100 for each
+    /// attribute of a message. Past it no queue is pulled, and a page that comes all the same is dropped unacknowledged
+    /// and comes again. A single page may be larger, and the last one that fits goes over by its attributes at most.
+    /// Default: 8 MiB.
     pub handling: usize,
 }
 

@@ -171,7 +171,7 @@ fn two_hundred_thousand_texts_for_a_slow_handler_take_no_memory_and_delay_no_hea
                 Ok::<(), String>(())
             }
         });
-        let connection = Connection::start(config(server, 64 << 10)).unwrap();
+        let connection = Connection::start(config(server, 256 << 10)).unwrap();
         connection.set_message_handler(handler.timeout(LIMIT).unwrap());
         connection.add_subscriber_with("sleepy", Sleepy.start().recipient(), EventMask::MESSAGE).unwrap();
         open(&connection, server).await;

@@ -15,7 +15,7 @@ use super::{
     shared::{Shared, StateWatch, Told},
 };
 use crate::{
-    Config, ConnectionError, ConnectionState, Conversation, Credentials, Event, EventHandler, EventMask,
+    Config, ConnectionError, ConnectionState, Conversation, Credentials, DeadLetters, Event, EventHandler, EventMask,
     HandlerRegistry, Handlers, MessageHandler, Nickname, OpenError, Outgoing, Password, RequestError, RoomInfo,
     RoomRequest, SendError, Sent, SubscriberId, SubscriberInfo, Subscription, Token, delivery::Slot,
     rest::RegisteredUser,
@@ -397,9 +397,12 @@ impl Connection {
     /// connection.set_message_handler(MessageHandler::new(move |delivery: Delivery| {
     ///     let me = me.clone();
     ///     async move {
-    ///         let Some(message) = delivery.message().filter(|message| !message.own) else { return Ok(()) };
+    ///         let unasked = delivery.message().filter(|message| !message.own && message.id != 0);
+    ///         let Some(message) = unasked else { return Ok(()) };
     ///         let connection = me.upgrade().ok_or(SendError::NotLoggedIn)?;
-    ///         connection.send(Outgoing::text(message.conversation(), "got it")?).await.map(drop)
+    ///         // Under one id for all attempts, so that the answer arrives once.
+    ///         let answer = Outgoing::text(message.conversation(), "got it")?.with_client_id(message.id);
+    ///         connection.send(answer).await.map(drop)
     ///     }
     /// }));
     /// # }
@@ -420,6 +423,12 @@ impl Connection {
     #[must_use]
     pub fn message_handler(&self) -> Option<MessageHandler> {
         self.0.slot.get()
+    }
+
+    /// What the message handler could not handle: its [`letters`](MessageHandler::letters).
+    #[must_use]
+    pub fn dead_letters(&self) -> Option<DeadLetters> {
+        self.0.slot.get().map(|handler| handler.letters().clone())
     }
 
     /// Forgets a subscriber; see [`Handlers::remove_subscriber`].

@@ -7,7 +7,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{Delivery, HandlerError, MessageHandler};
+use super::{Delivery, HandlerError, MessageHandler, handler::Failed};
 use crate::{ConfigError, Event, config::count};
 
 /// An event that a [`MessageHandler`] could not handle. It prints no text of a message.
@@ -186,7 +186,8 @@ impl DeadLetters {
                     offered.letter = None;
                     replayed.handled += 1;
                 }
-                Err(error) => {
+                Err(Failed::NobodyThere) => replayed.failed += 1,
+                Err(Failed::Attempt(error)) => {
                     if let Some(letter) = &mut offered.letter {
                         (letter.error, letter.attempts, letter.at) = (error, attempt, now());
                     }

@@ -111,8 +111,12 @@ impl File {
         let mut state = lock(&self.state);
         // What was saved here is newer than what the file may hold yet.
         if state.table.is_none() {
-            state.table = Some(CursorTable::default());
-            state.table = Some(self.read()?);
+            let read = self.read();
+            if let Err(StateError::Damaged { .. }) = &read {
+                // It is set aside, and what it held is lost. After any other failure the file is still what it was.
+                state.table = Some(CursorTable::default());
+            }
+            state.table = Some(read?);
         }
         Ok(state.table.as_ref().map(CursorTable::to_cursors).unwrap_or_default())
     }

@@ -12,7 +12,7 @@ use std::{
 
 use actix::{MailboxError, Recipient};
 
-use super::DeadLetters;
+use super::{DeadLetter, DeadLetters};
 use crate::{
     ConfigError, Event, EventKind, EventMask, Message, UserId,
     config::{count, in_range},
@@ -101,7 +101,17 @@ impl From<&str> for HandlerError {
     }
 }
 
-type Handling = Pin<Box<dyn Future<Output = Result<(), HandlerError>>>>;
+/// How an attempt failed.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// It counts.
+    Attempt(HandlerError),
+    /// The actor has ended for good, so that nothing was tried.
+    NobodyThere,
+}
+
+type Answer<E> = Pin<Box<dyn Future<Output = Result<(), E>>>>;
+type Sink = Arc<dyn Fn(DeadLetter) -> Answer<HandlerError> + Send + Sync>;
 
 /// Handles a connection's messages without loss: what it has answered with `Ok` is acknowledged to the server, what it
 /// has not comes again. Given to [`Connection::set_message_handler`](crate::Connection::set_message_handler).
@@ -112,8 +122,8 @@ type Handling = Pin<Box<dyn Future<Output = Result<(), HandlerError>>>>;
 /// at most [`Limits::handling`](crate::Limits) bytes wait for it.
 ///
 /// An answer of `Err`, a panic, or no answer within the [timeout](MessageHandler::timeout) is a failed attempt. It is
-/// repeated after a pause; after the last one the event goes to the [dead letters](MessageHandler::dead_letters) and
-/// counts as handled.
+/// repeated after a pause; after the last one the event goes to the [dead letters](MessageHandler::letters) and counts as
+/// handled.
 ///
 /// When the link is lost, handling goes on; what comes again meanwhile is not handled twice, as long as it is in hand or
 /// among the [ids remembered](crate::Limits). When the session ends, the call under way goes on by itself, nothing else
@@ -127,7 +137,7 @@ type Handling = Pin<Box<dyn Future<Output = Result<(), HandlerError>>>>;
 /// use agora_chat::{DeadLetters, Delivery, MessageHandler};
 ///
 /// # async fn store(_: &agora_chat::Message) -> Result<(), std::io::Error> { Ok(()) }
-/// let letters = DeadLetters::new();
+/// let letters = DeadLetters::bounded(100, 1 << 20)?;
 /// let handler = MessageHandler::new(|delivery: Delivery| async move {
 ///     match delivery.message() {
 ///         Some(message) => store(message).await,
@@ -141,13 +151,14 @@ type Handling = Pin<Box<dyn Future<Output = Result<(), HandlerError>>>>;
 #[derive(Clone)]
 #[must_use = "a handler handles nothing until it is set"]
 pub struct MessageHandler {
-    handle: Arc<dyn Fn(Delivery) -> Handling + Send + Sync>,
+    handle: Arc<dyn Fn(Delivery) -> Answer<Failed> + Send + Sync>,
     events: EventMask,
     timeout: Duration,
     attempts: u32,
     first_pause: Duration,
     longest_pause: Duration,
-    dead_letters: Option<DeadLetters>,
+    letters: DeadLetters,
+    sink: Option<Sink>,
 }
 
 impl MessageHandler {
@@ -160,37 +171,41 @@ impl MessageHandler {
     {
         Self::by(move |delivery| {
             let answer = handle(delivery);
-            Box::pin(async move { answer.await.map_err(HandlerError::new) })
+            Box::pin(async move { answer.await.map_err(|error| Failed::Attempt(HandlerError::new(error))) })
         })
     }
 
     /// An actor handles the messages, beside its mailbox's bound: at most [`Limits::pulls`](crate::Limits) at once.
     ///
     /// An attempt that takes too long is given up here; the actor may still be at it when the next one comes. An actor
-    /// that has ended fails every attempt.
+    /// that has ended handles nothing and fails nothing: what it was offered last and what comes waits, unacknowledged, until
+    /// another handler is [set](crate::Connection::set_message_handler). The log says so once.
     pub fn actor(actor: Recipient<Delivery>) -> Self {
         Self::by(move |delivery| {
-            let asked = actor.send(delivery);
+            let (asked, actor) = (actor.send(delivery), actor.clone());
             Box::pin(async move {
-                asked.await.unwrap_or_else(|error| {
-                    Err(HandlerError::new(match error {
-                        MailboxError::Closed => "the handler's actor has ended or panicked",
-                        MailboxError::Timeout => "the handler's actor did not answer",
-                    }))
-                })
+                let failed = match asked.await {
+                    Ok(answer) => return answer.map_err(Failed::Attempt),
+                    // A mailbox that is closed once stays so; one restarted by a supervisor keeps it open.
+                    Err(MailboxError::Closed) if !actor.connected() => return Err(Failed::NobodyThere),
+                    Err(MailboxError::Closed) => "the handler's actor let the message go unanswered",
+                    Err(MailboxError::Timeout) => "the handler's actor did not answer",
+                };
+                Err(Failed::Attempt(HandlerError::new(failed)))
             })
         })
     }
 
-    fn by(handle: impl Fn(Delivery) -> Handling + Send + Sync + 'static) -> Self {
+    fn by(handle: impl Fn(Delivery) -> Answer<Failed> + Send + Sync + 'static) -> Self {
         MessageHandler {
             handle: Arc::new(handle),
             events: EventMask::MESSAGE,
-            timeout: Duration::from_secs(30),
+            timeout: Duration::from_secs(90),
             attempts: 3,
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(30),
-            dead_letters: None,
+            letters: DeadLetters::new(),
+            sink: None,
         }
     }
 
@@ -201,7 +216,11 @@ impl MessageHandler {
         self
     }
 
-    /// How long one attempt may take. Default: 30 s.
+    /// How long one attempt may take. Default: 90 s.
+    ///
+    /// An attempt that sends should have longer than [`Config::keep_sends_for`](crate::Config::keep_sends_for) and
+    /// [`Config::send_timeout`](crate::Config::send_timeout) together, by default 60 s and 15 s: a send goes on when the
+    /// attempt that waits for it is given up, and the next attempt sends again.
     ///
     /// # Errors
     /// [`ConfigError::Range`] for less than 10 ms or more than a day.
@@ -231,10 +250,45 @@ impl MessageHandler {
         Ok(self)
     }
 
-    /// Where goes what could not be handled; one store may serve many handlers. Default: it is logged and dropped.
+    /// Where goes what could not be handled; one store may serve many handlers. Default: a store of its own, see
+    /// [`letters`](MessageHandler::letters).
     pub fn dead_letters(mut self, letters: DeadLetters) -> Self {
-        self.dead_letters = Some(letters);
+        self.letters = letters;
         self
+    }
+
+    /// Has what could not be handled kept by the application, such as in a database, in the place of
+    /// [`letters`](MessageHandler::letters).
+    ///
+    /// The message counts as handled once this says `Ok`. An `Err`, a panic, or no answer within the
+    /// [timeout](MessageHandler::timeout) is repeated after the [pauses](MessageHandler::pause), of 1 s at least, for as
+    /// long as it takes; its queue waits meanwhile, and a handler that is set in the place of this one is offered the
+    /// message anew. What should be let go is answered with `Ok`.
+    ///
+    /// ```
+    /// use agora_chat::{DeadLetter, Delivery, MessageHandler};
+    /// # async fn insert(_: &DeadLetter) -> Result<(), std::io::Error> { Ok(()) }
+    /// # let handler = MessageHandler::new(|_: Delivery| async { Ok::<(), String>(()) });
+    /// let handler = handler.dead_letter_sink(|letter: DeadLetter| async move { insert(&letter).await });
+    /// ```
+    pub fn dead_letter_sink<F, Kept, E>(mut self, keep: F) -> Self
+    where
+        F: Fn(DeadLetter) -> Kept + Send + Sync + 'static,
+        Kept: Future<Output = Result<(), E>> + 'static,
+        E: fmt::Display,
+    {
+        self.sink = Some(Arc::new(move |letter| {
+            let kept = keep(letter);
+            Box::pin(async move { kept.await.map_err(HandlerError::new) })
+        }));
+        self
+    }
+
+    /// What could not be handled, for [taking](DeadLetters::take) and [replaying](DeadLetters::replay); clones of a
+    /// handler share it.
+    #[must_use]
+    pub fn letters(&self) -> &DeadLetters {
+        &self.letters
     }
 
     pub(super) fn wanted(&self) -> EventMask {
@@ -245,8 +299,9 @@ impl MessageHandler {
         self.attempts
     }
 
-    pub(super) fn letters(&self) -> Option<&DeadLetters> {
-        self.dead_letters.as_ref()
+    #[cfg(test)]
+    pub(super) fn limit_of_time(&self) -> Duration {
+        self.timeout
     }
 
     /// The pause after a failed attempt, counted from 1.
@@ -256,10 +311,27 @@ impl MessageHandler {
     }
 
     /// One attempt.
-    pub(super) async fn offer(&self, delivery: Delivery) -> Result<(), HandlerError> {
-        match actix_rt::time::timeout(self.timeout, guarded(|| (self.handle)(delivery))).await {
-            Ok(Some(answer)) => answer,
-            Ok(None) => Err(HandlerError::new("the handler panicked")),
+    pub(super) async fn offer(&self, delivery: Delivery) -> Result<(), Failed> {
+        let answer = self.answer(|| (self.handle)(delivery), "the handler panicked").await;
+        answer.unwrap_or_else(|failed| Err(Failed::Attempt(failed)))
+    }
+
+    /// Keeps a letter; what cannot be kept is to be given again.
+    pub(super) async fn keep(&self, letter: &DeadLetter) -> Result<(), HandlerError> {
+        let Some(sink) = &self.sink else {
+            self.letters.push(letter.clone());
+            return Ok(());
+        };
+        self.answer(|| sink(letter.clone()), "the sink panicked").await.and_then(|kept| kept)
+    }
+
+    async fn answer<T>(
+        &self,
+        begin: impl FnOnce() -> Pin<Box<dyn Future<Output = T>>>,
+        panicked: &str,
+    ) -> Result<T, HandlerError> {
+        match actix_rt::time::timeout(self.timeout, guarded(begin)).await {
+            Ok(answer) => answer.ok_or_else(|| HandlerError::new(panicked)),
             Err(_) => Err(HandlerError::new(format_args!("no answer within {:?}", self.timeout))),
         }
     }
@@ -270,12 +342,26 @@ pub(super) async fn guarded<T, F>(begin: impl FnOnce() -> Pin<Box<F>>) -> Option
 where
     F: Future<Output = T> + ?Sized,
 {
-    let mut begun = catch_unwind(AssertUnwindSafe(begin)).ok()?;
-    poll_fn(|task| match catch_unwind(AssertUnwindSafe(|| begun.as_mut().poll(task))) {
-        Ok(polled) => polled.map(Some),
-        Err(_) => Poll::Ready(None),
+    let mut begun = Begun(Some(catch_unwind(AssertUnwindSafe(begin)).ok()?));
+    poll_fn(|task| {
+        let Some(future) = &mut begun.0 else { return Poll::Ready(None) };
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(task))) {
+            Ok(polled) => polled.map(Some),
+            Err(_) => Poll::Ready(None),
+        }
     })
     .await
+}
+
+/// The application's future, which may panic in its destructor too, also when it is given up.
+struct Begun<F: ?Sized>(Option<Pin<Box<F>>>);
+
+impl<F: ?Sized> Drop for Begun<F> {
+    fn drop(&mut self) {
+        let future = self.0.take();
+        // Its answer stands, if it gave one.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+    }
 }
 
 impl fmt::Debug for MessageHandler {
@@ -284,7 +370,8 @@ impl fmt::Debug for MessageHandler {
             .field("events", &self.events)
             .field("timeout", &self.timeout)
             .field("attempts", &self.attempts)
-            .field("dead_letters", &self.dead_letters)
+            .field("letters", &self.letters)
+            .field("sink", &self.sink.is_some())
             .finish_non_exhaustive()
     }
 }

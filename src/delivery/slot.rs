@@ -1,9 +1,14 @@
 //! The place of a connection's message handler, which every thread may fill.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
+
+use tokio::sync::Notify;
 
 use super::MessageHandler;
 use crate::EventMask;
@@ -12,7 +17,17 @@ use crate::EventMask;
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     wanted: AtomicU32,
-    handler: Mutex<Option<MessageHandler>>,
+    place: Mutex<Place>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    handler: Option<MessageHandler>,
+    /// Which handler it is, counted.
+    turn: u64,
+    /// It was said that it handles nothing any more.
+    told: bool,
 }
 
 impl Slot {
@@ -21,18 +36,43 @@ impl Slot {
         let wanted = handler.as_ref().map_or(EventMask::NONE, MessageHandler::wanted);
         // Stored under the lock, so that the last change is also the last store.
         self.wanted.store(wanted.bits(), Ordering::Release);
-        std::mem::replace(&mut *place, handler)
+        let turn = place.turn + 1;
+        let former = std::mem::replace(&mut *place, Place { handler, turn, told: false });
+        drop(place);
+        self.changed.notify_waiters();
+        former.handler
     }
 
     pub(crate) fn get(&self) -> Option<MessageHandler> {
-        self.lock().clone()
+        self.lock().handler.clone()
+    }
+
+    /// Who handles messages, and which one in turn that is.
+    pub(super) fn with_turn(&self) -> Option<(MessageHandler, u64)> {
+        let place = self.lock();
+        Some((place.handler.clone()?, place.turn))
+    }
+
+    /// Ends once another handler, or none, is in the place of that one.
+    pub(super) async fn changed(&self, turn: u64) {
+        // Made before the look, or a change right after it would be missed.
+        let changed = pin!(self.changed.notified());
+        if self.lock().turn == turn {
+            changed.await;
+        }
+    }
+
+    /// A handler handles nothing any more: whether that is news.
+    pub(super) fn is_news(&self, turn: u64) -> bool {
+        let mut place = self.lock();
+        place.turn == turn && !std::mem::replace(&mut place.told, true)
     }
 
     pub(crate) fn wanted(&self) -> EventMask {
         EventMask::from_bits(self.wanted.load(Ordering::Acquire))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<MessageHandler>> {
-        self.handler.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

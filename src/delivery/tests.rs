@@ -83,30 +83,67 @@ async fn a_message_that_fails_every_attempt_goes_to_the_dead_letters_and_the_pag
     assert!(!format!("{letter:?}").contains("secret"), "{letter:?}");
 }
 
+/// An actor that ends before its first message, or panics over it, itself or in a future of its own.
+#[derive(Clone, Copy, PartialEq)]
+enum Odd {
+    Ends,
+    Panics,
+    PanicsAside,
+}
+
+impl actix::Actor for Odd {
+    type Context = actix::Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if *self == Odd::Ends {
+            actix::ActorContext::terminate(ctx);
+        }
+    }
+}
+
+impl actix::Handler<Delivery> for Odd {
+    type Result = actix::ResponseFuture<Result<(), HandlerError>>;
+
+    fn handle(&mut self, _: Delivery, _: &mut Self::Context) -> Self::Result {
+        match self {
+            Odd::Ends => Box::pin(pending()),
+            Odd::Panics => panic!("on purpose"),
+            Odd::PanicsAside => Box::pin(async { panic!("on purpose") }),
+        }
+    }
+}
+
+/// A future that panics when it is dropped, after its answer or without one.
+struct Thorny(Poll<Result<(), HandlerError>>);
+
+impl Future for Thorny {
+    type Output = Result<(), HandlerError>;
+
+    fn poll(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.clone()
+    }
+}
+
+impl Drop for Thorny {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
+
 #[actix::test]
-async fn an_attempt_that_takes_too_long_a_panic_and_an_actor_that_has_ended_are_failures() {
-    struct Gone;
-    impl actix::Actor for Gone {
-        type Context = actix::Context<Self>;
-        fn started(&mut self, ctx: &mut Self::Context) {
-            actix::ActorContext::stop(ctx);
-        }
-    }
-    impl actix::Handler<Delivery> for Gone {
-        type Result = Result<(), HandlerError>;
-        fn handle(&mut self, _: Delivery, _: &mut Self::Context) -> Self::Result {
-            Ok(())
-        }
-    }
+async fn an_attempt_that_takes_too_long_and_a_panic_are_failures() {
     tokio::time::pause();
     let letters = DeadLetters::new();
     let panics = |_: Delivery| -> std::future::Ready<Result<(), HandlerError>> { panic!("on purpose") };
-    let (silent, gone) = (MessageHandler::new(|_| pending::<Result<(), HandlerError>>()), actix::Actor::start(Gone));
+    let silent = MessageHandler::new(|_| pending::<Result<(), HandlerError>>());
+    let aside = actix::Actor::start(Odd::PanicsAside);
     for (handler, seconds, words) in [
-        (silent, 30, "no answer within 30s"),
+        (silent, 90, "no answer within 90s"),
         (MessageHandler::new(panics), 0, "panicked"),
         (MessageHandler::new(|_| async { panic!("on purpose") as Result<(), String> }), 0, "panicked"),
-        (MessageHandler::actor(gone.recipient()), 0, "ended or panicked"),
+        (MessageHandler::actor(aside.recipient()), 0, "unanswered"),
+        (MessageHandler::new(|_| Thorny(Poll::Ready(Ok(())))), 0, "panicked"),
+        (MessageHandler::new(|_| Thorny(Poll::Pending)), 90, "no answer within 90s"),
     ] {
         let begun = Instant::now();
         let handler = handler.attempts(1).unwrap().dead_letters(letters.clone());
@@ -114,6 +151,118 @@ async fn an_attempt_that_takes_too_long_a_panic_and_an_actor_that_has_ended_are_
         assert_eq!(begun.elapsed().as_secs(), seconds);
         assert!(letters.take().unwrap().error.to_string().contains(words), "{words}");
     }
+}
+
+#[actix::test]
+async fn what_an_ended_actor_leaves_waits_for_another_handler_and_is_no_dead_letter() {
+    tokio::time::pause();
+    for odd in [Odd::Ends, Odd::Panics] {
+        let letters = DeadLetters::new();
+        let ended = MessageHandler::actor(actix::Actor::start(odd).recipient()).attempts(1).unwrap();
+        let work = task(Some(ended.dead_letters(letters.clone())), None);
+        let (slot, begun) = (Arc::clone(&work.slot), Instant::now());
+        let mut running = pin!(work.run(page(&[1, 2], Some(7))));
+        let day = Duration::from_secs(86_400);
+        assert!(actix_rt::time::timeout(day, running.as_mut()).await.is_err(), "it is not acknowledged");
+        assert!(letters.is_empty());
+        assert!(!work.slot.is_news(1), "it was said");
+        // Ended as well, so the next one is waited for.
+        let also_ended = slot.get();
+        slot.set(also_ended);
+        assert!(actix_rt::time::timeout(day, running.as_mut()).await.is_err());
+        let (next, offered) = failing(|_, _| false);
+        slot.set(Some(next));
+        assert!(running.await);
+        assert_eq!(begun.elapsed().as_secs(), 2 * day.as_secs(), "at once");
+        let to_next: Vec<_> = offered.lock().unwrap().iter().map(|(id, attempt, _)| (*id, *attempt)).collect();
+        assert_eq!(to_next, [(1, 1), (2, 1)]);
+    }
+}
+
+#[actix::test]
+async fn a_replay_to_an_ended_actor_leaves_the_letters_as_they_were() {
+    let letters = DeadLetters::new();
+    letters.push(letter(1, 10));
+    let actor = actix::Actor::start(Odd::Ends).recipient();
+    let replayed = letters.replay(&MessageHandler::actor(actor)).await;
+    assert_eq!((replayed.handled, replayed.failed), (0, 1));
+    let back = letters.take().unwrap();
+    assert_eq!((back.attempts, back.error.to_string().as_str()), (3, "why"));
+}
+
+#[test]
+fn an_attempt_may_take_longer_than_a_send_in_it_by_default() {
+    let config = crate::Config::new("o#a").unwrap();
+    let handler = MessageHandler::new(|_| pending::<Result<(), HandlerError>>());
+    assert!(handler.limit_of_time() > config.keep_sends_for + config.send_timeout);
+}
+
+#[actix::test]
+async fn what_no_store_was_given_for_is_kept_with_the_handler() {
+    tokio::time::pause();
+    let (handler, _) = failing(|id, _| id == 1);
+    let work = task(Some(handler), None);
+    assert!(work.run(page(&[1, 2], None)).await);
+    let letters = work.slot.get().unwrap().letters().clone();
+    assert_eq!(ids(&letters), [1]);
+}
+
+/// What a sink was given: attempts of the letter and seconds since the beginning.
+type Given = Arc<Mutex<Vec<(u32, u64)>>>;
+
+/// A sink that answers as it is told, each time once, and then with `Ok`.
+fn sink(handler: MessageHandler, answers: Vec<Does>) -> (MessageHandler, Given) {
+    let (given, begun) = (Arc::new(Mutex::new(Vec::new())), Instant::now());
+    let (noted, answers) = (Arc::clone(&given), Mutex::new(answers.into_iter()));
+    let handler = handler.dead_letter_sink(move |letter: DeadLetter| {
+        noted.lock().unwrap().push((letter.attempts, begun.elapsed().as_secs()));
+        let does = answers.lock().unwrap().next().unwrap_or(Does::Save);
+        async move {
+            match does {
+                Does::Save => Ok(()),
+                Does::Fail => Err("full"),
+                Does::Hang => pending().await,
+                Does::Panic => panic!("on purpose"),
+            }
+        }
+    });
+    (handler, given)
+}
+
+#[actix::test]
+async fn a_sink_is_waited_for_and_asked_until_it_keeps_the_letter() {
+    tokio::time::pause();
+    let (handler, offered) = failing(|id, _| id == 1);
+    let handler = handler.attempts(1).unwrap().pause(Duration::ZERO, Duration::ZERO).unwrap();
+    let (handler, given) = sink(handler, vec![Does::Fail, Does::Hang, Does::Panic]);
+    assert!(task(Some(handler.clone()), None).run(page(&[1, 2], None)).await);
+    assert_eq!(*given.lock().unwrap(), [(1, 0), (1, 1), (1, 92), (1, 93)]);
+    assert_eq!(*offered.lock().unwrap(), [(1, 1, 0), (2, 1, 93)], "the next one waits for it");
+    assert!(handler.letters().is_empty());
+}
+
+#[actix::test]
+async fn a_letter_that_is_not_kept_is_a_message_for_the_next_handler_and_ends_with_the_session() {
+    tokio::time::pause();
+    let (handler, _) = failing(|_, _| true);
+    let (handler, given) = sink(handler.attempts(1).unwrap(), vec![Does::Fail; 1000]);
+    let work = task(Some(handler), None);
+    let mut running = pin!(work.run(page(&[1], None)));
+    assert!(actix_rt::time::timeout(Duration::from_secs(100), running.as_mut()).await.is_err());
+    assert!((5..10).contains(&given.lock().unwrap().len()));
+    let (next, offered) = failing(|_, _| false);
+    work.slot.set(Some(next));
+    assert!(running.await);
+    assert_eq!(offered.lock().unwrap().len(), 1);
+
+    let (handler, _) = failing(|_, _| true);
+    let (handler, given) = sink(handler.attempts(1).unwrap(), vec![Does::Hang]);
+    let work = task(Some(handler), None);
+    let mut running = pin!(work.run(page(&[1], None)));
+    assert!(running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(work.progress.stop(), "it is being kept");
+    assert!(!running.await, "not kept, not acknowledged");
+    assert_eq!(given.lock().unwrap().len(), 1);
 }
 
 #[actix::test]
@@ -197,6 +346,21 @@ async fn what_is_stopped_lets_its_call_end_and_begins_nothing_more() {
     go.send(()).unwrap();
     assert!(!running.await);
     assert_eq!(*calls.lock().unwrap(), 1);
+}
+
+#[actix::test]
+async fn a_page_that_ends_after_its_session_saves_no_key_over_a_newer_one() {
+    let (go, gone) = tokio::sync::oneshot::channel::<()>();
+    let gone = Mutex::new(Some(gone));
+    let handler = MessageHandler::new(move |_| gone.lock().unwrap().take().unwrap());
+    let store = Arc::new(Noting { saved: Mutex::default(), does: Does::Save, handled: Offered::default() });
+    let work = task(Some(handler), Some(Arc::clone(&store) as Arc<dyn CursorStore>));
+    let mut running = pin!(work.run(page(&[1], Some(7))));
+    assert!(running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(work.progress.stop());
+    go.send(()).unwrap();
+    assert!(!running.await);
+    assert!(store.saved.lock().unwrap().is_empty());
 }
 
 /// A store that notes what it is asked and answers as it is told.
@@ -397,6 +561,24 @@ async fn a_folder_that_cannot_be_written_fails_the_save_and_a_later_one_can_do_i
     std::fs::remove_file(&app).unwrap();
     store.save(&account(), &Cursor::new("b", 2)).await.unwrap();
     assert_eq!(keys(&FileCursors::open(dir.path()).unwrap()).await.last(), Some(&Cursor::new("b", 2)));
+}
+
+#[actix::test]
+async fn a_file_that_cannot_be_read_for_a_while_keeps_its_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    FileCursors::open(dir.path()).unwrap().save(&account(), &Cursor::new("a", 1)).await.unwrap();
+    let path = dir.path().join("o%23a").join("alice").join("cursors.json");
+    let away = path.with_extension("away");
+    std::fs::rename(&path, &away).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let store = FileCursors::open(dir.path()).unwrap();
+    let error = store.load(&account()).await.unwrap_err();
+    assert!(matches!(&error, CursorError::File(crate::StateError::Io { .. })), "{error}");
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::rename(&away, &path).unwrap();
+    store.save(&account(), &Cursor::new("b", 2)).await.unwrap();
+    let both = [Cursor::new("a", 1), Cursor::new("b", 2)];
+    assert_eq!(keys(&FileCursors::open(dir.path()).unwrap()).await, both);
 }
 
 #[test]

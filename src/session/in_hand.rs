@@ -11,7 +11,7 @@ use super::{
     recent::Recent,
 };
 use crate::{
-    Event, Limits,
+    Event, EventKind, Limits,
     wire::{Jid, QueueKey},
 };
 
@@ -29,7 +29,7 @@ pub struct Page {
     pub queue: Box<str>,
     /// The key to keep once its events are handled; `None` where keys are not kept or it has none.
     pub key: Option<u64>,
-    /// What it counts for against [`Limits::handling`]: its length in encoded bytes, at least 256.
+    /// What it counts for against [`Limits::handling`].
     pub bytes: usize,
     /// What to handle, in order; may be empty where only the key is to be kept.
     pub events: Vec<PageEvent>,
@@ -119,6 +119,27 @@ const SCRATCH: usize = 1024;
 
 /// What a page in hand counts for at least, for what is around its bytes.
 pub(super) const LEAST: usize = 256;
+
+/// What an event takes in memory beside the bytes it was read from: itself, its place in the page, its id in two tables.
+const EACH: usize = Event::SIZE + size_of::<PageEvent>() + 4 * size_of::<u64>();
+
+/// What an attribute of a message takes beside its bytes.
+const ENTRY: usize = 100;
+
+/// What a page of so many encoded bytes, events and attributes counts for.
+pub(super) fn weight(bytes: usize, events: usize, entries: usize) -> usize {
+    let around = events.saturating_mul(EACH).saturating_add(entries.saturating_mul(ENTRY));
+    bytes.max(LEAST).saturating_add(around)
+}
+
+/// What a page with these events counts for.
+pub(super) fn weight_of(bytes: usize, events: &[PageEvent]) -> usize {
+    let entries = events.iter().map(|event| match event.event.kind() {
+        EventKind::Message(message) => message.ext.len(),
+        _ => 0,
+    });
+    weight(bytes, events.len(), entries.sum())
+}
 
 /// What a page is taken to be as large as before any has come.
 const FIRST_GUESS: usize = 4096;
@@ -260,6 +281,19 @@ impl InHand {
             self.release(oldest.ids, recent, limits, now);
         }
         Some(page)
+    }
+}
+
+#[cfg(test)]
+mod size {
+    use super::{EACH, LEAST, weight};
+
+    #[test]
+    fn a_page_counts_for_what_its_events_take() {
+        assert!((150..500).contains(&EACH), "{EACH}");
+        assert_eq!(weight(12, 0, 0), LEAST);
+        assert_eq!(weight(LEAST, 3, 2), LEAST + 3 * EACH + 200);
+        assert_eq!(weight(usize::MAX, usize::MAX, 1), usize::MAX);
     }
 }
 

@@ -5,7 +5,7 @@ use std::mem;
 use super::{
     Action, Note,
     cursors::KeptCursors,
-    in_hand::{Begin, Held, InHand, LEAST, PageEvent, PageId},
+    in_hand::{Begin, Held, InHand, LEAST, PageEvent, PageId, weight, weight_of},
     inbound::{self, Inbound, Own},
     life::{Flow, Phase, Session},
     metas::{Got, Head, Metas},
@@ -136,7 +136,7 @@ impl Session {
         let kick = read.kick.take();
         match taken {
             Taken::InHand => self.hold(&head, read, context),
-            Taken::Not => self.drop_page(&head, context),
+            Taken::Not => self.drop_page(&head, read.metas, context),
             Taken::Told if kick.is_none() => self.go_on(&head, &read, context),
             Taken::Told => {}
         }
@@ -153,9 +153,7 @@ impl Session {
 
     fn take(&mut self, head: &Head<'_>, metas: &Metas<'_>, context: &Context<'_>) -> Taken {
         // What comes behind LOGOUT can be acknowledged no more.
-        if !matches!(self.phase, Phase::Online(_)) {
-            return Taken::Told;
-        }
+        let Phase::Online(online) = &mut self.phase else { return Taken::Told };
         let wanted = context.world.handled != EventMask::NONE || self.cursors.is_some();
         let Some(in_hand) = &mut self.in_hand else {
             if wanted {
@@ -163,12 +161,15 @@ impl Session {
             }
             return if wanted { Taken::InHand } else { Taken::Told };
         };
+        if head.queue.is_some_and(|queue| online.queues.is_behind_a_gap(queue)) {
+            return Taken::Not;
+        }
         // Without a handler, too, a page waits for those of its queue that came before.
         if !wanted && (in_hand.is_empty() || !in_hand.has_pages_of(&key_of(head))) {
             return Taken::Told;
         }
         let limits = &context.world.config.limits;
-        if in_hand.has_room(head.bytes.max(LEAST), limits) {
+        if in_hand.has_room(weight(head.bytes, metas.len(), 0), limits) {
             return Taken::InHand;
         }
         if !in_hand.has_room(LEAST, limits) {
@@ -294,7 +295,10 @@ impl Session {
         let (Some(in_hand), Phase::Online(online)) = (&mut self.in_hand, &mut self.phase) else { return };
         let key = key_of(head);
         online.offline.received(&key, read.fresh);
-        in_hand.came(head.bytes);
+        // One that comes again brings nothing but its key.
+        let brings = !read.ids.is_empty() || !read.events.is_empty();
+        let bytes = if brings { weight_of(head.bytes, &read.events) } else { LEAST };
+        in_hand.came(bytes.max(head.bytes));
         let end = head.queue.map(|queue| {
             let pulled_with = online.queues.received(queue);
             in_hand.confirmed(&key, pulled_with, &mut self.recent, limits, now);
@@ -302,14 +306,11 @@ impl Session {
             (in_hand.link, PageEnd { pulled_with, next_key, is_last: head.is_last, content: read.content() })
         });
         let kept = end.as_ref().filter(|_| self.cursors.is_some()).and_then(|(_, end)| end.next_key);
-        // One that comes again brings nothing but its key.
-        let brings = !read.ids.is_empty() || !read.events.is_empty();
-        let weight = if brings { head.bytes.max(LEAST) } else { LEAST };
         let page = Held {
             id: PageId(context.world.new_page_id()),
             queue: head.queue.map(|queue| queue.to_jid()).unwrap_or_default(),
             ids: read.ids,
-            bytes: weight,
+            bytes,
             events: read.events,
             key: kept,
             waits: false,
@@ -320,10 +321,10 @@ impl Session {
     }
 
     /// There is no room for a page: it is pulled again later, from the key its queue had.
-    fn drop_page(&mut self, head: &Head<'_>, context: &mut Context<'_>) {
+    fn drop_page(&mut self, head: &Head<'_>, metas: usize, context: &mut Context<'_>) {
         context.out.push(Action::Note(Note::PageDropped { bytes: head.bytes }));
         if let Some(in_hand) = &mut self.in_hand {
-            in_hand.came(head.bytes);
+            in_hand.came(weight(head.bytes, metas, 0));
         }
         if let (Phase::Online(online), Some(queue)) = (&mut self.phase, head.queue) {
             online.queues.dropped(queue);

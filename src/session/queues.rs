@@ -23,6 +23,8 @@ struct Queue {
     pulling: Option<Pulling>,
     /// How many of its pages have come and are still to be handled.
     in_hand: u32,
+    /// A page of it was dropped, so that the next one to take is one that was asked for.
+    gap: bool,
     /// Something was announced while a pull was under way or a page in hand.
     again: bool,
     /// It stands among those that wait for their turn.
@@ -164,7 +166,7 @@ impl Queues {
     ) -> Option<Pull<'_>> {
         let slot = self.slot(queue);
         let entry = self.known.get_mut(slot)?;
-        let pulled_with = entry.pulling.take().and_then(|pulling| pulling.key);
+        let pulled_with = entry.take_pulling();
         if entry.goes_on(&PageEnd { pulled_with, next_key, is_last, content }) {
             return self.pull(slot, now);
         }
@@ -177,7 +179,7 @@ impl Queues {
         let slot = self.slot(queue);
         let entry = self.known.get_mut(slot)?;
         entry.in_hand = entry.in_hand.saturating_add(1);
-        let pulled_with = entry.pulling.take().and_then(|pulling| pulling.key);
+        let pulled_with = entry.take_pulling();
         self.list(slot);
         pulled_with
     }
@@ -187,8 +189,15 @@ impl Queues {
         let slot = self.slot(queue);
         if let Some(entry) = self.known.get_mut(slot) {
             entry.pulling = None;
+            entry.gap = true;
         }
         self.wait_first(slot);
+    }
+
+    /// Whether a page of this queue comes behind a dropped one, unasked: its key would acknowledge that one too.
+    pub(crate) fn is_behind_a_gap(&mut self, queue: JidView<'_>) -> bool {
+        let slot = self.slot(queue);
+        self.known.get(slot).is_some_and(|entry| entry.gap && entry.pulling.is_none())
     }
 
     /// A page in hand was handled, and `end` tells how its queue goes on.
@@ -331,6 +340,12 @@ impl Queues {
 }
 
 impl Queue {
+    /// A page is taken; the key of the pull that it answers.
+    fn take_pulling(&mut self) -> Option<u64> {
+        self.gap = false;
+        self.pulling.take().and_then(|pulling| pulling.key)
+    }
+
     fn is_pulling(&self, now: Duration) -> bool {
         self.pulling.is_some_and(|pulling| now.saturating_sub(pulling.since) < Queues::PATIENCE)
     }

@@ -192,6 +192,7 @@ async fn what_cannot_be_handled_is_a_dead_letter_and_its_queue_moves_on() {
     assert_eq!(within("the good one", heard.recv()).await.unwrap(), "good");
     acknowledged(&server, 1).await;
     assert_eq!(letters.len(), 1);
+    assert_eq!(connection.dead_letters().unwrap().len(), 1, "the same store");
     *broken.lock().unwrap() = false;
     let replayed = letters.replay(&connection.message_handler().unwrap()).await;
     assert_eq!((replayed.handled, replayed.failed, letters.len()), (1, 0, 0));

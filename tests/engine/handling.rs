@@ -3,9 +3,13 @@
 use agora_chat::{
     Config, EventKind, EventMask, Limits,
     session::{Action, Input, Note, Page, PageId},
-    wire::{CommSyncDl, Jid, Meta},
+    wire::{
+        self, CommSyncDl, Jid, KeyValue, MessageBody, Meta,
+        key_value::{Value, ValueType},
+    },
 };
 use bytes::Bytes;
+use prost::Message;
 
 use crate::{
     peer::{self, last, notice, page, text, unread, user},
@@ -184,10 +188,11 @@ fn what_is_handled_after_its_link_was_lost_is_acknowledged_once_it_comes_again()
 fn a_page_beyond_the_budget_is_dropped_and_comes_again_once_there_is_room() {
     let (bob, carol) = (user("bob"), user("carol"));
     let (small, more) = (page(&bob, texts(1..4), 3), page(&carol, texts(11..14), 13));
-    let budget = 400;
+    let budget = 1500;
     let mut sim = handling(limited(|limits| limits.handling = budget));
     let (first, _) = one(&sim.frame(&small));
-    assert_eq!(sim.engine.bytes_in_hand(), small.len().max(256));
+    let bytes = sim.engine.bytes_in_hand();
+    assert!((3 * 150..budget).contains(&bytes), "{bytes} for three messages in {} bytes", small.len());
     let did = sim.frame(&more);
     assert_eq!(did.notes(), [&Note::PageDropped { bytes: more.len() }]);
     assert_eq!(did.0.len(), 1, "nobody is told of it, and it is not acknowledged");
@@ -196,6 +201,49 @@ fn a_page_beyond_the_budget_is_dropped_and_comes_again_once_there_is_room() {
     let did = sim.frame(&last(&bob));
     assert_eq!(did.pulls(), [("carol".to_owned(), None)], "from the key the queue had");
     assert_eq!(one(&sim.frame(&more)).1, [11, 12, 13]);
+}
+
+#[test]
+fn what_is_pushed_behind_a_dropped_page_is_dropped_too_until_one_comes_that_was_asked_for() {
+    let (bob, carol) = (user("bob"), user("carol"));
+    let mut sim = handling(limited(|limits| limits.handling = 1));
+    let (first, _) = one(&sim.frame(&page(&carol, texts(11..14), 13)));
+    let dropped = |did: &Did| matches!(did.notes()[..], [Note::PageDropped { .. }]) && did.0.len() == 1;
+    assert!(dropped(&sim.frame(&page(&bob, texts(1..3), 2))));
+    assert_eq!(done(&mut sim, first).pulls(), [("carol".to_owned(), Some(13))]);
+    // There is room, and taking it would acknowledge the one that was dropped.
+    assert!(dropped(&sim.frame(&page(&bob, texts(3..5), 4))));
+    sim.engine.set_handled(EventMask::NONE);
+    assert!(dropped(&sim.frame(&page(&bob, texts(3..5), 4))), "without a handler, too");
+    sim.engine.set_handled(EventMask::MESSAGE);
+    assert_eq!(sim.frame(&last(&carol)).pulls(), [("bob".to_owned(), None)]);
+    let (asked_for, ids) = one(&sim.frame(&page(&bob, texts(1..5), 4)));
+    assert_eq!(ids, [1, 2, 3, 4]);
+    assert_eq!(done(&mut sim, asked_for).pulls(), [("bob".to_owned(), Some(4))]);
+    sim.frame(&last(&bob));
+    assert_eq!(one(&sim.frame(&page(&bob, texts(5..7), 6))).1, [5, 6], "what is pushed later is taken");
+}
+
+fn with_attributes(count: usize) -> Meta {
+    let attribute = |n: usize| KeyValue {
+        key: Some(n.to_string()),
+        r#type: Some(ValueType::Int as i32),
+        value: Some(Value::Varint(1)),
+    };
+    let plain = text(1, "one");
+    let mut body = MessageBody::decode(plain.payload.clone().unwrap()).unwrap();
+    body.ext = (0..count).map(attribute).collect();
+    Meta { payload: Some(wire::encode(&body)), ..plain }
+}
+
+#[test]
+fn a_message_counts_for_its_attributes() {
+    let weighed = |attributes: usize| {
+        let mut sim = handling(config());
+        sim.frame(&page(&user("bob"), vec![with_attributes(attributes)], 2));
+        sim.engine.bytes_in_hand()
+    };
+    assert!(weighed(20) >= weighed(0) + 20 * 100);
 }
 
 #[test]
