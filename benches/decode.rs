@@ -18,7 +18,7 @@ use scripted::{START, online, page};
 /// The texts' bytes in a page, read as far as a message is.
 fn read(frame: &[u8]) -> usize {
     let frame = MSync::decode_frame(bytes::Bytes::copy_from_slice(frame), 4 << 20).unwrap();
-    let Ok((Downward::Sync(page), 0)) = frame.downward_lossy() else { panic!("it is a page") };
+    let Ok((Downward::Sync(page), _)) = frame.downward_lossy() else { panic!("it is a page") };
     let text = |meta: &agora_chat::wire::Meta| match meta.body() {
         Ok(Body::Chat(body)) => body.contents.first().and_then(|content| content.text.as_ref()).map_or(0, String::len),
         _ => 0,

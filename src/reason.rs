@@ -382,6 +382,8 @@ pub enum LossCause {
     SendUnanswered,
     /// The application asked to join or leave a chat room, and no answer came in time (messages spec §1.10).
     RoomUnanswered,
+    /// A pull of a queue stayed unanswered twice, 30 s each time (messages spec §2.2).
+    PullUnanswered,
     /// This side gave the link up.
     ClosedHere,
 }
@@ -430,6 +432,7 @@ impl fmt::Display for LossCause {
                 f.write_str("the server left a message unanswered; whether it arrived is not known")
             }
             LossCause::RoomUnanswered => f.write_str("the server left a request for a chat room unanswered"),
+            LossCause::PullUnanswered => f.write_str("the server did not hand out the messages that wait in a queue"),
             LossCause::ClosedHere => f.write_str("this side gave the link up"),
         }
     }

@@ -23,6 +23,7 @@ use serde_json::Value;
 type Target = (&'static str, fn(&[u8]));
 
 const FRAME_DECODER: Target = ("frame_decoder", fuzzing::frame_decoder);
+const PAGE_VIEW: Target = ("page_view", fuzzing::page_view);
 const ENGINE: Target = ("engine", fuzzing::engine);
 const REST_ERRORS: Target = ("rest_errors", fuzzing::rest_errors);
 const TOKENS: Target = ("tokens", fuzzing::tokens);
@@ -98,6 +99,12 @@ fn sessions() -> Vec<Vec<u8>> {
     frames().into_iter().enumerate().map(session).collect()
 }
 
+/// Every recorded frame of a server, and its payload by itself.
+fn pages() -> Vec<Vec<u8>> {
+    let payload = |frame: &Bytes| MSync::decode(frame.clone()).ok()?.payload;
+    frames().iter().flat_map(|frame| [Some(frame.clone()), payload(frame)]).flatten().map(Vec::from).collect()
+}
+
 /// The recorded answers, each with a pause asked for.
 fn answers() -> Vec<Vec<u8>> {
     let answer = |entry: Value| {
@@ -134,7 +141,7 @@ fn recorded(kept: &str, made: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 
 #[test]
 fn every_kept_input_keeps_every_promise() {
-    for target in [FRAME_DECODER, ENGINE, REST_ERRORS, TOKENS] {
+    for target in [FRAME_DECODER, PAGE_VIEW, ENGINE, REST_ERRORS, TOKENS] {
         let inputs = corpus(target.0);
         assert!(inputs.len() >= 10, "{} has a corpus", target.0);
         inputs.iter().for_each(|input| run(target, input));
@@ -143,7 +150,8 @@ fn every_kept_input_keeps_every_promise() {
 
 #[test]
 fn recorded_traffic_keeps_every_promise() {
-    for (target, inputs) in [(FRAME_DECODER, links()), (ENGINE, sessions()), (REST_ERRORS, answers())] {
+    let recorded = [(FRAME_DECODER, links()), (PAGE_VIEW, pages()), (ENGINE, sessions()), (REST_ERRORS, answers())];
+    for (target, inputs) in recorded {
         inputs.iter().for_each(|input| run(target, input));
     }
 }
@@ -199,12 +207,17 @@ proptest! {
 
     #[test]
     fn any_bytes_keep_every_promise(bytes in vec(any::<u8>(), 0..600)) {
-        [FRAME_DECODER, ENGINE, REST_ERRORS, TOKENS].into_iter().for_each(|target| run(target, &bytes));
+        [FRAME_DECODER, PAGE_VIEW, ENGINE, REST_ERRORS, TOKENS].into_iter().for_each(|target| run(target, &bytes));
     }
 
     #[test]
     fn a_damaged_link_keeps_every_promise(bytes in damaged(recorded("frame_decoder", links()))) {
         run(FRAME_DECODER, &bytes);
+    }
+
+    #[test]
+    fn a_damaged_page_keeps_every_promise(bytes in damaged(recorded("page_view", pages()))) {
+        run(PAGE_VIEW, &bytes);
     }
 
     #[test]

@@ -216,7 +216,10 @@ pub(crate) fn unknown(notice: &UnknownNotice) -> Told {
     let (from, to, bytes) = (&*notice.from, &*notice.to, notice.payload.len());
     let object = json!({
         "event": "unknown", "id": notice.id.to_string(), "from": from, "to": to, "namespace": notice.namespace,
-        "bytes": bytes, "timestamp": notice.timestamp,
+        "undecoded": notice.undecoded, "bytes": bytes, "timestamp": notice.timestamp,
     });
+    if notice.undecoded {
+        return (object, format!("A message of {bytes} bytes, which does not decode."));
+    }
     (object, format!("{from} to {to}: {bytes} bytes of namespace {}, of an unknown kind.", notice.namespace))
 }

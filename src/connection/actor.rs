@@ -479,7 +479,9 @@ impl ConnectionActor {
                 warn!(self.log, "delivery receipts are not answered; the service may not know them"; "count" => count);
             }
             Note::Unheard => warn!(self.log, "messages come that no subscriber wants; add subscribers before open"),
-            Note::LostMetas { count } => warn!(self.log, "dropped messages that do not decode"; "count" => count),
+            Note::BrokenMetas { count } => {
+                warn!(self.log, "messages do not decode; they go on as unknown"; "count" => count)
+            }
             Note::PageDropped { bytes } => {
                 debug!(self.log, "no room for a page, so it is to come again"; "bytes" => bytes);
             }

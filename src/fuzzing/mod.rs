@@ -7,6 +7,7 @@
 
 mod engine;
 mod frame_decoder;
+pub(crate) mod page_view;
 mod server;
 
 /// A link's bytes in arbitrary cuts, through the framing and the decoding of each message.
@@ -16,6 +17,14 @@ mod server;
 pub fn frame_decoder(data: &[u8]) {
     // Bytes that end too early are no input.
     let _ = frame_decoder::run(data);
+}
+
+/// A frame, or the payload of one, as a page seen in place and as the full decoder reads it.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn page_view(data: &[u8]) {
+    page_view::run(data);
 }
 
 /// A sequence of inputs, frames and times for the session's engine.

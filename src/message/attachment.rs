@@ -39,7 +39,8 @@ impl fmt::Debug for FileSecret {
 /// A stored file: where it is and what opens it.
 ///
 /// An upload answers with one, and a received image, file, voice or video message has one to download.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// `Debug` shows its address without the query, which may hold what opens it.
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attachment {
     /// Its address, without what opens it: `{rest}/{org}/{app}/chatfiles/{uuid}` for a file the service stores.
@@ -57,5 +58,43 @@ impl Attachment {
     #[must_use]
     pub fn at(url: impl Into<String>) -> Self {
         Attachment { url: url.into(), ..Attachment::default() }
+    }
+}
+
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attachment")
+            .field("url", &Bare(&self.url))
+            .field("secret", &self.secret)
+            .field("name", &self.name)
+            .field("length", &self.length)
+            .finish()
+    }
+}
+
+/// An address as it may be shown: an application's own may be signed, so that whoever sees its query can open the file.
+pub(crate) struct Bare<'a>(pub(crate) &'a str);
+
+impl fmt::Debug for Bare<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.split_once(['?', '#']) {
+            Some((bare, _)) => write!(f, "{bare:?} and a query"),
+            None => write!(f, "{:?}", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Attachment;
+    use crate::rest::Fetch;
+
+    #[test]
+    fn what_opens_a_file_is_not_shown_with_its_address() {
+        let file = Attachment::at("https://h.test/f?signature=canary-7f3a");
+        for shown in [format!("{file:?}"), format!("{:?}", Fetch::new(&file))] {
+            assert!(shown.contains("h.test/f") && !shown.contains("canary"), "{shown}");
+        }
+        assert!(format!("{:?}", Attachment::at("https://h.test/f")).contains(r#"url: "https://h.test/f","#));
     }
 }

@@ -18,7 +18,8 @@ pub use extras::{
     EditInfo, MessageExtras, OnlineState, Priority, ReactionSummary, ThreadOrigin, ThreadOverview, Translation,
 };
 
-pub(crate) use read::{Plain, chat_type, extras_of_json, is_own, name_of, shared};
+pub(crate) use attachment::Bare;
+pub(crate) use read::{Plain, chat_type, extras_of_json, is_own, name_of, shared, stored};
 
 use std::sync::Arc;
 

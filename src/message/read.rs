@@ -12,6 +12,7 @@ use crate::{
     wire::{self, Body, Jid, Meta, message_body::Type, meta::NameSpace},
 };
 
+pub(crate) use content::stored;
 pub(crate) use extras::of_json as extras_of_json;
 pub(crate) use plain::Plain;
 

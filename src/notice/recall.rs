@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::Conversation;
+
 /// Word that a message was taken back (messages spec §2.9).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,4 +24,18 @@ pub struct Recall {
     pub message: u64,
     /// The text that came with the recall.
     pub ext: Option<String>,
+}
+
+impl Recall {
+    /// The conversation the message was in; `None` where the service does not say with whom.
+    ///
+    /// A thread or a chat room comes as [`Conversation::Group`], for the service does not tell them from groups here.
+    #[must_use]
+    pub fn conversation(&self) -> Option<Conversation> {
+        match &self.from {
+            _ if self.group => Some(Conversation::Group(Arc::clone(&self.to))),
+            _ if self.own => Some(Conversation::User(Arc::clone(&self.to))),
+            from => from.clone().map(Conversation::User),
+        }
+    }
 }

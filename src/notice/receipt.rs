@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::Conversation;
+
 /// Word that messages arrived, or were read (messages spec §3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -14,12 +16,30 @@ pub struct Receipt {
     pub to: Arc<str>,
     /// Whether another device of this account sent it.
     pub own: bool,
+    /// Whether `to` is a group, thread or chat room.
+    pub group: bool,
     /// When the server took it, in milliseconds since 1970; 0 where it did not say.
     pub timestamp: u64,
     /// The server ids of the messages it is about; empty for [`ReceiptKind::Conversation`].
     pub messages: Vec<u64>,
     /// What happened to them.
     pub kind: ReceiptKind,
+}
+
+impl Receipt {
+    /// The conversation it is about; `None` where the service does not say, as for readers that were counted while this
+    /// account was offline.
+    ///
+    /// A thread or a chat room comes as [`Conversation::Group`], for the service does not tell them from groups here.
+    #[must_use]
+    pub fn conversation(&self) -> Option<Conversation> {
+        if self.group {
+            return Some(Conversation::Group(Arc::clone(&self.to)));
+        }
+        let counted = matches!(self.kind, ReceiptKind::GroupRead { .. });
+        let other = if self.own { &self.to } else { &self.from };
+        (!counted && !other.is_empty()).then(|| Conversation::User(Arc::clone(other)))
+    }
 }
 
 /// What a receipt says.

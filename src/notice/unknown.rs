@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 
 /// Something received that this release does not take apart, as it came: a namespace, type or operation without an
-/// event of its own, or a payload that does not decode (messages spec §2.5).
+/// event of its own, a payload that does not decode, or a whole message that does not (messages spec §2.5).
 ///
 /// [`wire`](crate::wire) has the types to read it. `Debug` shows the number of its bytes only, for they may hold the
 /// secret of a file.
@@ -22,6 +22,9 @@ pub struct UnknownNotice {
     pub timestamp: u64,
     /// The number of its namespace (messages spec §2.5).
     pub namespace: i32,
+    /// Whether the message itself does not decode: `payload` is all of it, an encoded [`Meta`](crate::wire::Meta), and
+    /// everything else is empty or 0.
+    pub undecoded: bool,
     /// Its payload; a copy, which keeps nothing else in memory.
     pub payload: Bytes,
 }
@@ -34,6 +37,7 @@ impl fmt::Debug for UnknownNotice {
             .field("to", &self.to)
             .field("timestamp", &self.timestamp)
             .field("namespace", &self.namespace)
+            .field("undecoded", &self.undecoded)
             .field("payload", &format_args!("{} bytes", self.payload.len()))
             .finish()
     }

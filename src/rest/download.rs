@@ -24,7 +24,7 @@ use super::{
     kind::{Operation, RestErrorKind},
     upload::{PIECE, Progress, Watcher, failed},
 };
-use crate::{Attachment, FileSecret, UserId};
+use crate::{Attachment, FileSecret, UserId, message::Bare};
 
 /// How many pieces wait for the reader at most.
 const AHEAD: usize = 4;
@@ -40,7 +40,7 @@ const AHEAD: usize = 4;
 ///     }
 /// }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Fetch {
     pub(super) url: String,
     pub(super) secret: Option<FileSecret>,
@@ -50,6 +50,20 @@ pub struct Fetch {
     pub(super) limit: u64,
     pub(super) idle: Duration,
     pub(super) timeout: Duration,
+}
+
+impl fmt::Debug for Fetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetch")
+            .field("url", &Bare(&self.url))
+            .field("secret", &self.secret)
+            .field("length", &self.length)
+            .field("thumbnail", &self.thumbnail)
+            .field("limit", &self.limit)
+            .field("idle", &self.idle)
+            .field("timeout", &self.timeout)
+            .finish()
+    }
 }
 
 impl Fetch {

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::answer::{text, whole};
 use crate::{
-    Attachment, ChatType, Combined, Custom, Ext, FileSecret, Image, Location, Message, MessageBody, UserId, Video,
-    Voice, message::extras_of_json,
+    Attachment, ChatType, Combined, Custom, Ext, Image, Location, Message, MessageBody, UserId, Video, Voice,
+    message::{extras_of_json, stored},
 };
 
 /// The most attributes read; a message within the service's size holds far fewer.
@@ -61,7 +61,7 @@ fn body(body: &Value) -> Option<MessageBody> {
             let (width, height) = size(body);
             let thumbnail = text(body, "thumb")
                 .filter(|url| !url.is_empty())
-                .map(|url| Attachment { secret: secret(body, "thumb_secret"), ..Attachment::at(bare(url)) });
+                .map(|url| stored(url.to_owned(), text(body, "thumb_secret").map(str::to_owned)));
             let video = Video { width, height, thumbnail, ..Video::new(file(body), seconds(body)) };
             MessageBody::Video(Box::new(video))
         }
@@ -91,22 +91,9 @@ fn combined(body: &Value) -> MessageBody {
 
 fn file(body: &Value) -> Attachment {
     Attachment {
-        secret: secret(body, "secret"),
         name: text(body, "filename").unwrap_or_default().to_owned(),
         length: whole(body, "file_length").unwrap_or(0),
-        ..Attachment::at(bare(text(body, "url").unwrap_or_default()))
-    }
-}
-
-fn secret(body: &Value, name: &str) -> Option<FileSecret> {
-    text(body, name).filter(|secret| !secret.is_empty()).map(FileSecret::new)
-}
-
-/// An address without the query that opens the file.
-fn bare(url: &str) -> &str {
-    match url.split_once('?') {
-        Some((bare, query)) if query.contains("em-redirect") || query.contains("share-secret") => bare,
-        _ => url,
+        ..stored(text(body, "url").unwrap_or_default().to_owned(), text(body, "secret").map(str::to_owned))
     }
 }
 
@@ -189,6 +176,19 @@ mod tests {
         let custom = body(json!({"type": "custom", "customEvent": "e", "customExts": [{"a": "1"}, {"b": "2"}]}));
         let MessageBody::Custom(custom) = custom else { panic!() };
         assert_eq!((custom.event.as_str(), custom.values.len()), ("e", 2));
+    }
+
+    #[test]
+    fn a_secret_that_only_the_address_has_is_taken_from_it() {
+        let url = "http://h/chatfiles/u?em-redirect=true&share-secret=s&a=b";
+        for beside in [json!(null), json!(""), json!("t")] {
+            let MessageBody::File(file) = body(json!({"type": "file", "url": url, "secret": beside})) else { panic!() };
+            let expected = if beside == "t" { "t" } else { "s" };
+            assert_eq!(file.url, "http://h/chatfiles/u?a=b");
+            assert_eq!(file.secret.map(|secret| secret.expose().to_owned()).as_deref(), Some(expected));
+        }
+        let MessageBody::Video(video) = body(json!({"type": "video", "url": "", "thumb": url})) else { panic!() };
+        assert_eq!(video.thumbnail.unwrap().secret.unwrap().expose(), "s");
     }
 
     #[test]

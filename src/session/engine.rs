@@ -148,8 +148,8 @@ impl Engine {
             Phase::Entering { purpose: Purpose::Login { deadline, .. }, until, .. } => (*until).min(*deadline),
             Phase::Entering { until, .. } | Phase::Waiting { until, .. } | Phase::LoggingOut { until, .. } => *until,
             Phase::Online(online) => {
-                let heartbeat = online.heartbeat_due(&self.world.config);
-                session.sends.deadline().map_or(heartbeat, |due| due.min(heartbeat))
+                let link = online.deadline(&self.world.config);
+                session.sends.deadline().map_or(link, |due| due.min(link))
             }
         };
         if matches!(session.phase, Phase::LoggingOut { .. }) {

@@ -1,5 +1,7 @@
 //! The metas of a page, decoded or seen in place.
 
+use bytes::Bytes;
+
 use super::inbound;
 use crate::wire::{JidView, MAX_FIELDS, Meta, PageView, TextView, full_meta};
 
@@ -15,7 +17,8 @@ pub(super) struct Head<'a> {
 
 /// The metas of a page.
 pub(super) enum Metas<'a> {
-    Decoded(Vec<Meta>),
+    /// Those that decode, and those that do not, which come after them.
+    Decoded(Vec<Meta>, Vec<Bytes>),
     Seen(PageView<'a>),
 }
 
@@ -25,8 +28,8 @@ pub(super) enum Got<'a> {
     /// A plain text that needs no decoding, and the meta it was seen in.
     Text(TextView<'a>, &'a [u8]),
     Meta(Meta),
-    /// It does not decode, or has too many fields.
-    Broken,
+    /// As it came: it does not decode, or has too many fields.
+    Broken(&'a [u8]),
 }
 
 impl Got<'_> {
@@ -35,16 +38,15 @@ impl Got<'_> {
         match self {
             Got::Text(text, _) => text.id,
             Got::Meta(meta) => inbound::repetition_key(meta),
-            Got::Broken => 0,
+            Got::Broken(encoded) => inbound::broken_key(encoded),
         }
     }
 
     /// How many bytes of payload it has.
     pub(super) fn size(&self) -> usize {
         match self {
-            Got::Text(_, encoded) => encoded.len(),
-            Got::Meta(meta) => [&meta.payload, &meta.meta].into_iter().flatten().map(bytes::Bytes::len).sum(),
-            Got::Broken => 0,
+            Got::Text(_, encoded) | Got::Broken(encoded) => encoded.len(),
+            Got::Meta(meta) => [&meta.payload, &meta.meta].into_iter().flatten().map(Bytes::len).sum(),
         }
     }
 }
@@ -52,7 +54,7 @@ impl Got<'_> {
 impl<'a> Metas<'a> {
     pub(super) fn len(&self) -> usize {
         match self {
-            Metas::Decoded(metas) => metas.len(),
+            Metas::Decoded(metas, broken) => metas.len() + broken.len(),
             Metas::Seen(page) => page.count,
         }
     }
@@ -60,7 +62,10 @@ impl<'a> Metas<'a> {
     /// What tells each of them from its repetitions.
     pub(super) fn all_keys(&self, mut known: impl FnMut(u64) -> bool) -> bool {
         match self {
-            Metas::Decoded(metas) => metas.iter().map(inbound::repetition_key).all(known),
+            Metas::Decoded(metas, broken) => {
+                let broken = broken.iter().map(|encoded| inbound::broken_key(encoded));
+                metas.iter().map(inbound::repetition_key).chain(broken).all(known)
+            }
             Metas::Seen(page) => {
                 let mut left = MAX_FIELDS;
                 page.metas().map(|meta| got(meta.text, meta.encoded, &mut left).key()).all(&mut known)
@@ -69,9 +74,12 @@ impl<'a> Metas<'a> {
     }
 
     /// Hands out each of them in order.
-    pub(super) fn each(self, mut take: impl FnMut(Got<'a>)) {
+    pub(super) fn each(self, mut take: impl FnMut(Got<'_>)) {
         match self {
-            Metas::Decoded(metas) => metas.into_iter().for_each(|meta| take(Got::Meta(meta))),
+            Metas::Decoded(metas, broken) => {
+                metas.into_iter().for_each(|meta| take(Got::Meta(meta)));
+                broken.iter().for_each(|encoded| take(Got::Broken(encoded)));
+            }
             Metas::Seen(page) => {
                 let mut left = MAX_FIELDS;
                 page.metas().for_each(|meta| take(got(meta.text, meta.encoded, &mut left)));
@@ -83,6 +91,6 @@ impl<'a> Metas<'a> {
 fn got<'a>(text: Option<TextView<'a>>, encoded: &'a [u8], left: &mut usize) -> Got<'a> {
     match text {
         Some(text) => Got::Text(text, encoded),
-        None => full_meta(encoded, left).map_or(Got::Broken, Got::Meta),
+        None => full_meta(encoded, left).map_or(Got::Broken(encoded), Got::Meta),
     }
 }

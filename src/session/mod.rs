@@ -315,8 +315,9 @@ pub enum Note {
         /// The pause before it is asked for again; `None` where it is not.
         again: Option<Duration>,
     },
-    /// Some messages of a page do not decode; they were dropped, the others arrived.
-    LostMetas {
+    /// Some messages do not decode; those of a page are told as [`EventKind::Unknown`](crate::EventKind::Unknown), as they
+    /// came, and the others arrived.
+    BrokenMetas {
         /// How many.
         count: usize,
     },

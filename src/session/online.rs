@@ -8,7 +8,8 @@ use super::{
     Action, Note, Now, frames,
     life::{Flow, Phase, Session},
     offline::OfflineSync,
-    queues::Queues,
+    pages::transmit_pull,
+    queues::{Overdue, Queues},
     world::Context,
 };
 use crate::{
@@ -97,6 +98,12 @@ impl Online {
             None => self.last_inbound.saturating_add(config.heartbeat_idle).min(self.must_speak(config)),
         }
     }
+
+    /// When a heartbeat, its answer, or that to the oldest pull is due.
+    pub(super) fn deadline(&self, config: &Config) -> Duration {
+        let heartbeat = self.heartbeat_due(config);
+        self.queues.deadline().map_or(heartbeat, |pull| pull.min(heartbeat))
+    }
 }
 
 impl Session {
@@ -112,12 +119,8 @@ impl Session {
         }
         let decoded =
             MSync::decode_frame(Bytes::copy_from_slice(bytes), limit).and_then(|frame| frame.downward_lossy());
-        let frame = match decoded {
-            Ok((frame, 0)) => frame,
-            Ok((frame, count)) => {
-                context.out.push(Action::Note(Note::LostMetas { count }));
-                frame
-            }
+        let (frame, broken) = match decoded {
+            Ok(decoded) => decoded,
             Err(error) => {
                 context.out.push(Action::Note(Note::Undecodable { length: bytes.len(), error }));
                 if let Phase::Online(online) = &mut self.phase {
@@ -133,7 +136,7 @@ impl Session {
             (Phase::Waiting { .. }, _) => Flow::Stay,
             (Phase::Entering { .. }, Downward::Provision(answer)) => self.provision_answer(*answer, context),
             (Phase::Online(_) | Phase::LoggingOut { .. }, Downward::Sync(sync)) => {
-                self.sync(sync, bytes.len(), context)
+                self.sync(sync, broken, bytes.len(), context)
             }
             (Phase::LoggingOut { reason, .. }, Downward::Logout(_)) => Flow::End(reason.clone()),
             (Phase::LoggingOut { .. }, _) => Flow::Stay,
@@ -151,7 +154,7 @@ impl Session {
         }
     }
 
-    /// The heartbeat's or a send's deadline.
+    /// The heartbeat's, a pull's or a send's deadline.
     pub(super) fn online_due(&mut self, context: &mut Context<'_>) -> Flow {
         let now = context.now.mono;
         if let Some(cause) = self.give_up_due(context) {
@@ -162,6 +165,13 @@ impl Session {
         let Phase::Online(online) = &mut self.phase else {
             return Flow::Stay;
         };
+        while let Some(overdue) = online.queues.overdue(now) {
+            match overdue {
+                Overdue::Repeat(pull) => transmit_pull(pull, &mut self.cursors, context),
+                // Whatever else comes on this link, what waits in that queue does not.
+                Overdue::GiveUp => return self.lost(LossCause::PullUnanswered, context),
+            }
+        }
         if now < online.heartbeat_due(&context.world.config) {
             return Flow::Stay;
         }

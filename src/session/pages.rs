@@ -2,6 +2,8 @@
 
 use std::mem;
 
+use bytes::Bytes;
+
 use super::{
     Action, Note,
     cursors::KeptCursors,
@@ -66,7 +68,6 @@ impl Session {
         for queue in unread.unread.iter().filter_map(|entry| entry.queue.as_ref()).take(Queues::CAPACITY) {
             self.announced(queue, context);
         }
-        // Places of pulls that nothing has answered are free again by now.
         self.pull_waiting(context);
         self.token_due(context)
     }
@@ -103,8 +104,17 @@ impl Session {
         }
     }
 
-    pub(super) fn sync(&mut self, sync: CommSyncDl, bytes: usize, context: &mut Context<'_>) -> Flow {
+    pub(super) fn sync(
+        &mut self,
+        sync: CommSyncDl,
+        broken: Vec<Bytes>,
+        bytes: usize,
+        context: &mut Context<'_>,
+    ) -> Flow {
         if sync.meta_id.unwrap_or(0) > 0 {
+            if !broken.is_empty() {
+                context.out.push(Action::Note(Note::BrokenMetas { count: broken.len() }));
+            }
             self.answered(&sync, context);
             return Flow::Stay;
         }
@@ -114,7 +124,7 @@ impl Session {
         }
         let (queue, is_last) = (sync.queue.as_ref().map(Jid::view), sync.is_last.unwrap_or(false));
         let head = Head { queue, next_key: sync.next_key, is_last, bytes };
-        self.page(head, Metas::Decoded(sync.metas), context)
+        self.page(head, Metas::Decoded(sync.metas, broken), context)
     }
 
     /// A page that was seen in place.
@@ -183,14 +193,13 @@ impl Session {
     /// Tells the observers what a page holds, and collects what is for the message handler.
     fn read_metas(&mut self, metas: Metas<'_>, taken: Taken, context: &mut Context<'_>) -> Read {
         let mut read = Read { metas: metas.len(), ..Read::default() };
-        let mut lost = 0;
-        metas.each(|got| match got {
-            Got::Broken => lost += 1,
-            got => self.read_meta(got, taken, &mut read, context),
+        let mut broken = 0;
+        metas.each(|got| {
+            broken += usize::from(matches!(got, Got::Broken(_)));
+            self.read_meta(got, taken, &mut read, context);
         });
-        read.metas -= lost;
-        if lost > 0 {
-            context.out.push(Action::Note(Note::LostMetas { count: lost }));
+        if broken > 0 {
+            context.out.push(Action::Note(Note::BrokenMetas { count: broken }));
         }
         read
     }
@@ -216,7 +225,7 @@ impl Session {
                 })
             }
             Got::Meta(meta) => Some(inbound::read(meta, &own, wanted | handled)),
-            Got::Broken => None,
+            Got::Broken(encoded) => Some(inbound::broken(encoded, &own, wanted | handled)),
         };
         match inbound {
             Some(Inbound::Event(_))
@@ -394,7 +403,7 @@ impl Session {
     }
 }
 
-fn transmit_pull(pull: Pull<'_>, cursors: &mut Option<Box<KeptCursors>>, context: &mut Context<'_>) {
+pub(super) fn transmit_pull(pull: Pull<'_>, cursors: &mut Option<Box<KeptCursors>>, context: &mut Context<'_>) {
     let key = pull.key.or_else(|| cursors.as_mut()?.key(pull.queue));
     context.transmit("pull", pull_frame(pull.queue, key));
 }

@@ -37,6 +37,8 @@ struct Queue {
 struct Pulling {
     since: Duration,
     key: Option<u64>,
+    /// Nothing answered the one before it.
+    repeated: bool,
 }
 
 /// One pull to send.
@@ -94,6 +96,15 @@ pub(crate) enum Next<'a> {
     Rests,
 }
 
+/// What becomes of a pull that nothing has answered in time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Overdue<'a> {
+    /// It is made once more.
+    Repeat(Pull<'a>),
+    /// It was made once more already: the link is of no use.
+    GiveUp,
+}
+
 /// The queues of one link. Keys are not kept across links here, so a page can come twice.
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
@@ -116,16 +127,17 @@ impl Queues {
     /// a page that comes twice.
     pub(crate) const CAPACITY: usize = 4096;
 
-    /// How long an unanswered pull keeps its queue from being pulled again (messages spec §2.2).
+    /// How long a pull may go unanswered; then it is made once more, and after as long again the link is given up
+    /// (messages spec §2.2).
     pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
     /// A queue holds something: pulls it, or remembers to pull it once more when a pull is under way or a page of it in
     /// hand, or once others are done when as many as are `allowed` are.
     pub(crate) fn announced(&mut self, queue: JidView<'_>, allowed: Allowed, now: Duration) -> Option<Pull<'_>> {
         let slot = self.slot(queue);
-        let full = self.is_full(allowed, now);
+        let full = self.is_full(allowed);
         let entry = self.known.get_mut(slot)?;
-        if entry.is_busy(now) {
+        if entry.is_busy() {
             entry.again = true;
             return None;
         }
@@ -140,14 +152,14 @@ impl Queues {
 
     /// The next queue whose turn has come, if a place is free.
     pub(crate) fn next_waiting(&mut self, allowed: Allowed, now: Duration) -> Option<Pull<'_>> {
-        if self.waiting.is_empty() || self.is_full(allowed, now) {
+        if self.waiting.is_empty() || self.is_full(allowed) {
             return None;
         }
         while let Some(slot) = self.waiting.pop_front() {
             let Some(entry) = self.known.get_mut(slot) else { continue };
             entry.waiting = false;
             // One that is being pulled meanwhile has had its turn and must not cost the next one's.
-            if !entry.is_busy(now) {
+            if !entry.is_busy() {
                 return self.pull(slot, now);
             }
             entry.again |= entry.in_hand > 0;
@@ -206,7 +218,7 @@ impl Queues {
     /// a server that still waits for the key would send the same page for ever. A page that brings nothing
     /// new goes on only while its key rises, so that no server can make us pull in a circle.
     pub(crate) fn handled(&mut self, queue: JidView<'_>, end: &PageEnd, allowed: Allowed, now: Duration) -> Next<'_> {
-        let full = self.pulling(now) >= allowed.pulls;
+        let full = self.pulling() >= allowed.pulls;
         let slot = self.slot(queue);
         let Some(entry) = self.known.get_mut(slot) else { return Next::Rests };
         entry.in_hand = entry.in_hand.saturating_sub(1);
@@ -298,16 +310,16 @@ impl Queues {
         }
     }
 
-    fn is_full(&mut self, allowed: Allowed, now: Duration) -> bool {
+    fn is_full(&mut self, allowed: Allowed) -> bool {
         let least = allowed.queues.min(allowed.pulls);
-        self.busy.len() >= least && { self.under_way(now) >= allowed.queues || self.pulling(now) >= allowed.pulls }
+        self.busy.len() >= least && { self.under_way() >= allowed.queues || self.pulling() >= allowed.pulls }
     }
 
-    /// How many queues wait for a page that has not taken too long, or have one in hand.
-    pub(crate) fn under_way(&mut self, now: Duration) -> usize {
+    /// How many queues wait for a page, or have one in hand.
+    pub(crate) fn under_way(&mut self) -> usize {
         let known = &mut self.known;
         self.busy.retain(|slot| match known.get_mut(*slot) {
-            Some(queue) if queue.is_busy(now) => true,
+            Some(queue) if queue.is_busy() => true,
             Some(queue) => {
                 queue.listed = false;
                 false
@@ -317,16 +329,36 @@ impl Queues {
         self.busy.len()
     }
 
-    /// How many pulls wait for their page and have not waited too long.
-    fn pulling(&self, now: Duration) -> usize {
-        self.busy.iter().filter_map(|slot| self.known.get(*slot)).filter(|queue| queue.is_pulling(now)).count()
+    /// How many pulls wait for their page.
+    fn pulling(&self) -> usize {
+        self.busy.iter().filter_map(|slot| self.known.get(*slot)).filter(|queue| queue.pulling.is_some()).count()
+    }
+
+    /// When the oldest pull will have waited too long. A look at the busy queues, which are few.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        let pulls = self.busy.iter().filter_map(|slot| self.known.get(*slot)?.pulling);
+        pulls.map(|pulling| pulling.due()).min()
+    }
+
+    /// A pull that has waited too long, if there is one.
+    pub(crate) fn overdue(&mut self, now: Duration) -> Option<Overdue<'_>> {
+        let (slot, pulling) = self.busy.iter().find_map(|slot| {
+            let pulling = self.known.get(*slot)?.pulling.filter(|pulling| now >= pulling.due())?;
+            Some((*slot, pulling))
+        })?;
+        if pulling.repeated {
+            return Some(Overdue::GiveUp);
+        }
+        let entry = self.known.get_mut(slot)?;
+        entry.pulling = Some(Pulling { since: now, repeated: true, ..pulling });
+        Some(Overdue::Repeat(Pull { queue: &entry.name, key: pulling.key }))
     }
 
     fn pull(&mut self, slot: Slot, now: Duration) -> Option<Pull<'_>> {
         self.list(slot);
         let entry = self.known.get_mut(slot)?;
         entry.again = false;
-        entry.pulling = Some(Pulling { since: now, key: entry.key });
+        entry.pulling = Some(Pulling { since: now, key: entry.key, repeated: false });
         Some(Pull { queue: &entry.name, key: entry.key })
     }
 
@@ -339,6 +371,12 @@ impl Queues {
     }
 }
 
+impl Pulling {
+    fn due(self) -> Duration {
+        self.since.saturating_add(Queues::PATIENCE)
+    }
+}
+
 impl Queue {
     /// A page is taken; the key of the pull that it answers.
     fn take_pulling(&mut self) -> Option<u64> {
@@ -346,12 +384,8 @@ impl Queue {
         self.pulling.take().and_then(|pulling| pulling.key)
     }
 
-    fn is_pulling(&self, now: Duration) -> bool {
-        self.pulling.is_some_and(|pulling| now.saturating_sub(pulling.since) < Queues::PATIENCE)
-    }
-
-    fn is_busy(&self, now: Duration) -> bool {
-        self.in_hand > 0 || self.is_pulling(now)
+    fn is_busy(&self) -> bool {
+        self.in_hand > 0 || self.pulling.is_some()
     }
 
     /// Takes a page's key; whether the queue is to be pulled with it.
@@ -461,7 +495,7 @@ mod tests {
         assert_eq!(queues.page(&jid("alice"), Some(12), false, Content::New, NOW), pull("alice", Some(12)));
         assert_eq!(queues.page(&jid("alice"), Some(13), false, Content::New, NOW), pull("alice", Some(13)));
         assert_eq!(queues.page(&jid("alice"), None, true, Content::Known, NOW), None);
-        assert_eq!(queues.0.under_way(NOW), 0);
+        assert_eq!(queues.0.under_way(), 0);
     }
 
     #[test]
@@ -517,11 +551,33 @@ mod tests {
     }
 
     #[test]
-    fn an_unanswered_pull_does_not_block_its_queue_for_ever() {
-        let mut queues = Tested::default();
-        assert!(queues.announced(&jid("a"), MANY, NOW).is_some());
-        assert_eq!(queues.announced(&jid("a"), MANY, NOW + Queues::PATIENCE - Duration::from_millis(1)), None);
-        assert!(queues.announced(&jid("a"), MANY, NOW + Queues::PATIENCE).is_some());
+    fn an_unanswered_pull_is_made_once_more_with_its_key_and_then_given_up() {
+        let (mut queues, late, later) = (Queues::default(), NOW + Queues::PATIENCE, NOW + 2 * Queues::PATIENCE);
+        assert_eq!(queues.deadline(), None);
+        queues.announced(jid("a").view(), MANY, NOW);
+        queues.page(jid("a").view(), Some(5), false, Content::New, NOW);
+        assert_eq!(queues.deadline(), Some(late));
+        assert_eq!(queues.overdue(late - Duration::from_millis(1)), None);
+        // An announcement meanwhile is no answer.
+        assert_eq!(queues.announced(jid("a").view(), MANY, late), None);
+        assert_eq!(queues.overdue(late), Some(super::Overdue::Repeat(super::Pull { queue: &jid("a"), key: Some(5) })));
+        assert_eq!(queues.overdue(late), None);
+        assert_eq!(queues.deadline(), Some(later));
+        assert_eq!(queues.overdue(later), Some(super::Overdue::GiveUp));
+    }
+
+    #[test]
+    fn an_answered_pull_is_not_overdue_and_the_next_one_has_its_own_two_turns() {
+        let (mut queues, late) = (Queues::default(), NOW + Queues::PATIENCE);
+        queues.announced(jid("a").view(), MANY, NOW);
+        assert!(queues.overdue(late).is_some());
+        queues.page(jid("a").view(), Some(5), false, Content::New, late);
+        assert!(matches!(queues.overdue(late + Queues::PATIENCE), Some(super::Overdue::Repeat(_))));
+        queues.page(jid("a").view(), None, true, Content::Nothing, late + Queues::PATIENCE);
+        queues.announced(jid("b").view(), MANY, NOW);
+        queues.received(jid("b").view());
+        assert_eq!(queues.overdue(late + 9 * Queues::PATIENCE), None, "one is answered, the other has a page in hand");
+        assert_eq!(queues.deadline(), None);
     }
 
     fn end(pulled_with: Option<u64>, next_key: u64) -> PageEnd {
@@ -592,7 +648,7 @@ mod tests {
         let mut pulled = 0;
         while let Some(pull) = under_way.pop() {
             pulled += 1;
-            assert!(queues.0.under_way(NOW) <= 3);
+            assert!(queues.0.under_way() <= 3);
             under_way.extend(queues.page(&pull.queue, None, true, Content::Known, NOW));
             under_way.extend(queues.next_waiting(at_once(3), NOW));
         }
@@ -607,10 +663,10 @@ mod tests {
         assert!(queues.announced(&jid("a"), at_once(1), NOW).is_some());
         assert!(queues.announced(&jid("b"), at_once(1), NOW).is_none());
         assert!(queues.announced(&jid("c"), at_once(1), NOW).is_none());
-        // Nothing answers the first pull, so that its place is free again when `b` is announced once more.
+        // More are allowed by the time `b` is announced once more.
         assert_eq!(queues.announced(&jid("b"), at_once(2), late), pull("b", None));
-        assert_eq!(queues.next_waiting(at_once(2), late), pull("c", None));
-        assert_eq!(queues.next_waiting(at_once(3), late), None);
+        assert_eq!(queues.next_waiting(at_once(3), late), pull("c", None));
+        assert_eq!(queues.next_waiting(at_once(4), late), None);
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Session {
                     self.delivered(&from, meta.id.unwrap_or(0), context);
                 }
             }
-            Got::Text(..) | Got::Broken => {}
+            Got::Text(..) | Got::Broken(_) => {}
         }
     }
 

@@ -83,17 +83,17 @@ impl MSync {
         })
     }
 
-    /// Like [`downward`](Self::downward), but a meta that does not decode costs only itself; how many did not comes
-    /// beside.
+    /// Like [`downward`](Self::downward), but a meta that does not decode costs only itself: those that do not come
+    /// beside, as slices of the frame.
     ///
     /// # Errors
     ///
     /// As for [`downward`](Self::downward), where it is not a meta that is broken.
-    pub fn downward_lossy(&self) -> Result<(Downward, usize), DecodeError> {
+    pub fn downward_lossy(&self) -> Result<(Downward, Vec<Bytes>), DecodeError> {
         if self.known_command() == Ok(Command::Sync) {
             return self.sync_dl_lossy().map(|(sync, lost)| (Downward::Sync(sync), lost));
         }
-        self.downward().map(|frame| (frame, 0))
+        self.downward().map(|frame| (frame, Vec::new()))
     }
 
     /// Decodes the payload of a frame from a client, by command.
@@ -131,17 +131,18 @@ impl MSync {
         self.payload_as(&SYNC_DL)
     }
 
-    /// Like [`sync_dl`](Self::sync_dl), but a meta that does not decode costs only itself; how many did not comes beside.
+    /// Like [`sync_dl`](Self::sync_dl), but a meta that does not decode costs only itself: those that do not come beside,
+    /// as slices of the frame.
     ///
     /// # Errors
     ///
     /// As for [`downward`](Self::downward), where it is not a meta that is broken.
-    pub fn sync_dl_lossy(&self) -> Result<(CommSyncDl, usize), DecodeError> {
+    pub fn sync_dl_lossy(&self) -> Result<(CommSyncDl, Vec<Bytes>), DecodeError> {
         /// `CommSyncDl.metas`.
         const METAS: u32 = 4;
 
         let error = match self.sync_dl() {
-            Ok(sync) => return Ok((sync, 0)),
+            Ok(sync) => return Ok((sync, Vec::new())),
             Err(error @ DecodeError::Malformed { .. }) => error,
             Err(error) => return Err(error),
         };
@@ -150,15 +151,15 @@ impl MSync {
         let split = self.payload.as_ref().map_or(Ok(None), |payload| split_off(payload, METAS, &mut left))?;
         let Some((rest, metas)) = split else { return Err(error) };
         let mut sync: CommSyncDl = decode_within(&rest, &SYNC_DL, Layer::Payload, &mut left)?;
-        let mut lost = 0;
-        for meta in &metas {
-            match decode_within(meta, &META, Layer::Payload, &mut left) {
+        let mut broken = Vec::new();
+        for encoded in metas {
+            match decode_within(&encoded, &META, Layer::Payload, &mut left) {
                 Ok(meta) => sync.metas.push(meta),
-                Err(DecodeError::Malformed { .. }) => lost += 1,
+                Err(DecodeError::Malformed { .. }) => broken.push(encoded),
                 Err(error) => return Err(error),
             }
         }
-        Ok((sync, lost))
+        Ok((sync, broken))
     }
 
     /// The payload of an upward SYNC, whatever the command says.
@@ -318,8 +319,8 @@ mod tests {
         broken[at + 2] = 0x0f;
         let frame = MSync { payload: Some(Bytes::from(broken)), ..MSync::from_server(Command::Sync, &batch) };
         assert!(frame.sync_dl().is_err());
-        let (lossy, lost) = frame.sync_dl_lossy().unwrap();
-        assert_eq!(lost, 1);
+        let (lossy, raw) = frame.sync_dl_lossy().unwrap();
+        assert_eq!(raw, [&[0x0f, 0x03][..]]);
         assert_eq!(lossy.metas.iter().filter_map(|meta| meta.id).collect::<Vec<_>>(), [1, 2, 4]);
         assert_eq!((lossy.next_key, lossy.queue), (Some(9), batch.queue));
     }
@@ -337,8 +338,8 @@ mod tests {
             let payload = [&[0x22, 1, 0xff][..], &[0x22, 0].repeat(metas)].concat();
             MSync { payload: Some(payload.into()), ..MSync::default() }.sync_dl_lossy()
         };
-        let (batch, lost) = lossy(MAX_FIELDS - 2).unwrap();
-        assert_eq!((batch.metas.len(), lost), (MAX_FIELDS - 2, 1));
+        let (batch, broken) = lossy(MAX_FIELDS - 2).unwrap();
+        assert_eq!((batch.metas.len(), broken.len()), (MAX_FIELDS - 2, 1));
         assert_eq!(lossy(MAX_FIELDS - 1), Err(DecodeError::TooManyFields { layer: Layer::Payload }));
     }
 }

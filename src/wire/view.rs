@@ -5,7 +5,10 @@
 //! where the full decoder would say exactly the same; whatever else there is, from a compressed payload to a field that
 //! occurs twice, gives none, and the full decoder has its say.
 
-use super::{GROUP_DOMAIN, Jid, MAX_FIELDS, Meta};
+use super::{
+    GROUP_DOMAIN, Jid, Layer, MAX_FIELDS, Meta,
+    decode::{FLAT, decode_within},
+};
 
 /// A page of a queue, seen in the bytes of its frame.
 #[derive(Clone, Copy, Debug)]
@@ -127,9 +130,14 @@ impl<'a> PageView<'a> {
 /// are decoded; `None` where it is malformed or has more.
 #[must_use]
 pub fn full_meta(meta: &[u8], left: &mut usize) -> Option<Meta> {
-    *left = left.checked_sub(Fields(meta).count()?)?;
     // A copy, since its payload would keep the whole page in memory otherwise.
-    prost::Message::decode(bytes::Bytes::copy_from_slice(meta)).ok()
+    let copy = bytes::Bytes::copy_from_slice(meta);
+    let Some(count) = Fields(meta).count() else {
+        // It may have a group, which is not malformed, in a field of a number that nobody knows.
+        return decode_within(&copy, &FLAT, Layer::Payload, left).ok();
+    };
+    *left = left.checked_sub(count)?;
+    prost::Message::decode(copy).ok()
 }
 
 /// The addresses of the last meta: those of the next one are mostly the same, byte for byte.

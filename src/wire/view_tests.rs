@@ -5,67 +5,8 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::{JidView, PageView, full_meta};
-use crate::wire::{
-    Body, CommSyncDl, Content, Downward, Jid, KeyValue, MAX_FIELDS, MSync, MessageBody, Meta, Status, encode,
-    message_body::Type as MessageType,
-};
-
-const LIMIT: usize = 4 << 20;
-
-/// Compares the view of a frame with the full decoder's reading; answers how many metas were seen as plain texts, where
-/// there is a view.
-fn agree(frame: &[u8]) -> Option<usize> {
-    let view = PageView::of(frame)?;
-    let full = MSync::decode_frame(Bytes::copy_from_slice(frame), LIMIT).and_then(|frame| frame.downward_lossy());
-    let Ok((Downward::Sync(sync), lost)) = full else { panic!("a view of what does not decode: {full:?}") };
-    assert_eq!(sync.meta_id.unwrap_or(0), 0);
-    assert_eq!(sync.status.and_then(|status| status.error_code).unwrap_or(0), 0);
-    assert_eq!(sync.queue, view.queue.map(|queue| queue.to_jid()));
-    assert_eq!((sync.next_key, sync.is_last.unwrap_or(false)), (view.next_key, view.is_last));
-    assert_eq!(view.count, sync.metas.len() + lost);
-    let (mut texts, mut broken, mut left, mut metas) = (0, 0, MAX_FIELDS, sync.metas.into_iter());
-    for seen in view.metas() {
-        match seen.text {
-            None => match full_meta(seen.encoded, &mut left) {
-                Some(meta) => assert_eq!(Some(meta), metas.next()),
-                None => broken += 1,
-            },
-            Some(seen) => {
-                texts += 1;
-                let meta = metas.next().unwrap();
-                let Ok(Body::Chat(body)) = meta.body() else { panic!("a text that is none: {meta:?}") };
-                let name = |of_body: &Option<Jid>, of_meta: &Option<Jid>| {
-                    let name = |jid: &Option<Jid>| jid.as_ref().and_then(|jid| jid.name.clone());
-                    name(of_body).or(name(of_meta)).unwrap_or_default()
-                };
-                let resource = |jid: &Option<Jid>| jid.as_ref().and_then(|jid| jid.client_resource.clone());
-                assert_eq!((Some(seen.id), Some(seen.timestamp)), (meta.id.or(Some(0)), meta.timestamp.or(Some(0))));
-                assert_eq!(seen.from, name(&body.from, &meta.from));
-                assert_eq!(seen.to, name(&body.to, &meta.to));
-                assert_eq!(seen.from_resource.map(str::to_owned), resource(&meta.from));
-                assert_eq!(seen.to_resource.map(str::to_owned), resource(&meta.to));
-                let kind = if seen.is_group { MessageType::Groupchat } else { MessageType::Chat };
-                assert_eq!(body.r#type, Some(kind as i32));
-                let [content] = &body.contents[..] else { panic!("one content: {body:?}") };
-                let plain = Content { r#type: content.r#type, text: content.text.clone(), ..Content::default() };
-                assert_eq!((content, content.r#type.unwrap_or(0)), (&plain, 0));
-                assert_eq!(seen.text, content.text.as_deref().unwrap_or_default());
-                // Nothing else is said that the view would not show.
-                assert!(meta.ext.is_empty() && meta.meta.is_none() && meta.directed_users.is_empty());
-                let bare = MessageBody {
-                    r#type: body.r#type,
-                    from: body.from.clone(),
-                    to: body.to.clone(),
-                    contents: body.contents.clone(),
-                    ..MessageBody::default()
-                };
-                assert_eq!(*body, bare);
-            }
-        }
-    }
-    assert_eq!((metas.next(), broken), (None, lost));
-    Some(texts)
-}
+use crate::fuzzing::page_view::agree;
+use crate::wire::{CommSyncDl, Content, Jid, KeyValue, MAX_FIELDS, MSync, MessageBody, Meta, Status, encode};
 
 fn vectors(text: &str) -> Vec<Json> {
     serde_json::from_str(text).unwrap()
@@ -124,6 +65,13 @@ fn metas_that_are_decoded_have_so_many_fields_together_and_no_more() {
     assert!(full_meta(&meta, &mut left).is_some() && full_meta(&meta, &mut left).is_some());
     assert!(full_meta(&meta, &mut left).is_none());
     assert_eq!(left, 500);
+}
+
+#[test]
+fn a_group_in_a_field_that_nobody_knows_does_not_cost_its_meta() {
+    let meta = [&encode(&Meta { id: Some(7), ..Meta::default() })[..], &[0xf3, 0x01, 0xf4, 0x01]].concat();
+    assert_eq!(full_meta(&meta, &mut MAX_FIELDS.clone()).and_then(|meta| meta.id), Some(7));
+    assert_eq!(full_meta(&meta[..meta.len() - 2], &mut MAX_FIELDS.clone()), None, "one that does not end");
 }
 
 fn jid() -> impl Strategy<Value = Option<Jid>> {

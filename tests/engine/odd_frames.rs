@@ -212,10 +212,44 @@ fn of_a_batch_whose_third_message_does_not_decode_the_others_arrive_and_are_ackn
         let mut sim = Sim::online();
         let did = sim.frame(&raw_page(&metas));
         assert_eq!(did.texts(), ["a", "b", "d", "e"]);
-        assert_eq!(did.notes(), [&Note::LostMetas { count: 1 }]);
+        assert_eq!(did.notes(), [&Note::BrokenMetas { count: 1 }]);
+        let told = did.events().into_iter().filter_map(|event| match event {
+            EventKind::Unknown(told) => Some((told.undecoded, &told.payload[..], told.id, &*told.from)),
+            _ => None,
+        });
+        assert_eq!(told.collect::<Vec<_>>(), [(true, broken, 0, "")], "as it came");
         assert_eq!(did.pulls(), [("bob".to_owned(), Some(9))]);
         assert_eq!(sim.engine.state(), ConnectionState::Online);
     }
+}
+
+#[test]
+fn a_message_that_does_not_decode_is_handed_on_as_it_came_also_where_its_page_is_no_plain_one() {
+    let metas = [bytes(&text(1, "a")), Bytes::from_static(b"\xff\xff"), bytes(&text(3, "c"))];
+    let plain = raw_page(&metas);
+    // A status with a text is left to the full decoder.
+    let payload = MSync::decode(plain.clone()).unwrap().payload.unwrap();
+    let status = CommSyncDl { status: Some(peer::status(0, Some("ok"))), ..CommSyncDl::default() };
+    let payload = [&payload[..], &status.encode_to_vec()].concat();
+    let other = MSync { payload: Some(payload.into()), ..MSync::decode(plain.clone()).unwrap() }.to_bytes();
+    for (frame, place) in [(plain, 1), (other, 2)] {
+        let mut sim = Sim::online();
+        let did = sim.frame(&frame);
+        assert_eq!((did.events().len(), did.notes()), (3, vec![&Note::BrokenMetas { count: 1 }]));
+        let EventKind::Unknown(told) = did.events()[place] else { panic!("{did:?}") };
+        assert_eq!((told.undecoded, &told.payload[..]), (true, &b"\xff\xff"[..]));
+        assert_eq!(did.pulls(), [("bob".to_owned(), Some(9))]);
+        assert!(sim.frame(&frame).events().is_empty(), "told once, however often it comes");
+    }
+}
+
+#[test]
+fn a_page_of_nothing_but_what_does_not_decode_is_acknowledged_and_ends() {
+    let mut sim = Sim::online();
+    let frame = raw_page(&[Bytes::from_static(b"\xff\xff"), Bytes::from_static(b"\x00")]);
+    let did = sim.frame(&frame);
+    assert_eq!((did.events().len(), did.pulls()), (2, vec![("bob".to_owned(), Some(9))]));
+    assert!(sim.frame(&frame).pulls().is_empty());
 }
 
 #[test]
@@ -263,13 +297,17 @@ fn queues_over_the_limit_of_pulls_wait_for_their_turn_and_each_has_it() {
 }
 
 #[test]
-fn pulls_that_are_never_answered_give_their_places_up_with_a_later_heartbeat() {
+fn pulls_that_are_never_answered_keep_their_places_until_the_link_goes_with_them() {
     let mut sim = limited(|limits| limits.pulls = 2);
     let queues: Vec<_> = (0..4).map(|n| user(&n.to_string())).collect();
-    assert_eq!(sim.frame(&unread(&queues)).pulls().len(), 2);
-    assert_eq!(sim.run(seconds(30)).kinds(), ["UNREAD"]);
     let names = |did: &Did| did.pulls().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-    assert_eq!(names(&sim.frame(&unread(&[]))), ["2", "3"], "also those that the answer does not name");
+    assert_eq!(names(&sim.frame(&unread(&queues))), ["0", "1"]);
+    assert_eq!(names(&sim.run(seconds(30))), ["0", "1"], "once more");
+    assert!(names(&sim.frame(&unread(&queues))).is_empty());
+    assert_eq!(sim.run(seconds(30)).reconnecting().2, &LossCause::PullUnanswered);
+    sim.due();
+    sim.accept();
+    assert_eq!(names(&sim.frame(&unread(&queues))), ["0", "1"], "on the new link they are pulled anew");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Queues announced, pulled and acknowledged (connection spec §7.2).
 
 use agora_chat::{
-    EventKind, EventMask,
+    EventKind, EventMask, LossCause,
     session::{Input, Note},
     wire::{CommSyncDl, Jid, Meta},
 };
@@ -144,13 +144,42 @@ fn keys_are_not_kept_across_links() {
 }
 
 #[test]
-fn a_pull_that_is_never_answered_is_repeated_by_a_later_announcement() {
+fn an_unanswered_pull_is_made_once_more_and_then_the_link_is_given_up_while_other_traffic_flows() {
+    let (mut sim, bob, carol) = (Sim::online(), user("bob"), user("carol"));
+    assert_eq!(sim.frame(&page(&bob, texts(1..2), 7)).pulls(), [("bob".to_owned(), Some(7))]);
+    let (mut again, mut lost, mut id) = (Vec::new(), None, 100);
+    for second in 1..=60 {
+        let did = sim.run(seconds(1));
+        again.extend(did.pulls().into_iter().map(|pull| (second, pull)));
+        if did.0.iter().any(|action| matches!(action, agora_chat::session::Action::Hangup)) {
+            lost = Some((second, did.reconnecting().2.clone()));
+            break;
+        }
+        // Carol's messages and the heartbeats' answers keep coming, and bob's queue is announced over and over.
+        id += 1;
+        assert_eq!(sim.frame(&page(&carol, texts(id..id + 1), id)).texts().len(), 1);
+        sim.frame(&last(&carol));
+        sim.frame(&notice(&bob));
+        sim.frame(&unread(std::slice::from_ref(&bob)));
+    }
+    assert_eq!(again, [(30, ("bob".to_owned(), Some(7)))], "once, with its key");
+    assert_eq!(lost, Some((60, LossCause::PullUnanswered)));
+}
+
+#[test]
+fn a_pull_answered_at_the_second_try_costs_no_link() {
     let (mut sim, bob) = (Sim::online(), user("bob"));
     assert_eq!(sim.frame(&notice(&bob)).pulls().len(), 1);
-    sim.run(seconds(29));
+    assert!(sim.run(seconds(29)).pulls().is_empty());
     assert!(sim.frame(&notice(&bob)).0.is_empty());
-    sim.run(seconds(1));
-    assert_eq!(sim.frame(&notice(&bob)).pulls().len(), 1);
+    assert_eq!(sim.run(seconds(1)).pulls(), [("bob".to_owned(), None)]);
+    // The notice in between is remembered, and caused no pull of its own.
+    assert_eq!(sim.frame(&page(&bob, texts(1..2), 5)).pulls(), [("bob".to_owned(), Some(5))]);
+    assert!(sim.frame(&last(&bob)).pulls().is_empty());
+    for _ in 0..4 {
+        assert_eq!(sim.due().kinds(), ["UNREAD"], "nothing of it is timed any more");
+        sim.frame(&unread(&[]));
+    }
 }
 
 #[test]

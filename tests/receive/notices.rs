@@ -91,7 +91,7 @@ fn readers_counted_while_the_sender_was_away_come_with_the_statistics_once() {
     let heard = receiver.page(vec![meta.clone()]);
     let [EventKind::Receipt(receipt)] = &heard[..] else { panic!("{heard:?}") };
     assert_eq!(receipt.kind, ReceiptKind::GroupRead { counts: vec![(5, 3), (6, 1)], content: None });
-    assert_eq!(receipt.messages, [5, 6]);
+    assert_eq!((&receipt.messages[..], receipt.conversation()), (&[5, 6][..], None), "the groups are not named");
     assert!(receiver.page(vec![meta]).is_empty());
     assert!(matches!(event(statistics(4, 0, Some("somewhere"))), EventKind::Unknown(_)));
     assert!(Receiver::online().page(vec![statistics(5, 0, None)]).is_empty());
@@ -152,6 +152,47 @@ fn attributes_that_were_not_set_are_not_told_as_set() {
         let told = muc(Operation::SetMetadata, with_info(nothing));
         assert!(matches!(told, EventKind::Unknown(_)), "{told:?}");
     }
+}
+
+#[test]
+fn an_update_is_told_also_where_it_does_not_say_what_changed() {
+    let bare = || MucOperation::Updated(Box::default());
+    for (info, room) in [(None, false), (None, true), (Some("not json"), false), (Some("[]"), true)] {
+        let told = muc(Operation::Update, |body| {
+            body.is_chatroom = Some(room);
+            body.event_info = info.map(|info| EventInfo { event_type: None, ext: Some(info.to_owned()) });
+        });
+        match told {
+            EventKind::Group(told) if !room => assert_eq!(told.operation, bare()),
+            EventKind::Room(told) if room => assert_eq!(told.operation, bare()),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn receipts_and_recalls_name_their_conversation_as_far_as_the_service_says() {
+    let of = |from: &str, to: Jid, kind: i32| match event(Meta {
+        to: Some(to.clone()),
+        ..chat(1, from, to.name(), ack(kind))
+    }) {
+        EventKind::Receipt(receipt) => receipt.conversation(),
+        EventKind::Recalled(recall) => recall.conversation(),
+        other => panic!("{other:?}"),
+    };
+    for kind in [4, 5, 6, 7] {
+        assert_eq!(of("bob", Jid::user(APP, "alice"), kind), Some(Conversation::user("bob")));
+        assert_eq!(of("alice", Jid::user(APP, "bob"), kind), Some(Conversation::user("bob")), "from another device");
+        assert_eq!(of("bob", Jid::group(APP, "9001"), kind), Some(Conversation::group("9001")));
+    }
+    // By the administration, with a user: the service does not say with whom.
+    let EventKind::Recalled(recall) = event(chat(1, "", "alice", ack(6))) else { panic!() };
+    assert_eq!((recall.from.as_deref(), recall.conversation()), (None, None));
+    // Counted readers of a group's message come to the sender alone, and only the body names the group.
+    let config = Some(MessageConfig { allow_group_ack: Some(true) });
+    let meta = chat(1, "bob", "9001", MessageBody { msg_config: config, ..ack(4) });
+    let EventKind::Receipt(receipt) = event(Meta { to: Some(Jid::user(APP, "alice")), ..meta }) else { panic!() };
+    assert_eq!(receipt.conversation(), Some(Conversation::group("9001")));
 }
 
 #[test]

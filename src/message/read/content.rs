@@ -107,9 +107,14 @@ fn file(content: Content) -> Attachment {
 }
 
 fn attachment(url: String, secret: Option<String>, name: Option<String>, length: Option<i32>) -> Attachment {
+    Attachment { name: name.unwrap_or_default(), length: not_negative(length).into(), ..stored(url, secret) }
+}
+
+/// A stored file by its address, which may have the secret in it, and the secret beside it, which counts more.
+pub(crate) fn stored(url: String, secret: Option<String>) -> Attachment {
     let (url, in_url) = without_secret(url);
     let secret = secret.filter(|secret| !secret.is_empty()).or(in_url).map(FileSecret::new);
-    Attachment { url, secret, name: name.unwrap_or_default(), length: not_negative(length).into() }
+    Attachment { secret, ..Attachment::at(url) }
 }
 
 /// The address without the `share-secret` of its query and what goes with it, and that secret; most addresses have none.

@@ -66,6 +66,8 @@ fn receipt(meta: &Meta, body: &MessageBody, kind: ReceiptKind, own: &Own<'_>) ->
         from: shared(from, own.user),
         to: shared(to, own.user),
         own: is_own(from, own.user),
+        // Counted readers are told to the sender alone, and the body names the group.
+        group: is_group(meta) || (matches!(kind, ReceiptKind::GroupRead { .. }) && !is_own(to, own.user)),
         timestamp: meta.timestamp.unwrap_or(0),
         messages: first.into_iter().chain(others).collect(),
         kind,

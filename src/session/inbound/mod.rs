@@ -17,7 +17,7 @@ use crate::{
     wire::{Meta, TextView, meta::NameSpace},
 };
 
-pub(crate) use piece::repetition_key;
+pub(crate) use piece::{broken_key, repetition_key};
 
 /// Who receives.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +93,14 @@ pub(crate) fn text(
     }))
 }
 
+/// Tells a meta that does not decode, as it came.
+pub(crate) fn broken(encoded: &[u8], own: &Own<'_>, wanted: EventMask) -> Inbound {
+    event(wanted, EventMask::UNKNOWN, || {
+        let payload = Bytes::copy_from_slice(encoded);
+        EventKind::Unknown(UnknownNotice { payload, undecoded: true, ..unknown(&Meta::default(), own) })
+    })
+}
+
 /// An event of this kind, if it is wanted.
 fn event(wanted: EventMask, kind: EventMask, build: impl FnOnce() -> EventKind) -> Inbound {
     if wanted.contains(kind) { Inbound::Event(build()) } else { Inbound::Unwanted(kind) }
@@ -105,6 +113,7 @@ fn unknown(meta: &Meta, own: &Own<'_>) -> UnknownNotice {
         to: shared(name_of(meta.to.as_ref()).unwrap_or_default(), own.user),
         timestamp: meta.timestamp.unwrap_or(0),
         namespace: meta.ns.unwrap_or(0),
+        undecoded: false,
         // Copied, because a slice would keep the whole frame in memory for as long as a subscriber holds it.
         payload: Bytes::copy_from_slice(meta.payload.as_deref().unwrap_or_default()),
     }

@@ -65,7 +65,7 @@ fn happened(operation: Operation, body: &MucBody) -> Option<MucOperation> {
         Operation::InviteDecline => MucOperation::InvitationDeclined,
         Operation::Kick => MucOperation::MemberRemoved,
         Operation::Allow => MucOperation::MemberUnblocked,
-        Operation::Update => MucOperation::Updated(Box::new(settings(event_info(body)?))),
+        Operation::Update => MucOperation::Updated(Box::new(settings(event_info(body)))),
         Operation::Presence => {
             MucOperation::MembersJoined { members: members(body), count: count(body), ext: ext(body) }
         }
@@ -178,8 +178,9 @@ fn member_attributes(body: &MucBody) -> Option<(String, Vec<(String, String)>)> 
     Some((json::text(&info, "username"), json::pairs(&info, "properties")))
 }
 
-fn settings(info: Value) -> MucSettings {
-    let Value::Object(members) = info else { return MucSettings::default() };
+/// What is told of the settings; nothing where the service does not say, as for rooms.
+fn settings(info: Option<Value>) -> MucSettings {
+    let Some(Value::Object(members)) = info else { return MucSettings::default() };
     let mut settings = MucSettings::default();
     for (key, value) in members {
         let text = || value.as_str().map(str::to_owned);

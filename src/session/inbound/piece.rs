@@ -1,5 +1,7 @@
 //! Telling repetitions apart: the pieces of a streamed text share one id (messages spec §2.3, §2.8).
 
+use std::hash::{DefaultHasher, Hasher};
+
 use prost::{
     Message,
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
@@ -38,6 +40,13 @@ fn stream(mut bytes: &[u8]) -> Option<Stream> {
         }
     }
     stream
+}
+
+/// What tells a meta that does not decode from others: its bytes. Not 0.
+pub(crate) fn broken_key(encoded: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(encoded);
+    hasher.finish().max(1)
 }
 
 /// The finalizer of SplitMix64: a bijection without a pattern.

@@ -28,6 +28,7 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
             from: shared(name_of(meta.from.as_ref()).unwrap_or_default(), own.user),
             to: shared(name_of(meta.to.as_ref()).unwrap_or_default(), own.user),
             own: false,
+            group: false,
             timestamp: meta.timestamp.unwrap_or(0),
             messages: counts.iter().map(|(message, _)| *message).collect(),
             kind: ReceiptKind::GroupRead { counts, content: None },
