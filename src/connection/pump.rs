@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{LossCause, session::Input};
 
-/// How long a registry that is behind has before it is looked at again unasked.
-const BEHIND: Duration = Duration::from_millis(20);
+/// How long a registry that is behind holds back a round of reading at the most.
+const BEHIND: Duration = Duration::from_secs(1);
 
 /// Never done: it ends with its actor.
 pub(super) struct Pump;
@@ -145,14 +145,16 @@ impl ConnectionActor {
         if let Some(pause) = &mut self.behind
             && pause.as_mut().poll(task).is_ready()
         {
+            // That the server lives must be heard whatever is behind.
             self.behind = None;
+            return false;
         }
         if self.handlers.poll_ready(task).is_ready() {
             self.behind = None;
             return false;
         }
         if self.behind.is_none() {
-            let mut pause = Box::pin(sleep(BEHIND));
+            let mut pause = Box::pin(sleep(BEHIND.min(self.config.heartbeat_answer / 2)));
             // Registers the task; it cannot be over yet.
             let _ = pause.as_mut().poll(task);
             self.behind = Some(pause);

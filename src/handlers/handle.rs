@@ -113,7 +113,7 @@ impl Handlers {
     /// Publishes an event; nothing happens when nobody wants its kind or the registry has ended.
     ///
     /// Never refused and never waiting. A connection reads no more from its server while [`Handlers::BACKLOG`] events
-    /// wait for the registry; an application that publishes events of its own may look at
+    /// wait for the registry, but for a look once a second, so that its heartbeat goes on; an application that publishes events of its own may look at
     /// [`is_behind`](Handlers::is_behind).
     pub fn publish(&self, event: Event) {
         if self.wanted().contains(event.kind().mask()) {

@@ -1,10 +1,13 @@
 //! Which kinds of events anybody wants, readable from every thread without asking the registry.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+    task::Waker,
 };
-use std::{collections::VecDeque, task::Waker};
 
 use crate::EventMask;
 

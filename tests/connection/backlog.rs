@@ -3,7 +3,8 @@
 use std::{sync::mpsc, time::Duration};
 
 use agora_chat::{
-    Connection, Event, EventHandler, EventKind, EventMask, HandlerRegistry, Handlers, local_server::LocalServer,
+    Connection, ConnectionState, Event, EventHandler, EventKind, EventMask, HandlerRegistry, Handlers, StateChange,
+    local_server::LocalServer,
 };
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -42,7 +43,7 @@ async fn a_connection_stops_reading_while_its_registry_is_behind_and_loses_nothi
     within("open", connection.open(alice())).await.unwrap();
     let release = hold(&elsewhere.handle());
     server.fill_queue("alice", "bob", TEXTS).unwrap();
-    // It reads until the registry is behind, and no further.
+    // It reads until the registry is behind, and hardly any further: a round of reading a second.
     let health = loop {
         let before = within("health", connection.address().send(agora_chat::connection::GetHealth)).await.unwrap();
         // That nothing more is read shows in nothing but time.
@@ -52,7 +53,7 @@ async fn a_connection_stops_reading_while_its_registry_is_behind_and_loses_nothi
             break after;
         }
     };
-    let rough = Handlers::BACKLOG as u64 * 400;
+    let rough = Handlers::BACKLOG as u64 * 600;
     assert!(health.bytes_in < rough, "{} bytes were read", health.bytes_in);
     release.send(()).unwrap();
     let mut last = 0;
@@ -63,6 +64,39 @@ async fn a_connection_stops_reading_while_its_registry_is_behind_and_loses_nothi
     }
     assert!(!handlers.is_behind());
     connection.close().await;
+}
+
+#[actix::test]
+async fn a_registry_that_stands_still_costs_no_link() {
+    let server = LocalServer::builder().page_size(50).queue_limit(TEXTS as usize).start().await.unwrap();
+    server.create_user("alice", "pw-a").unwrap();
+    server.create_user("bob", "pw-b").unwrap();
+    let elsewhere = actix_rt::Arbiter::new();
+    let config = quick(server.config()).heartbeat(Duration::from_millis(100), Duration::from_millis(500)).unwrap();
+    let log = slog::Logger::root(slog::Discard, slog::o!());
+    let handlers = HandlerRegistry::start_on(&elsewhere.handle(), &log);
+    let here = actix_rt::Arbiter::try_current().unwrap();
+    let connection = Connection::start_with(&here, config, handlers.clone());
+    connection.add_event_handler("test", EventHandler::new().on_message(|_| {})).unwrap();
+    let mut states = connection.watch();
+    within("open", connection.open(alice())).await.unwrap();
+    let release = hold(&elsewhere.handle());
+    server.fill_queue("alice", "bob", TEXTS).unwrap();
+    // Several times as long as a silent server is waited for.
+    actix_rt::time::sleep(Duration::from_millis(2000)).await;
+    assert!(handlers.is_behind());
+    assert_eq!(connection.state(), ConnectionState::Online);
+    release.send(()).unwrap();
+    connection.close().await;
+    let mut seen = Vec::new();
+    while let Some(change) = within("a state", states.next()).await {
+        seen.push(change);
+        if change == StateChange::To(ConnectionState::LoggedOut) && seen.len() > 1 {
+            break;
+        }
+    }
+    let lost = |change: &StateChange| matches!(change, StateChange::To(ConnectionState::Reconnecting { .. }));
+    assert!(!seen.iter().any(lost), "{seen:?}");
 }
 
 #[actix::test]
