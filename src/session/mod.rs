@@ -315,7 +315,7 @@ pub enum Note {
         /// The pause before it is asked for again; `None` where it is not.
         again: Option<Duration>,
     },
-    /// Some messages do not decode; those of a page are told as [`EventKind::Unknown`](crate::EventKind::Unknown), as they
+    /// Some messages do not decode; those of a page are told as [`EventKind::Unknown`], as they
     /// came, and the others arrived.
     BrokenMetas {
         /// How many.
