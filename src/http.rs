@@ -15,11 +15,11 @@ use std::{
 use actix_service::Service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::http::Uri;
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     Step,
-    net::{Network, Progress, Target, client_config, connect_tcp},
+    net::{Network, Progress, Target, Traffic, Watched, client_config, connect_tcp},
 };
 
 /// TLS cannot be set up on this machine; plain `http` and `ws` still work.
@@ -42,8 +42,16 @@ const KEPT: usize = 16;
 const LINGER: Duration = Duration::from_secs(1);
 
 thread_local! {
-    static CLIENTS: RefCell<HashMap<(u64, bool), Kept>> = RefCell::default();
+    static CLIENTS: RefCell<HashMap<(u64, bool, Use), Kept>> = RefCell::default();
     static SWEPT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What a client is for: each use has connections of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Use {
+    Calls,
+    /// Up- and downloads, whose traffic is watched from the connection's beginning: none of theirs is kept.
+    Files,
 }
 
 struct Kept {
@@ -89,15 +97,15 @@ impl Drop for Sweep {
     }
 }
 
-/// This thread's client for the given address. A clone is a reference count.
+/// This thread's client for the given address and use. A clone is a reference count.
 ///
 /// It follows no redirect and sets no time limit at all: wrap each use in `tokio::time::timeout`.
 ///
 /// # Errors
 /// For `https` only: the machine has no usable root certificates. The next call looks again.
-pub(crate) fn client(address: &str, network: &Network) -> Result<awc::Client, TlsSetupError> {
+pub(crate) fn client(address: &str, network: &Network, used: Use) -> Result<awc::Client, TlsSetupError> {
     let secure = address.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
-    let key = (network.id(), secure);
+    let key = (network.id(), secure, used);
     let known = CLIENTS.with_borrow_mut(|clients| {
         clients.get_mut(&key).map(|kept| {
             kept.used = Instant::now();
@@ -131,6 +139,7 @@ pub(crate) fn client(address: &str, network: &Network) -> Result<awc::Client, Tl
 pub(crate) struct Way {
     progress: Progress,
     connect: Rc<Cell<Connect>>,
+    traffic: Traffic,
 }
 
 /// The connection of a call.
@@ -158,6 +167,11 @@ impl Way {
         (self.connect.get() == Connect::UnderWay).then(|| self.progress.step())
     }
 
+    /// What passes over a connection that was opened for the call.
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
     /// Whether the call goes over a connection that was there before.
     pub(crate) fn is_kept(&self) -> bool {
         self.connect.get() == Connect::Kept
@@ -169,7 +183,7 @@ impl Way {
 struct Dialer(Network);
 
 impl Service<ConnectInfo<Uri>> for Dialer {
-    type Response = Connection<Uri, TcpStream>;
+    type Response = Connection<Uri, Watched>;
     type Error = ConnectError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
 
@@ -185,7 +199,7 @@ impl Service<ConnectInfo<Uri>> for Dialer {
             match connect_tcp(&target, &network, &way.progress).await {
                 Ok(stream) => {
                     way.connect.set(Connect::Done);
-                    Ok(Connection::new(uri, stream))
+                    Ok(Connection::new(uri, way.traffic.of(stream)))
                 }
                 Err(error) => Err(ConnectError::Io(std::io::Error::other(error))),
             }
@@ -195,18 +209,18 @@ impl Service<ConnectInfo<Uri>> for Dialer {
 
 #[cfg(test)]
 mod tests {
-    use super::{CLIENTS, LINGER, SWEPT, client};
+    use super::{CLIENTS, LINGER, SWEPT, Use, client};
     use crate::net::Network;
 
     #[actix::test]
     async fn a_plain_client_needs_no_root_certificates() {
-        assert!(client("http://127.0.0.1", &Network::default()).is_ok());
+        assert!(client("http://127.0.0.1", &Network::default(), Use::Calls).is_ok());
     }
 
     #[test]
     fn clients_and_what_they_keep_end_with_their_runtime() {
         actix_rt::System::new().block_on(async {
-            assert!(client("http://127.0.0.1", &Network::default()).is_ok());
+            assert!(client("http://127.0.0.1", &Network::default(), Use::Calls).is_ok());
             assert!(SWEPT.get() && CLIENTS.with_borrow(|clients| clients.len()) == 1);
         });
         assert!(!SWEPT.get() && CLIENTS.with_borrow(|clients| clients.is_empty()));
@@ -216,7 +230,7 @@ mod tests {
     async fn a_client_without_a_call_is_forgotten_after_a_while() {
         tokio::task::LocalSet::new()
             .run_until(async {
-                assert!(client("http://127.0.0.1", &Network::default()).is_ok());
+                assert!(client("http://127.0.0.1", &Network::default(), Use::Calls).is_ok());
                 while SWEPT.get() {
                     tokio::time::sleep(LINGER).await;
                 }

@@ -9,6 +9,7 @@ mod proxy;
 mod stream;
 mod target;
 mod tls;
+mod traffic;
 mod upgrade;
 
 use std::{cell::Cell, rc::Rc};
@@ -22,6 +23,7 @@ pub(crate) use stream::Stream;
 pub(crate) use target::Target;
 pub use tls::{CertificateProblem, Roots, RootsError};
 pub(crate) use tls::{certificate_problem, client_config};
+pub(crate) use traffic::{Traffic, Watched};
 pub(crate) use upgrade::{Upgraded, upgrade};
 
 /// The step a way in is at, readable from outside while it is under way.

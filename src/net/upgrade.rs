@@ -1,6 +1,6 @@
 //! The WebSocket upgrade (RFC 6455 §4).
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::BytesMut;
@@ -8,7 +8,10 @@ use sha1::{Digest, Sha1};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Stream, Target, worth_parsing};
-use crate::{LossCause, Step, rest::parse_retry_after};
+use crate::{
+    LossCause, Step,
+    rest::{answered_at, parse_retry_after},
+};
 
 /// The longest head of an answer taken from a server, in bytes.
 const LONGEST_HEAD: usize = 16 * 1024;
@@ -84,7 +87,7 @@ fn parse(answer: &[u8], key: &str) -> Result<Option<usize>, UpgradeError> {
     };
     let status = response.code.unwrap_or(0);
     if status != 101 {
-        let retry_after = header("retry-after").and_then(|value| parse_retry_after(value, SystemTime::now()));
+        let retry_after = header("retry-after").and_then(|value| parse_retry_after(value, answered_at(header("date"))));
         return Err(UpgradeError::Refused { status, retry_after });
     }
     let lists = |name: &str, token: &str| {
@@ -135,6 +138,10 @@ mod tests {
         };
         assert_eq!(refused("HTTP/1.1 401 No\r\n\r\n"), (401, None));
         assert_eq!(refused("HTTP/1.1 503 Busy\r\nRetry-After: 7\r\n\r\n"), (503, Some(Duration::from_secs(7))));
+        // A date is one of the server's clock, whatever ours shows.
+        let dated = "HTTP/1.1 503 Busy\r\nDate: Sun, 06 Nov 1994 08:49:30 GMT\r\n\
+                     Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n";
+        assert_eq!(refused(dated), (503, Some(Duration::from_secs(7))));
     }
 
     #[test]

@@ -134,7 +134,13 @@ impl Answer<'_> {
     }
 }
 
-/// The pause of a `Retry-After` header, given in seconds or as an HTTP date.
+/// When an answer was given: by its own `Date`, which is of the same clock as a date in its `Retry-After`; without one,
+/// by this machine's clock.
+pub(crate) fn answered_at(date: Option<&str>) -> SystemTime {
+    date.and_then(|date| httpdate::parse_http_date(date.trim()).ok()).unwrap_or_else(SystemTime::now)
+}
+
+/// The pause of a `Retry-After` header, given in seconds or as an HTTP date; `now` is [`answered_at`].
 pub(crate) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
@@ -150,7 +156,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{MAX_PAUSE, classify, parse_retry_after};
+    use super::{MAX_PAUSE, answered_at, classify, parse_retry_after};
     use crate::rest::{Operation, RestErrorKind};
 
     fn now() -> SystemTime {
@@ -168,6 +174,22 @@ mod tests {
         }
         for none in ["", "-1", "1.5", "soon", "Sun, 06 Nov 1994", "\u{fc}"] {
             assert_eq!(parse_retry_after(none, now()), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_read_against_the_answers_own_clock_however_wrong_that_or_ours_is() {
+        let pause = |until: &str, date: Option<&str>| parse_retry_after(until, answered_at(date));
+        assert_eq!(
+            pause("Sun, 06 Nov 1994 08:49:37 GMT", Some(" Sun, 06 Nov 1994 08:49:30 GMT ")),
+            Some(Duration::from_secs(7))
+        );
+        assert_eq!(
+            pause("Fri, 31 Dec 9999 23:59:59 GMT", Some("Fri, 31 Dec 9999 23:59:50 GMT")),
+            Some(Duration::from_secs(9))
+        );
+        for unusable in [None, Some(""), Some("today")] {
+            assert_eq!(pause("Sun, 06 Nov 1994 08:49:37 GMT", unusable), Some(Duration::ZERO), "by our own clock");
         }
     }
 

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use awc::error::PayloadError;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use tokio::{
@@ -24,7 +25,7 @@ use super::{
     kind::{Operation, RestErrorKind},
     upload::{PIECE, Progress, Watcher, failed},
 };
-use crate::{Attachment, FileSecret, UserId, message::Bare};
+use crate::{Attachment, FileSecret, UserId, message::Bare, net::Traffic};
 
 /// How many pieces wait for the reader at most.
 const AHEAD: usize = 4;
@@ -98,7 +99,7 @@ impl Fetch {
         self
     }
 
-    /// How long the service may send nothing within the file. Default: 30 s.
+    /// How long nothing may come from the service within the file; any byte on the wire counts. Default: 30 s.
     #[must_use]
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.idle = limit;
@@ -128,6 +129,7 @@ impl From<Attachment> for Fetch {
 /// An answer whose body is still to come.
 pub(super) struct Incoming {
     response: awc::ClientResponse,
+    traffic: Traffic,
     /// What the answer says its length is.
     announced: Option<u64>,
     /// The least it must be where the answer does not say.
@@ -143,6 +145,7 @@ pub(super) struct Incoming {
 impl Incoming {
     pub(super) fn new(
         response: awc::ClientResponse,
+        traffic: Traffic,
         announced: Option<u64>,
         fetch: &Fetch,
     ) -> Result<Self, RestErrorKind> {
@@ -151,6 +154,7 @@ impl Incoming {
         }
         Ok(Incoming {
             response,
+            traffic,
             announced,
             expected: if fetch.thumbnail { 0 } else { fetch.length },
             got: 0,
@@ -163,10 +167,7 @@ impl Incoming {
 
     async fn piece(&mut self) -> Result<Option<Bytes>, RestErrorKind> {
         while self.rest.is_empty() {
-            let (patience, began) = (self.idle.min(self.left), Instant::now());
-            let next = timeout(patience, poll_fn(|task| Pin::new(&mut self.response).poll_next(task))).await;
-            self.left = self.left.saturating_sub(began.elapsed());
-            match next.map_err(|_| RestErrorKind::Timeout(patience))? {
+            match self.received().await? {
                 Some(Ok(next)) => self.rest = next,
                 Some(Err(error)) => return Err(RestErrorKind::Unreachable(error.to_string())),
                 None => return self.end(),
@@ -178,6 +179,23 @@ impl Incoming {
             return Err(RestErrorKind::FileTooLarge { limit: self.limit });
         }
         Ok(Some(piece))
+    }
+
+    /// What comes next. Bytes that are no whole record of TLS yet are something that came, too.
+    async fn received(&mut self) -> Result<Option<Result<Bytes, PayloadError>>, RestErrorKind> {
+        let (all, began) = (self.left, Instant::now());
+        loop {
+            let still = self.traffic.moved().map_or(began, |moved| moved.max(began)).elapsed();
+            let patience = self.idle.saturating_sub(still).min(self.left);
+            if patience.is_zero() {
+                return Err(RestErrorKind::Timeout(self.idle.min(all)));
+            }
+            let next = timeout(patience, poll_fn(|task| Pin::new(&mut self.response).poll_next(task))).await;
+            self.left = all.saturating_sub(began.elapsed());
+            if let Ok(next) = next {
+                return Ok(next);
+            }
+        }
     }
 
     /// awc takes a connection cut within the body for the body's end.

@@ -2,14 +2,16 @@
 
 use std::{
     fmt,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use awc::{
     error::{ConnectError, PayloadError, SendRequestError},
     http::{
         Method, Uri,
-        header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT},
+        header::{
+            ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER, USER_AGENT,
+        },
     },
 };
 use bytes::Bytes;
@@ -17,7 +19,7 @@ use serde_json::Value;
 
 use super::{
     answer::odd,
-    classify::{classify, parse_retry_after},
+    classify::{answered_at, classify, parse_retry_after},
     error::RestError,
     kind::{Operation, RestErrorKind},
 };
@@ -115,8 +117,8 @@ impl Call<'_> {
 
     /// The request at an address, still without a body.
     pub(super) fn request(&self, url: &str, token: Option<&Token>) -> Result<awc::ClientRequest, RestError> {
-        let client =
-            http::client(url, self.network).map_err(|error| self.fail(RestErrorKind::Tls(error.to_string())))?;
+        let client = http::client(url, self.network, self.operation.client())
+            .map_err(|error| self.fail(RestErrorKind::Tls(error.to_string())))?;
         let mut request = client
             .request(self.method.clone(), url)
             .no_decompress()
@@ -166,8 +168,8 @@ impl Call<'_> {
                 _ => Ok((status.as_u16(), body)),
             };
         }
-        let pause = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let pause = pause.and_then(|value| parse_retry_after(value, SystemTime::now()));
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let pause = header(RETRY_AFTER).and_then(|value| parse_retry_after(value, answered_at(header(DATE))));
         // The status alone says enough where the rest is cut off or too much.
         let body = body.unwrap_or_default();
         Err(classify(self.operation, status.as_u16(), &body, pause, &self.secrets))

@@ -131,7 +131,7 @@ impl RestClient {
         let mut url = format!("{}{}", base.trim_end_matches('/'), call.path);
         let started = Instant::now();
         let way = http::Way::default();
-        let answered = tokio::time::timeout(call.timeout, way.of(followed(call, &mut url, fetch))).await;
+        let answered = tokio::time::timeout(call.timeout, way.of(followed(call, &mut url, fetch, &way))).await;
         let outcome = answered.unwrap_or_else(|_| Err(call.fail(RestErrorKind::Timeout(call.timeout)).at(way.step())));
         let host = host(&url);
         let incoming = call.told(&self.logger, host.as_deref(), started, outcome)?;
@@ -206,7 +206,12 @@ impl MessageBody for FormBody {
 }
 
 /// Asks for the file and follows redirects; `url` is where it was found, or where it failed.
-async fn followed(call: &Call<'_>, url: &mut String, fetch: &Fetch) -> Result<(u16, Incoming), RestError> {
+async fn followed(
+    call: &Call<'_>,
+    url: &mut String,
+    fetch: &Fetch,
+    way: &http::Way,
+) -> Result<(u16, Incoming), RestError> {
     let home = Target::parse(url);
     let mut at_home = true;
     for _ in 0..=REDIRECTS {
@@ -233,7 +238,8 @@ async fn followed(call: &Call<'_>, url: &mut String, fetch: &Fetch) -> Result<(u
             if unsaid && response.version() != Version::HTTP_10 {
                 return Err(call.fail(odd("it does not say where the file ends")));
             }
-            let incoming = Incoming::new(response, length, fetch).map_err(|kind| call.fail(kind))?;
+            let incoming =
+                Incoming::new(response, way.traffic().clone(), length, fetch).map_err(|kind| call.fail(kind))?;
             return Ok((status.as_u16(), incoming));
         }
         let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());

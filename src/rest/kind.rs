@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::governor::Budget;
-use crate::CertificateProblem;
+use crate::{CertificateProblem, http::Use};
 
 /// Which REST call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,6 +70,11 @@ impl Operation {
     /// so the call can be made again where the connection turns out to be dead.
     pub(super) fn shares_connections(self) -> bool {
         self.budget() == Budget::Tokens
+    }
+
+    /// Which of a thread's HTTP clients makes the call.
+    pub(super) fn client(self) -> Use {
+        if matches!(self, Operation::Upload | Operation::Download) { Use::Files } else { Use::Calls }
     }
 
     /// Which of the published limits the call counts against.

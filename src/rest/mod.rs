@@ -31,7 +31,7 @@ mod window;
 
 pub use answer::{Grant, NewUser, RegisteredUser};
 pub use attributes::{Attribute, UserAttributes};
-pub(crate) use classify::parse_retry_after;
+pub(crate) use classify::{answered_at, parse_retry_after};
 pub use client::RestClient;
 pub use conversations::{ConversationInfo, ConversationPage, RawMessage};
 pub use device::{DeviceInfo, Resource, ResourceError};

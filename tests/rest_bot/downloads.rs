@@ -7,13 +7,13 @@ use std::{
 };
 
 use agora_chat::{
-    Attachment, RestClient, RestError, RestErrorKind as Kind,
+    Attachment, RestClient, RestError, RestErrorKind as Kind, Roots,
     rest::{Download, Fetch, Progress},
 };
 
 use crate::{
     scripted::{Reply, Scripted},
-    support::{alice, client, line, on_a_thread, refused, scripted, secret, token},
+    support::{alice, client, config, line, on_a_thread, refused, scripted, secret, token},
 };
 
 fn file(base: &str) -> Attachment {
@@ -307,4 +307,43 @@ async fn a_download_may_be_read_on_another_thread() {
     other.spawn(async move { tell.send(download.bytes(9).await).unwrap() });
     assert_eq!(told.await.unwrap().unwrap(), "hello");
     other.stop();
+}
+
+/// A server of one download over TLS, whose body is one record that comes byte by byte with these pauses.
+fn slow_record(mut stream: std::net::TcpStream, config: Arc<rustls::ServerConfig>, pause: Duration) {
+    let mut tls = rustls::ServerConnection::new(config).unwrap();
+    let mut asked = [0; 4096];
+    while tls.is_handshaking() || tls.reader().read(&mut asked).is_err() {
+        tls.complete_io(&mut stream).unwrap();
+    }
+    tls.writer().write_all(b"HTTP/1.1 200 x\r\ncontent-length: 4\r\n\r\n").unwrap();
+    tls.complete_io(&mut stream).unwrap();
+    tls.writer().write_all(b"slow").unwrap();
+    let mut record = Vec::new();
+    tls.write_tls(&mut record).unwrap();
+    for byte in record {
+        stream.write_all(&[byte]).unwrap();
+        std::thread::sleep(pause);
+    }
+}
+
+/// A record is whole or nothing to whoever reads above TLS.
+#[test]
+fn bytes_that_are_no_whole_tls_record_yet_count_as_something_that_came() {
+    const IDLE: Duration = Duration::from_millis(500);
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let chain = vec![certified.cert.der().clone()];
+    let server = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let (base, slow) = on_a_thread(move |stream| slow_record(stream, Arc::new(server), IDLE / 12));
+    let roots = Roots::from_pem(certified.cert.pem()).unwrap();
+    let config = config(&[base.replace("http://127.0.0.1", "https://localhost")]).extra_roots(roots);
+    let rest = RestClient::new(&config).unwrap();
+    actix::System::new().block_on(async {
+        let begun = std::time::Instant::now();
+        let download = get(&rest, Fetch::new(&file("http://h")).idle_timeout(IDLE)).await.unwrap();
+        assert_eq!(download.bytes(9).await.unwrap(), "slow");
+        assert!(begun.elapsed() > IDLE, "one record took longer than nothing may come");
+    });
+    slow.join().unwrap();
 }
