@@ -17,10 +17,14 @@ use std::thread;
 use std::time::Duration;
 
 use agora_chat::logger::{
-    DisableAll, EnableAll, Flush, GetLevel, LogConfig, LogError, LogHandle, LogLevel, LoggerActor, Redacted, SetLevel,
-    Shutdown, Terminal,
+    DisableAll, EnableAll, Flush, GetLevel, LogConfig, LogError, LogHandle, LogLevel, LoggerActor, Redacted, Reopen,
+    SetLevel, Shutdown, Terminal,
 };
 use slog::{crit, debug, error, info, o, trace, warn};
+
+#[cfg(unix)]
+#[path = "support/unprivileged.rs"]
+mod unprivileged;
 
 /// More than anything here takes, unless it hangs.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -490,7 +494,9 @@ fn an_output_that_fails_or_panics_is_counted_told_once_and_used_again_when_it_re
     say("panic");
     say("4");
     assert_eq!(log.write_errors(), 3);
-    assert_eq!(faulty.writes.messages(), ["INFO  3", "INFO  4"]);
+    let lost = |n, why: &str| format!("WARN  {n} log records could not be written here, lost: {n}, error: {why}");
+    let [two, one] = [lost(2, "disk full"), lost(1, "the writer panicked")];
+    assert_eq!(faulty.writes.messages(), [&two, "INFO  3", &one, "INFO  4"]);
     let told = |why: &str| format!("ERROR the log cannot be written, to: the application's writer, error: {why}");
     let expected =
         ["INFO  1", &told("disk full"), "INFO  2", "INFO  3", "INFO  panic", &told("the writer panicked"), "INFO  4"];
@@ -505,4 +511,255 @@ fn the_handle_can_be_shared_between_threads() {
     let log = LogHandle::discard();
     assert_eq!(log.level(), LogLevel::Silent);
     assert!(format!("{log:?}").contains("Silent"));
+}
+
+/// A writer that takes a part of each line while its lock says so.
+#[derive(Clone, Default)]
+struct Cutting {
+    cuts: Arc<Mutex<bool>>,
+    text: Arc<Mutex<Vec<u8>>>,
+    is_full: bool,
+}
+
+impl Write for Cutting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = if *self.cuts.lock().unwrap() {
+            if std::mem::replace(&mut self.is_full, true) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            bytes.len() / 2
+        } else {
+            bytes.len()
+        };
+        self.text.lock().unwrap().extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_line_after_half_a_line_begins_on_its_own() {
+    let cutting = Cutting::default();
+    let log = LogHandle::start(quiet().writer(cutting.clone())).unwrap();
+    let say = |text: &str| {
+        info!(log.slog(), "{text}");
+        log.flush_blocking(LIMIT).unwrap();
+    };
+    say("whole");
+    *cutting.cuts.lock().unwrap() = true;
+    say("cut in two");
+    *cutting.cuts.lock().unwrap() = false;
+    say("whole again");
+    let text = String::from_utf8(cutting.text.lock().unwrap().clone()).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert!(
+        lines[2].contains("1 log records could not be written here") && lines[3].ends_with("whole again"),
+        "{text}"
+    );
+}
+
+/// Runs in a process whose files may not pass a size; the signal for that is ignored, so that writes fail instead.
+#[cfg(unix)]
+#[test]
+fn child_with_a_full_disk() {
+    let Some(path) = std::env::var_os("AGORA_CHAT_FULL_DISK") else { return };
+    let log = LogHandle::start(quiet().file(&path).file_size(1 << 30)).unwrap();
+    let mut written = 0;
+    while log.write_errors() < 3 {
+        info!(log.slog(), "record"; "n" => written);
+        log.flush_blocking(LIMIT).unwrap();
+        written += 1;
+    }
+    let full = fs::read_to_string(&path).unwrap();
+    assert!(full.ends_with('\n'), "half a record stays: {full:?}");
+    // There is room again.
+    fs::write(&path, "").unwrap();
+    info!(log.slog(), "after");
+    log.flush_blocking(LIMIT).unwrap();
+    let after = fs::read_to_string(&path).unwrap();
+    assert!(after.contains("WARN  3 log records could not be written here"), "{after}");
+    assert!(after.ends_with("INFO  after\n"), "{after}");
+    assert_eq!(log.write_errors(), 3);
+}
+
+#[cfg(unix)]
+#[test]
+fn half_a_record_on_a_full_disk_is_taken_back_and_what_was_lost_is_said_in_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("chat.log");
+    let child = std::process::Command::new("sh")
+        .args(["-c", r#"trap '' XFSZ; ulimit -f 8; exec "$0" --exact child_with_a_full_disk --nocapture"#])
+        .arg(std::env::current_exe().unwrap())
+        .env("AGORA_CHAT_FULL_DISK", &path)
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{child:?}");
+    assert!(path.exists(), "the child did not run: {child:?}");
+}
+
+#[cfg(unix)]
+fn fifo(path: &Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+    assert!(made.success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_without_a_reader_holds_neither_the_start_nor_a_caller_and_is_written_once_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pipe");
+    fifo(&path);
+    let log = LogHandle::start(quiet().file(&path).file_size(1)).unwrap();
+    info!(log.slog(), "early");
+    assert!(matches!(log.flush_blocking(Duration::from_millis(1)), Err(LogError::Stalled { .. })));
+    let reader = thread::spawn({
+        let path = path.clone();
+        move || fs::read_to_string(path).unwrap()
+    });
+    log.flush_blocking(LIMIT).unwrap();
+    info!(log.slog(), "late");
+    log.shutdown_blocking(LIMIT).unwrap();
+    let read = reader.join().unwrap();
+    assert_eq!(read.lines().map(message).collect::<Vec<_>>(), ["INFO  early", "INFO  late"]);
+    use std::os::unix::fs::FileTypeExt;
+    assert!(fs::symlink_metadata(&path).unwrap().file_type().is_fifo());
+    assert_eq!(names(dir.path()), ["pipe"]);
+}
+
+#[cfg(unix)]
+#[actix::test]
+async fn reopening_takes_up_a_link_that_leads_elsewhere_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("log");
+    let point_to = |name: &str| {
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(dir.path().join(name), &link).unwrap();
+    };
+    point_to("monday");
+    let log = LoggerActor::start_with(quiet().file(&link)).unwrap();
+    let say = |text: &str| {
+        info!(log.slog(), "{text}");
+        log.flush_blocking(LIMIT).unwrap();
+    };
+    say("1");
+    point_to("tuesday");
+    say("2");
+    log.reopen();
+    say("3");
+    point_to("wednesday");
+    log.addr().unwrap().send(Reopen).await.unwrap();
+    say("4");
+    let read = |name: &str| {
+        let text = fs::read_to_string(dir.path().join(name)).unwrap();
+        text.lines().map(message).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!([read("monday"), read("tuesday"), read("wednesday")], ["INFO  1 INFO  2", "INFO  3", "INFO  4"]);
+}
+
+#[test]
+fn a_log_that_cannot_rotate_says_so_in_itself_and_on_the_other_outputs() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("chat.log");
+    fs::create_dir_all(dir.path().join("chat.log.1/in the way")).unwrap();
+    let writes = Writes::default();
+    let log = LogHandle::start(quiet().writer(writes.clone()).file(&path).file_size(100).file_count(2)).unwrap();
+    for n in 0..10 {
+        info!(log.slog(), "record"; "n" => n);
+    }
+    log.flush_blocking(LIMIT).unwrap();
+    let file = fs::read_to_string(&path).unwrap();
+    for text in [&file, &writes.all().concat()] {
+        let told: Vec<_> = text.lines().filter(|line| line.contains("cannot be rotated")).collect();
+        assert_eq!(told.len(), 1, "{text}");
+        assert!(told[0].contains("WARN  the log file is not what it should be"), "{text}");
+        assert_eq!(text.lines().filter(|line| line.contains("record, n: ")).count(), 10);
+    }
+    assert_eq!(log.write_errors(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_log_in_a_folder_that_may_not_be_written_grows_and_keeps_its_older_files() {
+    use std::os::unix::fs::PermissionsExt;
+    if unprivileged::done_as_nobody("a_log_in_a_folder_that_may_not_be_written_grows_and_keeps_its_older_files") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in [("x.log", ""), ("x.log.1", "older\n"), ("x.log.2", "oldest\n")] {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    let path = dir.path().join("x.log");
+    let log = LogHandle::start(quiet().file(&path).file_size(200).file_count(3)).unwrap();
+    for n in 0..20 {
+        info!(log.slog(), "record"; "n" => n);
+    }
+    log.flush_blocking(LIMIT).unwrap();
+    assert_eq!(log.write_errors(), 0);
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+    assert_eq!((read("x.log.1").as_str(), read("x.log.2").as_str()), ("older\n", "oldest\n"));
+    let text = read("x.log");
+    assert_eq!(text.lines().filter(|line| line.contains("record, n: ")).count(), 20, "{text}");
+    assert_eq!(text.matches("cannot be rotated").count(), 1, "{text}");
+}
+
+#[test]
+fn flushing_by_slog_waits_for_what_was_logged() {
+    let writes = Writes::default();
+    let log = LogHandle::start(quiet().writer(writes.clone())).unwrap();
+    let logger = log.slog().new(o!("child" => true));
+    for n in 0..500 {
+        info!(logger, "{n}");
+    }
+    logger.flush().unwrap();
+    assert_eq!(writes.all().len(), 500);
+}
+
+#[test]
+fn records_that_take_too_much_memory_are_dropped_and_reported_as_past_the_number() {
+    let (gate, keeper) = gate();
+    let log = LogHandle::start(quiet().writer(gate).queue_bytes(100_000)).unwrap();
+    let logger = log.slog();
+    info!(logger, "first");
+    keeper.entered.recv_timeout(LIMIT).unwrap();
+    for _ in 0..10 {
+        info!(logger, "large"; "text" => "x".repeat(40_000));
+    }
+    assert_eq!(log.dropped(), 8);
+    info!(logger, "{}", "y".repeat(1_000_000));
+    assert_eq!(log.dropped(), 9);
+    drop(keeper.go);
+    log.flush_blocking(LIMIT).unwrap();
+    // Nothing waits: what is larger than the whole bound passes.
+    info!(logger, "{}", "z".repeat(1_000_000));
+    log.flush_blocking(LIMIT).unwrap();
+    let messages = keeper.writes.messages();
+    assert_eq!(messages.len(), 5, "{messages:?}");
+    assert!(messages[3].starts_with("WARN  9 log records were dropped here"), "{}", messages[3]);
+    assert_eq!(log.dropped(), 9);
+}
+
+/// A value that cannot be written.
+struct Unwritable;
+
+impl slog::Value for Unwritable {
+    fn serialize(&self, _: &slog::Record<'_>, _: slog::Key, _: &mut dyn slog::Serializer) -> slog::Result {
+        Err(slog::Error::Other)
+    }
+}
+
+#[test]
+fn a_value_that_cannot_be_written_costs_its_record_only() {
+    let writes = Writes::default();
+    let log = LogHandle::start(quiet().writer(writes.clone())).unwrap();
+    info!(log.slog(), "broken"; "value" => Unwritable);
+    info!(log.slog(), "whole");
+    log.flush_blocking(LIMIT).unwrap();
+    assert_eq!(writes.messages()[1..], ["INFO  whole"]);
+    assert_eq!((log.dropped(), log.write_errors()), (1, 0));
 }

@@ -76,6 +76,11 @@ pub struct DisableAll;
 #[rtype(result = "LogLevel")]
 pub struct GetLevel;
 
+/// Closes the log file and opens its path anew.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Reopen;
+
 /// Answers when all that was logged before is written.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
@@ -115,6 +120,14 @@ impl Handler<GetLevel> for LoggerActor {
 
     fn handle(&mut self, GetLevel: GetLevel, _: &mut Context<Self>) -> Self::Result {
         actix::MessageResult(self.core.level())
+    }
+}
+
+impl Handler<Reopen> for LoggerActor {
+    type Result = ();
+
+    fn handle(&mut self, Reopen: Reopen, _: &mut Context<Self>) {
+        self.core.reopen();
     }
 }
 

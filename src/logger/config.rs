@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::LogLevel;
-use super::line::{Clock, Output};
+use super::file::LogFile;
+use super::line::{Clock, Output, Sink};
 use super::queue::Queue;
-use super::rotating::RotatingFile;
 
 /// Why a logger did not start, or did not flush.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +78,9 @@ pub struct LogConfig {
     file: Option<PathBuf>,
     file_size: u64,
     file_count: u32,
+    file_mode: u32,
     queue: usize,
+    queue_bytes: usize,
 }
 
 impl LogConfig {
@@ -88,6 +90,10 @@ impl LogConfig {
     pub const FILE_COUNT: u32 = 3;
     /// The largest [`file_count`](Self::file_count).
     pub const MAX_FILE_COUNT: u32 = 1000;
+    /// The default of [`file_mode`](Self::file_mode): the owner writes, the group reads.
+    pub const FILE_MODE: u32 = 0o640;
+    /// The default of [`queue_bytes`](Self::queue_bytes), in bytes: 8 MiB.
+    pub const QUEUE_BYTES: usize = 8 * 1024 * 1024;
     /// The default of [`queue`](Self::queue), in records.
     pub const QUEUE: usize = 4096;
     /// The largest [`queue`](Self::queue), in records.
@@ -102,7 +108,9 @@ impl LogConfig {
             file: None,
             file_size: Self::FILE_SIZE,
             file_count: Self::FILE_COUNT,
+            file_mode: Self::FILE_MODE,
             queue: Self::QUEUE,
+            queue_bytes: Self::QUEUE_BYTES,
         }
     }
 
@@ -133,6 +141,15 @@ impl LogConfig {
     /// `PATH.2`, and so on; the oldest beyond [`file_count`](Self::file_count) is removed. So with the defaults there
     /// are at most `PATH`, `PATH.1` and `PATH.2`, 15 MiB in all. Only one logger may write to a path.
     ///
+    /// - Only a regular file is rotated. A pipe, a device or a link to a descriptor of a process is written as it is,
+    ///   and may hold the log's own thread while nobody reads it. A link is resolved when the file is opened.
+    /// - A file that may not be renamed, or whose folder may not be written, is not rotated: it grows, which is logged
+    ///   once, and rotating is tried again when it has grown by another [`file_size`](Self::file_size).
+    /// - A file that was moved or removed, as logrotate does it, is followed by a new one with the next record;
+    ///   [`LogHandle::reopen`](super::LogHandle::reopen) does so at once. `copytruncate` works as well.
+    /// - A record that a full disk took half of is taken back. When the file takes records again, a line says how many
+    ///   were lost.
+    ///
     /// Lines are handed to the system one by one, but not forced onto the disk.
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.file = Some(path.into());
@@ -153,12 +170,29 @@ impl LogConfig {
         self
     }
 
+    /// The permissions of a log file that does not exist yet, less what the process's umask takes. Default: `0o640`.
+    ///
+    /// Only where files have such permissions, as on Unix. Bits beyond `0o777` are ignored.
+    pub fn file_mode(mut self, mode: u32) -> Self {
+        self.file_mode = mode & 0o777;
+        self
+    }
+
     /// How many records may wait to be written, 1 to 1 048 576. Default: 4 096.
     ///
-    /// When so many wait, the caller goes on and the new record is dropped, counted and reported. Memory is taken as
-    /// the queue fills, about 100 bytes a record and the text of each.
+    /// When so many wait, the caller goes on and the new record is dropped, counted and reported.
     pub fn queue(mut self, records: usize) -> Self {
         self.queue = records;
+        self
+    }
+
+    /// How many bytes of memory the waiting records may take, at least 1. Default: 8 MiB.
+    ///
+    /// A record takes its message and values as text, 64 bytes for each value and 256 for itself. One that does not fit
+    /// is dropped, counted and reported as past [`queue`](Self::queue); a record larger than the bound is taken only
+    /// while no other waits.
+    pub fn queue_bytes(mut self, bytes: usize) -> Self {
+        self.queue_bytes = bytes;
         self
     }
 
@@ -168,6 +202,8 @@ impl LogConfig {
         };
         let queue = u64::try_from(self.queue).unwrap_or(u64::MAX);
         range("the log's queue size", queue, Self::MAX_QUEUE as u64, "1 to 1048576 records")?;
+        let queue_bytes = u64::try_from(self.queue_bytes).unwrap_or(u64::MAX);
+        range("the log's queue size in memory", queue_bytes, u64::MAX, "at least 1 byte")?;
         range("the log file's size", self.file_size, u64::MAX, "at least 1 byte")?;
         range("the number of log files", self.file_count.into(), Self::MAX_FILE_COUNT.into(), "1 to 1000")
     }
@@ -180,23 +216,33 @@ impl LogConfig {
         match self.terminal {
             Terminal::Stderr => {
                 let stderr = io::stderr();
-                outputs.push(Output::new("standard error", colour(stderr.is_terminal()), Box::new(stderr), &clock));
+                outputs.push(Output::new(
+                    "standard error",
+                    colour(stderr.is_terminal()),
+                    Sink::Writer(Box::new(stderr)),
+                    &clock,
+                ));
             }
             Terminal::Stdout => {
                 let stdout = io::stdout();
-                outputs.push(Output::new("standard output", colour(stdout.is_terminal()), Box::new(stdout), &clock));
+                outputs.push(Output::new(
+                    "standard output",
+                    colour(stdout.is_terminal()),
+                    Sink::Writer(Box::new(stdout)),
+                    &clock,
+                ));
             }
             Terminal::Off => {}
         }
         for writer in self.writers {
-            outputs.push(Output::new("the application's writer", false, writer, &clock));
+            outputs.push(Output::new("the application's writer", false, Sink::Writer(writer), &clock));
         }
         if let Some(path) = self.file {
-            let file = RotatingFile::open(path.clone(), self.file_size, self.file_count)
-                .map_err(|source| LogError::File { path: path.clone(), source })?;
-            outputs.push(Output::new(path.display().to_string(), false, Box::new(file), &clock));
+            let name = path.display().to_string();
+            let file = LogFile::new(path, self.file_size, self.file_count, self.file_mode);
+            outputs.push(Output::new(name, false, Sink::File(file), &clock));
         }
-        Queue::start(self.queue, outputs, clock).map_err(LogError::Thread)
+        Queue::start(self.queue, self.queue_bytes, outputs, clock)
     }
 }
 
@@ -215,7 +261,9 @@ impl fmt::Debug for LogConfig {
             .field("file", &self.file)
             .field("file_size", &self.file_size)
             .field("file_count", &self.file_count)
+            .field("file_mode", &format_args!("{:#o}", self.file_mode))
             .field("queue", &self.queue)
+            .field("queue_bytes", &self.queue_bytes)
             .finish()
     }
 }
@@ -229,6 +277,7 @@ mod tests {
         for (config, what) in [
             (LogConfig::new().queue(0), "queue"),
             (LogConfig::new().queue(LogConfig::MAX_QUEUE + 1), "queue"),
+            (LogConfig::new().queue_bytes(0), "memory"),
             (LogConfig::new().file_size(0), "size"),
             (LogConfig::new().file_count(0), "number"),
             (LogConfig::new().file_count(1001), "number"),

@@ -41,6 +41,12 @@ impl Core {
         self.switch.get()
     }
 
+    pub(super) fn reopen(&self) {
+        if let Some(queue) = &self.queue {
+            queue.reopen();
+        }
+    }
+
     pub(super) async fn flush(&self) {
         if let Some(queue) = &self.queue {
             queue.written().await;
@@ -58,7 +64,7 @@ impl LogHandle {
     /// Starts a logger without an actor; no actix system is needed.
     ///
     /// # Errors
-    /// [`LogError::File`] when the file cannot be opened, [`LogError::Range`] for a setting out of its range,
+    /// [`LogError::File`] when it is known within a second that the file cannot be opened, [`LogError::Range`] for a setting out of its range,
     /// [`LogError::Thread`] when the system gives no thread.
     pub fn start(config: LogConfig) -> Result<Self, LogError> {
         let switch = LevelSwitch::new(config.level);
@@ -148,10 +154,19 @@ impl LogHandle {
 
     /// How many records an output failed to write, since the start; each output counts for itself.
     ///
-    /// The first failure of a row is reported on the other outputs.
+    /// The first failure of a row is reported on the other outputs. When the output takes records again, a line on it says
+    /// how many it lost.
     #[must_use]
     pub fn write_errors(&self) -> u64 {
         self.core.queue.as_ref().map_or(0, |queue| queue.write_errors())
+    }
+
+    /// Closes the log file and opens its path anew before the next record, for a logrotate that signals.
+    ///
+    /// It returns at once. A log file that was moved or removed is noticed by itself; this is for those that were
+    /// replaced in another way, such as a link that leads elsewhere now.
+    pub fn reopen(&self) {
+        self.core.reopen();
     }
 
     /// Waits until all that was logged before is written; the log goes on.

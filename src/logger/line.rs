@@ -1,16 +1,18 @@
 //! How a record becomes one line, and one write.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{Local, SecondsFormat, TimeZone};
 use slog::{Drain, Level, OwnedKVList, Record};
 use slog_term::{Decorator, FullFormat, RecordDecorator, ThreadSafeTimestampFn};
 
 use super::LogLevel;
+use super::escape::must_be_escaped;
+use super::file::{LogFile, Torn, write_counted};
 
 /// Where a line is cut off, in bytes.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -33,37 +35,128 @@ impl Clock {
     }
 }
 
+/// Where lines go to.
+pub(super) enum Sink {
+    Writer(Box<dyn Write + Send>),
+    File(LogFile),
+}
+
+impl Sink {
+    fn put(&mut self, line: &[u8]) -> Result<(), Torn> {
+        match self {
+            Sink::Writer(to) => {
+                write_counted(to, line)?;
+                to.flush().map_err(Torn::from)
+            }
+            Sink::File(file) => file.append(line),
+        }
+    }
+}
+
 /// One destination of lines.
 pub(super) struct Output {
     name: String,
     format: FullFormat<OneWrite>,
-    /// Whether its last write failed, so that a failure is reported once and not with every record.
-    pub(super) failing: bool,
+    to: Arc<Mutex<To>>,
+    /// Why its last write failed, so that a failure is reported once and not with every record.
+    failure: Option<String>,
+    /// Records it has lost since its last success.
+    lost: u64,
+}
+
+struct To {
+    sink: Sink,
+    /// Whether half a line stays behind, which the next one must not be glued to.
+    torn: bool,
 }
 
 impl Output {
-    pub(super) fn new(name: impl Into<String>, colour: bool, to: Box<dyn Write + Send>, clock: &Clock) -> Self {
+    pub(super) fn new(name: impl Into<String>, colour: bool, sink: Sink, clock: &Clock) -> Self {
         let clock = clock.clone();
-        let format = FullFormat::new(OneWrite { colour, to: RefCell::new(to) })
+        let to = Arc::new(Mutex::new(To { sink, torn: false }));
+        let format = FullFormat::new(OneWrite { colour, to: Arc::clone(&to) })
             .use_custom_timestamp(move |to: &mut dyn Write| clock.print(to))
             .use_custom_header_print(header)
             .use_original_order()
             .build();
-        Output { name: name.into(), format, failing: false }
+        Output { name: name.into(), format, to, failure: None, lost: 0 }
     }
 
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(super) fn write(&self, record: &Record<'_>, values: &OwnedKVList) -> io::Result<()> {
-        self.format.log(record, values)
+    pub(super) fn is_failing(&self) -> bool {
+        self.failure.is_some()
     }
+
+    /// Runs `act` on the log file, where this output is one.
+    pub(super) fn with_file<T>(&self, act: impl FnOnce(&mut LogFile) -> T) -> Option<T> {
+        match &mut lock(&self.to).sink {
+            Sink::File(file) => Some(act(file)),
+            Sink::Writer(_) => None,
+        }
+    }
+
+    /// Writes a record, behind a line that says what was lost before it. Returns the failure that begins with it.
+    pub(super) fn write(&mut self, record: &Record<'_>, values: &OwnedKVList) -> Written {
+        let written = self.report_lost().and_then(|()| self.put(record, values));
+        match written {
+            Ok(()) => {
+                self.failure = None;
+                self.lost = 0;
+                Written::Whole
+            }
+            Err(failure) => {
+                self.lost = self.lost.saturating_add(1);
+                match self.failure.replace(failure.clone()) {
+                    None => Written::FailsNow(failure),
+                    Some(_) => Written::FailsStill,
+                }
+            }
+        }
+    }
+
+    fn report_lost(&mut self) -> Result<(), String> {
+        let (Some(failure), lost @ 1..) = (&self.failure, self.lost) else { return Ok(()) };
+        self.put(
+            &slog::record!(
+                Level::Warning,
+                "",
+                &format_args!("{lost} log records could not be written here"),
+                slog::b!("lost" => lost, "error" => failure)
+            ),
+            &slog::o!().into(),
+        )?;
+        self.lost = 0;
+        Ok(())
+    }
+
+    /// Writes a record that is not counted.
+    pub(super) fn put(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), String> {
+        match catch_unwind(AssertUnwindSafe(|| self.format.log(record, values))) {
+            Ok(written) => written.map_err(|error| error.to_string()),
+            Err(_) => Err("the writer panicked".to_owned()),
+        }
+    }
+}
+
+/// What became of a record on one output.
+pub(super) enum Written {
+    Whole,
+    /// The first failure of a row.
+    FailsNow(String),
+    FailsStill,
+}
+
+/// A panic of a writer leaves nothing half changed here.
+fn lock(to: &Mutex<To>) -> MutexGuard<'_, To> {
+    to.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Output").field("name", &self.name).field("failing", &self.failing).finish_non_exhaustive()
+        f.debug_struct("Output").field("name", &self.name).field("failure", &self.failure).finish_non_exhaustive()
     }
 }
 
@@ -89,7 +182,7 @@ fn header(
 /// Hands each record to the writer in one call.
 struct OneWrite {
     colour: bool,
-    to: RefCell<Box<dyn Write + Send>>,
+    to: Arc<Mutex<To>>,
 }
 
 impl Decorator for OneWrite {
@@ -97,12 +190,23 @@ impl Decorator for OneWrite {
     where
         F: FnOnce(&mut dyn RecordDecorator) -> io::Result<()>,
     {
+        let mut to = lock(&self.to);
         let mut line =
             Line { bytes: Vec::with_capacity(256), colour: self.colour.then(|| record.level()), text: Text::Ours };
+        if to.torn {
+            line.bytes.push(b'\n');
+        }
         print(&mut line)?;
-        let mut to = self.to.borrow_mut();
-        to.write_all(&line.bytes)?;
-        to.flush()
+        match to.sink.put(&line.bytes) {
+            Ok(()) => {
+                to.torn = false;
+                Ok(())
+            }
+            Err(Torn { error, left }) => {
+                to.torn |= left > 0;
+                Err(error)
+            }
+        }
     }
 }
 
@@ -111,7 +215,7 @@ impl Decorator for OneWrite {
 enum Text {
     /// The layout's, line end included: printed as they are.
     Ours,
-    /// The record's, which may come from the network: control characters are escaped.
+    /// The record's, which may come from the network: what acts on a line or a terminal is escaped.
     Theirs,
 }
 
@@ -138,7 +242,7 @@ impl Write for Line {
             if self.bytes.len() >= LONGEST_LINE {
                 break;
             }
-            if c.is_control() {
+            if must_be_escaped(c) {
                 write!(self.bytes, "{}", c.escape_default())?;
             } else {
                 self.bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
@@ -195,8 +299,6 @@ fn colour(level: Level) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
 
     #[derive(Clone, Default)]
@@ -218,10 +320,10 @@ mod tests {
         let writes = Writes::default();
         let clock = Clock::default();
         clock.set(1_700_000_000_123);
-        let output = Output::new("test", colour, Box::new(writes.clone()), &clock);
+        let output = Output::new("test", colour, Sink::Writer(Box::new(writes.clone())), &clock);
         let values = slog::o!("from" => "logger").into();
         output
-            .write(
+            .put(
                 &slog::record!(
                     Level::Warning,
                     "",
@@ -251,10 +353,10 @@ mod tests {
 
     #[test]
     fn text_from_outside_can_neither_end_the_line_nor_command_the_terminal() {
-        let writes = writes(false, "a\nb\u{1b}[2J", "\r\n\u{9b}31m\u{7f}\tä");
+        let writes = writes(false, "a\nb\u{1b}[2J", "\r\n\u{9b}31m\u{7f}\tä\u{2028}\u{202e}");
         let line = writes[0].strip_suffix('\n').unwrap();
         assert!(!line.contains(char::is_control), "{line:?}");
-        assert!(line.contains(r"a\nb\u{1b}[2J") && line.contains(r"\r\n\u{9b}31m\u{7f}\tä"), "{line}");
+        assert!(line.contains(r"a\nb\u{1b}[2J") && line.contains(r"\r\n\u{9b}31m\u{7f}\tä\u{2028}\u{202e}"), "{line}");
     }
 
     #[test]

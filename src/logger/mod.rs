@@ -6,8 +6,8 @@
 //! ([`LogHandle::dropped`]) and reported by a line at the place where it is missing.
 //!
 //! A line is the local time at which the record was made, the level, the message, and the key-value pairs:
-//! `2026-02-03T09:20:37.962+01:00 INFO  connected, user: alice, attempt: 2`. Control characters in messages and values
-//! are escaped, so that text from the network can neither forge a line nor reach the terminal as a command; a line
+//! `2026-02-03T09:20:37.962+01:00 INFO  connected, user: alice, attempt: 2`. Control characters, line separators and
+//! controls of writing direction in messages and values are escaped, so that text from the network can neither forge a line nor reach the terminal as a command; a line
 //! ends after 64 KiB at the latest.
 //!
 //! Nothing here is global: two loggers in one process know nothing of each other.
@@ -40,15 +40,17 @@
 
 mod actor;
 mod config;
+mod escape;
+mod file;
 mod handle;
 mod level;
 mod line;
 mod queue;
 mod redacted;
-mod rotating;
 
-pub use actor::{DisableAll, EnableAll, Flush, GetLevel, LoggerActor, SetLevel, Shutdown};
+pub use actor::{DisableAll, EnableAll, Flush, GetLevel, LoggerActor, Reopen, SetLevel, Shutdown};
 pub use config::{LogConfig, LogError, Terminal};
+pub use escape::Escaped;
 pub use handle::LogHandle;
 pub use level::{InvalidLevel, LevelFilter, LevelSwitch, LogLevel};
 pub use redacted::Redacted;

@@ -4,9 +4,11 @@
 //! that can be read, nor can it be flushed without ending it, and takes a dead worker for a full queue.
 
 use std::collections::VecDeque;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -15,16 +17,62 @@ use slog::{Drain, Level, Never, OwnedKVList, Record};
 use slog_async::AsyncRecord;
 use tokio::sync::watch;
 
-use super::line::{Clock, Output};
+use super::LogError;
+use super::file::LogFile;
+use super::line::{Clock, Output, Written};
 
 /// How long dropping the queue waits for what is in it.
 const DROP_WAIT: Duration = Duration::from_secs(1);
 
+/// How long a start waits to hear whether the log file can be opened; after that it is opened when it can be.
+const OPEN_WAIT: Duration = Duration::from_secs(1);
+
+/// How long `slog::Logger::flush` holds its thread at most.
+const FLUSH_WAIT: Duration = Duration::from_secs(5);
+
+/// What a record takes beside its texts, in bytes: its place in the queue, its values' boxes and their links.
+const RECORD_BYTES: usize = 256;
+const VALUE_BYTES: usize = 64;
+
 struct Entry {
     /// How many records were dropped just before this one.
     lost_before: u64,
+    /// The memory that it takes.
+    bytes: usize,
     unix_ms: i64,
     record: AsyncRecord,
+}
+
+/// The memory that a record takes while it waits; pairs of its logger are shared and cost it nothing.
+fn weigh(record: &AsyncRecord) -> usize {
+    struct Weight(usize);
+
+    impl fmt::Write for Weight {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 = self.0.saturating_add(text.len());
+            Ok(())
+        }
+    }
+
+    impl slog::Serializer for Weight {
+        fn emit_arguments(&mut self, key: slog::Key, value: &fmt::Arguments<'_>) -> slog::Result {
+            self.0 = self.0.saturating_add(VALUE_BYTES + key.len());
+            self.write_fmt(*value).map_err(|_| slog::Error::Other)
+        }
+
+        fn emit_str(&mut self, key: slog::Key, value: &str) -> slog::Result {
+            self.0 = self.0.saturating_add(VALUE_BYTES + key.len()).saturating_add(value.len());
+            Ok(())
+        }
+    }
+
+    let mut weight = Weight(RECORD_BYTES);
+    record.as_record_values(|record, _| {
+        // Neither can fail: the texts are there, and this only counts them.
+        let _ = weight.write_fmt(*record.msg());
+        let _ = slog::KV::serialize(&record.kv(), record, &mut weight);
+    });
+    weight.0
 }
 
 /// What the callers and the worker share under one lock.
@@ -34,6 +82,10 @@ struct Entry {
 #[derive(Default)]
 struct State {
     entries: VecDeque<Entry>,
+    /// The memory that the entries take.
+    bytes: usize,
+    /// Whether the log file is to be opened anew before the next record.
+    reopen: bool,
     /// Dropped since the last entry, and not reported yet.
     lost: u64,
     /// Lines owed so far.
@@ -57,6 +109,8 @@ struct Progress {
 
 struct Shared {
     capacity: usize,
+    /// How many bytes of memory may wait; a record larger than this passes only an empty queue.
+    max_bytes: usize,
     state: Mutex<State>,
     /// Wakes the worker.
     work: Condvar,
@@ -87,6 +141,7 @@ impl Until {
 }
 
 enum Step {
+    Reopen,
     Write(Entry),
     Report(u64),
     End,
@@ -99,23 +154,55 @@ impl Shared {
 
     fn offer(&self, record: &Record<'_>, values: &OwnedKVList) {
         let unix_ms = chrono::Utc::now().timestamp_millis();
-        let record = AsyncRecord::from(record, values);
+        // A value of the caller's may fail to serialise, which slog-async takes for impossible.
+        let record = catch_unwind(AssertUnwindSafe(|| {
+            let record = AsyncRecord::from(record, values);
+            let bytes = weigh(&record);
+            (record, bytes)
+        }));
         let mut state = self.lock();
         if state.closed {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        if state.entries.len() >= self.capacity {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            if state.lost == 0 {
-                state.owed += 1;
+        let (record, bytes) = match record {
+            Ok((record, bytes)) if self.has_room_for(bytes, &state) => (record, bytes),
+            refused => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                if state.lost == 0 {
+                    state.owed += 1;
+                }
+                state.lost += 1;
+                // The worker may be asleep: nothing else would wake it to report this.
+                let wake = std::mem::take(&mut state.idle);
+                drop(state);
+                // What a record holds is the caller's, and dropped by the caller without the lock.
+                drop(refused);
+                if wake {
+                    self.work.notify_one();
+                }
+                return;
             }
-            state.lost += 1;
-            return;
-        }
+        };
         let lost_before = std::mem::take(&mut state.lost);
         state.owed += 1;
-        state.entries.push_back(Entry { lost_before, unix_ms, record });
+        state.bytes = state.bytes.saturating_add(bytes);
+        state.entries.push_back(Entry { lost_before, bytes, unix_ms, record });
+        let wake = std::mem::take(&mut state.idle);
+        drop(state);
+        if wake {
+            self.work.notify_one();
+        }
+    }
+
+    fn has_room_for(&self, bytes: usize, state: &State) -> bool {
+        let fits = state.bytes.saturating_add(bytes) <= self.max_bytes || state.entries.is_empty();
+        fits && state.entries.len() < self.capacity
+    }
+
+    fn reopen(&self) {
+        let mut state = self.lock();
+        state.reopen = true;
         let wake = std::mem::take(&mut state.idle);
         drop(state);
         if wake {
@@ -131,7 +218,11 @@ impl Shared {
         }
         loop {
             state.idle = false;
+            if std::mem::take(&mut state.reopen) {
+                return Step::Reopen;
+            }
             if let Some(entry) = state.entries.pop_front() {
+                state.bytes = state.bytes.saturating_sub(entry.bytes);
                 return Step::Write(entry);
             }
             match std::mem::take(&mut state.lost) {
@@ -180,10 +271,20 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Starts the thread that writes. `capacity` is a number of records, besides the one being written.
-    pub(super) fn start(capacity: usize, outputs: Vec<Output>, clock: Clock) -> io::Result<Self> {
+    /// Starts the thread that writes. At most `capacity` records of `max_bytes` of memory wait, besides the one being
+    /// written.
+    ///
+    /// The files are opened by that thread, since a pipe without a reader or a hung disk may hold it. What is known
+    /// within a second decides the start.
+    pub(super) fn start(
+        capacity: usize,
+        max_bytes: usize,
+        outputs: Vec<Output>,
+        clock: Clock,
+    ) -> Result<Self, LogError> {
         let shared = Arc::new(Shared {
             capacity,
+            max_bytes,
             state: Mutex::default(),
             work: Condvar::new(),
             blocked: Condvar::new(),
@@ -192,11 +293,20 @@ impl Queue {
             write_errors: AtomicU64::new(0),
         });
         let end = End(Arc::clone(&shared));
+        let (opened, is_open) = mpsc::sync_channel(1);
         let thread = thread::Builder::new().name("agora-chat-log".to_owned()).spawn(move || {
             // Declared before the worker, and so dropped after it and its outputs.
             let end = end;
-            Worker { shared: &end.0, outputs, clock }.run();
-        })?;
+            let worker = Worker { shared: &end.0, outputs, clock };
+            if worker.open_files(opened) {
+                worker.run();
+            }
+        });
+        let thread = thread.map_err(LogError::Thread)?;
+        match is_open.recv_timeout(OPEN_WAIT) {
+            Ok(opened) => opened?,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+        }
         Ok(Queue { shared, worker: thread.thread().id() })
     }
 
@@ -214,6 +324,10 @@ impl Queue {
 
     pub(super) async fn written(&self) {
         self.shared.wait(self.shared.everything_so_far()).await;
+    }
+
+    pub(super) fn reopen(&self) {
+        self.shared.reopen();
     }
 
     pub(super) fn flush_blocking(&self, limit: Duration) -> bool {
@@ -238,6 +352,16 @@ impl Drain for Queue {
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
         self.shared.offer(record, values);
         Ok(())
+    }
+
+    /// Waits up to five seconds for what was logged before.
+    fn flush(&self) -> Result<(), slog::FlushError> {
+        // The thread that writes cannot wait for itself.
+        if thread::current().id() != self.worker && self.flush_blocking(FLUSH_WAIT) {
+            Ok(())
+        } else {
+            Err(io::Error::from(io::ErrorKind::TimedOut).into())
+        }
     }
 }
 
@@ -268,10 +392,38 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
+    /// Opens the files, and says how it went unless one may block. Returns whether the log starts.
+    fn open_files(&self, opened: SyncSender<Result<(), LogError>>) -> bool {
+        let files = || self.outputs.iter();
+        if files().any(|output| output.with_file(|file| file.may_block()).unwrap_or_default()) {
+            let _ = opened.send(Ok(()));
+        }
+        for output in files() {
+            let failure = output.with_file(|file| {
+                let failed = file.open().err();
+                failed.map(|source| LogError::File { path: file.path().to_owned(), source })
+            });
+            // Nobody listens any more where opening took too long; the first record tries again and counts.
+            if let Some(Some(failure)) = failure
+                && opened.try_send(Err(failure)).is_ok()
+            {
+                return false;
+            }
+        }
+        let _ = opened.try_send(Ok(()));
+        true
+    }
+
     fn run(mut self) {
         loop {
             let lines = match self.shared.next() {
-                Step::Write(Entry { lost_before, unix_ms, record }) => {
+                Step::Reopen => {
+                    for output in &self.outputs {
+                        output.with_file(LogFile::reopen);
+                    }
+                    0
+                }
+                Step::Write(Entry { lost_before, unix_ms, record, .. }) => {
                     self.clock.set(unix_ms);
                     if lost_before > 0 {
                         self.report(lost_before);
@@ -305,38 +457,41 @@ impl Worker<'_> {
 
     fn write(&mut self, record: &Record<'_>, values: &OwnedKVList) {
         let mut failures = Vec::new();
+        let mut notices = Vec::new();
         for output in &mut self.outputs {
-            let failure = match catch_unwind(AssertUnwindSafe(|| output.write(record, values))) {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(_) => Some("the writer panicked".to_owned()),
-            };
-            if failure.is_some() {
-                self.shared.write_errors.fetch_add(1, Ordering::Relaxed);
+            match output.write(record, values) {
+                Written::Whole => {}
+                Written::FailsStill => {
+                    self.shared.write_errors.fetch_add(1, Ordering::Relaxed);
+                }
+                Written::FailsNow(failure) => {
+                    self.shared.write_errors.fetch_add(1, Ordering::Relaxed);
+                    failures.push((output.name().to_owned(), failure));
+                }
             }
-            let was_failing = std::mem::replace(&mut output.failing, failure.is_some());
-            failures.extend(failure.filter(|_| !was_failing).map(|failure| (output.name().to_owned(), failure)));
+            let notice = output.with_file(LogFile::notice).flatten();
+            notices.extend(notice.map(|notice| (output.name().to_owned(), notice)));
         }
         for (name, failure) in failures {
-            self.tell_others(&name, &failure);
+            self.tell(Level::Error, "the log cannot be written", &name, &failure);
+        }
+        for (name, notice) in notices {
+            self.tell(Level::Warning, "the log file is not what it should be", &name, &notice);
         }
     }
 
-    /// Says on the outputs that work that another one began to fail.
-    fn tell_others(&self, name: &str, failure: &str) {
-        for output in self.outputs.iter().filter(|output| !output.failing) {
+    /// Says on the outputs that work what has befallen one of them.
+    fn tell(&self, level: Level, what: &str, name: &str, why: &str) {
+        for output in self.outputs.iter().filter(|output| !output.is_failing()) {
             // Should this one fail as well, its own next record says so.
-            let _ = catch_unwind(AssertUnwindSafe(|| {
-                output.write(
-                    &slog::record!(
-                        Level::Error,
-                        "",
-                        &format_args!("the log cannot be written"),
-                        slog::b!("to" => name, "error" => failure)
-                    ),
-                    &slog::o!().into(),
-                )
-            }));
+            let values = slog::o!().into();
+            let message = format_args!("{what}");
+            let _ = match level {
+                Level::Error => output
+                    .put(&slog::record!(Level::Error, "", &message, slog::b!("to" => name, "error" => why)), &values),
+                _ => output
+                    .put(&slog::record!(Level::Warning, "", &message, slog::b!("to" => name, "why" => why)), &values),
+            };
         }
     }
 }
