@@ -449,6 +449,12 @@ impl ConnectionActor {
             Note::Undecodable { length, error } => {
                 warn!(self.log, "dropped what does not decode"; "bytes" => length, "error" => %error);
             }
+            Note::MoreUndecodable { count } => {
+                warn!(self.log, "dropped more of what does not decode"; "count" => count);
+            }
+            Note::QueueNameTooLong { count, limit } => {
+                warn!(self.log, "ignored queues whose names are too long"; "count" => count, "limit" => limit);
+            }
             Note::Unexpected { frame } => debug!(self.log, "dropped an unexpected frame"; "frame" => frame),
             Note::Redirected { url, hop } => info!(self.log, "redirected"; "url" => &**url, "hop" => hop),
             Note::LoginRetry { attempt, delay, cause } => {

@@ -8,6 +8,7 @@ use super::{
     cursors::KeptCursors,
     engine::Engine,
     entering::Entering,
+    episodes::Odd,
     flapping::Flaps,
     frames::Identity,
     in_hand::InHand,
@@ -53,6 +54,8 @@ pub(super) struct Session {
     pub(super) in_hand: Option<Box<InHand>>,
     /// The keys that are kept over links, where there is a store.
     pub(super) cursors: Option<Box<KeptCursors>>,
+    /// What was odd, so that it is told of once and not each time.
+    pub(super) odd: Odd,
     /// Whether it was said that nobody hears the messages.
     pub(super) unheard: bool,
     pub(super) sends: Sends,
@@ -131,6 +134,7 @@ impl Session {
             last_sender: None,
             in_hand: None,
             cursors: context.world.config.cursors.is_some().then(Box::default),
+            odd: Odd::default(),
             unheard: false,
             sends: Sends::default(),
             kept_sends: Kept::default(),
@@ -379,6 +383,7 @@ impl Session {
     ) {
         self.fail_sends(&LossCause::ClosedHere, context);
         self.drop_kept(reason.as_ref(), context);
+        self.tell_odd(context);
         context.out.push(Action::Hangup);
         self.offline_sync_ended(context);
         let unreachable = matches!(&failed, Some(OpenError::Unreachable { .. } | OpenError::Deadline { .. }))

@@ -21,6 +21,7 @@ mod backoff;
 mod cursors;
 mod engine;
 mod entering;
+mod episodes;
 mod flapping;
 mod frames;
 mod in_hand;
@@ -278,6 +279,18 @@ pub enum Note {
         /// What the decoder says.
         error: DecodeError,
     },
+    /// More frames that do not decode. They are told of at most once in 10 minutes, and at the end of the session.
+    MoreUndecodable {
+        /// How many.
+        count: u64,
+    },
+    /// Queues were named by more bytes than any name has, and are not pulled. Told of at most once in 10 minutes.
+    QueueNameTooLong {
+        /// How often it happened since it was told of last.
+        count: u64,
+        /// The bound in bytes.
+        limit: usize,
+    },
     /// A frame that has no meaning at this point; it was dropped.
     Unexpected {
         /// Its command.
@@ -316,9 +329,9 @@ pub enum Note {
         again: Option<Duration>,
     },
     /// Some messages do not decode; those of a page are told as [`EventKind::Unknown`], as they
-    /// came, and the others arrived.
+    /// came, and the others arrived. Told of at most once in 10 minutes, and at the end of the session.
     BrokenMetas {
-        /// How many.
+        /// How many since it was told of last.
         count: usize,
     },
     /// Messages came that nobody wants to hear; said once a session.
@@ -352,7 +365,7 @@ pub enum Note {
         /// Its length in encoded bytes.
         bytes: usize,
     },
-    /// A page of a queue had a status other than OK.
+    /// A page of a queue had a status other than OK. Told of at most once in 10 minutes.
     PageStatus {
         /// `Status.errorCode`.
         status: i32,

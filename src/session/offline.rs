@@ -1,51 +1,71 @@
 //! What waited on the server when a link came up: when it begins to come and when it has come (messages spec §2.4).
 
-use std::collections::HashSet;
+use crate::EventKind;
 
-use super::queues::Queues;
-use crate::{
-    EventKind,
-    wire::{CommUnreadDl, QueueKey},
-};
-
-/// The offline synchronisation of one link.
+/// The offline synchronisation of one link. Which queues are still to come is noted in the table of queues.
 #[derive(Debug, Default)]
 pub(super) enum OfflineSync {
     /// The server has named no queue yet.
     #[default]
     Before,
     /// Queues it named are still to come.
-    Running(Box<Running>),
+    Running(Running),
     Over,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Running {
-    left: HashSet<QueueKey>,
+    /// How many queues are noted and still to come.
+    left: usize,
+    /// Others had no place yet; the server is asked for them again.
+    more: bool,
+    /// Others can never be fetched.
+    lost: bool,
     queues: usize,
     messages: u64,
 }
 
+/// What a list of queues that hold something comes to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Listing {
+    /// Different queues in it, and what it says they hold.
+    pub(super) queues: usize,
+    pub(super) messages: u64,
+    /// How many of them are newly noted.
+    pub(super) noted: usize,
+    /// Whether some had no place.
+    pub(super) more: bool,
+    /// Whether some can never be fetched.
+    pub(super) lost: bool,
+}
+
 impl OfflineSync {
-    /// Takes the first list of queues that names any; later ones are no news.
-    pub(super) fn listed(&mut self, unread: &CommUnreadDl) -> Option<EventKind> {
-        if !matches!(self, OfflineSync::Before) {
-            return None;
+    /// Whether the next list of queues is to be noted: the first that names any, and those that make up for what had no
+    /// place in it. Others are no news.
+    pub(super) fn takes_list(&self) -> bool {
+        match self {
+            OfflineSync::Before => true,
+            OfflineSync::Running(running) => running.more,
+            OfflineSync::Over => false,
         }
-        let (mut left, mut messages) = (HashSet::new(), 0_u64);
-        for entry in unread.unread.iter().take(Queues::CAPACITY) {
-            if let Some(queue) = &entry.queue
-                && left.insert(queue.queue_key())
-            {
-                messages = messages.saturating_add(u64::from(entry.n.unwrap_or(0)));
+    }
+
+    /// Takes a list whose queues are noted.
+    pub(super) fn listed(&mut self, list: Listing) -> Option<EventKind> {
+        let Listing { queues, messages, noted, more, lost } = list;
+        match self {
+            OfflineSync::Before if queues > 0 => {
+                *self = OfflineSync::Running(Running { left: noted, more, lost, ..Running::default() });
+                Some(EventKind::OfflineSyncStarted { queues, messages })
             }
+            OfflineSync::Running(running) if running.more => {
+                running.left += noted;
+                running.more = more;
+                running.lost |= lost;
+                self.end_if_done()
+            }
+            _ => None,
         }
-        if left.is_empty() {
-            return None;
-        }
-        let queues = left.len();
-        *self = OfflineSync::Running(Box::new(Running { left, queues: 0, messages: 0 }));
-        Some(EventKind::OfflineSyncStarted { queues, messages })
     }
 
     /// Whether pages have to be looked at.
@@ -53,28 +73,34 @@ impl OfflineSync {
         matches!(self, OfflineSync::Running(_))
     }
 
-    /// So many new messages of a queue came.
-    pub(super) fn received(&mut self, queue: &QueueKey, messages: u64) {
-        if let OfflineSync::Running(running) = self
-            && running.left.contains(queue)
-        {
+    /// So many new messages of a noted queue came.
+    pub(super) fn received(&mut self, messages: u64) {
+        if let OfflineSync::Running(running) = self {
             running.messages = running.messages.saturating_add(messages);
         }
     }
 
-    /// A queue has come to its end.
-    pub(super) fn finished(&mut self, queue: &QueueKey) -> Option<EventKind> {
+    /// A noted queue has come to its end.
+    pub(super) fn finished(&mut self) -> Option<EventKind> {
         let OfflineSync::Running(running) = self else { return None };
-        running.queues += usize::from(running.left.remove(queue));
-        if running.left.is_empty() { self.end() } else { None }
+        running.queues += 1;
+        running.left = running.left.saturating_sub(1);
+        self.end_if_done()
+    }
+
+    fn end_if_done(&mut self) -> Option<EventKind> {
+        match self {
+            OfflineSync::Running(Running { left: 0, more: false, .. }) => self.end(),
+            _ => None,
+        }
     }
 
     /// Nothing more comes.
     pub(super) fn end(&mut self) -> Option<EventKind> {
         match std::mem::replace(self, OfflineSync::Over) {
-            OfflineSync::Running(running) => {
-                let Running { left, queues, messages } = *running;
-                Some(EventKind::OfflineSyncFinished { queues, messages, complete: left.is_empty() })
+            OfflineSync::Running(Running { left, more, lost, queues, messages }) => {
+                let complete = left == 0 && !more && !lost;
+                Some(EventKind::OfflineSyncFinished { queues, messages, complete })
             }
             _ => None,
         }

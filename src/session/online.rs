@@ -26,6 +26,8 @@ pub(super) struct Online {
     last_inbound: Duration,
     /// When a frame came that decodes.
     last_frame: Duration,
+    /// When the last heartbeat was sent, or the last list of queues came.
+    last_beat: Duration,
     /// When the heartbeat that nothing has answered yet was sent.
     beat_sent: Option<Duration>,
     pub(super) queues: Queues,
@@ -39,6 +41,7 @@ impl Online {
             since: now.mono,
             last_inbound: now.mono,
             last_frame: now.mono,
+            last_beat: now.mono,
             beat_sent: None,
             queues: Queues::default(),
             offline: OfflineSync::default(),
@@ -65,7 +68,7 @@ impl Online {
     }
 
     /// Something else came: the peer lives. It may be a gateway before a service that does not, so this counts only as
-    /// long as frames come now and then.
+    /// long as frames come now and then, and it does not take the heartbeat's place.
     pub(super) fn alive(&mut self, now: Now, config: &Config) {
         self.last_inbound = now.mono;
         if now.mono < self.must_speak(config) {
@@ -80,7 +83,9 @@ impl Online {
 
     /// Sends the heartbeat, which also asks which queues hold something.
     pub(super) fn beat(&mut self, context: &mut Context<'_>) {
+        self.last_beat = context.now.mono;
         self.beat_sent = Some(context.now.mono);
+        self.queues.list_asked();
         context.transmit("UNREAD", frames::unread());
     }
 
@@ -95,14 +100,27 @@ impl Online {
     pub(super) fn heartbeat_due(&self, config: &Config) -> Duration {
         match self.beat_sent {
             Some(sent) => sent.saturating_add(config.heartbeat_answer),
-            None => self.last_inbound.saturating_add(config.heartbeat_idle).min(self.must_speak(config)),
+            None => self.next_beat(config),
         }
     }
 
-    /// When a heartbeat, its answer, or that to the oldest pull is due.
+    /// A list of queues came, which is what a heartbeat asks for.
+    pub(super) fn list_came(&mut self, now: Now) {
+        self.last_beat = now.mono;
+    }
+
+    /// When to send the next heartbeat: an idle time after the last frame or heartbeat, and after two idle times at the
+    /// latest, whatever comes, because its answer also names the queues whose notice was missed.
+    fn next_beat(&self, config: &Config) -> Duration {
+        let idle = config.heartbeat_idle;
+        let quiet = self.last_frame.max(self.last_beat).saturating_add(idle);
+        quiet.min(self.last_beat.saturating_add(idle.saturating_mul(2)))
+    }
+
+    /// When a heartbeat, its answer, or that to the oldest pull is due, or a queue may be pulled again.
     pub(super) fn deadline(&self, config: &Config) -> Duration {
-        let heartbeat = self.heartbeat_due(config);
-        self.queues.deadline().map_or(heartbeat, |pull| pull.min(heartbeat))
+        let others = [self.queues.deadline(), self.queues.parked_until()];
+        others.into_iter().flatten().fold(self.heartbeat_due(config), Duration::min)
     }
 }
 
@@ -122,7 +140,11 @@ impl Session {
         let (frame, broken) = match decoded {
             Ok(decoded) => decoded,
             Err(error) => {
-                context.out.push(Action::Note(Note::Undecodable { length: bytes.len(), error }));
+                match self.odd.undecodable.strikes(1, context.now.mono) {
+                    None => {}
+                    Some(1) => context.out.push(Action::Note(Note::Undecodable { length: bytes.len(), error })),
+                    Some(count) => context.out.push(Action::Note(Note::MoreUndecodable { count })),
+                }
                 if let Phase::Online(online) = &mut self.phase {
                     online.alive(context.now, &context.world.config);
                 }
@@ -172,6 +194,12 @@ impl Session {
                 Overdue::GiveUp => return self.lost(LossCause::PullUnanswered, context),
             }
         }
+        if online.queues.parked_until().is_some_and(|until| now >= until) {
+            self.pull_waiting(context);
+        }
+        let Phase::Online(online) = &mut self.phase else {
+            return Flow::Stay;
+        };
         if now < online.heartbeat_due(&context.world.config) {
             return Flow::Stay;
         }

@@ -1,6 +1,6 @@
 //! Queues and their pages: what is announced is pulled, what is pulled is told, handled and acknowledged.
 
-use std::mem;
+use std::{collections::HashSet, mem};
 
 use bytes::Bytes;
 
@@ -11,13 +11,14 @@ use super::{
     inbound::{self, Inbound, Own},
     life::{Flow, Phase, Session},
     metas::{Got, Head, Metas},
-    queues::{Allowed, Content, Next, PageEnd, Pull, Queues},
+    offline::Listing,
+    queues::{Allowed, Content, Listed, Next, PageEnd, Pull, Queues},
     token::ServerClock,
     world::Context,
 };
 use crate::{
     Event, EventKind, EventMask, Kick, LossCause,
-    wire::{CommSyncDl, CommUnreadDl, Jid, MAX_FIELDS, PageView, QueueKey, full_meta, pull_frame},
+    wire::{CommSyncDl, CommUnreadDl, Jid, JidView, MAX_FIELDS, PageView, QueueKey, full_meta, pull_frame},
 };
 
 /// What becomes of a page.
@@ -59,20 +60,48 @@ impl Session {
                 clock.heard_server_clock(timestamp, context.now);
             }
         }
-        if let Phase::Online(online) = &mut self.phase
-            && let Some(event) = online.offline.listed(unread)
-        {
+        if let Phase::Online(online) = &mut self.phase {
+            online.list_came(context.now);
+        }
+        if let Some(event) = self.note_listed(unread) {
             context.emit(event);
         }
-        // What is past the bound is named again by the next answer.
-        for queue in unread.unread.iter().filter_map(|entry| entry.queue.as_ref()).take(Queues::CAPACITY) {
+        for queue in unread.unread.iter().filter_map(|entry| entry.queue.as_ref()) {
             self.announced(queue, context);
         }
         self.pull_waiting(context);
         self.token_due(context)
     }
 
+    /// Notes which queues hold something now that a link is up.
+    fn note_listed(&mut self, unread: &CommUnreadDl) -> Option<EventKind> {
+        let Phase::Online(online) = &mut self.phase else { return None };
+        if !online.offline.takes_list() {
+            return None;
+        }
+        let (mut list, mut seen) = (Listing::default(), HashSet::new());
+        for entry in &unread.unread {
+            let Some(queue) = entry.queue.as_ref().map(Jid::view) else { continue };
+            if !Queues::takes(queue) {
+                list.lost = true;
+            } else if seen.insert([queue.app_key, queue.name, queue.domain].map(Option::unwrap_or_default)) {
+                list.queues += 1;
+                list.messages = list.messages.saturating_add(u64::from(entry.n.unwrap_or(0)));
+                match online.queues.listed(queue) {
+                    Listed::ToCome => list.noted += 1,
+                    Listed::Known => {}
+                    Listed::NoPlace => list.more = true,
+                }
+            }
+        }
+        online.offline.listed(list)
+    }
+
     pub(super) fn announced(&mut self, queue: &Jid, context: &mut Context<'_>) {
+        if !Queues::takes(queue.view()) {
+            self.name_too_long(context);
+            return;
+        }
         let allowed = self.allowed(context);
         if let Phase::Online(online) = &mut self.phase
             && let Some(pull) = online.queues.announced(queue.view(), allowed, context.now.mono)
@@ -88,6 +117,23 @@ impl Session {
             && let Some(pull) = online.queues.next_waiting(allowed, context.now.mono)
         {
             transmit_pull(pull, &mut self.cursors, context);
+        }
+        self.ask_again(context);
+    }
+
+    /// Asks which queues hold something, where some had no place and now there is room.
+    fn ask_again(&mut self, context: &mut Context<'_>) {
+        if let Phase::Online(online) = &mut self.phase
+            && online.queues.wants_list()
+        {
+            online.beat(context);
+        }
+    }
+
+    /// A queue's name is longer than any: it is not kept.
+    fn name_too_long(&mut self, context: &mut Context<'_>) {
+        if let Some(count) = self.odd.long_names.strikes(1, context.now.mono) {
+            context.out.push(Action::Note(Note::QueueNameTooLong { count, limit: Queues::LONGEST_NAME }));
         }
     }
 
@@ -112,14 +158,12 @@ impl Session {
         context: &mut Context<'_>,
     ) -> Flow {
         if sync.meta_id.unwrap_or(0) > 0 {
-            if !broken.is_empty() {
-                context.out.push(Action::Note(Note::BrokenMetas { count: broken.len() }));
-            }
+            self.note_broken(broken.len(), context);
             self.answered(&sync, context);
             return Flow::Stay;
         }
         let status = sync.status.as_ref().and_then(|status| status.error_code).unwrap_or(0);
-        if status != 0 {
+        if status != 0 && self.odd.page_status.strikes(1, context.now.mono).is_some() {
             context.out.push(Action::Note(Note::PageStatus { status }));
         }
         let (queue, is_last) = (sync.queue.as_ref().map(Jid::view), sync.is_last.unwrap_or(false));
@@ -135,7 +179,12 @@ impl Session {
 
     /// A page of a queue, pulled or pushed: its messages, then, at once or once they are handled, the pull that
     /// acknowledges it.
-    fn page(&mut self, head: Head<'_>, metas: Metas<'_>, context: &mut Context<'_>) -> Flow {
+    fn page(&mut self, mut head: Head<'_>, metas: Metas<'_>, context: &mut Context<'_>) -> Flow {
+        if head.queue.is_some_and(|queue| !Queues::takes(queue)) {
+            // What it brings is told; its queue can be neither pulled nor acknowledged.
+            head.queue = None;
+            self.name_too_long(context);
+        }
         let limits = &context.world.config.limits;
         if metas.len() > limits.batch {
             let detail = format!("a page of {} messages is over the limit of {}", metas.len(), limits.batch);
@@ -198,10 +247,17 @@ impl Session {
             broken += usize::from(matches!(got, Got::Broken(_)));
             self.read_meta(got, taken, &mut read, context);
         });
-        if broken > 0 {
-            context.out.push(Action::Note(Note::BrokenMetas { count: broken }));
-        }
+        self.note_broken(broken, context);
         read
+    }
+
+    fn note_broken(&mut self, metas: usize, context: &mut Context<'_>) {
+        if metas > 0
+            && let Some(count) = self.odd.broken_metas.strikes(metas as u64, context.now.mono)
+        {
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            context.out.push(Action::Note(Note::BrokenMetas { count }));
+        }
     }
 
     fn read_meta(&mut self, got: Got<'_>, taken: Taken, read: &mut Read, context: &mut Context<'_>) {
@@ -287,14 +343,22 @@ impl Session {
         } else if let Some(pull) = online.queues.next_waiting(allowed, now) {
             transmit_pull(pull, &mut self.cursors, context);
         }
-        if online.offline.is_running() {
-            let queue = queue.to_jid().queue_key();
-            online.offline.received(&queue, read.fresh);
-            if (head.is_last || rests)
-                && let Some(event) = online.offline.finished(&queue)
-            {
-                context.emit(event);
+        if online.offline.is_running() && online.queues.is_to_come(queue) {
+            online.offline.received(read.fresh);
+            if head.is_last || rests {
+                self.has_come(queue, context);
             }
+        }
+        self.ask_again(context);
+    }
+
+    /// A queue has come to its end.
+    fn has_come(&mut self, queue: JidView<'_>, context: &mut Context<'_>) {
+        if let Phase::Online(online) = &mut self.phase
+            && online.queues.has_come(queue)
+            && let Some(event) = online.offline.finished()
+        {
+            context.emit(event);
         }
     }
 
@@ -303,13 +367,15 @@ impl Session {
         let (limits, now) = (&context.world.config.limits, context.now.mono);
         let (Some(in_hand), Phase::Online(online)) = (&mut self.in_hand, &mut self.phase) else { return };
         let key = key_of(head);
-        online.offline.received(&key, read.fresh);
+        if online.offline.is_running() && head.queue.is_some_and(|queue| online.queues.is_to_come(queue)) {
+            online.offline.received(read.fresh);
+        }
         // One that comes again brings nothing but its key.
         let brings = !read.ids.is_empty() || !read.events.is_empty();
         let bytes = if brings { weight_of(head.bytes, &read.events) } else { LEAST };
         in_hand.came(bytes.max(head.bytes));
         let end = head.queue.map(|queue| {
-            let pulled_with = online.queues.received(queue);
+            let pulled_with = online.queues.received(queue, now);
             in_hand.confirmed(&key, pulled_with, &mut self.recent, limits, now);
             let next_key = head.next_key.filter(|key| *key != 0);
             (in_hand.link, PageEnd { pulled_with, next_key, is_last: head.is_last, content: read.content() })
@@ -336,7 +402,7 @@ impl Session {
             in_hand.came(weight(head.bytes, metas, 0));
         }
         if let (Phase::Online(online), Some(queue)) = (&mut self.phase, head.queue) {
-            online.queues.dropped(queue);
+            online.queues.dropped(queue, context.now.mono);
         }
     }
 
@@ -383,13 +449,12 @@ impl Session {
         let Some((_, end)) = page.end.filter(|(came_on, _)| *came_on == link) else { return };
         let Phase::Online(online) = &mut self.phase else { return };
         let next = online.queues.handled(page.queue.view(), &end, allowed, now);
-        if (end.is_last || next == Next::Rests)
-            && let Some(event) = online.offline.finished(queue)
-        {
-            context.emit(event);
-        }
+        let over = end.is_last || next == Next::Rests;
         if let Next::Pull(pull) = next {
             transmit_pull(pull, &mut self.cursors, context);
+        }
+        if over {
+            self.has_come(page.queue.view(), context);
         }
     }
 

@@ -40,7 +40,7 @@ fn a_day_with_1_000_losses_ends_online_with_nothing_left_over() {
         sim.frame(&peer::unread_at(sim.now.wall));
         while sim.now.mono < until {
             sim.pass(seconds(25).min(until - sim.now.mono));
-            sim.step(Input::Alive);
+            sim.frame(&peer::unread(&[]));
             assert!(sim.step(Input::Tick).0.is_empty());
         }
     }

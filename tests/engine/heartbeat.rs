@@ -15,18 +15,39 @@ fn a_heartbeat_goes_out_after_30_s_without_any_frame() {
 }
 
 #[test]
-fn any_traffic_postpones_the_heartbeat() {
-    let traffic: [fn(&mut Sim); 4] = [
-        |sim| drop(sim.step(Input::Alive)),
-        |sim| drop(sim.frame(b"\xff garbage")),
-        |sim| drop(sim.frame(b"")),
-        |sim| drop(sim.frame(&peer::notice(&peer::user("bob")))),
-    ];
-    for comes in traffic {
+fn frames_postpone_the_heartbeat_by_30_s_and_to_60_s_after_the_last_one_at_the_latest() {
+    let mut sim = Sim::online();
+    sim.run(seconds(29));
+    sim.frame(&peer::notice(&peer::user("bob")));
+    sim.frame(&peer::last(&peer::user("bob")));
+    assert_eq!(sim.left(), seconds(30));
+    let mut beats = Vec::new();
+    for second in 30..=300 {
+        sim.pass(seconds(1));
+        if second % 10 == 0 {
+            sim.frame(&peer::page(&peer::user("carol"), vec![peer::text(second, "x")], second));
+            sim.frame(&peer::last(&peer::user("carol")));
+        }
+        beats.extend(sim.step(Input::Tick).kinds().into_iter().map(|_| second));
+    }
+    assert_eq!(beats, [60, 120, 180, 240, 300]);
+}
+
+#[test]
+fn what_is_no_frame_does_not_postpone_the_heartbeat() {
+    let noise: [fn(&mut Sim); 2] = [|sim| drop(sim.step(Input::Alive)), |sim| drop(sim.frame(b"\xff garbage"))];
+    for comes in noise {
         let mut sim = Sim::online();
-        sim.run(seconds(29));
-        comes(&mut sim);
-        assert_eq!(sim.left(), seconds(30));
+        let mut beats = Vec::new();
+        for second in 1..=120 {
+            sim.pass(seconds(1));
+            comes(&mut sim);
+            if sim.step(Input::Tick).kinds() == ["UNREAD"] {
+                beats.push(second);
+                sim.frame(&peer::unread(&[]));
+            }
+        }
+        assert_eq!(beats, [30, 60, 90, 120]);
     }
 }
 
@@ -53,7 +74,7 @@ fn any_traffic_answers_the_heartbeat() {
     let mut sim = Sim::online();
     sim.run(seconds(39));
     sim.step(Input::Alive);
-    assert_eq!(sim.left(), seconds(30));
+    assert_eq!(sim.left(), seconds(21), "30 s after the last one");
     assert_eq!(sim.due().kinds(), ["UNREAD"]);
     sim.run(seconds(9));
     sim.frame(&peer::unread(&[]));
@@ -110,7 +131,7 @@ fn a_peer_that_only_pings_or_sends_what_does_not_decode_is_found_out_after_130_s
             sim.pass(seconds(1));
             noise(&mut sim);
             let did = sim.step(Input::Tick);
-            assert_eq!(did.kinds(), if second == 120 { vec!["UNREAD"] } else { vec![] }, "after {second} s");
+            assert_eq!(did.kinds(), if second % 30 == 0 { vec!["UNREAD"] } else { vec![] }, "after {second} s");
         }
         sim.pass(seconds(1));
         noise(&mut sim);

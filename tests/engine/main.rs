@@ -20,6 +20,7 @@ mod kick_policy;
 mod kicks;
 mod ledger;
 mod login;
+mod many_queues;
 mod network;
 mod odd_frames;
 mod outage;

@@ -1,0 +1,59 @@
+//! Oddities that a peer can repeat without end: each is told when it shows, and then with a count now and then.
+
+use std::time::Duration;
+
+use super::{Action, Note, life::Session, queues::Queues, world::Context};
+
+/// One kind of oddity of a session.
+#[derive(Debug, Default)]
+pub(super) struct Episode {
+    told: Option<Duration>,
+    /// How many since it was told of.
+    untold: u64,
+}
+
+impl Episode {
+    /// How far apart it is told of at least.
+    const APART: Duration = Duration::from_secs(600);
+
+    /// It happened so many times; how many there are to tell of now, if it is to be told of.
+    pub(super) fn strikes(&mut self, times: u64, now: Duration) -> Option<u64> {
+        self.untold = self.untold.saturating_add(times);
+        if self.told.is_some_and(|told| now.saturating_sub(told) < Self::APART) {
+            return None;
+        }
+        self.told = Some(now);
+        self.rest()
+    }
+
+    /// How many have not been told of, if any.
+    pub(super) fn rest(&mut self) -> Option<u64> {
+        Some(std::mem::take(&mut self.untold)).filter(|untold| *untold > 0)
+    }
+}
+
+/// The oddities of a session.
+#[derive(Debug, Default)]
+pub(super) struct Odd {
+    pub(super) undecodable: Episode,
+    pub(super) broken_metas: Episode,
+    pub(super) page_status: Episode,
+    pub(super) long_names: Episode,
+}
+
+impl Session {
+    /// The session ends: tells of what was only counted.
+    pub(super) fn tell_odd(&mut self, context: &mut Context<'_>) {
+        let Odd { undecodable, broken_metas, page_status: _, long_names } = &mut self.odd;
+        if let Some(count) = undecodable.rest() {
+            context.out.push(Action::Note(Note::MoreUndecodable { count }));
+        }
+        if let Some(count) = broken_metas.rest() {
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            context.out.push(Action::Note(Note::BrokenMetas { count }));
+        }
+        if let Some(count) = long_names.rest() {
+            context.out.push(Action::Note(Note::QueueNameTooLong { count, limit: Queues::LONGEST_NAME }));
+        }
+    }
+}
