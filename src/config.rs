@@ -408,8 +408,9 @@ impl Config {
         Ok(self)
     }
 
-    /// Sends a heartbeat after `idle` without any frame from the server, and gives the link up when nothing
-    /// comes for `answer` after it. Defaults: 30 s and 10 s (connection spec §7.1).
+    /// Sends a heartbeat (UNREAD) after `idle` without any frame from the server, and twice `idle` after the last one at
+    /// the latest, whatever comes; gives the link up when nothing comes for `answer` after it. Pings count as signs of
+    /// life, but not as frames. Defaults: 30 s and 10 s (connection spec §7.1).
     ///
     /// # Errors
     /// [`ConfigError::Range`] for less than 10 ms or more than a day.
