@@ -282,6 +282,13 @@ impl fmt::Debug for EventMask {
 }
 
 impl EventKind {
+    /// Whether a message handler that asks for these kinds is offered it: one that asks for messages also what may be one
+    /// and cannot be read.
+    pub(crate) fn is_offered_to(&self, asked: EventMask) -> bool {
+        let unreadable = matches!(self, EventKind::Unknown(notice) if notice.unreadable);
+        asked.contains(self.mask()) || (unreadable && asked.contains(EventMask::MESSAGE))
+    }
+
     /// The bit of this kind; [`EventMask::NONE`] for [`EventKind::Missed`].
     #[must_use]
     pub const fn mask(&self) -> EventMask {

@@ -99,6 +99,7 @@ mod event;
 pub mod fuzzing;
 pub mod handlers;
 mod http;
+mod lenient;
 #[cfg(feature = "local-server")]
 pub mod local_server;
 pub mod logger;

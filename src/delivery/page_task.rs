@@ -65,7 +65,7 @@ impl PageTask {
     async fn handle(&self, PageEvent { event, bytes }: PageEvent) -> bool {
         loop {
             // A handler that is replaced keeps what it has begun.
-            let handler = self.slot.with_turn().filter(|(handler, _)| handler.wanted().contains(event.kind().mask()));
+            let handler = self.slot.with_turn().filter(|(handler, _)| event.kind().is_offered_to(handler.wanted()));
             let Some((handler, turn)) = handler else { return !self.is_stopped() };
             match self.try_all(&handler, turn, &event, bytes).await {
                 End::Handled => return true,

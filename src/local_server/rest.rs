@@ -68,7 +68,7 @@ pub(super) fn unauthorized() -> Refused {
 }
 
 pub(super) fn object(body: &[u8]) -> Answered {
-    serde_json::from_slice(body).map_err(|error| Refused(400, "json_parse", error.to_string()))
+    crate::lenient::json::read(body).map_err(|error| Refused(400, "json_parse", error.to_string()))
 }
 
 pub(super) fn text<'a>(body: &'a Value, member: &str) -> Option<&'a str> {

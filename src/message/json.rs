@@ -3,14 +3,22 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::lenient;
+
 /// The longest JSON text that is taken apart, in bytes; far above what the service sends. A longer one counts as none:
 /// taken apart, a text of small objects needs many times its length.
 pub(crate) const LONGEST: usize = 256 * 1024;
 
-/// Takes a JSON text apart; `None` where it is too long, or does not say what is looked for.
+/// Takes a JSON text apart, its texts [mended](lenient::json) where they are broken; `None` where it is too long, or does
+/// not say what is looked for.
 pub(crate) fn parse<T: DeserializeOwned>(text: impl AsRef<[u8]>) -> Option<T> {
     let text = text.as_ref();
-    if text.len() > LONGEST { None } else { serde_json::from_slice(text).ok() }
+    if text.len() > LONGEST { None } else { lenient::json::read(text).ok() }
+}
+
+/// Whether it is JSON at all, which takes no memory to tell.
+pub(crate) fn is_json(text: &[u8]) -> bool {
+    parse::<serde::de::IgnoredAny>(text).is_some()
 }
 
 /// The member as text; a number as its digits; empty where it is absent or something else.

@@ -25,6 +25,10 @@ pub struct UnknownNotice {
     /// Whether the message itself does not decode: `payload` is all of it, an encoded [`Meta`](crate::wire::Meta), and
     /// everything else is empty or 0.
     pub undecoded: bool,
+    /// Whether it could not be read at all, so that it may be a message: it does not decode, is a chat message of a kind
+    /// this release does not know, or of a namespace nobody knows. A [`MessageHandler`](crate::MessageHandler) of messages
+    /// is offered it, so that it is not acknowledged unseen.
+    pub unreadable: bool,
     /// Its payload; a copy, which keeps nothing else in memory.
     pub payload: Bytes,
 }
@@ -38,6 +42,7 @@ impl fmt::Debug for UnknownNotice {
             .field("timestamp", &self.timestamp)
             .field("namespace", &self.namespace)
             .field("undecoded", &self.undecoded)
+            .field("unreadable", &self.unreadable)
             .field("payload", &format_args!("{} bytes", self.payload.len()))
             .finish()
     }

@@ -10,7 +10,7 @@ use super::{
     kind::{Operation, RestErrorKind},
     own_errors,
 };
-use crate::Code;
+use crate::{Code, lenient};
 
 /// The longest pause taken from a server.
 pub(super) const MAX_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -25,7 +25,7 @@ pub(super) fn classify(
     retry_after: Option<Duration>,
     secrets: &[&str],
 ) -> RestError {
-    let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let body = lenient::json::read::<Value>(body).unwrap_or_default();
     // Some calls say why under another name (messages spec §5.7).
     let other = if operation.is_a_sessions() { text(&body, "result") } else { None };
     let description = text(&body, "error_description").or(other);

@@ -80,19 +80,17 @@ pub struct DeviceInfo {
 }
 
 impl DeviceInfo {
+    /// A device that cannot be read costs only itself.
     pub(super) fn parse_all(body: &Value) -> Result<Vec<Self>, RestErrorKind> {
         let devices = body.get("data").and_then(Value::as_array).ok_or_else(|| odd("it has no list of devices"))?;
-        devices.iter().map(Self::parse).collect()
+        Ok(devices.iter().filter_map(Self::parse).collect())
     }
 
-    fn parse(device: &Value) -> Result<Self, RestErrorKind> {
-        let resource = text(device, "res").ok_or_else(|| odd("a device has no resource"))?;
+    /// `None` for a device without a usable resource, which no call could name either.
+    fn parse(device: &Value) -> Option<Self> {
+        let resource = text(device, "res")?;
         let filled = |member| text(device, member).filter(|text| !text.is_empty()).map(str::to_owned);
-        Ok(DeviceInfo {
-            resource: resource.parse().map_err(|error| odd(format!("a device's resource cannot be one: {error}")))?,
-            uuid: filled("device_uuid"),
-            name: filled("device_name"),
-        })
+        Some(DeviceInfo { resource: resource.parse().ok()?, uuid: filled("device_uuid"), name: filled("device_name") })
     }
 }
 
@@ -122,14 +120,13 @@ mod tests {
 
     #[test]
     fn devices_are_read_with_what_is_there() {
-        let body =
-            json!({"data": [{"res": "android_1", "device_uuid": "u", "device_name": ""}, {"res": "web_2", "new": 1}]});
+        let body = json!({"data": [{"res": "android_1", "device_uuid": "u", "device_name": ""}, {}, {"res": ".."}, {"res": "web_2", "new": 1}]});
         let devices = DeviceInfo::parse_all(&body).unwrap();
         let shown: Vec<_> =
             devices.iter().map(|d| (d.resource.as_str(), d.uuid.as_deref(), d.name.as_deref())).collect();
         assert_eq!(shown, [("android_1", Some("u"), None), ("web_2", None, None)]);
         assert_eq!(DeviceInfo::parse_all(&json!({"data": []})), Ok(Vec::new()));
-        for bad in [json!({}), json!({"data": {}}), json!({"data": [{}]}), json!({"data": [{"res": ".."}]})] {
+        for bad in [json!({}), json!({"data": {}})] {
             assert!(DeviceInfo::parse_all(&bad).is_err(), "{bad}");
         }
     }

@@ -24,7 +24,7 @@ use super::{
     kind::{Operation, RestErrorKind},
 };
 use crate::{
-    Code, Step, Token, UserId, http,
+    Code, Step, Token, UserId, http, lenient,
     net::{DialError, Network, certificate_problem},
 };
 
@@ -68,7 +68,7 @@ impl Call<'_> {
         body: &[u8],
         parse: impl Fn(&Value) -> Result<T, RestErrorKind>,
     ) -> Result<(u16, T), RestError> {
-        let value = serde_json::from_slice(body).map_err(|error| odd(format!("it is not JSON: {error}")));
+        let value = lenient::json::read(body).map_err(|error| odd(format!("it is not JSON: {error}")));
         value
             .and_then(|value| parse(&value))
             .map(|parsed| (status, parsed))

@@ -38,10 +38,11 @@ impl PresenceState {
         self.devices.values().any(|state| *state != 0)
     }
 
-    fn parse(state: &Value) -> Result<Self, RestErrorKind> {
+    /// `None` for an entry that names no user.
+    fn parse(state: &Value) -> Option<Self> {
         let devices = state.get("status").and_then(Value::as_object);
-        Ok(PresenceState {
-            user: text(state, "uid").ok_or_else(|| odd("a presence has no uid"))?.to_owned(),
+        Some(PresenceState {
+            user: text(state, "uid")?.to_owned(),
             ext: text(state, "ext").unwrap_or_default().to_owned(),
             devices: devices
                 .into_iter()
@@ -53,10 +54,11 @@ impl PresenceState {
         })
     }
 
+    /// An entry that cannot be read costs only itself.
     pub(super) fn parse_all(answer: &Value) -> Result<Vec<Self>, RestErrorKind> {
         let states =
             answer.get("result").and_then(Value::as_array).ok_or_else(|| odd("it has no list of presences"))?;
-        states.iter().map(Self::parse).collect()
+        Ok(states.iter().filter_map(Self::parse).collect())
     }
 }
 
@@ -90,12 +92,12 @@ impl PresenceSubscriptions {
         let result = answer.get("result").filter(|result| result.is_object()).ok_or_else(|| odd("it has no result"))?;
         let listed = result.get("sublist").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let subscription = |entry: &Value| {
-            let user = text(entry, "uid").ok_or_else(|| odd("a subscription has no uid"))?.to_owned();
-            Ok(PresenceSubscription { user, expires: whole(entry, "expiry").unwrap_or(0) })
+            let user = text(entry, "uid")?.to_owned();
+            Some(PresenceSubscription { user, expires: whole(entry, "expiry").unwrap_or(0) })
         };
         Ok(PresenceSubscriptions {
             total: whole(result, "totalnum").unwrap_or(0),
-            subscriptions: listed.iter().map(subscription).collect::<Result<_, _>>()?,
+            subscriptions: listed.iter().filter_map(subscription).collect(),
         })
     }
 }
@@ -222,6 +224,8 @@ mod tests {
         let answer = json!({"result": [
             {"uid": "bob", "last_time": "1690000000", "expiry": "1690086400", "ext": "busy",
              "status": {"ios_1": "1", "web_2": 0, "odd": []}},
+            {"ext": "names nobody"},
+            7,
             {"uid": "carol", "last_time": "", "expiry": 7, "status": "0"},
         ]});
         let states = PresenceState::parse_all(&answer).unwrap();
@@ -235,7 +239,7 @@ mod tests {
         );
         assert!(states[0].is_online());
         assert_eq!((states[1].user.as_str(), states[1].is_online(), states[1].expires), ("carol", false, 7));
-        for bad in [json!({}), json!({"result": "ok"}), json!({"result": [{"ext": "x"}]})] {
+        for bad in [json!({}), json!({"result": "ok"})] {
             assert!(PresenceState::parse_all(&bad).is_err(), "{bad}");
         }
     }

@@ -44,6 +44,8 @@ struct Read {
     /// What is for the message handler.
     events: Vec<PageEvent>,
     kick: Option<Kick>,
+    /// How many may be messages and cannot be read.
+    unreadable: usize,
 }
 
 impl Read {
@@ -242,12 +244,8 @@ impl Session {
     /// Tells the observers what a page holds, and collects what is for the message handler.
     fn read_metas(&mut self, metas: Metas<'_>, taken: Taken, context: &mut Context<'_>) -> Read {
         let mut read = Read { metas: metas.len(), ..Read::default() };
-        let mut broken = 0;
-        metas.each(|got| {
-            broken += usize::from(matches!(got, Got::Broken(_)));
-            self.read_meta(got, taken, &mut read, context);
-        });
-        self.note_broken(broken, context);
+        metas.each(|got| self.read_meta(got, taken, &mut read, context));
+        self.note_broken(read.unreadable, context);
         read
     }
 
@@ -283,6 +281,13 @@ impl Session {
             Got::Meta(meta) => Some(inbound::read(meta, &own, wanted | handled)),
             Got::Broken(encoded) => Some(inbound::broken(encoded, &own, wanted | handled)),
         };
+        let inbound = match inbound {
+            Some(Inbound::Unreadable(event)) => {
+                read.unreadable += 1;
+                event.map(Inbound::Event)
+            }
+            inbound => inbound,
+        };
         match inbound {
             Some(Inbound::Event(_))
                 if statistics && (taken == Taken::Not || !self.is_new(key, taken, &mut read.ids, context)) => {}
@@ -295,7 +300,7 @@ impl Session {
                 context.out.push(Action::Note(Note::Unheard));
             }
             Some(Inbound::Kick(kick)) => read.kick = read.kick.take().or(Some(kick)),
-            Some(Inbound::Statistics | Inbound::Echo | Inbound::Unwanted(_)) | None => {}
+            Some(Inbound::Statistics | Inbound::Echo | Inbound::Unwanted(_) | Inbound::Unreadable(_)) | None => {}
         }
     }
 
@@ -319,8 +324,10 @@ impl Session {
     /// Tells an event to the observers; it is built once for them and the message handler, who gets what is returned.
     fn tell(&self, kind: EventKind, handled: EventMask, context: &mut Context<'_>) -> Option<Event> {
         let mask = kind.mask();
-        if !handled.intersects(mask) {
-            context.emit(kind);
+        if !kind.is_offered_to(handled) {
+            if context.world.wanted.contains(mask) {
+                context.emit(kind);
+            }
             return None;
         }
         let event = Event::new(self.user.clone(), kind);

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::{
     ChatType, Message, RoomInfo, Sent, SentEdit, UserId,
+    message::json,
     wire::{Body, Meta, meta::NameSpace},
 };
 
@@ -25,7 +26,7 @@ pub(super) fn read(meta: &Meta, user: &UserId, sent: &mut Sent) {
 }
 
 fn edit(payload: &[u8]) -> Option<SentEdit> {
-    let told: Value = serde_json::from_slice(payload).ok()?;
+    let told: Value = json::parse(payload)?;
     let told = told.get("edit_msg")?.as_object()?;
     let text = |key: &str| told.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let number = |key: &str| told.get(key).and_then(whole).unwrap_or(0);
@@ -46,7 +47,7 @@ fn edit(payload: &[u8]) -> Option<SentEdit> {
 }
 
 fn room(told: &str, user: &str) -> Option<RoomInfo> {
-    let told: Value = serde_json::from_str(told).ok()?;
+    let told: Value = json::parse(told)?;
     let told = told.get(user)?.as_object()?;
     let is = |key: &str| told.get(key).and_then(Value::as_bool).unwrap_or(false);
     let number = |key: &str| told.get(key).and_then(whole);

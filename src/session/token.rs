@@ -111,7 +111,7 @@ impl TokenClock {
 /// `expires_in` (§6.2). Smaller numbers are understood as other clients do: seconds since 1970, or a life in
 /// seconds. `None` where there is none, or it says "for ever" (0, negative, or beyond any calendar).
 pub(crate) fn expiry_of_auth_token(json: &str, wall: u64) -> Option<u64> {
-    let value: serde_json::Value = serde_json::from_str(json).ok()?;
+    let value: serde_json::Value = crate::message::json::parse(json)?;
     let field = value.get("expires_in")?;
     let number = match field {
         serde_json::Value::String(text) => text.trim().parse::<u64>().ok()?,

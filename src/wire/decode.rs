@@ -4,10 +4,10 @@
 //! inside it that repeat something themselves, are counted before anything is allocated.
 
 use bytes::{Bytes, BytesMut};
-use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 use super::error::{DecodeError, Layer};
+use super::mend::{Mend, decode_mended};
 
 /// Most fields that one payload or body may have, those of the repeated messages in it included.
 ///
@@ -21,13 +21,13 @@ pub(super) struct Shape(pub(super) &'static [(u32, &'static Shape)]);
 pub(super) const FLAT: Shape = Shape(&[]);
 
 /// Decodes a message after counting its fields.
-pub(super) fn decode<T: Message + Default>(bytes: &Bytes, shape: &Shape, layer: Layer) -> Result<T, DecodeError> {
+pub(super) fn decode<T: Mend>(bytes: &Bytes, shape: &Shape, layer: Layer) -> Result<T, DecodeError> {
     let mut left = MAX_FIELDS;
     decode_within(bytes, shape, layer, &mut left)
 }
 
 /// Decodes one of several messages that may have `left` fields together, and takes its fields from that.
-pub(super) fn decode_within<T: Message + Default>(
+pub(super) fn decode_within<T: Mend>(
     bytes: &Bytes,
     shape: &Shape,
     layer: Layer,
@@ -36,7 +36,7 @@ pub(super) fn decode_within<T: Message + Default>(
     count(bytes, shape, left)
         .map_err(|source| DecodeError::Malformed { layer, source })?
         .ok_or(DecodeError::TooManyFields { layer })?;
-    T::decode(bytes.clone()).map_err(|source| DecodeError::Malformed { layer, source })
+    decode_mended(bytes.clone()).map_err(|source| DecodeError::Malformed { layer, source })
 }
 
 /// Splits the length-delimited fields numbered `tag` off a payload, one from `left` for each: the payload without

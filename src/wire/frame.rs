@@ -5,6 +5,7 @@ use prost::Message;
 
 use super::decode::{FLAT, MAX_FIELDS, Shape, decode, decode_within, split_off};
 use super::error::{DecodeError, Layer};
+use super::mend::{Mend, decode_mended};
 use super::msync::{Command, EncryptType, MSync, Version};
 use super::{CommNotice, CommSyncDl, CommSyncUl, CommUnreadDl, CommUnreadUl, Jid, Logout, Meta, Provision, encode};
 
@@ -64,7 +65,7 @@ impl MSync {
         if frame.len() > limit {
             return Err(DecodeError::TooLarge { size: frame.len(), limit });
         }
-        MSync::decode(frame).map_err(|source| DecodeError::Malformed { layer: Layer::Envelope, source })
+        decode_mended(frame).map_err(|source| DecodeError::Malformed { layer: Layer::Envelope, source })
     }
 
     /// Decodes the payload of a frame from a server, by command.
@@ -216,7 +217,7 @@ impl MSync {
         self.payload_as(&LOGOUT)
     }
 
-    fn payload_as<T: Message + Default>(&self, shape: &Shape) -> Result<T, DecodeError> {
+    fn payload_as<T: Mend>(&self, shape: &Shape) -> Result<T, DecodeError> {
         match self.compress_algorimth {
             None | Some(0) => {}
             Some(algorithm) => return Err(DecodeError::Compressed { algorithm }),

@@ -4,6 +4,10 @@
 //! and message is an `Option`, because the protocol tells an absent field from a present zero. Enums are held as their
 //! number, so that unknown ones survive; the generated accessors (`MSync::command()`) turn those into the default, so
 //! where it matters use `TryFrom<i32>`. Messages that carry secrets show neither them nor encoded bytes in `Debug`.
+//!
+//! A text need not be UTF-8: JavaScript's may hold half of a surrogate pair. [`MSync::decode_frame`], the payloads and
+//! [`Meta::body`] read such texts with U+FFFD in the place of what is broken, one for half a pair (`ED A0 BD`); two
+//! halves that were encoded each by itself are the character they make. `prost::Message::decode` refuses them.
 
 mod body;
 pub mod conference_body;
@@ -15,6 +19,7 @@ mod frame;
 mod jid;
 pub mod key_value;
 mod logout;
+mod mend;
 pub mod message_body;
 pub mod meta;
 pub mod msync;
@@ -37,6 +42,7 @@ pub use frame::{Downward, TOKEN_PREFIX, Upward};
 pub use jid::{GROUP_DOMAIN, Jid, QueueKey, USER_DOMAIN};
 pub use key_value::KeyValue;
 pub use logout::Logout;
+pub(crate) use mend::decode_mended;
 pub use message_body::MessageBody;
 pub use meta::Meta;
 pub use msync::{EncryptType, MSync};

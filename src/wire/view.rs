@@ -8,6 +8,7 @@
 use super::{
     GROUP_DOMAIN, Jid, Layer, MAX_FIELDS, Meta,
     decode::{FLAT, decode_within},
+    mend::decode_mended,
 };
 
 /// A page of a queue, seen in the bytes of its frame.
@@ -137,7 +138,7 @@ pub fn full_meta(meta: &[u8], left: &mut usize) -> Option<Meta> {
         return decode_within(&copy, &FLAT, Layer::Payload, left).ok();
     };
     *left = left.checked_sub(count)?;
-    prost::Message::decode(copy).ok()
+    decode_mended(copy).ok()
 }
 
 /// The addresses of the last meta: those of the next one are mostly the same, byte for byte.

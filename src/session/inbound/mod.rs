@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::{
     ChatType, EventKind, EventMask, Ext, Kick, Message, MessageBody, UnknownNotice, UserId,
-    message::{is_own, name_of, shared},
+    message::{is_own, json, name_of, shared},
     wire::{Meta, TextView, meta::NameSpace},
 };
 
@@ -39,6 +39,8 @@ pub(crate) enum Inbound {
     Echo,
     /// An event of this kind, which nobody asked for; it was not built.
     Unwanted(EventMask),
+    /// What may be a message and cannot be read, as it came; built where subscribers want it or messages are handled.
+    Unreadable(Option<EventKind>),
 }
 
 /// Whether repetitions of this meta are to be read again: kicks must be heard whatever their id.
@@ -58,7 +60,28 @@ pub(crate) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Inbound {
         Ok(NameSpace::Notify) => notify::read(meta, own, wanted),
         Ok(NameSpace::Conference | NameSpace::Query) | Err(_) => None,
     };
-    read.unwrap_or_else(|| event(wanted, EventMask::UNKNOWN, || EventKind::Unknown(unknown(meta, own))))
+    read.unwrap_or_else(|| {
+        if may_be_message(meta) {
+            unreadable(wanted, || unknown(meta, own))
+        } else {
+            event(wanted, EventMask::UNKNOWN, || EventKind::Unknown(unknown(meta, own)))
+        }
+    })
+}
+
+/// Whether what has no event of its own could hold a message, or anything else: what does not decode says nothing of
+/// what it is.
+fn may_be_message(meta: &Meta) -> bool {
+    match NameSpace::try_from(meta.ns.unwrap_or(0)) {
+        Ok(NameSpace::Chat) | Err(_) => true,
+        Ok(NameSpace::Notify) => !json::is_json(meta.payload.as_deref().unwrap_or_default()),
+        Ok(_) => meta.body().is_err(),
+    }
+}
+
+fn unreadable(wanted: EventMask, build: impl FnOnce() -> UnknownNotice) -> Inbound {
+    let asked = wanted.intersects(EventMask::UNKNOWN | EventMask::MESSAGE);
+    Inbound::Unreadable(asked.then(|| EventKind::Unknown(UnknownNotice { unreadable: true, ..build() })))
 }
 
 /// Reads a plain text that was seen in place, as [`read`] would; `None` for one that has more to it after all.
@@ -95,9 +118,9 @@ pub(crate) fn text(
 
 /// Tells a meta that does not decode, as it came.
 pub(crate) fn broken(encoded: &[u8], own: &Own<'_>, wanted: EventMask) -> Inbound {
-    event(wanted, EventMask::UNKNOWN, || {
+    unreadable(wanted, || {
         let payload = Bytes::copy_from_slice(encoded);
-        EventKind::Unknown(UnknownNotice { payload, undecoded: true, ..unknown(&Meta::default(), own) })
+        UnknownNotice { payload, undecoded: true, ..unknown(&Meta::default(), own) }
     })
 }
 
@@ -114,6 +137,7 @@ fn unknown(meta: &Meta, own: &Own<'_>) -> UnknownNotice {
         timestamp: meta.timestamp.unwrap_or(0),
         namespace: meta.ns.unwrap_or(0),
         undecoded: false,
+        unreadable: false,
         // Copied, because a slice would keep the whole frame in memory for as long as a subscriber holds it.
         payload: Bytes::copy_from_slice(meta.payload.as_deref().unwrap_or_default()),
     }

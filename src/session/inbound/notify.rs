@@ -21,7 +21,9 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
         | EventMask::PINNED
         | EventMask::UNKNOWN;
     if !wanted.intersects(kinds) {
-        return Some(Inbound::Unwanted(EventMask::UNKNOWN));
+        // Who handles messages is offered what cannot be read.
+        let unread = wanted.contains(EventMask::MESSAGE) && !json::is_json(meta.payload.as_deref()?);
+        return (!unread).then_some(Inbound::Unwanted(EventMask::UNKNOWN));
     }
     let json: Value = json::parse(meta.payload.as_deref()?)?;
     let (id, data) = (meta.id.unwrap_or(0), json.get("data").unwrap_or(&Value::Null));

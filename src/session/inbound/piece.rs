@@ -2,12 +2,9 @@
 
 use std::hash::{DefaultHasher, Hasher};
 
-use prost::{
-    Message,
-    encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
-};
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
-use crate::wire::{Meta, message_body::Stream, meta::NameSpace};
+use crate::wire::{Meta, decode_mended, message_body::Stream, meta::NameSpace};
 
 /// What tells this meta from others: its id, or for a later piece of a streamed text a number made of its id and the
 /// piece's place. 0 for a meta without an id, which is never a repetition.
@@ -27,13 +24,13 @@ pub(crate) fn repetition_key(meta: &Meta) -> u64 {
 
 /// The stream beside the contents of a body.
 fn stream(mut bytes: &[u8]) -> Option<Stream> {
-    let mut stream = None;
+    let mut stream: Option<Stream> = None;
     while !bytes.is_empty() {
         match decode_key(&mut bytes).ok()? {
             (13, WireType::LengthDelimited) => {
                 let length = usize::try_from(decode_varint(&mut bytes).ok()?).ok()?;
                 let (chunk, rest) = bytes.split_at_checked(length)?;
-                stream = Some(Stream::decode(chunk).ok()?);
+                stream = Some(decode_mended(bytes::Bytes::copy_from_slice(chunk)).ok()?);
                 bytes = rest;
             }
             (tag, wire_type) => skip_field(wire_type, tag, &mut bytes, DecodeContext::default()).ok()?,
@@ -79,6 +76,11 @@ mod tests {
         assert_eq!(repetition_key(&piece(7, Some(3))), repetition_key(&piece(7, Some(3))));
         assert_eq!(repetition_key(&Meta { ns: Some(2), ..piece(7, Some(3)) }), 7);
         assert_eq!(repetition_key(&piece(0, Some(3))), 0);
+        // A kind that is not UTF-8, and place 3.
+        let bad_text =
+            |place| Meta { payload: Some(vec![0x6a, 5, 0x0a, 1, 0xff, 0x10, place].into()), ..piece(7, None) };
+        assert_eq!(repetition_key(&bad_text(3)), repetition_key(&piece(7, Some(3))));
+        assert_ne!(repetition_key(&bad_text(3)), repetition_key(&bad_text(4)));
         let broken = Meta { payload: Some(bytes::Bytes::from_static(b"\x6a\x7f")), ..piece(7, None) };
         assert_eq!(repetition_key(&broken), 7);
     }

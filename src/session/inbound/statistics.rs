@@ -1,5 +1,6 @@
 //! Kicks, and counts of readers that were kept while the sender was offline (connection spec §9, messages spec §3).
 
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use serde_json::Value;
 
 use super::{Inbound, Own, event};
@@ -11,7 +12,11 @@ use crate::{
 
 /// `None` for what has no event of its own.
 pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbound> {
-    let Ok(Body::Statistic(StatisticsBody { operation, location, reason, .. })) = meta.body() else { return None };
+    let Ok(Body::Statistic(StatisticsBody { operation, location, reason, .. })) = meta.body() else {
+        // A kick is one whatever stands behind its number.
+        let operation = operation(meta.payload.as_deref().unwrap_or_default())?;
+        return Kick::from_operation(operation, None).map(Inbound::Kick);
+    };
     let operation = operation.unwrap_or(0);
     let reason = reason.filter(|text| !text.is_empty());
     if let Some(kick) = Kick::from_operation(operation, reason) {
@@ -34,6 +39,19 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
             kind: ReceiptKind::GroupRead { counts, content: None },
         })
     }))
+}
+
+/// The operation in a body that does not decode, as far as it can be read.
+fn operation(mut body: &[u8]) -> Option<i32> {
+    let mut operation = None;
+    while let Ok((tag, wire_type)) = decode_key(&mut body) {
+        if (tag, wire_type) == (1, WireType::Varint) {
+            operation = i32::try_from(decode_varint(&mut body).ok()?).ok();
+        } else if skip_field(wire_type, tag, &mut body, DecodeContext::default()).is_err() {
+            break;
+        }
+    }
+    operation
 }
 
 /// The readers of each message in `{"group_ack": [{message id: number}]}`; `None` where there are none.

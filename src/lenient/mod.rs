@@ -1,0 +1,4 @@
+//! Reads texts and JSON that others wrote, without refusing all of it because a few bytes are broken.
+
+pub(crate) mod json;
+pub(crate) mod text;
