@@ -1,6 +1,7 @@
 //! The view of a page against the full decoder: wherever there is a view, both say the same.
 //!
-//! Input: a frame; then the same bytes as the payload of a SYNC, so that the page itself is reached without an envelope.
+//! Input: a frame; then the same bytes as the payload of a SYNC, so that the page itself is reached without an envelope;
+//! then both with some letters overwritten by bytes that are no text.
 
 #![allow(clippy::panic, reason = "a harness fails loudly")]
 
@@ -18,6 +19,13 @@ pub(super) fn run(data: &[u8]) {
     // A payload seen by itself is seen as in its frame.
     let view = PageView::of_payload(data);
     assert_eq!(view.is_some(), PageView::of(&envelope(0, data.to_vec())).is_some());
+    // The same with texts that are none: no letter of ASCII is half a surrogate pair or a byte that no text has.
+    for (letters, bytes) in [(&b"obl"[..], [0xed, 0xa0, 0xbd]), (b"hex", [0xff, 0xc3, 0xf8])] {
+        let spoilt = |byte: &u8| letters.iter().zip(bytes).find(|(letter, _)| *letter == byte).map_or(*byte, |at| at.1);
+        let spoilt: Vec<u8> = data.iter().map(spoilt).collect();
+        agree(&spoilt);
+        agree(&envelope(0, spoilt));
+    }
 }
 
 /// Compares the view of a frame with the full decoder's reading: how many metas were seen as plain texts, where there

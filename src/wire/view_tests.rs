@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use prost::Message as _;
 use serde_json::Value as Json;
 
 use super::{JidView, PageView, full_meta};
@@ -152,8 +153,71 @@ fn page() -> impl Strategy<Value = CommSyncDl> {
         })
 }
 
+/// The frame with these bytes for each `%%%` in a text.
+fn spoilt(frame: &[u8], bytes: [u8; 3]) -> Vec<u8> {
+    let mut spoilt = frame.to_vec();
+    let mut at = 0;
+    while let Some(found) = spoilt.get(at..).and_then(|rest| rest.windows(3).position(|three| three == b"%%%")) {
+        spoilt[at + found..at + found + 3].copy_from_slice(&bytes);
+        at += found + 3;
+    }
+    spoilt
+}
+
+fn bad_bytes() -> impl Strategy<Value = [u8; 3]> {
+    let (half, low) = (Just([0xed, 0xa0, 0xbd]), Just([0xed, 0xb8, 0x80]));
+    prop_oneof![half, low, any::<[u8; 3]>(), any::<u8>().prop_map(|byte| [byte; 3])]
+}
+
+#[test]
+fn a_text_that_is_not_utf_8_is_left_to_the_full_decoder_and_those_around_it_are_not() {
+    let plain = |text: &str| {
+        let content = Content { r#type: Some(0), text: Some(text.to_owned()), ..Content::default() };
+        let body = MessageBody { r#type: Some(1), contents: vec![content], ..MessageBody::default() };
+        Meta { id: Some(7), ns: Some(1), payload: Some(encode(&body)), ..Meta::default() }
+    };
+    let frame = frame_of(&page_of(vec![plain("a"), plain("half %%%"), plain("b")]));
+    assert_eq!(agree(&spoilt(&frame, [0xed, 0xa0, 0xbd])), Some(2));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn whatever_texts_of_a_page_are_broken_both_say_the_same(
+        mut page in page(),
+        texts in proptest::collection::vec((0..8_u8, any::<prop::sample::Index>()), 1..4),
+        bytes in bad_bytes(),
+    ) {
+        let bad = || Some("a%%%".to_owned());
+        for (kind, at) in texts {
+            if page.metas.is_empty() {
+                break;
+            }
+            let at = at.index(page.metas.len());
+            let meta = &mut page.metas[at];
+            let body = |change: fn(&mut MessageBody, Option<String>)| {
+                let mut body = MessageBody::decode(meta.payload.clone().unwrap()).unwrap();
+                change(&mut body, bad());
+                Some(encode(&body))
+            };
+            match kind {
+                0 => meta.from = Some(Jid { name: bad(), ..Jid::default() }),
+                1 => meta.to = Some(Jid { client_resource: bad(), ..Jid::default() }),
+                2 => meta.ext.push(KeyValue { key: bad(), ..KeyValue::default() }),
+                3 => meta.directed_users.extend(bad()),
+                4 => meta.payload = body(|body, bad| body.from = Some(Jid { name: bad, ..Jid::default() })),
+                5 => meta.payload = body(|body, bad| body.ack_content = bad),
+                _ => meta.payload = body(|body, bad| {
+                    body.contents.iter_mut().for_each(|content| content.text = bad.clone());
+                }),
+            }
+        }
+        let frame = spoilt(&frame_of(&page), bytes);
+        let full = MSync::decode_frame(frame.clone().into(), usize::MAX).unwrap().sync_dl().unwrap();
+        prop_assert_eq!(full.metas.len(), page.metas.len());
+        prop_assert!(agree(&frame).is_some());
+    }
 
     #[test]
     fn whatever_page_a_server_sends_both_say_the_same(page in page()) {

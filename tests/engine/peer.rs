@@ -138,6 +138,18 @@ pub(crate) fn answer(client_id: u64, code: i32, reason: Option<&str>) -> Bytes {
     })
 }
 
+/// What stands in a text for bytes that are none, see [`spoilt`].
+pub(crate) const SPOIL: &str = "%%%";
+
+/// The frame with these bytes wherever a text has [`SPOIL`].
+pub(crate) fn spoilt(frame: &[u8], bytes: [u8; 3]) -> Bytes {
+    let mut spoilt = frame.to_vec();
+    while let Some(at) = spoilt.windows(3).position(|three| three == SPOIL.as_bytes()) {
+        spoilt[at..at + 3].copy_from_slice(&bytes);
+    }
+    spoilt.into()
+}
+
 pub(crate) fn logged_out() -> Bytes {
     frame(Command::Logout, &Logout { status: Some(status(0, None)), ..Logout::default() })
 }

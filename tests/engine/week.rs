@@ -44,6 +44,7 @@ struct Seen {
     resumed: u32,
     losses: u32,
     ends: u32,
+    bad_texts: u32,
     online: Duration,
 }
 
@@ -124,6 +125,11 @@ impl World {
             self.disturb();
             return;
         }
+        if matches!(self.sim.place(), Place::Provision | Place::Online) && self.one_in(200) {
+            let did = self.bad_text();
+            self.look(&did);
+            return;
+        }
         let did = match self.sim.place() {
             Place::Out => self.login(),
             Place::Discovery => self.discovery(),
@@ -136,6 +142,43 @@ impl World {
             Place::Bye => self.sim.frame(&peer::logged_out()),
         };
         self.look(&did);
+    }
+
+    /// What a server says with bytes in its texts that are none. It is understood as ever, which [`Seen::bad_texts`] counts.
+    fn bad_text(&mut self) -> Did {
+        let bytes = *self.random.choice(&[[0xed, 0xa0, 0xbd], [0xff, 0xfe, 0xff], [0xc3, 0x28, 0xa0]]).unwrap();
+        let text = format!("a{}", peer::SPOIL);
+        self.seen.bad_texts += 1;
+        if self.sim.place() == Place::Provision {
+            let status = self.random.i32(0..22);
+            let did = self.sim.frame(&peer::spoilt(&peer::refused(status, Some(&text)), bytes));
+            assert_ne!(self.sim.place(), Place::Provision, "an answer to the login is one whatever its text holds");
+            return did;
+        }
+        self.messages += 1;
+        let id = self.messages;
+        match self.random.u32(..3) {
+            0 => {
+                let kick = self.random.i32(1..5);
+                let meta = peer::statistics(Some(id), kick, Some(&text));
+                let did = self.sim.frame(&peer::spoilt(&peer::batch(vec![meta]), bytes));
+                assert_ne!(self.sim.place(), Place::Online, "a kick is one whatever its text holds");
+                did
+            }
+            1 => {
+                self.sim.step(hello(id));
+                let did = self.sim.frame(&peer::spoilt(&peer::answer(id, 1, Some(&text)), bytes));
+                assert_eq!(did.outcomes().len(), 1, "a send is answered whatever the text holds");
+                did
+            }
+            _ => {
+                // Ids of their own, that none of them counts as a repetition.
+                let metas = vec![peer::text(id + (1 << 40), &text), peer::text(id + (1 << 41), "b")];
+                let did = self.sim.frame(&peer::spoilt(&peer::page(&peer::user("bob"), metas, id), bytes));
+                assert_eq!(did.texts().len(), 2, "a message is told whatever its text holds");
+                did
+            }
+        }
     }
 
     /// Things that no place asks for: clocks, hints, late words, the application.
@@ -371,12 +414,13 @@ fn worlds(seeds: std::ops::Range<u64>, time: Duration) -> Seen {
         let mut world = World::new(seed);
         world.live(time);
         world.heal();
-        let Seen { logins, failed_logins, resumed, losses, ends, online } = world.seen;
+        let Seen { logins, failed_logins, resumed, losses, ends, bad_texts, online } = world.seen;
         all.logins += logins;
         all.failed_logins += failed_logins;
         all.resumed += resumed;
         all.losses += losses;
         all.ends += ends;
+        all.bad_texts += bad_texts;
         all.online += online;
     }
     all
@@ -392,7 +436,7 @@ fn whole_weeks_of_random_faults_never_leave_the_engine_stuck() {
 fn thousands_of_worlds_of_random_faults_never_leave_the_engine_stuck() {
     let seen = worlds(1_000_000..1_000_000 + 500 * weeks(), 2 * HOUR);
     assert!(seen.logins > 2_000 && seen.failed_logins > 500 && seen.losses > 5_000, "{seen:?}");
-    assert!(seen.resumed > 2_000 && seen.ends > 1_000, "{seen:?}");
+    assert!(seen.resumed > 2_000 && seen.ends > 1_000 && seen.bad_texts > 1_000, "{seen:?}");
 }
 
 #[test]
