@@ -41,7 +41,8 @@ impl Delivery {
         &self.event
     }
 
-    /// The message; `None` for an event of another kind, see [`MessageHandler::events`].
+    /// The message; `None` for one that cannot be read, which comes as [`EventKind::Unknown`], and for an event of another
+    /// kind, see [`MessageHandler::events`].
     #[must_use]
     pub fn message(&self) -> Option<&Message> {
         match self.event.kind() {
@@ -211,6 +212,9 @@ impl MessageHandler {
 
     /// Which kinds of events of a page are handled; the others are told to subscribers only. What comes by no page, such
     /// as `Connected`, is never handled. Default: [`EventMask::MESSAGE`].
+    ///
+    /// Whoever handles messages is offered also what may be one and [cannot be read](crate::UnknownNotice::unreadable), as
+    /// [`EventKind::Unknown`] with its bytes: nothing is acknowledged that was not offered.
     pub fn events(mut self, events: EventMask) -> Self {
         self.events = events;
         self

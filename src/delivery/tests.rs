@@ -10,7 +10,7 @@ use actix_rt::time::Instant;
 
 use super::*;
 use crate::{
-    ChatType, Event, EventKind, EventMask, Ext, Message, MessageBody,
+    ChatType, Event, EventKind, EventMask, Ext, Message, MessageBody, UnknownNotice,
     session::{Page, PageEvent, PageId},
 };
 
@@ -81,6 +81,43 @@ async fn a_message_that_fails_every_attempt_goes_to_the_dead_letters_and_the_pag
     assert_eq!((letter.attempts, letter.error.to_string().as_str()), (3, "no 1"));
     assert!(letters.is_empty());
     assert!(!format!("{letter:?}").contains("secret"), "{letter:?}");
+}
+
+/// What came and could not be read, or was read and is not known.
+fn unknown(unreadable: bool) -> Event {
+    let (payload, from) = (bytes::Bytes::from_static(b"\x0a\x7f"), "bob".into());
+    let notice = UnknownNotice {
+        id: 7,
+        from,
+        to: "alice".into(),
+        timestamp: 0,
+        namespace: 1,
+        undecoded: false,
+        unreadable,
+        payload,
+    };
+    Event::new("alice".parse().unwrap(), EventKind::Unknown(notice))
+}
+
+#[actix::test]
+async fn what_cannot_be_read_is_tried_as_often_as_a_message_and_is_a_dead_letter_as_it_came() {
+    tokio::time::pause();
+    let letters = DeadLetters::new();
+    let offered = Arc::new(Mutex::new(0));
+    let noted = Arc::clone(&offered);
+    let handler = MessageHandler::new(move |delivery: Delivery| {
+        *noted.lock().unwrap() += 1;
+        let readable = delivery.message().is_some();
+        async move { if readable { Ok(()) } else { Err("not readable") } }
+    });
+    let events = [unknown(true), unknown(false), event(1)].map(|event| PageEvent::new(event, 2)).into();
+    let page = Page::new(PageId::default(), "easemob.com/o#a/bob", None, 100, events);
+    assert!(task(Some(handler.dead_letters(letters.clone())), None).run(page).await);
+    assert_eq!(*offered.lock().unwrap(), 3 + 1, "what is merely not known is for who asks for it");
+    let letter = letters.take().unwrap();
+    let EventKind::Unknown(notice) = letter.event.kind() else { panic!("{letter:?}") };
+    assert_eq!((&notice.payload[..], letter.attempts), (&b"\x0a\x7f"[..], 3));
+    assert!(letters.is_empty());
 }
 
 /// An actor that ends before its first message, or panics over it, itself or in a future of its own.

@@ -227,9 +227,15 @@ impl World {
         }
     }
 
+    /// One in the place of one that was refused is asked for in another way.
+    fn token_comes(&mut self) -> Did {
+        let asked = self.sim.is_asking();
+        self.sim.step(if asked { Input::TokenProvided(Ok(fetched())) } else { Input::TokenFetched(Ok(fetched())) })
+    }
+
     fn token(&mut self) -> Did {
         if !self.strikes() {
-            return self.sim.step(Input::TokenFetched(Ok(fetched())));
+            return self.token_comes();
         }
         match self.random.u32(..3) {
             0 => self.sim.due(),
@@ -384,7 +390,7 @@ impl World {
             let did = match self.sim.place() {
                 Place::Out => self.sim.step(by_token()),
                 Place::Discovery => self.sim.step(Input::Discovered(Ok(hosts(&["one"])))),
-                Place::Token => self.sim.step(Input::TokenFetched(Ok(fetched()))),
+                Place::Token => self.token_comes(),
                 Place::Connect => self.sim.step(Input::Connected),
                 Place::Provision => self.sim.frame(&peer::accepted()),
                 Place::Pause => self.sim.due(),
