@@ -7,6 +7,7 @@
     reason = "tests may fail loudly"
 )]
 
+mod bad_text;
 mod calls;
 mod connection;
 mod downloads;
