@@ -2,28 +2,50 @@
 //!
 //! `AGORA_CHAT_PASSWORD=… cargo run --example connect -- --app-key org#app --user alice`
 
+mod commands;
+#[path = "../common/failure.rs"]
+#[allow(dead_code, reason = "errors are told as lines here")]
+mod failure;
+#[path = "../common/lines.rs"]
+mod lines;
 mod message;
 mod notice;
+#[path = "../common/out.rs"]
+mod out;
+#[path = "../common/secrets.rs"]
+mod secrets;
+mod session;
+#[path = "../common/signals.rs"]
+mod signals;
 mod tell;
+#[path = "../common/teller.rs"]
+mod teller;
 mod words;
 
-use std::{env, error::Error, fs, io, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
+use std::{error::Error, fmt::Display, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
 
-use actix_rt::signal;
 use agora_chat::{
-    Config, Connection, Credentials, Device, DisconnectReason, Endpoints, EventHandler, EventKind, LogConfig,
-    LogHandle, LogLevel, Reconnect, Roots, StateDir, UserId, logger::Terminal,
+    Config, Connection, Credentials, Device, DisconnectReason, Endpoints, Event, LogConfig, LogHandle, LogLevel,
+    Reconnect, RequestError, Roots, StateDir, UserId, logger::Terminal, rest::RestErrorKind,
 };
 use clap::{CommandFactory, Parser, error::ErrorKind};
+use out::Out;
 use serde_json::json;
-use tell::{Failure, Told, describe, failed, numbered, plain, tell};
-use tokio::sync::mpsc;
+use session::Session;
+use signals::Signals;
+use slog::{info, warn};
+use tell::{Failure, describe, failed, line, numbered, plain};
 use tokio::time::{Instant, sleep_until, timeout};
 
 const CLOSED: u8 = 0;
 const LOGIN_FAILED: u8 = 3;
 const LOGGED_OUT: u8 = 4;
 const GAVE_UP: u8 = 5;
+const NOBODY_READS: u8 = 6;
+const COMMAND_FAILED: u8 = 7;
+
+/// How long the end may take beside the logout itself: messages in hand, answers, output.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Puts one account online and tells what happens.
 #[derive(Parser)]
@@ -31,17 +53,28 @@ const GAVE_UP: u8 = 5;
     name = "connect",
     after_help = "\
 The secret is AGORA_CHAT_TOKEN or AGORA_CHAT_PASSWORD, or stands in a file; never on the command line. A file goes
-before its variable, and a token before a password, which then serves --register only.
+before its variable, and a token before a password, which then serves --register only. An empty variable counts as
+absent; a byte order mark before a file's text is not part of it.
 
-Commands on stdin, one a line: send USER TEXT | cmd USER ACTION | renew TOKEN | level LEVEL | enable-all |
-disable-all | state | close | quit. The end of stdin ends nothing.
+Commands on stdin, one a line: send USER TEXT | cmd USER ACTION | renew TOKEN | level [LEVEL] | enable-all |
+disable-all | state | help | close | quit. A command may begin with `@ID `; its answer then has that \"id\", and \"to\"
+where there is a recipient.
+send, cmd and renew wait for the login, send and cmd also for a lost link; they begin in their order, so many at a time
+as the service answers. Up to 8 MiB of them wait; then stdin is not read on. quit, and the end of stdin where commands
+were read and no --for is given, wait until they are done. close, level, state and help act at once; what still waits
+then has failed. A line that is not UTF-8 is answered with an error.
 
 With --json each line of stdout is an object with `event` and `at_ms`: connected, reconnecting, disconnected,
 token_will_expire, token_expired, flapping, message, receipt, recalled, edited, group, room, thread, contact, presence,
-reaction, pinned, device, unknown, offline_sync_started, offline_sync_finished, missed; and sent, renewed, level, state
-or error in answer to a command. Ids are text. A message has id, from, to, chat, type, timestamp and the members of its
+reaction, pinned, device, unknown, offline_sync_started, offline_sync_finished, missed; and sent, renewed, level, state,
+help or error in answer to a command. Ids are text. A message has id, from, to, chat, type, timestamp and the members of its
 type (text, command, custom, location, image, voice, video, file, combined, stream, raw); own, ext and thread where it
 has them. A file is told by url, name and length, never with its secret.
+
+A message is acknowledged to the server once its line is written. So a reader of stdout that stands still loses none,
+and neither the link nor a signal waits for it: what comes in waits on the server, and past 1 MiB of other lines the
+newest are left out, which a line `missed` tells. When nobody reads stdout any more, this program logs out and ends.
+In sentences (without --json) control characters and marks that turn the direction of writing are escaped.
 
 --state-dir keeps the device's name, so that the service sees one device over restarts, and the token, so that a
 password needs no REST call while it lasts. Two programs online at once with one account need two directories, or they
@@ -49,8 +82,10 @@ take the place from each other.
 
 A proxy is taken from HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, unless NO_PROXY names the host.
 
+SIGINT, SIGTERM and SIGHUP log out and end; a second one ends at once.
+
 Exit status: 0 closed as asked (also when --for ran out), 2 usage, 3 registration or login failed, 4 logged out by
-the server or by the end of the token, 5 gave up reconnecting."
+the server or by the end of the token, 5 gave up reconnecting, 6 stdout is gone, 7 closed as asked but a command failed."
 )]
 struct Args {
     /// The application key.
@@ -69,12 +104,12 @@ struct Args {
     #[arg(long, value_name = "ID")]
     user: UserId,
     /// File holding the password; a line end after it is not part of it.
-    #[arg(long, value_name = "PATH", value_parser = |path: &str| fs::read_to_string(path))]
+    #[arg(long, value_name = "PATH", value_parser = secrets::file)]
     password_file: Option<String>,
     /// File holding the token; a line end after it is not part of it.
-    #[arg(long, value_name = "PATH", value_parser = |path: &str| fs::read_to_string(path))]
+    #[arg(long, value_name = "PATH", value_parser = secrets::file)]
     token_file: Option<String>,
-    /// Register the user first; needs the password.
+    /// Register the user first, unless there is one of that name; needs the password.
     #[arg(long)]
     register: bool,
     /// This device's name; without it that of --state-dir, or a new random one.
@@ -111,7 +146,7 @@ fn seconds(number: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
 }
 
 fn roots(path: &str) -> Result<Roots, Box<dyn Error + Send + Sync>> {
-    Ok(Roots::from_pem(fs::read(path)?)?)
+    Ok(Roots::from_pem(secrets::bytes(path)?)?)
 }
 
 /// What to connect with, the password to register first, how to log in, and the log.
@@ -145,9 +180,12 @@ impl Args {
             reconnect.max_attempts = Some(attempts).filter(|attempts| *attempts > 0);
             config = config.reconnect(reconnect)?;
         }
-        let content = |file: &String| file.trim_end_matches(['\r', '\n']).to_owned();
-        let token = self.token_file.as_ref().map(content).or_else(|| env::var("AGORA_CHAT_TOKEN").ok());
-        let password = self.password_file.as_ref().map(content).or_else(|| env::var("AGORA_CHAT_PASSWORD").ok());
+        let secret = |file: &Option<String>, variable| match file {
+            Some(content) => Ok(Some(content.clone())),
+            None => secrets::variable(variable),
+        };
+        let token = secret(&self.token_file, "AGORA_CHAT_TOKEN")?;
+        let password = secret(&self.password_file, "AGORA_CHAT_PASSWORD")?;
         let credentials = match (token, &password) {
             (Some(token), _) => Credentials::token(self.user.as_str(), token)?,
             (None, Some(password)) => Credentials::password(self.user.as_str(), password)?,
@@ -168,111 +206,113 @@ impl Args {
 #[actix::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let plan = args.plan().unwrap_or_else(|e| Args::command().error(ErrorKind::ValueValidation, e).exit());
+    let plan = args.plan().unwrap_or_else(|e| usage(e));
+    let started = Signals::listen().and_then(|signals| Ok((signals, Out::start(missed(args.json))?)));
+    let (mut signals, out) = started.unwrap_or_else(|e| usage(e));
     let log = plan.3.clone();
-    let status = run(&args, plan).await.unwrap_or_else(|failure| {
-        tell(args.json, failed(failure));
+    let status = run(&args, plan, &mut signals, &out).await.unwrap_or_else(|failure| {
+        out.tell(line(args.json, failed(failure)));
         LOGIN_FAILED
     });
-    let _best_effort = log.shutdown().await;
-    ExitCode::from(status)
+    let last = async {
+        out.finish(PATIENCE).await;
+        let _best_effort = timeout(PATIENCE, log.shutdown()).await;
+    };
+    tokio::select! { () = last => {} _ = signals.next() => {} }
+    failure::leave(status)
+}
+
+fn usage(problem: impl Display) -> ! {
+    Args::command().error(ErrorKind::ValueValidation, problem).exit()
+}
+
+/// The line that tells how many others there was no room for.
+fn missed(as_json: bool) -> fn(u64) -> String {
+    fn told(as_json: bool, count: u64) -> String {
+        let sentence = format!("{count} lines were not told: nobody read them in time.");
+        line(as_json, (json!({"event": "missed", "count": count}), sentence))
+    }
+    if as_json { |count| told(true, count) } else { |count| told(false, count) }
+}
+
+/// The line of an event.
+fn of_event(as_json: bool) -> fn(&Event) -> String {
+    if as_json { |event| line(true, describe(event)) } else { |event| line(false, describe(event)) }
 }
 
 /// Goes online and stays until something ends it.
-async fn run(args: &Args, (config, register, credentials, log): Plan) -> Result<u8, Failure> {
-    let as_json = args.json;
+async fn run(
+    args: &Args,
+    (config, register, credentials, log): Plan,
+    signals: &mut Signals,
+    out: &Out,
+) -> Result<u8, Failure> {
     let connection = Connection::start(config).map_err(plain)?;
-    let (end, mut ended) = mpsc::channel(4);
-    let teller = EventHandler::new().on_event(move |event| {
-        tell(as_json, describe(event));
-        if let EventKind::Disconnected { reason } = event.kind() {
-            let _nobody_waits = end.try_send(reason.clone());
-        }
-    });
-    connection.add_event_handler("teller", teller).map_err(plain)?;
-
+    let (in_hand, mut ended) = teller::tell_all(&connection, out, of_event(args.json)).map_err(plain)?;
+    let mut session = Session::new(connection.clone(), log.clone(), out.clone(), args.json, args.stay.is_some());
     let mut login = pin!(async {
         if let Some(password) = register {
-            connection.register_user(args.user.as_str(), password, None).await.map_err(|e| numbered(e.code(), e))?;
+            self::register(&connection, &args.user, password, &log).await?;
         }
         connection.open(credentials).await.map_err(|e| numbered(e.code(), e))
     });
-    let mut interrupted = pin!(interrupted());
-    let mut commands = lines_of_stdin();
-    let (mut online, mut close_at) = (false, None);
-    loop {
+    let mut close_at = None;
+    let mut states = connection.watch();
+    let status = loop {
+        session.begin_what_can();
+        if session.is_done() {
+            break CLOSED;
+        }
         tokio::select! {
-            result = &mut login, if !online => {
-                result?;
-                online = true;
+            biased;
+            _ = signals.next() => break CLOSED,
+            () = out.gone() => break NOBODY_READS,
+            result = &mut login, if !session.logged_in => {
+                if let Err(failure) = result {
+                    out.tell(line(args.json, failed(failure)));
+                    session.give_up("the login failed");
+                    return Ok(LOGIN_FAILED);
+                }
+                session.logged_in = true;
                 close_at = args.stay.and_then(|stay| Instant::now().checked_add(stay));
             }
-            Some(reason) = ended.recv(), if online => match reason {
-                DisconnectReason::Closed => return Ok(CLOSED),
-                DisconnectReason::AttemptsExhausted { .. } => return Ok(GAVE_UP),
-                _ => return Ok(LOGGED_OUT),
+            Some(reason) = ended.recv(), if session.logged_in => {
+                session.settle(PATIENCE).await;
+                session.give_up("the session has ended");
+                return Ok(match reason {
+                    DisconnectReason::Closed => session.status(CLOSED),
+                    DisconnectReason::AttemptsExhausted { .. } => GAVE_UP,
+                    _ => LOGGED_OUT,
+                });
             },
-            Some(line) = commands.recv() => match line.trim() {
-                "close" | "quit" => break,
-                _ => {
-                    // Some wait for the server, and neither events nor later commands wait for them.
-                    let answer = obey(line, connection.clone(), log.clone());
-                    actix_rt::spawn(async move { tell(as_json, answer.await.unwrap_or_else(failed)) });
-                }
-            },
-            () = sleep_until(close_at.unwrap_or_else(Instant::now)), if close_at.is_some() => break,
-            () = &mut interrupted => break,
+            () = sleep_until(close_at.unwrap_or_else(Instant::now)), if close_at.is_some() => break CLOSED,
+            Some(_) = states.next() => {}
+            () = session.next() => {}
         }
-    }
-    connection.close().await;
-    // The teller has yet to hear of the end.
-    let _told = timeout(Duration::from_secs(1), ended.recv()).await;
-    Ok(CLOSED)
-}
-
-async fn obey(line: String, connection: Connection, log: LogHandle) -> Result<Told, Failure> {
-    let (verb, rest) = line.trim_end().split_once(' ').unwrap_or((line.trim_end(), ""));
-    let (to, what) = rest.split_once(' ').unwrap_or((rest, ""));
-    let sent = match verb {
-        "send" => connection.send_text(to, what).await,
-        "cmd" => connection.send_command(to, what).await,
-        "renew" => {
-            let expires = connection.renew_token(rest).await.map_err(|e| numbered(e.code(), e))?;
-            return Ok((json!({"event": "renewed", "expires": expires}), "The token is renewed.".into()));
-        }
-        "level" | "enable-all" | "disable-all" => {
-            let level = match verb {
-                "level" => rest.parse::<LogLevel>().map_err(plain)?,
-                "enable-all" => LogLevel::Trace,
-                _ => LogLevel::Silent,
-            };
-            log.set_level(level);
-            return Ok((json!({"event": "level", "level": level.name()}), format!("The log level is {level}.")));
-        }
-        "state" => {
-            let state = connection.state();
-            let object = json!({"event": "state", "state": json!(state).get("state")});
-            return Ok((object, format!("The connection is {state}.")));
-        }
-        _ => return Err(plain(format!("`{verb}` is no command; see --help"))),
     };
-    let sent = sent.map_err(|e| numbered(e.code(), e))?;
-    let (client, server) = (sent.client_id.to_string(), sent.server_id.to_string());
-    let sentence = format!("Sent to {to} as {server}.");
-    Ok((json!({"event": "sent", "client_id": client, "server_id": server}), sentence))
+    let ending = async {
+        if session.logged_in && status == CLOSED {
+            // What is written is acknowledged, so that it does not come again.
+            let _stands_still = timeout(PATIENCE, in_hand.none()).await;
+        }
+        connection.close().await;
+        session.settle(PATIENCE).await;
+        session.give_up("the program ends");
+        // The teller has yet to hear of the end.
+        let _told = timeout(PATIENCE, ended.recv()).await;
+    };
+    tokio::select! { () = ending => {} signal = signals.next() => failure::leave(128 + u8::try_from(signal).unwrap_or(0)) }
+    Ok(session.status(status))
 }
 
-fn lines_of_stdin() -> mpsc::Receiver<String> {
-    let (lines, received) = mpsc::channel(64);
-    std::thread::spawn(move || io::stdin().lines().map_while(Result::ok).all(|line| lines.blocking_send(line).is_ok()));
-    received
-}
-
-/// Waits for SIGINT, and SIGTERM where there is one.
-async fn interrupted() {
-    #[cfg(unix)]
-    if let Ok(mut terminated) = signal::unix::signal(signal::unix::SignalKind::terminate()) {
-        tokio::select! { _ = signal::ctrl_c() => return, _ = terminated.recv() => return }
+/// Registers the user, unless there is one of that name.
+async fn register(connection: &Connection, user: &UserId, password: String, log: &LogHandle) -> Result<(), Failure> {
+    match connection.register_user(user.as_str(), password, None).await {
+        Ok(_) => info!(log.slog(), "registered"; "user" => user.as_str()),
+        Err(RequestError::Rest(error)) if error.kind() == &RestErrorKind::UsernameTaken => {
+            warn!(log.slog(), "the user exists already and was not registered; logging in"; "user" => user.as_str());
+        }
+        Err(error) => return Err(numbered(error.code(), error)),
     }
-    let _ = signal::ctrl_c().await;
+    Ok(())
 }

@@ -2,14 +2,13 @@
 
 use std::{
     fmt::Display,
-    io::{self, Write as _},
     time::{Duration, UNIX_EPOCH},
 };
 
 use agora_chat::{Code, Event, EventKind, SendError};
 use serde_json::{Value, json};
 
-use super::{message::message, notice};
+use super::{message::message, notice, words::printable};
 
 /// Something to tell, as a JSON object and as a sentence.
 pub(crate) type Told = (Value, String);
@@ -31,13 +30,15 @@ pub(crate) fn failed((code, message): Failure) -> Told {
     (json!({"event": "error", "code": code, "message": message}), sentence)
 }
 
-/// Tells on stdout. A reader who has gone away is no error.
-pub(crate) fn tell(as_json: bool, (mut object, sentence): Told) {
+/// What is told, as a line for a program or for people.
+pub(crate) fn line(as_json: bool, (mut object, sentence): Told) -> String {
+    if !as_json {
+        return printable(&sentence);
+    }
     if let Value::Object(members) = &mut object {
         members.insert("at_ms".to_owned(), json!(millis(UNIX_EPOCH.elapsed().unwrap_or_default())));
     }
-    let line = if as_json { object.to_string() } else { sentence };
-    let _reader_gone = writeln!(io::stdout(), "{line}");
+    object.to_string()
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -37,3 +37,23 @@ pub(crate) fn place(conversation: &Conversation) -> Value {
 pub(crate) fn object_of<V: Into<Value> + Clone>(pairs: &[(String, V)]) -> Value {
     Value::Object(pairs.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect::<Map<_, _>>())
 }
+
+/// A sentence that commands no terminal and stays one line, whatever others wrote into it: control characters, line
+/// separators and marks that turn the direction of writing are escaped, as in the log.
+pub(crate) fn printable(sentence: &str) -> String {
+    let mut shown = String::with_capacity(sentence.len());
+    for c in sentence.chars() {
+        match c {
+            '\u{2028}'
+            | '\u{2029}'
+            | '\u{61c}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => shown.extend(c.escape_unicode()),
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::wire::Meta;
+use crate::{Message, wire::Meta};
 
 /// One frame a provisioned client sent. `Debug` shows its kind and length only: a PROVISION holds a token.
 #[derive(Clone, PartialEq)]
@@ -118,6 +118,20 @@ pub struct StoredMessage {
     pub delivered_to: Vec<String>,
     /// Who has confirmed that it was read, in the order of their names.
     pub read_by: Vec<String>,
+}
+
+impl StoredMessage {
+    /// The message as a client reads it; `None` for what has no content that can be read.
+    #[must_use]
+    pub fn message(&self) -> Option<Message> {
+        Message::from_meta(&self.meta, None)
+    }
+
+    /// What it says, where it is a text.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        self.message()?.text().map(str::to_owned)
+    }
 }
 
 /// An uploaded file. `Debug` shows its length only.

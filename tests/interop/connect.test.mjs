@@ -15,21 +15,25 @@ async function directory(t) {
 }
 
 describe('connect', { concurrency: true }, () => {
-  test('logs in by password, answers `state` and `level`, and closes with 0', async (t) => {
+  test('logs in by password, answers `state` and `level`, and closes with 0, or 7 after an error', async (t) => {
     const server = await LocalServer.start(t);
     const alice = await RustClient.online(t, server, await server.user('alice'));
     alice.write('state');
     await alice.events.next('state');
     alice.write('level debug');
     await alice.events.next('level', { level: 'DEBUG' });
-    alice.write('level loud');
-    await alice.events.next('error', { code: null });
     assert.equal(await server.online('alice'), 1);
     alice.write('close');
     const end = await alice.events.next('disconnected', { code: null });
     assert.ok(Math.abs(end.at_ms - Date.now()) < 60_000);
     assert.equal(await alice.status(), 0);
     assert.equal(await server.online('alice'), 0);
+
+    const again = await RustClient.online(t, server, 'alice');
+    again.write('level loud');
+    await again.events.next('error', { code: null });
+    again.write('close');
+    assert.equal(await again.status(), 7);
   });
 
   test('registers first when asked to, and ends with 0 when its time is up', async (t) => {
@@ -38,6 +42,25 @@ describe('connect', { concurrency: true }, () => {
     const alice = await RustClient.online(t, server, 'alice', { options });
     await alice.events.next('disconnected', { code: null });
     assert.equal(await alice.status(), 0);
+  });
+
+  test('logs in a user who exists already when asked to register', async (t) => {
+    const server = await LocalServer.start(t);
+    await RustClient.online(t, server, await server.user('alice'), { options: ['--register'] });
+  });
+
+  test('answers a command under its ID, and ends with 7 when one has failed', async (t) => {
+    const server = await LocalServer.start(t);
+    await server.user('bob');
+    const alice = RustClient.start(t, server, await server.user('alice'));
+    alice.write('@a send bob hi');
+    alice.write('@b send bob');
+    alice.write('level');
+    alice.write('quit');
+    await alice.events.next('error', { id: 'b', to: 'bob', code: null });
+    await alice.events.next('level', { level: 'WARN' });
+    await alice.events.next('sent', { id: 'a', to: 'bob' });
+    assert.equal(await alice.status(), 7);
   });
 
   test('logs in by token', async (t) => {
@@ -167,7 +190,6 @@ describe('connect', { concurrency: true }, () => {
     };
     await fails('alice', 1, { secrets: { AGORA_CHAT_PASSWORD: 'wrong' } });
     await fails('nobody', 1);
-    await fails('alice', 17, { options: ['--register'] });
     await fails('alice', 28, { secrets: { AGORA_CHAT_TOKEN: 'YWMtnobody' } });
   });
 
