@@ -1,31 +1,52 @@
 //! The HTTP clients of a thread, for the REST calls; the sockets are opened by [`net`](crate::net).
 //!
+//! awc makes the calls; how the connections below it are opened and what comes over them is read here ([`wire`]), and the
+//! bodies it is given stop where the server has answered already ([`Refusable`]).
+//!
 //! An `awc::Client` cannot leave its thread, so each thread that calls the service has its own; the TLS configuration
 //! below it is one for each set of root certificates in the process.
+
+mod head;
+mod refusable;
+mod request;
+mod unpack;
+
+mod wire;
 
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     future::Future,
     pin::Pin,
-    rc::Rc,
+    rc::{Rc, Weak},
+    task::Context,
     time::Duration,
 };
 
+use actix_rt::Arbiter;
 use actix_service::Service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
-use awc::http::Uri;
+use awc::http::{Method, Uri, header::HOST};
 use tokio::time::Instant;
 
+use self::wire::{Link, Wire};
 use crate::{
     Step,
-    net::{Network, Progress, Target, Traffic, Watched, client_config, connect_tcp},
+    net::{Network, Progress, Target, Traffic, client_config, dial_by},
 };
 
-/// TLS cannot be set up on this machine; plain `http` and `ws` still work.
+pub(crate) use refusable::Refusable;
+pub(crate) use unpack::{Packed, first_coding, unpacked};
+
+/// Why an address cannot be called at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("TLS cannot be set up: {0}; install the system's root certificates (often the package `ca-certificates`)")]
-pub(crate) struct TlsSetupError(String);
+pub(crate) enum CallError {
+    /// TLS cannot be set up on this machine; plain `http` and `ws` still work.
+    #[error("TLS cannot be set up: {0}; install the system's root certificates (often the package `ca-certificates`)")]
+    Tls(String),
+    #[error("it is not an address of http or https")]
+    Address,
+}
 
 /// More sockets than a process can have: awc's own limit of 100 would hold the 101st connection back in silence.
 /// (Its spelling of "no limit" is beyond what a semaphore can count on 32-bit machines.)
@@ -41,17 +62,12 @@ const KEPT: usize = 16;
 /// nothing is left behind, and nothing is found dead.
 const LINGER: Duration = Duration::from_secs(1);
 
-thread_local! {
-    static CLIENTS: RefCell<HashMap<(u64, bool, Use), Kept>> = RefCell::default();
-    static SWEPT: Cell<bool> = const { Cell::new(false) };
-}
+/// Which client: the way to the network, whether it is encrypted, and whether connections are kept for the next call.
+type Key = (u64, bool, bool);
 
-/// What a client is for: each use has connections of its own.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Use {
-    Calls,
-    /// Up- and downloads, whose traffic is watched from the connection's beginning: none of theirs is kept.
-    Files,
+thread_local! {
+    static CLIENTS: RefCell<HashMap<Key, Kept>> = RefCell::default();
+    static SWEPT: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Kept {
@@ -65,11 +81,12 @@ struct Kept {
 struct Sweep;
 
 impl Sweep {
-    /// Has the clients looked after, if nobody does yet.
+    /// Has the clients looked after, if nobody does yet. Nobody can outside an actix system.
     fn begin() {
         if !SWEPT.replace(true) {
-            // It ends by itself, and with its runtime at the latest.
-            drop(actix_rt::spawn(Sweep.run()));
+            // It ends by itself, and with its arbiter at the latest.
+            let begun = Arbiter::try_current().is_some_and(|arbiter| arbiter.spawn(Sweep.run()));
+            SWEPT.set(begun);
         }
     }
 
@@ -97,15 +114,41 @@ impl Drop for Sweep {
     }
 }
 
-/// This thread's client for the given address and use. A clone is a reference count.
+/// Whether a call can be made from here: in an actix system, or in a task that cannot leave its thread, as the handlers
+/// of a web server have them.
+pub(crate) fn is_possible() -> bool {
+    tokio::runtime::Handle::try_current().is_ok() && (in_system() || tokio::task::try_id().is_some())
+}
+
+fn in_system() -> bool {
+    Arbiter::try_current().is_some_and(|arbiter| arbiter.alive())
+}
+
+/// A request to an address, by this thread's client for it. `share` keeps the connection for the next one.
 ///
 /// It follows no redirect and sets no time limit at all: wrap each use in `tokio::time::timeout`.
 ///
 /// # Errors
-/// For `https` only: the machine has no usable root certificates. The next call looks again.
-pub(crate) fn client(address: &str, network: &Network, used: Use) -> Result<awc::Client, TlsSetupError> {
-    let secure = address.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
-    let key = (network.id(), secure, used);
+/// [`CallError`] for an address that cannot be called, or for `https` on a machine without usable root certificates.
+/// The next call looks again.
+pub(crate) fn request(
+    method: Method,
+    address: &str,
+    network: &Network,
+    share: bool,
+) -> Result<awc::ClientRequest, CallError> {
+    let target = Target::parse(address).ok_or(CallError::Address)?;
+    // awc makes no TLS: it is given a stream that has it already. Userinfo goes nowhere.
+    let url = format!("http://{}{}", target.authority, target.path);
+    // What is kept is closed by a task of the arbiter's.
+    let share = share && in_system();
+    let request = client(target.secure, network, share)?.request(method, url).insert_header((HOST, target.authority));
+    Ok(if share { request } else { request.force_close() })
+}
+
+/// This thread's client. A clone is a reference count.
+fn client(secure: bool, network: &Network, share: bool) -> Result<awc::Client, CallError> {
+    let key = (network.id(), secure, share);
     let known = CLIENTS.with_borrow_mut(|clients| {
         clients.get_mut(&key).map(|kept| {
             kept.used = Instant::now();
@@ -115,14 +158,11 @@ pub(crate) fn client(address: &str, network: &Network, used: Use) -> Result<awc:
     if let Some(client) = known {
         return Ok(client);
     }
-    let connector =
-        awc::Connector::new().connector(Dialer(network.clone())).limit(SOCKETS).timeout(NEVER).handshake_timeout(NEVER);
-    let connector = if secure {
-        let config = client_config(network.roots()).map_err(|error| TlsSetupError(error.to_string()))?;
-        connector.rustls_0_23(config)
-    } else {
-        connector
-    };
+    if secure {
+        client_config(network.roots()).map_err(|error| CallError::Tls(error.to_string()))?;
+    }
+    let dialer = Dialer { network: network.clone(), secure };
+    let connector = awc::Connector::new().connector(dialer).limit(SOCKETS).timeout(NEVER).handshake_timeout(NEVER);
     let client = awc::Client::builder().connector(connector).disable_redirects().disable_timeout().finish();
     CLIENTS.with_borrow_mut(|clients| {
         if clients.len() >= KEPT {
@@ -140,6 +180,8 @@ pub(crate) struct Way {
     progress: Progress,
     connect: Rc<Cell<Connect>>,
     traffic: Traffic,
+    /// The connection that the call goes over, once some of it was sent.
+    link: Rc<RefCell<Weak<RefCell<Link>>>>,
 }
 
 /// The connection of a call.
@@ -172,34 +214,47 @@ impl Way {
         &self.traffic
     }
 
+    /// Whether the call was answered before all of it was sent, in a way that makes the rest useless. The task is woken
+    /// when that changes.
+    fn poll_refused(&self, cx: &mut Context<'_>) -> bool {
+        let link = self.link.borrow().upgrade();
+        link.is_some_and(|link| link.borrow_mut().poll_refused(cx))
+    }
+
     /// Whether the call goes over a connection that was there before.
     pub(crate) fn is_kept(&self) -> bool {
         self.connect.get() == Connect::Kept
     }
 }
 
-/// Opens awc's connections the way the sockets are opened: through the proxy where there is one.
+/// Opens awc's connections the way the sockets are opened: through the proxy where there is one, and with TLS.
 #[derive(Clone)]
-struct Dialer(Network);
+struct Dialer {
+    network: Network,
+    secure: bool,
+}
 
 impl Service<ConnectInfo<Uri>> for Dialer {
-    type Response = Connection<Uri, Watched>;
+    type Response = Connection<Uri, Wire>;
     type Error = ConnectError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
 
     actix_service::always_ready!();
 
     fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
-        let network = self.0.clone();
+        let Dialer { network, secure } = self.clone();
         Box::pin(async move {
             let uri = info.request().clone();
-            let target = Target::parse(&uri.to_string()).ok_or(ConnectError::InvalidInput)?;
+            let scheme = if secure { "https" } else { "http" };
+            let target = uri.authority().and_then(|host| Target::parse(&format!("{scheme}://{host}/")));
+            // awc panics at the error that is meant for this.
+            let target = target.ok_or(ConnectError::Unresolved)?;
             let way = WAY.try_with(Way::clone).unwrap_or_default();
             way.connect.set(Connect::UnderWay);
-            match connect_tcp(&target, &network, &way.progress).await {
+            match dial_by(&target, &network, &way.progress, |tcp| way.traffic.of(tcp)).await {
                 Ok(stream) => {
                     way.connect.set(Connect::Done);
-                    Ok(Connection::new(uri, way.traffic.of(stream)))
+                    Ok(Connection::new(uri, Wire::new(stream)))
                 }
                 Err(error) => Err(ConnectError::Io(std::io::Error::other(error))),
             }
@@ -209,32 +264,45 @@ impl Service<ConnectInfo<Uri>> for Dialer {
 
 #[cfg(test)]
 mod tests {
-    use super::{CLIENTS, LINGER, SWEPT, Use, client};
+    use super::{CLIENTS, LINGER, SWEPT, client, is_possible};
     use crate::net::Network;
+
+    fn made() -> bool {
+        client(false, &Network::default(), true).is_ok()
+    }
 
     #[actix::test]
     async fn a_plain_client_needs_no_root_certificates() {
-        assert!(client("http://127.0.0.1", &Network::default(), Use::Calls).is_ok());
+        assert!(made());
     }
 
     #[test]
     fn clients_and_what_they_keep_end_with_their_runtime() {
         actix_rt::System::new().block_on(async {
-            assert!(client("http://127.0.0.1", &Network::default(), Use::Calls).is_ok());
+            assert!(made());
             assert!(SWEPT.get() && CLIENTS.with_borrow(|clients| clients.len()) == 1);
         });
         assert!(!SWEPT.get() && CLIENTS.with_borrow(|clients| clients.is_empty()));
+        assert!(!is_possible());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[actix::test]
     async fn a_client_without_a_call_is_forgotten_after_a_while() {
+        tokio::time::pause();
+        assert!(made());
+        while SWEPT.get() {
+            tokio::time::sleep(LINGER).await;
+        }
+        assert!(CLIENTS.with_borrow(|clients| clients.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn a_runtime_that_is_no_actix_system_is_told_from_one_but_a_task_bound_to_its_thread_will_do() {
+        assert!(!is_possible());
+        assert!(made() && !SWEPT.get(), "and nothing panics");
         tokio::task::LocalSet::new()
             .run_until(async {
-                assert!(client("http://127.0.0.1", &Network::default(), Use::Calls).is_ok());
-                while SWEPT.get() {
-                    tokio::time::sleep(LINGER).await;
-                }
-                assert!(CLIENTS.with_borrow(|clients| clients.is_empty()));
+                assert!(tokio::task::spawn_local(async { is_possible() }).await.unwrap());
             })
             .await;
     }

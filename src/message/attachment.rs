@@ -77,9 +77,11 @@ pub(crate) struct Bare<'a>(pub(crate) &'a str);
 
 impl fmt::Debug for Bare<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.split_once(['?', '#']) {
-            Some((bare, _)) => write!(f, "{bare:?} and a query"),
-            None => write!(f, "{:?}", self.0),
+        let (bare, query) = self.0.split_once(['?', '#']).map_or((self.0, ""), |(bare, _)| (bare, " and a query"));
+        // An `@` in the path only makes less of it be shown.
+        match bare.rsplit_once('@') {
+            Some((_, rest)) => write!(f, "{rest:?} with userinfo{query}"),
+            None => write!(f, "{bare:?}{query}"),
         }
     }
 }
@@ -92,6 +94,8 @@ mod tests {
     #[test]
     fn what_opens_a_file_is_not_shown_with_its_address() {
         let file = Attachment::at("https://h.test/f?signature=canary-7f3a");
+        let named = format!("{:?}", Attachment::at("https://key:canary-7f3a@h.test/f?x"));
+        assert!(named.contains(r#""h.test/f" with userinfo and a query"#) && !named.contains("canary"), "{named}");
         for shown in [format!("{file:?}"), format!("{:?}", Fetch::new(&file))] {
             assert!(shown.contains("h.test/f") && !shown.contains("canary"), "{shown}");
         }

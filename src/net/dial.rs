@@ -11,7 +11,10 @@ use std::{
 
 use actix_rt::time::{Instant, sleep};
 use rustls::pki_types::ServerName;
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpSocket, TcpStream, lookup_host},
+};
 use tokio_rustls::TlsConnector;
 
 use super::{CertificateProblem, Network, Progress, Stream, Target, certificate_problem, client_config};
@@ -51,7 +54,17 @@ fn failed(step: Step) -> impl Fn(io::Error) -> DialError {
 
 /// Opens a stream to a target. It has no time limit of its own.
 pub(crate) async fn dial(target: &Target, network: &Network, progress: &Progress) -> Result<Stream, DialError> {
-    let tcp = connect_tcp(target, network, progress).await?;
+    dial_by(target, network, progress, |tcp| tcp).await
+}
+
+/// As [`dial`], over what is made of the socket.
+pub(crate) async fn dial_by<S: AsyncRead + AsyncWrite + Unpin>(
+    target: &Target,
+    network: &Network,
+    progress: &Progress,
+    over: impl FnOnce(TcpStream) -> S,
+) -> Result<Stream<S>, DialError> {
+    let tcp = over(connect_tcp(target, network, progress).await?);
     if !target.secure {
         return Ok(Stream::Plain(tcp));
     }
@@ -71,11 +84,7 @@ pub(crate) async fn dial(target: &Target, network: &Network, progress: &Progress
 /// Opens TCP to a target, through a proxy's tunnel where there is one.
 ///
 /// Every way to the service comes through here, whoever named the address: the configuration, discovery or a redirect.
-pub(crate) async fn connect_tcp(
-    target: &Target,
-    network: &Network,
-    progress: &Progress,
-) -> Result<TcpStream, DialError> {
+async fn connect_tcp(target: &Target, network: &Network, progress: &Progress) -> Result<TcpStream, DialError> {
     if !network.allows(target) {
         return Err(DialError::Plaintext(target.authority.clone()));
     }

@@ -16,7 +16,7 @@ use std::{cell::Cell, rc::Rc};
 
 use crate::Step;
 
-pub(crate) use dial::{DialError, connect_tcp, dial};
+pub(crate) use dial::{DialError, dial, dial_by};
 pub(crate) use network::Network;
 pub use proxy::{Proxy, ProxyError};
 pub(crate) use stream::Stream;

@@ -13,10 +13,20 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 /// TCP, with TLS on it where the address asks for it.
-pub(crate) enum Stream {
-    Plain(TcpStream),
+pub(crate) enum Stream<S = TcpStream> {
+    Plain(S),
     /// Boxed, because it is a kilobyte that a plain stream must not carry along.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<S>>),
+}
+
+impl<S> Stream<S> {
+    /// The stream that is not encrypted, or below TLS.
+    pub(crate) fn below(&self) -> &S {
+        match self {
+            Stream::Plain(below) => below,
+            Stream::Tls(tls) => tls.get_ref().0,
+        }
+    }
 }
 
 macro_rules! each {
@@ -34,13 +44,13 @@ macro_rules! each {
     };
 }
 
-impl AsyncRead for Stream {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         each!(self, io => io.poll_read(cx, buffer))
     }
 }
 
-impl AsyncWrite for Stream {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         each!(self, io => io.poll_write(cx, bytes))
     }

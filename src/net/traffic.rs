@@ -46,6 +46,13 @@ pub(crate) struct Watched {
     traffic: Traffic,
 }
 
+impl Watched {
+    /// The socket itself.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.stream
+    }
+}
+
 impl fmt::Debug for Watched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.stream.fmt(f)

@@ -140,6 +140,16 @@ pub(crate) fn answered_at(date: Option<&str>) -> SystemTime {
     date.and_then(|date| httpdate::parse_http_date(date.trim()).ok()).unwrap_or_else(SystemTime::now)
 }
 
+/// The longest pause of several `Retry-After` lines, or of several values in one; there should be one only.
+pub(super) fn longest_pause<'a>(lines: impl Iterator<Item = &'a str>, now: SystemTime) -> Option<Duration> {
+    let pauses = lines.filter_map(|line| {
+        // A date has a comma of its own.
+        let alone = parse_retry_after(line, now);
+        alone.or_else(|| line.split(',').filter_map(|value| parse_retry_after(value, now)).max())
+    });
+    pauses.max()
+}
+
 /// The pause of a `Retry-After` header, given in seconds or as an HTTP date; `now` is [`answered_at`].
 pub(crate) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
@@ -156,7 +166,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{MAX_PAUSE, answered_at, classify, parse_retry_after};
+    use super::{MAX_PAUSE, answered_at, classify, longest_pause, parse_retry_after};
     use crate::rest::{Operation, RestErrorKind};
 
     fn now() -> SystemTime {
@@ -191,6 +201,15 @@ mod tests {
         for unusable in [None, Some(""), Some("today")] {
             assert_eq!(pause("Sun, 06 Nov 1994 08:49:37 GMT", unusable), Some(Duration::ZERO), "by our own clock");
         }
+    }
+
+    #[test]
+    fn the_longest_of_several_pauses_counts() {
+        let pause = |lines: &[&str]| longest_pause(lines.iter().copied(), now()).map(|pause| pause.as_secs());
+        assert_eq!(pause(&[]), None);
+        assert_eq!(pause(&["5", "7"]), Some(7));
+        assert_eq!(pause(&["soon", "7, 5", "6"]), Some(7));
+        assert_eq!(pause(&["Sun, 06 Nov 1994 08:49:37 GMT", "2"]), Some(7));
     }
 
     #[test]

@@ -38,7 +38,9 @@ use crate::{AppKey, Config, ConfigError, Endpoints, Nickname, Password, Token, U
 ///
 /// Answers are taken up to 1 MiB. Calls are logged at DEBUG: operation, host, status and duration, never a body.
 ///
-/// Call it inside an actix system, on any of its threads; the futures stay on their thread.
+/// Call it inside an actix system, on any of its threads; the futures stay on their thread. Elsewhere, such as under
+/// `#[tokio::main]`, each call fails with [`RestErrorKind::NoRuntime`]; only tasks that are bound to their thread, such
+/// as the handlers of actix-web, need no system (downloads do).
 ///
 /// ```no_run
 /// use agora_chat::{Config, Password, RestClient};
@@ -173,7 +175,8 @@ impl RestClient {
     /// Gets a user token for a password (connection spec §3.2).
     ///
     /// # Errors
-    /// Any [`RestError`]; among them [`RestErrorKind::InvalidPassword`] and [`RestErrorKind::UserNotFound`].
+    /// Any [`RestError`]; among them [`RestErrorKind::InvalidPassword`] and [`RestErrorKind::UserNotFound`], and
+    /// [`RestErrorKind::UnexpectedAnswer`] where the answer is another user's.
     pub async fn password_token(&self, user: &UserId, password: &Password) -> Result<Grant, RestError> {
         let request = TokenRequest::Password {
             username: user.as_str(),
@@ -182,7 +185,17 @@ impl RestClient {
         };
         let mut call = self.post(Operation::PasswordToken, Some(user), "token", &request);
         call.secrets = vec![password.expose()];
-        self.call(call, Grant::parse).await
+        self.call(call, |body| {
+            let grant = Grant::parse(body)?;
+            // A token that was given for somebody else's question must never be used.
+            match &grant.user {
+                Some(granted) if !granted.eq_ignore_ascii_case(user.as_str()) => {
+                    Err(odd("it grants another user's token"))
+                }
+                _ => Ok(grant),
+            }
+        })
+        .await
     }
 
     /// Exchanges an Agora token for a user token, as clients up to 1.2.0 did (connection spec §3.3).
@@ -241,7 +254,8 @@ impl RestClient {
         call.secrets = app_token.map(Token::expose).into_iter().chain([password.expose()]).collect();
         self.call(call, |body| {
             let users = RegisteredUser::parse_all(body)?;
-            users.into_iter().next().ok_or_else(|| odd("it names no user"))
+            let registered = users.into_iter().next().ok_or_else(|| odd("it names no user"))?;
+            if registered.user == *user { Ok(registered) } else { Err(odd("it names another user")) }
         })
         .await
     }

@@ -22,6 +22,7 @@ use tokio::{
 
 use super::{
     error::RestError,
+    exchange::unread,
     kind::{Operation, RestErrorKind},
     upload::{PIECE, Progress, Watcher, failed},
 };
@@ -169,7 +170,7 @@ impl Incoming {
         while self.rest.is_empty() {
             match self.received().await? {
                 Some(Ok(next)) => self.rest = next,
-                Some(Err(error)) => return Err(RestErrorKind::Unreachable(error.to_string())),
+                Some(Err(error)) => return Err(unread(&error)),
                 None => return self.end(),
             }
         }
@@ -198,7 +199,7 @@ impl Incoming {
         }
     }
 
-    /// awc takes a connection cut within the body for the body's end.
+    /// A body that ends with its connection may be short of what the message says.
     fn end(&self) -> Result<Option<Bytes>, RestErrorKind> {
         let all = self.announced.unwrap_or(self.expected);
         if self.got < all {

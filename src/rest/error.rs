@@ -20,6 +20,7 @@ struct Inner {
     code: Code,
     status: Option<u16>,
     retry_after: Option<Duration>,
+    redirect: Option<String>,
     /// Whether no other host is to be tried: part of what can be sent once only was sent.
     spent: bool,
     step: Option<Step>,
@@ -60,6 +61,7 @@ impl RestError {
             code: code_of(operation, code),
             status: None,
             retry_after: None,
+            redirect: None,
             spent: false,
             step: None,
             error: None,
@@ -80,6 +82,12 @@ impl RestError {
         self
     }
 
+    /// Keeps the host that an answer redirects to, which may hold a secret that the server repeats.
+    pub(super) fn redirected(mut self, host: Option<&str>, secrets: &[&str]) -> Self {
+        self.0.redirect = host.map(|host| kept(host, secrets));
+        self
+    }
+
     pub(super) fn spent(mut self, spent: bool) -> Self {
         self.0.spent = spent;
         self
@@ -92,9 +100,8 @@ impl RestError {
 
     /// Keeps the body's own texts, without the secrets and cut to a bounded length.
     pub(super) fn with_texts(mut self, error: Option<&str>, description: Option<&str>, secrets: &[&str]) -> Self {
-        let keep = |text: &str| scrubbed(text, secrets).chars().take(MAX_TEXT).collect();
-        self.0.error = error.map(keep);
-        self.0.description = description.map(keep);
+        self.0.error = error.map(|text| kept(text, secrets));
+        self.0.description = description.map(|text| kept(text, secrets));
         self
     }
 
@@ -129,6 +136,12 @@ impl RestError {
         self.0.retry_after
     }
 
+    /// Where the answer redirects the call to, as `host` or `host:port`. Only downloads follow redirects.
+    #[must_use]
+    pub fn redirect(&self) -> Option<&str> {
+        self.0.redirect.as_deref()
+    }
+
     /// `error` of the answer's body, at most 512 characters.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
@@ -142,7 +155,7 @@ impl RestError {
     }
 
     /// The step of the way to the host that failed or took too long: [`Step::Resolve`], [`Step::Connect`],
-    /// [`Step::Proxy`] or [`Step::Tls`]. `None` for what came later; a TLS handshake that never ends counts as later.
+    /// [`Step::Proxy`] or [`Step::Tls`]. `None` for what came later.
     #[must_use]
     pub fn step(&self) -> Option<Step> {
         self.0.step
@@ -212,6 +225,11 @@ fn code_of(operation: Operation, code: Code) -> Code {
     }
 }
 
+/// A server's text without the secrets and cut to a bounded length.
+fn kept(text: &str, secrets: &[&str]) -> String {
+    scrubbed(text, secrets).chars().take(MAX_TEXT).collect()
+}
+
 fn scrubbed(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
     // The longest first: a secret may stand inside another one.
@@ -244,6 +262,9 @@ impl fmt::Display for RestError {
             write!(f, " (HTTP status {status}")?;
             if let Some(text) = inner.description.as_ref().or(inner.error.as_ref()) {
                 write!(f, ": {text:?}")?;
+            }
+            if let Some(host) = &inner.redirect {
+                write!(f, ", redirects to {host}, which is not followed")?;
             }
             if let Some(pause) = inner.retry_after {
                 write!(f, ", retry after {} s", pause.as_secs())?;

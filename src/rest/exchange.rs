@@ -1,6 +1,7 @@
 //! One HTTP exchange with one host.
 
 use std::{
+    error::Error as _,
     fmt,
     time::{Duration, Instant},
 };
@@ -8,9 +9,10 @@ use std::{
 use awc::{
     error::{ConnectError, PayloadError, SendRequestError},
     http::{
-        Method, Uri,
+        Method,
         header::{
-            ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER, USER_AGENT,
+            ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue,
+            LOCATION, RETRY_AFTER, USER_AGENT,
         },
     },
 };
@@ -18,14 +20,15 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
+    address::{host, referred},
     answer::odd,
-    classify::{answered_at, classify, parse_retry_after},
+    classify::{answered_at, classify, longest_pause},
     error::RestError,
     kind::{Operation, RestErrorKind},
 };
 use crate::{
     Code, Step, Token, UserId, http, lenient,
-    net::{DialError, Network, certificate_problem},
+    net::{DialError, Network},
 };
 
 /// The largest answer taken, in bytes.
@@ -103,7 +106,7 @@ impl Call<'_> {
 
     async fn limited(&self, url: &str) -> Result<(u16, Bytes), RestError> {
         // Timers and sockets panic without a runtime under them.
-        if tokio::runtime::Handle::try_current().is_err() {
+        if !http::is_possible() {
             return Err(self.fail(RestErrorKind::NoRuntime));
         }
         // awc's own limit ends with the answer's head; a body may then come for ever.
@@ -115,12 +118,20 @@ impl Call<'_> {
         }
     }
 
-    /// The request at an address, still without a body.
-    pub(super) fn request(&self, url: &str, token: Option<&Token>) -> Result<awc::ClientRequest, RestError> {
-        let client = http::client(url, self.network, self.operation.client())
-            .map_err(|error| self.fail(RestErrorKind::Tls(error.to_string())))?;
-        let mut request = client
-            .request(self.method.clone(), url)
+    /// The request at an address, still without a body. `share` keeps the connection for the next one.
+    pub(super) fn request(
+        &self,
+        url: &str,
+        token: Option<&Token>,
+        share: bool,
+    ) -> Result<awc::ClientRequest, RestError> {
+        let request = http::request(self.method.clone(), url, self.network, share).map_err(|error| {
+            self.fail(match error {
+                http::CallError::Tls(_) => RestErrorKind::Tls(error.to_string()),
+                http::CallError::Address => RestErrorKind::Address(error.to_string()),
+            })
+        })?;
+        let mut request = request
             .no_decompress()
             .insert_header((ACCEPT_ENCODING, "identity"))
             .insert_header((USER_AGENT, concat!("agora-chat/", env!("CARGO_PKG_VERSION"))));
@@ -141,38 +152,41 @@ impl Call<'_> {
             }
             sent => sent,
         };
-        self.answer(sent.map_err(|error| self.transport(&error))?).await
+        self.answer(url, sent.map_err(|error| self.transport(&error))?).await
     }
 
     async fn send(&self, url: &str, share: bool) -> Result<Result<awc::ClientResponse, SendRequestError>, RestError> {
-        let request = self.request(url, self.token)?.timeout(self.timeout);
-        let request = if share { request } else { request.force_close() };
+        let request = self.request(url, self.token, share)?.timeout(self.timeout);
         Ok(match &self.body {
             Some(body) => request.send_body(body.clone()).await,
             None => request.send().await,
         })
     }
 
-    /// The whole answer of a success; any other as an error.
-    pub(super) async fn answer(&self, mut response: awc::ClientResponse) -> Result<(u16, Bytes), RestError> {
+    /// The whole answer of a success; any other as an error. `url` is what was asked.
+    pub(super) async fn answer(&self, url: &str, mut response: awc::ClientResponse) -> Result<(u16, Bytes), RestError> {
         let status = response.status();
-        let announced = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let body = response.body().limit(MAX_ANSWER).await;
+        let headers = response.headers();
+        let unpack = |body: Bytes| match http::unpacked(&body, texts(headers, CONTENT_ENCODING), MAX_ANSWER) {
+            Ok(unpacked) => Ok(unpacked.map_or(body, Bytes::from)),
+            Err(packed) => Err(self.odd_answer(status.as_u16(), packed.to_string())),
+        };
         if status.is_success() {
             let body = body.map_err(|error| self.unread(status.as_u16(), &error))?;
-            // awc takes a connection cut within the body for the body's end.
-            return match announced {
-                Some(all) if body.len() < all => {
-                    Err(self.fail(RestErrorKind::Unreachable(format!("cut off after {} of {all} bytes", body.len()))))
-                }
-                _ => Ok((status.as_u16(), body)),
-            };
+            return Ok((status.as_u16(), unpack(body)?));
         }
-        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let pause = header(RETRY_AFTER).and_then(|value| parse_retry_after(value, answered_at(header(DATE))));
-        // The status alone says enough where the rest is cut off or too much.
-        let body = body.unwrap_or_default();
-        Err(classify(self.operation, status.as_u16(), &body, pause, &self.secrets))
+        let to = texts(headers, LOCATION).next().filter(|_| status.is_redirection());
+        let to = to.and_then(|to| host(&referred(url, to)?));
+        let pause = longest_pause(texts(headers, RETRY_AFTER), answered_at(texts(headers, DATE).next()));
+        // The status alone says enough where the rest is cut off or too much, or cannot be read.
+        let body = body.map_err(|error| self.unread(status.as_u16(), &error)).and_then(unpack).unwrap_or_default();
+        let failed = classify(self.operation, status.as_u16(), &body, pause, &self.secrets);
+        Err(failed.redirected(to.as_deref(), &self.secrets))
+    }
+
+    fn odd_answer(&self, status: u16, why: String) -> RestError {
+        RestError::answered(self.operation, status, odd(why), Code::REST_ERROR)
     }
 
     fn bearer(&self, token: &Token) -> Result<HeaderValue, RestError> {
@@ -192,18 +206,27 @@ impl Call<'_> {
             SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => K::Timeout(self.timeout),
             SendRequestError::Url(_) | SendRequestError::Http(_) => K::Address(words(error)),
             SendRequestError::Connect(ConnectError::Io(error)) => return self.unconnected(error),
+            SendRequestError::Connect(ConnectError::Disconnected) => {
+                K::Unreachable("the connection ended before an answer".to_owned())
+            }
+            SendRequestError::Response(error) => {
+                match error.source().and_then(|source| source.downcast_ref::<std::io::Error>()) {
+                    Some(error) if is_malformed(error) => odd(words(error)),
+                    Some(error) => K::Unreachable(words(error)),
+                    None => odd(words(error)),
+                }
+            }
             _ => K::Unreachable(words(error)),
         })
     }
 
     fn unconnected(&self, error: &std::io::Error) -> RestError {
         use RestErrorKind as K;
-        if let Some(problem) = certificate_problem(error) {
-            return self.fail(K::Certificate(problem)).at(Some(Step::Tls));
-        }
         match error.get_ref() {
-            Some(inner) if inner.is::<rustls::Error>() => self.fail(K::Tls(words(inner))).at(Some(Step::Tls)),
             Some(inner) => match inner.downcast_ref::<DialError>() {
+                Some(DialError::Failed { step: Step::Tls, detail }) => {
+                    self.fail(K::Tls(detail.clone())).at(Some(Step::Tls))
+                }
                 Some(DialError::Failed { step, .. }) => self.fail(K::Unreachable(words(inner))).at(Some(*step)),
                 Some(DialError::Certificate(problem)) => self.fail(K::Certificate(problem.clone())).at(Some(Step::Tls)),
                 Some(DialError::Plaintext(_)) => self.fail(K::Address(words(inner))),
@@ -217,16 +240,33 @@ impl Call<'_> {
         use RestErrorKind as K;
         match error {
             PayloadError::Overflow | PayloadError::EncodingCorrupted | PayloadError::UnknownLength => {
-                RestError::answered(self.operation, status, odd(words(error)), Code::REST_ERROR)
+                self.odd_answer(status, words(error))
             }
-            _ => self.fail(K::Unreachable(words(error))),
+            _ => match unread(error) {
+                kind @ K::UnexpectedAnswer(_) => RestError::answered(self.operation, status, kind, Code::REST_ERROR),
+                kind => self.fail(kind),
+            },
         }
     }
 }
 
-/// Host and port of an address, for logs and errors.
-pub(super) fn host(url: &str) -> Option<String> {
-    url.parse::<Uri>().ok().and_then(|uri| Some(uri.authority()?.to_string()))
+/// Why the body of an answer was not read to its end.
+pub(super) fn unread(error: &PayloadError) -> RestErrorKind {
+    match error {
+        PayloadError::Io(error) | PayloadError::Incomplete(Some(error)) if is_malformed(error) => odd(words(error)),
+        PayloadError::Io(error) | PayloadError::Incomplete(Some(error)) => RestErrorKind::Unreachable(words(error)),
+        _ => RestErrorKind::Unreachable(words(error)),
+    }
+}
+
+/// Whether an answer was read that is not as HTTP has it.
+fn is_malformed(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::InvalidData
+}
+
+/// The lines of a header that are texts.
+pub(super) fn texts(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers.get_all(name).filter_map(|value| value.to_str().ok())
 }
 
 fn words(error: &(impl fmt::Display + ?Sized)) -> String {

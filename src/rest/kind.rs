@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::governor::Budget;
-use crate::{CertificateProblem, http::Use};
+use crate::CertificateProblem;
 
 /// Which REST call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,11 +70,6 @@ impl Operation {
     /// so the call can be made again where the connection turns out to be dead.
     pub(super) fn shares_connections(self) -> bool {
         self.budget() == Budget::Tokens
-    }
-
-    /// Which of a thread's HTTP clients makes the call.
-    pub(super) fn client(self) -> Use {
-        if matches!(self, Operation::Upload | Operation::Download) { Use::Files } else { Use::Calls }
     }
 
     /// Which of the published limits the call counts against.
@@ -188,7 +183,7 @@ pub enum RestErrorKind {
     Certificate(CertificateProblem),
     /// The address cannot be called; in words.
     Address(String),
-    /// The call was made outside an async runtime; nothing was sent.
+    /// The call was made outside an actix system, such as under `#[tokio::main]`; nothing was sent.
     NoRuntime,
     /// A batch was empty or held more users than [`RestClient::MAX_BATCH`](super::RestClient::MAX_BATCH); nothing was sent.
     BatchSize(usize),
@@ -291,7 +286,9 @@ impl RestErrorKind {
             K::Tls(detail) => return write!(f, "no trusted connection: {detail}"),
             K::Certificate(problem) => return write!(f, "the server's certificate was refused: {problem}"),
             K::Address(detail) => return write!(f, "the address cannot be called: {detail}"),
-            K::NoRuntime => "called outside an async runtime; call it inside an actix system",
+            K::NoRuntime => {
+                "called outside an actix system; call it inside one (`#[actix::main]`, `actix::System::new`)"
+            }
             K::BatchSize(size) => {
                 let most = super::RestClient::MAX_BATCH;
                 return write!(f, "{size} users in one batch; give 1 to {most}, nothing was sent");

@@ -4,6 +4,7 @@
 //! A [`RestClient`] makes the calls; each failure is a [`RestError`] with a kind of its own and the vendor's number.
 //! Calls keep the service's [`RateLimits`]. [`discover`] finds the service's addresses. The calls are awc's: run them inside an actix system.
 
+mod address;
 mod answer;
 mod attributes;
 mod classify;
