@@ -472,7 +472,8 @@ impl Config {
 
     /// Limits the wait for the answer to a sent message; past it the send fails with 512 and the link is given up.
     /// Joining or leaving a chat room has the same limit, and then fails with -1. It counts from when the message is
-    /// written, not from when it is kept. Default: 15 s (connection spec §8.3, messages spec §1.10).
+    /// written, not from when it is kept; anew with each page that was asked for before it was written; and not while a
+    /// message keeps coming that its answer may be behind. Default: 15 s (connection spec §8.3, messages spec §1.10).
     ///
     /// # Errors
     /// [`ConfigError::Range`] for less than 10 ms or more than a day.

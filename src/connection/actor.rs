@@ -58,7 +58,7 @@ pub struct ConnectionActor {
     pub(super) log: Logger,
     pub(super) handlers: Handlers,
     told: Told,
-    begun: Instant,
+    pub(super) begun: Instant,
     user: Option<UserId>,
     /// Scratch for a step's actions, so that a step allocates nothing for them.
     actions: Vec<Action>,
@@ -84,6 +84,8 @@ pub struct ConnectionActor {
     pub(super) timer: Option<Pin<Box<Sleep>>>,
     /// When the timer fires, which may be before the engine's deadline but never after it.
     pub(super) armed: Option<Duration>,
+    /// Up to when all that had come was there to be read when it was read last.
+    pub(super) looked: Duration,
     pub(super) waker: Option<Waker>,
     /// The REST client, once its addresses are known; shared with calls under way.
     rest: Rc<RefCell<Option<RestClient>>>,
@@ -174,6 +176,7 @@ impl ConnectionActor {
             asked_token: None,
             timer: None,
             armed: None,
+            looked: Duration::ZERO,
             waker: None,
             rest: Rc::new(RefCell::new(rest)),
             asking: None,

@@ -22,6 +22,9 @@ use crate::{LossCause, session::Input};
 /// How long a registry that is behind holds back a round of reading at the most.
 const BEHIND: Duration = Duration::from_secs(1);
 
+/// The shortest time that a timer waits for its driver.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// Never done: it ends with its actor.
 pub(super) struct Pump;
 
@@ -44,6 +47,8 @@ impl ConnectionActor {
         if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(task.waker())) {
             self.waker = Some(task.waker().clone());
         }
+        // Before anything is read, so that what is read then is all that had come by the moment the timer stands for.
+        self.poll_fired(task);
         self.poll_call(ctx, task);
         self.poll_asked_token(ctx, task);
         self.poll_renewals(ctx, task);
@@ -114,20 +119,31 @@ impl ConnectionActor {
 
     fn poll_link(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
         if self.handlers_behind(task) {
+            self.engine.set_unread(true);
             return;
         }
         // Taken out while it is read, so that what it hands out can be acted on at once.
-        let Some(mut link) = self.link.take() else { return };
+        let Some(mut link) = self.link.take() else {
+            self.engine.set_unread(false);
+            return;
+        };
+        let before = link.traffic.read;
         self.reading = true;
         self.read_at = Some(self.now());
         let read = link.read(task, |incoming| self.incoming(incoming, ctx));
         self.reading = false;
         self.read_at = None;
         self.publish_emitted();
+        let part = link.traffic.read != before && link.is_within_a_message();
         self.link = Some(link);
         if self.hung_up {
             self.settle(ctx);
             return;
+        }
+        // A task that has used up its share of the thread is told that there is nothing, whatever there is.
+        self.engine.set_unread(!matches!(read, Read::Blocked) || !tokio::task::coop::has_budget_remaining());
+        if part && !matches!(read, Read::Lost(_)) {
+            self.step(Input::Arriving, ctx);
         }
         match read {
             Read::Blocked => {}
@@ -202,6 +218,16 @@ impl ConnectionActor {
         }
     }
 
+    /// Notes up to when the timer stands for the world as it was: its driver looks at the sockets first.
+    fn poll_fired(&mut self, task: &mut Task<'_>) {
+        if let (Some(timer), Some(armed)) = (&mut self.timer, self.armed)
+            && timer.as_mut().poll(task).is_ready()
+        {
+            self.armed = None;
+            self.looked = self.looked.max(armed.min(self.begun.elapsed()));
+        }
+    }
+
     fn poll_timer(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
         loop {
             let Some(due) = self.engine.deadline() else {
@@ -209,7 +235,9 @@ impl ConnectionActor {
                 self.armed = None;
                 return;
             };
-            if self.now().mono >= due {
+            let now = self.now().mono;
+            // After a pause of the whole thread, what came meanwhile is not known to be there before the driver has looked.
+            if now >= due && (self.link.is_none() || self.looked >= due) {
                 let before = self.engine.state();
                 self.step(Input::Tick, ctx);
                 // The engine always moves its deadline on; should it not, the thread must not be held.
@@ -219,13 +247,16 @@ impl ConnectionActor {
                 }
                 continue;
             }
-            if !self.poll_sleep(due, task) {
-                return;
+            let at = if now < due { due } else { now.saturating_add(SHORTEST) };
+            if self.poll_sleep(at, task) {
+                // Whatever it was for, reading comes first.
+                task.waker().wake_by_ref();
             }
+            return;
         }
     }
 
-    /// Sleeps until `due` or a moment before it; `true` when that moment has come.
+    /// Arms the timer for `due` or a moment before it; `true` when that moment has come already.
     ///
     /// Traffic moves the deadline away all the time; a timer that fires too early is cheaper than one that is armed
     /// anew for every frame.
@@ -245,10 +276,6 @@ impl ConnectionActor {
                 none.insert(Box::pin(sleep_until(at)))
             }
         };
-        if sleep.as_mut().poll(task).is_pending() {
-            return false;
-        }
-        self.armed = None;
-        true
+        sleep.as_mut().poll(task).is_ready()
     }
 }

@@ -218,6 +218,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
+    /// Whether a binary message has begun to come and is not whole.
+    pub(super) fn is_within_a_message(&self) -> bool {
+        self.decoder.is_within_a_message()
+    }
+
     /// Writes these frames as binary messages, in order and as far as the socket takes them; the rest stays.
     ///
     /// A link that cannot be written is found out by reading, after everything the server still said.

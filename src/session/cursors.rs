@@ -16,6 +16,9 @@ pub(super) struct KeptCursors {
 }
 
 impl KeptCursors {
+    /// The longest name of a queue whose key is kept, in bytes.
+    const LONGEST_NAME: usize = 1024;
+
     pub(super) fn is_loading(&self) -> bool {
         self.loading.is_some()
     }
@@ -24,8 +27,12 @@ impl KeptCursors {
         self.table.get(&queue_name(queue))
     }
 
+    /// Keeps the key of a queue, unless its name is longer than that of any conversation: the store has a bound in bytes.
     pub(super) fn keep(&mut self, queue: &Jid, key: u64) {
-        self.table.set(&queue_name(queue), key);
+        let name = queue_name(queue);
+        if name.len() <= Self::LONGEST_NAME {
+            self.table.set(&name, key);
+        }
     }
 }
 

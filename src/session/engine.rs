@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Action, ConnectionState, Input, Now,
+    entering::answer_limit,
     life::{Flow, Phase, Purpose, Session},
     online::Online,
     token::TokenClock,
@@ -41,6 +42,12 @@ impl Engine {
     /// [`Input::Handled`]. Default: none, and every page is acknowledged at once.
     pub fn set_handled(&mut self, handled: EventMask) {
         self.world.handled = handled;
+    }
+
+    /// Whether the socket may hold more than was read, so that answers may be among it: those found to be late have as long
+    /// again as they had at first, to be read. Default: no.
+    pub fn set_unread(&mut self, unread: bool) {
+        self.world.arrivals.set_unread(unread);
     }
 
     /// How many encoded bytes of pages are in the message handler's hand; see [`Limits::handling`](crate::Limits).
@@ -144,12 +151,18 @@ impl Engine {
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         let session = self.session.as_ref()?;
+        let (config, arrivals) = (&self.world.config, &self.world.arrivals);
         let phase = match &session.phase {
-            Phase::Entering { purpose: Purpose::Login { deadline, .. }, until, .. } => (*until).min(*deadline),
-            Phase::Entering { until, .. } | Phase::Waiting { until, .. } | Phase::LoggingOut { until, .. } => *until,
+            Phase::Entering { at, purpose, until } => match (answer_limit(at, config), purpose) {
+                (limit, Purpose::Login { deadline, .. }) => arrivals.due_if_read((*until).min(*deadline), limit),
+                (limit, Purpose::Resume) => arrivals.due_if_read(*until, limit),
+            },
+            Phase::Waiting { until, .. } => *until,
+            Phase::LoggingOut { until, .. } => arrivals.due_if_read(*until, config.logout_timeout),
             Phase::Online(online) => {
-                let link = online.deadline(&self.world.config);
-                session.sends.deadline().map_or(link, |due| due.min(link))
+                let link = online.deadline(config, arrivals);
+                let sends = session.sends.deadline(config.send_timeout);
+                sends.map_or(link, |due| arrivals.due(due, config.send_timeout).min(link))
             }
         };
         if matches!(session.phase, Phase::LoggingOut { .. }) {

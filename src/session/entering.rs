@@ -12,8 +12,8 @@ use super::{
     world::Context,
 };
 use crate::{
-    Addresses, DisconnectReason, Endpoints, EventKind, Flapping, LossCause, OpenError, Refusal, RefusalKind, RestError,
-    Step, Token, TokenReason,
+    Addresses, Config, DisconnectReason, Endpoints, EventKind, Flapping, LossCause, OpenError, Refusal, RefusalKind,
+    RestError, Step, Token, TokenReason,
     credentials::Secret,
     wire::{Provision, RedirectInfo, status::ErrorCode},
 };
@@ -227,6 +227,7 @@ impl Session {
         self.failed = 0;
         self.renewal.accepted();
         let session_id = mem::take(session_id);
+        context.world.arrivals.restart();
         self.phase = Phase::Online(Box::new(Online::new(session_id, context.now)));
         if !resumed {
             // Attempts of the login are not held against the link it led to.
@@ -284,13 +285,14 @@ impl Session {
         let Phase::Entering { at, purpose, until } = &self.phase else {
             return Flow::Stay;
         };
-        let (now, step) = (context.now.mono, at.step());
+        let (now, step, limit) = (context.now.mono, at.step(), answer_limit(at, &context.world.config));
         if let Purpose::Login { deadline, .. } = purpose
-            && now >= *deadline
+            && context.world.arrivals.is_late_if_read(*deadline, limit, now)
         {
             return Flow::Fail(OpenError::Deadline { user: self.user.clone(), step });
         }
-        if now >= *until { self.lost(LossCause::Timeout(step), context) } else { Flow::Stay }
+        let late = context.world.arrivals.is_late_if_read(*until, limit, now);
+        if late { self.lost(LossCause::Timeout(step), context) } else { Flow::Stay }
     }
 
     /// After a loss or a failed attempt: a pause and another attempt, or the end.
@@ -356,6 +358,11 @@ impl Session {
         }
         Flow::Stay
     }
+}
+
+/// How long the answer that a step waits for may be put off, should it lie unread; nothing where none comes by the link.
+pub(super) fn answer_limit(at: &Entering, config: &Config) -> Duration {
+    if matches!(at, Entering::Provision { .. }) { config.provision_timeout } else { Duration::ZERO }
 }
 
 /// The address a redirect leads to: scheme and path stay as they are.

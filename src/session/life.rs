@@ -181,6 +181,13 @@ impl Session {
                 }
                 Flow::Stay
             }
+            Input::Arriving => {
+                context.world.arrivals.part(context.now.mono);
+                if let Phase::Online(online) = &mut self.phase {
+                    online.part(context.now);
+                }
+                Flow::Stay
+            }
             // Late word of a link that is given up already.
             Input::Lost(_) if self.is_at(Step::Discovery) || self.is_at(Step::Token) => Flow::Stay,
             Input::Lost(LossCause::ClosedByPeer { code, reason }) => {
@@ -273,7 +280,14 @@ impl Session {
         match &self.phase {
             Phase::Entering { .. } => self.entering_due(context),
             Phase::Waiting { until, .. } if now >= *until => self.begin(context),
-            Phase::LoggingOut { until, reason } if now >= *until => Flow::End(reason.clone()),
+            Phase::LoggingOut { until, reason } => {
+                let limit = context.world.config.logout_timeout;
+                if context.world.arrivals.is_late_if_read(*until, limit, now) {
+                    Flow::End(reason.clone())
+                } else {
+                    Flow::Stay
+                }
+            }
             Phase::Online(_) => self.online_due(context),
             _ => Flow::Stay,
         }

@@ -17,6 +17,7 @@
 //! ```
 
 mod answer;
+mod arrivals;
 mod backoff;
 mod cursors;
 mod engine;
@@ -89,6 +90,9 @@ pub enum Input<'a> {
     Frame(&'a [u8]),
     /// Something else came that shows that the peer lives: a ping, a pong, a text.
     Alive,
+    /// More bytes came of a binary message that is not whole yet. What is waited for may be right behind it, so the answer to
+    /// a heartbeat, a pull or a send is not late while the message moves, for an hour at the most.
+    Arriving,
     /// [`Action::Connect`] failed, or the open socket was lost.
     Lost(LossCause),
     /// The application sends a message. It is kept for the next link where this one is being regained. An id among those
@@ -157,6 +161,7 @@ impl fmt::Debug for Input<'_> {
             Input::Cursors { load, cursors } => {
                 f.debug_struct("Cursors").field("load", load).field("cursors", &cursors.len()).finish()
             }
+            Input::Arriving => f.write_str("Arriving"),
             Input::NetworkChanged => f.write_str("NetworkChanged"),
             Input::Tick => f.write_str("Tick"),
         }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Action, Note, Now, frames,
+    Action, Note, Now,
+    arrivals::Arrivals,
+    frames,
     life::{Flow, Phase, Session},
     offline::OfflineSync,
     pages::transmit_pull,
@@ -76,6 +78,11 @@ impl Online {
         }
     }
 
+    /// More of a message came that is not whole yet.
+    pub(super) fn part(&mut self, now: Now) {
+        self.last_inbound = now.mono;
+    }
+
     /// When the peer must have sent a frame again, whatever else comes: after four idle times.
     fn must_speak(&self, config: &Config) -> Duration {
         self.last_frame.saturating_add(config.heartbeat_idle.saturating_mul(4))
@@ -118,15 +125,20 @@ impl Online {
     }
 
     /// When a heartbeat, its answer, or that to the oldest pull is due, or a queue may be pulled again.
-    pub(super) fn deadline(&self, config: &Config) -> Duration {
-        let others = [self.queues.deadline(), self.queues.parked_until()];
-        others.into_iter().flatten().fold(self.heartbeat_due(config), Duration::min)
+    pub(super) fn deadline(&self, config: &Config, arrivals: &Arrivals) -> Duration {
+        let mut heartbeat = self.heartbeat_due(config);
+        if self.beat_sent.is_some() {
+            heartbeat = arrivals.due(heartbeat, config.heartbeat_answer);
+        }
+        let pull = self.queues.deadline().map(|due| arrivals.due(due, Queues::PATIENCE));
+        [pull, self.queues.parked_until()].into_iter().flatten().fold(heartbeat, Duration::min)
     }
 }
 
 impl Session {
     /// Reads a binary message. What does not decode is dropped and noted; the connection survives (§16).
     pub(super) fn frame(&mut self, bytes: &[u8], context: &mut Context<'_>) -> Flow {
+        context.world.arrivals.whole();
         let limit = context.world.config.limits.frame;
         if let Phase::Online(online) = &mut self.phase
             && bytes.len() <= limit
@@ -187,7 +199,9 @@ impl Session {
         let Phase::Online(online) = &mut self.phase else {
             return Flow::Stay;
         };
-        while let Some(overdue) = online.queues.overdue(now) {
+        let arrivals = &mut context.world.arrivals;
+        let late = online.queues.deadline().is_some_and(|due| arrivals.is_late(due, Queues::PATIENCE, now));
+        while late && let Some(overdue) = online.queues.overdue(now) {
             match overdue {
                 Overdue::Repeat(pull) => transmit_pull(pull, &mut self.cursors, context),
                 // Whatever else comes on this link, what waits in that queue does not.
@@ -200,10 +214,14 @@ impl Session {
         let Phase::Online(online) = &mut self.phase else {
             return Flow::Stay;
         };
-        if now < online.heartbeat_due(&context.world.config) {
+        let (due, limit) = (online.heartbeat_due(&context.world.config), context.world.config.heartbeat_answer);
+        if now < due {
             return Flow::Stay;
         }
         if online.beat_sent.is_some() {
+            if !context.world.arrivals.is_late(due, limit, now) {
+                return Flow::Stay;
+            }
             let silent_for = now.saturating_sub(online.last_frame);
             return self.lost(LossCause::HeartbeatTimeout { silent_for }, context);
         }

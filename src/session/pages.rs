@@ -201,6 +201,11 @@ impl Session {
             Taken::Told if kick.is_none() => self.go_on(&head, &read, context),
             Taken::Told => {}
         }
+        if let Phase::Online(online) = &mut self.phase
+            && let Some(asked) = online.queues.take_answered()
+        {
+            self.sends.page_came(asked, context.now.mono);
+        }
         // The messages beside a kick were taken from the queue for this device, so they are heard before it.
         if let Some(kick) = kick {
             let kick = match kick {

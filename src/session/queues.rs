@@ -158,6 +158,8 @@ pub(crate) struct Queues {
     /// When a page last answered a pull no younger than the oldest of those unanswered: what is asked for in order comes
     /// in order, so the others were waiting for it.
     progress: Duration,
+    /// When the pull was made that a page answered last, until that is asked for.
+    answered: Option<Duration>,
     /// How many are being pulled or have a page in hand.
     busy: usize,
     /// How many are at rest, and so can make room.
@@ -182,7 +184,7 @@ impl Queues {
     const ROOM: usize = Self::CAPACITY / 4;
 
     /// The longest name of a queue, in bytes, its four parts together.
-    pub(crate) const LONGEST_NAME: usize = 1024;
+    pub(crate) const LONGEST_NAME: usize = 4096;
 
     /// How long a pull may go unanswered; then it is made once more, and after as long again the link is given up
     /// (messages spec §2.2). Pages that answer earlier pulls begin the wait anew.
@@ -362,6 +364,11 @@ impl Queues {
         Some(Overdue::Repeat(Pull { queue: &entry.name, key: pulling.key }))
     }
 
+    /// When the pull was made that a page has just answered.
+    pub(crate) fn take_answered(&mut self) -> Option<Duration> {
+        self.answered.take()
+    }
+
     /// How many queues wait for a page, or have one in hand.
     #[cfg(test)]
     pub(crate) fn under_way(&self) -> usize {
@@ -406,6 +413,7 @@ impl Queues {
             entry.pulling.take()
         })??;
         self.pulls.remove(&pulling.number);
+        self.answered = Some(pulling.since);
         if self.oldest_pull().is_none_or(|(_, oldest)| pulling.since <= oldest.since) {
             self.progress = now;
         }

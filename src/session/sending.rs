@@ -76,7 +76,7 @@ impl Session {
         frame: Bytes,
         context: &mut Context<'_>,
     ) {
-        self.sends.push(client_id, context.after(context.world.config.send_timeout), what);
+        self.sends.push(client_id, context.now.mono, what);
         context.transmit(kind, frame);
     }
 
@@ -157,8 +157,12 @@ impl Session {
 
     /// Gives up on the sends whose answer is due; why the link is to be given up for it, if any was.
     pub(super) fn give_up_due(&mut self, context: &mut Context<'_>) -> Option<LossCause> {
+        let (limit, now) = (context.world.config.send_timeout, context.now.mono);
+        if !self.sends.deadline(limit).is_some_and(|due| context.world.arrivals.is_late(due, limit, now)) {
+            return None;
+        }
         let mut first = None;
-        while let Some((client_id, what)) = self.sends.take_due(context.now.mono) {
+        while let Some((client_id, what)) = self.sends.take_due(limit, now) {
             let Some(cause) = what.unanswered() else {
                 self.unasked_for_is_due(client_id, what, context);
                 continue;

@@ -8,6 +8,9 @@ use crate::{LossCause, RoomRequest};
 #[derive(Debug, Default)]
 pub(super) struct Sends {
     unanswered: VecDeque<Unanswered>,
+    /// When a page came last that was asked for no later than the oldest of them was written: its answer may be behind
+    /// others like it.
+    progress: Duration,
     /// How many of them are receipts.
     receipts: usize,
     /// No id among them is higher: fresh ids ascend, so one is known to be new without a look at all of them.
@@ -17,7 +20,7 @@ pub(super) struct Sends {
 #[derive(Debug)]
 struct Unanswered {
     client_id: u64,
-    due: Duration,
+    since: Duration,
     what: What,
 }
 
@@ -63,10 +66,10 @@ impl Sends {
         self.receipts
     }
 
-    pub(super) fn push(&mut self, client_id: u64, due: Duration, what: What) {
+    pub(super) fn push(&mut self, client_id: u64, since: Duration, what: What) {
         self.highest = if self.unanswered.is_empty() { client_id } else { self.highest.max(client_id) };
         self.receipts += usize::from(matches!(what, What::Receipt));
-        self.unanswered.push_back(Unanswered { client_id, due, what });
+        self.unanswered.push_back(Unanswered { client_id, since, what });
     }
 
     pub(super) fn contains(&self, client_id: u64) -> bool {
@@ -80,14 +83,21 @@ impl Sends {
         Some(self.taken(send).1)
     }
 
-    /// When the oldest falls due.
-    pub(super) fn deadline(&self) -> Option<Duration> {
-        self.unanswered.front().map(|send| send.due)
+    /// A page came that was asked for at this moment.
+    pub(super) fn page_came(&mut self, asked: Duration, now: Duration) {
+        if self.unanswered.front().is_some_and(|oldest| asked <= oldest.since) {
+            self.progress = now;
+        }
+    }
+
+    /// When the oldest falls due, which has so long to be answered.
+    pub(super) fn deadline(&self, limit: Duration) -> Option<Duration> {
+        self.unanswered.front().map(|send| send.since.max(self.progress).saturating_add(limit))
     }
 
     /// Takes the oldest if it is due.
-    pub(super) fn take_due(&mut self, now: Duration) -> Option<(u64, What)> {
-        let is_due = self.deadline().is_some_and(|due| now >= due);
+    pub(super) fn take_due(&mut self, limit: Duration, now: Duration) -> Option<(u64, What)> {
+        let is_due = self.deadline(limit).is_some_and(|due| now >= due);
         let send = if is_due { self.unanswered.pop_front()? } else { return None };
         Some(self.taken(send))
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Action, Frame, Now};
+use super::{Action, Frame, Now, arrivals::Arrivals};
 use crate::{Addresses, Config, Endpoints, EventKind, EventMask};
 
 /// How many bits of a client id count; those above are chance (messages spec §1.8).
@@ -17,6 +17,7 @@ pub(super) struct World {
     pub(super) wanted: EventMask,
     /// What the message handler wants; nothing where there is none.
     pub(super) handled: EventMask,
+    pub(super) arrivals: Arrivals,
     last_page: u64,
     last_session: u64,
     /// The next fresh client id.
@@ -32,6 +33,7 @@ impl World {
         // 32 random bits above a count: unique among the unanswered sends of all of a user's devices, never 0.
         let client_ids = (u64::from(random.u32(1..)) << COUNT_BITS) + 1;
         World {
+            arrivals: Arrivals::new(config.heartbeat_answer),
             config,
             random,
             sockets,

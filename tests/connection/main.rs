@@ -20,6 +20,7 @@ mod raw;
 mod refused;
 mod renewal;
 mod rooms;
+mod stalls;
 mod subscribers;
 mod support;
 mod token;

@@ -8,6 +8,7 @@
     reason = "tests may fail loudly"
 )]
 
+mod arrivals;
 mod bad_text;
 mod client_frames;
 mod clocks;

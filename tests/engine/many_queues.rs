@@ -167,19 +167,19 @@ fn names_longer_than_any_are_not_kept_and_told_of_once_with_a_count() {
         assert!(did.frames().is_empty());
         noted.extend(did.notes().into_iter().cloned());
     }
-    assert_eq!(noted, [Note::QueueNameTooLong { count: 1, limit: 1024 }]);
+    assert_eq!(noted, [Note::QueueNameTooLong { count: 1, limit: 4096 }]);
     assert!(format!("{:?}", sim.engine).len() < 20_000, "nothing of them is kept");
-    let whole = long(&"y".repeat(900));
+    let whole = long(&"y".repeat(4_000));
     assert_eq!(sim.frame(&whole).pulls().len(), 1, "a long name that could be one is");
     sim.pass(seconds(601));
-    let did = sim.frame(&long(&"z".repeat(2_000)));
-    assert_eq!(did.notes(), [&Note::QueueNameTooLong { count: 4_000, limit: 1024 }]);
+    let did = sim.frame(&long(&"z".repeat(5_000)));
+    assert_eq!(did.notes(), [&Note::QueueNameTooLong { count: 4_000, limit: 4096 }]);
 }
 
 #[test]
 fn a_page_of_a_queue_whose_name_is_too_long_is_told_and_not_acknowledged() {
     let mut sim = Sim::online();
-    let queue = user(&"x".repeat(2_000));
+    let queue = user(&"x".repeat(5_000));
     let did = sim.frame(&page(&queue, vec![text(1, "a")], 7));
     assert_eq!((did.texts(), did.pulls().len()), (vec!["a"], 0));
     // Listed beside another, it never comes, so not all has come.

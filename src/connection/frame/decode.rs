@@ -151,6 +151,15 @@ impl Decoder {
         }
     }
 
+    /// Whether a binary message has begun to come and is not whole.
+    pub(crate) fn is_within_a_message(&self) -> bool {
+        let message = match &self.phase {
+            Phase::Message { message, .. } => Some(message),
+            _ => self.unfinished.as_ref(),
+        };
+        message.is_some_and(|message| message.kind == MessageKind::Binary)
+    }
+
     /// The bytes of memory held on the heap.
     pub(crate) fn kept(&self) -> usize {
         let in_phase = match &self.phase {
