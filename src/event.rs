@@ -155,7 +155,8 @@ pub enum EventKind {
         queues: usize,
         /// How many messages they held.
         messages: u64,
-        /// Whether all queues that were announced were fetched; otherwise they will be announced again.
+        /// Whether all queues that were announced were fetched and handled; those that were not will be announced, or
+        /// [tried](crate::MessageHandler), again.
         complete: bool,
     },
     /// Something this release does not take apart, as it came.

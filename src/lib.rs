@@ -122,8 +122,9 @@ pub use config::{Addresses, Config, ConfigError, Device, Endpoints, Reconnect};
 pub use connection::{Connection, ConnectionActor, Health, StateChange, StateWatch, WeakConnection};
 pub use credentials::{CredentialError, Credentials, Nickname, Password, Token, UserId};
 pub use delivery::{
-    Account, Cursor, CursorError, CursorFuture, CursorStore, DeadLetter, DeadLetters, Delivery, FileCursors,
-    HandlerError, MessageHandler, Replayed,
+    Account, Cursor, CursorError, CursorFuture, CursorStore, DeadLetter, DeadLetterError, DeadLetterFuture,
+    DeadLetterStore, DeadLetters, Delivery, FileCursors, FileDeadLetters, HandlerError, LetterId, MessageHandler,
+    Replayed, StoredLetter,
 };
 pub use error::{ConnectionError, OpenError, RequestError, SendError};
 pub use event::{Event, EventKind, EventMask};

@@ -205,6 +205,7 @@ impl ConnectionActor {
         let mut actions = std::mem::take(&mut self.actions);
         self.engine.set_wanted(self.handlers.wanted());
         self.engine.set_handled(self.delivering.slot.wanted());
+        self.engine.set_keeps_encoded(self.delivering.slot.keeps_encoded());
         let now = self.read_at.unwrap_or_else(|| self.now());
         self.engine.step(input, now, &mut actions);
         self.told.set(self.engine.state());
@@ -274,7 +275,7 @@ impl ConnectionActor {
             Action::Publish(event) => self.publish(event),
             Action::Deliver(page) => {
                 if let Some(user) = &self.user {
-                    self.delivering.begin(page, user, &self.config, &self.log);
+                    self.delivering.begin(page, user, self.engine.resource(), &self.config, &self.log);
                 }
             }
             Action::LoadCursors { load, user } => self.delivering.load(load, &user, &self.config, &self.log),
@@ -680,6 +681,7 @@ impl Handler<GetHealth> for ConnectionActor {
             bytes_out: self.fared.traffic.written,
             pending_sends: self.engine.pending_sends(),
             kept_sends: self.engine.kept_sends(),
+            waiting_queues: self.engine.waiting_queues(),
             missed_events: 0,
         })
     }

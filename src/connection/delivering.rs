@@ -1,6 +1,6 @@
 //! Has pages handled, beside the actor: each in a task of its own, so that no wake of the actor polls them.
 
-use std::sync::Arc;
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use actix::{Context, Handler, Message, WeakAddr};
 use actix_rt::task::JoinHandle;
@@ -9,7 +9,7 @@ use slog::Logger;
 use super::actor::ConnectionActor;
 use crate::{
     Config, Cursor, UserId,
-    delivery::{self, Account, PageTask, Progress, Slot},
+    delivery::{self, Account, Outcome, PageTask, Progress, Retries, Slot},
     session::{Input, Page, PageId},
 };
 
@@ -19,6 +19,14 @@ pub(super) struct Delivering {
     /// Made in `started`.
     pub(super) actor: Option<WeakAddr<ConnectionActor>>,
     running: Vec<Running>,
+    retries: Rc<RefCell<Retries>>,
+    /// Waits for another handler than the one of this turn, while queues wait for their next try.
+    watch: Option<Watch>,
+}
+
+struct Watch {
+    turn: u64,
+    task: JoinHandle<()>,
 }
 
 struct Running {
@@ -29,24 +37,27 @@ struct Running {
 
 impl Delivering {
     pub(super) fn new(slot: Arc<Slot>) -> Self {
-        Delivering { slot, actor: None, running: Vec::new() }
+        Delivering { slot, actor: None, running: Vec::new(), retries: Rc::default(), watch: None }
     }
 
-    pub(super) fn begin(&mut self, page: Page, user: &UserId, config: &Config, log: &Logger) {
+    pub(super) fn begin(&mut self, page: Page, user: &UserId, resource: &str, config: &Config, log: &Logger) {
         let (id, progress, actor) = (page.id, Progress::default(), self.actor.clone());
         let work = PageTask {
             slot: Arc::clone(&self.slot),
             store: config.cursors.as_ref().map(|cursors| Arc::clone(&cursors.0)),
             account: Account::new(config.app_key.clone(), user.clone()),
+            resource: resource.into(),
             log: log.clone(),
             progress: progress.clone(),
+            retries: Rc::clone(&self.retries),
         };
         let task = actix_rt::spawn(async move {
-            if work.run(page).await
+            let outcome = work.run(page).await;
+            if outcome != Outcome::Stopped
                 && let Some(actor) = actor.and_then(|actor| actor.upgrade())
             {
                 // Past the mailbox's bound: one for each page given out, and losing it would stop the queue.
-                actor.do_send(PageHandled(id));
+                actor.do_send(PageDone(id, outcome));
             }
         });
         self.running.push(Running { page: id, progress, task });
@@ -73,11 +84,36 @@ impl Delivering {
             }
         }
         self.running.shrink_to_fit();
+        // One of another session counts in a table of its own.
+        self.retries = Rc::default();
+        self.unwatch();
     }
 
-    fn handled(&mut self, page: PageId) {
+    fn done(&mut self, page: PageId) {
         if let Some(at) = self.running.iter().position(|running| running.page == page) {
             self.running.swap_remove(at);
+        }
+    }
+
+    /// Has the queues that wait tried again as soon as another handler than this one is there.
+    fn watch(&mut self, turn: u64) {
+        if self.watch.as_ref().is_some_and(|watch| watch.turn >= turn) {
+            return;
+        }
+        self.unwatch();
+        let (slot, actor) = (Arc::clone(&self.slot), self.actor.clone());
+        let task = actix_rt::spawn(async move {
+            slot.changed(turn).await;
+            if let Some(actor) = actor.and_then(|actor| actor.upgrade()) {
+                actor.do_send(HandlerChanged);
+            }
+        });
+        self.watch = Some(Watch { turn, task });
+    }
+
+    fn unwatch(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            watch.task.abort();
         }
     }
 }
@@ -88,10 +124,15 @@ impl Drop for Delivering {
     }
 }
 
-/// A page is handled.
+/// A page is handled, or postponed.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct PageHandled(PageId);
+pub(super) struct PageDone(PageId, Outcome);
+
+/// Another message handler is there, or none.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct HandlerChanged;
 
 /// The keys of an account's queues are read.
 #[derive(Message)]
@@ -101,12 +142,29 @@ pub(super) struct CursorsLoaded {
     cursors: Vec<Cursor>,
 }
 
-impl Handler<PageHandled> for ConnectionActor {
+impl Handler<PageDone> for ConnectionActor {
     type Result = ();
 
-    fn handle(&mut self, PageHandled(page): PageHandled, ctx: &mut Context<Self>) {
-        self.delivering.handled(page);
-        self.step(Input::Handled { page }, ctx);
+    fn handle(&mut self, PageDone(page, outcome): PageDone, ctx: &mut Context<Self>) {
+        self.delivering.done(page);
+        match outcome {
+            Outcome::Handled => self.step(Input::Handled { page }, ctx),
+            Outcome::Postponed { handled, pause, turn } => {
+                self.step(Input::Postponed { page, handled, pause }, ctx);
+                self.delivering.watch(turn);
+            }
+            Outcome::Stopped => {}
+        }
+        self.wake();
+    }
+}
+
+impl Handler<HandlerChanged> for ConnectionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: HandlerChanged, ctx: &mut Context<Self>) {
+        self.delivering.unwatch();
+        self.step(Input::RetryPostponed, ctx);
         self.wake();
     }
 }

@@ -386,8 +386,8 @@ impl Connection {
 
     /// Lets somebody handle messages without loss, in the place of who did so far: see [`MessageHandler`].
     ///
-    /// It has effect from the next message on, whatever the state; a message that is being handled stays with its former
-    /// handler. Set it before [`open`](Connection::open), or what waits on the server is acknowledged unhandled. Like a
+    /// It has effect from the next message on, whatever the state; a call that is under way stays with its former handler.
+    /// Queues that wait because of what could not be handled are tried again at once. Set it before [`open`](Connection::open), or what waits on the server is acknowledged unhandled. Like a
     /// subscriber, one that needs the connection takes [`downgrade`](Connection::downgrade).
     ///
     /// ```no_run
@@ -425,10 +425,10 @@ impl Connection {
         self.0.slot.get()
     }
 
-    /// What the message handler could not handle: its [`letters`](MessageHandler::letters).
+    /// What the message handler could not handle and has in memory: its [`letters`](MessageHandler::letters).
     #[must_use]
     pub fn dead_letters(&self) -> Option<DeadLetters> {
-        self.0.slot.get().map(|handler| handler.letters().clone())
+        self.0.slot.get()?.letters().cloned()
     }
 
     /// Forgets a subscriber; see [`Handlers::remove_subscriber`].

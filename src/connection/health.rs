@@ -33,6 +33,9 @@ pub struct Health {
     pub pending_sends: usize,
     /// Messages kept until a lost link is back.
     pub kept_sends: usize,
+    /// Queues of which the [message handler](crate::MessageHandler) could not handle something: they wait on the server for
+    /// their next try.
+    pub waiting_queues: usize,
     /// Events that subscribers of now could not take, all together.
     pub missed_events: u64,
 }

@@ -1,62 +1,21 @@
-//! What could not be handled.
+//! What could not be handled, in memory.
 
 use std::{
     collections::VecDeque,
     fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{Delivery, HandlerError, MessageHandler, handler::Failed};
-use crate::{ConfigError, Event, config::count};
+use super::{DeadLetter, DeadLetterError, Delivery, MessageHandler, handler::Failed};
+use crate::{ConfigError, config::count};
 
-/// An event that a [`MessageHandler`] could not handle. It prints no text of a message.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct DeadLetter {
-    /// The event.
-    pub event: Event,
-    /// What the last attempt failed with.
-    pub error: HandlerError,
-    /// How many attempts there were.
-    pub attempts: u32,
-    /// When the last one failed, in milliseconds since 1970.
-    pub at: u64,
-    bytes: usize,
-}
-
-impl DeadLetter {
-    pub(super) fn new(event: Event, error: HandlerError, attempts: u32, bytes: usize) -> Self {
-        DeadLetter { event, error, attempts, at: now(), bytes }
-    }
-
-    /// What it counts for: its text and what is around it.
-    fn weight(&self) -> usize {
-        const AROUND: usize = 256;
-        self.bytes.saturating_add(AROUND)
-    }
-}
-
-impl fmt::Debug for DeadLetter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DeadLetter")
-            .field("delivery", &Delivery::new(self.event.clone(), self.attempts))
-            .field("error", &self.error)
-            .field("at", &self.at)
-            .finish_non_exhaustive()
-    }
-}
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Keeps what could not be handled, in memory: cheap to clone, and every clone is the same store.
+/// Keeps what could not be handled, in memory: cheap to clone, and every clone is the same store. What is in it has been
+/// acknowledged to the server, so it ends with the process; [`FileDeadLetters`](super::FileDeadLetters) outlive it.
 ///
 /// Bounds: [`LETTERS`](DeadLetters::LETTERS) letters of [`BYTES`](DeadLetters::BYTES) bytes in all (as they were encoded,
-/// and 256 for each), unless [`bounded`](DeadLetters::bounded) says otherwise. Past them the oldest is dropped and
-/// counted; the newest stays whatever its size.
+/// and 256 for each), unless [`bounded`](DeadLetters::bounded) says otherwise. Past them it takes no more, and the queue
+/// of what could not be handled waits on the server, unless the store is one [that drops the
+/// oldest](DeadLetters::dropping_oldest). A single letter is taken whatever its size.
 ///
 /// ```no_run
 /// # async fn again(connection: agora_chat::Connection, letters: agora_chat::DeadLetters) {
@@ -74,6 +33,7 @@ type OnDeadLetter = Box<dyn Fn(&DeadLetter) + Send + Sync>;
 struct Store {
     letters: usize,
     bytes: usize,
+    drops_oldest: bool,
     kept: Mutex<Kept>,
     told: Option<OnDeadLetter>,
 }
@@ -87,11 +47,12 @@ struct Kept {
 
 impl Default for Store {
     fn default() -> Self {
-        Store { letters: DeadLetters::LETTERS, bytes: DeadLetters::BYTES, kept: Mutex::default(), told: None }
+        let (letters, bytes) = (DeadLetters::LETTERS, DeadLetters::BYTES);
+        Store { letters, bytes, drops_oldest: false, kept: Mutex::default(), told: None }
     }
 }
 
-/// What a [replay](DeadLetters::replay) came to.
+/// What a replay came to, of [`DeadLetters`] or [`FileDeadLetters`](super::FileDeadLetters).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replayed {
@@ -99,6 +60,8 @@ pub struct Replayed {
     pub handled: usize,
     /// How many failed again, and are back.
     pub failed: usize,
+    /// How many cannot be read, and were set aside.
+    pub damaged: usize,
 }
 
 impl DeadLetters {
@@ -128,8 +91,17 @@ impl DeadLetters {
     /// must not block.
     #[must_use]
     pub fn on_dead_letter(self, told: impl Fn(&DeadLetter) + Send + Sync + 'static) -> Self {
+        let Store { letters, bytes, drops_oldest, .. } = *self.0;
+        DeadLetters(Arc::new(Store { letters, bytes, drops_oldest, told: Some(Box::new(told)), ..Store::default() }))
+    }
+
+    /// An empty store that, past its bounds, drops the oldest letter for the newest, so that no queue waits for room. What
+    /// is dropped is lost for good: it is [counted](DeadLetters::dropped) and logged at WARN. Call it before
+    /// [`on_dead_letter`](DeadLetters::on_dead_letter), which it resets.
+    #[must_use]
+    pub fn dropping_oldest(self) -> Self {
         let Store { letters, bytes, .. } = *self.0;
-        DeadLetters(Arc::new(Store { letters, bytes, told: Some(Box::new(told)), ..Store::default() }))
+        DeadLetters(Arc::new(Store { letters, bytes, drops_oldest: true, ..Store::default() }))
     }
 
     /// How many letters there are.
@@ -144,7 +116,7 @@ impl DeadLetters {
         self.len() == 0
     }
 
-    /// How many were dropped because there was no room.
+    /// How many were dropped for newer ones.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.kept().dropped
@@ -189,7 +161,7 @@ impl DeadLetters {
                 Err(Failed::NobodyThere) => replayed.failed += 1,
                 Err(Failed::Attempt(error)) => {
                     if let Some(letter) = &mut offered.letter {
-                        (letter.error, letter.attempts, letter.at) = (error, attempt, now());
+                        letter.failed_again(error, attempt);
                     }
                     replayed.failed += 1;
                 }
@@ -198,25 +170,36 @@ impl DeadLetters {
         replayed
     }
 
-    /// Takes a letter in.
-    pub(super) fn push(&self, letter: DeadLetter) {
+    /// Takes a letter in, if there is room, and gives back what was dropped for it.
+    pub(super) fn push(&self, letter: DeadLetter) -> Result<Vec<DeadLetter>, DeadLetterError> {
+        {
+            let kept = self.kept();
+            let full = kept.letters.len() >= self.0.letters
+                || (!kept.letters.is_empty() && kept.bytes.saturating_add(letter.weight()) > self.0.bytes);
+            if full && !self.0.drops_oldest {
+                return Err(DeadLetterError::Full { letters: kept.letters.len(), bytes: kept.bytes as u64 });
+            }
+        }
         if let Some(told) = &self.0.told {
             // What the application's closure does wrong must not stop a queue.
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| told(&letter)));
         }
-        self.keep(letter);
+        Ok(self.keep(letter))
     }
 
-    fn keep(&self, letter: DeadLetter) {
-        let mut kept = self.kept();
+    fn keep(&self, letter: DeadLetter) -> Vec<DeadLetter> {
+        let (mut kept, mut dropped) = (self.kept(), Vec::new());
         kept.bytes = kept.bytes.saturating_add(letter.weight());
         kept.letters.push_back(letter);
-        while kept.letters.len() > 1 && (kept.letters.len() > self.0.letters || kept.bytes > self.0.bytes) {
+        let over = |kept: &Kept| kept.letters.len() > self.0.letters || kept.bytes > self.0.bytes;
+        while self.0.drops_oldest && kept.letters.len() > 1 && over(&kept) {
             if let Some(oldest) = kept.letters.pop_front() {
                 kept.bytes = kept.bytes.saturating_sub(oldest.weight());
                 kept.dropped += 1;
+                dropped.push(oldest);
             }
         }
+        dropped
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

@@ -12,7 +12,7 @@ use std::{
 
 use actix::{MailboxError, Recipient};
 
-use super::{DeadLetter, DeadLetters};
+use super::{Account, DeadLetter, DeadLetterError, DeadLetterStore, DeadLetters};
 use crate::{
     ConfigError, Event, EventKind, EventMask, Message, UserId,
     config::{count, in_range},
@@ -112,7 +112,17 @@ pub(super) enum Failed {
 }
 
 type Answer<E> = Pin<Box<dyn Future<Output = Result<(), E>>>>;
-type Sink = Arc<dyn Fn(DeadLetter) -> Answer<HandlerError> + Send + Sync>;
+type Sink = Arc<dyn Fn(DeadLetter) -> Answer<DeadLetterError> + Send + Sync>;
+
+/// Where dead letters go.
+#[derive(Clone)]
+enum Place {
+    /// There are none: the queue waits.
+    Nowhere,
+    Memory(DeadLetters),
+    Store(Arc<dyn DeadLetterStore>),
+    Sink(Sink),
+}
 
 /// Handles a connection's messages without loss: what it has answered with `Ok` is acknowledged to the server, what it
 /// has not comes again. Given to [`Connection::set_message_handler`](crate::Connection::set_message_handler).
@@ -122,9 +132,18 @@ type Sink = Arc<dyn Fn(DeadLetter) -> Answer<HandlerError> + Send + Sync>;
 /// [`Limits::pulls`](crate::Limits) of them. A handler that is slow slows the fetching of its queues, and nothing else:
 /// at most [`Limits::handling`](crate::Limits) bytes wait for it.
 ///
-/// An answer of `Err`, a panic, or no answer within the [timeout](MessageHandler::timeout) is a failed attempt. It is
-/// repeated after a pause; after the last one the event goes to the [dead letters](MessageHandler::letters) and counts as
-/// handled.
+/// An answer of `Err`, a panic, or no answer within the [timeout](MessageHandler::timeout) is a failed attempt. The queue
+/// then waits **on the server** for its next try: for a [pause](MessageHandler::pause) that doubles with each attempt, and
+/// up to a quarter of it more. Meanwhile nothing of it is acknowledged, in memory or under way, and other queues flow; at
+/// most half of [`Limits::pulls`](crate::Limits), and 1 at least, are tried again at once. This goes on for ever, and the
+/// messages behind the one that fails wait in their order. The log says so once for each queue, at WARN, when the
+/// [attempts](MessageHandler::attempts) are used up, and [`Health`](crate::Health) counts the queues that wait.
+///
+/// An application that would rather go on gives a durable place for what cannot be handled: a
+/// [store](MessageHandler::dead_letter_store) such as [`FileDeadLetters`](crate::FileDeadLetters), a
+/// [sink](MessageHandler::dead_letter_sink), or, where it may end with the process, [memory](MessageHandler::dead_letters).
+/// After the last attempt the event goes there, is logged at WARN with id and conversation, and counts as handled. A place
+/// that is full or fails is none: the queue waits, and handler and place are tried again.
 ///
 /// When the link is lost, handling goes on; what comes again meanwhile is not handled twice, as long as it is in hand or
 /// among the [ids remembered](crate::Limits). When the session ends, the call under way goes on by itself, nothing else
@@ -135,10 +154,11 @@ type Sink = Arc<dyn Fn(DeadLetter) -> Answer<HandlerError> + Send + Sync>;
 /// The closure and its future run on the connection's thread, so they must not block.
 ///
 /// ```
-/// use agora_chat::{DeadLetters, Delivery, MessageHandler};
+/// use agora_chat::{Delivery, FileDeadLetters, MessageHandler};
 ///
 /// # async fn store(_: &agora_chat::Message) -> Result<(), std::io::Error> { Ok(()) }
-/// let letters = DeadLetters::bounded(100, 1 << 20)?;
+/// # let dir = tempfile::tempdir()?;
+/// let letters = FileDeadLetters::open(dir.path())?;
 /// let handler = MessageHandler::new(|delivery: Delivery| async move {
 ///     match delivery.message() {
 ///         Some(message) => store(message).await,
@@ -146,8 +166,8 @@ type Sink = Arc<dyn Fn(DeadLetter) -> Answer<HandlerError> + Send + Sync>;
 ///     }
 /// })
 /// .attempts(5)?
-/// .dead_letters(letters.clone());
-/// # Ok::<(), agora_chat::ConfigError>(())
+/// .dead_letter_store(letters.clone());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 #[must_use = "a handler handles nothing until it is set"]
@@ -158,8 +178,7 @@ pub struct MessageHandler {
     attempts: u32,
     first_pause: Duration,
     longest_pause: Duration,
-    letters: DeadLetters,
-    sink: Option<Sink>,
+    place: Place,
 }
 
 impl MessageHandler {
@@ -204,9 +223,8 @@ impl MessageHandler {
             timeout: Duration::from_secs(90),
             attempts: 3,
             first_pause: Duration::from_secs(1),
-            longest_pause: Duration::from_secs(30),
-            letters: DeadLetters::new(),
-            sink: None,
+            longest_pause: Duration::from_secs(300),
+            place: Place::Nowhere,
         }
     }
 
@@ -233,7 +251,8 @@ impl MessageHandler {
         Ok(self)
     }
 
-    /// How often something is tried before it goes to the dead letters. Default: 3.
+    /// How often something is tried before it is a dead letter, where there is a place for them, or before the log says
+    /// that its queue waits. Default: 3.
     ///
     /// # Errors
     /// [`ConfigError::Range`] outside 1 to 1000.
@@ -243,8 +262,11 @@ impl MessageHandler {
         Ok(self)
     }
 
-    /// The pause after the first failed attempt, which doubles with each one more, and the longest. Its queue waits
-    /// meanwhile. Default: 1 s and 30 s.
+    /// The pause after the first failed attempt, which doubles with each one more, and the longest. Default: 1 s and
+    /// 5 minutes. Up to a quarter is added by chance, so that queues that fail together come back one by one. A pause of 0
+    /// tries again at once; after the last of the [attempts](MessageHandler::attempts) it is 1 s at least.
+    ///
+    /// Its queue waits meanwhile, unless another handler is set in the place of this one, which is asked at once.
     ///
     /// # Errors
     /// [`ConfigError::Range`] for more than a day, or a longest pause shorter than the first.
@@ -254,20 +276,29 @@ impl MessageHandler {
         Ok(self)
     }
 
-    /// Where goes what could not be handled; one store may serve many handlers. Default: a store of its own, see
-    /// [`letters`](MessageHandler::letters).
+    /// Keeps what could not be handled in memory, in the place of what was given before; one store may serve many
+    /// handlers. What it takes is acknowledged, and ends with the process. Default: nothing is taken, and queues wait.
     pub fn dead_letters(mut self, letters: DeadLetters) -> Self {
-        self.letters = letters;
+        self.place = Place::Memory(letters);
         self
     }
 
-    /// Has what could not be handled kept by the application, such as in a database, in the place of
-    /// [`letters`](MessageHandler::letters).
+    /// Has what could not be handled kept by a store, such as [`FileDeadLetters`](crate::FileDeadLetters), in the place of
+    /// what was given before.
     ///
-    /// The message counts as handled once this says `Ok`. An `Err`, a panic, or no answer within the
-    /// [timeout](MessageHandler::timeout) is repeated after the [pauses](MessageHandler::pause), of 1 s at least, for as
-    /// long as it takes; its queue waits meanwhile, and a handler that is set in the place of this one is offered the
-    /// message anew. What should be let go is answered with `Ok`.
+    /// The message counts as handled once the store says `Ok`. With an `Err`, a panic, or no answer within the
+    /// [timeout](MessageHandler::timeout), its queue waits, and after a [pause](MessageHandler::pause), of 1 s at least, the
+    /// handler and then the store are asked again, for as long as it takes.
+    pub fn dead_letter_store(mut self, store: impl DeadLetterStore) -> Self {
+        self.place = Place::Store(Arc::new(store));
+        self
+    }
+
+    /// Has what could not be handled kept by a closure, such as one that writes to a database, in the place of what was
+    /// given before.
+    ///
+    /// It is asked as a [store](MessageHandler::dead_letter_store) is. [`DeadLetter::encode`] gives it the bytes of a
+    /// letter. What should be let go is answered with `Ok`.
     ///
     /// ```
     /// use agora_chat::{DeadLetter, Delivery, MessageHandler};
@@ -281,18 +312,31 @@ impl MessageHandler {
         Kept: Future<Output = Result<(), E>> + 'static,
         E: fmt::Display,
     {
-        self.sink = Some(Arc::new(move |letter| {
+        self.place = Place::Sink(Arc::new(move |letter| {
             let kept = keep(letter);
-            Box::pin(async move { kept.await.map_err(HandlerError::new) })
+            Box::pin(async move { kept.await.map_err(|error| DeadLetterError::new(HandlerError::new(error))) })
         }));
         self
     }
 
-    /// What could not be handled, for [taking](DeadLetters::take) and [replaying](DeadLetters::replay); clones of a
-    /// handler share it.
+    /// What could not be handled and is in memory, for [taking](DeadLetters::take) and [replaying](DeadLetters::replay);
+    /// `None` where the place [given](MessageHandler::dead_letters) is another one, or none was.
     #[must_use]
-    pub fn letters(&self) -> &DeadLetters {
-        &self.letters
+    pub fn letters(&self) -> Option<&DeadLetters> {
+        match &self.place {
+            Place::Memory(letters) => Some(letters),
+            _ => None,
+        }
+    }
+
+    /// Whether there is a place for dead letters.
+    pub(super) fn has_place(&self) -> bool {
+        !matches!(self.place, Place::Nowhere)
+    }
+
+    /// Whether its dead letters may have to outlive the process.
+    pub(super) fn keeps_encoded(&self) -> bool {
+        matches!(self.place, Place::Store(_) | Place::Sink(_))
     }
 
     pub(super) fn wanted(&self) -> EventMask {
@@ -320,13 +364,22 @@ impl MessageHandler {
         answer.unwrap_or_else(|failed| Err(Failed::Attempt(failed)))
     }
 
-    /// Keeps a letter; what cannot be kept is to be given again.
-    pub(super) async fn keep(&self, letter: &DeadLetter) -> Result<(), HandlerError> {
-        let Some(sink) = &self.sink else {
-            self.letters.push(letter.clone());
-            return Ok(());
+    /// Keeps a letter, and gives back what had to be dropped for it.
+    pub(super) async fn keep(
+        &self,
+        account: &Account,
+        letter: &DeadLetter,
+    ) -> Result<Vec<DeadLetter>, DeadLetterError> {
+        let kept = match &self.place {
+            Place::Nowhere => return Err(DeadLetterError::new("there is no place for dead letters")),
+            Place::Memory(letters) => return letters.push(letter.clone()),
+            Place::Store(store) => {
+                let keep = || -> Answer<DeadLetterError> { store.keep(account, letter) };
+                self.answer(keep, "the store panicked").await
+            }
+            Place::Sink(sink) => self.answer(|| sink(letter.clone()), "the sink panicked").await,
         };
-        self.answer(|| sink(letter.clone()), "the sink panicked").await.and_then(|kept| kept)
+        kept.unwrap_or_else(|failed| Err(DeadLetterError::new(failed))).map(|()| Vec::new())
     }
 
     async fn answer<T>(
@@ -374,8 +427,8 @@ impl fmt::Debug for MessageHandler {
             .field("events", &self.events)
             .field("timeout", &self.timeout)
             .field("attempts", &self.attempts)
-            .field("letters", &self.letters)
-            .field("sink", &self.sink.is_some())
+            .field("letters", &self.letters())
+            .field("place", &self.has_place())
             .finish_non_exhaustive()
     }
 }

@@ -2,10 +2,13 @@
 
 mod cursor;
 mod cursor_table;
+mod dead_letter;
 mod dead_letters;
 mod file_cursors;
+mod file_dead_letters;
 mod handler;
 mod page_task;
+mod retries;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -13,8 +16,11 @@ mod tests;
 pub use cursor::{Account, Cursor, CursorError, CursorFuture, CursorStore};
 pub(crate) use cursor::{Cursors, load, queue_name};
 pub(crate) use cursor_table::CursorTable;
-pub use dead_letters::{DeadLetter, DeadLetters, Replayed};
+pub use dead_letter::{DeadLetter, DeadLetterError, DeadLetterFuture, DeadLetterStore};
+pub use dead_letters::{DeadLetters, Replayed};
 pub use file_cursors::FileCursors;
+pub use file_dead_letters::{FileDeadLetters, LetterId, StoredLetter};
 pub use handler::{Delivery, HandlerError, MessageHandler};
-pub(crate) use page_task::{PageTask, Progress};
+pub(crate) use page_task::{Outcome, PageTask, Progress};
+pub(crate) use retries::Retries;
 pub(crate) use slot::Slot;

@@ -1,14 +1,22 @@
 //! One page on its way through the handler.
 
-use std::{cell::Cell, future::Future, rc::Rc, sync::Arc, time::Duration};
-
-use slog::{Logger, debug, warn};
-
-use super::{Account, Cursor, CursorStore, DeadLetter, Delivery, MessageHandler, Slot, cursor, handler::Failed};
-use crate::{
-    Event,
-    session::{Page, PageEvent},
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
 };
+
+use slog::{Logger, debug, info, warn};
+
+use super::{
+    Account, Cursor, CursorStore, DeadLetter, DeadLetterError, Delivery, MessageHandler, Slot, cursor,
+    dead_letter::Named,
+    handler::{Failed, HandlerError},
+    retries::Retries,
+};
+use crate::session::{Page, PageEvent};
 
 /// How far a page is, for whoever may want to end it.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +39,7 @@ impl Progress {
 /// How many messages are handled before other work of the thread has its turn.
 const AT_A_STRETCH: usize = 32;
 
-/// How long at least until a letter that was not kept is given again.
+/// How long at least until what was tried as often as it may be is tried again.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What handling a page takes.
@@ -39,16 +47,33 @@ pub(crate) struct PageTask {
     pub(crate) slot: Arc<Slot>,
     pub(crate) store: Option<Arc<dyn CursorStore>>,
     pub(crate) account: Account,
+    /// The device that the page came to.
+    pub(crate) resource: Box<str>,
     pub(crate) log: Logger,
     pub(crate) progress: Progress,
+    pub(crate) retries: Rc<RefCell<Retries>>,
+}
+
+/// What became of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Every event was handled, and its key is kept.
+    Handled,
+    /// So many of its events were handled; the next one is to be tried again after a pause, or once a handler with
+    /// another turn is there.
+    Postponed { handled: usize, pause: Duration, turn: u64 },
+    /// The session ended before.
+    Stopped,
 }
 
 impl PageTask {
-    /// Has every event of a page handled, then keeps its key; `false` where it was stopped before the end.
-    pub(crate) async fn run(&self, page: Page) -> bool {
-        for (n, event) in page.events.into_iter().enumerate() {
-            if !self.handle(event).await {
-                return false;
+    /// Has every event of a page handled, then keeps its key.
+    pub(crate) async fn run(&self, page: Page) -> Outcome {
+        for (n, event) in page.events.iter().enumerate() {
+            match self.handle(&page, event).await {
+                End::Handled => {}
+                End::Later { pause, turn } => return Outcome::Postponed { handled: n, pause, turn },
+                End::Stopped => return Outcome::Stopped,
             }
             // A handler that never waits must not hold the thread for a whole page.
             if n % AT_A_STRETCH == AT_A_STRETCH - 1 {
@@ -59,31 +84,27 @@ impl PageTask {
         if let (Some(store), Some(key), false) = (&self.store, page.key, self.is_stopped()) {
             cursor::save(&**store, &self.account, Cursor::new(page.queue, key), &self.log).await;
         }
-        !self.is_stopped()
+        if self.is_stopped() { Outcome::Stopped } else { Outcome::Handled }
     }
 
-    async fn handle(&self, PageEvent { event, bytes }: PageEvent) -> bool {
-        loop {
-            // A handler that is replaced keeps what it has begun.
-            let handler = self.slot.with_turn().filter(|(handler, _)| event.kind().is_offered_to(handler.wanted()));
-            let Some((handler, turn)) = handler else { return !self.is_stopped() };
-            match self.try_all(&handler, turn, &event, bytes).await {
-                End::Handled => return true,
-                End::Stopped => return false,
-                End::Anew => {}
-            }
-        }
-    }
-
-    /// Has one handler try it as often as it may.
-    async fn try_all(&self, handler: &MessageHandler, turn: u64, event: &Event, bytes: usize) -> End {
-        let mut attempt = 1;
+    /// Has an event handled by whoever has the turn.
+    async fn handle(&self, page: &Page, event: &PageEvent) -> End {
         loop {
             if self.is_stopped() {
                 return End::Stopped;
             }
-            let error = match self.call(handler.offer(Delivery::new(event.clone(), attempt))).await {
-                Ok(()) => return End::Handled,
+            let wanted = |handler: &MessageHandler| event.event.kind().is_offered_to(handler.wanted());
+            let Some((handler, turn)) = self.slot.with_turn().filter(|(handler, _)| wanted(handler)) else {
+                self.retries.borrow_mut().over(&page.queue);
+                return End::Handled;
+            };
+            let attempts = self.retries.borrow().attempts(&page.queue, event.key, turn);
+            let attempt = attempts.saturating_add(1);
+            let error = match self.call(handler.offer(Delivery::new(event.event.clone(), attempt))).await {
+                Ok(()) => {
+                    self.goes_on(page, attempt);
+                    return End::Handled;
+                }
                 Err(_) if self.is_stopped() => return End::Stopped,
                 Err(Failed::Attempt(error)) => error,
                 Err(Failed::NobodyThere) => {
@@ -95,39 +116,81 @@ impl PageTask {
                         );
                     }
                     self.slot.changed(turn).await;
-                    return End::Anew;
+                    continue;
                 }
             };
+            self.retries.borrow_mut().failed(&page.queue, event.key, turn, attempt);
+            let mut pause = handler.pause_after(attempt);
+            let mut not_kept = None;
             if attempt >= handler.limit() {
-                warn!(self.log, "a message could not be handled"; "attempts" => attempt, "error" => %error);
-                return self.bury(handler, turn, &DeadLetter::new(event.clone(), error, attempt, bytes)).await;
+                match self.bury(page, &handler, event, &error, attempt).await {
+                    Ok(()) => return End::Handled,
+                    Err(_) if self.is_stopped() => return End::Stopped,
+                    Err(error) => not_kept = error,
+                }
+                pause = pause.max(LEAST_PAUSE);
             }
-            let pause = handler.pause_after(attempt);
-            debug!(self.log, "a message could not be handled, trying again"; "attempt" => attempt,
-                "pause" => ?pause, "error" => %error);
-            actix_rt::time::sleep(pause).await;
-            attempt += 1;
+            self.failed(page, &handler, event, &Failure { error, attempt, pause, not_kept });
+            if pause.is_zero() {
+                continue;
+            }
+            if page.comes_again {
+                return End::Later { pause, turn };
+            }
+            // It could not be fetched again.
+            let _changed = actix_rt::time::timeout(pause, self.slot.changed(turn)).await;
         }
     }
 
-    /// Has a letter kept, however long that takes.
-    async fn bury(&self, handler: &MessageHandler, turn: u64, letter: &DeadLetter) -> End {
-        let mut tries = 1_u32;
-        loop {
-            let Err(error) = self.call(handler.keep(letter)).await else { return End::Handled };
-            if self.is_stopped() {
-                return End::Stopped;
+    /// Has a letter kept; an error where that is not possible for now, or there is no place.
+    async fn bury(
+        &self,
+        page: &Page,
+        handler: &MessageHandler,
+        event: &PageEvent,
+        error: &HandlerError,
+        attempts: u32,
+    ) -> Result<(), Option<DeadLetterError>> {
+        if !handler.has_place() {
+            return Err(None);
+        }
+        let letter = DeadLetter::of(event, &self.resource, error.clone(), attempts);
+        let dropped = self.call(handler.keep(&self.account, &letter)).await.map_err(Some)?;
+        warn!(self.log, "a message could not be handled and is a dead letter now"; "queue" => &*page.queue,
+            Named(&letter.event), "attempts" => attempts, "error" => %error);
+        for letter in dropped {
+            warn!(self.log, "a dead letter was dropped for a newer one"; Named(&letter.event), "error" => %letter.error);
+        }
+        self.retries.borrow_mut().over(&page.queue);
+        Ok(())
+    }
+
+    fn goes_on(&self, page: &Page, attempts: u32) {
+        if let Some(recovered) = self.retries.borrow_mut().over(&page.queue) {
+            info!(self.log, "a queue that waited goes on"; "queue" => &*page.queue, "attempts" => attempts.max(recovered.attempts),
+                "waited" => ?recovered.since.elapsed());
+        }
+    }
+
+    /// Says that an attempt failed: once for each queue that it waits, when its attempts are used up.
+    fn failed(&self, page: &Page, handler: &MessageHandler, event: &PageEvent, failure: &Failure) {
+        let Failure { error, attempt, pause, not_kept } = failure;
+        let named = Named(&event.event);
+        if *attempt < handler.limit() || !self.retries.borrow_mut().is_news(&page.queue) {
+            debug!(self.log, "a message could not be handled, trying again"; "queue" => &*page.queue, named,
+                "attempt" => attempt, "pause" => ?pause, "error" => %error);
+            return;
+        }
+        match not_kept {
+            Some(not_kept) => warn!(self.log, "a message could not be handled, nor kept as a dead letter: \
+                its queue waits on the server, and is tried again until one of them succeeds";
+                "queue" => &*page.queue, named, "attempts" => attempt, "pause" => ?pause, "error" => %error,
+                "not_kept" => %not_kept),
+            None => {
+                warn!(self.log, "a message could not be handled: its queue waits on the server, and is tried again \
+                until it succeeds"; "queue" => &*page.queue, named, "attempts" => attempt, "pause" => ?pause,
+                "error" => %error)
             }
-            let pause = handler.pause_after(tries).max(LEAST_PAUSE);
-            if tries == 1 {
-                warn!(self.log, "a dead letter is not kept, trying again"; "pause" => ?pause, "error" => %error);
-            } else {
-                debug!(self.log, "a dead letter is not kept, trying again"; "pause" => ?pause, "error" => %error);
-            }
-            if actix_rt::time::timeout(pause, self.slot.changed(turn)).await.is_ok() {
-                return End::Anew;
-            }
-            tries = tries.saturating_add(1);
         }
     }
 
@@ -144,10 +207,21 @@ impl PageTask {
     }
 }
 
-/// What becomes of an event that a handler has begun with.
+/// A failed attempt, and what follows.
+struct Failure {
+    error: HandlerError,
+    attempt: u32,
+    pause: Duration,
+    not_kept: Option<DeadLetterError>,
+}
+
+/// What becomes of an event.
 enum End {
     Handled,
+    /// It is to be tried again.
+    Later {
+        pause: Duration,
+        turn: u64,
+    },
     Stopped,
-    /// Another handler has its turn.
-    Anew,
 }

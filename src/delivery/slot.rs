@@ -4,7 +4,7 @@ use std::{
     pin::pin,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -17,6 +17,7 @@ use crate::EventMask;
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     wanted: AtomicU32,
+    keeps_encoded: AtomicBool,
     place: Mutex<Place>,
     changed: Notify,
 }
@@ -36,6 +37,8 @@ impl Slot {
         let wanted = handler.as_ref().map_or(EventMask::NONE, MessageHandler::wanted);
         // Stored under the lock, so that the last change is also the last store.
         self.wanted.store(wanted.bits(), Ordering::Release);
+        let keeps_encoded = handler.as_ref().is_some_and(MessageHandler::keeps_encoded);
+        self.keeps_encoded.store(keeps_encoded, Ordering::Release);
         let turn = place.turn + 1;
         let former = std::mem::replace(&mut *place, Place { handler, turn, told: false });
         drop(place);
@@ -54,7 +57,7 @@ impl Slot {
     }
 
     /// Ends once another handler, or none, is in the place of that one.
-    pub(super) async fn changed(&self, turn: u64) {
+    pub(crate) async fn changed(&self, turn: u64) {
         // Made before the look, or a change right after it would be missed.
         let changed = pin!(self.changed.notified());
         if self.lock().turn == turn {
@@ -70,6 +73,11 @@ impl Slot {
 
     pub(crate) fn wanted(&self) -> EventMask {
         EventMask::from_bits(self.wanted.load(Ordering::Acquire))
+    }
+
+    /// Whether events may have to outlive the process as dead letters.
+    pub(crate) fn keeps_encoded(&self) -> bool {
+        self.keeps_encoded.load(Ordering::Acquire)
     }
 
     fn lock(&self) -> MutexGuard<'_, Place> {

@@ -1,6 +1,7 @@
 use std::{
     future::pending,
     pin::pin,
+    rc::Rc,
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -30,7 +31,7 @@ fn event(id: u64) -> Event {
 }
 
 fn page(ids: &[u64], key: Option<u64>) -> Page {
-    let events = ids.iter().map(|id| PageEvent::new(event(*id), 12)).collect();
+    let events = ids.iter().map(|id| PageEvent::new(event(*id), 12, *id)).collect();
     Page::new(PageId::default(), "easemob.com/o#a/bob", key, 100, events)
 }
 
@@ -42,7 +43,25 @@ fn task(handler: Option<MessageHandler>, store: Option<Arc<dyn CursorStore>>) ->
     let slot = Arc::new(Slot::default());
     slot.set(handler);
     let log = slog::Logger::root(slog::Discard, slog::o!());
-    PageTask { slot, store, account: account(), log, progress: Progress::default() }
+    let (progress, retries) = (Progress::default(), Rc::default());
+    PageTask { slot, store, account: account(), resource: "phone".into(), log, progress, retries }
+}
+
+impl PageTask {
+    /// Plays the engine: what is postponed comes again after its pause, without what was handled; whether all was.
+    async fn play(&self, mut page: Page) -> bool {
+        loop {
+            let Page { id, queue, key, bytes, events, .. } = &page;
+            match self.run(Page::new(*id, queue, *key, *bytes, events.clone())).await {
+                Outcome::Handled => return true,
+                Outcome::Stopped => return false,
+                Outcome::Postponed { handled, pause, turn } => {
+                    page.events.drain(..handled);
+                    let _changed = actix_rt::time::timeout(pause, self.slot.changed(turn)).await;
+                }
+            }
+        }
+    }
 }
 
 /// What was offered: id, attempt and seconds since the beginning.
@@ -66,7 +85,7 @@ async fn a_failed_message_is_tried_again_after_growing_pauses_and_the_next_one_w
     tokio::time::pause();
     let (handler, offered) = failing(|id, attempt| id == 1 && attempt < 4);
     let handler = handler.attempts(9).unwrap().pause(Duration::from_secs(1), Duration::from_secs(3)).unwrap();
-    assert!(task(Some(handler), None).run(page(&[1, 2], None)).await);
+    assert!(task(Some(handler), None).play(page(&[1, 2], None)).await);
     assert_eq!(*offered.lock().unwrap(), [(1, 1, 0), (1, 2, 1), (1, 3, 3), (1, 4, 6), (2, 1, 6)]);
 }
 
@@ -75,7 +94,7 @@ async fn a_message_that_fails_every_attempt_goes_to_the_dead_letters_and_the_pag
     tokio::time::pause();
     let letters = DeadLetters::new();
     let (handler, offered) = failing(|id, _| id == 1);
-    assert!(task(Some(handler.dead_letters(letters.clone())), None).run(page(&[1, 2], None)).await);
+    assert!(task(Some(handler.dead_letters(letters.clone())), None).play(page(&[1, 2], None)).await);
     assert_eq!(*offered.lock().unwrap(), [(1, 1, 0), (1, 2, 1), (1, 3, 3), (2, 1, 3)]);
     let letter = letters.take().unwrap();
     assert_eq!((letter.attempts, letter.error.to_string().as_str()), (3, "no 1"));
@@ -110,9 +129,9 @@ async fn what_cannot_be_read_is_tried_as_often_as_a_message_and_is_a_dead_letter
         let readable = delivery.message().is_some();
         async move { if readable { Ok(()) } else { Err("not readable") } }
     });
-    let events = [unknown(true), unknown(false), event(1)].map(|event| PageEvent::new(event, 2)).into();
+    let events = [unknown(true), unknown(false), event(1)].map(|event| PageEvent::new(event, 2, 0)).into();
     let page = Page::new(PageId::default(), "easemob.com/o#a/bob", None, 100, events);
-    assert!(task(Some(handler.dead_letters(letters.clone())), None).run(page).await);
+    assert!(task(Some(handler.dead_letters(letters.clone())), None).play(page).await);
     assert_eq!(*offered.lock().unwrap(), 3 + 1, "what is merely not known is for who asks for it");
     let letter = letters.take().unwrap();
     let EventKind::Unknown(notice) = letter.event.kind() else { panic!("{letter:?}") };
@@ -184,7 +203,7 @@ async fn an_attempt_that_takes_too_long_and_a_panic_are_failures() {
     ] {
         let begun = Instant::now();
         let handler = handler.attempts(1).unwrap().dead_letters(letters.clone());
-        assert!(task(Some(handler), None).run(page(&[1], None)).await);
+        assert!(task(Some(handler), None).play(page(&[1], None)).await);
         assert_eq!(begun.elapsed().as_secs(), seconds);
         assert!(letters.take().unwrap().error.to_string().contains(words), "{words}");
     }
@@ -198,7 +217,7 @@ async fn what_an_ended_actor_leaves_waits_for_another_handler_and_is_no_dead_let
         let ended = MessageHandler::actor(actix::Actor::start(odd).recipient()).attempts(1).unwrap();
         let work = task(Some(ended.dead_letters(letters.clone())), None);
         let (slot, begun) = (Arc::clone(&work.slot), Instant::now());
-        let mut running = pin!(work.run(page(&[1, 2], Some(7))));
+        let mut running = pin!(work.play(page(&[1, 2], Some(7))));
         let day = Duration::from_secs(86_400);
         assert!(actix_rt::time::timeout(day, running.as_mut()).await.is_err(), "it is not acknowledged");
         assert!(letters.is_empty());
@@ -219,7 +238,7 @@ async fn what_an_ended_actor_leaves_waits_for_another_handler_and_is_no_dead_let
 #[actix::test]
 async fn a_replay_to_an_ended_actor_leaves_the_letters_as_they_were() {
     let letters = DeadLetters::new();
-    letters.push(letter(1, 10));
+    letters.push(letter(1, 10)).unwrap();
     let actor = actix::Actor::start(Odd::Ends).recipient();
     let replayed = letters.replay(&MessageHandler::actor(actor)).await;
     assert_eq!((replayed.handled, replayed.failed), (0, 1));
@@ -235,13 +254,16 @@ fn an_attempt_may_take_longer_than_a_send_in_it_by_default() {
 }
 
 #[actix::test]
-async fn what_no_store_was_given_for_is_kept_with_the_handler() {
+async fn what_no_place_was_given_for_is_tried_for_ever_after_pauses_that_grow_to_their_bound() {
     tokio::time::pause();
-    let (handler, _) = failing(|id, _| id == 1);
+    let (handler, offered) = failing(|id, attempt| id == 1 && attempt < 14);
     let work = task(Some(handler), None);
-    assert!(work.run(page(&[1, 2], None)).await);
-    let letters = work.slot.get().unwrap().letters().clone();
-    assert_eq!(ids(&letters), [1]);
+    assert!(work.play(page(&[1, 2], None)).await);
+    assert!(work.slot.get().unwrap().letters().is_none());
+    let offered = offered.lock().unwrap();
+    let at: Vec<u64> = offered.iter().map(|(_, _, seconds)| *seconds).collect();
+    assert_eq!(at, [0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 811, 1111, 1411, 1711, 1711]);
+    assert_eq!(offered[13..].iter().map(|(id, attempt, _)| (*id, *attempt)).collect::<Vec<_>>(), [(1, 14), (2, 1)]);
 }
 
 /// What a sink was given: attempts of the letter and seconds since the beginning.
@@ -267,15 +289,16 @@ fn sink(handler: MessageHandler, answers: Vec<Does>) -> (MessageHandler, Given) 
 }
 
 #[actix::test]
-async fn a_sink_is_waited_for_and_asked_until_it_keeps_the_letter() {
+async fn a_sink_is_waited_for_and_asked_after_the_handler_until_it_keeps_the_letter() {
     tokio::time::pause();
     let (handler, offered) = failing(|id, _| id == 1);
     let handler = handler.attempts(1).unwrap().pause(Duration::ZERO, Duration::ZERO).unwrap();
     let (handler, given) = sink(handler, vec![Does::Fail, Does::Hang, Does::Panic]);
-    assert!(task(Some(handler.clone()), None).run(page(&[1, 2], None)).await);
-    assert_eq!(*given.lock().unwrap(), [(1, 0), (1, 1), (1, 92), (1, 93)]);
-    assert_eq!(*offered.lock().unwrap(), [(1, 1, 0), (2, 1, 93)], "the next one waits for it");
-    assert!(handler.letters().is_empty());
+    assert!(task(Some(handler.clone()), None).play(page(&[1, 2], None)).await);
+    assert_eq!(*given.lock().unwrap(), [(1, 0), (2, 1), (3, 92), (4, 93)]);
+    let expected = [(1, 1, 0), (1, 2, 1), (1, 3, 92), (1, 4, 93), (2, 1, 93)];
+    assert_eq!(*offered.lock().unwrap(), expected, "the handler has its chance as well, and the next one waits for it");
+    assert!(handler.letters().is_none());
 }
 
 #[actix::test]
@@ -284,7 +307,7 @@ async fn a_letter_that_is_not_kept_is_a_message_for_the_next_handler_and_ends_wi
     let (handler, _) = failing(|_, _| true);
     let (handler, given) = sink(handler.attempts(1).unwrap(), vec![Does::Fail; 1000]);
     let work = task(Some(handler), None);
-    let mut running = pin!(work.run(page(&[1], None)));
+    let mut running = pin!(work.play(page(&[1], None)));
     assert!(actix_rt::time::timeout(Duration::from_secs(100), running.as_mut()).await.is_err());
     assert!((5..10).contains(&given.lock().unwrap().len()));
     let (next, offered) = failing(|_, _| false);
@@ -295,7 +318,7 @@ async fn a_letter_that_is_not_kept_is_a_message_for_the_next_handler_and_ends_wi
     let (handler, _) = failing(|_, _| true);
     let (handler, given) = sink(handler.attempts(1).unwrap(), vec![Does::Hang]);
     let work = task(Some(handler), None);
-    let mut running = pin!(work.run(page(&[1], None)));
+    let mut running = pin!(work.play(page(&[1], None)));
     assert!(running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert!(work.progress.stop(), "it is being kept");
     assert!(!running.await, "not kept, not acknowledged");
@@ -318,12 +341,12 @@ async fn an_actor_that_answers_has_handled_it() {
     tokio::time::pause();
     let letters = DeadLetters::new();
     let handler = MessageHandler::actor(actix::Actor::start(Takes(Vec::new())).recipient());
-    assert!(task(Some(handler.dead_letters(letters.clone())), None).run(page(&[1, 2], None)).await);
+    assert!(task(Some(handler.dead_letters(letters.clone())), None).play(page(&[1, 2], None)).await);
     assert!(letters.is_empty());
 }
 
 #[actix::test]
-async fn a_new_handler_gets_the_next_message_and_the_former_one_ends_what_it_has_begun() {
+async fn a_new_handler_gets_what_the_former_one_could_not_handle_and_the_next_message() {
     tokio::time::pause();
     let (new, to_new) = failing(|_, _| false);
     let work = task(None, None);
@@ -335,9 +358,13 @@ async fn a_new_handler_gets_the_next_message_and_the_former_one_ends_what_it_has
         attempt < 3
     });
     work.slot.set(Some(former));
-    assert!(work.run(page(&[1, 2], None)).await);
-    assert_eq!(*to_former.lock().unwrap(), [(1, 1, 0), (1, 2, 1), (1, 3, 3)]);
-    assert_eq!(*to_new.lock().unwrap(), [(2, 1, 3)]);
+    assert!(work.play(page(&[1, 2], None)).await);
+    assert_eq!(*to_former.lock().unwrap(), [(1, 1, 0)]);
+    assert_eq!(
+        *to_new.lock().unwrap(),
+        [(1, 1, 0), (2, 1, 0)],
+        "what it could not handle is asked of the new one at once"
+    );
 }
 
 #[actix::test]
@@ -345,18 +372,18 @@ async fn pages_of_two_queues_are_handled_side_by_side() {
     tokio::time::pause();
     let (handler, offered) = failing(|id, attempt| id < 10 && attempt == 1);
     let work = task(Some(handler), None);
-    let mut slow = pin!(work.run(page(&[1, 2], None)));
+    let mut slow = pin!(work.play(page(&[1, 2], None)));
     assert!(slow.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    assert!(work.run(page(&[10, 11], None)).await);
+    assert!(work.play(Page { queue: "easemob.com/o#a/carol".into(), ..page(&[10, 11], None) }).await);
     assert!(slow.await);
     assert_eq!(*offered.lock().unwrap(), [(1, 1, 0), (10, 1, 0), (11, 1, 0), (1, 2, 1), (2, 1, 1), (2, 2, 2)]);
 }
 
 #[actix::test]
 async fn without_a_handler_or_for_a_kind_it_does_not_want_everything_counts_as_handled() {
-    assert!(task(None, None).run(page(&[1, 2], None)).await);
+    assert!(task(None, None).play(page(&[1, 2], None)).await);
     let (handler, offered) = failing(|_, _| true);
-    assert!(task(Some(handler.events(EventMask::CONNECTED)), None).run(page(&[1], None)).await);
+    assert!(task(Some(handler.events(EventMask::CONNECTED)), None).play(page(&[1], None)).await);
     assert!(offered.lock().unwrap().is_empty());
 }
 
@@ -373,11 +400,11 @@ async fn what_is_stopped_lets_its_call_end_and_begins_nothing_more() {
     });
     let work = task(Some(handler), None);
     assert!(!work.progress.clone().stop(), "nothing is under way yet");
-    assert!(!work.run(page(&[1], None)).await);
+    assert!(!work.play(page(&[1], None)).await);
     assert_eq!(*calls.lock().unwrap(), 0);
 
     let work = PageTask { progress: Progress::default(), ..work };
-    let mut running = pin!(work.run(page(&[1, 2], Some(7))));
+    let mut running = pin!(work.play(page(&[1, 2], Some(7))));
     assert!(running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert!(work.progress.stop(), "a call is under way");
     go.send(()).unwrap();
@@ -392,7 +419,7 @@ async fn a_page_that_ends_after_its_session_saves_no_key_over_a_newer_one() {
     let handler = MessageHandler::new(move |_| gone.lock().unwrap().take().unwrap());
     let store = Arc::new(Noting { saved: Mutex::default(), does: Does::Save, handled: Offered::default() });
     let work = task(Some(handler), Some(Arc::clone(&store) as Arc<dyn CursorStore>));
-    let mut running = pin!(work.run(page(&[1], Some(7))));
+    let mut running = pin!(work.play(page(&[1], Some(7))));
     assert!(running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert!(work.progress.stop());
     go.send(()).unwrap();
@@ -444,9 +471,9 @@ async fn a_key_is_saved_after_its_messages_and_a_store_that_fails_hangs_or_panic
         let store = Arc::new(Noting { saved: Mutex::default(), does, handled });
         let begun = Instant::now();
         let work = task(Some(handler), Some(Arc::clone(&store) as Arc<dyn CursorStore>));
-        assert!(work.run(page(&[1, 2], Some(7))).await);
+        assert!(work.play(page(&[1, 2], Some(7))).await);
         assert_eq!(*store.saved.lock().unwrap(), [Cursor::new("easemob.com/o#a/bob", 7)]);
-        assert!(work.run(page(&[], None)).await, "nothing to keep");
+        assert!(work.play(page(&[], None)).await, "nothing to keep");
         assert_eq!(store.saved.lock().unwrap().len(), 1);
         let log = work.log.clone();
         assert!(load(store, account(), log).await.is_empty(), "what cannot be read counts as none");
@@ -464,19 +491,34 @@ fn ids(letters: &DeadLetters) -> Vec<u64> {
 }
 
 #[test]
-fn the_oldest_dead_letters_are_dropped_and_counted_past_a_number_or_a_size() {
+fn past_a_number_or_a_size_no_more_dead_letters_are_taken() {
     let few = DeadLetters::bounded(3, 1 << 20).unwrap();
     let small = DeadLetters::bounded(1000, 3 * (256 + 100)).unwrap();
     for letters in [few, small] {
-        (1..6).for_each(|id| letters.push(letter(id, 100)));
-        assert_eq!((letters.len(), letters.dropped()), (3, 2));
-        letters.push(letter(6, 1 << 30));
-        assert!(letters.len() <= 3 && letters.dropped() >= 3);
-        assert_eq!(ids(&letters).last(), Some(&6), "the newest stays whatever its size");
-        letters.push(letter(7, 100));
-        assert_eq!(ids(&letters), [7], "what was drained takes no room");
+        (1..4).for_each(|id| assert!(letters.push(letter(id, 100)).unwrap().is_empty()));
+        let full = letters.push(letter(4, 100)).unwrap_err();
+        assert!(matches!(full, DeadLetterError::Full { letters: 3, .. }), "{full}");
+        assert_eq!((ids(&letters), letters.dropped()), (vec![1, 2, 3], 0));
+        letters.push(letter(5, 1 << 30)).unwrap();
+        assert!(letters.push(letter(6, 1)).is_err() || letters.len() == 2);
+        assert_eq!(ids(&letters)[0], 5, "a single one is taken whatever its size");
     }
     assert!(DeadLetters::bounded(0, 1).is_err() && DeadLetters::bounded(1, 0).is_err());
+}
+
+#[test]
+fn the_oldest_dead_letters_are_dropped_and_counted_where_that_is_asked_for() {
+    let few = DeadLetters::bounded(3, 1 << 20).unwrap().dropping_oldest();
+    let small = DeadLetters::bounded(1000, 3 * (256 + 100)).unwrap().dropping_oldest();
+    for letters in [few, small] {
+        let dropped: usize = (1..6).map(|id| letters.push(letter(id, 100)).unwrap().len()).sum();
+        assert_eq!((letters.len(), letters.dropped(), dropped), (3, 2, 2));
+        letters.push(letter(6, 1 << 30)).unwrap();
+        assert!(letters.len() <= 3 && letters.dropped() >= 3);
+        assert_eq!(ids(&letters).last(), Some(&6), "the newest stays whatever its size");
+        letters.push(letter(7, 100)).unwrap();
+        assert_eq!(ids(&letters), [7], "what was drained takes no room");
+    }
 }
 
 #[test]
@@ -487,7 +529,7 @@ fn somebody_can_be_told_of_every_dead_letter_and_may_panic() {
         *noted.lock().unwrap() += letter.attempts;
         panic!("on purpose");
     });
-    letters.push(letter(1, 1));
+    letters.push(letter(1, 1)).unwrap();
     assert_eq!((*told.lock().unwrap_or_else(std::sync::PoisonError::into_inner), letters.len()), (3, 1));
 }
 
@@ -495,7 +537,7 @@ fn somebody_can_be_told_of_every_dead_letter_and_may_panic() {
 async fn a_replay_offers_each_letter_once_and_keeps_what_fails_again() {
     tokio::time::pause();
     let letters = DeadLetters::new();
-    (1..5).for_each(|id| letters.push(letter(id, 10)));
+    (1..5).for_each(|id| drop(letters.push(letter(id, 10)).unwrap()));
     let (handler, offered) = failing(|id, _| id % 2 == 0);
     let replayed = letters.replay(&handler).await;
     assert_eq!((replayed.handled, replayed.failed), (2, 2));
@@ -508,7 +550,7 @@ async fn a_replay_offers_each_letter_once_and_keeps_what_fails_again() {
 #[actix::test]
 async fn a_replay_that_is_given_up_puts_its_letter_back() {
     let letters = DeadLetters::new();
-    (1..3).for_each(|id| letters.push(letter(id, 10)));
+    (1..3).for_each(|id| drop(letters.push(letter(id, 10)).unwrap()));
     let silent = MessageHandler::new(|_| pending::<Result<(), HandlerError>>());
     {
         let mut replay = pin!(letters.replay(&silent));

@@ -56,6 +56,18 @@ impl Engine {
         self.session.as_ref().and_then(|session| session.in_hand.as_ref()).map_or(0, |in_hand| in_hand.bytes())
     }
 
+    /// How many queues wait because a message of theirs could not be handled; see [`Input::Postponed`].
+    #[must_use]
+    pub fn waiting_queues(&self) -> usize {
+        self.session.as_ref().and_then(|session| session.in_hand.as_ref()).map_or(0, |in_hand| in_hand.parked.len())
+    }
+
+    /// Whether events for the message handler come with what they were read from, for a dead letter that outlives the
+    /// process. Default: no.
+    pub(crate) fn set_keeps_encoded(&mut self, keeps: bool) {
+        self.world.keeps_encoded = keeps;
+    }
+
     /// A fresh id for a message to send: none that this engine gave before, nor one it was given with a send.
     pub fn next_client_id(&mut self) -> u64 {
         self.world.fresh_id()
@@ -162,7 +174,8 @@ impl Engine {
             Phase::Online(online) => {
                 let link = online.deadline(config, arrivals);
                 let sends = session.sends.deadline(config.send_timeout);
-                sends.map_or(link, |due| arrivals.due(due, config.send_timeout).min(link))
+                let sends = sends.map(|due| arrivals.due(due, config.send_timeout));
+                [sends, session.retry_deadline(config)].into_iter().flatten().fold(link, Duration::min)
             }
         };
         if matches!(session.phase, Phase::LoggingOut { .. }) {

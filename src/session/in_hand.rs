@@ -7,12 +7,15 @@ use std::{
 };
 
 use super::{
+    parked::Parked,
     queues::{Allowed, PageEnd},
     recent::Recent,
 };
+use bytes::Bytes;
+
 use crate::{
     Event, EventKind, Limits,
-    wire::{Jid, QueueKey},
+    wire::{Jid, JidView, QueueKey},
 };
 
 /// Names a page given out by [`Action::Deliver`](super::Action::Deliver); never used twice by one engine.
@@ -33,6 +36,8 @@ pub struct Page {
     pub bytes: usize,
     /// What to handle, in order; may be empty where only the key is to be kept.
     pub events: Vec<PageEvent>,
+    /// Whether it can be [postponed](super::Input::Postponed): one that belongs to no queue cannot be pulled again.
+    pub comes_again: bool,
 }
 
 /// An event of a page.
@@ -43,19 +48,23 @@ pub struct PageEvent {
     pub event: Event,
     /// How many bytes of payload it was read from.
     pub bytes: usize,
+    /// What tells it from its repetitions; 0 where nothing does.
+    pub(crate) key: u64,
+    /// The encoded meta it was read from, where a [dead letter](crate::DeadLetter) may have to hold it.
+    pub(crate) encoded: Option<Bytes>,
 }
 
 #[cfg(test)]
 impl PageEvent {
-    pub(crate) fn new(event: Event, bytes: usize) -> Self {
-        PageEvent { event, bytes }
+    pub(crate) fn new(event: Event, bytes: usize, key: u64) -> Self {
+        PageEvent { event, bytes, key, encoded: None }
     }
 }
 
 #[cfg(test)]
 impl Page {
     pub(crate) fn new(id: PageId, queue: &str, key: Option<u64>, bytes: usize, events: Vec<PageEvent>) -> Self {
-        Page { id, queue: queue.into(), key, bytes, events }
+        Page { id, queue: queue.into(), key, bytes, events, comes_again: true }
     }
 }
 
@@ -68,6 +77,8 @@ pub(super) struct Held {
     pub(super) bytes: usize,
     /// Empty once given out.
     pub(super) events: Vec<PageEvent>,
+    /// The keys of its events, in order, once they are given out.
+    pub(super) keys: Vec<u64>,
     /// The key to keep.
     pub(super) key: Option<u64>,
     /// Whether its queue stands among those that wait for a turn because of it.
@@ -112,6 +123,8 @@ pub(super) struct InHand {
     expected: usize,
     /// Counts links, to tell pages of earlier ones.
     pub(super) link: u64,
+    /// Queues that wait for another try; nothing of their pages is in hand.
+    pub(super) parked: Parked,
 }
 
 /// How many places for ids are kept while there is none.
@@ -121,7 +134,7 @@ const SCRATCH: usize = 1024;
 pub(super) const LEAST: usize = 256;
 
 /// What an event takes in memory beside the bytes it was read from: itself, its place in the page, its id in two tables.
-const EACH: usize = Event::SIZE + size_of::<PageEvent>() + 4 * size_of::<u64>();
+const EACH: usize = Event::SIZE + size_of::<PageEvent>() + 5 * size_of::<u64>();
 
 /// What an attribute of a message takes beside its bytes.
 const ENTRY: usize = 100;
@@ -132,13 +145,14 @@ pub(super) fn weight(bytes: usize, events: usize, entries: usize) -> usize {
     bytes.max(LEAST).saturating_add(around)
 }
 
-/// What a page with these events counts for.
+/// What a page with these events counts for: the one place where what waits for the handler is weighed.
 pub(super) fn weight_of(bytes: usize, events: &[PageEvent]) -> usize {
+    let encoded: usize = events.iter().filter_map(|event| event.encoded.as_ref()).map(Bytes::len).sum();
     let entries = events.iter().map(|event| match event.event.kind() {
         EventKind::Message(message) => message.ext.len(),
         _ => 0,
     });
-    weight(bytes, events.len(), entries.sum())
+    weight(bytes, events.len(), entries.sum()).saturating_add(encoded)
 }
 
 /// What a page is taken to be as large as before any has come.
@@ -153,8 +167,9 @@ impl InHand {
         self.lanes.is_empty()
     }
 
+    /// Whether a message is being handled, or was and the server may not know.
     pub(super) fn knows(&self, id: u64) -> bool {
-        self.ids.contains(&id)
+        self.ids.contains(&id) || self.parked.was_handled(id)
     }
 
     /// Notes an id of a page that came; `false` when it was known.
@@ -164,6 +179,11 @@ impl InHand {
 
     pub(super) fn has_pages_of(&self, queue: &QueueKey) -> bool {
         self.lanes.contains_key(queue)
+    }
+
+    /// Whether a queue waits for another try.
+    pub(super) fn is_parked(&self, queue: Option<JidView<'_>>) -> bool {
+        self.parked.len() > 0 && queue.is_some_and(|queue| self.parked.waits(&queue.to_jid().queue_key()))
     }
 
     /// Whether a page of so many bytes can be taken.
@@ -235,6 +255,7 @@ impl InHand {
             return Begin::Nothing;
         }
         page.waits = false;
+        page.keys = page.events.iter().map(|event| event.key).collect();
         self.begun.insert(page.id, queue.clone());
         Begin::Deliver(Page {
             id: page.id,
@@ -242,12 +263,36 @@ impl InHand {
             key: page.key,
             bytes: page.bytes,
             events: mem::take(&mut page.events),
+            comes_again: page.end.is_some(),
         })
     }
 
     /// The queue of a page given out, which is handled now.
     pub(super) fn handled(&mut self, page: PageId) -> Option<QueueKey> {
         self.begun.remove(&page)
+    }
+
+    /// Lets go of all pages of a queue whose first one was given out and is handled up to so many of its events. What
+    /// is not handled has to come again.
+    pub(super) fn give_back(&mut self, queue: &QueueKey, handled: usize) -> Option<Held> {
+        let lane = self.lanes.remove(queue)?;
+        let mut first = None;
+        for page in lane {
+            self.bytes = self.bytes.saturating_sub(page.bytes);
+            let left: HashSet<u64> = match &first {
+                None => page.keys.iter().skip(handled).copied().collect(),
+                Some(_) => page.events.iter().map(|event| event.key).collect(),
+            };
+            for id in &page.ids {
+                self.ids.remove(id);
+                self.parked.give_back(*id, !left.contains(id));
+            }
+            first.get_or_insert(page);
+        }
+        if self.ids.is_empty() {
+            self.ids.shrink_to(SCRATCH);
+        }
+        first
     }
 
     /// The next queue whose turn to be handled has come, if a place is free.

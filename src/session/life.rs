@@ -207,6 +207,17 @@ impl Session {
                 self.handled(page, context);
                 Flow::Stay
             }
+            Input::Postponed { page, handled, pause } => {
+                self.postponed(page, handled, pause, context);
+                Flow::Stay
+            }
+            Input::RetryPostponed => {
+                if let Some(in_hand) = &mut self.in_hand {
+                    in_hand.parked.all_due(context.now.mono);
+                }
+                self.retry_due(context);
+                Flow::Stay
+            }
             Input::Cursors { load, cursors } => {
                 self.cursors_loaded(load, cursors, context);
                 Flow::Stay
@@ -312,6 +323,7 @@ impl Session {
         self.offline_sync_ended(context);
         if let Some(in_hand) = &mut self.in_hand {
             in_hand.link += 1;
+            in_hand.parked.link_ended(context.now.mono);
         }
         let Phase::Online(online) = &self.phase else { return };
         let uptime = context.now.mono.saturating_sub(online.since());

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::inbound;
-use crate::wire::{JidView, MAX_FIELDS, Meta, PageView, TextView, full_meta};
+use crate::wire::{self, JidView, MAX_FIELDS, Meta, PageView, TextView, full_meta};
 
 /// What a page says of itself.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,14 @@ impl Got<'_> {
             Got::Text(text, _) => text.id,
             Got::Meta(meta) => inbound::repetition_key(meta),
             Got::Broken(encoded) => inbound::broken_key(encoded),
+        }
+    }
+
+    /// The encoded meta, as a copy that keeps nothing else in memory.
+    pub(super) fn encoded(&self) -> Bytes {
+        match self {
+            Got::Text(_, encoded) | Got::Broken(encoded) => Bytes::copy_from_slice(encoded),
+            Got::Meta(meta) => wire::encode(meta),
         }
     }
 

@@ -33,6 +33,7 @@ mod metas;
 mod offline;
 mod online;
 mod pages;
+mod parked;
 mod queues;
 mod receipts;
 mod recent;
@@ -122,6 +123,19 @@ pub enum Input<'a> {
         /// Which page; one of an earlier session is ignored.
         page: PageId,
     },
+    /// A page of [`Action::Deliver`] cannot be handled whole for now. Nothing of it is acknowledged or held: its queue is
+    /// left alone for the pause (and up to a quarter of it more, by chance), then pulled again, and what is still to be
+    /// handled is given out anew.
+    Postponed {
+        /// Which page; one of an earlier session is ignored.
+        page: PageId,
+        /// How many of its events, from the first, were handled.
+        handled: usize,
+        /// The pause.
+        pause: Duration,
+    },
+    /// There is reason to try all postponed pages now, such as another message handler.
+    RetryPostponed,
     /// [`Action::LoadCursors`] is done; nothing where they could not be read.
     Cursors {
         /// Which load; one of an earlier session is ignored.
@@ -158,6 +172,11 @@ impl fmt::Debug for Input<'_> {
                 f.debug_struct("Renewed").field("token", token).field("expires_at", expires_at).finish()
             }
             Input::Handled { page } => f.debug_struct("Handled").field("page", page).finish(),
+            Input::Postponed { page, handled, pause } => {
+                let mut shown = f.debug_struct("Postponed");
+                shown.field("page", page).field("handled", handled).field("pause", pause).finish()
+            }
+            Input::RetryPostponed => f.write_str("RetryPostponed"),
             Input::Cursors { load, cursors } => {
                 f.debug_struct("Cursors").field("load", load).field("cursors", &cursors.len()).finish()
             }
@@ -214,8 +233,8 @@ pub enum Action {
     Emit(EventKind),
     /// Tell the subscribers an event that the message handler gets as well.
     Publish(Event),
-    /// Have the message handler handle a page, then keep its key if it has one; answer with [`Input::Handled`]. No two
-    /// pages of one queue are given out at once, and no more than [`Limits::pulls`](crate::Limits) in all. What is
+    /// Have the message handler handle a page, then keep its key if it has one; answer with [`Input::Handled`] or
+    /// [`Input::Postponed`]. No two pages of one queue are given out at once, and no more than [`Limits::pulls`](crate::Limits) in all. What is
     /// handled goes on over [`Action::Hangup`]; nothing more of it may begin after [`Action::Closed`].
     Deliver(Page),
     /// Read the keys kept for the account; answer with [`Input::Cursors`]. No queue is pulled before.

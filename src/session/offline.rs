@@ -19,7 +19,7 @@ pub(super) struct Running {
     left: usize,
     /// Others had no place yet; the server is asked for them again.
     more: bool,
-    /// Others can never be fetched.
+    /// Others can never be fetched, or wait for another try, which may be for ever.
     lost: bool,
     queues: usize,
     messages: u64,
@@ -93,6 +93,14 @@ impl OfflineSync {
             OfflineSync::Running(Running { left: 0, more: false, .. }) => self.end(),
             _ => None,
         }
+    }
+
+    /// A noted queue waits for another try, which may be for ever.
+    pub(super) fn postponed(&mut self) -> Option<EventKind> {
+        let OfflineSync::Running(running) = self else { return None };
+        running.lost = true;
+        running.left = running.left.saturating_sub(1);
+        self.end_if_done()
     }
 
     /// Nothing more comes.

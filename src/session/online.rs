@@ -124,14 +124,14 @@ impl Online {
         quiet.min(self.last_beat.saturating_add(idle.saturating_mul(2)))
     }
 
-    /// When a heartbeat, its answer, or that to the oldest pull is due, or a queue may be pulled again.
+    /// When a heartbeat, its answer, or that to the oldest pull is due.
     pub(super) fn deadline(&self, config: &Config, arrivals: &Arrivals) -> Duration {
         let mut heartbeat = self.heartbeat_due(config);
         if self.beat_sent.is_some() {
             heartbeat = arrivals.due(heartbeat, config.heartbeat_answer);
         }
         let pull = self.queues.deadline().map(|due| arrivals.due(due, Queues::PATIENCE));
-        [pull, self.queues.parked_until()].into_iter().flatten().fold(heartbeat, Duration::min)
+        pull.map_or(heartbeat, |pull| pull.min(heartbeat))
     }
 }
 
@@ -196,6 +196,7 @@ impl Session {
             self.fail_sends(&LossCause::ClosedHere, context);
             return self.lost(cause, context);
         }
+        self.retry_due(context);
         let Phase::Online(online) = &mut self.phase else {
             return Flow::Stay;
         };
@@ -208,12 +209,6 @@ impl Session {
                 Overdue::GiveUp => return self.lost(LossCause::PullUnanswered, context),
             }
         }
-        if online.queues.parked_until().is_some_and(|until| now >= until) {
-            self.pull_waiting(context);
-        }
-        let Phase::Online(online) = &mut self.phase else {
-            return Flow::Stay;
-        };
         let (due, limit) = (online.heartbeat_due(&context.world.config), context.world.config.heartbeat_answer);
         if now < due {
             return Flow::Stay;

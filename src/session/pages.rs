@@ -1,6 +1,6 @@
 //! Queues and their pages: what is announced is pulled, what is pulled is told, handled and acknowledged.
 
-use std::{collections::HashSet, mem};
+use std::{collections::HashSet, mem, time::Duration};
 
 use bytes::Bytes;
 
@@ -17,9 +17,17 @@ use super::{
     world::Context,
 };
 use crate::{
-    Event, EventKind, EventMask, Kick, LossCause,
+    Config, Event, EventKind, EventMask, Kick, LossCause,
     wire::{CommSyncDl, CommUnreadDl, Jid, JidView, MAX_FIELDS, PageView, QueueKey, full_meta, pull_frame},
 };
+
+/// How much longer than asked for a queue waits at the most, as a share: many that fail at once come back one by one.
+const MORE: f64 = 0.25;
+
+/// How many queues are tried again at once: what fails must leave room for what does not.
+fn retries_at_once(config: &Config) -> usize {
+    (config.limits.pulls / 2).max(1)
+}
 
 /// What becomes of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +40,24 @@ enum Taken {
     Not,
 }
 
+/// Whether a message came before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Never,
+    /// The observers know it, and it is still to be handled: its page was given back.
+    Told,
+    Handled,
+}
+
 /// What was read of a page.
 #[derive(Debug, Default)]
 struct Read {
     /// How many metas it has.
     metas: usize,
-    /// How many of them were not seen before.
+    /// How many of them are still to be told or handled.
     fresh: u64,
+    /// How many of them were not seen before.
+    unseen: u64,
     /// The ids of those, where they are in hand.
     ids: Vec<u64>,
     /// What is for the message handler.
@@ -102,6 +121,10 @@ impl Session {
     pub(super) fn announced(&mut self, queue: &Jid, context: &mut Context<'_>) {
         if !Queues::takes(queue.view()) {
             self.name_too_long(context);
+            return;
+        }
+        // It is pulled once its next try is due, announced or not.
+        if self.is_parked(queue.view()) {
             return;
         }
         let allowed = self.allowed(context);
@@ -227,7 +250,8 @@ impl Session {
             }
             return if wanted { Taken::InHand } else { Taken::Told };
         };
-        if head.queue.is_some_and(|queue| online.queues.is_behind_a_gap(queue)) {
+        // What is pushed would be handled before what its queue waits for, and acknowledge it.
+        if head.queue.is_some_and(|queue| online.queues.is_behind_a_gap(queue)) || in_hand.is_parked(head.queue) {
             return Taken::Not;
         }
         // Without a handler, too, a page waits for those of its queue that came before.
@@ -235,7 +259,8 @@ impl Session {
             return Taken::Told;
         }
         let limits = &context.world.config.limits;
-        if in_hand.has_room(weight(head.bytes, metas.len(), 0), limits) {
+        let encoded = if context.world.keeps_encoded { head.bytes } else { 0 };
+        if in_hand.has_room(weight(head.bytes, metas.len(), 0).saturating_add(encoded), limits) {
             return Taken::InHand;
         }
         if !in_hand.has_room(LEAST, limits) {
@@ -267,13 +292,18 @@ impl Session {
         let (key, bytes) = (got.key(), got.size());
         // A kick must be heard whatever its id; everything else once.
         let statistics = matches!(&got, Got::Meta(meta) if inbound::is_statistics(meta));
+        let mut seen = Seen::Never;
         if !statistics {
-            if taken == Taken::Not || !self.is_new(key, taken, &mut read.ids, context) {
+            seen = self.seen(key, taken, &mut read.ids, context);
+            if seen == Seen::Handled {
                 return;
             }
             read.fresh += 1;
-            self.confirm_delivery(&got, context);
-            self.heed_rooms(&got);
+            if seen == Seen::Never {
+                read.unseen += 1;
+                self.confirm_delivery(&got, context);
+                self.heed_rooms(&got);
+            }
         }
         let (wanted, handled) = (context.world.wanted, context.world.handled);
         let own = Own { user: &self.user, resource: context.world.config.resource() };
@@ -294,12 +324,15 @@ impl Session {
             inbound => inbound,
         };
         match inbound {
-            Some(Inbound::Event(_))
-                if statistics && (taken == Taken::Not || !self.is_new(key, taken, &mut read.ids, context)) => {}
             Some(Inbound::Event(event)) => {
+                if statistics {
+                    seen = self.seen(key, taken, &mut read.ids, context);
+                }
                 let handled = if taken == Taken::InHand { handled } else { EventMask::NONE };
-                let event = self.tell(event, handled, context);
-                read.events.extend(event.map(|event| PageEvent { event, bytes }));
+                if let Some(event) = self.tell(event, seen, handled, context) {
+                    let encoded = context.world.keeps_encoded.then(|| got.encoded());
+                    read.events.push(PageEvent { event, bytes, key, encoded });
+                }
             }
             Some(Inbound::Unwanted(EventMask::MESSAGE)) if !mem::replace(&mut self.unheard, true) => {
                 context.out.push(Action::Note(Note::Unheard));
@@ -309,34 +342,49 @@ impl Session {
         }
     }
 
-    fn is_new(&mut self, id: u64, taken: Taken, ids: &mut Vec<u64>, context: &Context<'_>) -> bool {
+    /// Whether a message came before; from now on it is known, unless its page is not taken.
+    fn seen(&mut self, id: u64, taken: Taken, ids: &mut Vec<u64>, context: &Context<'_>) -> Seen {
         let (limits, now) = (&context.world.config.limits, context.now.mono);
-        match &mut self.in_hand {
-            Some(in_hand) if taken == Taken::InHand => {
-                if self.recent.contains(id, now, limits) || !in_hand.insert(id) {
-                    return false;
-                }
-                if id != 0 {
+        // What is not taken comes again, and is told then.
+        if taken == Taken::Not {
+            return Seen::Handled;
+        }
+        let Some(in_hand) = &mut self.in_hand else {
+            return if self.recent.insert(id, now, limits) { Seen::Never } else { Seen::Handled };
+        };
+        let seen = match in_hand.parked.comes_again(id) {
+            Some(true) => return Seen::Handled,
+            Some(false) => Seen::Told,
+            None => Seen::Never,
+        };
+        let fresh = match taken {
+            Taken::InHand => {
+                let fresh = !self.recent.contains(id, now, limits) && in_hand.insert(id);
+                if fresh && id != 0 {
                     ids.push(id);
                 }
-                true
+                fresh
             }
-            Some(in_hand) if in_hand.knows(id) => false,
-            _ => self.recent.insert(id, now, limits),
-        }
+            _ => !in_hand.knows(id) && self.recent.insert(id, now, limits),
+        };
+        if fresh { seen } else { Seen::Handled }
     }
 
-    /// Tells an event to the observers; it is built once for them and the message handler, who gets what is returned.
-    fn tell(&self, kind: EventKind, handled: EventMask, context: &mut Context<'_>) -> Option<Event> {
-        let mask = kind.mask();
+    /// Tells an event to the observers, unless they have seen it; it is built once for them and the message handler, who
+    /// gets what is returned.
+    fn tell(&self, kind: EventKind, seen: Seen, handled: EventMask, context: &mut Context<'_>) -> Option<Event> {
+        let (mask, untold) = (kind.mask(), seen == Seen::Never);
         if !kind.is_offered_to(handled) {
-            if context.world.wanted.contains(mask) {
+            if untold && context.world.wanted.contains(mask) {
                 context.emit(kind);
             }
             return None;
         }
+        if seen == Seen::Handled {
+            return None;
+        }
         let event = Event::new(self.user.clone(), kind);
-        if context.world.wanted.contains(mask) {
+        if untold && context.world.wanted.contains(mask) {
             context.out.push(Action::Publish(event.clone()));
         }
         Some(event)
@@ -345,6 +393,9 @@ impl Session {
     /// A page that needs no handling goes on at once.
     fn go_on(&mut self, head: &Head<'_>, read: &Read, context: &mut Context<'_>) {
         let Some(queue) = head.queue else { return };
+        if let Some(in_hand) = &mut self.in_hand {
+            in_hand.parked.over(&queue.to_jid().queue_key());
+        }
         let allowed = self.allowed(context);
         let Phase::Online(online) = &mut self.phase else { return };
         let now = context.now.mono;
@@ -356,7 +407,7 @@ impl Session {
             transmit_pull(pull, &mut self.cursors, context);
         }
         if online.offline.is_running() && online.queues.is_to_come(queue) {
-            online.offline.received(read.fresh);
+            online.offline.received(read.unseen);
             if head.is_last || rests {
                 self.has_come(queue, context);
             }
@@ -380,7 +431,7 @@ impl Session {
         let (Some(in_hand), Phase::Online(online)) = (&mut self.in_hand, &mut self.phase) else { return };
         let key = key_of(head);
         if online.offline.is_running() && head.queue.is_some_and(|queue| online.queues.is_to_come(queue)) {
-            online.offline.received(read.fresh);
+            online.offline.received(read.unseen);
         }
         // One that comes again brings nothing but its key.
         let brings = !read.ids.is_empty() || !read.events.is_empty();
@@ -399,6 +450,7 @@ impl Session {
             ids: read.ids,
             bytes,
             events: read.events,
+            keys: Vec::new(),
             key: kept,
             waits: false,
             end,
@@ -407,8 +459,11 @@ impl Session {
         self.proceed(key, context);
     }
 
-    /// There is no room for a page: it is pulled again later, from the key its queue had.
+    /// There is no room for a page, or its queue waits: it is pulled again later, from the key its queue had.
     fn drop_page(&mut self, head: &Head<'_>, metas: usize, context: &mut Context<'_>) {
+        if self.in_hand.as_ref().is_some_and(|in_hand| in_hand.is_parked(head.queue)) {
+            return;
+        }
         context.out.push(Action::Note(Note::PageDropped { bytes: head.bytes }));
         if let Some(in_hand) = &mut self.in_hand {
             in_hand.came(weight(head.bytes, metas, 0));
@@ -428,6 +483,50 @@ impl Session {
         }
     }
 
+    /// A page given out cannot be handled whole for now: all pages of its queue are let go of and come again later.
+    pub(super) fn postponed(&mut self, page: PageId, handled: usize, pause: Duration, context: &mut Context<'_>) {
+        let Some(in_hand) = &mut self.in_hand else { return };
+        let Some(queue) = in_hand.handled(page) else { return };
+        let Some(first) = in_hand.give_back(&queue, handled) else { return };
+        let more = pause.mul_f64(context.world.random.f64() * MORE);
+        in_hand.parked.park(queue.clone(), first.queue.clone(), context.after(pause).saturating_add(more));
+        if let Phase::Online(online) = &mut self.phase {
+            online.queues.stand_still(first.queue.view());
+            if online.queues.has_come(first.queue.view())
+                && let Some(event) = online.offline.postponed()
+            {
+                context.emit(event);
+            }
+        }
+        if !matches!(self.phase, Phase::LoggingOut { .. }) {
+            self.proceed(queue, context);
+        }
+    }
+
+    /// Pulls the queues whose next try is due.
+    pub(super) fn retry_due(&mut self, context: &mut Context<'_>) {
+        let at_once = retries_at_once(&context.world.config);
+        loop {
+            let allowed = self.allowed(context);
+            let (Some(in_hand), Phase::Online(online)) = (&mut self.in_hand, &mut self.phase) else { return };
+            let Some(queue) = in_hand.parked.next_due(at_once, context.now.mono) else { return };
+            // On a new link, too, only what is asked for may be taken.
+            online.queues.stand_still(queue.view());
+            if let Some(pull) = online.queues.announced(queue.view(), allowed, context.now.mono) {
+                transmit_pull(pull, &mut self.cursors, context);
+            }
+        }
+    }
+
+    /// When the next try of a queue is due.
+    pub(super) fn retry_deadline(&self, config: &Config) -> Option<Duration> {
+        self.in_hand.as_ref()?.parked.deadline(retries_at_once(config))
+    }
+
+    fn is_parked(&self, queue: JidView<'_>) -> bool {
+        self.in_hand.as_ref().is_some_and(|in_hand| in_hand.is_parked(Some(queue)))
+    }
+
     /// Gives out the next page of a queue, then those of queues that waited for a place.
     fn proceed(&mut self, queue: QueueKey, context: &mut Context<'_>) {
         let at_once = context.world.config.limits.pulls;
@@ -445,6 +544,7 @@ impl Session {
             }
             next = in_hand.next_turn(at_once);
         }
+        self.retry_due(context);
         self.pull_waiting(context);
     }
 
@@ -453,6 +553,7 @@ impl Session {
         let (limits, now) = (&context.world.config.limits, context.now.mono);
         let Some(in_hand) = &mut self.in_hand else { return };
         let Some(page) = in_hand.finish(queue, &mut self.recent, limits, now) else { return };
+        in_hand.parked.over(queue);
         let link = in_hand.link;
         if let (Some(cursors), Some(key)) = (&mut self.cursors, page.key) {
             cursors.keep(&page.queue, key);

@@ -31,8 +31,6 @@ struct Queue {
     again: bool,
     /// Its place among those that wait for their turn.
     waiting: Option<Turn>,
-    /// Its place among those that are not to be pulled before a moment.
-    parked: Option<(Duration, u64)>,
     /// What waited in it when the link came up has not all come yet.
     offline: bool,
     /// What waited in it when the link came up has come.
@@ -151,8 +149,6 @@ pub(crate) struct Queues {
     last: Slot,
     /// Announced queues whose turn has not come.
     waiting: BTreeMap<Turn, Slot>,
-    /// Queues that are not to be pulled before a moment.
-    parked: BTreeMap<(Duration, u64), Slot>,
     /// Pulls that nothing has answered, by number; of two, the later one has the later moment too.
     pulls: BTreeMap<u64, Slot>,
     /// When a page last answered a pull no younger than the oldest of those unanswered: what is asked for in order comes
@@ -209,9 +205,6 @@ impl Queues {
             entry.again = true;
             return None;
         }
-        if entry.parked.is_some() {
-            return None;
-        }
         if full {
             if entry.waiting.is_none() {
                 self.wait(slot);
@@ -259,7 +252,6 @@ impl Queues {
 
     /// The next queue whose turn has come, if a place is free.
     pub(crate) fn next_waiting(&mut self, allowed: Allowed, now: Duration) -> Option<Pull<'_>> {
-        self.unpark(now);
         if self.is_full(allowed) {
             return None;
         }
@@ -312,6 +304,22 @@ impl Queues {
         self.wait_first(slot);
     }
 
+    /// The pages of a queue that came are given back: it stands still until it is announced, from the key it had.
+    pub(crate) fn stand_still(&mut self, queue: JidView<'_>) {
+        let Some(slot) = self.slot_of_page(queue) else { return };
+        let under_way = self.change(slot, |entry| {
+            (entry.in_hand, entry.again, entry.gap) = (0, false, true);
+            (entry.pulling.take(), entry.waiting.take())
+        });
+        let Some((pulling, turn)) = under_way else { return };
+        if let Some(pulling) = pulling {
+            self.pulls.remove(&pulling.number);
+        }
+        if let Some(turn) = turn {
+            self.waiting.remove(&turn);
+        }
+    }
+
     /// Whether a page of this queue comes behind a dropped one, unasked: its key would acknowledge that one too.
     pub(crate) fn is_behind_a_gap(&mut self, queue: JidView<'_>) -> bool {
         let found = self.find(queue).and_then(|slot| self.known.get(slot));
@@ -343,11 +351,6 @@ impl Queues {
     /// When the oldest pull will have waited too long, at the earliest.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         self.oldest_pull().map(|(_, pulling)| self.due(pulling))
-    }
-
-    /// When the first queue that is not to be pulled before a moment may be.
-    pub(crate) fn parked_until(&self) -> Option<Duration> {
-        self.parked.first_key_value().map(|((until, _), _)| *until)
     }
 
     /// A pull that has waited too long, if there is one.
@@ -435,21 +438,6 @@ impl Queues {
             self.waiting.remove(&before);
         }
         self.waiting.insert(turn, slot);
-    }
-
-    /// Those whose moment has come wait for their turn.
-    fn unpark(&mut self, now: Duration) {
-        while let Some(first) = self.parked.first_entry().filter(|first| first.key().0 <= now) {
-            let slot = first.remove();
-            let free = self.change(slot, |entry| {
-                entry.parked = None;
-                entry.again |= entry.is_busy();
-                !entry.is_busy()
-            });
-            if free == Some(true) {
-                self.wait(slot);
-            }
-        }
     }
 
     fn pull(&mut self, slot: Slot, now: Duration) -> Option<Pull<'_>> {
@@ -568,7 +556,7 @@ impl Queue {
 
     /// Nothing would be lost with it but its key.
     fn is_at_rest(&self) -> bool {
-        !self.is_busy() && self.waiting.is_none() && self.parked.is_none() && !self.offline
+        !self.is_busy() && self.waiting.is_none() && !self.offline
     }
 
     /// Takes a page's key; whether the queue is to be pulled with it.

@@ -18,6 +18,8 @@ pub(super) struct World {
     /// What the message handler wants; nothing where there is none.
     pub(super) handled: EventMask,
     pub(super) arrivals: Arrivals,
+    /// Whether what is for the message handler comes with the bytes it was read from.
+    pub(super) keeps_encoded: bool,
     last_page: u64,
     last_session: u64,
     /// The next fresh client id.
@@ -39,6 +41,7 @@ impl World {
             sockets,
             wanted: EventMask::ALL,
             handled: EventMask::NONE,
+            keeps_encoded: false,
             last_page: 0,
             last_session: 0,
             client_ids,

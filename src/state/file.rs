@@ -48,16 +48,22 @@ pub(crate) fn read_up_to<T: DeserializeOwned, U>(
     path: &Path,
     understand: impl FnOnce(T) -> Result<U, &'static str>,
 ) -> Result<Option<U>, StateError> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(StateError::io("open", path))?,
-    };
-    let mut text = Vec::new();
-    file.take(largest + 1).read_to_end(&mut text).map_err(StateError::io("read", path))?;
+    let Some(text) = read_bytes(largest, path)? else { return Ok(None) };
     match parse(&text, largest).and_then(|content| understand(content).map_err(str::to_owned)) {
         Ok(understood) => Ok(Some(understood)),
         Err(problem) => Err(set_aside(path, problem)),
     }
+}
+
+/// The bytes of the file, or one more than so many; `None` where there is none.
+pub(crate) fn read_bytes(largest: u64, path: &Path) -> Result<Option<Vec<u8>>, StateError> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(StateError::io("open", path))?,
+    };
+    let mut bytes = Vec::new();
+    file.take(largest + 1).read_to_end(&mut bytes).map_err(StateError::io("read", path))?;
+    Ok(Some(bytes))
 }
 
 fn parse<T: DeserializeOwned>(text: &[u8], largest: u64) -> Result<T, String> {
@@ -75,7 +81,7 @@ fn parse<T: DeserializeOwned>(text: &[u8], largest: u64) -> Result<T, String> {
 }
 
 /// One damaged file is kept, the newest.
-fn set_aside(path: &Path, problem: String) -> StateError {
+pub(crate) fn set_aside(path: &Path, problem: String) -> StateError {
     let aside = with_suffix(path, "damaged");
     match fs::rename(path, &aside) {
         Ok(()) => StateError::Damaged { path: path.to_owned(), aside, problem },
@@ -85,6 +91,11 @@ fn set_aside(path: &Path, problem: String) -> StateError {
 
 /// Puts the file in the place of what is there.
 pub(crate) fn replace(path: &Path, content: &impl Serialize) -> Result<(), StateError> {
+    replace_bytes(path, &encode(path, content)?)
+}
+
+/// As [`replace`], of these bytes.
+pub(crate) fn replace_bytes(path: &Path, content: &[u8]) -> Result<(), StateError> {
     let temporary = write_temporary(path, content)?;
     if let Err(error) = fs::rename(&temporary, path) {
         let _best_effort = fs::remove_file(&temporary);
@@ -96,7 +107,7 @@ pub(crate) fn replace(path: &Path, content: &impl Serialize) -> Result<(), State
 
 /// Makes the file; `false` where there is one already, which stays.
 pub(super) fn create(path: &Path, content: &impl Serialize) -> Result<bool, StateError> {
-    let temporary = write_temporary(path, content)?;
+    let temporary = write_temporary(path, &encode(path, content)?)?;
     let linked = match fs::hard_link(&temporary, path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -127,7 +138,12 @@ pub(crate) fn remove_leftovers(folder: &Path) {
     }
 }
 
-fn write_temporary(path: &Path, content: &impl Serialize) -> Result<PathBuf, StateError> {
+fn encode(path: &Path, content: &impl Serialize) -> Result<Vec<u8>, StateError> {
+    let encoded = serde_json::to_vec(&Versioned { version: VERSION, content });
+    encoded.map_err(|error| StateError::io("write", path)(error.into()))
+}
+
+fn write_temporary(path: &Path, content: &[u8]) -> Result<PathBuf, StateError> {
     let temporary = with_suffix(path, &format!("{:016x}.{TEMPORARY}", fastrand::u64(..)));
     let written = (|| {
         let mut options = OpenOptions::new();
@@ -135,7 +151,7 @@ fn write_temporary(path: &Path, content: &impl Serialize) -> Result<PathBuf, Sta
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&temporary)?;
-        file.write_all(&serde_json::to_vec(&Versioned { version: VERSION, content })?)?;
+        file.write_all(content)?;
         file.sync_all()
     })();
     match written {
@@ -145,6 +161,14 @@ fn write_temporary(path: &Path, content: &impl Serialize) -> Result<PathBuf, Sta
             Err(StateError::io("write", path)(error))
         }
     }
+}
+
+/// Makes a folder for this user alone, whose name and those above it outlive a loss of power.
+pub(crate) fn make_private_synced(folder: &Path) -> Result<(), StateError> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|path| !path.exists()).collect();
+    super::make_private(folder)?;
+    missing.into_iter().for_each(sync_folder);
+    Ok(())
 }
 
 /// The new name outlives a loss of power only when its folder is written too. Where folders cannot be opened or

@@ -1,5 +1,6 @@
 //! What outlives the process: who this device is, and the token while it lasts.
 
+pub(crate) mod disk;
 mod error;
 pub(crate) mod file;
 

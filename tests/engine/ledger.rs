@@ -60,7 +60,7 @@ impl Ledger {
             Input::Connected if self.dialing => (self.dialing, self.up) = (false, true),
             Input::TokenProvided(_) => self.asking = false,
             Input::Lost(_) => (self.dialing, self.up) = (false, false),
-            Input::Handled { page } => self.given.retain(|_, given| given != page),
+            Input::Handled { page } | Input::Postponed { page, .. } => self.given.retain(|_, given| given != page),
             Input::Send { client_id, .. } | Input::Room { client_id, .. } => {
                 *self.unanswered.entry(*client_id).or_default() += 1;
                 self.unsent.push_back(*client_id);

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::{
     ChatType, EventKind, EventMask, Ext, Kick, Message, MessageBody, UnknownNotice, UserId,
     message::{is_own, json, name_of, shared},
-    wire::{Meta, TextView, meta::NameSpace},
+    wire::{MAX_FIELDS, Meta, TextView, full_meta, meta::NameSpace},
 };
 
 pub(crate) use piece::{broken_key, repetition_key};
@@ -122,6 +122,20 @@ pub(crate) fn broken(encoded: &[u8], own: &Own<'_>, wanted: EventMask) -> Inboun
         let payload = Bytes::copy_from_slice(encoded);
         UnknownNotice { payload, undecoded: true, ..unknown(&Meta::default(), own) }
     })
+}
+
+/// Reads an encoded meta that was an event before.
+pub(crate) fn read_again(encoded: &[u8], own: &Own<'_>) -> EventKind {
+    match full_meta(encoded, &mut MAX_FIELDS.clone()).map(|meta| read(&meta, own, EventMask::ALL)) {
+        Some(Inbound::Event(kind) | Inbound::Unreadable(Some(kind))) => kind,
+        // Another release may take it for something else, and it must not be lost for that.
+        _ => EventKind::Unknown(UnknownNotice {
+            payload: Bytes::copy_from_slice(encoded),
+            undecoded: true,
+            unreadable: true,
+            ..unknown(&Meta::default(), own)
+        }),
+    }
 }
 
 /// An event of this kind, if it is wanted.

@@ -1,0 +1,328 @@
+//! What could not be handled, in files.
+
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{
+    Account, DeadLetter, DeadLetterError, DeadLetterFuture, DeadLetterStore, Delivery, MessageHandler, Replayed,
+    handler::Failed,
+};
+use crate::{
+    ConfigError, StateError,
+    config::count,
+    state::{
+        disk::{Disk, DiskError},
+        file, file_name, make_private,
+    },
+};
+
+/// Keeps what could not be handled in a folder, which may be that of a [`StateDir`](crate::StateDir) and of
+/// [`FileCursors`](crate::FileCursors): a file for each letter, in `APP/USER/dead_letters/`. Cheap to clone, and every clone
+/// is the same store.
+///
+/// A file is written whole or not at all, and is on the disk before the message is acknowledged. It holds the message as it
+/// came, with what that may hold of secrets: its mode is 0600, and that of the folders 0700 (on Unix). A letter that is
+/// there already is not written twice.
+///
+/// Bounds, for each account: [`LETTERS`](FileDeadLetters::LETTERS) letters and [`BYTES`](FileDeadLetters::BYTES) bytes of
+/// files, unless [`bounded`](FileDeadLetters::bounded) says otherwise. **Past them nothing is dropped:** the store is full,
+/// and the queue of what could not be handled waits on the server until there is room; the log says so. A file that cannot
+/// be read as what it should be is renamed to `….damaged`, and counts until somebody removes it.
+///
+/// All work is done on the runtime's threads for blocking work, one piece at a time for an account and with a limit of 30 s,
+/// so a disk that does not answer costs the accounts that are on it, and nobody else. Processes that share a folder lose
+/// nothing by it, and each counts what it finds.
+///
+/// ```no_run
+/// use agora_chat::{Account, Connection, FileDeadLetters};
+/// # async fn again(connection: Connection, account: Account) -> Result<(), Box<dyn std::error::Error>> {
+/// let letters = FileDeadLetters::open("/var/lib/bot")?;
+/// if let Some(handler) = connection.message_handler() {
+///     let replayed = letters.replay(&account, &handler).await?;
+///     println!("{} handled, {} left", replayed.handled, replayed.failed);
+/// }
+/// for stored in letters.list(&account).await? {
+///     if let Some(letter) = letters.read(&account, &stored.id).await? {
+///         println!("{}: {letter:?}", stored.id);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct FileDeadLetters {
+    path: Arc<Path>,
+    bounds: Bounds,
+    accounts: Arc<Mutex<HashMap<Account, Folder>>>,
+}
+
+#[derive(Clone, Copy)]
+struct Bounds {
+    letters: usize,
+    bytes: u64,
+}
+
+/// Names a stored letter; a later one is greater.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LetterId(Box<str>);
+
+impl fmt::Display for LetterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A letter on the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredLetter {
+    /// What to [read](FileDeadLetters::read) or [remove](FileDeadLetters::remove) it by.
+    pub id: LetterId,
+    /// The server's id of the message, or another number that tells the event from others; 0 where there is none.
+    pub message: u64,
+    /// How large its file is.
+    pub bytes: u64,
+}
+
+/// The folder of an account's letters.
+#[derive(Clone)]
+struct Folder {
+    path: Arc<Path>,
+    disk: Disk,
+}
+
+const LETTER: &str = "letter";
+const DAMAGED: &str = "damaged";
+
+/// What a folder holds.
+#[derive(Default)]
+struct Found {
+    /// The oldest first, with what tells each from others.
+    letters: Vec<(StoredLetter, u64)>,
+    /// Those set aside, too.
+    files: usize,
+    bytes: u64,
+    last: u64,
+}
+
+impl FileDeadLetters {
+    /// How many letters an account may have by default.
+    pub const LETTERS: usize = 1000;
+
+    /// How many bytes of files an account may have by default.
+    pub const BYTES: u64 = 64 << 20;
+
+    /// Takes a folder, and makes it where it is missing. The folder of a relative path is that of this moment.
+    ///
+    /// # Errors
+    /// [`StateError::Io`] where it cannot be made or is no folder.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StateError> {
+        let path = path.as_ref();
+        let absolute = std::path::absolute(path).map_err(StateError::io("find", path))?;
+        make_private(&absolute)?;
+        let bounds = Bounds { letters: Self::LETTERS, bytes: Self::BYTES };
+        Ok(FileDeadLetters { path: absolute.into(), bounds, accounts: Arc::default() })
+    }
+
+    /// The same store with these bounds for each account. A file takes 4/3 of its message's bytes and some 300 more.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] outside 1 to 100 000 letters or 1 KiB to 1 TiB.
+    pub fn bounded(mut self, letters: usize, bytes: u64) -> Result<Self, ConfigError> {
+        count("the limit of dead letters", letters, 1..=100_000, "from 1 to 100 000")?;
+        let kib = usize::try_from(bytes >> 10).unwrap_or(usize::MAX);
+        count("the limit of dead letters' bytes", kib, 1..=1 << 30, "from 1 KiB to 1 TiB")?;
+        self.bounds = Bounds { letters, bytes };
+        Ok(self)
+    }
+
+    /// An account's letters, the oldest first; none is no error.
+    ///
+    /// # Errors
+    /// [`DeadLetterError::File`] where the folder cannot be read, [`DeadLetterError::Timeout`] for a disk that does not
+    /// answer.
+    pub async fn list(&self, account: &Account) -> Result<Vec<StoredLetter>, DeadLetterError> {
+        let found = self.folder(account).run(|path| find(path)).await?;
+        Ok(found.letters.into_iter().map(|(letter, _)| letter).collect())
+    }
+
+    /// Reads a letter; `None` where it is there no more.
+    ///
+    /// # Errors
+    /// As [`list`](FileDeadLetters::list), and [`StateError::Damaged`] for a damaged one, which is set aside by this.
+    pub async fn read(&self, account: &Account, id: &LetterId) -> Result<Option<DeadLetter>, DeadLetterError> {
+        let id = id.clone();
+        self.folder(account).run(move |path| read(&of(path, &id))).await
+    }
+
+    /// Removes a letter; `false` where it was there no more.
+    ///
+    /// # Errors
+    /// As [`list`](FileDeadLetters::list).
+    pub async fn remove(&self, account: &Account, id: &LetterId) -> Result<bool, DeadLetterError> {
+        let id = id.clone();
+        self.folder(account).run(move |path| remove(&of(path, &id))).await
+    }
+
+    /// Offers each of an account's letters to a handler once, the oldest first: `Ok` and it is removed, otherwise it stays,
+    /// with its attempts counted on. Letters that come in meanwhile are not offered.
+    ///
+    /// They are handled on the thread that awaits this, beside what the connection has handled at the time.
+    ///
+    /// # Errors
+    /// As [`list`](FileDeadLetters::list); what was handled before is removed.
+    ///
+    /// # Cancel safety
+    /// The letter that was being handled stays when the future is dropped.
+    pub async fn replay(&self, account: &Account, handler: &MessageHandler) -> Result<Replayed, DeadLetterError> {
+        let (folder, mut replayed) = (self.folder(account), Replayed::default());
+        for StoredLetter { id, .. } in self.list(account).await? {
+            let mut letter = match self.read(account, &id).await {
+                Ok(Some(letter)) => letter,
+                Ok(None) => continue,
+                Err(DeadLetterError::File(StateError::Damaged { .. })) => {
+                    replayed.damaged += 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let attempt = letter.attempts.saturating_add(1);
+            match handler.offer(Delivery::new(letter.event.clone(), attempt)).await {
+                Ok(()) => {
+                    self.remove(account, &id).await?;
+                    replayed.handled += 1;
+                }
+                Err(Failed::NobodyThere) => replayed.failed += 1,
+                Err(Failed::Attempt(error)) => {
+                    letter.failed_again(error, attempt);
+                    let content = letter.encode()?;
+                    folder.run(move |path| Ok(file::replace_bytes(&of(path, &id), &content)?)).await?;
+                    replayed.failed += 1;
+                }
+            }
+        }
+        Ok(replayed)
+    }
+
+    fn folder(&self, account: &Account) -> Folder {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(folder) = accounts.get(account) {
+            return folder.clone();
+        }
+        let path = self.path.join(file_name(account.app_key.as_str())).join(file_name(account.user.as_str()));
+        let folder = Folder { path: path.join("dead_letters").into(), disk: Disk::default() };
+        accounts.insert(account.clone(), folder.clone());
+        folder
+    }
+}
+
+impl fmt::Debug for FileDeadLetters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileDeadLetters")
+            .field("path", &self.path)
+            .field("letters", &self.bounds.letters)
+            .field("bytes", &self.bounds.bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DeadLetterStore for FileDeadLetters {
+    fn keep(&self, account: &Account, letter: &DeadLetter) -> DeadLetterFuture<()> {
+        let (folder, bounds, letter) = (self.folder(account), self.bounds, letter.clone());
+        Box::pin(async move { folder.run(move |path| keep(path, &letter, bounds)).await })
+    }
+}
+
+impl Folder {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> Result<T, DeadLetterError> + Send + 'static,
+    ) -> Result<T, DeadLetterError> {
+        let path = Arc::clone(&self.path);
+        self.disk.run(move || work(&path)).await.map_err(|error| match error {
+            DiskError::Stuck(limit) => DeadLetterError::Timeout(limit),
+            DiskError::Ended => DeadLetterError::new("the runtime has ended"),
+        })?
+    }
+}
+
+fn of(folder: &Path, id: &LetterId) -> PathBuf {
+    folder.join(format!("{}.{LETTER}", id.0))
+}
+
+/// What the name of a letter says: its place in the order, what tells it from others, and its id.
+fn parse(name: &OsStr) -> Option<(u64, (u64, u64), LetterId)> {
+    let id = Path::new(name).file_stem()?.to_str()?;
+    let mut parts = id.split('-').map(|part| u64::from_str_radix(part, 16).ok().filter(|_| part.len() == 16));
+    let (order, message, digest) = (parts.next()??, parts.next()??, parts.next()??);
+    parts.next().is_none().then(|| (order, (message, digest), LetterId(id.into())))
+}
+
+fn find(folder: &Path) -> Result<Found, DeadLetterError> {
+    let mut found = Found::default();
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        entries => entries.map_err(StateError::io("read", folder))?,
+    };
+    for entry in entries {
+        let path = entry.map_err(StateError::io("read", folder))?.path();
+        let extension = path.extension().and_then(OsStr::to_str);
+        if !matches!(extension, Some(LETTER | DAMAGED)) {
+            continue;
+        }
+        // One that was removed meanwhile is none.
+        let Ok(bytes) = fs::metadata(&path).map(|metadata| metadata.len()) else { continue };
+        found.files += 1;
+        found.bytes = found.bytes.saturating_add(bytes);
+        let name = path.file_name().filter(|_| extension == Some(LETTER));
+        if let Some((order, (message, digest), id)) = name.and_then(parse) {
+            found.last = found.last.max(order);
+            found.letters.push((StoredLetter { id, message, bytes }, digest));
+        }
+    }
+    found.letters.sort_unstable_by(|(one, _), (other, _)| one.id.cmp(&other.id));
+    Ok(found)
+}
+
+fn keep(folder: &Path, letter: &DeadLetter, bounds: Bounds) -> Result<(), DeadLetterError> {
+    let (message, digest) = letter.identity().ok_or(DeadLetterError::NotEncodable)?;
+    let found = find(folder)?;
+    if found.letters.iter().any(|(stored, known)| (stored.message, *known) == (message, digest)) {
+        // The process ended before it was acknowledged.
+        return Ok(());
+    }
+    let content = letter.encode()?;
+    let bytes = found.bytes.saturating_add(content.len() as u64);
+    if found.files >= bounds.letters || bytes > bounds.bytes {
+        return Err(DeadLetterError::Full { letters: found.files, bytes: found.bytes });
+    }
+    file::make_private_synced(folder)?;
+    file::remove_leftovers(folder);
+    let order = found.last.saturating_add(1);
+    let id = LetterId(format!("{order:016x}-{message:016x}-{digest:016x}").into());
+    Ok(file::replace_bytes(&of(folder, &id), &content)?)
+}
+
+fn read(path: &Path) -> Result<Option<DeadLetter>, DeadLetterError> {
+    let Some(content) = file::read_bytes(LARGEST, path)? else { return Ok(None) };
+    match DeadLetter::decode(&content) {
+        Ok(letter) => Ok(Some(letter)),
+        Err(DeadLetterError::Undecodable(problem)) => Err(file::set_aside(path, problem.to_owned()).into()),
+        Err(error) => Err(error),
+    }
+}
+
+/// More than the largest frame makes.
+const LARGEST: u64 = 128 << 20;
+
+fn remove(path: &Path) -> Result<bool, DeadLetterError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        removed => Ok(removed.map(|()| true).map_err(StateError::io("remove", path))?),
+    }
+}
