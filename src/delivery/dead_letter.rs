@@ -158,11 +158,6 @@ impl DeadLetter {
         let event = PageEvent::new(event, bytes, 0);
         DeadLetter::of(&event, "phone", error, attempts)
     }
-
-    pub(super) fn with_encoded(mut self, key: u64, meta: Bytes) -> Self {
-        (self.key, self.encoded) = (key, Some(meta));
-        self
-    }
 }
 
 fn checksum(bytes: &[u8]) -> String {

@@ -326,3 +326,6 @@ fn remove(path: &Path) -> Result<bool, DeadLetterError> {
         removed => Ok(removed.map(|()| true).map_err(StateError::io("remove", path))?),
     }
 }
+
+#[cfg(test)]
+mod tests;

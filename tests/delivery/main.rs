@@ -7,6 +7,8 @@
     reason = "tests may fail loudly"
 )]
 
+mod waiting;
+
 use std::{
     future::Future,
     sync::{Arc, Mutex},

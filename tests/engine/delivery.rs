@@ -67,6 +67,8 @@ struct InHand {
     queue: String,
     key: Option<u64>,
     left: VecDeque<u64>,
+    /// How many of it are handled.
+    done: usize,
     saved: bool,
 }
 
@@ -79,6 +81,10 @@ enum Move {
     Down,
     /// The handler of the nth page in hand is done with a message, with its key, or with all.
     Handle(usize),
+    /// The handler of the nth page in hand cannot handle its next message for now.
+    Fail(usize),
+    /// Nothing happens until the next try of a queue is due.
+    Wait,
 }
 
 /// The whole: a server, a link, an engine and a handler.
@@ -162,7 +168,7 @@ impl Model {
                         EventKind::Message(message) => message.id,
                         other => panic!("{other:?}"),
                     });
-                    self.hand.push(InHand { id, queue, key, left: ids.collect(), saved: false });
+                    self.hand.push(InHand { id, queue, key, left: ids.collect(), done: 0, saved: false });
                 }
                 Action::LoadCursors { load, .. } => {
                     let cursors = self.saved.iter().map(|(queue, key)| Cursor::new(queue.clone(), *key)).collect();
@@ -186,6 +192,9 @@ impl Model {
             Move::Up => !self.up.is_empty(),
             Move::Down => !self.down.is_empty(),
             Move::Handle(n) => n < self.hand.len(),
+            Move::Fail(n) => self.hand.get(n).is_some_and(|page| !page.left.is_empty()),
+            // The server does not let anything wait for so long.
+            Move::Wait => self.up.is_empty() && self.down.is_empty() && self.sim.engine.waiting_queues() > 0,
         }
     }
 
@@ -205,6 +214,16 @@ impl Model {
                 self.act(did);
             }
             Move::Handle(n) => self.handle(n),
+            Move::Fail(n) => {
+                let InHand { id, done, .. } = self.hand.remove(n);
+                let pause = std::time::Duration::from_millis(10);
+                let did = self.sim.step(Input::Postponed { page: id, handled: done, pause });
+                self.act(did);
+            }
+            Move::Wait => {
+                let did = self.sim.due();
+                self.act(did);
+            }
         }
     }
 
@@ -215,6 +234,7 @@ impl Model {
                 assert!(self.may_repeat.remove(&id), "{id} was handled twice");
                 self.repeats += 1;
             }
+            page.done += 1;
             self.log.entry(page.queue.clone()).or_default().push(id);
         } else if let Some(key) = page.key.filter(|_| !page.saved) {
             page.saved = true;
@@ -257,7 +277,7 @@ impl Model {
 
     /// Nothing is lost, and the order is kept.
     fn check(&self, all: &[(&str, std::ops::Range<u64>)]) {
-        assert_eq!(self.sim.engine.bytes_in_hand(), 0);
+        assert_eq!((self.sim.engine.bytes_in_hand(), self.sim.engine.waiting_queues()), (0, 0));
         for (name, ids) in all {
             let (_, log) = self.log.iter().find(|(queue, _)| queue.ends_with(&format!("/{name}"))).unwrap();
             let mut seen = HashSet::new();
@@ -268,8 +288,8 @@ impl Model {
     }
 }
 
-const NETWORK_FIRST: [Move; 4] = [Move::Up, Move::Down, Move::Handle(0), Move::Handle(1)];
-const HANDLER_FIRST: [Move; 4] = [Move::Handle(1), Move::Handle(0), Move::Down, Move::Up];
+const NETWORK_FIRST: [Move; 5] = [Move::Up, Move::Down, Move::Handle(0), Move::Handle(1), Move::Wait];
+const HANDLER_FIRST: [Move; 5] = [Move::Handle(1), Move::Handle(0), Move::Down, Move::Up, Move::Wait];
 const QUEUES: [(&str, std::ops::Range<u64>); 2] = [("bob", 1..9), ("carol", 501..505)];
 
 /// So small a memory that only what is in hand or unconfirmed is known.
@@ -352,6 +372,33 @@ fn with_a_store_a_restart_at_any_step_repeats_at_most_the_messages_of_the_pages_
     }
 }
 
+#[test]
+fn a_handler_that_fails_at_any_step_and_then_recovers_gets_everything_once_and_in_order() {
+    for (stores, order) in [(false, NETWORK_FIRST), (false, HANDLER_FIRST), (true, NETWORK_FIRST)] {
+        for fail_after in 0..=steps(stores, &order) {
+            for (nth, cut) in [(0, false), (1, false), (0, true)] {
+                let mut model = Model::new(&QUEUES, stores, forgetful());
+                for _ in 0..fail_after {
+                    model.step(&order);
+                }
+                for _ in 0..3 {
+                    // As often as there is something to fail with.
+                    while !model.can(Move::Fail(nth)) && model.step(&order) {}
+                    if model.can(Move::Fail(nth)) {
+                        model.make(Move::Fail(nth));
+                    }
+                    if cut {
+                        model.cut();
+                    }
+                }
+                model.finish(&order);
+                model.check(&QUEUES);
+                assert_eq!(model.repeats, 0);
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Chance {
     Move(Move),
@@ -369,6 +416,8 @@ fn chance() -> impl Strategy<Value = Chance> {
         6 => Just(Chance::Move(Move::Up)),
         6 => Just(Chance::Move(Move::Down)),
         12 => (0..3_usize).prop_map(|n| Chance::Move(Move::Handle(n))),
+        3 => (0..3_usize).prop_map(|n| Chance::Move(Move::Fail(n))),
+        3 => Just(Chance::Move(Move::Wait)),
         1 => Just(Chance::Cut),
         1 => Just(Chance::Restart),
         3 => any::<(bool, bool)>().prop_map(|(carol, notice)| Chance::New { carol, notice }),

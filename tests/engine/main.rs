@@ -27,6 +27,7 @@ mod network;
 mod odd_frames;
 mod outage;
 mod peer;
+mod postponed;
 mod properties;
 mod queues;
 mod receipts;

@@ -42,6 +42,8 @@ enum Event {
     Handler(bool),
     /// The message handler is done with its oldest page.
     Handled,
+    Postponed,
+    Retry,
     Renewed(u64),
     Tick,
     /// Jumps to the deadline and ticks.
@@ -131,6 +133,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0..6_u64, 0..9_u8).prop_map(|(id, room)| Event::Room(id, room)),
         1 => any::<bool>().prop_map(Event::Handler),
         2 => Just(Event::Handled),
+        2 => Just(Event::Postponed),
+        1 => Just(Event::Retry),
         1 => end().prop_map(Event::Renewed),
         1 => Just(Event::Tick),
         6 => Just(Event::Due),
@@ -212,6 +216,11 @@ fn give(sim: &mut Sim, event: &Event) {
         Event::Handler(set) => {
             return sim.engine.set_handled(if *set { EventMask::MESSAGE } else { EventMask::NONE });
         }
+        Event::Postponed => match sim.given() {
+            Some(page) => sim.step(Input::Postponed { page, handled: 1, pause: millis(700) }),
+            None => return,
+        },
+        Event::Retry => sim.step(Input::RetryPostponed),
         Event::Handled => match sim.given() {
             Some(page) => sim.step(Input::Handled { page }),
             None => return,

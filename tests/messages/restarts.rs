@@ -15,11 +15,13 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use agora_chat::{
-    Account, Config, Connection, Conversation, Credentials, Cursor, CursorFuture, CursorStore, Delivery, FileCursors,
-    MessageHandler, local_server::LocalServer,
+    Account, Config, Connection, Conversation, Credentials, Cursor, CursorFuture, CursorStore, DeadLetter,
+    DeadLetterFuture, DeadLetterStore, Delivery, FileCursors, FileDeadLetters, MessageHandler,
+    local_server::LocalServer,
 };
 
 use crate::support::{LIMIT, PAGE, Recipient, acknowledged, place, quick, server};
@@ -39,6 +41,10 @@ enum Stop {
     Page(usize),
     /// The key is kept, the page not acknowledged.
     Kept(usize),
+    /// A dead letter is to be kept, and is not.
+    Dead(usize),
+    /// A dead letter is kept, its page not acknowledged.
+    Buried(usize),
 }
 
 impl Stop {
@@ -50,6 +56,8 @@ impl Stop {
             "handled" => Stop::Handled(at),
             "page" => Stop::Page(at),
             "kept" => Stop::Kept(at),
+            "dead" => Stop::Dead(at),
+            "buried" => Stop::Buried(at),
             _ => Stop::Never,
         }
     }
@@ -61,6 +69,8 @@ impl Stop {
             Stop::Handled(at) => format!("handled {at}"),
             Stop::Page(at) => format!("page {at}"),
             Stop::Kept(at) => format!("kept {at}"),
+            Stop::Dead(at) => format!("dead {at}"),
+            Stop::Buried(at) => format!("buried {at}"),
         }
     }
 }
@@ -104,6 +114,31 @@ impl CursorStore for Stopping {
     }
 }
 
+/// Dead letters in files, that stop.
+struct StoppingLetters {
+    files: FileDeadLetters,
+    stop: Stop,
+    letters: AtomicUsize,
+}
+
+impl DeadLetterStore for StoppingLetters {
+    fn keep(&self, account: &Account, letter: &DeadLetter) -> DeadLetterFuture<()> {
+        let (nth, stop) = (self.letters.fetch_add(1, Ordering::Relaxed), self.stop);
+        let queue = letter.message().unwrap().conversation().id().to_owned();
+        let (files, account, letter) = (self.files.clone(), account.clone(), letter.clone());
+        Box::pin(async move {
+            if stop == Stop::Dead(nth) {
+                stopped(&queue).await;
+            }
+            files.keep(&account, &letter).await?;
+            if stop == Stop::Buried(nth) {
+                stopped(&queue).await;
+            }
+            Ok(())
+        })
+    }
+}
+
 fn append(file: &Mutex<File>, queue: &str, id: u64) {
     let mut file = file.lock().unwrap();
     // One write, so that a kill leaves whole lines.
@@ -114,7 +149,9 @@ fn append(file: &Mutex<File>, queue: &str, id: u64) {
 /// Handles messages until it is killed.
 fn be_the_bot(told: &str) {
     let lines: Vec<&str> = told.lines().collect();
-    let [app_key, rest, socket, user, token, log, cursors, stop] = lines[..] else { panic!("{} lines", lines.len()) };
+    let [app_key, rest, socket, user, token, log, cursors, letters, stop] = lines[..] else {
+        panic!("{} lines", lines.len())
+    };
     // It does not outlive whoever started it.
     thread::spawn(|| {
         let _ = io::stdin().read_to_end(&mut Vec::new());
@@ -123,10 +160,14 @@ fn be_the_bot(told: &str) {
     let stop = Stop::parse(stop);
     let file = Arc::new(Mutex::new(OpenOptions::new().create(true).append(true).open(log).unwrap()));
     let calls = Arc::new(AtomicUsize::new(0));
-    let handler = MessageHandler::new(move |delivery: Delivery| {
+    let fails = !letters.is_empty();
+    let mut handler = MessageHandler::new(move |delivery: Delivery| {
         let (file, nth) = (Arc::clone(&file), calls.fetch_add(1, Ordering::Relaxed));
         async move {
             let (queue, id) = place(&delivery);
+            if fails && id % 2 == 0 {
+                return Err("on purpose".to_owned());
+            }
             if stop == Stop::Called(nth) {
                 stopped(&queue).await;
             }
@@ -137,6 +178,12 @@ fn be_the_bot(told: &str) {
             Ok::<(), String>(())
         }
     });
+    if fails {
+        let files = FileDeadLetters::open(letters).unwrap();
+        let letters = StoppingLetters { files, stop, letters: AtomicUsize::new(0) };
+        handler = handler.attempts(2).unwrap().pause(Duration::from_millis(1), Duration::from_millis(1)).unwrap();
+        handler = handler.dead_letter_store(letters);
+    }
     actix::System::new().block_on(async move {
         let mut config = quick(Config::new(app_key).unwrap().addresses(rest, socket).unwrap());
         if !cursors.is_empty() {
@@ -175,6 +222,8 @@ struct Scene {
     recipient: Recipient,
     folder: tempfile::TempDir,
     cursors: bool,
+    /// Every other message cannot be handled, and goes to dead letters.
+    letters: bool,
 }
 
 impl Scene {
@@ -187,7 +236,7 @@ impl Scene {
             recipient.say("bob", Conversation::user(recipient.user.as_str()));
             recipient.say("carol", Conversation::user(recipient.user.as_str()));
         }
-        Scene { test, recipient, folder: tempfile::tempdir().unwrap(), cursors }
+        Scene { test, recipient, folder: tempfile::tempdir().unwrap(), cursors, letters: false }
     }
 
     fn log(&self) -> PathBuf {
@@ -205,6 +254,7 @@ impl Scene {
             server.issue_token(user, None).unwrap(),
             path(&self.log()),
             if self.cursors { path(&self.folder.path().join("cursors")) } else { String::new() },
+            if self.letters { path(&self.folder.path().join("letters")) } else { String::new() },
             stop.to_text(),
         ];
         let mut command = Command::new(env::current_exe().unwrap());
@@ -285,6 +335,50 @@ impl Scene {
     }
 }
 
+impl Scene {
+    /// What was handled or is a dead letter, by queue.
+    async fn safe(&self) -> BTreeMap<String, HashSet<u64>> {
+        let mut safe = BTreeMap::<String, HashSet<u64>>::new();
+        for (queue, ids) in self.handled() {
+            safe.entry(queue).or_default().extend(ids);
+        }
+        let files = FileDeadLetters::open(self.folder.path().join("letters")).unwrap();
+        let server = &self.recipient.server;
+        let account = Account::new(server.app_key().parse().unwrap(), self.recipient.user.parse().unwrap());
+        for stored in files.list(&account).await.unwrap() {
+            let letter = files.read(&account, &stored.id).await.unwrap().expect("it is whole");
+            let message = letter.message().unwrap();
+            assert!(safe.entry(message.conversation().id().to_owned()).or_default().insert(message.id), "kept twice");
+        }
+        safe
+    }
+
+    /// Starts the bot, kills it where it stops, and starts it again: nothing is acknowledged that was neither handled nor
+    /// kept, and in the end everything is one of them.
+    async fn play_with_letters(&mut self, stop: Stop) {
+        let server = self.recipient.server.clone();
+        let mut bot = self.start(stop);
+        let lines = BufReader::new(bot.0.stdout.take().unwrap()).lines();
+        let stopped = lines.map_while(Result::ok).any(|line| line.starts_with("stopped at "));
+        assert!(stopped, "{stop:?}: it has ended by itself");
+        bot.kill();
+        server.wait_until(LIMIT, |server| server.sessions(&self.recipient.user).is_empty()).await.unwrap();
+        let safe = self.safe().await;
+        for (queue, ids) in &self.recipient.waiting {
+            let known = acknowledged(&server, &self.recipient.user, queue);
+            let lost = ids.iter().find(|id| **id <= known && !safe.get(queue).is_some_and(|safe| safe.contains(id)));
+            assert_eq!(lost, None, "{stop:?}: acknowledged");
+        }
+        let mut bot = self.start(Stop::Never);
+        self.recipient.all_acknowledged().await;
+        bot.kill();
+        let safe = self.safe().await;
+        for (queue, ids) in &self.recipient.waiting {
+            assert!(ids.iter().all(|id| safe[queue].contains(id)), "{stop:?}: {queue}");
+        }
+    }
+}
+
 /// Every step of handling two pages of two queues.
 fn steps() -> impl Iterator<Item = Stop> {
     let all = 4 * PAGE;
@@ -323,4 +417,22 @@ fn killed_anywhere_a_bot_that_keeps_keys_loses_nothing_and_repeats_only_the_page
         true,
         steps().chain(saves),
     );
+}
+
+#[test]
+fn killed_anywhere_a_bot_that_keeps_dead_letters_has_handled_or_kept_whatever_is_acknowledged() {
+    if let Ok(told) = env::var(BOT) {
+        return be_the_bot(&told);
+    }
+    let test = "restarts::killed_anywhere_a_bot_that_keeps_dead_letters_has_handled_or_kept_whatever_is_acknowledged";
+    actix::System::new().block_on(async {
+        let server = server().await;
+        let letters = (0..4).flat_map(|at| [Stop::Dead(at), Stop::Buried(at)]);
+        let others = [Stop::Page(0), Stop::Kept(0), Stop::Kept(1), Stop::Called(3)];
+        for (nth, stop) in letters.chain(others).enumerate() {
+            let mut scene = Scene::new(test, &server, nth, true);
+            scene.letters = true;
+            scene.play_with_letters(stop).await;
+        }
+    });
 }
