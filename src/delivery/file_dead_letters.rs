@@ -147,7 +147,7 @@ impl FileDeadLetters {
     /// [`DeadLetterError::File`] where the folder cannot be read, [`DeadLetterError::Timeout`] for a disk that does not
     /// answer.
     pub async fn list(&self, account: &Account) -> Result<Vec<StoredLetter>, DeadLetterError> {
-        let found = self.folder(account).run(|path| find(path)).await?;
+        let found = self.folder(account).run(find).await?;
         Ok(found.letters.into_iter().map(|(letter, _)| letter).collect())
     }
 

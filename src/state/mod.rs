@@ -109,7 +109,8 @@ impl StateDir {
         file::remove(&self.account(app_key, user).join(TOKEN))
     }
 
-    /// Removes everything about the account, files set aside included; its next login is one of a new device.
+    /// Removes everything about the account: its next login is one of a new device, and files set aside, cursors and dead
+    /// letters that stand in its folder go too.
     ///
     /// # Errors
     /// [`StateError::Io`] where it cannot be removed; none where there is none.

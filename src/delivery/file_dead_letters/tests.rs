@@ -63,9 +63,12 @@ async fn ids(store: &FileDeadLetters) -> Vec<u64> {
     store.list(&account()).await.unwrap().into_iter().map(|letter| letter.message).collect()
 }
 
-/// A handler that notes ids and attempts, and fails for some.
-fn failing(fails: impl Fn(u64) -> bool + Send + Sync + 'static) -> (MessageHandler, Arc<Mutex<Vec<(u64, u32)>>>) {
-    let offered = Arc::new(Mutex::new(Vec::new()));
+/// Ids and attempts.
+type Offered = Arc<Mutex<Vec<(u64, u32)>>>;
+
+/// A handler that notes what it is offered, and fails for some.
+fn failing(fails: impl Fn(u64) -> bool + Send + Sync + 'static) -> (MessageHandler, Offered) {
+    let offered = Offered::default();
     let noted = Arc::clone(&offered);
     let handler = MessageHandler::new(move |delivery: Delivery| {
         let id = delivery.message().unwrap().id;
