@@ -70,6 +70,10 @@ pub(super) struct Link<S = Stream> {
     early: BytesMut,
     outbox: BytesMut,
     bytes_limit: usize,
+    /// Up to how many bytes of the outbox pongs are put into it.
+    pongs_limit: usize,
+    /// The last ping that found no room for its pong.
+    unanswered: Option<BytesMut>,
     pub(super) traffic: Traffic,
     /// Whether the io may hold back some of what it took, as TLS does.
     unflushed: bool,
@@ -123,6 +127,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             early,
             outbox: BytesMut::new(),
             bytes_limit: limits.connection,
+            pongs_limit: limits.outbox.min(limits.connection / 2).max(1),
+            unanswered: None,
             traffic: Traffic::default(),
             unflushed: false,
             broken: None,
@@ -177,20 +183,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// `Some` when the link is over, or nobody wants to go on.
     fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(Incoming<'_>) -> bool) -> Option<Read> {
-        let (mut go_on, mut closed, mut pong) = (true, None, None);
-        let fed = self.decoder.feed(bytes, |incoming| {
+        let (mut go_on, mut closed) = (true, None);
+        let Link { decoder, outbox, pongs_limit, unanswered, .. } = self;
+        let fed = decoder.feed(bytes, |incoming| {
             match &incoming {
-                // Only the last ping needs its answer (RFC 6455 §5.5.3), so a flood of them costs one pong a read.
-                Incoming::Ping(payload) => pong = Some(BytesMut::from(*payload)),
+                // A peer that does not read has only its last ping answered (RFC 6455 §5.5.3).
+                Incoming::Ping(payload) if outbox.len() >= *pongs_limit => *unanswered = Some(BytesMut::from(*payload)),
+                Incoming::Ping(payload) => pong(payload, outbox),
                 Incoming::Close { code, reason } => closed = Some((*code, (*reason).to_owned())),
                 _ => {}
             }
             go_on = go_on && sink(incoming);
         });
-        if let Some(payload) = pong.filter(|_| self.outbox.len() < OUTBOX_ROOM) {
-            // A ping's payload is never too long for a pong.
-            let _ = encode_control(ControlKind::Pong, &payload, mask(), &mut self.outbox);
-        }
         if !go_on {
             return Some(Read::Blocked);
         }
@@ -261,7 +265,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     fn try_flush(&mut self, cx: &mut Context<'_>) -> Result<(), LossCause> {
         let lost = |error: std::io::Error| Err(LossCause::Io(error.to_string()));
-        while !self.outbox.is_empty() {
+        while !self.outbox.is_empty() || self.unanswered.is_some() {
+            if self.outbox.len() < self.pongs_limit
+                && let Some(payload) = self.unanswered.take()
+            {
+                pong(&payload, &mut self.outbox);
+            }
             match Pin::new(&mut self.io).poll_write(cx, &self.outbox) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(0)) => return Err(LossCause::Ended),
@@ -301,6 +310,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
         self.traffic
     }
+}
+
+fn pong(payload: &[u8], outbox: &mut BytesMut) {
+    // A ping's payload is never too long for a pong.
+    let _ = encode_control(ControlKind::Pong, payload, mask(), outbox);
 }
 
 fn broken(error: &FrameError) -> LossCause {

@@ -135,3 +135,49 @@ fn a_connection_that_would_hold_more_than_it_may_is_given_up() {
     let mut link = Link::new(Holding::default(), BytesMut::from(&unfinished[..]), &Limits::default());
     assert!(matches!(link.read(&mut Context::from_waker(Waker::noop()), |_| true), Read::Blocked));
 }
+
+/// The pings of a server with these payloads.
+fn pings(payloads: &[Vec<u8>]) -> Vec<u8> {
+    payloads.iter().flat_map(|payload| [&[0x89, payload.len() as u8][..], payload].concat()).collect()
+}
+
+/// The payloads of the pongs among masked frames.
+fn pongs(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut pongs = Vec::new();
+    while let [first, second, rest @ ..] = bytes {
+        assert_eq!((*first, second & 0x80), (0x8a, 0x80), "a masked pong");
+        let (key, rest) = rest.split_at(4);
+        let (payload, rest) = rest.split_at(usize::from(second & 0x7f));
+        pongs.push(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect());
+        bytes = rest;
+    }
+    pongs
+}
+
+#[test]
+fn every_ping_of_several_in_one_read_is_answered_in_order() {
+    let payloads: Vec<Vec<u8>> = (0..50_u8).map(|n| vec![n; usize::from(n) * 5 / 2]).collect();
+    let mut link = Link::new(Holding::default(), BytesMut::from(&pings(&payloads)[..]), &Limits::default());
+    assert!(matches!(link.read(&mut Context::from_waker(Waker::noop()), |_| true), Read::Blocked));
+    assert_eq!(pongs(&link.outbox), payloads);
+}
+
+#[test]
+fn the_pongs_of_a_flood_stay_within_the_outbox_and_the_last_ping_is_answered_once_there_is_room() {
+    let limits = Limits { outbox: 1024, ..Limits::default() };
+    let payloads: Vec<Vec<u8>> = (0..100_u8).map(|n| vec![n; 100]).collect();
+    let io = Holding::default();
+    io.0.lock().unwrap().full = true;
+    let mut link = Link::new(io.clone(), BytesMut::from(&pings(&payloads)[..]), &limits);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(link.read(&mut cx, |_| true), Read::Blocked));
+    assert!(link.waiting() <= 1024 + 6 + 125, "{} bytes wait", link.waiting());
+    let answered = pongs(&link.outbox);
+    assert_eq!(answered[..], payloads[..answered.len()]);
+    link.write(&mut Outbox::default(), &mut cx);
+    io.0.lock().unwrap().full = false;
+    link.write(&mut Outbox::default(), &mut cx);
+    assert_eq!((link.waiting(), io.0.lock().unwrap().taken), (0, (answered.len() + 1) * 106), "and the last one");
+    link.write(&mut Outbox::default(), &mut cx);
+    assert_eq!(io.0.lock().unwrap().taken, (answered.len() + 1) * 106, "once");
+}

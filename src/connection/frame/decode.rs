@@ -20,6 +20,8 @@ const FIRST_ALLOCATION: usize = 1024;
 /// received of it (1 KiB at first) and never more than the limit; an unfinished control frame in at most 125 bytes more.
 /// Nothing is kept between messages.
 ///
+/// A text message is refused at its first byte that cannot be UTF-8, wherever fragments and reads are cut.
+///
 /// Lengths written in more bytes than needed are accepted. Everything after a Close frame is ignored (RFC 6455 §5.5.1).
 pub(crate) struct Decoder {
     limit: usize,
@@ -86,13 +88,13 @@ impl Decoder {
                     let part = take_front(&mut input, left);
                     if part.len() < left {
                         let bound = if last { message.joined.len() + left } else { self.limit };
-                        message.keep(part, bound);
+                        message.keep(part, bound)?;
                         return Ok(Phase::Message { message, last, left: left - part.len() });
                     }
                     if last {
-                        message.finish(part, &mut sink);
+                        message.finish(part, &mut sink)?;
                     } else {
-                        message.keep(part, self.limit);
+                        message.keep(part, self.limit)?;
                         self.unfinished = Some(message);
                     }
                     Phase::BETWEEN_FRAMES
@@ -134,7 +136,7 @@ impl Decoder {
             }
             Opcode::Continuation => self.unfinished.take().ok_or(FrameError::StrayContinuation)?,
             Opcode::Message(_) if self.unfinished.is_some() => return Err(FrameError::UnfinishedMessage),
-            Opcode::Message(kind) => Message { kind, empty_fragments: 0, joined: Vec::new() },
+            Opcode::Message(kind) => Message { kind, empty_fragments: 0, begun: 0, joined: Vec::new() },
         };
         if header.len == 0 && !header.last {
             message.empty_fragments += 1;
@@ -182,12 +184,14 @@ impl fmt::Debug for Decoder {
 struct Message {
     kind: MessageKind,
     empty_fragments: u16,
+    /// How many bytes at the end of a text begin a character that is not whole; what is before them is UTF-8.
+    begun: u8,
     joined: Vec<u8>,
 }
 
 impl Message {
     /// Appends `part`, which fits in `bound`; the buffer grows by doubling but never above `bound`.
-    fn keep(&mut self, part: &[u8], bound: usize) {
+    fn keep(&mut self, part: &[u8], bound: usize) -> Result<(), FrameError> {
         let (len, capacity) = (self.joined.len(), self.joined.capacity());
         let needed = len + part.len();
         if needed > capacity {
@@ -195,20 +199,41 @@ impl Message {
             self.joined.reserve_exact(wanted - len);
         }
         self.joined.extend_from_slice(part);
+        if self.kind == MessageKind::Text {
+            let unchecked = self.joined.get(len - usize::from(self.begun)..).unwrap_or_default();
+            self.begun = begun(unchecked).ok_or(FrameError::TextNotUtf8)?;
+        }
+        Ok(())
     }
 
     /// Hands the message out, uncopied if `last_part` is all of it.
-    fn finish(mut self, last_part: &[u8], sink: &mut impl FnMut(Incoming<'_>)) {
+    fn finish(mut self, last_part: &[u8], sink: &mut impl FnMut(Incoming<'_>)) -> Result<(), FrameError> {
         let whole = if self.joined.is_empty() {
+            if self.kind == MessageKind::Text {
+                self.begun = begun(last_part).ok_or(FrameError::TextNotUtf8)?;
+            }
             last_part
         } else {
-            self.keep(last_part, self.joined.len() + last_part.len());
+            self.keep(last_part, self.joined.len() + last_part.len())?;
             &self.joined
         };
+        if self.begun > 0 {
+            return Err(FrameError::TextNotUtf8);
+        }
         sink(match self.kind {
             MessageKind::Text => Incoming::Text(whole),
             MessageKind::Binary => Incoming::Binary(whole),
         });
+        Ok(())
+    }
+}
+
+/// How many bytes at the end of a text begin a character; `None` for what cannot become UTF-8.
+fn begun(text: &[u8]) -> Option<u8> {
+    match std::str::from_utf8(text) {
+        Ok(_) => Some(0),
+        Err(error) if error.error_len().is_some() => None,
+        Err(error) => u8::try_from(text.len() - error.valid_up_to()).ok(),
     }
 }
 

@@ -282,10 +282,9 @@ fn everything_after_a_close_frame_is_ignored_and_an_unfinished_message_dropped()
 }
 
 #[test]
-fn a_length_in_more_bytes_than_needed_and_text_that_is_not_utf_8_are_accepted() {
+fn a_length_in_more_bytes_than_needed_is_accepted() {
     assert_eq!(decode(&[0x82, 126, 0, 1, 9]), (vec![Item::Binary(vec![9])], Ok(())));
     assert_eq!(decode(&[0x82, 127, 0, 0, 0, 0, 0, 0, 0, 1, 9]), (vec![Item::Binary(vec![9])], Ok(())));
-    assert_eq!(decode(&[0x81, 1, 0xff]), (vec![Item::Text(vec![0xff])], Ok(())));
 }
 
 #[test]
@@ -296,4 +295,57 @@ fn debug_shows_no_payload() {
     assert_eq!(format!("{:?}", Incoming::Binary(b"secret")), "Binary(6 bytes)");
     let close = Incoming::Close { code: Some(1001), reason: "bye" };
     assert_eq!(format!("{close:?}"), "Close(1001, 3 bytes of reason)");
+}
+
+/// The frames of a text in these fragments.
+fn text(fragments: &[&[u8]]) -> Vec<u8> {
+    let last = fragments.len() - 1;
+    let frames = fragments
+        .iter()
+        .enumerate()
+        .map(|(at, fragment)| frame(if at == last { 0x80 } else { 0 } | u8::from(at == 0), fragment));
+    frames.collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn a_text_message_that_is_not_utf_8_is_refused_with_1007() {
+    for bad in [&b"\xff"[..], b"abc\xed\xa0\xbd", b"\xf4\x90\x80\x80", b"\xc0\x80", b"\xe2\x82", b"\xce\xba\xe1\xbd"] {
+        assert_eq!(refusal(&frame(0x81, bad)), FrameError::TextNotUtf8, "{bad:x?}");
+        for cut in 0..=bad.len() {
+            let (one, two) = bad.split_at(cut);
+            assert_eq!(refusal(&text(&[one, two])), FrameError::TextNotUtf8, "{bad:x?} cut at {cut}");
+        }
+    }
+    assert_eq!(FrameError::TextNotUtf8.close_code(), 1007);
+    assert_eq!(
+        decode(&frame(0x82, b"\xff")),
+        (vec![Item::Binary(b"\xff".to_vec())], Ok(())),
+        "a binary one is not looked at"
+    );
+}
+
+#[test]
+fn characters_may_be_cut_anywhere_by_fragments_pings_and_reads() {
+    let whole = "κόσμε \u{10ffff} \u{1f600}".as_bytes();
+    for cut in 0..whole.len() {
+        for second in cut..whole.len() {
+            let fragments = [&whole[..cut], &whole[cut..second], &whole[second..]];
+            let bytes = text(&fragments);
+            assert_eq!(decode(&bytes), (vec![Item::Text(whole.to_vec())], Ok(())));
+            assert_eq!(decode_pieces(bytes.chunks(1)), (vec![Item::Text(whole.to_vec())], Ok(())));
+        }
+    }
+}
+
+#[test]
+fn a_text_fails_at_its_first_bad_byte_not_at_its_end() {
+    // Of 100 announced bytes five come, of which the last one cannot follow.
+    let mut decoder = Decoder::new(LIMIT);
+    assert_eq!(decoder.feed(&[0x81, 100, b'a', 0xf4], |_| panic!("nothing is whole")), Ok(()));
+    assert_eq!(decoder.feed(&[0x90], |_| panic!("nothing is whole")), Err(FrameError::TextNotUtf8));
+    assert_eq!(decoder.kept(), 0);
+    // Nor is the next fragment waited for.
+    let mut decoder = Decoder::new(LIMIT);
+    assert_eq!(decoder.feed(&frame(0x01, b"a\xed"), |_| panic!("nothing is whole")), Ok(()));
+    assert_eq!(decoder.feed(&frame(0x00, b"\xa0"), |_| panic!("nothing is whole")), Err(FrameError::TextNotUtf8));
 }

@@ -46,6 +46,9 @@ pub(crate) enum FrameError {
     /// A new message began within an unfinished one (§5.4).
     #[error("a new message began before the last one ended")]
     UnfinishedMessage,
+    /// A text message was not UTF-8 (§8.1).
+    #[error("a text message was not UTF-8")]
+    TextNotUtf8,
     /// A Close frame's payload was one byte long, too short for a code (§5.5.1).
     #[error("a close frame held half a code")]
     CloseTruncated,
@@ -64,7 +67,7 @@ impl FrameError {
         match self {
             FrameError::TooLarge { .. } => 1009,
             FrameError::TooManyEmptyFragments { .. } => 1008,
-            FrameError::CloseReason => 1007,
+            FrameError::TextNotUtf8 | FrameError::CloseReason => 1007,
             FrameError::Masked
             | FrameError::ReservedBits
             | FrameError::UnknownOpcode(_)

@@ -73,8 +73,8 @@ impl Opcode {
 pub(crate) enum Incoming<'a> {
     /// A binary message, its fragments joined.
     Binary(&'a [u8]),
-    /// A text message, its fragments joined. Whether it is UTF-8 has **not** been checked: the chat protocol has no text
-    /// messages and ignores them.
+    /// A text message, its fragments joined. It is UTF-8; as bytes, because the chat protocol has no text messages and
+    /// ignores them.
     Text(&'a [u8]),
     /// To be answered with a pong of the same payload, at most [`MAX_CONTROL_PAYLOAD`] bytes.
     Ping(&'a [u8]),

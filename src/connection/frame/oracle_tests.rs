@@ -123,7 +123,17 @@ fn send(server: &mut WebSocket<Wire>, sent: Sent, seen: &mut Vec<Item>) {
             seen.push(Item::Binary(payload.clone()));
             server.write(Message::binary(payload)).unwrap();
         }
-        Sent::Message { text, pieces } => {
+        Sent::Message { text, mut pieces } => {
+            if text {
+                // Cut as before, so within characters too.
+                let all: Vec<u8> = pieces.iter().flat_map(|(piece, _)| piece.clone()).collect();
+                let mut rest = String::from_utf8_lossy(&all).into_owned().into_bytes();
+                let last = pieces.len() - 1;
+                for (at, (piece, _)) in pieces.iter_mut().enumerate() {
+                    let length = if at == last { rest.len() } else { piece.len().min(rest.len()) };
+                    *piece = rest.drain(..length).collect();
+                }
+            }
             let count = pieces.len();
             let mut joined = Vec::new();
             for (i, (piece, ping)) in pieces.into_iter().enumerate() {
