@@ -4,6 +4,7 @@
 //! two buffers of 8 KiB for each socket; so the socket is opened here, and awc makes the REST calls.
 
 mod dial;
+mod head;
 mod network;
 mod proxy;
 mod stream;
@@ -48,14 +49,4 @@ impl Progress {
     pub(crate) fn step(&self) -> Step {
         self.0.get()
     }
-}
-
-/// Whether the head of an HTTP answer may be whole or show to be none with what came after the `known` bytes.
-///
-/// To parse it for every byte of a peer that sends single ones would cost the square of its length.
-fn worth_parsing(answer: &[u8], known: usize) -> bool {
-    /// Enough to see that it is not HTTP.
-    const FIRST: usize = 16;
-
-    answer.len() <= FIRST || answer.get(known..).is_some_and(|new| new.contains(&b'\n'))
 }

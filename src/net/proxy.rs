@@ -10,7 +10,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Target, worth_parsing};
+use super::{Target, head::Heads};
 
 /// Through which proxy the service is reached. Credentials never show.
 ///
@@ -168,9 +168,6 @@ impl Server {
 
     /// Asks for a tunnel to the target.
     pub(super) async fn tunnel(&self, stream: &mut TcpStream, target: &Target) -> Result<(), String> {
-        /// The longest answer a proxy may give.
-        const LONGEST: usize = 16 * 1024;
-
         let host = if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };
         let authority = format!("{host}:{}", target.port);
         let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
@@ -179,30 +176,18 @@ impl Server {
         }
         request.push_str("\r\n");
         stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
-        let mut answer = BytesMut::new();
+        let (mut heads, mut answer) = (Heads::default(), BytesMut::new());
         loop {
             // Byte by byte, so that nothing of what follows the answer is taken from the tunnel; it is short.
             let byte = stream.read_u8().await.map_err(|error| format!("the proxy went away: {error}"))?;
             answer.extend_from_slice(&[byte]);
-            if !worth_parsing(&answer, answer.len() - 1) {
-                if answer.len() >= LONGEST {
-                    return Err("the proxy's answer is too long".to_owned());
-                }
-                continue;
-            }
-            let mut headers = [httparse::EMPTY_HEADER; 64];
-            let mut response = httparse::Response::new(&mut headers);
-            match response.parse(&answer) {
-                Ok(httparse::Status::Complete(_)) => {
-                    return match response.code {
-                        Some(200..=299) => Ok(()),
-                        Some(407) => Err("the proxy wants other credentials (407)".to_owned()),
-                        code => Err(format!("the proxy answered with status {}", code.unwrap_or(0))),
-                    };
-                }
-                Ok(httparse::Status::Partial) if answer.len() < LONGEST => {}
-                Ok(httparse::Status::Partial) => return Err("the proxy's answer is too long".to_owned()),
-                Err(error) => return Err(format!("the proxy's answer is not HTTP: {error}")),
+            // A proxy that changes the protocol has made no tunnel.
+            let head = heads.read(&mut answer, |status| status == 101);
+            match head.map_err(|error| format!("the proxy's answer {error}"))?.map(|head| head.status) {
+                None => {}
+                Some(200..=299) => return Ok(()),
+                Some(407) => return Err("the proxy wants other credentials (407)".to_owned()),
+                Some(status) => return Err(format!("the proxy answered with status {status}")),
             }
         }
     }

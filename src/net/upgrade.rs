@@ -7,14 +7,14 @@ use bytes::BytesMut;
 use sha1::{Digest, Sha1};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Stream, Target, worth_parsing};
+use super::{
+    Stream, Target,
+    head::{Head, Heads},
+};
 use crate::{
     LossCause, Step,
     rest::{answered_at, parse_retry_after},
 };
-
-/// The longest head of an answer taken from a server, in bytes.
-const LONGEST_HEAD: usize = 16 * 1024;
 
 /// Every server hashes this behind the client's key (RFC 6455 §1.3).
 const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -54,68 +54,78 @@ pub(crate) async fn upgrade(mut stream: Stream, target: &Target, nonce: &[u8]) -
     let io = |error: std::io::Error| UpgradeError::Failed(error.to_string());
     stream.write_all(request.as_bytes()).await.map_err(io)?;
     stream.flush().await.map_err(io)?;
-    let mut answer = BytesMut::with_capacity(512);
+    let (mut heads, mut answer) = (Heads::default(), BytesMut::with_capacity(512));
     loop {
-        let known = answer.len();
         if stream.read_buf(&mut answer).await.map_err(io)? == 0 {
             return Err(UpgradeError::Failed("the connection ended".to_owned()));
         }
-        if worth_parsing(&answer, known)
-            && let Some(head) = parse(&answer, &key)?
-        {
-            let early = answer.split_off(head);
+        // 101 is the answer itself here.
+        if let Some(head) = heads.read(&mut answer, |status| status == 101).map_err(no_answer)? {
+            judge(&head, &key)?;
+            let early = answer.split_off(head.length);
             return Ok(Upgraded { stream, early });
-        }
-        if answer.len() >= LONGEST_HEAD {
-            return Err(UpgradeError::Failed("the answer's head is too long".to_owned()));
         }
     }
 }
 
-/// The length of the head once it is whole and says yes.
-fn parse(answer: &[u8], key: &str) -> Result<Option<usize>, UpgradeError> {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut response = httparse::Response::new(&mut headers);
-    let length = match response.parse(answer) {
-        Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) => return Ok(None),
-        Err(error) => return Err(UpgradeError::Failed(format!("the answer is not HTTP: {error}"))),
-    };
-    let header = |name: &str| {
-        let found = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
-        found.and_then(|header| std::str::from_utf8(header.value).ok()).map(str::trim)
-    };
-    let status = response.code.unwrap_or(0);
+fn no_answer(what: String) -> UpgradeError {
+    UpgradeError::Failed(format!("the answer {what}"))
+}
+
+/// Whether the answer says yes.
+fn judge(head: &Head, key: &str) -> Result<(), UpgradeError> {
+    let status = head.status;
     if status != 101 {
-        let retry_after = header("retry-after").and_then(|value| parse_retry_after(value, answered_at(header("date"))));
+        let retry_after =
+            head.text("retry-after").and_then(|value| parse_retry_after(value, answered_at(head.text("date"))));
         return Err(UpgradeError::Refused { status, retry_after });
     }
-    let lists = |name: &str, token: &str| {
-        header(name).is_some_and(|value| value.split(',').any(|item| item.trim().eq_ignore_ascii_case(token)))
-    };
-    if !lists("upgrade", "websocket") || !lists("connection", "upgrade") {
+    if !head.lists("upgrade", "websocket") || !head.lists("connection", "upgrade") {
         return Err(UpgradeError::Failed("the answer upgrades to something else".to_owned()));
     }
     let expected = STANDARD.encode(Sha1::new().chain_update(key).chain_update(KEY_SUFFIX).finalize());
-    if header("sec-websocket-accept") != Some(expected.as_str()) {
+    if head.only("sec-websocket-accept") != Some(expected.as_bytes()) {
         return Err(UpgradeError::Failed("the answer belongs to another question".to_owned()));
     }
-    if header("sec-websocket-extensions").is_some() || header("sec-websocket-protocol").is_some() {
+    // An empty list grants nothing.
+    if ["sec-websocket-extensions", "sec-websocket-protocol"].iter().any(|name| head.list(name).next().is_some()) {
         return Err(UpgradeError::Failed("the answer grants what was not asked for".to_owned()));
     }
-    Ok(Some(length))
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{UpgradeError, parse};
+    use bytes::BytesMut;
+
+    use super::{Heads, UpgradeError, judge};
 
     /// The key and its answer of RFC 6455 §1.3.
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
     const YES: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
                        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+    /// The length of the head once it is whole and says yes.
+    fn parse(answer: &[u8], key: &str) -> Result<Option<usize>, UpgradeError> {
+        let head = Heads::default().read(&mut BytesMut::from(answer), |status| status == 101);
+        let Some(head) = head.map_err(super::no_answer)? else { return Ok(None) };
+        judge(&head, key).map(|()| Some(head.length))
+    }
+
+    #[test]
+    fn the_lines_of_one_header_are_one_list() {
+        for lines in ["Connection: keep-alive\r\nConnection: Upgrade", "connection: upgrade\r\nConnection: keep-alive"]
+        {
+            let answer = YES.replace("Connection: keep-alive, Upgrade", lines);
+            assert_eq!(parse(answer.as_bytes(), KEY).unwrap(), Some(answer.len()), "{answer}");
+        }
+        for more in ["Upgrade: h2c", "Sec-WebSocket-Extensions:", "Sec-WebSocket-Protocol: ,"] {
+            let answer = YES.replace("\r\n\r\n", &format!("\r\n{more}\r\n\r\n"));
+            assert_eq!(parse(answer.as_bytes(), KEY).unwrap(), Some(answer.len()), "{answer}");
+        }
+    }
 
     #[test]
     fn the_answer_of_the_rfc_is_taken_and_what_follows_it_is_left() {
@@ -151,6 +161,9 @@ mod tests {
             YES.replace("WebSocket\r\n", "h2c\r\n"),
             YES.replace("keep-alive, Upgrade", "close"),
             YES.replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"),
+            YES.replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions:\r\nSec-WebSocket-Extensions: x\r\n\r\n"),
+            YES.replace("\r\n\r\n", "\r\nSec-WebSocket-Protocol: chat\r\n\r\n"),
+            YES.replace("\r\n\r\n", "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"),
             "garbage\r\n\r\n".to_owned(),
         ] {
             assert!(matches!(parse(bad.as_bytes(), KEY), Err(UpgradeError::Failed(_))), "{bad}");

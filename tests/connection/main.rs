@@ -24,4 +24,5 @@ mod stalls;
 mod subscribers;
 mod support;
 mod token;
+mod upgrades;
 mod watching;

@@ -75,6 +75,29 @@ async fn a_ping_is_answered_by_a_pong_of_the_same_payload() {
 }
 
 #[actix::test]
+async fn every_ping_of_several_in_one_read_is_answered() {
+    let port = Port::open().await;
+    let (_connection, _heard, mut peer) = at(&port).await;
+    let payloads: Vec<Vec<u8>> = (0..20_u8).map(|n| vec![n; usize::from(n)]).collect();
+    let pings: Vec<_> = payloads.iter().map(|payload| frame(0x80 | PING, payload)).collect();
+    peer.send(&pings.concat()).await;
+    for payload in payloads {
+        assert_eq!(peer.frame().await.unwrap(), (PONG, payload));
+    }
+}
+
+#[actix::test]
+async fn a_text_message_that_is_not_utf_8_ends_the_link_with_1007() {
+    let port = Port::open().await;
+    let (connection, mut heard, mut peer) = at(&port).await;
+    // Its last fragment never comes.
+    peer.send(&frame(0x01, b"half \xed\xa0")).await;
+    assert!(matches!(heard.lost().await, LossCause::Protocol(detail) if detail.contains("UTF-8")));
+    assert_eq!(peer.end().await, [(CLOSE, 1007_u16.to_be_bytes().to_vec())]);
+    connection.close().await;
+}
+
+#[actix::test]
 async fn texts_pongs_and_frames_without_a_meaning_are_survived() {
     let port = Port::open().await;
     let (connection, mut heard, mut peer) = at(&port).await;
@@ -86,7 +109,6 @@ async fn texts_pongs_and_frames_without_a_meaning_are_survived() {
         binary(&unknown),
         binary(&compressed),
         frame(0x81, b"a text"),
-        frame(0x81, b"\xff not even a text"),
         frame(0x80 | PONG, b"unasked"),
         accepted(),
         unread(),

@@ -69,6 +69,11 @@ async fn serve(mut stream: TcpStream, wants: Option<&str>, does: Does, seen: Rc<
         }
         Does::Tunnel(to) => {
             let mut service = TcpStream::connect(to).await.unwrap();
+            // As some do while they look for the way, or a name.
+            stream
+                .write_all(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\nVia: test\r\n\r\n")
+                .await
+                .unwrap();
             stream.write_all(b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n").await.unwrap();
             let _ = copy_bidirectional(&mut stream, &mut service).await;
         }

@@ -77,6 +77,9 @@ async fn a_proxy_that_refuses_fails_or_talks_nonsense_is_named_as_the_step_and_t
     for (wants, does, words) in [
         (Some("Basic other"), Does::Silent, "wants other credentials (407)"),
         (None, says("HTTP/1.1 502 Bad Gateway\r\n\r\n"), "answered with status 502"),
+        (None, says("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 502 Bad Gateway\r\n\r\n"), "answered with status 502"),
+        (None, says(&"HTTP/1.1 102 Processing\r\n\r\n".repeat(17)), "more than 16 interim"),
+        (None, says("HTTP/1.1 101 Switching Protocols\r\n\r\n"), "answered with status 101"),
         (None, says("SSH-2.0-OpenSSH_9.9\r\n\r\n"), "is not HTTP"),
         (None, says("HTTP/1.1 200 OK\r\n"), "went away"),
         (None, says(""), "went away"),
