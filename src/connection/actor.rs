@@ -459,6 +459,11 @@ impl ConnectionActor {
             Note::QueueNameTooLong { count, limit } => {
                 warn!(self.log, "ignored queues whose names are too long"; "count" => count, "limit" => limit);
             }
+            Note::QueueBreaksLinks { queue, setting } => {
+                let advice = setting.map(|setting| format!("raise `{setting}`"));
+                warn!(self.log, "a conversation's page breaks the link; it is fetched after all others from now on";
+                    "conversation" => &**queue, "advice" => advice);
+            }
             Note::Unexpected { frame } => debug!(self.log, "dropped an unexpected frame"; "frame" => frame),
             Note::Redirected { url, hop } => info!(self.log, "redirected"; "url" => &**url, "hop" => hop),
             Note::LoginRetry { attempt, delay, cause } => {

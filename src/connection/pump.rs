@@ -148,7 +148,12 @@ impl ConnectionActor {
         match read {
             Read::Blocked => {}
             Read::More => task.waker().wake_by_ref(),
-            Read::Lost(cause) => self.lose(cause, ctx),
+            Read::Lost(cause) => {
+                if self.link.as_ref().is_some_and(|link| link.too_large) {
+                    self.step(Input::TooLarge, ctx);
+                }
+                self.lose(cause, ctx);
+            }
         }
     }
 

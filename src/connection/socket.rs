@@ -77,6 +77,8 @@ pub(super) struct Link<S = Stream> {
     pub(super) traffic: Traffic,
     /// Whether the io may hold back some of what it took, as TLS does.
     unflushed: bool,
+    /// Whether the peer announced a message over the limit.
+    pub(super) too_large: bool,
     broken: Option<Broken>,
 }
 
@@ -131,6 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             unanswered: None,
             traffic: Traffic::default(),
             unflushed: false,
+            too_large: false,
             broken: None,
         }
     }
@@ -204,6 +207,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
         if let Err(error) = fed {
             encode_close(error.close_code(), "", mask(), &mut self.outbox);
+            self.too_large = matches!(error, FrameError::TooLarge { .. });
             return Some(Read::Lost(broken(&error)));
         }
         let held = self.decoder.kept() + self.outbox.len();

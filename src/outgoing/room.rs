@@ -87,6 +87,19 @@ impl RoomRequest {
         self.join.as_ref().is_some_and(|join| join.leave_others)
     }
 
+    /// The same, but staying in the other rooms: what is repeated must not undo what came after it.
+    pub(crate) fn staying(mut self) -> Self {
+        if let Some(join) = &mut self.join {
+            join.leave_others = false;
+        }
+        self
+    }
+
+    /// How many bytes of text it has.
+    pub(crate) fn bytes(&self) -> usize {
+        self.room.len() + self.join.as_ref().map_or(0, |join| join.ext.len())
+    }
+
     /// The request as it goes over the wire: one meta, answered like a send.
     #[must_use]
     pub fn into_meta(self, client_id: u64, app_key: &AppKey, from: &UserId) -> Meta {

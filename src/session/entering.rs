@@ -228,7 +228,9 @@ impl Session {
         self.renewal.accepted();
         let session_id = mem::take(session_id);
         context.world.arrivals.restart();
-        self.phase = Phase::Online(Box::new(Online::new(session_id, context.now)));
+        let mut online = Box::new(Online::new(session_id, context.now));
+        online.queues.trouble = self.trouble.take();
+        self.phase = Phase::Online(online);
         if !resumed {
             // Attempts of the login are not held against the link it led to.
             self.backoff.restart();

@@ -20,6 +20,7 @@ use super::{
     sends::Sends,
     takeover::{AfterKick, Takeovers},
     token::{Countdown, ServerClock, TokenClock},
+    trouble::Trouble,
     world::Context,
 };
 use crate::{
@@ -54,6 +55,8 @@ pub(super) struct Session {
     pub(super) in_hand: Option<Box<InHand>>,
     /// The keys that are kept over links, where there is a store.
     pub(super) cursors: Option<Box<KeptCursors>>,
+    /// Which queues may break a link; while one is up, its table has it.
+    pub(super) trouble: Option<Box<Trouble>>,
     /// What was odd, so that it is told of once and not each time.
     pub(super) odd: Odd,
     /// Whether it was said that nobody hears the messages.
@@ -134,6 +137,7 @@ impl Session {
             last_sender: None,
             in_hand: None,
             cursors: context.world.config.cursors.is_some().then(Box::default),
+            trouble: None,
             odd: Odd::default(),
             unheard: false,
             sends: Sends::default(),
@@ -179,6 +183,10 @@ impl Session {
                 if let Phase::Online(online) = &mut self.phase {
                     online.alive(context.now, &context.world.config);
                 }
+                Flow::Stay
+            }
+            Input::TooLarge => {
+                self.too_large(context);
                 Flow::Stay
             }
             Input::Arriving => {
@@ -325,7 +333,8 @@ impl Session {
             in_hand.link += 1;
             in_hand.parked.link_ended(context.now.mono);
         }
-        let Phase::Online(online) = &self.phase else { return };
+        let Phase::Online(online) = &mut self.phase else { return };
+        self.trouble = online.queues.trouble.take();
         let uptime = context.now.mono.saturating_sub(online.since());
         self.backoff.ended(uptime);
         let policy = &context.world.config.reconnect;

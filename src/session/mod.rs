@@ -44,6 +44,7 @@ mod sends;
 mod taken;
 mod takeover;
 mod token;
+mod trouble;
 mod world;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -89,6 +90,8 @@ pub enum Input<'a> {
     Connected,
     /// A binary message came.
     Frame(&'a [u8]),
+    /// A message over the limit of a frame was announced; [`Input::Lost`] follows.
+    TooLarge,
     /// Something else came that shows that the peer lives: a ping, a pong, a text.
     Alive,
     /// More bytes came of a binary message that is not whole yet. What is waited for may be right behind it, so the answer to
@@ -180,6 +183,7 @@ impl fmt::Debug for Input<'_> {
             Input::Cursors { load, cursors } => {
                 f.debug_struct("Cursors").field("load", load).field("cursors", &cursors.len()).finish()
             }
+            Input::TooLarge => f.write_str("TooLarge"),
             Input::Arriving => f.write_str("Arriving"),
             Input::NetworkChanged => f.write_str("NetworkChanged"),
             Input::Tick => f.write_str("Tick"),
@@ -314,6 +318,14 @@ pub enum Note {
         count: u64,
         /// The bound in bytes.
         limit: usize,
+    },
+    /// A page of a queue broke the link, or its pull was never answered. From now on that queue is fetched after all others,
+    /// and with growing pauses when it breaks further links. Told once for each queue.
+    QueueBreaksLinks {
+        /// The conversation: its queue's name.
+        queue: Box<str>,
+        /// What to raise for the page to be taken; `None` where there was no answer.
+        setting: Option<&'static str>,
     },
     /// A frame that has no meaning at this point; it was dropped.
     Unexpected {

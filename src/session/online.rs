@@ -124,14 +124,14 @@ impl Online {
         quiet.min(self.last_beat.saturating_add(idle.saturating_mul(2)))
     }
 
-    /// When a heartbeat, its answer, or that to the oldest pull is due.
+    /// When a heartbeat, its answer, or that to the oldest pull is due, or a queue may be pulled again.
     pub(super) fn deadline(&self, config: &Config, arrivals: &Arrivals) -> Duration {
         let mut heartbeat = self.heartbeat_due(config);
         if self.beat_sent.is_some() {
             heartbeat = arrivals.due(heartbeat, config.heartbeat_answer);
         }
         let pull = self.queues.deadline().map(|due| arrivals.due(due, Queues::PATIENCE));
-        pull.map_or(heartbeat, |pull| pull.min(heartbeat))
+        [pull, self.queues.parked_until()].into_iter().flatten().fold(heartbeat, Duration::min)
     }
 }
 
@@ -178,6 +178,7 @@ impl Session {
             (Phase::Online(_), Downward::Notice(notice)) => {
                 if let Some(queue) = &notice.queue {
                     self.announced(queue, context);
+                    self.pull_waiting(context);
                 }
                 Flow::Stay
             }
@@ -206,9 +207,18 @@ impl Session {
             match overdue {
                 Overdue::Repeat(pull) => transmit_pull(pull, &mut self.cursors, context),
                 // Whatever else comes on this link, what waits in that queue does not.
-                Overdue::GiveUp => return self.lost(LossCause::PullUnanswered, context),
+                Overdue::GiveUp => {
+                    let cause = self.pull_unanswered(context);
+                    return self.lost(cause, context);
+                }
             }
         }
+        if online.queues.parked_until().is_some_and(|until| now >= until) {
+            self.pull_waiting(context);
+        }
+        let Phase::Online(online) = &mut self.phase else {
+            return Flow::Stay;
+        };
         let (due, limit) = (online.heartbeat_due(&context.world.config), context.world.config.heartbeat_answer);
         if now < due {
             return Flow::Stay;

@@ -14,6 +14,7 @@ use super::{
     offline::Listing,
     queues::{Allowed, Content, Listed, Next, PageEnd, Pull, Queues},
     token::ServerClock,
+    trouble,
     world::Context,
 };
 use crate::{
@@ -213,6 +214,9 @@ impl Session {
         let limits = &context.world.config.limits;
         if metas.len() > limits.batch {
             let detail = format!("a page of {} messages is over the limit of {}", metas.len(), limits.batch);
+            if let Some(queue) = head.queue {
+                self.page_broke_link(trouble::Page::Of(queue.to_jid()), Some("Limits::batch"), context);
+            }
             return self.lost(LossCause::Protocol(detail), context);
         }
         let taken = self.take(&head, &metas, context);

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use super::trouble::{Standing, Trouble};
 use crate::wire::{Jid, JidView};
 
 /// Where a queue stands in the table.
@@ -31,6 +32,8 @@ struct Queue {
     again: bool,
     /// Its place among those that wait for their turn.
     waiting: Option<Turn>,
+    /// Its place among those that are not to be pulled before a moment.
+    parked: Option<(Duration, u64)>,
     /// What waited in it when the link came up has not all come yet.
     offline: bool,
     /// What waited in it when the link came up has come.
@@ -56,6 +59,8 @@ enum Turn {
     First(std::cmp::Reverse<u64>),
     /// In the order they were announced.
     Usual(u64),
+    /// Those that may break the link: when nothing else waits or is pulled, by their rank.
+    Last(u64, u64),
 }
 
 /// One pull to send.
@@ -149,6 +154,8 @@ pub(crate) struct Queues {
     last: Slot,
     /// Announced queues whose turn has not come.
     waiting: BTreeMap<Turn, Slot>,
+    /// Queues that are not to be pulled before a moment.
+    parked: BTreeMap<(Duration, u64), Slot>,
     /// Pulls that nothing has answered, by number; of two, the later one has the later moment too.
     pulls: BTreeMap<u64, Slot>,
     /// When a page last answered a pull no younger than the oldest of those unanswered: what is asked for in order comes
@@ -166,6 +173,8 @@ pub(crate) struct Queues {
     more: bool,
     /// The last number given to anything.
     counted: u64,
+    /// Which queues may break the link.
+    pub(super) trouble: Option<Box<Trouble>>,
 }
 
 impl Queues {
@@ -205,13 +214,49 @@ impl Queues {
             entry.again = true;
             return None;
         }
-        if full {
-            if entry.waiting.is_none() {
-                self.wait(slot);
-            }
+        if entry.parked.is_some() {
             return None;
         }
-        self.pull(slot, now)
+        if entry.waiting.is_some() && full {
+            return None;
+        }
+        match self.standing(slot) {
+            Standing::Good if !full => return self.pull(slot, now),
+            Standing::Good | Standing::Last { .. } => self.wait(slot),
+            Standing::Late { after, .. } => self.park(slot, now.saturating_add(after)),
+        }
+        None
+    }
+
+    /// The queues that are being pulled, the oldest pull first.
+    pub(super) fn pulled(&self) -> Vec<Jid> {
+        self.pulls.values().filter_map(|slot| self.known.get(*slot)).map(|entry| entry.name.clone()).collect()
+    }
+
+    /// Those of them that were made once more and have waited too long since, too.
+    pub(super) fn unanswered(&self, now: Duration) -> Vec<Jid> {
+        let entries = self.pulls.values().filter_map(|slot| self.known.get(*slot));
+        let late = |pulling: Pulling| pulling.repeated && now >= pulling.since.saturating_add(Self::PATIENCE);
+        entries.filter(|entry| entry.pulling.is_some_and(late)).map(|entry| entry.name.clone()).collect()
+    }
+
+    fn standing(&self, slot: Slot) -> Standing {
+        match (&self.trouble, self.known.get(slot)) {
+            (Some(trouble), Some(entry)) => trouble.standing(entry.name.view()),
+            _ => Standing::Good,
+        }
+    }
+
+    fn park(&mut self, slot: Slot, until: Duration) {
+        let place = (until, self.number());
+        let waited = self.change(slot, |entry| {
+            entry.parked = Some(place);
+            entry.waiting.take()
+        });
+        if let Some(Some(turn)) = waited {
+            self.waiting.remove(&turn);
+        }
+        self.parked.insert(place, slot);
     }
 
     /// Notes that a queue is one of those that held something when the link came up.
@@ -252,10 +297,15 @@ impl Queues {
 
     /// The next queue whose turn has come, if a place is free.
     pub(crate) fn next_waiting(&mut self, allowed: Allowed, now: Duration) -> Option<Pull<'_>> {
+        self.unpark(now);
         if self.is_full(allowed) {
             return None;
         }
-        while let Some((_, slot)) = self.waiting.pop_first() {
+        while let Some((turn, slot)) = self.waiting.pop_first() {
+            if matches!(turn, Turn::Last(..)) && !self.pulls.is_empty() {
+                self.waiting.insert(turn, slot);
+                return None;
+            }
             let again = self.change(slot, |entry| {
                 entry.waiting = None;
                 // One that is being pulled meanwhile has had its turn and must not cost the next one's.
@@ -353,6 +403,11 @@ impl Queues {
         self.oldest_pull().map(|(_, pulling)| self.due(pulling))
     }
 
+    /// When the first queue that is not to be pulled before a moment may be.
+    pub(crate) fn parked_until(&self) -> Option<Duration> {
+        self.parked.first_key_value().map(|((until, _), _)| *until)
+    }
+
     /// A pull that has waited too long, if there is one.
     pub(crate) fn overdue(&mut self, now: Duration) -> Option<Overdue<'_>> {
         let (slot, pulling) = self.oldest_pull().filter(|(_, pulling)| now >= self.due(*pulling))?;
@@ -417,6 +472,12 @@ impl Queues {
         })??;
         self.pulls.remove(&pulling.number);
         self.answered = Some(pulling.since);
+        if let (Some(trouble), Some(entry)) = (&mut self.trouble, self.known.get(slot)) {
+            trouble.answered(entry.name.view());
+            if trouble.is_empty() {
+                self.trouble = None;
+            }
+        }
         if self.oldest_pull().is_none_or(|(_, oldest)| pulling.since <= oldest.since) {
             self.progress = now;
         }
@@ -424,7 +485,11 @@ impl Queues {
     }
 
     fn wait(&mut self, slot: Slot) {
-        let turn = Turn::Usual(self.number());
+        let number = self.number();
+        let turn = match self.standing(slot) {
+            Standing::Good => Turn::Usual(number),
+            Standing::Last { rank } | Standing::Late { rank, .. } => Turn::Last(rank, number),
+        };
         self.line_up(slot, turn);
     }
 
@@ -438,6 +503,21 @@ impl Queues {
             self.waiting.remove(&before);
         }
         self.waiting.insert(turn, slot);
+    }
+
+    /// Those whose moment has come wait for their turn.
+    fn unpark(&mut self, now: Duration) {
+        while let Some(first) = self.parked.first_entry().filter(|first| first.key().0 <= now) {
+            let slot = first.remove();
+            let free = self.change(slot, |entry| {
+                entry.parked = None;
+                entry.again |= entry.is_busy();
+                !entry.is_busy()
+            });
+            if free == Some(true) {
+                self.wait(slot);
+            }
+        }
     }
 
     fn pull(&mut self, slot: Slot, now: Duration) -> Option<Pull<'_>> {
@@ -556,7 +636,7 @@ impl Queue {
 
     /// Nothing would be lost with it but its key.
     fn is_at_rest(&self) -> bool {
-        !self.is_busy() && self.waiting.is_none() && !self.offline
+        !self.is_busy() && self.waiting.is_none() && self.parked.is_none() && !self.offline
     }
 
     /// Takes a page's key; whether the queue is to be pulled with it.

@@ -20,6 +20,9 @@ impl Session {
     /// How many rooms are joined again on a new link.
     const REJOINED: usize = 64;
 
+    /// How many bytes of text their requests have together, so that repeating them never fills what may wait to be written.
+    const REJOINED_BYTES: usize = 256 * 1024;
+
     /// Of how many more it is told on a new link that they were not.
     const TOLD: usize = 1024;
 
@@ -58,8 +61,9 @@ impl Session {
             self.more_rooms.clear();
         }
         self.forget_room(request.room());
-        if self.rooms.len() < Self::REJOINED {
-            self.rooms.push(request);
+        let bytes = self.rooms.iter().map(RoomRequest::bytes).sum::<usize>().saturating_add(request.bytes());
+        if self.rooms.len() < Self::REJOINED && bytes <= Self::REJOINED_BYTES {
+            self.rooms.push(request.staying());
         } else {
             if self.more_rooms.len() < Self::TOLD {
                 self.more_rooms.push(request.shared_room());
@@ -120,6 +124,8 @@ impl Session {
         context: &mut Context<'_>,
     ) {
         match tried {
+            // What the application asked for meanwhile comes after it, and must not be undone by it.
+            Try::First if self.sends.is_leaving(request.room()) => {}
             Try::First if self.is_to_be_joined(&request) => self.join_again(request, Try::Second, context),
             Try::First => {}
             Try::Second => {

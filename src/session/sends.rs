@@ -72,6 +72,15 @@ impl Sends {
         self.unanswered.push_back(Unanswered { client_id, since, what });
     }
 
+    /// Whether the application has asked to leave a room, and there is no answer yet.
+    pub(super) fn is_leaving(&self, room: &str) -> bool {
+        self.unanswered.iter().any(|send| match &send.what {
+            What::Room(request) if request.is_join() => request.leaves_others() && request.room() != room,
+            What::Room(request) => request.room() == room,
+            _ => false,
+        })
+    }
+
     pub(super) fn contains(&self, client_id: u64) -> bool {
         client_id <= self.highest && self.unanswered.iter().any(|send| send.client_id == client_id)
     }

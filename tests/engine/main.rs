@@ -10,6 +10,7 @@
 
 mod arrivals;
 mod bad_text;
+mod broken_links;
 mod client_frames;
 mod clocks;
 mod day;

@@ -307,7 +307,7 @@ fn pulls_that_are_never_answered_keep_their_places_until_the_link_goes_with_them
     assert_eq!(sim.run(seconds(30)).reconnecting().2, &LossCause::PullUnanswered);
     sim.due();
     sim.accept();
-    assert_eq!(names(&sim.frame(&unread(&queues))), ["0", "1"], "on the new link they are pulled anew");
+    assert_eq!(names(&sim.frame(&unread(&queues))), ["2", "3"], "on the new link the others come first");
 }
 
 #[test]

@@ -162,21 +162,63 @@ fn rooms_that_were_joined_are_joined_again_on_a_new_link_before_what_was_kept() 
     }
 }
 
+/// The request for a room in what was done.
+fn body_of(did: &Did, room: &str) -> MucBody {
+    let bodies = did.sent().into_iter().filter_map(|frame| match frame {
+        Upward::Sync(sync) => match sync.meta?.body() {
+            Ok(Body::Muc(body)) if body.muc_id.as_ref().is_some_and(|muc| muc.name() == room) => Some(*body),
+            _ => None,
+        },
+        _ => None,
+    });
+    bodies.last().unwrap()
+}
+
 #[test]
-fn a_request_is_repeated_as_it_was_made() {
+fn a_request_is_repeated_as_it_was_made_but_never_leaves_the_rooms_joined_after_it() {
     let mut sim = Sim::online();
     let request = RoomRequest::join("r").unwrap().with_ext("from the lobby").leaving_others();
-    let first = sim.step(Input::Room { client_id: 1, request });
+    let first = body_of(&sim.step(Input::Room { client_id: 1, request }), "r");
     sim.frame(&peer::answer(1, 0, None));
-    let again = back(&mut sim);
-    let body = |did: &Did| {
-        let meta = did.sent().into_iter().find_map(|frame| match frame {
-            Upward::Sync(sync) => sync.meta,
-            _ => None,
-        });
-        meta.unwrap().payload
-    };
-    assert_eq!(body(&again), body(&first));
+    sim.step(join(2, "s"));
+    sim.frame(&peer::answer(2, 0, None));
+    let did = back(&mut sim);
+    assert_eq!(names(&did), ["r", "s"]);
+    let again = body_of(&did, "r");
+    assert_eq!((first.leave_other_rooms, again.leave_other_rooms), (Some(true), Some(false)));
+    assert_eq!(MucBody { leave_other_rooms: Some(true), ..again }, first);
+    // The answer is lost: once more, and still nothing else is left.
+    let (_, _, second) = asked(&did)[1];
+    sim.frame(&peer::answer(second, 0, None));
+    let did = sim.run(seconds(15));
+    assert_eq!((names(&did), body_of(&did, "r").leave_other_rooms), (vec!["r".to_owned()], Some(false)));
+}
+
+#[test]
+fn a_room_is_not_asked_for_once_more_while_the_application_is_leaving_it() {
+    for leaving in [RoomRequest::leave("a"), RoomRequest::join("z").map(RoomRequest::leaving_others)] {
+        let mut sim = in_rooms(config().send_timeout(seconds(20)).unwrap(), ["a"]);
+        back(&mut sim);
+        sim.frame(&peer::unread(&[]));
+        sim.run(seconds(10));
+        sim.step(Input::Room { client_id: 10, request: leaving.unwrap() });
+        let did = sim.run(seconds(10));
+        assert!(asked(&did).is_empty() && lost(&did).is_empty(), "{did:?}");
+    }
+}
+
+#[test]
+fn requests_of_many_bytes_are_not_all_repeated_so_that_repeating_them_costs_no_link() {
+    let mut sim = Sim::online();
+    for id in 1..=4 {
+        let request = RoomRequest::join(id.to_string()).unwrap().with_ext("x".repeat(100 << 10));
+        sim.step(Input::Room { client_id: id, request });
+        let did = sim.frame(&peer::answer(id, 0, None));
+        assert_eq!(did.notes().len(), usize::from(id > 2), "{id}");
+    }
+    let did = back(&mut sim);
+    assert_eq!(names(&did), ["1", "2"]);
+    assert_eq!(lost(&did), [("3", None), ("4", None)]);
 }
 
 #[test]
