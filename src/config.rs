@@ -519,14 +519,16 @@ impl Config {
         self
     }
 
-    /// The largest message taken from the server, in bytes, fragments joined; a larger one costs the link. Default:
-    /// 4 MiB (connection spec §18).
+    /// The largest message taken from the server, in bytes, fragments joined; a larger one costs the link, and its queue
+    /// is fetched last on the next. Raises [`Limits::connection`] to twice as much where that is less. Default: 4 MiB
+    /// (connection spec §18).
     ///
     /// # Errors
     /// [`ConfigError::Range`] outside 1 KiB to 64 MiB.
     pub fn max_frame(mut self, bytes: usize) -> Result<Self, ConfigError> {
         count("the frame limit", bytes, 1 << 10..=64 << 20, "from 1 KiB to 64 MiB")?;
         self.limits.frame = bytes;
+        self.limits.connection = self.limits.connection.max(bytes.saturating_mul(2));
         Ok(self)
     }
 
@@ -585,7 +587,8 @@ impl Config {
         count("the frame limit", limits.frame, 1 << 10..=64 << 20, "from 1 KiB to 64 MiB")?;
         count("the batch limit", limits.batch, 1..=1_000_000, "from 1 to 1 000 000")?;
         count("the outbox limit", limits.outbox, 1 << 10..=GIB, "from 1 KiB to 1 GiB")?;
-        count("the limit of a connection's bytes", limits.connection, limits.frame..=GIB, "from the frame's to 1 GiB")?;
+        let allowed = "from the frame limit (which `Config::max_frame` raises together with it) to 1 GiB";
+        count("the limit of a connection's bytes", limits.connection, limits.frame..=GIB, allowed)?;
         count("the limit of pulls at once", limits.pulls, 1..=4096, "from 1 to 4096")?;
         count("the limit of remembered ids", limits.remembered_ids, 0..=1_000_000, "at most 1 000 000")?;
         count("the limit of unanswered messages", limits.pending_sends, 1..=1_000_000, "from 1 to 1 000 000")?;

@@ -65,8 +65,9 @@ pub struct Limits {
     /// How many bytes may wait to be written, from 1 KiB; past it sends are refused with `SendError::OutboxFull`. A
     /// peer that makes more than a frame beyond it wait, by asking without reading, loses the link. Default: 8 MiB.
     pub outbox: usize,
-    /// What the unfinished incoming message and the bytes made ready for the socket may hold together; past it the link
-    /// is lost. Default: 8 MiB.
+    /// What the unfinished incoming message and the bytes made ready for the socket may hold together, from
+    /// [`frame`](Self::frame) to 1 GiB; past it frames wait to be written. [`Config::max_frame`](crate::Config::max_frame)
+    /// raises it with the frame. Default: 8 MiB.
     pub connection: usize,
     /// How many queues are pulled or handled at once, at least 1; the others wait for their turn. Default: 16.
     pub pulls: usize,

@@ -210,7 +210,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             self.too_large = matches!(error, FrameError::TooLarge { .. });
             return Some(Read::Lost(broken(&error)));
         }
-        let held = self.decoder.kept() + self.outbox.len();
+        // The settings see to it that a message of the largest size fits, whatever waits to be written.
+        let held = self.decoder.kept();
         (held > self.bytes_limit).then(|| {
             let limit = self.bytes_limit;
             Read::Lost(LossCause::Protocol(format!("the connection holds {held} bytes, over its limit of {limit}")))
@@ -235,8 +236,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     ///
     /// A link that cannot be written is found out by reading, after everything the server still said.
     pub(super) fn write(&mut self, frames: &mut Outbox, cx: &mut Context<'_>) {
+        // Beside a message that comes there is less room, but always some for one frame.
+        let room = OUTBOX_ROOM.min(self.bytes_limit.saturating_sub(self.decoder.kept())).max(1);
         loop {
-            while self.outbox.len() < OUTBOX_ROOM
+            while self.outbox.len() < room
                 && let Some(frame) = frames.pop()
             {
                 encode_message(MessageKind::Binary, frame.bytes(), mask(), &mut self.outbox);
@@ -245,7 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             if self.broken.is_some() {
                 frames.clear();
             }
-            if frames.is_empty() || self.outbox.len() >= OUTBOX_ROOM {
+            if frames.is_empty() || self.outbox.len() >= room {
                 return;
             }
         }

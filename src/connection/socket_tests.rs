@@ -181,3 +181,26 @@ fn the_pongs_of_a_flood_stay_within_the_outbox_and_the_last_ping_is_answered_onc
     link.write(&mut Outbox::default(), &mut cx);
     assert_eq!(io.0.lock().unwrap().taken, (answered.len() + 1) * 106, "once");
 }
+
+#[test]
+fn a_message_of_the_largest_size_is_taken_beside_what_waits_to_be_written() {
+    const FRAME: usize = 64 * 1024;
+    let limits = Limits { frame: FRAME, connection: FRAME, ..Limits::default() };
+    let message = [&[0x82, 127][..], &(FRAME as u64).to_be_bytes(), &[7; FRAME]].concat();
+    let (begun, rest) = message.split_at(FRAME);
+    let io = Holding::default();
+    io.0.lock().unwrap().full = true;
+    let mut link = Link::new(io.clone(), BytesMut::from(begun), &limits);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(link.read(&mut cx, |_| true), Read::Blocked));
+    let mut waiting = frames(&[FRAME, FRAME, 5]);
+    link.write(&mut waiting, &mut cx);
+    assert_eq!(waiting.bytes(), FRAME + 5, "one goes in any case");
+    link.early = BytesMut::from(rest);
+    let mut whole = 0;
+    let read = link.read(&mut cx, |incoming| {
+        whole += usize::from(matches!(incoming, crate::connection::frame::Incoming::Binary(bytes) if bytes.len() == FRAME));
+        true
+    });
+    assert!(matches!(read, Read::Blocked) && whole == 1);
+}
