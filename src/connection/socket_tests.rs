@@ -199,7 +199,8 @@ fn a_message_of_the_largest_size_is_taken_beside_what_waits_to_be_written() {
     link.early = BytesMut::from(rest);
     let mut whole = 0;
     let read = link.read(&mut cx, |incoming| {
-        whole += usize::from(matches!(incoming, crate::connection::frame::Incoming::Binary(bytes) if bytes.len() == FRAME));
+        whole +=
+            usize::from(matches!(incoming, crate::connection::frame::Incoming::Binary(bytes) if bytes.len() == FRAME));
         true
     });
     assert!(matches!(read, Read::Blocked) && whole == 1);

@@ -369,7 +369,8 @@ pub(super) fn answer_limit(at: &Entering, config: &Config) -> Duration {
 
 /// The address a redirect leads to: scheme and path stay as they are.
 fn redirect_url(from: &str, target: &RedirectInfo) -> Option<Arc<str>> {
-    let host = target.host.as_deref().filter(|host| !host.is_empty())?;
+    // No host has a longer name.
+    let host = target.host.as_deref().filter(|host| (1..=255).contains(&host.len()))?;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
     if !host.chars().all(fits) {
         return None;

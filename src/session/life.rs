@@ -18,6 +18,7 @@ use super::{
     recent::Recent,
     renewal::Renewal,
     sends::Sends,
+    server_text,
     takeover::{AfterKick, Takeovers},
     token::{Countdown, ServerClock, TokenClock},
     trouble::Trouble,
@@ -199,7 +200,7 @@ impl Session {
             // Late word of a link that is given up already.
             Input::Lost(_) if self.is_at(Step::Discovery) || self.is_at(Step::Token) => Flow::Stay,
             Input::Lost(LossCause::ClosedByPeer { code, reason }) => {
-                let reason = self.shown(reason);
+                let reason = self.taken_in(reason, server_text::LONGEST);
                 self.lost(LossCause::ClosedByPeer { code, reason }, context)
             }
             Input::Lost(cause) => self.lost(cause, context),

@@ -41,6 +41,7 @@ mod renewal;
 mod rooms;
 mod sending;
 mod sends;
+mod server_text;
 mod taken;
 mod takeover;
 mod token;

@@ -149,7 +149,7 @@ impl Session {
         }
         let decoded =
             MSync::decode_frame(Bytes::copy_from_slice(bytes), limit).and_then(|frame| frame.downward_lossy());
-        let (frame, broken) = match decoded {
+        let (mut frame, broken) = match decoded {
             Ok(decoded) => decoded,
             Err(error) => {
                 match self.odd.undecodable.strikes(1, context.now.mono) {
@@ -166,6 +166,7 @@ impl Session {
         if let Phase::Online(online) = &mut self.phase {
             online.heard(context.now);
         }
+        self.take_texts_in(&mut frame);
         match (&self.phase, frame) {
             (Phase::Waiting { .. }, _) => Flow::Stay,
             (Phase::Entering { .. }, Downward::Provision(answer)) => self.provision_answer(*answer, context),

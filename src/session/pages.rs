@@ -13,6 +13,7 @@ use super::{
     metas::{Got, Head, Metas},
     offline::Listing,
     queues::{Allowed, Content, Listed, Next, PageEnd, Pull, Queues},
+    server_text::LONGEST_EXT,
     token::ServerClock,
     trouble,
     world::Context,
@@ -236,7 +237,9 @@ impl Session {
         // The messages beside a kick were taken from the queue for this device, so they are heard before it.
         if let Some(kick) = kick {
             let kick = match kick {
-                Kick::LoggedInElsewhere { ext } => Kick::LoggedInElsewhere { ext: ext.map(|ext| self.shown(ext)) },
+                Kick::LoggedInElsewhere { ext } => {
+                    Kick::LoggedInElsewhere { ext: ext.map(|ext| self.taken_in(ext, LONGEST_EXT)) }
+                }
                 other => other,
             };
             return self.kicked(kick, context);

@@ -115,12 +115,7 @@ impl Session {
             return;
         };
         let outcome = match &sync.status {
-            Some(status) => answer::classify(status).map_err(|error| match error {
-                SendError::Refused { code, status, reason } => {
-                    SendError::Refused { code, status, reason: self.shown(reason) }
-                }
-                other => other,
-            }),
+            Some(status) => answer::classify(status),
             // The web SDK waits for ever here; 604 says that the answer cannot be used.
             None => Err(SendError::Refused {
                 code: Code::LOAD_MESSAGE_ERROR,

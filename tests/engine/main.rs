@@ -40,6 +40,7 @@ mod rest_errors;
 mod rooms;
 mod sends;
 mod server_frames;
+mod server_texts;
 mod sim;
 mod states;
 mod token;
