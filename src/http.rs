@@ -120,7 +120,8 @@ pub(crate) fn is_possible() -> bool {
     tokio::runtime::Handle::try_current().is_ok() && (in_system() || tokio::task::try_id().is_some())
 }
 
-fn in_system() -> bool {
+/// Whether tasks of one's own can be begun here.
+pub(crate) fn in_system() -> bool {
     Arbiter::try_current().is_some_and(|arbiter| arbiter.alive())
 }
 

@@ -121,7 +121,7 @@ impl RestClient {
         let mut call = self.own(Operation::Download, Method::GET, Caller { token, user }, &path)?;
         call.secrets.extend(fetch.secret.as_ref().map(FileSecret::expose));
         // The rest of the answer is read on by a task of the arbiter.
-        if actix_rt::Arbiter::try_current().is_none() {
+        if !http::in_system() {
             return Err(call.fail(RestErrorKind::NoRuntime).about(Some(user), None));
         }
         let (incoming, host) = self.tried(&call, async |base| self.begun(&call, base, &fetch).await).await?;

@@ -28,8 +28,8 @@ pub(crate) struct Authority {
 }
 
 pub(crate) struct Certified {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: PrivateKeyDer<'static>,
 }
 
 impl Authority {

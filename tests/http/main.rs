@@ -1,0 +1,51 @@
+//! HTTP as servers and what stands before them speak it, over raw sockets: what is an answer, whose, and whether whole.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+mod answers;
+mod compressed;
+mod early;
+mod files;
+mod front;
+mod kept;
+mod redirects;
+mod server;
+mod system;
+mod tls;
+
+#[path = "../faults/tls_front.rs"]
+#[allow(dead_code, reason = "shared with the tests of faults")]
+mod tls_front;
+
+use agora_chat::{Config, Password, RestClient, RestError, Token, UserId, rest::Grant};
+
+/// The configuration for a REST address.
+fn config(base: &str) -> Config {
+    Config::new("org#app").unwrap().addresses(base, "ws://127.0.0.1:1/websocket").unwrap()
+}
+
+fn client(base: &str) -> RestClient {
+    RestClient::new(&config(base)).unwrap()
+}
+
+fn user(id: &str) -> UserId {
+    id.parse().unwrap()
+}
+
+fn token() -> Token {
+    Token::new("t0ken").unwrap()
+}
+
+async fn login(rest: &RestClient, id: &str) -> Result<Grant, RestError> {
+    rest.password_token(&user(id), &Password::new("pw").unwrap()).await
+}
+
+/// A body that grants a token, which names its user.
+fn grant(id: &str) -> String {
+    format!(r#"{{"access_token":"token-of-{id}","expires_in":86400,"user":{{"username":"{id}"}}}}"#)
+}
