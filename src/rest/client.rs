@@ -18,7 +18,7 @@ use super::{
     discovery::discover,
     error::RestError,
     exchange::Call,
-    governor::{self, Governor},
+    governor::{self, Budget, Governor},
     kind::{Operation, RestErrorKind},
 };
 use crate::net::Network;
@@ -338,7 +338,7 @@ impl RestClient {
     async fn turn(&self, call: &Call<'_>) -> Result<(), RestError> {
         // A login has its own deadline; so many can start at once that their turn takes longer than one call may.
         let patience = match call.operation.budget() {
-            governor::Budget::Tokens => governor::PATIENCE,
+            Budget::Tokens | Budget::Each(Operation::TokenExpiry) => governor::PATIENCE,
             _ => self.timeout.min(governor::PATIENCE),
         };
         self.governor.turn(call.operation.budget(), patience).await.map_err(|wait| {

@@ -229,7 +229,7 @@ impl Call<'_> {
                 }
                 Some(DialError::Failed { step, .. }) => self.fail(K::Unreachable(words(inner))).at(Some(*step)),
                 Some(DialError::Certificate(problem)) => self.fail(K::Certificate(problem.clone())).at(Some(Step::Tls)),
-                Some(DialError::Plaintext(_)) => self.fail(K::Address(words(inner))),
+                Some(DialError::Plaintext(_) | DialError::PlaintextProxy { .. }) => self.fail(K::Address(words(inner))),
                 None => self.fail(K::Unreachable(words(error))),
             },
             None => self.fail(K::Unreachable(words(error))),

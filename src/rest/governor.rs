@@ -5,15 +5,21 @@
 //! paused for as long as a 429 asks.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
+    future::{Future, poll_fn},
     num::NonZeroU16,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
     time::Duration,
 };
 
 use tokio::time::{Instant, sleep_until};
 
-use super::window::Window;
+use super::{
+    kind::Operation,
+    lane::{Lane, Look, Place, Woken},
+};
 use crate::AppKey;
 
 /// How many applications are remembered; the one asked for longest ago is forgotten for a new one.
@@ -45,8 +51,9 @@ pub struct RateLimits {
     pub users: NonZeroU16,
     /// Tokens for passwords, Agora tokens and client credentials. Default: 300.
     pub tokens: NonZeroU16,
-    /// The query of a token's end, and a logged-in user's own calls: files, history, presence, attributes, conversations;
-    /// the service's default for calls without a limit of their own. Default: 100.
+    /// The query of a token's end, and each of a logged-in user's own calls (files, history, presence, attributes,
+    /// conversations), every one of them by itself: the service's default for a call without a published limit.
+    /// Default: 100.
     pub other: NonZeroU16,
 }
 
@@ -58,85 +65,123 @@ impl Default for RateLimits {
     }
 }
 
-/// Which of the [`RateLimits`] a call counts against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is counted, and held back by a 429, together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Budget {
     Users,
     Tokens,
-    Other,
+    /// A call without a published limit, by itself.
+    Each(Operation),
 }
 
 /// The limits of one application.
 #[derive(Debug)]
 pub(super) struct Governor {
-    windows: Mutex<Windows>,
+    lanes: Mutex<Lanes>,
 }
 
 #[derive(Debug)]
-struct Windows {
-    users: Window,
-    tokens: Window,
-    other: Window,
+struct Lanes {
+    limits: RateLimits,
+    /// Made at the first call of each.
+    lanes: HashMap<Budget, Lane>,
 }
 
-impl Windows {
-    fn of(&mut self, budget: Budget) -> &mut Window {
+impl RateLimits {
+    fn of(&self, budget: Budget) -> NonZeroU16 {
         match budget {
-            Budget::Users => &mut self.users,
-            Budget::Tokens => &mut self.tokens,
-            Budget::Other => &mut self.other,
+            Budget::Users => self.users,
+            Budget::Tokens => self.tokens,
+            Budget::Each(_) => self.other,
         }
+    }
+}
+
+impl Lanes {
+    fn of(&mut self, budget: Budget) -> &mut Lane {
+        self.lanes.entry(budget).or_insert_with(|| Lane::new(self.limits.of(budget)))
     }
 }
 
 impl Governor {
     fn new(limits: RateLimits) -> Self {
-        Governor {
-            windows: Mutex::new(Windows {
-                users: Window::new(limits.users),
-                tokens: Window::new(limits.tokens),
-                other: Window::new(limits.other),
-            }),
-        }
+        Governor { lanes: Mutex::new(Lanes { limits, lanes: HashMap::new() }) }
     }
 
     pub(super) fn set(&self, limits: RateLimits) {
-        let mut windows = self.lock();
-        windows.users.set_most(limits.users);
-        windows.tokens.set_most(limits.tokens);
-        windows.other.set_most(limits.other);
+        self.wakes(|lanes, woken| {
+            lanes.limits = limits;
+            for (budget, lane) in &mut lanes.lanes {
+                lane.set_most(limits.of(*budget), Instant::now(), woken);
+            }
+        });
     }
 
-    /// Waits for the next turn, at most `patience`; otherwise says at once how long it would have taken.
+    /// Waits for the next turn, at most `patience`; otherwise says how long it would have taken, at once where that is
+    /// known.
     ///
-    /// A caller that stops waiting leaves its turn unused.
+    /// Turns are taken in the order of coming, when the call goes. A caller that stops waiting gives its place back, and
+    /// one that does not go when it is first is let past.
     pub(super) async fn turn(&self, budget: Budget, patience: Duration) -> Result<(), Duration> {
         // Timers panic without a runtime under them; the call itself says that there is none.
         if tokio::runtime::Handle::try_current().is_err() {
             return Ok(());
         }
         let deadline = Instant::now() + patience;
-        loop {
-            let now = Instant::now();
-            let turn = self.lock().of(budget).give(now, deadline).map_err(|at| at.duration_since(now))?;
-            if turn.at > now {
-                sleep_until(turn.at).await;
+        let mut caller = Caller { governor: self, budget, place: Place::new(deadline) };
+        let mut timer = pin!(sleep_until(deadline));
+        poll_fn(|task| {
+            loop {
+                let now = Instant::now();
+                let look =
+                    self.wakes(|lanes, woken| lanes.of(budget).look(&mut caller.place, now, task.waker(), woken));
+                match look {
+                    Look::Go => return Poll::Ready(Ok(())),
+                    Look::Never(at) => return Poll::Ready(Err(at.saturating_duration_since(now))),
+                    Look::Wait(until) => timer.as_mut().reset(until),
+                }
+                if timer.as_mut().poll(task).is_pending() {
+                    return Poll::Pending;
+                }
             }
-            if self.lock().of(budget).stands(turn) {
-                return Ok(());
-            }
-        }
+        })
+        .await
     }
 
     /// Holds all calls of this budget back for as long as a 429 asked.
     pub(super) fn pause(&self, budget: Budget, asked: Option<Duration>) {
         let now = Instant::now();
-        self.lock().of(budget).pause(now, now + asked.unwrap_or(DEFAULT_PAUSE).min(MAX_PAUSE));
+        let until = now + asked.unwrap_or(DEFAULT_PAUSE).min(MAX_PAUSE);
+        self.wakes(|lanes, woken| lanes.of(budget).pause(now, until, woken));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Windows> {
-        // No step leaves a window half changed.
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Does something to the lanes, and wakes afterwards whoever has to know.
+    fn wakes<T>(&self, change: impl FnOnce(&mut Lanes, &mut Woken) -> T) -> T {
+        let mut woken = Woken::default();
+        let done = change(&mut self.lock(), &mut woken);
+        woken.wake();
+        done
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lanes> {
+        // No step leaves a lane half changed.
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A caller that waits, or stops to.
+struct Caller<'a> {
+    governor: &'a Governor,
+    budget: Budget,
+    place: Place,
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        let Caller { governor, budget, place } = self;
+        if place.waits() {
+            governor.wakes(|lanes, woken| lanes.of(*budget).leave(place, Instant::now(), woken));
+        }
     }
 }
 
@@ -178,11 +223,11 @@ pub(super) fn shared(app_key: &AppKey, bases: &[String]) -> Arc<Governor> {
 
 #[cfg(test)]
 mod tests {
-    use std::{num::NonZeroU16, sync::Arc, time::Duration};
+    use std::{num::NonZeroU16, pin::pin, sync::Arc, time::Duration};
 
-    use tokio::time::Instant;
+    use tokio::time::{Instant, sleep_until, timeout};
 
-    use super::{APPLICATIONS_KNOWN, Budget, Governor, MAX_PAUSE, RateLimits, shared};
+    use super::{APPLICATIONS_KNOWN, Budget, Governor, MAX_PAUSE, Operation, PATIENCE, RateLimits, shared};
 
     fn governor(users: u16) -> Arc<Governor> {
         let users = NonZeroU16::new(users).unwrap();
@@ -202,6 +247,88 @@ mod tests {
         assert_eq!(start.elapsed(), Duration::from_secs(2));
         governor.turn(Budget::Tokens, Duration::ZERO).await.unwrap();
         assert_eq!(start.elapsed(), Duration::from_secs(2));
+    }
+
+    /// Keeps asking, each time for so long at most, until it has its turn.
+    async fn impatient(governor: Arc<Governor>, patience: Duration) -> Instant {
+        loop {
+            let begun = Instant::now();
+            if let Ok(Ok(())) = timeout(patience, governor.turn(Budget::Tokens, PATIENCE)).await {
+                return Instant::now();
+            }
+            sleep_until(begun + patience).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn twenty_thousand_impatient_logins_all_get_in_as_fast_as_the_limit_lets_them() {
+        let (governor, start) = (governor(1), Instant::now());
+        let logins: Vec<_> =
+            (0..20_000).map(|_| tokio::spawn(impatient(Arc::clone(&governor), Duration::from_secs(1)))).collect();
+        let mut last = start;
+        for login in logins {
+            last = last.max(login.await.unwrap());
+        }
+        let took = (last - start).as_secs_f64();
+        assert!((66.0..69.0).contains(&took), "{took} s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tenth_too_many_with_little_patience_leaves_the_limit_fully_used() {
+        const SECONDS: usize = 60;
+        for drops in [true, false] {
+            let (governor, start) = (governor(100), Instant::now());
+            let calls: Vec<_> = (0..110 * SECONDS)
+                .map(|n| {
+                    let governor = Arc::clone(&governor);
+                    let at = start + Duration::from_secs(1) * u32::try_from(n).unwrap() / 110;
+                    tokio::spawn(async move {
+                        sleep_until(at).await;
+                        let patience = Duration::from_secs(2);
+                        if drops {
+                            let turn = timeout(patience, governor.turn(Budget::Users, Duration::from_secs(60))).await;
+                            turn.is_ok_and(|turn| turn.is_ok()).then(Instant::now)
+                        } else {
+                            governor.turn(Budget::Users, patience).await.ok().map(|()| Instant::now())
+                        }
+                    })
+                })
+                .collect();
+            let mut turns = vec![0; SECONDS + 3];
+            for call in calls {
+                if let Some(at) = call.await.unwrap() {
+                    turns[usize::try_from((at - start).as_secs()).unwrap()] += 1;
+                }
+            }
+            // Timers tick by the millisecond, so that a turn may move from one second to the next.
+            for (second, turns) in turns[..SECONDS].iter().enumerate() {
+                assert!((95..=105).contains(turns), "{turns} in second {second}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_nobody_polls_holds_no_other_up() {
+        let (governor, start) = (governor(1), Instant::now());
+        turn(&governor, 0).await.unwrap();
+        let mut forgotten = pin!(turn(&governor, 60));
+        assert!(timeout(Duration::ZERO, forgotten.as_mut()).await.is_err());
+        turn(&governor, 60).await.unwrap();
+        assert!(start.elapsed() < Duration::from_millis(1100), "{:?}", start.elapsed());
+        forgotten.await.unwrap();
+        assert!(start.elapsed() < Duration::from_millis(2100), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_one_call_is_refused_for_holds_back_no_call_that_is_counted_by_itself() {
+        let governor = governor(100);
+        governor.pause(Operation::History.budget(), Some(Duration::from_secs(600)));
+        governor.pause(Operation::Download.budget(), Some(Duration::from_secs(600)));
+        for free in [Operation::TokenExpiry, Operation::PasswordToken, Operation::Upload, Operation::Devices] {
+            governor.turn(free.budget(), Duration::ZERO).await.unwrap();
+        }
+        let held = governor.turn(Operation::History.budget(), Duration::from_secs(60)).await;
+        assert_eq!(held, Err(Duration::from_secs(600)));
     }
 
     #[tokio::test(start_paused = true)]

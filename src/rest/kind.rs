@@ -77,8 +77,8 @@ impl Operation {
         use Operation as O;
         match self {
             O::PasswordToken | O::ExchangeAgoraToken | O::AppToken => Budget::Tokens,
-            O::TokenExpiry | O::Discovery => Budget::Other,
-            _ if self.is_a_sessions() => Budget::Other,
+            O::TokenExpiry | O::Discovery => Budget::Each(self),
+            _ if self.is_a_sessions() => Budget::Each(self),
             _ => Budget::Users,
         }
     }

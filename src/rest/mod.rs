@@ -22,6 +22,7 @@ pub(crate) mod fuzzing;
 mod governor;
 mod history;
 mod kind;
+mod lane;
 mod message_form;
 mod own;
 mod own_errors;
