@@ -264,9 +264,9 @@ fn check_address(what: &'static str, address: &str, schemes: &[&str], network: &
         Some(authority) if authority.as_str().contains('@') => refuse("must not hold credentials"),
         Some(authority) if !authority.host().is_empty() => match Target::parse(address) {
             Some(target) if network.allows(&target) => Ok(()),
-            Some(_) => {
-                refuse("is not encrypted; use https or wss, or allow plaintext first (`Config::allow_plaintext`)")
-            }
+            Some(_) => refuse(
+                "is not encrypted, and not reached on this machine alone; use https or wss, or allow plaintext first (`Config::allow_plaintext`)",
+            ),
             None => refuse("is not an address"),
         },
         _ => refuse("has no host"),
@@ -627,7 +627,8 @@ impl Config {
 
     /// Lets `http` and `ws` addresses of other machines be used, over which passwords and tokens travel readable by
     /// everybody on the way. Call it before the addresses are given. Default: only loopback addresses may be plain,
-    /// also those that come from discovery or a redirect.
+    /// also those that come from discovery or a redirect, and only where they are not reached through a proxy on another
+    /// machine. `localhost` is a loopback address: what else it may be looked up as is not used.
     #[must_use]
     pub fn allow_plaintext(mut self) -> Self {
         self.network = self.network.with_plaintext();

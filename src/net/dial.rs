@@ -13,11 +13,14 @@ use actix_rt::time::{Instant, sleep};
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpSocket, TcpStream, lookup_host},
+    net::{TcpSocket, TcpStream},
 };
 use tokio_rustls::TlsConnector;
 
-use super::{CertificateProblem, Network, Progress, Stream, Target, certificate_problem, client_config};
+use super::{
+    CertificateProblem, Network, Progress, Stream, Target, certificate_problem, client_config, names,
+    target::is_localhost,
+};
 use crate::{LossCause, Step};
 
 /// How long one of several addresses of a host is waited for before the next one is begun as well.
@@ -36,6 +39,12 @@ pub(crate) enum DialError {
     /// Nothing was sent, and the host's name was not even asked for.
     #[error("`{0}` is not encrypted and not on this machine; say `Config::allow_plaintext` if that is meant")]
     Plaintext(String),
+    /// Nothing was sent: the host is this machine by its name, but what is sent there would go elsewhere first.
+    #[error(
+        "`{host}` is not encrypted and would be reached through {proxy}, which is not on this machine; name the host in \
+         `Proxy::except`, or say `Config::allow_plaintext` if that is meant"
+    )]
+    PlaintextProxy { host: String, proxy: String },
 }
 
 impl From<DialError> for LossCause {
@@ -43,7 +52,9 @@ impl From<DialError> for LossCause {
         match error {
             DialError::Failed { step, detail } => LossCause::Failed { step, detail },
             DialError::Certificate(problem) => LossCause::Certificate(problem),
-            DialError::Plaintext(_) => LossCause::Failed { step: Step::Connect, detail: error.to_string() },
+            DialError::Plaintext(_) | DialError::PlaintextProxy { .. } => {
+                LossCause::Failed { step: Step::Connect, detail: error.to_string() }
+            }
         }
     }
 }
@@ -85,13 +96,17 @@ pub(crate) async fn dial_by<S: AsyncRead + AsyncWrite + Unpin>(
 ///
 /// Every way to the service comes through here, whoever named the address: the configuration, discovery or a redirect.
 async fn connect_tcp(target: &Target, network: &Network, progress: &Progress) -> Result<TcpStream, DialError> {
-    if !network.allows(target) {
-        return Err(DialError::Plaintext(target.authority.clone()));
-    }
     let proxy = network
         .proxy()
         .of(target)
         .map_err(|error| DialError::Failed { step: Step::Proxy, detail: error.to_string() })?;
+    if !network.allows_through(target, proxy.as_deref()) {
+        let host = target.authority.clone();
+        return Err(match proxy {
+            Some(proxy) if target.is_loopback() => DialError::PlaintextProxy { host, proxy: format!("{proxy:?}") },
+            _ => DialError::Plaintext(host),
+        });
+    }
     let Some(proxy) = proxy else {
         return connect_host(&target.host, target.port, network.local(), progress).await;
     };
@@ -117,9 +132,23 @@ async fn connect_host(
         return connect_from(local, to).await.map(quick).map_err(failed(Step::Connect));
     }
     progress.at(Step::Resolve);
-    let addresses: Vec<_> = lookup_host((host, port)).await.map_err(failed(Step::Resolve))?.collect();
+    let addresses = names::addresses(host).await.and_then(|addresses| usable(host, addresses));
+    let addresses = addresses.map_err(failed(Step::Resolve))?;
     progress.at(Step::Connect);
+    let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
     connect_first(interleaved(addresses), local).await.map(quick).map_err(failed(Step::Connect))
+}
+
+/// The addresses that a name stands for. What this machine's own name is looked up as elsewhere is not this machine.
+fn usable(host: &str, mut addresses: Vec<IpAddr>) -> io::Result<Vec<IpAddr>> {
+    if is_localhost(host) && !addresses.is_empty() {
+        addresses.retain(IpAddr::is_loopback);
+        if addresses.is_empty() {
+            let elsewhere = format!("`{host}` is looked up as an address of another machine; see the hosts file");
+            return Err(io::Error::new(io::ErrorKind::NotFound, elsewhere));
+        }
+    }
+    Ok(addresses)
 }
 
 /// Frames are small and answers are waited for. A socket that refuses the option still works.
@@ -197,14 +226,13 @@ async fn connect_first(addresses: Vec<SocketAddr>, local: Option<IpAddr>) -> io:
 mod tests {
     use std::{
         net::{IpAddr, Ipv4Addr, SocketAddr},
-        sync::mpsc,
         time::Duration,
     };
 
     use tokio::{net::TcpListener, time::timeout};
 
-    use super::{DialError, Network, Progress, Target, connect_first, connect_from, dial, interleaved};
-    use crate::{Proxy, Step};
+    use super::{DialError, Network, Progress, Target, connect_first, connect_from, dial, interleaved, usable};
+    use crate::{Proxy, Step, net::names::tests::SILENT};
 
     const SHORT: Duration = Duration::from_millis(100);
 
@@ -231,18 +259,45 @@ mod tests {
         }
     }
 
+    #[actix::test]
+    async fn a_silent_resolver_is_the_step_under_way_and_holds_no_other_name_up() {
+        let silent = format!("wss://{SILENT}:1/");
+        assert_eq!(stuck_at(&silent, &Network::default()).await, Step::Resolve);
+        assert_eq!(failed_at("ws://localhost:1/", &Network::default()).await, Step::Connect);
+    }
+
     #[test]
-    fn a_silent_resolver_is_the_step_under_way() {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
-        runtime.block_on(async {
-            // The system's resolver is asked in a thread for what blocks: there is one here, and it is taken.
-            let (let_go, held) = mpsc::channel::<()>();
-            let stuck = tokio::task::spawn_blocking(move || held.recv());
-            assert_eq!(stuck_at("wss://localhost:1/", &Network::default()).await, Step::Resolve);
-            drop(let_go);
-            let _ = stuck.await.unwrap();
-        });
+    fn the_own_name_of_this_machine_stands_for_loopback_addresses_only() {
+        let list = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpAddr>>();
+        let mixed = || list(&["10.0.0.1", "::1", "2001:db8::1", "127.0.0.1"]);
+        for name in ["localhost", "LocalHost."] {
+            assert_eq!(usable(name, mixed()).unwrap(), list(&["::1", "127.0.0.1"]));
+            let elsewhere = usable(name, list(&["10.0.0.1"])).unwrap_err();
+            assert!(elsewhere.to_string().contains("another machine"), "{elsewhere}");
+        }
+        assert_eq!(usable("a.example", mixed()).unwrap(), mixed());
+    }
+
+    #[actix::test]
+    async fn what_is_plain_goes_to_this_machine_through_no_proxy_elsewhere() {
+        let network = |proxy: &str| Network::default().with_proxy(Proxy::http(proxy).unwrap());
+        let (_listener, here) = silent().await;
+        let elsewhere = "http://user:CANARY@192.0.2.1:3128";
+        for address in ["ws://127.0.0.1:1/", "http://localhost:1/", "http://[::1]:1/", "ws://LOCALHOST./"] {
+            let target = Target::parse(address).unwrap();
+            assert!(!network(elsewhere).allows(&target), "{address}");
+            assert!(network(elsewhere).with_plaintext().allows(&target));
+            assert!(network(&format!("http://{here}")).allows(&target), "what stays here may be plain");
+            let direct = Network::default().with_proxy(Proxy::http(elsewhere).unwrap().except("*"));
+            assert!(direct.allows(&target));
+            let Err(refused) = dial(&target, &network(elsewhere), &Progress::new()).await else { panic!("{address}") };
+            assert!(matches!(refused, DialError::PlaintextProxy { .. }), "{refused:?}");
+            let said = refused.to_string();
+            assert!(said.contains("192.0.2.1:3128") && said.contains("allow_plaintext"), "{said}");
+            assert!(!said.contains("CANARY"), "{said}");
+        }
+        let secure = Target::parse("wss://127.0.0.1:1/").unwrap();
+        assert!(network(elsewhere).allows(&secure), "the proxy sees nothing of what is encrypted");
     }
 
     #[cfg(all(target_os = "linux", feature = "local-server"))]

@@ -5,6 +5,7 @@
 
 mod dial;
 mod head;
+mod names;
 mod network;
 mod proxy;
 mod stream;

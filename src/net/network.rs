@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::{Proxy, Roots, Target};
+use super::{Proxy, Roots, Target, proxy::Server, target::is_loopback};
 
 /// Proxy, root certificates, own address, and whether bytes may travel readable. A clone is a reference count.
 #[derive(Clone, Debug, Default)]
@@ -41,9 +41,18 @@ impl Network {
         self.0.as_ref().map_or(&NONE, |own| &own.roots)
     }
 
-    /// Whether a host may be called at this address: encrypted, or on this machine, or the application said so.
+    /// Whether a host may be called at this address, by the way that is taken to it now.
     pub(crate) fn allows(&self, target: &Target) -> bool {
-        target.secure || target.is_loopback() || self.plaintext()
+        // A proxy that cannot be used is told when it is to be.
+        let proxy = self.proxy().of(target).ok().flatten();
+        self.allows_through(target, proxy.as_deref())
+    }
+
+    /// Whether bytes may go to a host, through this proxy if any: encrypted, or without leaving this machine, or the
+    /// application said so.
+    pub(super) fn allows_through(&self, target: &Target, proxy: Option<&Server>) -> bool {
+        let stays = target.is_loopback() && proxy.is_none_or(|proxy| is_loopback(&proxy.host));
+        target.secure || stays || self.plaintext()
     }
 
     fn plaintext(&self) -> bool {

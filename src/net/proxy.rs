@@ -10,7 +10,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Target, head::Heads};
+use super::{Target, head::Heads, target::without_final_dot};
 
 /// Through which proxy the service is reached. Credentials never show.
 ///
@@ -79,13 +79,19 @@ impl Proxy {
 
     /// As the environment says, read anew for every connection: `HTTPS_PROXY` for `https` and `wss`, `HTTP_PROXY` for
     /// `http` and `ws`, else `ALL_PROXY`; not for loopback addresses nor for hosts in `NO_PROXY`. Lower-case names go
-    /// first. This is the default.
+    /// first; an empty variable counts as absent. Under CGI (`REQUEST_METHOD` is set) `HTTP_PROXY` is ignored, for there it
+    /// is whatever a request's `Proxy` header says. This is the default.
     #[must_use]
     pub const fn environment() -> Self {
         Proxy(Kind::Environment)
     }
 
-    /// This proxy, for every host that [`except`](Proxy::except) does not name, loopback included.
+    /// This proxy, for every host that [`except`](Proxy::except) does not name, loopback included: a loopback address that
+    /// is not encrypted is refused then, unless the proxy is on this machine too or
+    /// [`Config::allow_plaintext`](crate::Config::allow_plaintext) was said.
+    ///
+    /// In a user or password every byte may be written as `%` and two hexadecimal digits, and `%` must be; what stands
+    /// before the last `@` belongs to them.
     ///
     /// # Errors
     /// [`ProxyError`] unless it has the form `http://[user:password@]host[:port]`; the port is 80 where absent.
@@ -96,7 +102,7 @@ impl Proxy {
 
     /// Hosts to reach directly, in the form of `NO_PROXY`: separated by commas or white space, each a name (with all
     /// below it; `.name` and `*.name` mean the same), an address, either with `:port`, a network such as `10.0.0.0/8`,
-    /// or `*`. What has none of these forms is ignored.
+    /// or `*`. A final dot makes no difference. What has none of these forms is ignored.
     #[must_use]
     pub fn except(mut self, hosts: &str) -> Self {
         if let Kind::Http { except, .. } = &mut self.0 {
@@ -107,7 +113,8 @@ impl Proxy {
 
     /// The proxy for a target, if it is to be reached through one.
     pub(super) fn of(&self, target: &Target) -> Result<Option<Arc<Server>>, ProxyError> {
-        self.with_environment(target, |name| env::var(name).ok())
+        // What is not UTF-8 is not absent: its host will not be one.
+        self.with_environment(target, |name| Some(env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
     fn with_environment(
@@ -121,9 +128,13 @@ impl Proxy {
             Kind::Http { server, .. } => Ok(Some(Arc::clone(server))),
             Kind::Environment if target.is_loopback() => Ok(None),
             Kind::Environment => {
+                let set = |name: &str| read(name).filter(|value| !value.trim().is_empty());
+                let cgi = read("REQUEST_METHOD").is_some();
                 let read = |name: &str| {
-                    let value = read(&name.to_ascii_lowercase()).or_else(|| read(name));
-                    value.filter(|value| !value.trim().is_empty())
+                    let lower = name.to_ascii_lowercase();
+                    // Where names differ in more than their case nowhere, the lower-case one is the request's as well.
+                    let forged = |of: &str| cgi && name == "HTTP_PROXY" && (of == name || cfg!(windows));
+                    [lower.as_str(), name].into_iter().filter(|of| !forged(of)).find_map(set)
                 };
                 let scheme = if target.secure { "HTTPS_PROXY" } else { "HTTP_PROXY" };
                 let set = [scheme, "ALL_PROXY"].into_iter().find_map(|name| Some((name, read(name)?)));
@@ -147,11 +158,12 @@ impl Server {
             Some(_) => return None,
             None => address,
         };
-        let rest = rest.split(['/', '?', '#']).next()?;
-        let (credentials, host) = match rest.rsplit_once('@') {
-            Some((credentials, host)) => (Some(credentials), host),
+        // A password may hold any of what would end the host, written as it is.
+        let (credentials, rest) = match rest.rsplit_once('@') {
+            Some((credentials, rest)) => (Some(credentials), rest),
             None => (None, rest),
         };
+        let host = rest.split(['/', '?', '#']).next()?;
         let target = Target::parse(&format!("http://{host}/"))?;
         let authorization = match credentials {
             Some(credentials) => {
@@ -199,7 +211,9 @@ fn percent_decoded(text: &str) -> Option<Vec<u8>> {
     while let Some(byte) = bytes.next() {
         if byte == b'%' {
             let digits = [bytes.next()?, bytes.next()?];
-            decoded.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+            let digits =
+                std::str::from_utf8(&digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+            decoded.push(u8::from_str_radix(digits, 16).ok()?);
         } else {
             decoded.push(byte);
         }
@@ -252,7 +266,11 @@ impl Direct {
         };
         Some(match bare(host).parse() {
             Ok(address) => Direct::Address(address, port),
-            Err(_) => Direct::Name(bare(host).trim_start_matches("*.").trim_start_matches('.').to_owned(), port),
+            Err(_) => {
+                let name = bare(host);
+                let name = name.trim_start_matches("*.").trim_start_matches('.');
+                Direct::Name(without_final_dot(name).to_owned(), port)
+            }
         })
     }
 
@@ -264,7 +282,7 @@ impl Direct {
             Direct::Address(direct, port) => address == Some(*direct) && at(port),
             Direct::Network(network, length) => address.is_some_and(|address| within(address, *network, *length)),
             Direct::Name(name, port) => {
-                let host = target.host.to_ascii_lowercase();
+                let host = without_final_dot(&target.host).to_ascii_lowercase();
                 let below = || host.strip_suffix(name.as_str()).is_some_and(|front| front.ends_with('.'));
                 address.is_none() && !name.is_empty() && (host == *name || below()) && at(port)
             }
@@ -286,6 +304,9 @@ fn within(address: IpAddr, network: IpAddr, length: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use secrecy::ExposeSecret as _;
+
     use super::{NoProxy, Proxy, Server};
     use crate::net::Target;
 
@@ -344,10 +365,61 @@ mod tests {
     }
 
     #[test]
+    fn whatever_stands_before_the_last_at_sign_is_user_and_password() {
+        for (address, plain) in [
+            ("http://bob:2024#secret@p.example:1", "bob:2024#secret"),
+            ("http://bob:20/24?x#y@p.example:1/path", "bob:20/24?x#y"),
+            ("bob:a@b:c@p.example:1", "bob:a@b:c"),
+            ("http://b%6Fb:%23%40%2f%25@p.example:1", "bob:#@/%"),
+            ("http://bob@p.example:1", "bob:"),
+        ] {
+            let server = Server::parse(address).unwrap();
+            assert_eq!((server.host.as_str(), server.port), ("p.example", 1), "{address}");
+            let basic = format!("Basic {}", STANDARD.encode(plain));
+            assert_eq!(server.authorization.as_ref().unwrap().expose_secret(), basic, "{address}");
+            assert_eq!(format!("{server:?}"), "http://<redacted>@p.example:1");
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_absent() {
+        let through = |environment: &[(&str, &str)]| through(&Proxy::environment(), "https://a.example/", environment);
+        let upper = ("HTTPS_PROXY", "http://upper.example:1");
+        assert_eq!(through(&[("https_proxy", ""), upper]).as_deref(), Some("upper.example:1"));
+        assert_eq!(through(&[("no_proxy", " "), ("NO_PROXY", "a.example"), upper]), None);
+        let all = ("all_proxy", "http://all.example:2");
+        assert_eq!(through(&[("https_proxy", " "), ("HTTPS_PROXY", ""), all]).as_deref(), Some("all.example:2"));
+        assert_eq!(through(&[("HTTPS_PROXY", ""), ("ALL_PROXY", "")]), None);
+    }
+
+    #[test]
+    fn under_cgi_the_proxy_that_a_request_names_is_not_taken() {
+        let forged = [("HTTP_PROXY", "http://evil.example:1"), ("REQUEST_METHOD", "")];
+        assert_eq!(through(&Proxy::environment(), "http://a.example/", &forged), None);
+        let own = [forged[0], forged[1], ("http_proxy", "http://own.example:2")];
+        if !cfg!(windows) {
+            assert_eq!(through(&Proxy::environment(), "http://a.example/", &own).as_deref(), Some("own.example:2"));
+        }
+        let secure = [forged[1], ("HTTPS_PROXY", "http://own.example:2")];
+        let through = through(&Proxy::environment(), "https://a.example/", &secure);
+        assert_eq!(through.as_deref(), Some("own.example:2"), "no header is of this name");
+    }
+
+    #[test]
     fn what_is_not_an_http_proxy_is_refused_without_being_quoted() {
-        for bad in ["", "https://p", "socks5://p", "http://", "http://u:%zz@p", "http://p:99999"] {
+        for bad in [
+            "",
+            "https://p",
+            "socks5://p",
+            "http://",
+            "http://u:%zz@p",
+            "http://u:%+1@p",
+            "http://p:99999",
+            "http://u:s#@",
+        ] {
             let error = Proxy::http(bad).unwrap_err();
-            assert!(!error.to_string().contains("%zz"));
+            let said = format!("{error} {error:?}");
+            assert!(!said.contains("%zz") && !said.contains("s#"), "{said}");
         }
     }
 
@@ -376,6 +448,10 @@ mod tests {
             ("::/0", "wss://1.2.3.4/", false),
             ("10.0.0.0/99", "wss://10.0.0.1/", false),
             (". , :x ,", "wss://a.example/", false),
+            ("a.example", "wss://a.example./", true),
+            ("a.example.", "wss://a.example/", true),
+            ("a.example.:443", "wss://b.a.example./", true),
+            ("a.example.", "wss://ba.example./", false),
         ] {
             assert_eq!(direct(hosts, address), expected, "{hosts} {address}");
         }

@@ -38,13 +38,28 @@ impl Target {
         Some(Target { secure, host, port, path, authority })
     }
 
-    /// Whether the traffic stays on this machine.
+    /// Whether the host is this machine, so that traffic that goes there directly stays here.
     pub(crate) fn is_loopback(&self) -> bool {
-        match self.host.parse::<IpAddr>() {
-            Ok(address) => address.is_loopback(),
-            Err(_) => self.host.eq_ignore_ascii_case("localhost"),
-        }
+        is_loopback(&self.host)
     }
+}
+
+/// Whether a host is this machine: a loopback address, or the name that is looked up as nothing else.
+pub(super) fn is_loopback(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => is_localhost(host),
+    }
+}
+
+/// Whether it is the name of this machine, of which only loopback addresses are used.
+pub(super) fn is_localhost(host: &str) -> bool {
+    without_final_dot(host).eq_ignore_ascii_case("localhost")
+}
+
+/// A name without the dot that ends it at the root of all names.
+pub(super) fn without_final_dot(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
 }
 
 #[cfg(test)]
@@ -76,6 +91,9 @@ mod tests {
             ("ws://127.9.9.9/", true),
             ("ws://[::1]/", true),
             ("ws://LOCALHOST/", true),
+            ("ws://localhost./", true),
+            ("ws://[::ffff:127.0.0.1]/", true),
+            ("ws://[::ffff:10.0.0.1]/", false),
             ("ws://localhost.example/", false),
             ("ws://10.0.0.1/", false),
             ("ws://[2001:db8::1]/", false),
