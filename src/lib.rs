@@ -101,6 +101,7 @@ pub mod fuzzing;
 pub mod handlers;
 mod http;
 mod lenient;
+mod lent;
 #[cfg(feature = "local-server")]
 pub mod local_server;
 pub mod logger;

@@ -8,7 +8,7 @@ use std::{
     future::Future,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -74,9 +74,9 @@ impl Threads {
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> impl Future<Output = io::Result<T>> + Send + 'static {
         let (sender, answer) = oneshot::channel();
-        let sender = std::sync::Arc::new(Mutex::new(Some(sender)));
+        let sender = Arc::new(Mutex::new(Some(sender)));
         let wanted = {
-            let sender = std::sync::Arc::clone(&sender);
+            let sender = Arc::clone(&sender);
             move || lock(&sender).as_ref().is_some_and(|sender| !sender.is_closed())
         };
         let work = move || {
@@ -187,6 +187,62 @@ impl Threads {
     }
 }
 
+/// Work of one account or the like, of which one piece at most is under way: what is asked for meanwhile is done by one
+/// more piece after it, so that a disk that stands still keeps one thread, however often it is tried.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Single(Arc<Mutex<Standing>>);
+
+#[derive(Debug, Default)]
+struct Standing {
+    busy: bool,
+    /// Whether there is something to do that the piece under way may not have seen.
+    asked: bool,
+}
+
+impl Single {
+    /// Does this on one of the threads. It must always be the same work: what exactly is to be done, it looks up.
+    pub(crate) fn run(&self, threads: &'static Threads, mut work: impl FnMut() + Send + 'static) {
+        {
+            let mut standing = lock(&self.0);
+            standing.asked = true;
+            if std::mem::replace(&mut standing.busy, true) {
+                return;
+            }
+        }
+        let mut piece = Piece { standing: Arc::clone(&self.0), over: false };
+        let work = move || {
+            while piece.goes_on() {
+                work();
+            }
+        };
+        threads.submit(Job { wanted: Box::new(|| true), work: Box::new(work) });
+    }
+}
+
+/// Work under way; it is over at its end, also where it panics or is never begun.
+struct Piece {
+    standing: Arc<Mutex<Standing>>,
+    over: bool,
+}
+
+impl Piece {
+    fn goes_on(&mut self) -> bool {
+        let mut standing = lock(&self.standing);
+        standing.busy = std::mem::take(&mut standing.asked);
+        self.over = !standing.busy;
+        standing.busy
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        // After its end another piece may be under way.
+        if !self.over {
+            *lock(&self.standing) = Standing::default();
+        }
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -202,7 +258,7 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use super::{LINGER, Threads};
+    use super::{LINGER, Single, Threads};
 
     const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -281,6 +337,34 @@ mod tests {
         drop(stuck);
         last.await.unwrap();
         assert_eq!(done.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn of_single_work_one_piece_is_under_way_and_nothing_asked_for_is_left_undone() {
+        let (threads, single) = (threads(4), Single::default());
+        let (asked, seen, running) = (Arc::new(AtomicUsize::new(0)), Arc::default(), Arc::new(AtomicUsize::new(0)));
+        let work = |seen: &Arc<AtomicUsize>| {
+            let (asked, seen, running) = (Arc::clone(&asked), Arc::clone(seen), Arc::clone(&running));
+            move || {
+                assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "one piece at once");
+                seen.store(asked.load(Ordering::SeqCst), Ordering::SeqCst);
+                running.fetch_sub(1, Ordering::SeqCst);
+            }
+        };
+        for n in 1..=10_000 {
+            asked.store(n, Ordering::SeqCst);
+            single.run(threads, work(&seen));
+        }
+        // Work that panics is over as well.
+        single.run(threads, || panic!("on purpose"));
+        let begun = Instant::now();
+        while seen.load(Ordering::SeqCst) < 10_001 {
+            assert!(begun.elapsed() < 100 * PATIENCE);
+            asked.store(10_001, Ordering::SeqCst);
+            single.run(threads, work(&seen));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(threads.count() <= 5);
     }
 
     #[tokio::test]

@@ -6,10 +6,12 @@ use slog::{Logger, warn};
 
 use crate::{
     AppKey, Config, ConnectionState, Credentials, Device, DisconnectReason, Kick, StateDir, StateError, UserId,
-    session::Engine, state::KeptToken,
+    session::Engine,
+    state::KeptToken,
+    threads::{self, Single},
 };
 
-/// What one account keeps. Writes go to the threads for blocking work, where the newest one wins.
+/// What one account keeps. Writes go to threads of their own, one at a time, where the newest one wins.
 pub(super) struct Keeper {
     account: Arc<Account>,
     /// What the file holds, or will.
@@ -21,6 +23,7 @@ struct Account {
     app_key: AppKey,
     user: UserId,
     log: Logger,
+    work: Single,
     /// The newest change that is not made yet.
     next: Mutex<Option<Change>>,
     /// Held while a change is made, so that an older one never comes after a newer.
@@ -54,6 +57,7 @@ impl Keeper {
             app_key: config.app_key.clone(),
             user: user.clone(),
             log: log.clone(),
+            work: Single::default(),
             next: Mutex::new(None),
             writing: Mutex::new(()),
         };
@@ -139,7 +143,7 @@ impl Keeper {
     fn change(&self, change: Change) {
         *self.account.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
         let account = Arc::clone(&self.account);
-        // Nobody waits for it: what the runtime's end keeps from being written costs one REST call later.
-        drop(actix_rt::task::spawn_blocking(move || account.write()));
+        // Nobody waits for it: what the process's end keeps from being written costs one REST call later.
+        self.account.work.run(&threads::FILES, move || account.write());
     }
 }

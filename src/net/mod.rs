@@ -25,7 +25,7 @@ pub(crate) use stream::Stream;
 pub(crate) use target::Target;
 pub use tls::{CertificateProblem, Roots, RootsError};
 pub(crate) use tls::{certificate_problem, client_config};
-pub(crate) use traffic::{Traffic, Watched};
+pub(crate) use traffic::{Traffic, Watched, unacknowledged_bytes};
 pub(crate) use upgrade::{Upgraded, upgrade};
 
 /// The step a way in is at, readable from outside while it is under way.

@@ -174,6 +174,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
+    #[allow(clippy::await_holding_lock, reason = "it holds up the threads below, never this one")]
     async fn all_who_wait_for_a_name_share_one_look_up_and_those_who_gave_up_leave_nothing_behind() {
         static ASKED: AtomicUsize = AtomicUsize::new(0);
         static HELD: Mutex<()> = Mutex::new(());
@@ -210,6 +211,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
+    #[allow(clippy::await_holding_lock, reason = "it holds up the threads below, never this one")]
     async fn names_that_hang_hold_no_other_name_up_and_past_the_bound_nothing_piles_up() {
         const MOST: usize = 8;
         static HELD: Mutex<()> = Mutex::new(());

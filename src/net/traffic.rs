@@ -2,7 +2,11 @@
 
 use std::{
     cell::Cell,
-    fmt, io,
+    fmt,
+    fs::File,
+    future::Future,
+    io::{self, BufReader},
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -15,6 +19,8 @@ use tokio::{
     time::Instant,
 };
 
+use crate::threads::FILES;
+
 /// Tells when bytes last passed over a connection. A clone is a reference count.
 #[derive(Clone, Default)]
 pub(crate) struct Traffic(Rc<Passed>);
@@ -22,11 +28,13 @@ pub(crate) struct Traffic(Rc<Passed>);
 #[derive(Default)]
 struct Passed {
     moved: Cell<Option<Instant>>,
+    ends: Cell<Option<(SocketAddr, SocketAddr)>>,
 }
 
 impl Traffic {
     /// A stream whose traffic shows here from now on.
     pub(crate) fn of(&self, stream: TcpStream) -> Watched {
+        self.0.ends.set(stream.local_addr().ok().zip(stream.peer_addr().ok()));
         Watched { stream, traffic: self.clone() }
     }
 
@@ -35,9 +43,55 @@ impl Traffic {
         self.0.moved.get()
     }
 
+    /// This machine's end of the connection, and the other one.
+    pub(crate) fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.0.ends.get()
+    }
+
     fn moves(&self) {
         self.0.moved.set(Some(Instant::now()));
     }
+}
+
+/// How many bytes this machine has taken to be sent on a connection that the other end has not acknowledged; `None` where
+/// the system does not tell.
+///
+/// Linux tells it in a table of all connections, which is read line by line on a thread of its own. There is a call for it
+/// (`SIOCOUTQ`), but no safe one in the standard library or the crates below this one.
+pub(crate) fn unacknowledged_bytes(
+    ends: (SocketAddr, SocketAddr),
+) -> impl Future<Output = Option<u64>> + Send + 'static {
+    let asked = cfg!(target_os = "linux").then(|| {
+        FILES.run(move || {
+            let table = if ends.0.is_ipv4() { "/proc/thread-self/net/tcp" } else { "/proc/thread-self/net/tcp6" };
+            Ok(found(BufReader::new(File::open(table)?), ends))
+        })
+    });
+    async move { asked?.await.ok().flatten() }
+}
+
+/// The bytes of a connection in the system's table.
+fn found(table: impl io::BufRead, (local, remote): (SocketAddr, SocketAddr)) -> Option<u64> {
+    let (local, remote) = (in_table(local), in_table(remote));
+    table.lines().map_while(Result::ok).find_map(|line| {
+        let mut columns = line.split_ascii_whitespace().skip(1);
+        let this = columns.next()? == local && columns.next()? == remote;
+        let (queued, _) = columns.nth(1).filter(|_| this)?.split_once(':')?;
+        u64::from_str_radix(queued, 16).ok()
+    })
+}
+
+/// An address as it stands there: words of 32 bits in hexadecimal digits, each as this machine has it in memory.
+fn in_table(address: SocketAddr) -> String {
+    let words = |octets: &[u8]| {
+        let words = octets.chunks_exact(4).filter_map(|word| word.try_into().ok().map(u32::from_ne_bytes));
+        words.map(|word| format!("{word:08X}")).collect::<String>()
+    };
+    let host = match address.ip() {
+        IpAddr::V4(ip) => words(&ip.octets()),
+        IpAddr::V6(ip) => words(&ip.octets()),
+    };
+    format!("{host}:{:04X}", address.port())
 }
 
 /// A stream whose traffic is watched.
@@ -107,5 +161,58 @@ impl ActixStream for Watched {
 
     fn poll_write_ready(&self, task: &mut Context<'_>) -> Poll<io::Result<Ready>> {
         ActixStream::poll_write_ready(&self.stream, task)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::found;
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn the_bytes_of_a_connection_are_found_in_the_systems_table() {
+        const TABLE: &str =
+            "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1 1 0 100 0 0 10 0
+   1: 0100007F:9C40 0200007F:1F90 01 00028A1C:00000007 01:00000014 00000000  1000        0 2 2 0 20 4 30 10 -1
+   2: 00000000000000000000000001000000:9C40 B80D0120000000000000000001000000:1F90 01 0000000A:00000000 00:0 0 0 0 3
+";
+        let of = |local: &str, remote: &str| found(TABLE.as_bytes(), (local.parse().unwrap(), remote.parse().unwrap()));
+        assert_eq!(of("127.0.0.1:40000", "127.0.0.2:8080"), Some(0x28a1c));
+        assert_eq!(of("[::1]:40000", "[2001:db8::1]:8080"), Some(10));
+        assert_eq!(of("127.0.0.1:40000", "127.0.0.3:8080"), None);
+        assert_eq!(of("127.0.0.1:8080", "127.0.0.2:40000"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_a_peer_does_not_read_stays_unacknowledged_and_what_it_reads_does_not() {
+        use tokio::{
+            io::{AsyncReadExt as _, AsyncWriteExt as _},
+            net::{TcpListener, TcpStream},
+        };
+
+        use super::{Traffic, unacknowledged_bytes};
+
+        for host in ["127.0.0.1", "::1"] {
+            let Ok(listener) = TcpListener::bind((host, 0)).await else { continue };
+            let traffic = Traffic::default();
+            let mut stream = traffic.of(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+            let (mut peer, _) = listener.accept().await.unwrap();
+            let ends = traffic.ends().unwrap();
+            let more = vec![b'x'; 1 << 20];
+            let moment = std::time::Duration::from_millis(200);
+            let mut sent = 0;
+            while let Ok(written) = tokio::time::timeout(moment, stream.write(&more)).await {
+                sent += written.unwrap();
+            }
+            let stuck = unacknowledged_bytes(ends).await.unwrap();
+            assert!(stuck > 0, "{sent} bytes were taken");
+            let mut left = vec![0; sent];
+            peer.read_exact(&mut left).await.unwrap();
+            while unacknowledged_bytes(ends).await != Some(0) {
+                tokio::time::sleep(moment / 100).await;
+            }
+        }
     }
 }

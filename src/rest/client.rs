@@ -28,11 +28,13 @@ use crate::{AppKey, Config, ConfigError, Endpoints, Nickname, Password, Token, U
 ///
 /// One call tries each host at most once, each for at most [`Config::rest_timeout`]: after a failure that another
 /// host may not have, the next host is tried and stays the first one of later calls, also of this client's clones
-/// (§2, "Failover"). A final failure ([`RestError::is_final`]) is reported at once.
+/// (§2, "Failover"). Only what the service's own hosts say or fail to say counts: what a storage host answers, to which a
+/// download was redirected, neither moves the order of hosts nor holds a call back. A final failure ([`RestError::is_final`]) is reported at once.
 ///
 /// Calls of one application wait for their turn within the [`RateLimits`](super::RateLimits), for
 /// [`Config::rest_timeout`] or a minute, whichever is less, and fail at once with [`RestErrorKind::NoTurn`] where it
-/// would take longer. A 429 is asked of no other host and holds back all calls of its kind for as long as it asks (a
+/// would take longer. A 429 is asked of no other host and holds back all calls of its kind (about users, for tokens, and any
+/// other call by itself) for as long as it asks (a
 /// second if it does not say or asks for less, at most 10 minutes). A call about users is made once more after that, if
 /// the service said when and that is within the time it may wait; one for a token reports the limit at once.
 ///
@@ -320,10 +322,12 @@ impl RestClient {
                 Ok(parsed) => return Ok(parsed),
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
-                    if *error.kind() == RestErrorKind::RateLimited {
+                    if error.is_the_services_limit() {
                         self.governor.pause(budget, error.retry_after());
                     }
-                    self.first.store((index + 1) % self.bases.len(), Ordering::Relaxed);
+                    if error.speaks_against_the_host() {
+                        self.first.store((index + 1) % self.bases.len(), Ordering::Relaxed);
+                    }
                     if !error.is_the_hosts() {
                         return Err(error);
                     }

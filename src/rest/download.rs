@@ -16,7 +16,6 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use tokio::{
     sync::mpsc,
-    task::spawn_blocking,
     time::{Instant, timeout},
 };
 
@@ -24,9 +23,15 @@ use super::{
     error::RestError,
     exchange::unread,
     kind::{Operation, RestErrorKind},
-    upload::{PIECE, Progress, Watcher, failed},
+    upload::{PIECE, Progress, WATCHER, Watcher, failed, regular},
 };
-use crate::{Attachment, FileSecret, UserId, message::Bare, net::Traffic};
+use crate::{
+    Attachment, FileSecret, UserId,
+    lent::Lent,
+    message::Bare,
+    net::Traffic,
+    threads::{FILES, Job},
+};
 
 /// How many pieces wait for the reader at most.
 const AHEAD: usize = 4;
@@ -271,10 +276,11 @@ impl Download {
         self.length
     }
 
-    /// Hears of each piece that is read, on the reader's thread.
+    /// Hears of each piece that is read, on the reader's thread. One that panics ends the download with
+    /// [`RestErrorKind::Panicked`], and nothing else.
     #[must_use]
     pub fn on_progress(mut self, watcher: impl FnMut(Progress) + Send + 'static) -> Self {
-        self.watcher = Some(Box::new(watcher));
+        self.watcher = Some(Lent::new(Box::new(watcher)));
         self
     }
 
@@ -296,8 +302,11 @@ impl Download {
         {
             Ok(Some(piece)) => {
                 self.got += piece.len() as u64;
-                if let Some(watcher) = &mut self.watcher {
-                    watcher(Progress::new(self.got, self.length));
+                let progress = Progress::new(self.got, self.length);
+                let told = self.watcher.as_mut().map(|watcher| watcher.with(|watcher| watcher(progress)));
+                if told == Some(None) {
+                    self.over = true;
+                    return Some(Err(self.fail(RestErrorKind::Panicked(WATCHER))));
                 }
                 Some(Ok(piece))
             }
@@ -346,22 +355,21 @@ impl Download {
             return Err(self.fail(RestErrorKind::NoRuntime));
         }
         let path = path.as_ref().to_owned();
-        let part = Part::beside(&path);
-        let name = part.0.clone();
-        let opened = on_disk(move || File::options().write(true).create_new(true).open(name)).await;
-        let mut file = opened.map_err(|kind| self.fail(kind))?;
+        let mut part = self.on_disk(move || Part::beside(&path)).await?;
         while let Some(piece) = self.next_chunk().await {
             let piece = piece?;
-            let written = on_disk(move || file.write_all(&piece).map(|()| file)).await;
-            file = written.map_err(|kind| self.fail(kind))?;
+            part = self.on_disk(move || part.written(&piece)).await?;
         }
-        let renamed = on_disk(move || {
-            file.sync_all()?;
-            drop(file);
-            fs::rename(&part.0, path)
-        });
-        renamed.await.map_err(|kind| self.fail(kind))?;
+        self.on_disk(move || part.whole()).await?;
         Ok(self.got)
+    }
+
+    /// Does what would hold the thread up.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<T, RestError> {
+        FILES.run(work).await.map_err(|error| self.fail(failed(&error)))
     }
 
     fn fail(&self, kind: RestErrorKind) -> RestError {
@@ -369,26 +377,73 @@ impl Download {
     }
 }
 
-/// Does what would hold the thread up.
-async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, RestErrorKind> {
-    spawn_blocking(work).await.map_err(io::Error::from).flatten().map_err(|error| failed(&error))
+/// A file that is not whole yet. It goes when it is dropped, wherever that is: with a piece of work that nobody waits for
+/// any more, or between two.
+struct Part(Option<Beside>);
+
+struct Beside {
+    // The fields are dropped in this order: not every system removes an open file.
+    file: File,
+    name: Name,
+    path: PathBuf,
 }
 
-/// A file that is not whole yet; it goes when nobody gave it its own name.
-struct Part(PathBuf);
+/// A name in a folder, which goes when it is dropped.
+struct Name(PathBuf);
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        // Once renamed it is not there any more.
+        let _ = fs::remove_file(&self.0);
+    }
+}
 
 impl Part {
-    fn beside(path: &Path) -> Self {
+    fn beside(path: &Path) -> io::Result<Self> {
+        // A pipe or a device in its place would be replaced by a file.
+        match fs::metadata(path) {
+            Ok(about) => regular(&about)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         // The whole name stays within what file systems take.
         let name: String = name.chars().take(32).collect();
-        Part(path.with_file_name(format!(".{name}.{:016x}.part", fastrand::u64(..))))
+        let name = path.with_file_name(format!(".{name}.{:016x}.part", fastrand::u64(..)));
+        let file = File::options().write(true).create_new(true).open(&name)?;
+        Ok(Part(Some(Beside { file, name: Name(name), path: path.to_owned() })))
+    }
+
+    fn written(mut self, piece: &[u8]) -> io::Result<Self> {
+        let written = self.0.as_mut().map_or(Ok(()), |beside| beside.file.write_all(piece));
+        if written.is_err() {
+            // Here, where it may take its time.
+            self.0 = None;
+        }
+        written.map(|()| self)
+    }
+
+    fn whole(mut self) -> io::Result<()> {
+        let Some(Beside { file, name, path }) = self.0.take() else { return Ok(()) };
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&name.0, path)
     }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // Once renamed it is not there any more.
-        let _ = fs::remove_file(&self.0);
+        /// How long the thread may wait for it to be gone: a disk that hangs is not to hang the thread with it.
+        const MOMENT: Duration = Duration::from_millis(100);
+
+        if let Some(beside) = self.0.take() {
+            let (gone, going) = std::sync::mpsc::channel();
+            let work = move || {
+                drop(beside);
+                let _ = gone.send(());
+            };
+            FILES.submit(Job { wanted: Box::new(|| true), work: Box::new(work) });
+            let _ = going.recv_timeout(MOMENT);
+        }
     }
 }

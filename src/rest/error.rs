@@ -23,6 +23,8 @@ struct Inner {
     redirect: Option<String>,
     /// Whether no other host is to be tried: part of what can be sent once only was sent.
     spent: bool,
+    /// Whether somebody other than the service's host that was called is behind it.
+    elsewhere: bool,
     step: Option<Step>,
     error: Option<String>,
     description: Option<String>,
@@ -40,12 +42,13 @@ impl RestError {
             RestErrorKind::BatchSize(_) | RestErrorKind::ListSize { .. } | RestErrorKind::Parameter(_) => {
                 Code::REQUEST_PARAMETER_ERROR
             }
-            RestErrorKind::FileTooLarge { .. } | RestErrorKind::File { .. } | RestErrorKind::ForeignAddress => {
-                match operation {
-                    Operation::Upload => Code::UPLOAD_FAILED,
-                    _ => Code::DOWNLOAD_FAILED,
-                }
-            }
+            RestErrorKind::FileTooLarge { .. }
+            | RestErrorKind::File { .. }
+            | RestErrorKind::Panicked(_)
+            | RestErrorKind::ForeignAddress => match operation {
+                Operation::Upload => Code::UPLOAD_FAILED,
+                _ => Code::DOWNLOAD_FAILED,
+            },
             RestErrorKind::Unreachable(_)
             | RestErrorKind::Tls(_)
             | RestErrorKind::Certificate(_)
@@ -63,6 +66,7 @@ impl RestError {
             retry_after: None,
             redirect: None,
             spent: false,
+            elsewhere: false,
             step: None,
             error: None,
             description: None,
@@ -90,6 +94,16 @@ impl RestError {
 
     pub(super) fn spent(mut self, spent: bool) -> Self {
         self.0.spent = spent;
+        self
+    }
+
+    /// Of a storage host that the service led to, or of the application's own side: it says nothing about the service.
+    pub(super) fn elsewhere(mut self) -> Self {
+        self.0.elsewhere = true;
+        if self.0.kind == RestErrorKind::Unauthorized {
+            // It never saw the token, so that a new one would change nothing.
+            self.0.kind = RestErrorKind::Forbidden;
+        }
         self
     }
 
@@ -202,6 +216,17 @@ impl RestError {
                 | K::ServerError
                 | K::Other
         )
+    }
+
+    /// Whether the host that was called is to be tried after the others from now on.
+    pub(super) fn speaks_against_the_host(&self) -> bool {
+        use RestErrorKind as K;
+        !self.is_final() && !self.0.elsewhere && !matches!(self.0.kind, K::RateLimited | K::NoTurn(_) | K::PlanLimit)
+    }
+
+    /// Whether the service itself says that calls of this kind come too fast.
+    pub(super) fn is_the_services_limit(&self) -> bool {
+        self.0.kind == RestErrorKind::RateLimited && !self.0.elsewhere
     }
 
     /// Whether another host may succeed where this one failed just now. Limits hold for the application, not the host.

@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    future::poll_fn,
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
@@ -16,6 +17,7 @@ use awc::{
     },
 };
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use super::{
     address::{host, resolved},
@@ -29,13 +31,19 @@ use super::{
     own::Caller,
     upload::Upload,
 };
-use crate::{Attachment, FileSecret, Token, UserId, http, net::Target};
+use crate::{
+    Attachment, FileSecret, Token, UserId, http,
+    net::{Target, Traffic, unacknowledged_bytes},
+};
 
 /// How many redirects of a download are followed.
 const REDIRECTS: usize = 3;
 
 /// The longest id of a file, in bytes.
 const MAX_ID: usize = 128;
+
+/// The shortest time after which it is looked whether bytes were acknowledged.
+const TICK: Duration = Duration::from_millis(10);
 
 /// Files, by a user's own token.
 impl RestClient {
@@ -78,8 +86,13 @@ impl RestClient {
         let (host, started) = (host(&url), Instant::now());
         let way = http::Way::default();
         form.borrow_mut().moved = tokio::time::Instant::now();
-        let outcome = moving(form, idle, call.timeout, way.of(exchanged(call, &url, form, &way))).await;
-        let outcome = outcome.unwrap_or_else(|limit| Err(call.fail(RestErrorKind::Timeout(limit)).at(way.step())));
+        let upload = way.of(exchanged(call, &url, form, &way));
+        let outcome = moving(form, way.traffic(), idle, call.timeout, upload).await;
+        let outcome = outcome.unwrap_or_else(|limit| {
+            let error = call.fail(RestErrorKind::Timeout(limit)).at(way.step());
+            // A source that gives nothing says nothing about the host that waits for it.
+            Err(if form.borrow().hungry { error.elsewhere() } else { error })
+        });
         let outcome = outcome.and_then(|(status, body)| {
             call.parsed(status, &body, |answer| {
                 let entity = answer.get("entities").and_then(|entities| entities.get(0));
@@ -132,8 +145,12 @@ impl RestClient {
         let mut url = format!("{}{}", base.trim_end_matches('/'), call.path);
         let started = Instant::now();
         let way = http::Way::default();
-        let answered = tokio::time::timeout(call.timeout, way.of(followed(call, &mut url, fetch, &way))).await;
+        let answered = timeout(call.timeout, way.of(followed(call, &mut url, fetch, &way))).await;
         let outcome = answered.unwrap_or_else(|_| Err(call.fail(RestErrorKind::Timeout(call.timeout)).at(way.step())));
+        let outcome = outcome.map_err(|error| {
+            let at_home = same_host(Target::parse(base).as_ref(), &url);
+            if at_home { error } else { error.elsewhere() }
+        });
         let host = host(&url);
         let incoming = call.told(&self.logger, host.as_deref(), started, outcome)?;
         Ok((incoming, host))
@@ -174,25 +191,51 @@ async fn exchanged(
 }
 
 /// Runs an upload for as long as something moves and its time is not over; otherwise the limit that was hit.
+///
+/// What this machine took to be sent may lie here for long on a slow link. So while nothing else moves, it is looked at
+/// now and then how much of it the peer has not acknowledged.
 async fn moving<T>(
     form: &Rc<RefCell<Form>>,
+    traffic: &Traffic,
     idle: Duration,
     limit: Duration,
     upload: impl Future<Output = T>,
 ) -> Result<T, Duration> {
     let mut upload = pin!(upload);
     let began = tokio::time::Instant::now();
+    let (mut unacknowledged, mut acknowledged) = (None, None);
+    let look = idle / 4;
     loop {
-        let still = form.borrow().moved.elapsed();
+        let moved = [Some(form.borrow().moved), traffic.moved(), acknowledged].into_iter().flatten().max();
+        let still = moved.unwrap_or(began).elapsed();
         let left = limit.saturating_sub(began.elapsed());
         let wait = idle.saturating_sub(still).min(left);
         if wait.is_zero() {
             return Err(if left.is_zero() { limit } else { idle });
         }
-        if let Ok(done) = tokio::time::timeout(wait, upload.as_mut()).await {
+        if let Ok(done) = timeout(wait.min(look.max(TICK)), upload.as_mut()).await {
             return Ok(done);
         }
+        let Some(ends) = traffic.ends() else { continue };
+        let now = match first_of(upload.as_mut(), unacknowledged_bytes(ends)).await {
+            Ok(done) => return Ok(done),
+            Err(now) => now,
+        };
+        if now.zip(unacknowledged).is_some_and(|(now, before)| now < before) {
+            acknowledged = Some(tokio::time::Instant::now());
+        }
+        unacknowledged = now;
     }
+}
+
+/// Whichever comes first, the one as `Ok`, the other as `Err`.
+async fn first_of<T, E>(one: impl Future<Output = T>, other: impl Future<Output = E>) -> Result<T, E> {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|task| match one.as_mut().poll(task) {
+        Poll::Ready(done) => Poll::Ready(Ok(done)),
+        Poll::Pending => other.as_mut().poll(task).map(Err),
+    })
+    .await
 }
 
 /// A form as the body of a request; what is left of it stays outside, should the request fail before it is asked for.

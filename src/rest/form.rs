@@ -9,16 +9,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_core::Stream;
-use tokio::{
-    task::{JoinHandle, spawn_blocking},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use super::{
     kind::RestErrorKind,
-    upload::{PIECE, Progress, Watcher, failed},
+    upload::{PIECE, Pieces, Progress, STREAM, WATCHER, Watcher, failed},
 };
+use crate::{lent::Lent, threads};
 
 /// A multipart form that is read piece by piece.
 pub(super) struct Form {
@@ -32,6 +29,8 @@ pub(super) struct Form {
     pub(super) watcher: Option<Watcher>,
     /// When a piece was last asked for or given.
     pub(super) moved: Instant,
+    /// Whether a piece is asked for that the source does not give.
+    pub(super) hungry: bool,
     /// Whether any of it was asked for: then it cannot be sent again.
     pub(super) started: bool,
     /// Why it could not be read to its end.
@@ -41,7 +40,7 @@ pub(super) struct Form {
 /// Where the file comes from.
 pub(super) enum Reading {
     Bytes(Bytes),
-    Stream { stream: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>, rest: Bytes },
+    Stream { stream: Lent<Pieces>, rest: Bytes },
     File(FileReading),
     Over,
 }
@@ -49,8 +48,11 @@ pub(super) enum Reading {
 /// A file on disk, which is read by a thread that may wait.
 pub(super) enum FileReading {
     Idle(Option<File>),
-    Busy(JoinHandle<(File, io::Result<Bytes>)>),
+    Busy(ReadPiece),
 }
+
+/// A file gives a piece, and itself back.
+type ReadPiece = Pin<Box<dyn Future<Output = io::Result<(File, Bytes)>> + Send>>;
 
 impl Form {
     /// The length of the form as a whole.
@@ -70,9 +72,11 @@ impl Form {
             self.moved = Instant::now();
             return Poll::Ready(Some(Ok(std::mem::take(&mut self.head))));
         }
-        let piece = ready!(self.poll_file(task));
+        let polled = self.poll_file(task);
+        self.hungry = polled.is_pending();
+        let piece = ready!(polled);
         self.moved = Instant::now();
-        match piece.map(|piece| piece.map_err(|error| failed(&error)).and_then(|piece| self.counted(piece))) {
+        match piece.map(|piece| piece.and_then(|piece| self.counted(piece))) {
             Some(Ok(piece)) => Poll::Ready(Some(Ok(piece))),
             Some(Err(kind)) => {
                 self.failed = Some(kind);
@@ -98,14 +102,15 @@ impl Form {
             let long = io::Error::new(io::ErrorKind::InvalidData, "it is longer than it was said to be");
             return Err(failed(&long));
         }
-        if let Some(watcher) = &mut self.watcher {
-            watcher(Progress::new(self.done, self.length));
+        let progress = Progress::new(self.done, self.length);
+        match self.watcher.as_mut().map(|watcher| watcher.with(|watcher| watcher(progress))) {
+            Some(None) => Err(RestErrorKind::Panicked(WATCHER)),
+            _ => Ok(piece),
         }
-        Ok(piece)
     }
 
     /// The next piece of the file itself, never an empty one.
-    fn poll_file(&mut self, task: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+    fn poll_file(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<Bytes, RestErrorKind>>> {
         // A file that grows while it is read ends where it ended at the start.
         let left = self.length.map_or(u64::MAX, |length| length.saturating_sub(self.done));
         let piece = match &mut self.reading {
@@ -113,9 +118,12 @@ impl Form {
             Reading::Bytes(bytes) => Some(Ok(bytes.split_to(bytes.len().min(PIECE)))),
             Reading::Stream { stream, rest } => {
                 while rest.is_empty() {
-                    match ready!(stream.as_mut().poll_next(task)) {
+                    let Some(polled) = stream.with(|stream| stream.as_mut().poll_next(task)) else {
+                        return Poll::Ready(Some(Err(RestErrorKind::Panicked(STREAM))));
+                    };
+                    match ready!(polled) {
                         Some(Ok(next)) => *rest = next,
-                        Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                        Some(Err(error)) => return Poll::Ready(Some(Err(failed(&error)))),
                         None => {
                             self.reading = Reading::Over;
                             return Poll::Ready(None);
@@ -124,7 +132,7 @@ impl Form {
                 }
                 Some(Ok(rest.split_to(rest.len().min(PIECE))))
             }
-            Reading::File(reading) => ready!(reading.poll(left, task)),
+            Reading::File(reading) => ready!(reading.poll(left, task)).map(|read| read.map_err(|error| failed(&error))),
         };
         match piece {
             Some(Ok(piece)) if piece.is_empty() => {
@@ -141,23 +149,19 @@ impl FileReading {
         if let FileReading::Idle(file) = self {
             let Some(mut file) = file.take() else { return Poll::Ready(None) };
             let most = left.min(PIECE as u64);
-            *self = FileReading::Busy(spawn_blocking(move || {
+            *self = FileReading::Busy(Box::pin(threads::FILES.run(move || {
                 let mut piece = Vec::with_capacity(usize::try_from(most).unwrap_or(PIECE));
-                let read = (&mut file).take(most).read_to_end(&mut piece);
-                (file, read.map(|_| piece.into()))
-            }));
+                (&mut file).take(most).read_to_end(&mut piece)?;
+                Ok((file, piece.into()))
+            })));
         }
         let FileReading::Busy(reading) = self else { return Poll::Ready(None) };
-        match ready!(Pin::new(reading).poll(task)) {
-            Ok((file, piece)) => {
-                *self = FileReading::Idle(Some(file));
-                Poll::Ready(Some(piece))
-            }
-            Err(error) => {
-                *self = FileReading::Idle(None);
-                Poll::Ready(Some(Err(error.into())))
-            }
-        }
+        let (file, piece) = match ready!(reading.as_mut().poll(task)) {
+            Ok((file, piece)) => (Some(file), Ok(piece)),
+            Err(error) => (None, Err(error)),
+        };
+        *self = FileReading::Idle(file);
+        Poll::Ready(Some(piece))
     }
 }
 

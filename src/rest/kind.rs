@@ -208,6 +208,8 @@ pub enum RestErrorKind {
         /// In words.
         detail: String,
     },
+    /// What the application lent has panicked, which ended the call and nothing else: `on_progress`, or an upload's stream.
+    Panicked(&'static str),
     /// The attachment's address is not that of a file of this application; nothing was sent.
     ForeignAddress,
     /// The answer said success but could not be understood, or was over 1 MiB; in words.
@@ -299,6 +301,7 @@ impl RestErrorKind {
             K::Parameter(which) => return write!(f, "{which}; nothing was sent"),
             K::FileTooLarge { limit } => return write!(f, "the file is larger than the limit of {limit} bytes"),
             K::File { detail, .. } => return write!(f, "the file cannot be read or written: {detail}"),
+            K::Panicked(lent) => return write!(f, "{lent} panicked; the panic's own message says where"),
             K::ForeignAddress => "the address is not that of a file of this application; nothing was sent",
             K::UnexpectedAnswer(detail) => {
                 return write!(

@@ -1,16 +1,23 @@
 //! What is uploaded, and within what bounds (messages spec §5.1).
 
-use std::{fmt, fs::File, io, path::PathBuf, pin::Pin, time::Duration};
+use std::{
+    fmt,
+    fs::{self, File},
+    io,
+    path::PathBuf,
+    pin::Pin,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::{task::spawn_blocking, time::Instant};
+use tokio::time::{Instant, timeout};
 
 use super::{
     form::{FileReading, Form, Reading},
     kind::RestErrorKind,
 };
-use crate::{ChatType, Conversation};
+use crate::{ChatType, Conversation, lent::Lent, threads};
 
 /// How much of a file is in memory at once, and the largest piece of a body.
 pub(super) const PIECE: usize = 64 * 1024;
@@ -32,7 +39,11 @@ impl Progress {
 }
 
 /// Whoever wants to know how far it is.
-pub(super) type Watcher = Box<dyn FnMut(Progress) + Send>;
+pub(super) type Watcher = Lent<Box<dyn FnMut(Progress) + Send>>;
+
+/// What was lent, as [`RestErrorKind::Panicked`] names it.
+pub(super) const WATCHER: &str = "`on_progress`";
+pub(super) const STREAM: &str = "the upload's stream";
 
 /// A file to be uploaded, for [`RestClient::upload`](super::RestClient::upload) or
 /// [`Connection::upload`](crate::Connection::upload).
@@ -59,8 +70,11 @@ pub struct Upload {
 enum Source {
     File(PathBuf),
     Bytes(Bytes),
-    Stream(Option<u64>, Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>),
+    Stream(Option<u64>, Lent<Pieces>),
 }
+
+/// A file that comes in pieces.
+pub(super) type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,6 +87,8 @@ impl Upload {
     pub const DEFAULT_LIMIT: u64 = 10 * 1024 * 1024;
 
     /// A file on disk, by its own name. It is read off the arbiter's thread; its length is what it has at the start.
+    ///
+    /// Only a regular file, or a link to one: a pipe, a device or a folder is refused with [`RestErrorKind::File`].
     #[must_use]
     pub fn file(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
@@ -87,7 +103,7 @@ impl Upload {
     }
 
     /// A file that comes in pieces, such as from a download. It is polled on the connection's arbiter, so it must not
-    /// block. Where its length is not known the body is sent in chunks,
+    /// block; one that panics ends the upload with [`RestErrorKind::Panicked`], and nothing else. Where its length is not known the body is sent in chunks,
     /// which a proxy before the service may refuse.
     #[must_use]
     pub fn stream(
@@ -95,7 +111,7 @@ impl Upload {
         length: Option<u64>,
         stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     ) -> Self {
-        Upload::new(name.into(), Source::Stream(length, Box::pin(stream)))
+        Upload::new(name.into(), Source::Stream(length, Lent::new(Box::pin(stream))))
     }
 
     fn new(name: String, source: Source) -> Self {
@@ -150,6 +166,9 @@ impl Upload {
     }
 
     /// How long nothing may move: neither the source gives, nor the service takes or answers. Default: 30 s.
+    ///
+    /// On Linux what the peer has acknowledged counts as taken, so that a slow link may be slow and one that is dead is told;
+    /// on other systems what this machine has taken to be sent.
     #[must_use]
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.idle = limit;
@@ -164,10 +183,11 @@ impl Upload {
     }
 
     /// Hears of each piece handed to the connection, on the connection's thread; the last time with all of them, which is
-    /// before the service has answered. Keep it short.
+    /// before the service has answered. Keep it short. One that panics ends the upload with [`RestErrorKind::Panicked`],
+    /// and nothing else.
     #[must_use]
     pub fn on_progress(mut self, watcher: impl FnMut(Progress) + Send + 'static) -> Self {
-        self.watcher = Some(Box::new(watcher));
+        self.watcher = Some(Lent::new(Box::new(watcher)));
         self
     }
 
@@ -191,16 +211,17 @@ impl Upload {
             }
             Source::Stream(length, stream) => (Reading::Stream { stream, rest: Bytes::new() }, length),
             Source::File(path) => {
-                let opened = spawn_blocking(move || {
+                let opened = threads::FILES.run(move || {
+                    // A pipe that is opened waits for whoever writes to it, and a device may do anything.
+                    regular(&fs::metadata(&path)?)?;
                     let file = File::open(&path)?;
                     let about = file.metadata()?;
-                    if about.is_file() {
-                        Ok((file, about.len()))
-                    } else {
-                        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
-                    }
+                    regular(&about)?;
+                    Ok((file, about.len()))
                 });
-                let (file, length) = opened.await.map_err(io::Error::from).flatten().map_err(|error| failed(&error))?;
+                let opened = timeout(self.idle.min(self.timeout), opened).await;
+                let opened = opened.map_err(|_| RestErrorKind::Timeout(self.idle.min(self.timeout)))?;
+                let (file, length) = opened.map_err(|error| failed(&error))?;
                 (Reading::File(FileReading::Idle(Some(file))), Some(length))
             }
         };
@@ -233,10 +254,19 @@ impl Upload {
             limit: self.limit,
             watcher: self.watcher,
             moved: Instant::now(),
+            hungry: false,
             started: false,
             failed: None,
         })
     }
+}
+
+/// Refuses what is no regular file.
+pub(super) fn regular(about: &fs::Metadata) -> io::Result<()> {
+    if about.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
 }
 
 /// A file's name as it may stand in quotes in a form.

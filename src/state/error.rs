@@ -32,6 +32,20 @@ pub enum StateError {
 }
 
 impl StateError {
+    /// The same error, for somebody else who waits for the same file.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            StateError::Io { doing, path, source } => {
+                let same = || io::Error::new(source.kind(), source.to_string());
+                let source = source.raw_os_error().map_or_else(same, io::Error::from_raw_os_error);
+                StateError::Io { doing, path: path.clone(), source }
+            }
+            StateError::Damaged { path, aside, problem } => {
+                StateError::Damaged { path: path.clone(), aside: aside.clone(), problem: problem.clone() }
+            }
+        }
+    }
+
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| StateError::Io { doing, path, source }

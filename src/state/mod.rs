@@ -171,7 +171,7 @@ impl Config {
     /// token given, and keeps it.
     ///
     /// `open` reads two small files on the connection's thread, and writes one at an account's first login; tokens are
-    /// written on the runtime's threads for blocking work.
+    /// written on threads of the crate's own, one write at a time for each account.
     #[must_use]
     pub fn state_dir(mut self, state: StateDir) -> Self {
         self.state_dir = Some(state);
