@@ -232,7 +232,9 @@ mod tests {
     use tokio::{net::TcpListener, time::timeout};
 
     use super::{DialError, Network, Progress, Target, connect_first, connect_from, dial, interleaved, usable};
-    use crate::{Proxy, Step, net::names::tests::SILENT};
+    use crate::{
+        Config, Connection, Credentials, LossCause, OpenError, Proxy, Reconnect, Step, net::names::tests::SILENT,
+    };
 
     const SHORT: Duration = Duration::from_millis(100);
 
@@ -264,6 +266,19 @@ mod tests {
         let silent = format!("wss://{SILENT}:1/");
         assert_eq!(stuck_at(&silent, &Network::default()).await, Step::Resolve);
         assert_eq!(failed_at("ws://localhost:1/", &Network::default()).await, Step::Connect);
+    }
+
+    #[actix::test]
+    async fn a_login_that_waits_for_a_silent_resolver_is_given_up_and_says_so() {
+        let config = Config::new("org#app").unwrap().connect_timeouts(SHORT, SHORT).unwrap();
+        let config = config.addresses(format!("https://{SILENT}"), format!("wss://{SILENT}/websocket")).unwrap();
+        let pause = Duration::from_millis(1);
+        let quick = Reconnect { base: pause, cap: pause, ..Reconnect::default() };
+        let config = config.reconnect(quick).unwrap();
+        let connection = Connection::start(config).unwrap();
+        let refused = connection.open(Credentials::token("alice", "YWMt-token").unwrap()).await.unwrap_err();
+        let OpenError::Unreachable { cause, .. } = &refused else { panic!("{refused:?}") };
+        assert_eq!(cause, &LossCause::Timeout(Step::Resolve));
     }
 
     #[test]

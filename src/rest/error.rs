@@ -220,8 +220,7 @@ impl RestError {
 
     /// Whether the host that was called is to be tried after the others from now on.
     pub(super) fn speaks_against_the_host(&self) -> bool {
-        use RestErrorKind as K;
-        !self.is_final() && !self.0.elsewhere && !matches!(self.0.kind, K::RateLimited | K::NoTurn(_) | K::PlanLimit)
+        !self.is_final() && !self.0.elsewhere
     }
 
     /// Whether the service itself says that calls of this kind come too fast.

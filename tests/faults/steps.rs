@@ -1,6 +1,6 @@
 //! Silence at each step of the way in: within its limit the step is given up, and the error names it.
 
-use std::{sync::mpsc, time::Instant};
+use std::time::Instant;
 
 use agora_chat::{
     Config, LossCause, OpenError, RestErrorKind, Step,
@@ -29,22 +29,6 @@ async fn given_up(config: Config, step: Step) {
     let began = Instant::now();
     took_too_long(&unreachable(config).await, step);
     assert!(began.elapsed() >= 3 * SHORT && began.elapsed() < LIMIT, "{:?}", began.elapsed());
-}
-
-#[test]
-fn a_resolver_that_never_answers_is_given_up() {
-    // The system's resolver is asked in a thread for what blocks: there is one here, and it is taken.
-    let (let_go, held) = mpsc::channel::<()>();
-    let system = actix::System::with_tokio_rt(|| {
-        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap()
-    });
-    system.block_on(async {
-        let stuck = tokio::task::spawn_blocking(move || held.recv());
-        let config = patient(Config::new("local#test").unwrap());
-        given_up(config.addresses("http://localhost:1", "ws://localhost:1/websocket").unwrap(), Step::Resolve).await;
-        drop(let_go);
-        let _ = stuck.await.unwrap();
-    });
 }
 
 #[cfg(target_os = "linux")]
