@@ -2,20 +2,30 @@
 //!
 //! `cargo run --example local_server -- --user alice:secret` and then `help`.
 
-use std::{
-    io::{BufRead as _, Write as _},
-    process::ExitCode,
-    time::Duration,
-};
+#[path = "common/failure.rs"]
+#[allow(dead_code, reason = "what other programs need is there as well")]
+mod failure;
+#[path = "common/lines.rs"]
+mod lines;
+#[path = "common/out.rs"]
+#[allow(dead_code, reason = "what other programs need is there as well")]
+mod out;
+#[path = "common/signals.rs"]
+mod signals;
+
+use std::{io::Write as _, time::Duration};
 
 use agora_chat::{
-    Conversation, Kick,
+    Conversation, Kick, MessageBody,
     local_server::{Cut, FrameKind, LocalServer},
     wire::Meta,
 };
 use clap::Parser;
+use lines::Line;
+use out::Out;
 use prost::Message as _;
 use serde_json::{Value, json};
+use signals::Signals;
 
 const COMMANDS: &str = "\
 Commands on stdin, one a line; each is answered by one JSON line, {\"ok\":true,...} or {\"ok\":false,\"error\":\"...\"}:
@@ -69,12 +79,14 @@ Commands on stdin, one a line; each is answered by one JSON line, {\"ok\":true,.
 ///
 /// The first line on stdout says where it listens:
 /// {"event":"listening","rest_url":...,"socket_url":...,"discovery_url":...,"app_key":...}
+/// It ends with stdin, by SIGINT, SIGTERM or SIGHUP with 0, and with 6 when nobody reads stdout any more.
 #[derive(Parser)]
 #[command(after_help = COMMANDS)]
 struct Options {
-    /// Port on 127.0.0.1; 0 lets the system pick one
-    #[arg(long, default_value_t = 0)]
-    port: u16,
+    /// Port on 127.0.0.1; 0 lets the system pick one. Without it 7070, where `load_harness` looks, or another if that is
+    /// taken
+    #[arg(long)]
+    port: Option<u16>,
     /// Application key
     #[arg(long, value_name = "ORG#APP", default_value = "local#test")]
     app_key: String,
@@ -93,34 +105,63 @@ struct Options {
     /// Messages in a page of a queue
     #[arg(long, value_name = "MESSAGES", default_value_t = 10)]
     page_size: usize,
-    /// Go on when stdin ends
+    /// Go on when stdin ends, or nobody reads stdout
     #[arg(long)]
     stay: bool,
 }
 
 type Answer = Result<Value, String>;
 
-fn main() -> ExitCode {
+/// Where `load_harness` looks.
+const USUAL_PORT: u16 = 7070;
+
+const FAILED: u8 = 1;
+const NOBODY_READS: u8 = 6;
+
+fn main() {
     let options = Options::parse();
-    match actix_rt::System::new().block_on(run(options)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            let _ = writeln!(std::io::stderr(), "local_server: {problem}");
-            ExitCode::FAILURE
-        }
+    let status = actix_rt::System::new().block_on(run(options)).unwrap_or_else(|problem| {
+        let _ = writeln!(std::io::stderr(), "local_server: {problem}");
+        FAILED
+    });
+    failure::leave(status);
+}
+
+/// Listens on the usual port, or on any where it is taken, unless told where.
+async fn start(options: &Options) -> Result<LocalServer, String> {
+    let at = |port| {
+        LocalServer::builder()
+            .app_key(&options.app_key)
+            .port(port)
+            .token_life(Some(Duration::from_secs(options.token_life)))
+            .queue_limit(options.queue_limit)
+            .page_size(options.page_size)
+            .start()
+    };
+    if let Some(port) = options.port {
+        return at(port).await.map_err(text);
+    }
+    match at(USUAL_PORT).await {
+        Ok(server) => Ok(server),
+        Err(_) => at(0).await.map_err(text),
     }
 }
 
-async fn run(options: Options) -> Result<(), String> {
-    let server = LocalServer::builder()
-        .app_key(&options.app_key)
-        .port(options.port)
-        .token_life(Some(Duration::from_secs(options.token_life)))
-        .queue_limit(options.queue_limit)
-        .page_size(options.page_size)
-        .start()
-        .await
-        .map_err(text)?;
+/// Serves until stdin, a signal or the end of its reader ends it; the exit status.
+async fn run(options: Options) -> Result<u8, String> {
+    let mut signals = Signals::listen().map_err(text)?;
+    let out = Out::start(|count| json!({"event": "missed", "count": count}).to_string()).map_err(text)?;
+    let server = start(&options).await?;
+    let status = tokio::select! {
+        _ = signals.next() => 0,
+        () = out.gone(), if !options.stay => NOBODY_READS,
+        status = serve(&server, &options, &out) => status?,
+    };
+    server.stop().await;
+    Ok(status)
+}
+
+async fn serve(server: &LocalServer, options: &Options, out: &Out) -> Result<u8, String> {
     for user in &options.users {
         let (name, password) = user.split_once(':').ok_or("--user takes NAME:PASSWORD")?;
         server.create_user(name, password).map_err(text)?;
@@ -128,29 +169,32 @@ async fn run(options: Options) -> Result<(), String> {
     for number in 0..options.load_users {
         server.create_user(&format!("u{number:06}"), "pw").map_err(text)?;
     }
-    say(&json!({
+    let listening = json!({
         "event": "listening",
         "rest_url": server.rest_url(),
         "socket_url": server.socket_url(),
         "discovery_url": server.discovery_url(),
         "app_key": server.app_key(),
-    }))?;
-
-    let (lines, mut commands) = tokio::sync::mpsc::channel(16);
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            if lines.blocking_send(line).is_err() {
-                break;
-            }
-        }
     });
+    // The next command waits until its answer is written, and the server does not.
+    let mut gone = out.written(listening.to_string()).await.is_err();
+    let mut commands = lines::of_stdin();
     let mut life = Some(Duration::from_secs(options.token_life));
     while let Some(line) = commands.recv().await {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if words.is_empty() {
+        let line = match line {
+            Line::Text(line) => Ok(line),
+            Line::Broken(_) => Err("the line is not UTF-8"),
+            Line::TooLong(_) => Err("the line is too long"),
+        };
+        let words: Vec<&str> = line.as_deref().unwrap_or_default().split_whitespace().collect();
+        if words.is_empty() && line.is_ok() {
             continue;
         }
-        let answer = match answer(&server, &words, &mut life).await {
+        let answered = match line {
+            Ok(_) => answer(server, &words, &mut life).await,
+            Err(problem) => Err(problem.to_owned()),
+        };
+        let answer = match answered {
             Ok(Value::Object(mut members)) => {
                 members.insert("ok".to_owned(), json!(true));
                 Value::Object(members)
@@ -158,22 +202,15 @@ async fn run(options: Options) -> Result<(), String> {
             Ok(_) => json!({"ok": true}),
             Err(error) => json!({"ok": false, "error": error}),
         };
-        say(&answer)?;
+        gone |= out.written(answer.to_string()).await.is_err();
         if words == ["quit"] {
-            server.stop().await;
-            return Ok(());
+            return Ok(0);
         }
     }
     if options.stay {
         std::future::pending::<()>().await;
     }
-    server.stop().await;
-    Ok(())
-}
-
-fn say(line: &Value) -> Result<(), String> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(text)
+    Ok(if gone { NOBODY_READS } else { 0 })
 }
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -321,16 +358,38 @@ fn window(seconds: &str) -> Result<Option<Duration>, String> {
     if seconds == "none" { Ok(None) } else { Ok(Some(Duration::from_secs(number(seconds)?))) }
 }
 
-/// Messages with their encoded Meta.
+/// Messages with what they say, and their encoded Meta.
 fn messages(list: Vec<agora_chat::local_server::StoredMessage>) -> Value {
     let one = |message: agora_chat::local_server::StoredMessage| {
+        let read = message.message();
+        let action = match read.as_ref().map(|message| &message.body) {
+            Some(MessageBody::Command { action }) => Some(action.to_string()),
+            _ => None,
+        };
         json!({
-            "id": message.id.to_string(), "from": message.from, "edits": message.edits,
-            "delivered_to": message.delivered_to, "read_by": message.read_by,
+            "id": message.id.to_string(), "from": message.from, "to": read.as_ref().map(|message| &*message.to),
+            "type": read.as_ref().map(|message| kind(&message.body)), "text": message.text(), "action": action,
+            "edits": message.edits, "delivered_to": message.delivered_to, "read_by": message.read_by,
             "meta": hex::encode(message.meta.encode_to_vec()),
         })
     };
     json!({"messages": list.into_iter().map(one).collect::<Vec<_>>()})
+}
+
+fn kind(body: &MessageBody) -> &'static str {
+    match body {
+        MessageBody::Text(_) => "text",
+        MessageBody::Command { .. } => "command",
+        MessageBody::Custom(_) => "custom",
+        MessageBody::Location(_) => "location",
+        MessageBody::Image(_) => "image",
+        MessageBody::Voice(_) => "voice",
+        MessageBody::Video(_) => "video",
+        MessageBody::File(_) => "file",
+        MessageBody::Combined(_) => "combined",
+        MessageBody::Stream(_) => "stream",
+        _ => "raw",
+    }
 }
 
 fn token(server: &LocalServer, name: &str, life: Option<Duration>) -> Answer {

@@ -168,8 +168,118 @@ async fn a_storm_ends_when_everybody_is_back() {
     for (path, expected) in [("disconnects", 5.0), ("reconnected", 5.0), ("up", 5.0), ("attempts", 10.0)] {
         assert_eq!(number(&report, &format!("/storm/{path}")), expected, "{path}: {told}");
     }
+    assert!(told.contains("10 connects"), "people are told the same: {told}");
     // The official SDK's pause before the first attempt is 1 to 2 s.
     assert!((1000.0..10_000.0).contains(&number(&report, "/storm/back_ms/p50")), "{report}");
+}
+
+/// Ends it for a server that nobody gets into; its status, its report and what it said on stderr.
+async fn nobody_in(server: &LocalServer, arguments: &[&str]) -> (i32, Value, String) {
+    for number in 0..ACCOUNTS {
+        server.change_password(&format!("u{number:06}"), "other").unwrap();
+    }
+    run(server, arguments, || {}).await
+}
+
+#[actix::test]
+async fn where_no_login_succeeds_it_says_why_and_ends_with_3_at_once() {
+    for arguments in [&["--scenario", "idle", "--duration", "600"][..], &["--quiet"], &["--fail-if", "failed>1"]] {
+        let (status, report, told) = nobody_in(&server().await, arguments).await;
+        assert_eq!(status, 3, "{told}");
+        assert!(told.contains("no login succeeded") && told.contains("password"), "{arguments:?}: {told}");
+        let failure = &report["login"]["failures"][0];
+        assert_eq!((number(failure, "/count"), number(failure, "/code")), (5.0, 1.0), "{report}");
+        assert!(failure["user"].as_str().unwrap().starts_with("u00000"));
+    }
+}
+
+#[actix::test]
+async fn what_was_not_measured_is_absent_and_costs_nothing_each() {
+    let (_, report, told) = nobody_in(&server().await, &["--fail-if", "p99>1s"]).await;
+    let login = report["login"].as_object().unwrap();
+    assert!(!login.contains_key("latency_ms") && !login.contains_key("cpu_us_each"), "{report}");
+    assert!(!told.contains("each") && told.contains("not measured"), "{told}");
+
+    let server = server().await;
+    let arguments = ["--scenario", "messages", "--expect", "3", "--duration", "0.3", "--rate", "1"];
+    let (status, report, told) = run(&server, &arguments, || {}).await;
+    assert_eq!(status, 0);
+    let messages = report["messages"].as_object().unwrap();
+    for member in ["latency_us", "latency_us_corrected", "cpu_ns_each", "per_s"] {
+        assert!(!messages.contains_key(member), "{member}: {report}");
+    }
+    assert!(!told.contains("ns CPU each"), "{told}");
+}
+
+#[actix::test]
+async fn a_phase_of_a_moment_does_not_count_as_saturated() {
+    let server = server().await;
+    let (_, report, told) = run(&server, &["--scenario", "login"], || {}).await;
+    assert!(number(&report, "/login/wall_s") < 1.0, "{report}");
+    let saturation = report["harness"]["saturation"].as_array().unwrap();
+    assert!(saturation.iter().all(|why| !why.as_str().unwrap().contains("of a core")), "{told}");
+}
+
+#[actix::test]
+async fn verdicts_have_units() {
+    let server = server().await;
+    let arguments = ["--scenario", "idle", "--duration", "0.1", "--fail-if", "login_p99<1ns"];
+    let more = ["--fail-if", "memory<1B", "--fail-if", "failed>0"];
+    let (status, report, told) = run(&server, &[&arguments[..], &more].concat(), || {}).await;
+    assert_eq!(status, 0, "{told}");
+    let verdicts: Vec<_> = told.lines().filter(|line| line.contains("--fail-if")).collect();
+    assert!(verdicts[0].ends_with("ms") || verdicts[0].ends_with("µs"), "{told}");
+    assert!(verdicts[1].ends_with("iB") || verdicts[1].ends_with(" B"), "{told}");
+    assert!(verdicts[2].ends_with(": 0"), "{told}");
+    let units: Vec<_> = report["harness"]["thresholds"].as_array().unwrap().iter().map(|one| &one["unit"]).collect();
+    assert_eq!(units, [&Value::from("us"), &Value::from("B"), &Value::Null]);
+}
+
+#[actix::test]
+async fn without_addresses_it_looks_where_the_local_server_is() {
+    // Whatever may be there or not: only the defaults of the two are compared.
+    let program = program().with_file_name("local_server");
+    let help = |program: &std::path::Path| text(&Command::new(program).arg("--help").output().unwrap().stdout);
+    let (server, harness) = (help(&program), help(&self::program()));
+    assert!(server.contains("[default: local#test]") && harness.contains("[default: local#test]"), "{harness}");
+    assert!(server.contains("7070") && harness.contains("http://127.0.0.1:7070]"), "{server}");
+    assert!(harness.contains("ws://127.0.0.1:7070/websocket]"), "{harness}");
+}
+
+#[actix::test]
+async fn a_report_that_cannot_be_written_is_no_success() {
+    let server = server().await;
+    let mut command = Command::new(program());
+    command.args(["--rest-url", &server.rest_url(), "--socket-url", &server.socket_url()]);
+    command.args(["--app-key", server.app_key(), "--quiet"]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    command.stdout(full).stderr(Stdio::piped());
+    let output = actix_rt::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).contains("could not be written"));
+}
+
+#[cfg(unix)]
+#[actix::test]
+async fn an_interrupt_waits_for_no_login_that_is_under_way() {
+    use nix::{
+        sys::signal::{Signal, kill},
+        unistd::Pid,
+    };
+
+    let server = server().await;
+    server.set_silent(true);
+    let mut command = Command::new(program());
+    command.args(["--rest-url", &server.rest_url(), "--socket-url", &server.socket_url()]);
+    command.args(["--app-key", server.app_key(), "--accounts", "5"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let began = std::time::Instant::now();
+    let ended = actix_rt::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    server.wait_until(Duration::from_secs(20), |server| server.stats().connects == 5).await.unwrap();
+    kill(id, Signal::SIGTERM).unwrap();
+    assert_eq!(ended.await.unwrap().status.code(), Some(130));
+    assert!(began.elapsed() < Duration::from_secs(20), "a login has 30 s");
 }
 
 #[cfg(unix)]

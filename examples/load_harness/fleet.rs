@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -16,11 +16,12 @@ use actix_rt::{ArbiterHandle, time::sleep_until};
 use agora_chat::{Connection, ConnectionError, Credentials, HandlerRegistry, Handlers};
 use hdrhistogram::Histogram;
 use secrecy::ExposeSecret as _;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     listener::{Heard, Listener, Report, histogram},
     options::{Plan, Registries},
+    reasons::{Failure, Reasons},
     tally::Tally,
 };
 
@@ -41,6 +42,7 @@ pub(crate) struct Fleet {
     /// Whoever is in here stays logged in.
     connections: Vec<Connection>,
     logins: Histogram<u32>,
+    failures: Reasons,
     /// Arbiters end with their handles.
     _arbiters: Vec<Arbiter>,
 }
@@ -58,6 +60,17 @@ impl Counts {
 struct LoggedIn {
     connections: Vec<Connection>,
     logins: Histogram<u32>,
+    failures: Reasons,
+}
+
+/// How far a login phase may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Not,
+    /// No further login begins.
+    Begun,
+    /// Those under way are given up as well.
+    Now,
 }
 
 /// What all the workers of a login phase share.
@@ -65,7 +78,7 @@ struct LoggedIn {
 struct Work {
     plan: Arc<Plan>,
     next: Arc<AtomicUsize>,
-    stop: Arc<AtomicBool>,
+    stop: watch::Receiver<Stop>,
     began: Instant,
 }
 
@@ -80,7 +93,14 @@ impl Fleet {
         let handles = if arbiters.is_empty() { vec![here] } else { arbiters.iter().map(Arbiter::handle).collect() };
         let shards = handles.into_iter().map(|arbiter| Shard::start(arbiter, &plan)).collect::<Result<_, _>>()?;
         let connections = Vec::with_capacity(plan.accounts);
-        Ok(Fleet { plan, shards, connections, logins: histogram(1_000_000), _arbiters: arbiters })
+        Ok(Fleet {
+            plan,
+            shards,
+            connections,
+            logins: histogram(1_000_000),
+            failures: Reasons::default(),
+            _arbiters: arbiters,
+        })
     }
 
     pub(crate) fn plan(&self) -> &Plan {
@@ -102,13 +122,18 @@ impl Fleet {
         &self.logins
     }
 
+    /// Why logins failed, the most frequent reason first.
+    pub(crate) fn take_failures(&mut self) -> Vec<Failure> {
+        std::mem::take(&mut self.failures).into_sorted()
+    }
+
     /// Lets the lags of the phases before count no more.
     pub(crate) fn forget_lags(&self) {
         self.shards.iter().for_each(|shard| shard.tally.lag_us.set(0));
     }
 
     /// Logs everybody in who is not; ends when all have been tried, or `stop` says so.
-    pub(crate) async fn log_in(&mut self, stop: Arc<AtomicBool>) {
+    pub(crate) async fn log_in(&mut self, stop: watch::Receiver<Stop>) {
         let work = Work { plan: Arc::clone(&self.plan), next: Arc::default(), stop, began: Instant::now() };
         let workers = self.plan.concurrency.div_ceil(self.shards.len());
         let parts: Vec<_> = self
@@ -131,6 +156,7 @@ impl Fleet {
                 self.connections.extend(part.connections);
                 // Both have the same bounds.
                 let _ = self.logins.add(part.logins);
+                self.failures.extend(part.failures);
             }
         }
     }
@@ -178,21 +204,30 @@ impl Shard {
     async fn log_in(self, work: Work, workers: usize) -> LoggedIn {
         let logins = Rc::new(RefCell::new(histogram(1_000_000)));
         let connections = Rc::new(RefCell::new(Vec::new()));
+        let failures = Rc::<RefCell<Reasons>>::default();
         let workers: Vec<_> = (0..workers)
             .map(|_| {
-                let (shard, work) = (self.clone(), work.clone());
+                let (shard, mut work, failures) = (self.clone(), work.clone(), Rc::clone(&failures));
                 let (logins, connections) = (Rc::clone(&logins), Rc::clone(&connections));
                 actix_rt::spawn(async move {
                     while let Some(number) = work.next().await {
                         let began = Instant::now();
-                        match shard.one(&work.plan, number).await {
+                        let plan = Arc::clone(&work.plan);
+                        let outcome = tokio::select! {
+                            outcome = shard.one(&plan, number) => outcome,
+                            () = work.given_up() => return,
+                        };
+                        match outcome {
                             Ok(connection) => {
                                 let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
                                 logins.borrow_mut().saturating_record(took.max(1));
                                 connections.borrow_mut().push(connection);
                                 shard.tally.logged_in.add(1);
                             }
-                            Err(_) => shard.tally.failed.add(1),
+                            Err(error) => {
+                                shard.tally.failed.add(1);
+                                failures.borrow_mut().add(plan.user(number), &*error);
+                            }
                         }
                     }
                 })
@@ -202,7 +237,7 @@ impl Shard {
             // One that panicked has lost its account, which then is neither logged in nor failed.
             let _ = worker.await;
         }
-        LoggedIn { connections: connections.take(), logins: logins.replace(histogram(1)) }
+        LoggedIn { connections: connections.take(), logins: logins.replace(histogram(1)), failures: failures.take() }
     }
 
     async fn one(&self, plan: &Plan, number: usize) -> Result<Connection, Box<dyn Error>> {
@@ -222,17 +257,24 @@ impl Shard {
 }
 
 impl Work {
+    /// Returns once logins under way are not waited for any more.
+    async fn given_up(&mut self) {
+        if self.stop.wait_for(|stop| *stop == Stop::Now).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// The next account, in its turn.
-    async fn next(&self) -> Option<usize> {
+    async fn next(&mut self) -> Option<usize> {
         let number = self.next.fetch_add(1, Relaxed);
         if number >= self.plan.accounts {
             return None;
         }
         if let Some(pace) = self.plan.pace {
             let turn = self.began + pace.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
-            sleep_until(turn.into()).await;
+            tokio::select! { () = sleep_until(turn.into()) => {} () = self.given_up() => {} }
         }
-        (!self.stop.load(Relaxed)).then_some(number)
+        (*self.stop.borrow() == Stop::Not).then_some(number)
     }
 }
 

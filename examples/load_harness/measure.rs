@@ -31,9 +31,9 @@ impl Spent {
         self.user + self.system
     }
 
-    /// CPU time in microseconds for each of so many.
-    pub(crate) fn cpu_us_each(&self, of: u64) -> f64 {
-        self.cpu().as_secs_f64() * 1e6 / of.max(1) as f64
+    /// CPU time in microseconds for each of so many; `None` for each of none.
+    pub(crate) fn cpu_us_each(&self, of: u64) -> Option<f64> {
+        (of > 0).then(|| self.cpu().as_secs_f64() * 1e6 / of as f64)
     }
 
     /// How many cores were busy, on average.

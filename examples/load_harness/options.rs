@@ -4,7 +4,7 @@ use std::{error::Error, fs, num::NonZeroU16, sync::Arc, time::Duration};
 
 use agora_chat::{Config, Proxy, Reconnect, RestClient, Roots, rest::RateLimits};
 use clap::{Parser, ValueEnum};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{descriptors, guard, threshold::Threshold};
 
@@ -65,18 +65,21 @@ A metric that was not measured breaks its threshold.
 
 Only loopback is loaded. Another machine needs --i-own-this-service and --max-rate.
 
-Exit status: 0 done, 1 a threshold is broken, 2 usage (also: refused, or too few descriptors), 130 interrupted; what
-was measured until then is reported all the same."
+The addresses and the application key are those of `local_server --load-users N` unless said otherwise.
+
+Exit status: 0 done, 1 a threshold is broken, 2 usage (also: refused, or too few descriptors), 3 nothing worked: no login
+succeeded, or the report could not be written, 130 interrupted; what was measured until then is reported all the same.
+Why logins failed is told with the report. What was not measured is absent from it."
 )]
 pub(crate) struct Options {
     /// REST address, `http://…` or `https://…`
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:17000")]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7070")]
     rest_url: String,
     /// WebSocket address, `ws://…` or `wss://…`
-    #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:17000/websocket")]
+    #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:7070/websocket")]
     socket_url: String,
     /// Application key
-    #[arg(long, value_name = "ORG#APP", default_value = "org#app")]
+    #[arg(long, value_name = "ORG#APP", default_value = "local#test")]
     app_key: String,
     /// How many sessions
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -196,6 +199,9 @@ impl Options {
         } else {
             guard::sources(sources).map(|address| config.clone().local_address(address)).collect()
         };
+        // An empty variable counts as absent.
+        let password = Some(&self.password).filter(|password| !password.expose_secret().is_empty());
+        let password = password.cloned().unwrap_or_else(|| "pw".into());
         Ok(Plan {
             scenario: self.scenario,
             accounts,
@@ -206,7 +212,7 @@ impl Options {
             expect: self.expect,
             interval: self.rate.map(|rate| Duration::try_from_secs_f64(1.0 / rate)).transpose()?,
             prefix: self.prefix.clone(),
-            password: self.password.clone(),
+            password,
             configs: configs.into_iter().map(Arc::new).collect(),
             pace: self.max_rate.map(|rate| Duration::from_secs(1) / u32::from(rate.get())),
             thresholds: self.fail_if.clone(),

@@ -9,6 +9,7 @@ use crate::{
     listener::{Heard, histogram},
     measure::{Memory, Spent},
     options::{Plan, Scenario},
+    reasons::Failure,
     tally::Tally,
     threshold::{Figures, Verdict},
 };
@@ -36,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) counts: Tally,
     ok: u64,
     failed: u64,
+    /// Why logins failed, the most frequent reason first.
+    pub(crate) failures: Vec<Failure>,
     /// In microseconds.
     pub(crate) logins: Histogram<u32>,
     /// In nanoseconds.
@@ -50,11 +53,19 @@ pub(crate) struct Report {
 
 /// Past this a thread is as good as busy all the time.
 const BUSY: f64 = 0.9;
+/// A phase has to take so long before that says anything: a short one is work from its beginning to its end.
+const TELLING: Duration = Duration::from_secs(1);
 /// Past this the lateness of timers shows in latencies.
 const LATE: Duration = Duration::from_millis(50);
 
 impl Report {
-    pub(crate) fn new(plan: &Plan, login: Spent, tally: &Tally, logins: &Histogram<u32>) -> Self {
+    pub(crate) fn new(
+        plan: &Plan,
+        login: Spent,
+        tally: &Tally,
+        logins: &Histogram<u32>,
+        failures: Vec<Failure>,
+    ) -> Self {
         Report {
             scenario: plan.scenario,
             accounts: plan.accounts as u64,
@@ -70,6 +81,7 @@ impl Report {
             counts: Tally::default(),
             ok: tally.logged_in.get(),
             failed: tally.failed.get(),
+            failures,
             logins: logins.clone(),
             latency: histogram(1),
             corrected: None,
@@ -100,7 +112,7 @@ impl Report {
             None => ("login", self.login),
         };
         let per_arbiter = spent.cores() / self.arbiters as f64;
-        if per_arbiter >= BUSY {
+        if per_arbiter >= BUSY && spent.wall >= TELLING {
             why.push(format!("{:.0} % of a core per arbiter in the {phase} phase", per_arbiter * 100.0));
         }
         if self.lag >= LATE {
@@ -120,6 +132,16 @@ impl Report {
         self.failed
     }
 
+    /// Accounts whose login was not begun, or not waited for.
+    pub(crate) fn untried(&self) -> u64 {
+        self.accounts.saturating_sub(self.ok + self.failed)
+    }
+
+    /// Connects in all, those of the logins included, as the other clients count them.
+    pub(crate) fn attempts(&self) -> u64 {
+        self.ok + self.counts.attempts.get()
+    }
+
     /// Messages expected that did not come.
     pub(crate) fn lost(&self) -> u64 {
         self.expect.saturating_sub(self.counts.received.get())
@@ -128,7 +150,7 @@ impl Report {
     /// Resident bytes for each session.
     pub(crate) fn bytes_each(&self, of: impl Fn(&Memory) -> u64) -> Option<f64> {
         let (before, after) = self.memory.as_ref()?;
-        Some((of(after).saturating_sub(of(before)) as f64 * 1024.0 / self.accounts.max(1) as f64).round())
+        Some((of(after).saturating_sub(of(before)) as f64 * 1024.0 / self.ok.max(1) as f64).round())
     }
 
     /// What thresholds look at; nothing in it that was not measured.
@@ -151,50 +173,51 @@ impl Report {
         add(["login_p50", "login_p90", "login_p99", "login_p999", "login_max"], &self.logins, 1.0);
         add(["back_p50", "back_p90", "back_p99", "back_p999", "back_max"], &self.back, 1.0);
         figures.insert("lag", self.lag.as_secs_f64() * 1e6);
-        figures.insert("failed", (self.accounts - self.ok.min(self.accounts)) as f64);
+        figures.insert("failed", (self.failed + self.untried()) as f64);
         figures.insert("missed", self.counts.missed.get() as f64);
         figures.insert("disconnects", self.counts.disconnects.get() as f64);
         figures.insert("down", self.accounts.saturating_sub(self.counts.up.get()) as f64);
-        figures.insert("login_cpu", self.login.cpu_us_each(self.ok));
+        let mut each = |name, spent: &Spent, of| figures.extend(spent.cpu_us_each(of).map(|figure| (name, figure)));
+        each("login_cpu", &self.login, self.ok);
+        match (&self.after, self.scenario) {
+            (Some(after), Scenario::Messages) => each("message_cpu", &after.spent, self.counts.received.get()),
+            (Some(after), Scenario::Storm) => each("storm_cpu", &after.spent, self.ok),
+            _ => {}
+        }
         if let Some(bytes) = self.bytes_each(|memory| memory.rss) {
             figures.insert("memory", bytes);
         }
-        match (&self.after, self.scenario) {
-            (Some(after), Scenario::Messages) => {
-                figures.insert("lost", self.lost() as f64);
-                figures.insert("message_cpu", after.spent.cpu_us_each(self.counts.received.get()));
-            }
-            (Some(after), Scenario::Storm) => {
-                figures.insert("storm_cpu", after.spent.cpu_us_each(self.accounts));
-            }
-            _ => {}
+        if self.scenario == Scenario::Messages && self.after.is_some() {
+            figures.insert("lost", self.lost() as f64);
         }
         figures
     }
 
-    /// The line on stdout: what the contract names, and `harness` for what it does not.
+    /// The line on stdout: what the contract names, and `harness` for what it does not. What was not measured is absent.
     pub(crate) fn json(&self) -> Value {
         let mut all = json!({
             "client": "agora-chat",
             "scenario": self.scenario.name(),
             "accounts": self.accounts,
             "login": {
-                "ok": self.ok, "failed": self.failed,
+                "ok": self.ok, "failed": self.failed, "untried": self.untried(),
                 "wall_s": thousandths(self.login.wall.as_secs_f64()),
                 "cpu_s": thousandths(self.login.cpu().as_secs_f64()),
                 "cpu_user_s": thousandths(self.login.user.as_secs_f64()),
                 "cpu_sys_s": thousandths(self.login.system.as_secs_f64()),
                 "per_s": tenths(self.ok as f64 / self.login.wall.as_secs_f64().max(1e-9)),
                 "per_cpu_s": tenths(self.ok as f64 / self.login.cpu().as_secs_f64().max(1e-9)),
-                "cpu_us_each": tenths(self.login.cpu_us_each(self.ok)),
+                "cpu_us_each": self.login.cpu_us_each(self.ok).map(tenths),
                 "latency_ms": quantiles(&self.logins, 1000.0),
+                "failures": self.failures.iter().map(Failure::json).collect::<Vec<_>>(),
             },
             "harness": {
                 "interrupted": self.interrupted, "arbiters": self.arbiters,
                 "saturated": !self.saturated.is_empty(), "saturation": self.saturated,
                 "lag_ms": thousandths(self.lag.as_secs_f64() * 1e3), "missed": self.counts.missed.get(),
                 "thresholds": self.verdicts.iter().map(|verdict| json!({
-                    "fail_if": verdict.threshold, "measured": verdict.measured, "broken": verdict.broken,
+                    "fail_if": verdict.threshold, "measured": verdict.measured, "unit": verdict.unit(),
+                    "broken": verdict.broken,
                 })).collect::<Vec<_>>(),
             },
         });
@@ -202,6 +225,7 @@ impl Report {
             members.extend(self.memory_json().map(|memory| ("memory".to_owned(), memory)));
             members.extend(self.after_json().map(|after| (self.scenario.name().to_owned(), after)));
         }
+        without_nulls(&mut all);
         all
     }
 
@@ -214,6 +238,11 @@ impl Report {
             "pss_per_conn_b": self.bytes_each(|memory| memory.pss),
             "anon_per_conn_b": self.bytes_each(|memory| memory.anonymous),
         }))
+    }
+
+    /// Messages a second, where there was more than one moment at which some came.
+    fn message_rate(&self) -> Option<f64> {
+        (!self.span.is_zero()).then(|| self.counts.received.get() as f64 / self.span.as_secs_f64())
     }
 
     fn after_json(&self) -> Option<Value> {
@@ -231,16 +260,15 @@ impl Report {
                 "wall_s": thousandths(self.span.as_secs_f64()), "cpu_s": thousandths(cpu),
                 "cpu_user_s": thousandths(spent.user.as_secs_f64()),
                 "cpu_sys_s": thousandths(spent.system.as_secs_f64()),
-                "per_s": (received as f64 / self.span.as_secs_f64().max(1e-9)).round(),
-                "cpu_ns_each": (spent.cpu_us_each(received) * 1000.0).round(),
+                "per_s": self.message_rate().map(f64::round),
+                "cpu_ns_each": spent.cpu_us_each(received).map(|us| (us * 1000.0).round()),
                 "latency_us": quantiles(&self.latency, 1000.0),
-                "latency_us_corrected": self.corrected.as_ref().map(|values| quantiles(values, 1000.0)),
+                "latency_us_corrected": self.corrected.as_ref().and_then(|values| quantiles(values, 1000.0)),
             }),
-            // Attempts are connects in all, those of the logins included, as the other clients count them.
             Scenario::Storm => json!({
                 "disconnects": self.counts.disconnects.get(), "reconnected": self.counts.reconnected.get(),
-                "up": up, "attempts": self.ok + self.counts.attempts.get(), "cpu_s": thousandths(cpu),
-                "cpu_us_each": tenths(spent.cpu_us_each(self.accounts)), "back_ms": quantiles(&self.back, 1000.0),
+                "up": up, "attempts": self.attempts(), "cpu_s": thousandths(cpu),
+                "cpu_us_each": spent.cpu_us_each(self.ok).map(tenths), "back_ms": quantiles(&self.back, 1000.0),
             }),
         })
     }
@@ -254,7 +282,17 @@ fn thousandths(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
-fn quantiles(values: &Histogram<u32>, scale: f64) -> Value {
+/// `None` where nothing was measured.
+fn quantiles(values: &Histogram<u32>, scale: f64) -> Option<Value> {
     let at = |q| thousandths(values.value_at_quantile(q) as f64 / scale);
-    json!({"p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "p999": at(0.999), "max": at(1.0)})
+    let all = || json!({"p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "p999": at(0.999), "max": at(1.0)});
+    (!values.is_empty()).then(all)
+}
+
+/// Takes out what was not measured; a verdict says so by its null.
+fn without_nulls(value: &mut Value) {
+    if let Value::Object(members) = value {
+        members.retain(|_, value| !value.is_null());
+        members.values_mut().for_each(without_nulls);
+    }
 }

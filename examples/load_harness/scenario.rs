@@ -3,22 +3,20 @@
 use std::{
     error::Error,
     io::{self, Write as _},
-    pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    pin::pin,
     time::{Duration, Instant},
 };
 
-use actix_rt::{signal, time::sleep};
+use actix_rt::time::sleep;
+use tokio::sync::watch;
 
 use crate::{
-    fleet::Fleet,
+    fleet::{Fleet, Stop},
     measure::{Memory, Reading},
     options::{Plan, Scenario},
     progress::Progress,
     report::{After, Report},
+    signals::Signals,
     tally::Tally,
     warm,
 };
@@ -31,8 +29,6 @@ const ANSWERS: Duration = Duration::from_millis(50);
 
 /// How long an idle phase is let settle.
 const SETTLE: Duration = Duration::from_secs(1);
-
-type Interrupt<'a> = Pin<&'a mut dyn Future<Output = ()>>;
 
 /// Does what the plan says; ends early, with what was measured, when it is interrupted.
 ///
@@ -48,21 +44,23 @@ pub(crate) async fn run(plan: Plan) -> Result<Report, Box<dyn Error>> {
     let mut fleet = Fleet::start(plan)?;
     // Actors begin at the thread's next turn.
     sleep(LOOK).await;
-    let mut interrupted = pin!(interrupted());
+    let mut signals = Signals::listen()?;
     let (start, memory) = (Reading::now(), Memory::now());
 
-    let ended = log_in(&mut fleet, &mut progress, interrupted.as_mut()).await;
+    let ended = log_in(&mut fleet, &mut progress, &mut signals).await;
     let login = start.spent();
     let tally = fleet.tally();
-    let mut report = Report::new(fleet.plan(), login, &tally, fleet.logins());
+    let failures = fleet.take_failures();
+    let mut report = Report::new(fleet.plan(), login, &tally, fleet.logins(), failures);
     progress.clear();
     let _ = writeln!(io::stderr(), "READY {}", tally.logged_in.get());
 
     report.interrupted = ended;
     report.lag = tally.lag();
-    if !ended && fleet.plan().scenario != Scenario::Login {
+    // With nobody there nothing follows.
+    if !ended && report.ok() > 0 && fleet.plan().scenario != Scenario::Login {
         fleet.forget_lags();
-        after_login(&fleet, &mut report, &mut progress, interrupted).await;
+        after_login(&fleet, &mut report, &mut progress, &mut signals).await;
         report.memory = Some((memory, Memory::now()));
         report.lag = fleet.tally().lag();
     }
@@ -72,35 +70,40 @@ pub(crate) async fn run(plan: Plan) -> Result<Report, Box<dyn Error>> {
 }
 
 /// Whether it was interrupted.
-async fn log_in(fleet: &mut Fleet, progress: &mut Progress, mut interrupted: Interrupt<'_>) -> bool {
-    let stop = Arc::<AtomicBool>::default();
+async fn log_in(fleet: &mut Fleet, progress: &mut Progress, signals: &mut Signals) -> bool {
+    let stop = watch::Sender::new(Stop::Not);
     let limited = fleet.plan().scenario != Scenario::Idle;
     let limit = fleet.plan().duration;
     let counts = fleet.counts();
-    let mut logging_in = pin!(fleet.log_in(Arc::clone(&stop)));
+    let mut logging_in = pin!(fleet.log_in(stop.subscribe()));
     let (began, mut ended) = (Instant::now(), false);
     loop {
         tokio::select! {
             () = &mut logging_in => return ended,
-            () = &mut interrupted, if !ended => {
+            _ = signals.next(), if !ended => {
                 ended = true;
-                stop.store(true, Relaxed);
+                stop.send_replace(Stop::Now);
             }
             () = sleep(Progress::EVERY) => progress.show("logging in", &counts.sum()),
         }
         if limited && began.elapsed() >= limit {
-            stop.store(true, Relaxed);
+            stop.send_if_modified(|stop| {
+                *stop == Stop::Not && {
+                    *stop = Stop::Begun;
+                    true
+                }
+            });
         }
     }
 }
 
-async fn after_login(fleet: &Fleet, report: &mut Report, progress: &mut Progress, mut interrupted: Interrupt<'_>) {
+async fn after_login(fleet: &Fleet, report: &mut Report, progress: &mut Progress, signals: &mut Signals) {
     let plan = fleet.plan();
-    let (accounts, expect) = (plan.accounts as u64, plan.expect);
+    let (sessions, expect) = (report.ok(), plan.expect);
     let doing = plan.scenario.name();
     let done = |tally: &Tally| match plan.scenario {
         Scenario::Messages => tally.received.get() >= expect,
-        Scenario::Storm => tally.reconnected.get() >= accounts && tally.up.get() >= accounts,
+        Scenario::Storm => tally.reconnected.get() >= sessions && tally.up.get() >= sessions,
         Scenario::Idle | Scenario::Login => false,
     };
     if plan.scenario == Scenario::Idle {
@@ -122,7 +125,7 @@ async fn after_login(fleet: &Fleet, report: &mut Report, progress: &mut Progress
         }
         tokio::select! {
             () = sleep(look.min(left)) => {}
-            () = &mut interrupted => {
+            _ = signals.next() => {
                 report.interrupted = true;
                 break;
             }
@@ -132,21 +135,4 @@ async fn after_login(fleet: &Fleet, report: &mut Report, progress: &mut Progress
         sleep(ANSWERS).await;
     }
     report.after = Some(After { spent: start.spent(), up: fleet.tally().up.get() });
-}
-
-/// Ctrl-C, or what a service manager sends.
-async fn interrupted() {
-    let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate()).ok();
-    let terminated = async {
-        match &mut terminate {
-            Some(terminate) => terminate.recv().await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        result = signal::ctrl_c() => if result.is_err() {
-            std::future::pending::<()>().await;
-        },
-        _ = terminated => {}
-    }
 }

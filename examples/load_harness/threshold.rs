@@ -54,6 +54,7 @@ enum Relation {
 pub(crate) struct Threshold {
     text: String,
     metric: &'static str,
+    kind: Kind,
     relation: Relation,
     value: f64,
 }
@@ -64,6 +65,31 @@ pub(crate) struct Verdict {
     pub(crate) threshold: String,
     pub(crate) measured: Option<f64>,
     pub(crate) broken: bool,
+    kind: Kind,
+}
+
+impl Verdict {
+    /// What the figure is in: microseconds, bytes, or nothing for a count.
+    pub(crate) fn unit(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Time => Some("us"),
+            Kind::Bytes => Some("B"),
+            Kind::Count => None,
+        }
+    }
+
+    /// The figure with its unit, for people.
+    pub(crate) fn shown(&self) -> String {
+        let Some(figure) = self.measured else { return "not measured".to_owned() };
+        let steps: &[(f64, &str)] = match self.kind {
+            Kind::Time => &[(1e6, "s"), (1e3, "ms"), (1.0, "µs"), (1e-3, "ns")],
+            Kind::Bytes => &[(1024.0 * 1024.0, "MiB"), (1024.0, "KiB"), (1.0, "B")],
+            Kind::Count => return format!("{figure}"),
+        };
+        // Below the smallest unit there is only that.
+        let fitting = steps.iter().find(|(of, _)| figure >= *of).or(steps.last());
+        fitting.map_or_else(String::new, |(of, unit)| format!("{:.3} {unit}", figure / of))
+    }
 }
 
 impl Threshold {
@@ -76,7 +102,7 @@ impl Threshold {
             Relation::More => figure > self.value,
             Relation::AtLeast => figure >= self.value,
         });
-        Verdict { threshold: self.text.clone(), measured, broken }
+        Verdict { threshold: self.text.clone(), measured, broken, kind: self.kind }
     }
 }
 
@@ -103,7 +129,7 @@ impl FromStr for Threshold {
             format!("`{metric}` is no metric; they are {}", names.join(", "))
         })?;
         let value = number(value.trim(), kind)?;
-        Ok(Threshold { text: text.to_owned(), metric, relation, value })
+        Ok(Threshold { text: text.to_owned(), metric, kind, relation, value })
     }
 }
 

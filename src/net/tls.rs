@@ -29,12 +29,13 @@ pub enum RootsError {
 }
 
 impl Roots {
-    /// Reads one or more certificates from PEM.
+    /// Reads one or more certificates from PEM; a byte order mark before the text does not hide the first one.
     ///
     /// # Errors
     /// [`RootsError`] for a text without a certificate or with a broken one.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, RootsError> {
-        let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_ref())
+        let pem = pem.as_ref();
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem))
             .collect::<Result<_, _>>()
             .map_err(|error| RootsError::Malformed(error.to_string()))?;
         if certificates.is_empty() { Err(RootsError::Empty) } else { Ok(Roots(Some(certificates.into()))) }
