@@ -115,6 +115,9 @@ type Answer = Result<Value, String>;
 /// Where `load_harness` looks.
 const USUAL_PORT: u16 = 7070;
 
+/// In bytes, of a command.
+const LONGEST_LINE: usize = 4 << 20;
+
 const FAILED: u8 = 1;
 const NOBODY_READS: u8 = 6;
 
@@ -178,7 +181,7 @@ async fn serve(server: &LocalServer, options: &Options, out: &Out) -> Result<u8,
     });
     // The next command waits until its answer is written, and the server does not.
     let mut gone = out.written(listening.to_string()).await.is_err();
-    let mut commands = lines::of_stdin();
+    let mut commands = lines::of_stdin(LONGEST_LINE);
     let mut life = Some(Duration::from_secs(options.token_life));
     while let Some(line) = commands.recv().await {
         let line = match line {

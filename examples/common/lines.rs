@@ -8,26 +8,23 @@ use std::{
 
 use tokio::sync::mpsc;
 
-/// The longest line, in bytes: as much as the service takes in a message.
-pub(crate) const LONGEST: usize = 4 << 20;
-
 /// A line, without its end.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     Text(String),
     /// Not UTF-8; read with U+FFFD in the place of what is broken.
     Broken(String),
-    /// Longer than [`LONGEST`]; its beginning.
+    /// Longer than it may be; its beginning.
     TooLong(String),
 }
 
-/// Lines of standard input as they come; the channel ends with it.
-pub(crate) fn of_stdin() -> mpsc::Receiver<Line> {
+/// Lines of standard input as they come, each of so many bytes at most; the channel ends with it.
+pub(crate) fn of_stdin(longest: usize) -> mpsc::Receiver<Line> {
     let (lines, received) = mpsc::channel(8);
     thread::spawn(move || {
         let mut input = BufReader::new(io::stdin());
         let mut first = true;
-        while let Ok(Some(line)) = next(&mut input, std::mem::take(&mut first)) {
+        while let Ok(Some(line)) = next(&mut input, longest, std::mem::take(&mut first)) {
             if lines.blocking_send(line).is_err() {
                 return;
             }
@@ -37,10 +34,10 @@ pub(crate) fn of_stdin() -> mpsc::Receiver<Line> {
 }
 
 /// The next line; `None` at the end.
-fn next(input: &mut impl BufRead, first: bool) -> io::Result<Option<Line>> {
+fn next(input: &mut impl BufRead, longest: usize, first: bool) -> io::Result<Option<Line>> {
     let mut bytes = Vec::new();
     // One more than the longest line with its end.
-    let mut rest = input.by_ref().take(LONGEST as u64 + 2);
+    let mut rest = input.by_ref().take(longest as u64 + 2);
     patiently(|| rest.read_until(b'\n', &mut bytes))?;
     if bytes.is_empty() {
         return Ok(None);
@@ -52,10 +49,10 @@ fn next(input: &mut impl BufRead, first: bool) -> io::Result<Option<Line>> {
     if whole {
         bytes.pop();
         bytes.pop_if(|end| *end == b'\r');
-    } else if bytes.len() > LONGEST {
+    } else if bytes.len() > longest {
         skip(input)?;
     }
-    if bytes.len() > LONGEST {
+    if bytes.len() > longest {
         let begin = bytes.get(..256).unwrap_or_default();
         return Ok(Some(Line::TooLong(String::from_utf8_lossy(begin).into_owned())));
     }

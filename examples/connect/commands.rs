@@ -4,7 +4,7 @@ use agora_chat::{LogLevel, Token};
 use serde_json::{Value, json};
 
 use super::{
-    lines::{LONGEST, Line},
+    lines::Line,
     tell::{Failure, Told, failed, plain},
 };
 
@@ -21,6 +21,9 @@ pub(crate) const COMMANDS: [(&str, &str); 10] = [
     ("close", "log out at once and end"),
     ("quit", "log out and end once the commands before it are done"),
 ];
+
+/// The longest line, in bytes: as much as the service takes in a message.
+pub(crate) const LONGEST: usize = 4 << 20;
 
 /// The longest `ID` of a command, in bytes.
 const LONGEST_ID: usize = 256;

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use super::{
-    commands::{Ask, Asked, Command, What, help, parse},
+    commands::{Ask, Asked, Command, LONGEST, What, help, parse},
     lines::{self, Line},
     out::Out,
     tell::{Failure, Told, failed, line, numbered, plain},
@@ -82,7 +82,7 @@ impl Session {
             as_json,
             stays,
             logged_in: false,
-            lines: lines::of_stdin(),
+            lines: lines::of_stdin(LONGEST),
             input: Input::Silent,
             open: true,
             waiting: VecDeque::new(),

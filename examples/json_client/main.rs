@@ -9,36 +9,62 @@
 //!
 //! All requests are in `request.rs`, all events in `tell.rs`. Ids of messages are text, for they exceed 2^53.
 
+#[path = "../common/failure.rs"]
+#[allow(dead_code, reason = "errors are told as lines here")]
+mod failure;
+#[path = "../common/lines.rs"]
+mod lines;
 mod obey;
+#[path = "../common/out.rs"]
+#[allow(dead_code, reason = "what other programs need is there as well")]
+mod out;
 mod request;
+#[path = "../common/secrets.rs"]
+#[allow(dead_code, reason = "what other programs need is there as well")]
+mod secrets;
+#[path = "../common/signals.rs"]
+mod signals;
 mod tell;
+#[path = "../common/teller.rs"]
+mod teller;
 
-use std::{
-    env,
-    error::Error,
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::{error::Error, fmt::Display, time::Duration};
 
-use agora_chat::{
-    Config, Connection, Credentials, Device, EventHandler, EventKind, LogConfig, LogHandle, LogLevel, UserId,
-    logger::Terminal,
-};
+use agora_chat::{Config, Connection, Credentials, Device, LogConfig, LogHandle, LogLevel, UserId, logger::Terminal};
 use clap::{CommandFactory, Parser, error::ErrorKind};
+use lines::Line;
+use out::Out;
 use request::Members;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use signals::Signals;
+use tokio::{task::JoinSet, time::timeout};
+
+const CLOSED: u8 = 0;
+const LOGIN_FAILED: u8 = 3;
+const LOGGED_OUT: u8 = 4;
+const NOBODY_READS: u8 = 6;
+
+/// The longest request, in bytes: files may stand in one.
+const LONGEST: usize = 16 << 20;
+
+/// How many requests may be under way; past it stdin is not read on.
+const WINDOW: usize = 256;
+
+/// How long the end may take beside the logout itself: messages in hand, answers, output.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One account driven by JSON lines.
 #[derive(Parser)]
 #[command(
     name = "json_client",
     after_help = "\
-The secret is AGORA_CHAT_TOKEN or AGORA_CHAT_PASSWORD; a token goes before a password. What opens a file is a secret,
-too, and stands in its messages on stdout.
+The secret is AGORA_CHAT_TOKEN or AGORA_CHAT_PASSWORD; a token goes before a password, and an empty variable counts as
+absent. What opens a file is a secret, too, and stands in its messages on stdout.
 
-Requests do not wait for each other; their answers carry the request's \"ref\". The end of stdin closes.
-Exit status: 0 closed as asked, 2 usage, 3 login failed, 4 logged out by anything else."
+Requests begin in their order, up to 256 at a time, and do not wait for each other; their answers carry the request's
+\"ref\". The end of stdin waits for them and closes; {\"do\":\"close\"} closes at once, as do SIGINT, SIGTERM and SIGHUP.
+What comes in is acknowledged to the server once its line is written.
+Exit status: 0 closed as asked, 2 usage, 3 login failed, 4 logged out by anything else, 6 stdout is gone."
 )]
 struct Args {
     /// The application key.
@@ -74,9 +100,9 @@ impl Args {
         if let Some(resource) = &self.resource {
             config = config.device(Device::new(resource))?;
         }
-        let credentials = match (env::var("AGORA_CHAT_TOKEN"), env::var("AGORA_CHAT_PASSWORD")) {
-            (Ok(token), _) => Credentials::token(self.user.as_str(), token)?,
-            (_, Ok(password)) => Credentials::password(self.user.as_str(), password)?,
+        let credentials = match (secrets::variable("AGORA_CHAT_TOKEN")?, secrets::variable("AGORA_CHAT_PASSWORD")?) {
+            (Some(token), _) => Credentials::token(self.user.as_str(), token)?,
+            (_, Some(password)) => Credentials::password(self.user.as_str(), password)?,
             _ => return Err("set AGORA_CHAT_PASSWORD or AGORA_CHAT_TOKEN".into()),
         };
         let log = LogHandle::start(LogConfig::new().terminal(Terminal::Stderr).level(self.log_level))?;
@@ -85,66 +111,96 @@ impl Args {
 }
 
 #[actix::main]
-async fn main() -> ExitCode {
+async fn main() {
     let args = Args::parse();
-    let plan = args.plan().unwrap_or_else(|e| Args::command().error(ErrorKind::ValueValidation, e).exit());
-    let log = plan.2.clone();
-    let status = run(plan.0, plan.1).await.unwrap_or_else(|failure| {
-        say(failure);
-        3
+    let (config, credentials, log) = args.plan().unwrap_or_else(|e| usage(e));
+    let missed = |count| json!({"event": "missed", "count": count}).to_string();
+    let started = Signals::listen().and_then(|signals| Ok((signals, Out::start(missed)?)));
+    let (mut signals, out) = started.unwrap_or_else(|e| usage(e));
+    let status = run(config, credentials, &mut signals, &out).await.unwrap_or_else(|failure| {
+        out.tell(failure.to_string());
+        LOGIN_FAILED
     });
-    let _best_effort = log.shutdown().await;
-    ExitCode::from(status)
+    let last = async {
+        out.finish(PATIENCE).await;
+        let _best_effort = timeout(PATIENCE, log.shutdown()).await;
+    };
+    tokio::select! { () = last => {} _ = signals.next() => {} }
+    failure::leave(status)
+}
+
+fn usage(problem: impl Display) -> ! {
+    Args::command().error(ErrorKind::ValueValidation, problem).exit()
 }
 
 /// Goes online and does what stdin asks for, until one of both ends.
-async fn run(config: Config, credentials: Credentials) -> Result<u8, Value> {
+async fn run(config: Config, credentials: Credentials, signals: &mut Signals, out: &Out) -> Result<u8, Value> {
     let connection = Connection::start(config).map_err(|e| obey::failed(None, e))?;
-    let (end, mut ended) = mpsc::channel(4);
-    let teller = EventHandler::new().on_event(move |event| {
-        say(tell::event(event));
-        if let EventKind::Disconnected { .. } = event.kind() {
-            let _nobody_waits = end.try_send(());
+    let told = teller::tell_all(&connection, out, |event| tell::event(event).to_string());
+    let (in_hand, mut ended) = told.map_err(|e| obey::failed(None, e))?;
+    let mut under_way = JoinSet::new();
+    let status = tokio::select! {
+        _ = signals.next() => CLOSED,
+        () = out.gone() => NOBODY_READS,
+        result = connection.open(credentials) => {
+            result.map_err(|e| obey::failed(Some(e.code()), e))?;
+            tokio::select! {
+                biased;
+                _ = signals.next() => CLOSED,
+                () = out.gone() => NOBODY_READS,
+                _ = ended.recv() => return Ok(LOGGED_OUT),
+                () = serve(&connection, out, &mut under_way) => CLOSED,
+            }
         }
-    });
-    connection.add_event_handler("teller", teller).map_err(|e| obey::failed(None, e))?;
-    connection.open(credentials).await.map_err(|e| obey::failed(Some(e.code()), e))?;
-
-    let mut lines = lines_of_stdin();
-    loop {
-        tokio::select! {
-            _ = ended.recv() => return Ok(4),
-            line = lines.recv() => match line.as_deref().map(serde_json::from_str::<Members>) {
-                None => break,
-                Some(Ok(request)) if request.get("do") == Some(&json!("close")) => break,
-                // Some wait for the server, and neither events nor later requests wait for them.
-                Some(Ok(request)) => { actix_rt::spawn(answer(request, connection.clone())); }
-                Some(Err(e)) => say(obey::failed(None, format!("this is no JSON object: {e}"))),
-            },
+    };
+    let ending = async {
+        if status == CLOSED {
+            // What is written is acknowledged, so that it does not come again.
+            let _stands_still = timeout(PATIENCE, in_hand.none()).await;
         }
-    }
-    connection.close().await;
-    // The teller has yet to hear of the end.
-    ended.recv().await;
-    Ok(0)
+        connection.close().await;
+        let _late = timeout(PATIENCE, async { while under_way.join_next().await.is_some() {} }).await;
+        // The teller has yet to hear of the end.
+        let _told = timeout(PATIENCE, ended.recv()).await;
+    };
+    tokio::select! { () = ending => {} signal = signals.next() => failure::leave(128 + u8::try_from(signal).unwrap_or(0)) }
+    Ok(status)
 }
 
-async fn answer(mut request: Members, connection: Connection) {
+/// Does what stdin asks for; returns at its end, once that is done, or when asked to close.
+async fn serve(connection: &Connection, out: &Out, under_way: &mut JoinSet<()>) {
+    let mut lines = lines::of_stdin(LONGEST);
+    loop {
+        let line = tokio::select! {
+            Some(_) = under_way.join_next(), if !under_way.is_empty() => continue,
+            line = lines.recv(), if under_way.len() < WINDOW && !out.is_behind() => line,
+            () = out.has_room(), if out.is_behind() => continue,
+        };
+        let request = match line {
+            None => break,
+            Some(Line::Text(line)) => {
+                serde_json::from_str::<Members>(&line).map_err(|e| format!("this is no JSON object: {e}"))
+            }
+            Some(Line::Broken(_)) => Err("the line is not UTF-8".to_owned()),
+            Some(Line::TooLong(_)) => Err(format!("the line is longer than {LONGEST} bytes")),
+        };
+        match request {
+            Ok(request) if request.get("do") == Some(&json!("close")) => return,
+            Ok(request) => {
+                under_way.spawn_local(answer(request, connection.clone(), out.clone()));
+            }
+            Err(problem) => out.tell(obey::failed(None, problem).to_string()),
+        }
+    }
+    while under_way.join_next().await.is_some() {}
+}
+
+async fn answer(mut request: Members, connection: Connection, out: Out) {
     let reference = request.remove("ref");
     let mut answer = obey::obey(request, &connection).await.unwrap_or_else(|failure| failure);
     if let (Some(reference), Some(members)) = (reference, answer.as_object_mut()) {
         members.insert("ref".to_owned(), reference);
     }
-    say(answer);
-}
-
-/// Writes a line. A reader who has gone away is no error.
-fn say(line: Value) {
-    let _reader_gone = writeln!(io::stdout(), "{line}");
-}
-
-fn lines_of_stdin() -> mpsc::Receiver<String> {
-    let (lines, received) = mpsc::channel(64);
-    std::thread::spawn(move || io::stdin().lines().map_while(Result::ok).all(|line| lines.blocking_send(line).is_ok()));
-    received
+    // An answer may hold a whole file, and is never left out.
+    let _nobody_reads = out.written(answer.to_string()).await;
 }
