@@ -8,12 +8,17 @@
 //! cargo run --example chat_token -- inspect --user alice < token
 //! ```
 
-#![allow(clippy::print_stdout, reason = "a program that answers on stdout")]
+#[path = "common/failure.rs"]
+#[allow(dead_code, reason = "what other programs need is there as well")]
+mod failure;
+#[path = "common/secrets.rs"]
+#[allow(dead_code, reason = "what other programs need is there as well")]
+mod secrets;
 
 use std::{
-    env,
     error::Error,
-    io::{Read as _, stdin},
+    io::{Read as _, Write as _, stdin, stdout},
+    process::ExitCode,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -78,23 +83,27 @@ impl Fixed {
 }
 
 fn app() -> Result<ChatTokenBuilder, Box<dyn Error>> {
-    let variable = |name| env::var(name).map_err(|_| format!("{name} is not set"));
+    let variable = |name| secrets::variable(name)?.ok_or_else(|| format!("{name} is not set"));
     Ok(ChatTokenBuilder::new(&variable("AGORA_APP_ID")?, variable("AGORA_APP_CERTIFICATE")?)?)
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    failure::status(run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     match Options::parse().task {
         Task::User { user, seconds, fixed } => {
-            println!("{}", fixed.build(&app()?.user(&user, Duration::from_secs(seconds))?).expose());
+            writeln!(stdout(), "{}", fixed.build(&app()?.user(&user, Duration::from_secs(seconds))?).expose())?;
         }
         Task::App { seconds, fixed } => {
-            println!("{}", fixed.build(&app()?.app(Duration::from_secs(seconds))?).expose());
+            writeln!(stdout(), "{}", fixed.build(&app()?.app(Duration::from_secs(seconds))?).expose())?;
         }
         Task::Inspect { user } => {
             let mut text = String::new();
             stdin().take(2 * MAX_CONTENT as u64).read_to_string(&mut text)?;
-            let token = Token::new(text.trim())?;
-            let app = env::var_os("AGORA_APP_CERTIFICATE").map(|_| app()).transpose()?;
+            let token = Token::new(secrets::unmarked(&text).trim())?;
+            let app = secrets::variable("AGORA_APP_CERTIFICATE")?.map(|_| app()).transpose()?;
             let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
             let info = token.inspect();
             let problems = info.problems(now, user.as_ref(), app.as_ref().map(ChatTokenBuilder::app_id));
@@ -108,7 +117,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 "signed": app.map(|app| app.signed(&token)),
                 "problems": problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
             });
-            println!("{told}");
+            writeln!(stdout(), "{told}")?;
         }
     }
     Ok(())

@@ -1,12 +1,23 @@
-//! Answers every text in the conversation it came in, and never itself; Ctrl-C ends it. `--help` has its options.
+//! Answers every text in the conversation it came in, and never itself; SIGTERM, SIGHUP or Ctrl-C ends it. `--help` has
+//! its options.
 
-use std::{env, error::Error, path::PathBuf, sync::Arc};
+#[path = "common/failure.rs"]
+#[allow(dead_code, reason = "what other programs need is there as well")]
+mod failure;
+#[path = "common/secrets.rs"]
+#[allow(dead_code, reason = "what other programs need is there as well")]
+mod secrets;
+#[path = "common/signals.rs"]
+mod signals;
+
+use std::{error::Error, path::PathBuf, process::ExitCode, sync::Arc};
 
 use agora_chat::{
-    Config, Connection, ConnectionState, Credentials, Delivery, FileCursors, FileDeadLetters, LogConfig, LoggerActor,
+    Config, Connection, Credentials, Delivery, EventHandler, FileCursors, FileDeadLetters, LogConfig, LoggerActor,
     MessageHandler, Outgoing, SendError, StateDir, WeakConnection,
 };
 use clap::Parser;
+use signals::Signals;
 
 /// Answers every text in the conversation it came in. The password is in AGORA_CHAT_PASSWORD.
 #[derive(Parser)]
@@ -35,8 +46,13 @@ async fn answer(bot: WeakConnection, delivery: Delivery) -> Result<(), SendError
 }
 
 #[actix::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let (args, log) = (Args::parse(), LoggerActor::start_with(LogConfig::new())?);
+async fn main() -> ExitCode {
+    failure::status(run(Args::parse()).await)
+}
+
+async fn run(args: Args) -> Result<(), Box<dyn Error>> {
+    let password = secrets::variable("AGORA_CHAT_PASSWORD")?.ok_or("set AGORA_CHAT_PASSWORD")?;
+    let log = LoggerActor::start_with(LogConfig::new())?;
     let mut config = args.app_key.logger(log.slog());
     if let (Some(rest), Some(socket)) = (args.rest_url, args.socket_url) {
         config = config.addresses(rest, socket)?;
@@ -52,11 +68,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     // Before open, which fetches what waits there.
     connection.set_message_handler(handler);
-    connection.open(Credentials::password(&args.user, env::var("AGORA_CHAT_PASSWORD")?)?).await?;
-    let mut states = connection.watch();
-    let ended = async { while connection.state() != ConnectionState::LoggedOut && states.next().await.is_some() {} };
-    let asked = tokio::select! { () = ended => false, _ = actix_rt::signal::ctrl_c() => true };
+    let (tell, mut ended) = tokio::sync::mpsc::channel(1);
+    let ends = EventHandler::new().on_disconnected(move |reason| drop(tell.try_send(reason.clone())));
+    connection.add_event_handler("end", ends)?;
+
+    // From here on a signal logs out.
+    let mut signals = Signals::listen()?;
+    let online = async {
+        connection.open(Credentials::password(&args.user, password)?).await?;
+        match ended.recv().await {
+            Some(reason) => Err(format!("user {} is logged out: {reason}", args.user).into()),
+            None => Ok(()),
+        }
+    };
+    let outcome: Result<(), Box<dyn Error>> = tokio::select! { end = online => end, _ = signals.next() => Ok(()) };
     connection.close().await;
     log.shutdown().await;
-    if asked { Ok(()) } else { Err("the session has ended, and nobody asked for it".into()) }
+    outcome
 }

@@ -3,9 +3,11 @@
 //! Registers, logs in by password and by token, adds and removes subscribers by id, loses the link and regains it,
 //! is kicked, closes. Nothing but this program is needed.
 
-#![allow(clippy::print_stdout, reason = "a program that tells a story")]
+#[path = "common/failure.rs"]
+#[allow(dead_code, reason = "what other programs need is there as well")]
+mod failure;
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, io::Write as _, process::ExitCode, time::Duration};
 
 use actix::prelude::*;
 use agora_chat::{
@@ -13,6 +15,13 @@ use agora_chat::{
     local_server::{Cut, LocalServer},
 };
 use tokio::sync::mpsc;
+
+/// Says a line. A reader who has gone away is no reason to panic, as it is for `println!`.
+macro_rules! say {
+    ($($line:tt)*) => {
+        drop(writeln!(std::io::stdout(), $($line)*))
+    };
+}
 
 /// A subscriber may be any actor that handles `Event`.
 struct Bot {
@@ -27,7 +36,7 @@ impl Handler<Event> for Bot {
     type Result = ();
 
     fn handle(&mut self, event: Event, _: &mut Context<Self>) {
-        println!("   [bot] {} hears {:?}", event.user(), event.kind());
+        say!("   [bot] {} hears {:?}", event.user(), event.kind());
         // The story below waits for what the bot hears; once it is over nobody does.
         let _ = self.heard.send(event.kind().clone());
     }
@@ -49,72 +58,76 @@ async fn hear(heard: &mut Heard, wanted: fn(&EventKind) -> bool) -> Result<Event
 }
 
 #[actix::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    println!("1. A local server stands in for the service.");
-    let server = LocalServer::start().await?;
-    println!("   REST {}  WebSocket {}", server.rest_url(), server.socket_url());
+async fn main() -> ExitCode {
+    failure::status(run().await)
+}
 
-    println!("2. Warnings and errors are logged to the terminal; the level can change at any time.");
+async fn run() -> Result<(), Box<dyn Error>> {
+    say!("1. A local server stands in for the service.");
+    let server = LocalServer::start().await?;
+    say!("   REST {}  WebSocket {}", server.rest_url(), server.socket_url());
+
+    say!("2. Warnings and errors are logged to the terminal; the level can change at any time.");
     let log = LoggerActor::start_with(LogConfig::new().level(LogLevel::Warn))?;
     let connection = Connection::start(server.config().logger(log.slog()))?;
 
-    println!("3. Two subscribers, each under an id: closures, and an actor.");
+    say!("3. Two subscribers, each under an id: closures, and an actor.");
     connection.add_event_handler(
         "console",
         EventHandler::new()
-            .on_connected(|| println!("   [console] connected"))
-            .on_reconnecting(|attempt, delay, _| println!("   [console] attempt {attempt} in {delay:.1?}"))
-            .on_disconnected(|reason| println!("   [console] logged out: {reason}")),
+            .on_connected(|| say!("   [console] connected"))
+            .on_reconnecting(|attempt, delay, _| say!("   [console] attempt {attempt} in {delay:.1?}"))
+            .on_disconnected(|reason| say!("   [console] logged out: {reason}")),
     )?;
     let (heard_by_bot, mut heard) = mpsc::unbounded_channel();
     let bot = Bot { heard: heard_by_bot }.start();
     connection.add_subscriber("bot", bot.clone().recipient())?;
 
-    println!("4. Register alice and log her in by password.");
+    say!("4. Register alice and log her in by password.");
     let alice = connection.register_user("Alice", "wonderland", Some("Alice L.")).await?;
-    println!("   registered as {}", alice.user);
+    say!("   registered as {}", alice.user);
     connection.open(Credentials::password("alice", "wonderland")?).await?;
     hear(&mut heard, |event| matches!(event, EventKind::Connected { resumed: false })).await?;
 
-    println!("5. Send a message, receive one, and tell its sender that it was read.");
+    say!("5. Send a message, receive one, and tell its sender that it was read.");
     server.create_user("bob", "builder")?;
     let sent = connection.send(Outgoing::text("bob", "Hello, Bob!")?).await?;
-    println!("   the server took it as {}", sent.server_id);
+    say!("   the server took it as {}", sent.server_id);
     server.send_text("bob", "alice", "Hello, Alice!")?;
     let message = hear(&mut heard, |event| matches!(event, EventKind::Message(_))).await?;
     if let EventKind::Message(message) = message
         && let Some(text) = message.text()
     {
-        println!("   {} says: {text}", message.from);
+        say!("   {} says: {text}", message.from);
         connection.send(Outgoing::read(&message)?).await?;
     }
 
-    println!("6. The console has heard enough: removed by its id, it hears nothing more.");
+    say!("6. The console has heard enough: removed by its id, it hears nothing more.");
     connection.remove_subscriber("console")?;
 
-    println!("7. The network breaks; the connection comes back by itself.");
+    say!("7. The network breaks; the connection comes back by itself.");
     server.drop_links("alice", Cut::Rst);
     hear(&mut heard, |event| matches!(event, EventKind::Reconnecting { .. })).await?;
     hear(&mut heard, |event| matches!(event, EventKind::Connected { resumed: true })).await?;
 
-    println!("8. Alice logs in somewhere else, and the server says so.");
+    say!("8. Alice logs in somewhere else, and the server says so.");
     server.kick("alice", Kick::LoggedInElsewhere { ext: Some("my phone".to_owned()) });
     let ended = hear(&mut heard, |event| matches!(event, EventKind::Disconnected { .. })).await?;
     if let EventKind::Disconnected { reason } = ended {
-        println!("   code {}: {reason}", reason.code().map_or(0, agora_chat::Code::number));
+        say!("   code {}: {reason}", reason.code().map_or(0, agora_chat::Code::number));
     }
 
-    println!("9. Log in again, this time by a token, then log out.");
+    say!("9. Log in again, this time by a token, then log out.");
     let token = server.issue_token("alice", Some(Duration::from_secs(3600)))?;
     connection.open(Credentials::token("alice", token)?).await?;
     hear(&mut heard, |event| matches!(event, EventKind::Connected { .. })).await?;
     connection.close().await;
     hear(&mut heard, |event| matches!(event, EventKind::Disconnected { .. })).await?;
-    println!("   the connection is {}", connection.state());
+    say!("   the connection is {}", connection.state());
 
     connection.remove_subscriber("bot")?;
     server.stop().await;
     log.shutdown().await;
-    println!("Done.");
+    say!("Done.");
     Ok(())
 }

@@ -2,6 +2,12 @@
 //!
 //! `cargo run --release --example soak -- --accounts 200 --seconds 300`
 
+#[path = "common/failure.rs"]
+#[allow(dead_code, reason = "what other programs need is there as well")]
+mod failure;
+#[path = "common/signals.rs"]
+mod signals;
+
 use std::{
     cell::Cell,
     error::Error,
@@ -17,6 +23,7 @@ use agora_chat::{
     local_server::{Cut, Direction, Door, FaultProxy, Faults, LocalServer},
 };
 use clap::Parser;
+use signals::Signals;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// Keeps many accounts online through a network that fails at random.
@@ -26,7 +33,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 #[derive(Clone, Copy, Parser)]
 #[command(after_help = "\
 Exit status: 0 when in the end every account is online, no account was ever logged out, there are no more descriptors,
-threads and links than before the faults, no send is left unanswered, and memory grew by no more than the noise; else 1.
+threads and links than before the faults, no send is left unanswered, and memory grew by no more than the noise; else 1. 130 when SIGINT,
+SIGTERM or SIGHUP ended it before that.
 Tasks of an actix system cannot be counted from outside; links at the proxy, links at the server and sends under way are
 one or two tasks each, and everything else is started once for each account.
 
@@ -295,21 +303,36 @@ fn listen(nth: u32, heard: &Rc<Heard>) -> EventHandler {
     })
 }
 
+/// Interrupted, by the shells' convention.
+const INTERRUPTED: u8 = 130;
+
+/// Runs to the end, or until a signal; `None` where one came.
+async fn soak(options: Options) -> Result<Option<Vec<String>>, Box<dyn Error>> {
+    let mut signals = Signals::listen()?;
+    let mut soak = Soak::start(options).await?;
+    tokio::select! {
+        wrong = soak.run() => return wrong.map(Some),
+        _ = signals.next() => {}
+    }
+    soak.report()?;
+    Ok(None)
+}
+
 #[actix::main]
 async fn main() -> ExitCode {
-    let outcome = async { Soak::start(Options::parse()).await?.run().await }.await;
-    match outcome {
-        Ok(wrong) if wrong.is_empty() => {
+    match soak(Options::parse()).await {
+        Ok(Some(wrong)) if wrong.is_empty() => {
             let _ = writeln!(io::stdout(), "all is well");
             ExitCode::SUCCESS
         }
-        Ok(wrong) => {
+        Ok(Some(wrong)) => {
             let _ = writeln!(io::stdout(), "failed: {}", wrong.join("; "));
             ExitCode::FAILURE
         }
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "{error}");
-            ExitCode::FAILURE
+        Ok(None) => {
+            let _ = writeln!(io::stdout(), "interrupted: this is what was counted until then");
+            ExitCode::from(INTERRUPTED)
         }
+        Err(error) => failure::status(Err(error)),
     }
 }

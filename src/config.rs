@@ -484,7 +484,8 @@ impl Config {
 
     /// Limits how long a message sent while a lost link is being regained waits for the next one; past it the send fails
     /// with [`SendError::Expired`](crate::SendError::Expired), and it surely was not sent. How many wait is bounded by
-    /// [`Limits::kept_sends`]. Default: 60 s, the longest pause between two attempts.
+    /// [`Limits::kept_sends`]. Default: 60 s, the longest pause that the ladder draws by
+    /// default; pauses are longer while [`Flapping`](crate::Flapping) lasts, and where a server asks for more.
     ///
     /// # Errors
     /// [`ConfigError::Range`] for less than 10 ms or more than a day.

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 use crate::{TokenProvider, state::KeptToken, token_provider::Provider};
 
@@ -99,9 +100,12 @@ impl fmt::Debug for UserId {
     }
 }
 
-/// A password: not empty. Prints as `<redacted>` and is wiped from memory when dropped.
+/// A password: not empty. Prints as `<redacted>`; clones share it, and it is wiped from memory when the last is dropped.
+///
+/// The bodies of requests it is sent in are wiped as well; what the HTTP client and TLS have copied into their own
+/// buffers, and what the application keeps of it, is not.
 #[derive(Clone)]
-pub struct Password(SecretString);
+pub struct Password(Arc<SecretString>);
 
 impl Password {
     /// Takes a password.
@@ -109,8 +113,12 @@ impl Password {
     /// # Errors
     /// [`CredentialError::EmptyPassword`] for an empty text (the service wants one, connection spec §3.1).
     pub fn new(password: impl Into<String>) -> Result<Self, CredentialError> {
-        let password = password.into();
-        if password.is_empty() { Err(CredentialError::EmptyPassword) } else { Ok(Password(password.into())) }
+        // What is given may be moved to another place to be kept; then this one is wiped.
+        let password = Zeroizing::new(password.into());
+        if password.is_empty() {
+            return Err(CredentialError::EmptyPassword);
+        }
+        Ok(Password(Arc::new(SecretString::from(password.as_str()))))
     }
 
     pub(crate) fn expose(&self) -> &str {

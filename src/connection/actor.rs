@@ -28,6 +28,7 @@ use super::{
     renewal,
     shared::Told,
     socket::{Link, Traffic, connect},
+    trouble::Trouble,
 };
 use crate::{
     Addresses, Config, ConnectionError, ConnectionState, Credentials, DisconnectReason, Endpoints, Event, EventKind,
@@ -99,7 +100,18 @@ pub struct ConnectionActor {
     pub(super) delivering: Delivering,
     /// Keeps the account over restarts, where there is a state folder.
     keeper: Option<Keeper>,
+    /// Being offline, or not getting in.
+    outage: Trouble,
+    /// Getting no next token.
+    unrenewed: Trouble,
     stopping: bool,
+}
+
+/// Warns where it is time to, and says it at INFO otherwise.
+macro_rules! warn_or_info {
+    ($warns:expr, $($record:tt)*) => {
+        if $warns { warn!($($record)*) } else { info!($($record)*) }
+    };
 }
 
 /// How the connection has fared, for [`Health`].
@@ -187,6 +199,8 @@ impl ConnectionActor {
             fared: Fared::default(),
             delivering: Delivering::new(slot),
             keeper: None,
+            outage: Trouble::default(),
+            unrenewed: Trouble::default(),
             stopping: false,
             config,
         }
@@ -325,11 +339,15 @@ impl ConnectionActor {
                 {
                     self.fared.failed(error, Some(error.code()));
                 }
+                if let Err(error) = &result {
+                    self.login_failed(error);
+                }
                 if let Some(asked) = self.opening.take().or_else(|| self.asking.take()) {
                     let _ = asked.send(result);
                 }
             }
             Action::Rejected(error) => {
+                self.login_failed(&error);
                 if let Some(asked) = self.asking.take() {
                     let _ = asked.send(Err(error));
                 }
@@ -374,16 +392,34 @@ impl ConnectionActor {
         }
     }
 
+    /// Says that a login failed, where nothing else does.
+    fn login_failed(&self, error: &OpenError) {
+        match error {
+            // `disconnected` says it.
+            OpenError::Ended { .. } | OpenError::Refused { .. } => {}
+            // The session goes on.
+            OpenError::AlreadyOpen { .. } | OpenError::InProgress { .. } => {
+                info!(self.log, "a second login was refused"; "code" => error.code().number(), "error" => %error);
+            }
+            _ => warn!(self.log, "login failed"; "code" => error.code().number(), "error" => %error),
+        }
+    }
+
     fn emit(&mut self, kind: EventKind) {
+        let now = self.now().mono;
         match &kind {
             EventKind::Connected { resumed } => {
                 self.fared.reconnects += u64::from(*resumed);
-                info!(self.log, "connected"; "resumed" => resumed);
+                let outage = self.outage.over(now);
+                info!(self.log, "connected"; "resumed" => resumed, "outage" => outage.map(|lasted| format!("{lasted:.1?}")));
             }
             EventKind::Reconnecting { attempt, delay, cause } => {
                 self.fared.failed(cause, Some(cause.code()));
-                warn!(self.log, "the link is lost, trying again"; "attempt" => attempt, "delay" => ?delay,
-                    "code" => cause.code().number(), "cause" => %cause);
+                // Somebody else wants the account's place.
+                let kicked = matches!(cause, LossCause::Kicked(_));
+                let warns = self.outage.failed(now, *delay);
+                warn_or_info!(warns || kicked, self.log, "the link is lost, trying again"; "attempt" => attempt,
+                    "delay" => ?delay, "code" => cause.code().number(), "cause" => %cause);
             }
             EventKind::Disconnected { reason } => {
                 if let Some(keeper) = &mut self.keeper {
@@ -392,8 +428,11 @@ impl ConnectionActor {
                 if *reason != DisconnectReason::Closed {
                     self.fared.failed(reason, reason.code());
                 }
+                (self.outage, self.unrenewed) = (Trouble::default(), Trouble::default());
+                // Nothing is tried after it, so unless it was asked for it is the last chance to say so.
                 let code = reason.code().map(crate::Code::number);
-                info!(self.log, "disconnected"; "code" => code, "reason" => %reason);
+                warn_or_info!(*reason != DisconnectReason::Closed, self.log, "disconnected"; "code" => code,
+                    "reason" => %reason);
             }
             EventKind::Flapping { sessions, window, floor } => {
                 warn!(self.log, "the link comes and goes; does another program use this account and resource?";
@@ -443,6 +482,7 @@ impl ConnectionActor {
     }
 
     fn note(&mut self, note: &Note) {
+        let now = self.now().mono;
         match note {
             Note::KeptTokenRefused(refusal) => {
                 info!(self.log, "the kept token is refused, the password fetches another"; "refusal" => %refusal);
@@ -468,17 +508,21 @@ impl ConnectionActor {
             Note::Redirected { url, hop } => info!(self.log, "redirected"; "url" => &**url, "hop" => hop),
             Note::LoginRetry { attempt, delay, cause } => {
                 self.fared.failed(cause, Some(cause.code()));
-                warn!(self.log, "login attempt failed, trying again"; "attempt" => attempt, "delay" => ?delay,
-                    "cause" => %cause);
+                let warns = self.outage.failed(now, *delay);
+                warn_or_info!(warns, self.log, "login attempt failed, trying again"; "attempt" => attempt,
+                    "delay" => ?delay, "cause" => %cause);
             }
             Note::DiscoveryFailed(error) => {
-                warn!(self.log, "discovery failed, using the addresses known before"; "error" => %error);
+                info!(self.log, "discovery failed, using the addresses known before"; "error" => %error);
             }
             Note::TokenRenewed { expires_at } => {
+                self.unrenewed = Trouble::default();
                 info!(self.log, "the token is renewed"; "expires_at_ms" => expires_at);
             }
             Note::TokenNotRenewed { error, again } => {
-                warn!(self.log, "no new token"; "again_in" => ?again, "error" => %error);
+                // One that is not asked for again never mends.
+                let warns = self.unrenewed.failed(now, again.unwrap_or(Duration::MAX));
+                warn_or_info!(warns, self.log, "no new token"; "again_in" => ?again, "error" => %error);
             }
             Note::RoomNotRejoined { room, error } => {
                 warn!(self.log, "a chat room was not joined again; join it anew"; "room" => &**room, "error" => %error);

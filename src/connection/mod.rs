@@ -14,6 +14,7 @@ mod renewal;
 mod requests;
 mod shared;
 mod socket;
+mod trouble;
 
 pub use actor::ConnectionActor;
 pub use calls::{

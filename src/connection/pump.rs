@@ -1,4 +1,5 @@
-//! The one future of a connection's actor: timer, calls, socket, in this order, whenever something wakes it.
+//! The one future of a connection's actor: calls, a connect under way, the link, the timer and at last what there is to
+//! write, in this order, whenever something wakes it.
 //!
 //! One future, because every wake of an actor polls every future in its context.
 

@@ -9,7 +9,6 @@ use std::{
 };
 
 use awc::http::Method;
-use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,6 +19,7 @@ use super::{
     exchange::Call,
     governor::{self, Budget, Governor},
     kind::{Operation, RestErrorKind},
+    secret_body,
 };
 use crate::net::Network;
 use crate::{AppKey, Config, ConfigError, Endpoints, Nickname, Password, Token, UserId};
@@ -275,8 +275,7 @@ impl RestClient {
             method: Method::POST,
             path: self.path(path),
             token: None,
-            // Structs of texts and numbers always serialise.
-            body: Some(serde_json::to_vec(body).map(Bytes::from).unwrap_or_default()),
+            body: Some(secret_body::json(body)),
             secrets: Vec::new(),
             timeout: self.timeout,
             network: &self.network,

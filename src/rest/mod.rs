@@ -27,6 +27,7 @@ mod message_form;
 mod own;
 mod own_errors;
 mod presence;
+mod secret_body;
 mod upload;
 mod users;
 mod window;

@@ -4,7 +4,6 @@
 //! management); they are not verified against the service.
 
 use awc::http::Method;
-use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,6 +15,7 @@ use super::{
     exchange::Call,
     governor::RateLimits,
     kind::{Operation, RestErrorKind},
+    secret_body,
 };
 use crate::{Password, Token, UserId};
 
@@ -53,8 +53,7 @@ impl RestClient {
     ) -> Result<(), RestError> {
         let mut call = self.about(Operation::ChangePassword, Method::PUT, app_token, user, "/password")?;
         let body = NewPassword { newpassword: password.expose() };
-        // A struct of one text always serialises.
-        call.body = Some(serde_json::to_vec(&body).map(Bytes::from).unwrap_or_default());
+        call.body = Some(secret_body::json(&body));
         call.secrets.push(password.expose());
         self.call(call, done).await
     }

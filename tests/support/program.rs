@@ -5,7 +5,8 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     path::PathBuf,
-    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    sync::mpsc::{Sender, channel},
     time::Duration,
 };
 
@@ -45,7 +46,8 @@ pub(crate) fn command(example: &str, server: &LocalServer) -> Command {
 /// A running example; it ends with the test.
 pub(crate) struct Program {
     child: Child,
-    stdin: Option<ChildStdin>,
+    /// A thread writes, since the server that the program waits for is often on this one.
+    stdin: Option<Sender<Vec<u8>>>,
     stdout: Option<ChildStdout>,
     lines: Option<UnboundedReceiver<String>>,
 }
@@ -66,13 +68,16 @@ impl Program {
     /// Starts it with another stdout.
     pub(crate) fn start_to(command: &mut Command, stdout: Stdio) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        Program { child, stdin, stdout, lines: None }
+        let (mut to, stdout) = (child.stdin.take().unwrap(), child.stdout.take());
+        let (stdin, written) = channel::<Vec<u8>>();
+        // A program that has ended reads no more.
+        std::thread::spawn(move || written.iter().all(|bytes| to.write_all(&bytes).is_ok()));
+        Program { child, stdin: Some(stdin), stdout, lines: None }
     }
 
     /// Writes to its stdin, however slowly it reads.
     pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stdin.as_mut().unwrap().write_all(bytes.as_ref()).unwrap();
+        self.stdin.as_ref().unwrap().send(bytes.as_ref().to_vec()).unwrap();
     }
 
     /// Ends its stdin.
@@ -80,11 +85,15 @@ impl Program {
         self.stdin.take();
     }
 
-    /// Goes away as the reader of its stdout, once one byte is read.
-    pub(crate) async fn leave(&mut self) {
-        let mut stdout = self.stdout.take().unwrap();
-        let read = actix_rt::task::spawn_blocking(move || stdout.read_exact(&mut [0]).unwrap());
-        timeout(LIMIT, read).await.expect("a byte").unwrap();
+    /// Reads the first line of its stdout and goes away as its reader.
+    pub(crate) async fn leave(&mut self) -> String {
+        let mut stdout = BufReader::new(self.stdout.take().unwrap());
+        let read = actix_rt::task::spawn_blocking(move || {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            line
+        });
+        timeout(LIMIT, read).await.expect("a line").unwrap()
     }
 
     /// The next line of its stdout; `None` at its end.
