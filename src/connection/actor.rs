@@ -520,8 +520,9 @@ impl ConnectionActor {
                 info!(self.log, "the token is renewed"; "expires_at_ms" => expires_at);
             }
             Note::TokenNotRenewed { error, again } => {
-                // One that is not asked for again never mends.
-                let warns = self.unrenewed.failed(now, again.unwrap_or(Duration::MAX));
+                // One that is not asked for again never mends; of a login that fails with it, that says so.
+                let is_login = again.is_none() && (self.opening.is_some() || self.asking.is_some());
+                let warns = !is_login && self.unrenewed.failed(now, again.unwrap_or(Duration::MAX));
                 warn_or_info!(warns, self.log, "no new token"; "again_in" => ?again, "error" => %error);
             }
             Note::RoomNotRejoined { room, error } => {
