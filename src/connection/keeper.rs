@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use slog::{Logger, info, warn};
+use slog::{Logger, warn};
 
 use crate::{
     AppKey, Config, ConnectionState, Credentials, Device, DisconnectReason, Kick, StateDir, StateError, UserId,
@@ -100,13 +100,7 @@ impl Keeper {
         // What the last session left to write comes first.
         account.write();
         self.kept = account.state.token(&account.app_key, &account.user).unwrap_or_else(|error| {
-            match error {
-                // It is set aside, and the login fetches another.
-                StateError::Damaged { .. } => {
-                    info!(account.log, "the kept token cannot be used"; "error" => %error);
-                }
-                error => warn!(account.log, "the kept token cannot be used"; "error" => %error),
-            }
+            warn!(account.log, "the kept token cannot be used"; "error" => %error);
             None
         });
         let lasts = |kept: &KeptToken| kept.expires_at.is_none_or(|end| end > wall);

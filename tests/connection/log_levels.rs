@@ -201,7 +201,7 @@ async fn a_failed_open_is_one_warning_whatever_it_failed_of() {
 }
 
 #[actix::test]
-async fn a_kept_token_that_is_damaged_is_no_warning_since_the_password_fetches_another() {
+async fn a_kept_token_that_is_refused_is_no_warning_since_the_password_fetches_another_but_a_damaged_file_is() {
     let server = server().await;
     let dir = tempfile::tempdir().unwrap();
     let config = || server.config().state_dir(StateDir::open(dir.path()).unwrap());
@@ -209,11 +209,15 @@ async fn a_kept_token_that_is_damaged_is_no_warning_since_the_password_fetches_a
     within("close", connection.close()).await;
     let app_key = server.app_key().replace('#', "%23");
     let file = dir.path().join(app_key).join("alice/token.json");
-    for damaged in ["", r#"{"version":1,"token":"YWMtnobody","expires_at":null}"#] {
-        std::fs::write(&file, damaged).unwrap();
-        let (connection, _heard, records) = online(&server, config(), alice()).await;
-        within("close", connection.close()).await;
-        assert_eq!(records.warnings(), [""; 0]);
-        assert!(records.news().iter().any(|message| message.contains("the kept token")), "{:?}", records.news());
-    }
+    std::fs::write(&file, r#"{"version":1,"token":"YWMtnobody","expires_at":null}"#).unwrap();
+    let (connection, _heard, records) = online(&server, config(), alice()).await;
+    within("close", connection.close()).await;
+    assert_eq!(records.warnings(), [""; 0]);
+    assert!(records.news().iter().any(|message| message.contains("the kept token is refused")), "{:?}", records.news());
+
+    std::fs::write(&file, "").unwrap();
+    let (connection, _heard, records) = logged(config());
+    within("open", connection.open(alice())).await.unwrap();
+    within("close", connection.close()).await;
+    assert_eq!(records.warnings(), ["the kept token cannot be used"], "somebody's disk is failing");
 }
