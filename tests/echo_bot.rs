@@ -17,7 +17,7 @@ use std::{
 };
 
 use agora_chat::{
-    Config, Connection, Conversation, Credentials, EventHandler, Kick, Message, Outgoing,
+    Account, Config, Connection, Conversation, Credentials, EventHandler, FileDeadLetters, Kick, Message, Outgoing,
     local_server::{Cut, LocalServer},
 };
 use tokio::{
@@ -191,6 +191,22 @@ async fn an_answer_cut_on_its_way_or_refused_is_given_once_all_the_same() {
     alice.says("bot", "the last").await;
     assert_eq!(alice.answer().await.1, "the last");
     assert_eq!(said(&server), (3, 3));
+}
+
+#[actix::test]
+async fn what_it_cannot_answer_is_kept_in_its_folder_and_the_next_is_answered() {
+    let (server, dir) = (server().await, tempfile::tempdir().unwrap());
+    let _bot = Bot::online(&server, &["--state-dir", dir.path().to_str().unwrap()]).await;
+    let mut alice = Person::online(server.config(), "alice").await;
+    server.refuse_next_sends("bot", 3, 19, Some("blocked")).unwrap();
+    alice.says("bot", "one").await;
+    alice.says("bot", "two").await;
+    assert_eq!(alice.answer().await.1, "two");
+    let account = Account::new(server.app_key().parse().unwrap(), "bot".parse().unwrap());
+    let letters = FileDeadLetters::open(dir.path()).unwrap();
+    let kept = letters.list(&account).await.unwrap();
+    let letter = letters.read(&account, &kept[0].id).await.unwrap().unwrap();
+    assert_eq!((kept.len(), letter.message().unwrap().text(), letter.attempts), (1, Some("one"), 3));
 }
 
 #[cfg(unix)]

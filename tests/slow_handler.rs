@@ -249,3 +249,61 @@ fn a_handler_that_never_waits_does_not_hold_the_heartbeat_up() {
         connection.close().await;
     });
 }
+
+#[test]
+fn a_hundred_queues_whose_messages_are_never_handled_take_no_memory_and_slow_no_other() {
+    const POISONED: u64 = 100;
+    const TEXTS: u64 = 40_000;
+    const STEP: u64 = 4_000;
+    run(50, async |server| {
+        for n in 0..POISONED {
+            server.fill_queue("alice", &format!("poison-{n}"), 500).unwrap();
+        }
+        server.fill_queue("alice", "sender-0", TEXTS).unwrap();
+        let (handled, permits) = (Arc::new(Mutex::new(Handled::default())), Arc::new(Semaphore::new(0)));
+        let failures = Arc::new(Mutex::new(0_u64));
+        let (took, gate, failed) = (Arc::clone(&handled), Arc::clone(&permits), Arc::clone(&failures));
+        let handler = MessageHandler::new(move |delivery: Delivery| {
+            let (took, gate, failed) = (Arc::clone(&took), Arc::clone(&gate), Arc::clone(&failed));
+            async move {
+                if delivery.message().unwrap().from.starts_with("poison") {
+                    *failed.lock().unwrap() += 1;
+                    return Err("on purpose");
+                }
+                gate.acquire().await.unwrap().forget();
+                took.lock().unwrap().took(&delivery);
+                Ok(())
+            }
+        });
+        // Sooner than anybody would.
+        let handler = handler.pause(Duration::from_millis(10), Duration::from_secs(1)).unwrap();
+        let connection = Connection::start(config(server, 256 << 10)).unwrap();
+        connection.set_message_handler(handler.timeout(LIMIT).unwrap());
+        open(&connection, server).await;
+
+        let (mut first, mut peak) = (0, 0);
+        for step in 1..=TEXTS / STEP {
+            permits.add_permits(usize::try_from(STEP).unwrap());
+            let reached = async {
+                while handled.lock().unwrap().count() < step * STEP {
+                    actix_rt::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            timeout(LIMIT, reached).await.expect("the healthy queue goes on");
+            let resident = resident_kib();
+            if step == 2 {
+                first = resident;
+            }
+            peak = peak.max(resident);
+        }
+        let handled = std::mem::take(&mut *handled.lock().unwrap());
+        all_acknowledged(server, &handled).await;
+        assert_eq!((handled.wrong, handled.next[0]), (None, TEXTS), "all of them once and in order");
+        assert!(peak < first + 8192, "{first} KiB after {STEP} texts, up to {peak} later");
+        assert!(*failures.lock().unwrap() > 3 * POISONED, "they were tried again meanwhile");
+        assert_eq!(connection.health().await.unwrap().waiting_queues, 100);
+        let poisoned = |frame: &agora_chat::local_server::ClientFrame| matches!(&frame.kind, FrameKind::Pull { queue, key: Some(_) } if queue.starts_with("poison"));
+        assert!(!server.sent_by("alice").iter().any(poisoned), "nothing of them is acknowledged");
+        connection.close().await;
+    });
+}

@@ -59,8 +59,7 @@ impl Retries {
         {
             self.queues.remove(&oldest);
         }
-        let told = self.queues.get(queue).is_some_and(|tried| tried.told);
-        self.queues.insert(queue.into(), Tried { key, attempts, turn, since: now, last: now, told });
+        self.queues.insert(queue.into(), Tried { key, attempts, turn, since: now, last: now, told: false });
     }
 
     /// Whether it is news that a queue waits.
@@ -96,6 +95,10 @@ mod tests {
         assert!(!retries.is_news("a"), "it was said");
         assert_eq!(retries.over("a").unwrap().attempts, 1);
         assert!(retries.over("a").is_none());
+        retries.failed("a", 7, 1, 1);
+        assert!(retries.is_news("a"));
+        retries.failed("a", 8, 1, 1);
+        assert!(retries.is_news("a"), "what it waited for before is there no more, such as recalled");
     }
 
     #[test]

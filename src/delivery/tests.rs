@@ -266,6 +266,31 @@ async fn what_no_place_was_given_for_is_tried_for_ever_after_pauses_that_grow_to
     assert_eq!(offered[13..].iter().map(|(id, attempt, _)| (*id, *attempt)).collect::<Vec<_>>(), [(1, 14), (2, 1)]);
 }
 
+#[actix::test]
+async fn a_page_of_no_queue_cannot_come_again_and_is_kept_until_it_is_handled() {
+    tokio::time::pause();
+    let (handler, offered) = failing(|id, attempt| id == 1 && attempt < 5);
+    let work = task(Some(handler), None);
+    let page = Page { comes_again: false, ..page(&[1, 2], None) };
+    assert_eq!(work.run(page).await, Outcome::Handled);
+    assert_eq!(*offered.lock().unwrap(), [(1, 1, 0), (1, 2, 1), (1, 3, 3), (1, 4, 7), (1, 5, 15), (2, 1, 15)]);
+}
+
+#[actix::test]
+async fn what_is_postponed_is_counted_on_by_the_same_handler_and_anew_by_another() {
+    tokio::time::pause();
+    let (handler, offered) = failing(|id, _| id == 2);
+    let work = task(Some(handler.clone()), None);
+    let second = Duration::from_secs(1);
+    let postponed = |handled, pause, turn| Outcome::Postponed { handled, pause, turn };
+    assert_eq!(work.run(page(&[1, 2], None)).await, postponed(1, second, 1));
+    assert_eq!(work.run(page(&[2], None)).await, postponed(0, 2 * second, 1));
+    work.slot.set(Some(handler));
+    assert_eq!(work.run(page(&[2], None)).await, postponed(0, second, 2));
+    let attempts: Vec<_> = offered.lock().unwrap().iter().map(|(id, attempt, _)| (*id, *attempt)).collect();
+    assert_eq!(attempts, [(1, 1), (2, 1), (2, 2), (2, 1)]);
+}
+
 /// What a sink was given: attempts of the letter and seconds since the beginning.
 type Given = Arc<Mutex<Vec<(u32, u64)>>>;
 

@@ -94,6 +94,7 @@ mod tests {
         assert_eq!(first.await.unwrap(), Err(DiskError::Stuck(Disk::PATIENCE)));
         assert_eq!(second.await.unwrap(), Err(DiskError::Stuck(Disk::PATIENCE)));
         assert_eq!(begun.load(Ordering::SeqCst), 1, "the second one has taken no thread");
+        tokio::time::resume();
         assert_eq!(other.run(|| 7).await, Ok(7));
         go.send(()).unwrap();
         assert_eq!(stuck.run(|| 8).await, Ok(8), "the disk is back");
