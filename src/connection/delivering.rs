@@ -97,7 +97,8 @@ impl Delivering {
 
     /// Has the queues that wait tried again as soon as another handler than this one is there.
     fn watch(&mut self, turn: u64) {
-        if self.watch.as_ref().is_some_and(|watch| watch.turn >= turn) {
+        // In the place of one for a later turn this one ends at once, and what then fails is watched anew.
+        if self.watch.as_ref().is_some_and(|watch| watch.turn == turn) {
             return;
         }
         self.unwatch();

@@ -145,6 +145,9 @@ impl GivenBack {
     }
 
     fn comes_again(&mut self, id: u64) -> Option<bool> {
+        if self.known.is_empty() {
+            return None;
+        }
         let handled = self.remove(id)?;
         if handled {
             self.insert(id, true);

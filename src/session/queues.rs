@@ -359,14 +359,17 @@ impl Queues {
         let Some(slot) = self.slot_of_page(queue) else { return };
         let under_way = self.change(slot, |entry| {
             (entry.in_hand, entry.again, entry.gap) = (0, false, true);
-            (entry.pulling.take(), entry.waiting.take())
+            (entry.pulling.take(), entry.waiting.take(), entry.parked.take())
         });
-        let Some((pulling, turn)) = under_way else { return };
+        let Some((pulling, turn, parked)) = under_way else { return };
         if let Some(pulling) = pulling {
             self.pulls.remove(&pulling.number);
         }
         if let Some(turn) = turn {
             self.waiting.remove(&turn);
+        }
+        if let Some(place) = parked {
+            self.parked.remove(&place);
         }
     }
 
