@@ -9,9 +9,11 @@
 
 mod bad_text;
 mod calls;
+mod charged;
 mod connection;
 mod downloads;
 mod errors;
+mod given_up;
 #[path = "../support/scripted.rs"]
 mod scripted;
 mod secrets;
