@@ -495,10 +495,12 @@ impl Config {
         Ok(self)
     }
 
-    /// Whether the chat rooms joined in a session are joined again, with the same request, after a lost link came back.
+    /// Whether the chat rooms joined in a session are joined again after a lost link came back.
     /// Default: `true`.
     ///
-    /// They are joined before anything else goes over the new link. The first 64 rooms are; of up to 1 024 beyond them,
+    /// They are joined before anything else goes over the new link, with the same extension, but never
+    /// [leaving others](crate::RoomRequest::leaving_others): what came after a request stays. The first 64 rooms are, or
+    /// as many as take 256 KiB; of up to 1 024 beyond them,
     /// of one that is refused then, and of one that is not answered twice, [`RoomLost`](crate::EventKind::RoomLost) tells.
     /// A room is not joined again once the application has left it, or the service has told that it was destroyed or that
     /// the account was removed from it (messages spec §4.2).

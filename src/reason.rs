@@ -382,7 +382,8 @@ pub enum LossCause {
     SendUnanswered,
     /// The application asked to join or leave a chat room, and no answer came in time (messages spec §1.10).
     RoomUnanswered,
-    /// A pull of a queue stayed unanswered twice, 30 s each time (messages spec §2.2).
+    /// A pull of a queue stayed unanswered twice, 30 s each time after the last page that was asked for before it (messages
+    /// spec §2.2). The queue goes last on the next link.
     PullUnanswered,
     /// This side gave the link up.
     ClosedHere,

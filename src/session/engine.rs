@@ -15,8 +15,8 @@ use crate::{Config, Device, EventMask, SendError, Step, Token, UserId};
 /// The pure machine of one connection.
 ///
 /// Bounds: unanswered and kept sends, remembered message ids, pulls at once and the size of a page by
-/// [`Limits`](crate::Limits); known queues 4096, rooms joined again 64 and remembered beside them 1024, receipts that wait
-/// for a place 1024, redirects in a row 5, connections tried by one `open` 3.
+/// [`Limits`](crate::Limits); known queues 4096, names of queues 4 KiB, rooms joined again 64 of 256 KiB and remembered
+/// beside them 1024, receipts that wait for a place 1024, redirects in a row 5, connections tried by one `open` 3.
 #[derive(Debug)]
 pub struct Engine {
     pub(super) world: World,

@@ -443,6 +443,7 @@ impl Session {
         // One that comes again brings nothing but its key.
         let brings = !read.ids.is_empty() || !read.events.is_empty();
         let bytes = if brings { weight_of(head.bytes, &read.events) } else { LEAST };
+        let bytes = bytes.saturating_add(head.queue.map_or(0, weight_of_name));
         in_hand.came(bytes.max(head.bytes));
         let end = head.queue.map(|queue| {
             let pulled_with = online.queues.received(queue, now);
@@ -591,6 +592,14 @@ impl Session {
 pub(super) fn transmit_pull(pull: Pull<'_>, cursors: &mut Option<Box<KeptCursors>>, context: &mut Context<'_>) {
     let key = pull.key.or_else(|| cursors.as_mut()?.key(pull.queue));
     context.transmit("pull", pull_frame(pull.queue, key));
+}
+
+/// What a page counts for more because its queue's name is long: the name is kept in several places while the page is in
+/// hand.
+fn weight_of_name(queue: JidView<'_>) -> usize {
+    const USUAL: usize = 128;
+    let parts = [queue.app_key, queue.name, queue.domain, queue.client_resource];
+    parts.into_iter().flatten().map(str::len).sum::<usize>().saturating_sub(USUAL).saturating_mul(3)
 }
 
 fn key_of(head: &Head<'_>) -> QueueKey {

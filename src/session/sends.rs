@@ -15,6 +15,8 @@ pub(super) struct Sends {
     receipts: usize,
     /// No id among them is higher: fresh ids ascend, so one is known to be new without a look at all of them.
     highest: u64,
+    /// Whether some do not ascend, so that one is found by a look at all of them only.
+    mixed: bool,
 }
 
 #[derive(Debug)]
@@ -67,7 +69,10 @@ impl Sends {
     }
 
     pub(super) fn push(&mut self, client_id: u64, since: Duration, what: What) {
-        self.highest = if self.unanswered.is_empty() { client_id } else { self.highest.max(client_id) };
+        (self.mixed, self.highest) = match self.unanswered.is_empty() {
+            true => (false, client_id),
+            false => (self.mixed || client_id <= self.highest, self.highest.max(client_id)),
+        };
         self.receipts += usize::from(matches!(what, What::Receipt));
         self.unanswered.push_back(Unanswered { client_id, since, what });
     }
@@ -82,14 +87,21 @@ impl Sends {
     }
 
     pub(super) fn contains(&self, client_id: u64) -> bool {
-        client_id <= self.highest && self.unanswered.iter().any(|send| send.client_id == client_id)
+        client_id <= self.highest && self.find(client_id).is_some()
     }
 
     /// Takes the send the answer belongs to; `None` for one that nobody waits for.
     pub(super) fn answered(&mut self, client_id: u64) -> Option<What> {
-        let at = self.unanswered.iter().position(|send| send.client_id == client_id)?;
+        let at = self.find(client_id)?;
         let send = self.unanswered.remove(at)?;
         Some(self.taken(send).1)
+    }
+
+    fn find(&self, client_id: u64) -> Option<usize> {
+        if self.mixed {
+            return self.unanswered.iter().position(|send| send.client_id == client_id);
+        }
+        self.unanswered.binary_search_by_key(&client_id, |send| send.client_id).ok()
     }
 
     /// A page came that was asked for at this moment.

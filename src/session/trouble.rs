@@ -14,7 +14,7 @@ use crate::{
 
 /// What is known of the queues that may break a link; it outlives links.
 ///
-/// Bounds: as many suspects as pulls at once, 64 queues that broke links.
+/// Bounds: 256 suspects, those of the oldest pulls; 64 queues that broke links.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     /// Those that were being pulled when a link broke, the likeliest last. One that has answered since is none.
@@ -45,6 +45,8 @@ pub(super) enum Standing {
 }
 
 impl Trouble {
+    const SUSPECTS: usize = 256;
+
     const BROKE: usize = 64;
 
     /// The pause before a queue is pulled that broke two links; twice as long with each further one.
@@ -94,6 +96,8 @@ impl Trouble {
         self.suspects.retain(|suspect| !likely.iter().any(|queue| queue.same_queue(suspect)));
         // What is asked for first is answered first.
         self.suspects.extend(likely.into_iter().rev());
+        let over = self.suspects.len().saturating_sub(Self::SUSPECTS);
+        self.suspects.drain(..over);
         None
     }
 
@@ -198,5 +202,8 @@ mod tests {
             (0..16).for_each(|m| trouble.answered(jid(&format!("{n}.{m}")).view()));
         }
         assert_eq!((trouble.broke.len(), trouble.suspects.len()), (Trouble::BROKE, 0));
+        trouble.broken_by_one_of((0..1000).map(|n| jid(&format!("s{n}"))).collect());
+        assert_eq!(trouble.suspects.len(), Trouble::SUSPECTS);
+        assert_eq!(standing(&trouble, "s0"), Standing::Last { rank: 255 });
     }
 }

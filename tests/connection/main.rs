@@ -13,6 +13,7 @@ mod close;
 mod handle;
 mod kept;
 mod kick_wars;
+mod large;
 mod log_levels;
 mod losses;
 mod main_job;

@@ -100,7 +100,12 @@ pub(crate) fn text(
     Some(event(wanted, EventMask::MESSAGE, || {
         let from = match last {
             Some(from) if **from == *text.from => Arc::clone(from),
-            last => Arc::clone(last.insert(Arc::from(text.from))),
+            last => {
+                let from: Arc<str> = Arc::from(text.from);
+                // A name that is none is not kept beyond its message.
+                *last = (text.from.len() <= UserId::MAX_BYTES).then(|| Arc::clone(&from));
+                from
+            }
         };
         EventKind::Message(Message {
             id: text.id,
