@@ -3,6 +3,8 @@
 mod actor;
 mod calls;
 mod delivering;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod echo;
 pub(crate) mod frame;
 mod handle;
 mod health;

@@ -254,6 +254,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
+    /// Makes a message ready behind what waits.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn put(&mut self, kind: MessageKind, payload: &[u8]) {
+        encode_message(kind, payload, mask(), &mut self.outbox);
+    }
+
+    /// Waits for the end of the stream, whatever still comes before it.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let mut rest = [0; 1024];
+            let mut filled = ReadBuf::new(&mut rest);
+            match Pin::new(&mut self.io).poll_read(cx, &mut filled) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) if !filled.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+            }
+        }
+    }
+
     /// How many bytes are made ready that the socket has not taken yet.
     pub(super) fn waiting(&self) -> usize {
         self.outbox.len()

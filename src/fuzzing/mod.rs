@@ -27,6 +27,21 @@ pub fn page_view(data: &[u8]) {
     page_view::run(data);
 }
 
+/// Opens a WebSocket over this crate's own upgrade and framing and sends every message back until the link ends: what
+/// ended it, and the first KiB of each message. `largest` is the limit for one message, in bytes.
+///
+/// It is not fuzzed; a conformance suite talks to it (`tests/conformance.rs`).
+pub async fn echo(url: &str, largest: usize) -> (crate::LossCause, Vec<Vec<u8>>) {
+    let limits = crate::Limits::default();
+    let limits = crate::Limits {
+        frame: largest,
+        outbox: limits.outbox.max(2 * largest),
+        connection: limits.connection.max(4 * largest),
+        ..limits
+    };
+    crate::connection::echo::echo(url, &limits).await
+}
+
 /// A sequence of inputs, frames and times for the session's engine.
 ///
 /// # Panics

@@ -1,0 +1,58 @@
+//! A WebSocket client that echoes, over this crate's own upgrade and framing: what a conformance suite talks to.
+
+use std::{future::poll_fn, task::Poll};
+
+use super::{
+    frame::{Incoming, MessageKind},
+    socket::{Read, connect},
+};
+use crate::{
+    Limits, LossCause,
+    net::{Network, Progress},
+};
+
+/// Opens one link, sends every text and binary message back, and gives what ended it, and the messages.
+pub(crate) async fn echo(url: &str, limits: &Limits) -> (LossCause, Vec<Vec<u8>>) {
+    let mut link = match connect(url, &Network::default(), limits, &Progress::new()).await {
+        Ok(link) => link,
+        Err(cause) => return (cause, Vec::new()),
+    };
+    let mut seen = Vec::new();
+    let mut lost = None;
+    let cause = poll_fn(|cx| {
+        loop {
+            if lost.is_none() {
+                let mut echoes = Vec::new();
+                let read = link.read(cx, |incoming| {
+                    match incoming {
+                        Incoming::Text(payload) => echoes.push((MessageKind::Text, payload.to_vec())),
+                        Incoming::Binary(payload) => echoes.push((MessageKind::Binary, payload.to_vec())),
+                        Incoming::Ping(_) | Incoming::Pong(_) | Incoming::Close { .. } => {}
+                    }
+                    true
+                });
+                for (kind, payload) in echoes {
+                    link.put(kind, &payload);
+                    // A run's questions are answered in one short text.
+                    seen.push(payload.into_iter().take(1024).collect());
+                }
+                match read {
+                    Read::Lost(cause) => lost = Some(cause),
+                    Read::More => {
+                        link.flush(cx);
+                        continue;
+                    }
+                    Read::Blocked => {}
+                }
+            }
+            link.flush(cx);
+            return match &lost {
+                // The last word goes out, and the server ends the stream first (RFC 6455 §7.1.1).
+                Some(_) if link.waiting() > 0 => Poll::Pending,
+                Some(cause) => link.ended(cx).map(|()| cause.clone()),
+                None => Poll::Pending,
+            };
+        }
+    });
+    (cause.await, seen)
+}
