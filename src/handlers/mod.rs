@@ -27,7 +27,7 @@
 //! ```
 
 mod actor;
-mod debt;
+mod backlog;
 mod event_handler;
 mod handle;
 mod id;

@@ -1,7 +1,7 @@
 //! Subscribers that fail, on a live connection.
 
 use actix::{Actor, ActorContext as _, Addr, AsyncContext as _, Context, Handler, WrapFuture as _};
-use agora_chat::{Event, EventHandler, EventKind, EventMask, MessageBody};
+use agora_chat::{Event, EventHandler, EventKind, EventMask, MessageBody, Subscription};
 use tokio::sync::{
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     oneshot,
@@ -76,7 +76,7 @@ async fn subscribers_that_panic_stop_or_dawdle_cost_nobody_else_anything() {
         EventHandler::new().on_message(|_| panic!("the closure panics, as the test asked")),
     )
     .unwrap();
-    bob.add_subscriber("slow", slow.clone().recipient()).unwrap();
+    bob.subscribe(Subscription::new("slow", slow.clone().recipient()).backlog(0)).unwrap();
     bob.add_subscriber("stops", stops.clone().recipient()).unwrap();
     let mut last = listen(&bob, "last");
 
