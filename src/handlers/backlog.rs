@@ -194,7 +194,7 @@ impl Backlog {
             Due::Event { at, event } if event.kind().is_control() => drop(self.control.insert(at, event)),
             Due::Event { at, event } => self.ordinary.push_front((at, event)),
             Due::Notice { at, user, count } => {
-                if !self.gaps.front().is_some_and(|gap| gap.at == at) {
+                if self.gaps.front().is_none_or(|gap| gap.at != at) {
                     self.gaps.push_front(Gap { at, missed: BTreeMap::new() });
                 }
                 if let Some(gap) = self.gaps.front_mut() {

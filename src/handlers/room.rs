@@ -59,7 +59,9 @@ pub(super) fn ask(
 
 /// The wait for an event's handling. An event whose sender no longer waits is skipped by its receiver, so that where the
 /// wait ends with its arbiter it is left behind as it is: the subscriber may live on another.
-struct Kept(Option<Pin<Box<dyn Future<Output = Result<(), MailboxError>>>>>);
+struct Kept(Option<Pin<Box<Handled>>>);
+
+type Handled = dyn Future<Output = Result<(), MailboxError>>;
 
 impl Kept {
     fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<(), MailboxError>> {
