@@ -2,18 +2,35 @@
 //!
 //! Without flags, user `web` is logged in at an embedded local server, where `bob` can be written to:
 //! `curl localhost:8080/send -H 'content-type: application/json' -d '{"to":"bob","text":"hello"}'`.
-//! Then there are `GET /state`, `GET /log-level` and `PUT /log-level/{level}`.
+//! Then there are `GET /state`, `GET /log-level` and `PUT /log-level/{level}`. SIGTERM and Ctrl-C end it in good order, also
+//! while it logs in: the connection first, then the HTTP server.
 
 #![allow(clippy::print_stdout, reason = "a program says where it listens")]
 
-use std::{env, error::Error, fmt::Display, net::Ipv4Addr, time::Duration};
+use std::{
+    env,
+    error::Error,
+    fmt::Display,
+    future::Future,
+    io::{self, Write as _},
+    net::Ipv4Addr,
+    pin::pin,
+    process::ExitCode,
+    time::Duration,
+};
 
 use actix_web::{
-    App, HttpResponse, HttpServer, ResponseError as _, error::InternalError, get, http::StatusCode, post, put, web,
+    App, HttpResponse, HttpServer, ResponseError as _,
+    error::InternalError,
+    get,
+    http::StatusCode,
+    post, put,
+    rt::signal::unix::{SignalKind, signal},
+    web,
 };
 use agora_chat::{
-    Code, Config, Connection, Credentials, EventHandler, LogConfig, LogHandle, LogLevel, LoggerActor, SendError,
-    local_server::LocalServer,
+    Code, Config, Connection, Credentials, EventHandler, LogConfig, LogHandle, LogLevel, LoggerActor, OpenError,
+    SendError, local_server::LocalServer,
 };
 use clap::Parser;
 use serde::Deserialize;
@@ -106,10 +123,22 @@ fn status_of(error: &SendError) -> StatusCode {
 }
 
 #[actix_web::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let options = Options::parse();
+async fn main() -> ExitCode {
+    match run(&Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without stderr nobody can be told.
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    // From here on a signal ends the program in good order, whatever it is at.
+    let mut stop = pin!(asked_to_stop()?);
     let log = LoggerActor::start_with(LogConfig::new())?;
-    let (config, credentials, _local) = service(&options).await?;
+    let (config, credentials, _local) = service(options).await?;
 
     // Whoever asks over HTTP waits for the answer, so a message does not wait long for a lost link.
     let config = config.keep_sends_for(Duration::from_secs(5))?;
@@ -122,16 +151,44 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let http = HttpServer::new(move || App::new().app_data(chat.clone()).configure(routes))
         .workers(2)
         .shutdown_timeout(5)
+        // Left to itself, the server takes SIGTERM and stops the actix system with all connections in it, unclosed.
+        .disable_signals()
         .bind((Ipv4Addr::LOCALHOST, options.port))?;
-    connection.open(credentials).await?;
-    for address in http.addrs() {
-        println!("listening on http://{address}");
-    }
-    // Returns after SIGINT or SIGTERM.
-    http.run().await?;
+    let addresses = http.addrs();
+    let server = http.run();
+    let handle = server.handle();
+    let serving = async {
+        connection.open(credentials).await?;
+        for address in addresses {
+            println!("listening on http://{address}");
+        }
+        server.await?;
+        Ok::<(), Box<dyn Error>>(())
+    };
+    let mut serving = pin!(serving);
+    let served = tokio::select! {
+        served = &mut serving => served,
+        () = &mut stop => {
+            // The connection first: requests that wait for a message to leave are answered then.
+            let closed = connection.close().await;
+            info!(log.slog(), "closed"; "how" => %closed);
+            // Its requests are answered while it is polled; a login that was under way ends with an error, which is no news.
+            let (served, ()) = tokio::join!(serving, handle.stop(true));
+            served.or_else(|error| if error.is::<OpenError>() { Ok(()) } else { Err(error) })
+        }
+    };
     connection.close().await;
     log.shutdown().await;
-    Ok(())
+    served
+}
+
+/// Done at SIGTERM or SIGINT.
+fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+    })
 }
 
 /// Where to log in and as whom: elsewhere if the flags say so, else at a local server of our own.

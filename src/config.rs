@@ -5,6 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use crate::{
     AppKey, AppKeyError, Flapping, KickPolicy, Limits, Proxy, Roots, StateDir,
     delivery::Cursors,
+    lent::{self, LostRecords},
     net::{Network, Target},
 };
 
@@ -218,7 +219,9 @@ pub struct Config {
     pub(crate) kick_policy: KickPolicy,
     pub(crate) limits: Limits,
     pub(crate) network: Network,
+    /// Behind a guard.
     pub(crate) logger: slog::Logger,
+    pub(crate) lost_records: LostRecords,
     pub(crate) cursors: Option<Cursors>,
 }
 
@@ -305,6 +308,7 @@ impl Config {
             limits: Limits::default(),
             network: Network::default(),
             logger: slog::Logger::root(slog::Discard, slog::o!()),
+            lost_records: LostRecords::default(),
             cursors: None,
         })
     }
@@ -640,10 +644,12 @@ impl Config {
 
     /// Logs through this logger, such as [`LogHandle::slog`](crate::LogHandle::slog). Default: nothing is logged.
     ///
-    /// It is called on the connection's thread, so it must not block.
+    /// It is called on the connection's thread, so it must not block. It may panic, as one that ends in `.fuse()` does
+    /// when its disk is full: the record is lost and counted ([`Health::lost_records`](crate::Health::lost_records)), the
+    /// first time is told on stderr, and nothing else comes of it. One that panics at every record is tried once a second.
     #[must_use]
     pub fn logger(mut self, logger: slog::Logger) -> Self {
-        self.logger = logger;
+        (self.logger, self.lost_records) = lent::guarded(&logger);
         self
     }
 }

@@ -161,11 +161,11 @@ pub enum EventKind {
     },
     /// Something this release does not take apart, as it came.
     Unknown(UnknownNotice),
-    /// This subscriber could not keep up: so many events were not delivered to it since it last could.
+    /// This subscriber could not keep up: so many events of this account were not delivered to it since it last could.
     ///
-    /// Sent only to the subscriber concerned, once per episode, as soon as its mailbox has room again.
+    /// Sent only to the subscriber concerned, once per episode and account, in the place where the events are missing.
     Missed {
-        /// How many events this episode cost.
+        /// How many events of the account this episode cost.
         count: u64,
     },
 }
@@ -288,6 +288,26 @@ impl EventKind {
     pub(crate) fn is_offered_to(&self, asked: EventMask) -> bool {
         let unreadable = matches!(self, EventKind::Unknown(notice) if notice.unreadable);
         asked.contains(self.mask()) || (unreadable && asked.contains(EventMask::MESSAGE))
+    }
+
+    /// Whether this is a control event: one that says what became of the session, which a subscriber that is behind hears
+    /// all the same. See [the module of subscribers](crate::handlers#control-events).
+    ///
+    /// `Connected`, `Disconnected`, `TokenWillExpire`, `TokenExpired`, `Flapping`, `RoomLost`, `OfflineSyncStarted` and
+    /// `OfflineSyncFinished`. Not `Reconnecting`, which comes again before each attempt.
+    #[must_use]
+    pub const fn is_control(&self) -> bool {
+        matches!(
+            self,
+            EventKind::Connected { .. }
+                | EventKind::Disconnected { .. }
+                | EventKind::TokenWillExpire { .. }
+                | EventKind::TokenExpired
+                | EventKind::Flapping { .. }
+                | EventKind::RoomLost { .. }
+                | EventKind::OfflineSyncStarted { .. }
+                | EventKind::OfflineSyncFinished { .. }
+        )
     }
 
     /// The bit of this kind; [`EventMask::NONE`] for [`EventKind::Missed`].

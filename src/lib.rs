@@ -122,7 +122,7 @@ pub mod wire;
 pub use app_key::{AppKey, AppKeyError};
 pub use code::Code;
 pub use config::{Addresses, Config, ConfigError, Device, Endpoints, Reconnect};
-pub use connection::{Connection, ConnectionActor, Health, StateChange, StateWatch, WeakConnection};
+pub use connection::{Closed, Connection, ConnectionActor, Health, StateChange, StateWatch, WeakConnection};
 pub use credentials::{CredentialError, Credentials, Nickname, Password, Token, UserId};
 pub use delivery::{
     Account, Cursor, CursorError, CursorFuture, CursorStore, DeadLetter, DeadLetterError, DeadLetterFuture,
@@ -146,7 +146,7 @@ pub use notice::{
 };
 pub use outgoing::{Outgoing, RoomInfo, RoomRequest, Sent, SentEdit};
 pub use policy::{Flapping, KickPolicy, Limits};
-pub use reason::{DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
+pub use reason::{ActorEnd, DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
 pub use rest::{RestClient, RestError, RestErrorKind};
 pub use session::ConnectionState;
 pub use state::{StateDir, StateError};

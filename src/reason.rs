@@ -474,6 +474,32 @@ pub enum DisconnectReason {
         /// Why the last one failed, or why the link was lost.
         last: LossCause,
     },
+    /// 39: the connection's actor is gone, and the session with it. No call on the connection works any more; start a new
+    /// one.
+    ActorEnded(ActorEnd),
+}
+
+/// How a connection's actor came to its end while handles to it were left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ActorEnd {
+    /// A panic unwound it: one of its own, or of whatever else its thread was at.
+    Panicked,
+    /// It was stopped from outside: its arbiter ended, or its actix system.
+    Stopped,
+}
+
+impl fmt::Display for ActorEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ActorEnd::Panicked => {
+                "a panic ended the connection's actor; start a new connection, and report the panic if it is this crate's"
+            }
+            ActorEnd::Stopped => {
+                "the connection's arbiter or actix system ended while it was logged in; close connections before their                  system stops"
+            }
+        })
+    }
 }
 
 impl DisconnectReason {
@@ -487,6 +513,7 @@ impl DisconnectReason {
             DisconnectReason::TokenExpired => Some(Code::TOKEN_EXPIRED),
             DisconnectReason::Rest(error) => Some(error.code()),
             DisconnectReason::AttemptsExhausted { .. } => Some(Code::DISCONNECTED),
+            DisconnectReason::ActorEnded(_) => Some(Code::CONNECTION_CLOSED),
         }
     }
 }
@@ -505,6 +532,7 @@ impl fmt::Display for DisconnectReason {
             DisconnectReason::AttemptsExhausted { attempts, last } => {
                 write!(f, "gave up coming back at attempt {attempts}: {last}")
             }
+            DisconnectReason::ActorEnded(end) => end.fmt(f),
         }
     }
 }

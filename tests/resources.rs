@@ -161,7 +161,7 @@ fn connections_that_are_dropped_take_actor_registry_and_subscribers_with_them() 
                 connection.add_event_handler("probe", handler).unwrap();
                 connection.open(alice(server)).await.unwrap();
                 match turn % 3 {
-                    0 => connection.close().await,
+                    0 => drop(connection.close().await),
                     1 => assert_eq!(server.drop_links("alice", Cut::Rst), 1),
                     _ => {}
                 }

@@ -21,7 +21,7 @@ use super::{
     health::Health,
     keeper::Keeper,
     messages::{
-        ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop,
+        Asked, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop,
     },
     outbox::Outbox,
     pump::Pump,
@@ -31,11 +31,12 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    Addresses, Config, ConnectionError, ConnectionState, Credentials, DisconnectReason, Endpoints, Event, EventKind,
-    Handlers, LossCause, OpenError, RequestError, RestClient, RestError, RoomInfo, SendError, Sent, Step, Token,
-    TokenError, UserId,
+    ActorEnd, Addresses, Closed, Config, ConnectionError, ConnectionState, Credentials, DisconnectReason, Endpoints,
+    Event, EventKind, Handlers, LossCause, OpenError, Outgoing, RequestError, RestClient, RestError, RoomInfo,
+    RoomRequest, SendError, Sent, Step, Token, TokenError, UserId,
     credentials::Secret,
     delivery::Slot,
+    lent,
     net::Progress,
     rest::{self, RegisteredUser},
     session::{Action, Engine, FetchedToken, Input, Note, Now},
@@ -67,8 +68,8 @@ pub struct ConnectionActor {
     emitted: Vec<Event>,
     /// Whether the engine has let go of the link, which is still to be dropped.
     pub(super) hung_up: bool,
-    /// Whether the session is over, and those who asked for the end are still to be told.
-    closed: bool,
+    /// How the session ended, while those who asked for the end are still to be told.
+    closed: Option<Closed>,
     /// Whether the link is being read just now, and so is not in its place.
     pub(super) reading: bool,
     /// When the round of reading under way began; its frames share one look at the clocks.
@@ -92,7 +93,7 @@ pub struct ConnectionActor {
     rest: Rc<RefCell<Option<RestClient>>>,
     asking: Option<oneshot::Sender<Result<(), OpenError>>>,
     opening: Option<oneshot::Sender<Result<(), OpenError>>>,
-    closing: Vec<oneshot::Sender<()>>,
+    closing: Vec<oneshot::Sender<Closed>>,
     sends: HashMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
     pub(super) renewals: Vec<Renewal>,
     pub(super) fared: Fared,
@@ -105,6 +106,8 @@ pub struct ConnectionActor {
     /// Getting no next token.
     unrenewed: Trouble,
     stopping: bool,
+    /// Whether the actor is being dropped with its session.
+    dying: bool,
 }
 
 /// Warns where it is time to, and says it at INFO otherwise.
@@ -177,7 +180,7 @@ impl ConnectionActor {
             actions: Vec::new(),
             emitted: Vec::new(),
             hung_up: false,
-            closed: false,
+            closed: None,
             reading: false,
             read_at: None,
             behind: None,
@@ -202,6 +205,7 @@ impl ConnectionActor {
             outage: Trouble::default(),
             unrenewed: Trouble::default(),
             stopping: false,
+            dying: false,
             config,
         }
     }
@@ -243,10 +247,10 @@ impl ConnectionActor {
     /// Drops the link the engine has let go of, and only then tells those who asked for the end.
     pub(super) fn settle(&mut self, ctx: &mut Context<Self>) {
         self.let_go();
-        if std::mem::take(&mut self.closed) {
+        if let Some(closed) = self.closed.take() {
             for asked in self.closing.drain(..) {
                 // An error here means that nobody waits any more.
-                let _ = asked.send(());
+                let _ = asked.send(closed);
             }
             if self.stopping {
                 ctx.stop();
@@ -254,25 +258,106 @@ impl ConnectionActor {
         }
     }
 
-    /// Gives the engine something to send, and where its outcome will be told.
+    /// Gives the engine something to send; `asked` is told its outcome.
     fn send(
         &mut self,
         client_id: u64,
         input: Input<'_>,
+        asked: oneshot::Sender<Result<Sent, SendError>>,
         ctx: &mut Context<Self>,
-    ) -> Result<oneshot::Receiver<Result<Sent, SendError>>, SendError> {
+    ) {
         let limit = self.config.limits.outbox;
+        // An error of `asked` means, here and elsewhere, that nobody waits any more.
         if self.queued.bytes() + self.link.as_ref().map_or(0, Link::waiting) >= limit {
-            return Err(SendError::OutboxFull { limit });
+            let _ = asked.send(Err(SendError::OutboxFull { limit }));
+            return;
         }
-        let (asked, answer) = oneshot::channel();
         match self.sends.entry(client_id) {
             Entry::Vacant(place) => drop(place.insert(asked)),
             // The one that has the id keeps its place.
-            Entry::Occupied(_) => return Err(SendError::in_use(client_id)),
+            Entry::Occupied(_) => {
+                let _ = asked.send(Err(SendError::in_use(client_id)));
+                return;
+            }
         }
         self.step(input, ctx);
-        Ok(answer)
+    }
+
+    fn send_message(
+        &mut self,
+        message: Outgoing,
+        asked: oneshot::Sender<Result<Sent, SendError>>,
+        ctx: &mut Context<Self>,
+    ) {
+        let client_id = message.client_id().unwrap_or_else(|| self.engine.next_client_id());
+        self.send(client_id, Input::Send { client_id, message }, asked, ctx);
+    }
+
+    fn change_room(
+        &mut self,
+        request: RoomRequest,
+        asked: oneshot::Sender<Result<Sent, SendError>>,
+        ctx: &mut Context<Self>,
+    ) {
+        let client_id = self.engine.next_client_id();
+        self.send(client_id, Input::Room { client_id, request }, asked, ctx);
+    }
+
+    fn open(
+        &mut self,
+        mut credentials: Credentials,
+        asked: oneshot::Sender<Result<(), OpenError>>,
+        ctx: &mut Context<Self>,
+    ) {
+        if self.engine.state() == ConnectionState::LoggedOut {
+            self.user = Some(credentials.user().clone());
+            self.log = self.config.logger.new(o!("user" => credentials.user().to_string()));
+            if let Secret::Token(token) = &credentials.secret {
+                self.look_at(token, credentials.user());
+            }
+            credentials = self.recall(credentials);
+        }
+        self.asking = Some(asked);
+        self.step(Input::Open(credentials), ctx);
+        if let Some(asked) = self.asking.take() {
+            self.opening = Some(asked);
+        }
+    }
+
+    fn close(&mut self, asked: oneshot::Sender<Closed>, ctx: &mut Context<Self>) {
+        if self.engine.state() == ConnectionState::LoggedOut && self.closed.is_none() {
+            self.closed = Some(Closed::NotLoggedIn);
+        }
+        self.closing.push(asked);
+        self.step(Input::Close, ctx);
+    }
+
+    /// Ends the session while the actor is being dropped: the goodbye goes out as far as the socket takes it, sends come to
+    /// their outcome, subscribers hear why.
+    fn abort(&mut self, end: ActorEnd) {
+        let mut actions = Vec::new();
+        let now = self.now();
+        self.engine.step(Input::Abort(end), now, &mut actions);
+        actions.into_iter().for_each(|action| self.carry_out(action));
+        self.publish_emitted();
+        self.let_go();
+    }
+
+    /// The same where the engine itself is what panicked: everybody is told what can be told without it.
+    fn abort_without_engine(&mut self, end: ActorEnd) {
+        let reason = DisconnectReason::ActorEnded(end);
+        for (client_id, asked) in self.sends.drain() {
+            let _ = asked.send(Err(SendError::OutcomeUnknown { client_id, cause: LossCause::ClosedHere }));
+        }
+        let Some(user) = self.user.clone() else { return };
+        if let Some(asked) = self.opening.take().or_else(|| self.asking.take()) {
+            let _ = asked.send(Err(OpenError::Ended { user: user.clone(), reason: reason.clone() }));
+        }
+        let told = self.emitted.iter().any(|event| matches!(event.kind(), EventKind::Disconnected { .. }));
+        if !told {
+            self.emitted.push(Event::new(user, EventKind::Disconnected { reason }));
+        }
+        self.publish_emitted();
     }
 
     fn carry_out(&mut self, action: Action) {
@@ -364,7 +449,8 @@ impl ConnectionActor {
                 }
             }
             Action::Closed => {
-                self.closed = true;
+                let ended = if self.engine.logout_answered() { Closed::LoggedOut } else { Closed::Cut };
+                self.closed.get_or_insert(ended);
                 self.renewals.clear();
                 self.asked_token = None;
                 self.delivering.end();
@@ -422,7 +508,10 @@ impl ConnectionActor {
                     "delay" => ?delay, "code" => cause.code().number(), "cause" => %cause);
             }
             EventKind::Disconnected { reason } => {
-                if let Some(keeper) = &mut self.keeper {
+                // The end of the actor is none of the token.
+                if let Some(keeper) = &mut self.keeper
+                    && !self.dying
+                {
                     keeper.ended(reason);
                 }
                 if *reason != DisconnectReason::Closed {
@@ -465,6 +554,10 @@ impl ConnectionActor {
     }
 
     pub(super) fn publish_emitted(&mut self) {
+        if self.dying {
+            self.handlers.publish_last(std::mem::take(&mut self.emitted));
+            return;
+        }
         match self.emitted.len() {
             0 => {}
             // The list stays for the next one.
@@ -601,39 +694,60 @@ impl Actor for ConnectionActor {
     }
 }
 
+impl Drop for ConnectionActor {
+    /// However it ends, also with its arbiter or by a panic: whoever waits is told.
+    fn drop(&mut self) {
+        let end = if std::thread::panicking() { ActorEnd::Panicked } else { ActorEnd::Stopped };
+        let cut = self.engine.state() != ConnectionState::LoggedOut;
+        // First, so that the state is right when the events are heard.
+        self.told.end(end, cut);
+        self.dying = true;
+        if cut && lent::caught(|| self.abort(end)).is_none() {
+            let _ = lent::caught(|| self.abort_without_engine(end));
+        }
+        let closed = if cut { Closed::ActorGone } else { Closed::NotLoggedIn };
+        for asked in self.closing.drain(..) {
+            let _ = asked.send(closed);
+        }
+        // They may hold what the application lent, and another panic would end the process.
+        lent::drop_caught((self.call.take(), self.asked_token.take(), std::mem::take(&mut self.renewals)));
+        lent::drop_caught(std::mem::replace(&mut self.delivering, Delivering::new(Arc::default())));
+    }
+}
+
 impl Handler<Open> for ConnectionActor {
     type Result = ResponseFuture<Result<(), OpenError>>;
 
-    fn handle(&mut self, Open(mut credentials): Open, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Open(credentials): Open, ctx: &mut Self::Context) -> Self::Result {
         let (asked, answer) = oneshot::channel();
-        if self.engine.state() == ConnectionState::LoggedOut {
-            self.user = Some(credentials.user().clone());
-            self.log = self.config.logger.new(o!("user" => credentials.user().to_string()));
-            if let Secret::Token(token) = &credentials.secret {
-                self.look_at(token, credentials.user());
-            }
-            credentials = self.recall(credentials);
-        }
-        self.asking = Some(asked);
-        self.step(Input::Open(credentials), ctx);
-        if let Some(asked) = self.asking.take() {
-            self.opening = Some(asked);
-        }
+        self.open(credentials, asked, ctx);
         Box::pin(async move { answer.await.unwrap_or(Err(ConnectionError::Stopped.into())) })
     }
 }
 
+impl Handler<Asked<Open, Result<(), OpenError>>> for ConnectionActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<Open, Result<(), OpenError>>, ctx: &mut Self::Context) {
+        self.open(asked.message.0, asked.answer, ctx);
+    }
+}
+
 impl Handler<Close> for ConnectionActor {
-    type Result = ResponseFuture<()>;
+    type Result = ResponseFuture<Closed>;
 
     fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Self::Result {
         let (asked, answer) = oneshot::channel();
-        self.closing.push(asked);
-        self.step(Input::Close, ctx);
-        Box::pin(async move {
-            // An actor that is gone has closed as well.
-            let _ = answer.await;
-        })
+        self.close(asked, ctx);
+        Box::pin(async move { answer.await.unwrap_or(Closed::ActorGone) })
+    }
+}
+
+impl Handler<Asked<Close, Closed>> for ConnectionActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<Close, Closed>, ctx: &mut Self::Context) {
+        self.close(asked.answer, ctx);
     }
 }
 
@@ -641,9 +755,17 @@ impl Handler<SendMessage> for ConnectionActor {
     type Result = ResponseFuture<Result<Sent, SendError>>;
 
     fn handle(&mut self, SendMessage(message): SendMessage, ctx: &mut Self::Context) -> Self::Result {
-        let client_id = message.client_id().unwrap_or_else(|| self.engine.next_client_id());
-        let answer = self.send(client_id, Input::Send { client_id, message }, ctx);
-        Box::pin(async move { answer?.await.unwrap_or(Err(ConnectionError::Stopped.into())) })
+        let (asked, answer) = oneshot::channel();
+        self.send_message(message, asked, ctx);
+        Box::pin(async move { answer.await.unwrap_or(Err(ConnectionError::Stopped.into())) })
+    }
+}
+
+impl Handler<Asked<SendMessage, Result<Sent, SendError>>> for ConnectionActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<SendMessage, Result<Sent, SendError>>, ctx: &mut Self::Context) {
+        self.send_message(asked.message.0, asked.answer, ctx);
     }
 }
 
@@ -651,12 +773,20 @@ impl Handler<ChangeRoom> for ConnectionActor {
     type Result = ResponseFuture<Result<RoomInfo, SendError>>;
 
     fn handle(&mut self, ChangeRoom(request): ChangeRoom, ctx: &mut Self::Context) -> Self::Result {
-        let client_id = self.engine.next_client_id();
-        let answer = self.send(client_id, Input::Room { client_id, request }, ctx);
+        let (asked, answer) = oneshot::channel();
+        self.change_room(request, asked, ctx);
         Box::pin(async move {
-            let sent = answer?.await.unwrap_or(Err(ConnectionError::Stopped.into()))?;
+            let sent = answer.await.unwrap_or(Err(ConnectionError::Stopped.into()))?;
             Ok(sent.room.map(|room| *room).unwrap_or_default())
         })
+    }
+}
+
+impl Handler<Asked<ChangeRoom, Result<Sent, SendError>>> for ConnectionActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked<ChangeRoom, Result<Sent, SendError>>, ctx: &mut Self::Context) {
+        self.change_room(asked.message.0, asked.answer, ctx);
     }
 }
 
@@ -733,6 +863,8 @@ impl Handler<GetHealth> for ConnectionActor {
             kept_sends: self.engine.kept_sends(),
             waiting_queues: self.engine.waiting_queues(),
             missed_events: 0,
+            lost_records: self.config.lost_records.get(),
+            handler_panics: 0,
         })
     }
 }

@@ -7,18 +7,21 @@ use std::{
 
 use actix::{Addr, MailboxError, Message, Recipient, dev::ToEnvelope};
 use actix_rt::{Arbiter, ArbiterHandle};
+use tokio::sync::oneshot;
 
 use super::{
     actor::ConnectionActor,
     health::Health,
-    messages::{ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, Stop},
+    messages::{
+        Asked, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, Stop,
+    },
     shared::{Shared, StateWatch, Told},
 };
 use crate::{
-    Config, ConnectionError, ConnectionState, Conversation, Credentials, DeadLetters, Event, EventHandler, EventMask,
-    HandlerRegistry, Handlers, MessageHandler, Nickname, OpenError, Outgoing, Password, RequestError, RoomInfo,
-    RoomRequest, SendError, Sent, SubscriberId, SubscriberInfo, Subscription, Token, delivery::Slot,
-    rest::RegisteredUser,
+    ActorEnd, Closed, Config, ConnectionError, ConnectionState, Conversation, Credentials, DeadLetters, Event,
+    EventHandler, EventMask, HandlerRegistry, Handlers, MessageHandler, Nickname, OpenError, Outgoing, Password,
+    RequestError, RoomInfo, RoomRequest, SendError, Sent, SubscriberId, SubscriberInfo, Subscription, Token,
+    delivery::Slot, rest::RegisteredUser,
 };
 
 /// A connection of one account at a time: cheap to clone, usable from every thread.
@@ -121,7 +124,7 @@ impl Connection {
     #[must_use]
     pub fn start_on(arbiter: &ArbiterHandle, config: impl Into<Arc<Config>>) -> Self {
         let config = config.into();
-        let handlers = HandlerRegistry::start_on(arbiter, &config.logger);
+        let handlers = HandlerRegistry::start_guarded(arbiter, config.logger.clone());
         Self::start_with(arbiter, config, handlers)
     }
 
@@ -153,6 +156,20 @@ impl Connection {
         })
     }
 
+    /// Asks in a way that is answered also by an actor that ends over it; `None` where it never looked at it.
+    async fn ask_for_good<M, T>(&self, message: M) -> Option<T>
+    where
+        M: Message + Send + 'static,
+        T: Send + 'static,
+        ConnectionActor: actix::Handler<Asked<M, T>>,
+        <ConnectionActor as actix::Actor>::Context: ToEnvelope<ConnectionActor, Asked<M, T>>,
+    {
+        let (asked, answer) = oneshot::channel();
+        // Whether it was handled or dropped, the answer tells.
+        let _ = self.0.actor.send(Asked { message, answer: asked }).await;
+        answer.await.ok()
+    }
+
     /// Logs a user in and returns once the server has accepted.
     ///
     /// Subscribers hear `Connected`. A lost link is regained by itself from then on. A login makes at most
@@ -170,16 +187,30 @@ impl Connection {
     /// # Cancel safety
     /// Dropping the future does not stop the login; [`close`](Connection::close) does.
     pub async fn open(&self, credentials: Credentials) -> Result<(), OpenError> {
-        self.ask(Open(credentials)).await?
+        self.ask_for_good(Open(credentials)).await.unwrap_or(Err(ConnectionError::Stopped.into()))
     }
 
     /// Logs out, in every state, and returns once nothing of the session is left: no socket, timer or call.
     ///
     /// Where the link is up, LOGOUT is sent first and its answer awaited for `Config::logout_timeout`. Subscribers
-    /// hear `Disconnected` with the reason `Closed`. On a connection that is logged out nothing happens.
-    pub async fn close(&self) {
-        // An actor that is gone has closed as well.
-        let _ = self.ask(Close).await;
+    /// hear `Disconnected` with the reason `Closed`. On a connection that is logged out nothing happens. Sends that wait
+    /// come to their outcome at once, and so does an `open` that is under way.
+    ///
+    /// The answer says whether the server knows of the end: see [`Closed`]. It is no error to leave it unread.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop the logout.
+    pub async fn close(&self) -> Closed {
+        self.ask_for_good(Close).await.unwrap_or_else(|| self.0.shared.closed())
+    }
+
+    /// How the connection's actor ended, if it has: no call on this connection works any more then.
+    ///
+    /// While there are handles it ends by a panic or with its arbiter alone. Subscribers hear
+    /// [`DisconnectReason::ActorEnded`](crate::DisconnectReason::ActorEnded) where a session ended with it.
+    #[must_use]
+    pub fn ended(&self) -> Option<ActorEnd> {
+        self.0.shared.ended()
     }
 
     /// Sends a message and returns once the server has taken it.
@@ -196,7 +227,7 @@ impl Connection {
     /// # Cancel safety
     /// Dropping the future does not take the message back; only its answer is lost.
     pub async fn send(&self, message: Outgoing) -> Result<Sent, SendError> {
-        self.ask(SendMessage(message)).await?
+        self.ask_for_good(SendMessage(message)).await.unwrap_or(Err(ConnectionError::Stopped.into()))
     }
 
     /// Sends a text to a conversation, a user where only a name is given; [`send`](Connection::send) of [`Outgoing::text`].
@@ -239,7 +270,8 @@ impl Connection {
     /// # Cancel safety
     /// Dropping the future does not take the request back; only its answer is lost.
     pub async fn change_room(&self, request: RoomRequest) -> Result<RoomInfo, SendError> {
-        self.ask(ChangeRoom(request)).await?
+        let sent = self.ask_for_good(ChangeRoom(request)).await.unwrap_or(Err(ConnectionError::Stopped.into()))?;
+        Ok(sent.room.map(|room| *room).unwrap_or_default())
     }
 
     /// Leaves a chat room; it is not joined again, whatever the answer.
@@ -301,10 +333,14 @@ impl Connection {
     /// How the connection fares.
     ///
     /// # Errors
-    /// [`ConnectionError::Stopped`] when its actor or its registry has ended.
+    /// [`ConnectionError::Stopped`] when its actor has ended, [`ended`](Connection::ended) says how; or when its registry was
+    /// shut down.
     pub async fn health(&self) -> Result<Health, ConnectionError> {
         let mut health = self.ask(GetHealth).await?;
-        health.missed_events = self.subscribers().await?.iter().map(|subscriber| subscriber.missed).sum();
+        if let Some(Ok(user)) = health.user.as_ref().map(|user| user.parse()) {
+            health.missed_events = self.handlers().missed_events(&user).await?;
+        }
+        health.handler_panics = self.handlers().panics().await?;
         Ok(health)
     }
 

@@ -36,6 +36,12 @@ pub struct Health {
     /// Queues of which the [message handler](crate::MessageHandler) could not handle something: they wait on the server for
     /// their next try.
     pub waiting_queues: usize,
-    /// Events that subscribers of now could not take, all together.
+    /// Events of this account that subscribers of now could not take, all together; other accounts on the same registry are
+    /// counted apart.
     pub missed_events: u64,
+    /// Log records lost because the application's logger panicked; a count of the logger's, shared by the connections that
+    /// were given the same `Config`.
+    pub lost_records: u64,
+    /// How often closures of the [`EventHandler`](crate::EventHandler)s of now panicked; a count of the registry's.
+    pub handler_panics: u64,
 }

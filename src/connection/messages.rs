@@ -3,7 +3,9 @@
 
 use actix::Message;
 
-use super::Health;
+use tokio::sync::oneshot;
+
+use super::{Closed, Health};
 
 use crate::{
     ConnectionState, Credentials, Nickname, OpenError, Outgoing, Password, RequestError, RoomInfo, RoomRequest,
@@ -17,7 +19,7 @@ pub struct Open(pub Credentials);
 
 /// Logs out, in any state; answered once nothing of the session is left.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Closed")]
 pub struct Close;
 
 /// Sends a message; answered with the server's id for it.
@@ -61,6 +63,16 @@ pub struct NetworkChanged;
 #[derive(Debug, Message)]
 #[rtype(result = "Health")]
 pub struct GetHealth;
+
+/// A message with a way for its answer that outlives the arbiter, on whose tasks the answer to a plain message depends.
+///
+/// Where the actor ends, it still says what came of what it had taken on; a sender that is dropped was never looked at.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Asked<M, T> {
+    pub(super) message: M,
+    pub(super) answer: oneshot::Sender<T>,
+}
 
 /// The last handle is gone: log out, then end the actor.
 #[derive(Debug, Message)]

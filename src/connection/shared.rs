@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use crate::ConnectionState;
+use super::Closed;
+use crate::{ActorEnd, ConnectionState};
 
 /// The connection's state as last seen by its actor, and those who watch it.
 #[derive(Debug, Default)]
@@ -15,7 +16,9 @@ struct Inner {
     state: ConnectionState,
     /// Made by the first watcher, since most connections have none.
     watchers: Option<broadcast::Sender<ConnectionState>>,
-    ended: bool,
+    ended: Option<ActorEnd>,
+    /// Whether a session was cut off by that end.
+    cut: bool,
 }
 
 /// The actor's hold on it. However the actor ends, also with its arbiter, by a panic or before it began: handles must
@@ -40,12 +43,23 @@ impl Told {
     }
 }
 
-impl Drop for Told {
-    fn drop(&mut self) {
-        self.shared.set_state(ConnectionState::LoggedOut);
+impl Told {
+    /// Tells that the actor is at its end, and whether a session is.
+    pub(super) fn end(&mut self, end: ActorEnd, cut: bool) {
+        self.set(ConnectionState::LoggedOut);
         let mut inner = self.shared.inner();
+        inner.ended = Some(end);
+        inner.cut = cut;
         inner.watchers = None;
-        inner.ended = true;
+    }
+}
+
+impl Drop for Told {
+    /// Where the actor never began there was no session either.
+    fn drop(&mut self) {
+        if self.shared.ended().is_none() {
+            self.end(ActorEnd::Stopped, false);
+        }
     }
 }
 
@@ -57,6 +71,16 @@ impl Shared {
 
     pub(super) fn state(&self) -> ConnectionState {
         self.inner().state
+    }
+
+    /// How the actor ended, if it has.
+    pub(super) fn ended(&self) -> Option<ActorEnd> {
+        self.inner().ended
+    }
+
+    /// What there is to close once the actor is gone.
+    pub(super) fn closed(&self) -> Closed {
+        if self.inner().cut { Closed::ActorGone } else { Closed::NotLoggedIn }
     }
 
     fn set_state(&self, state: ConnectionState) {
@@ -74,7 +98,7 @@ impl Shared {
 
     pub(super) fn watch(&self) -> StateWatch {
         let mut inner = self.inner();
-        let ended = inner.ended;
+        let ended = inner.ended.is_some();
         let watchers = inner.watchers.get_or_insert_with(|| broadcast::Sender::new(StateWatch::CAPACITY));
         let transitions = watchers.subscribe();
         if ended {

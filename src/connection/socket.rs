@@ -236,14 +236,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     ///
     /// A link that cannot be written is found out by reading, after everything the server still said.
     pub(super) fn write(&mut self, frames: &mut Outbox, cx: &mut Context<'_>) {
-        // Beside a message that comes there is less room, but always some for one frame.
-        let room = OUTBOX_ROOM.min(self.bytes_limit.saturating_sub(self.decoder.kept())).max(1);
+        let room = self.outbox_room();
         loop {
-            while self.outbox.len() < room
-                && let Some(frame) = frames.pop()
-            {
-                encode_message(MessageKind::Binary, frame.bytes(), mask(), &mut self.outbox);
-            }
+            self.fill(frames, room);
             self.flush(cx);
             if self.broken.is_some() {
                 frames.clear();
@@ -329,13 +324,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Says goodbye as far as that goes without waiting: a Close frame behind what is still to be sent, then the end of
     /// the stream. Dropping the link does the rest. Answers what is not counted yet.
     pub(super) fn part(mut self, mut frames: Outbox, cx: &mut Context<'_>) -> Traffic {
-        self.write(&mut frames, cx);
+        // An error means that the socket takes nothing any more, and nobody waits for it to.
+        let _ = self.say_goodbye(&mut frames, cx);
+        self.traffic
+    }
+
+    /// Works also where the runtime is gone, as it does when a link is dropped with its system.
+    fn say_goodbye(&mut self, frames: &mut Outbox, cx: &mut Context<'_>) -> Result<(), LossCause> {
+        if self.broken.is_some() {
+            return Ok(());
+        }
+        loop {
+            self.fill(frames, OUTBOX_ROOM);
+            self.try_flush(cx)?;
+            if frames.is_empty() || self.outbox.len() >= OUTBOX_ROOM {
+                break;
+            }
+        }
         if frames.is_empty() {
             encode_close(1000, "", mask(), &mut self.outbox);
-            self.flush(cx);
+            self.try_flush(cx)?;
             let _ = Pin::new(&mut self.io).poll_shutdown(cx);
         }
-        self.traffic
+        Ok(())
+    }
+
+    /// Returns how many bytes may be ready to be written: fewer beside a message that comes, but always room for a frame.
+    fn outbox_room(&self) -> usize {
+        OUTBOX_ROOM.min(self.bytes_limit.saturating_sub(self.decoder.kept())).max(1)
+    }
+
+    /// Makes frames ready, as far as there is room.
+    fn fill(&mut self, frames: &mut Outbox, room: usize) {
+        while self.outbox.len() < room
+            && let Some(frame) = frames.pop()
+        {
+            encode_message(MessageKind::Binary, frame.bytes(), mask(), &mut self.outbox);
+        }
     }
 }
 

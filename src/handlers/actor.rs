@@ -1,15 +1,15 @@
 //! The registry's actor and its messages.
 
-use std::time::Duration;
+use std::{collections::VecDeque, mem, thread, time::Duration};
 
 use actix::{
-    Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient, SpawnHandle,
-    dev::channel,
+    Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Recipient, Response, SpawnHandle, dev::channel,
 };
 use actix_rt::ArbiterHandle;
-use slog::{Logger, debug};
+use slog::{Logger, debug, error};
+use tokio::sync::oneshot;
 
-use crate::{ConnectionError, Event, EventMask};
+use crate::{ConnectionError, Event, EventMask, UserId, lent};
 
 use super::{
     Handlers, Overflow, Registry, SubscriberId, SubscriberInfo, Subscription,
@@ -23,26 +23,43 @@ use super::{
 /// it through the [`Handlers`] they return, or by the messages of this module.
 ///
 /// Bounds: its mailbox takes [`MAILBOX`](HandlerRegistry::MAILBOX) additions and removals; events are published
-/// past that bound: connections stop reading at [`Handlers::BACKLOG`] of them, each after what one read brought. It keeps
-/// nothing per event but in the rings of [`Overflow::DropOldest`], and what waits in those when it ends is lost. It ends by [`Shutdown`] or when its last address is dropped.
+/// past that bound: connections stop reading at [`Handlers::BACKLOG`] of them, each after what one read brought. What it
+/// keeps for a subscriber that is behind, [`Overflow`] bounds. It ends by [`Shutdown`] or when its last address is dropped,
+/// and then puts what subscribers are still owed into their mailboxes.
 #[derive(Debug)]
 pub struct HandlerRegistry {
     registry: Registry,
     wanted: Wanted,
     told: EventMask,
     sweep: Option<SpawnHandle>,
+    look: Option<SpawnHandle>,
+    /// What came while a subscriber was waited for, in its order.
+    waiting: VecDeque<Task>,
+    shut: bool,
     log: Logger,
+}
+
+/// Something to do in its turn.
+#[derive(Debug)]
+enum Task {
+    Publish(Event),
+    Add(Box<Subscribe>),
+    Remove(SubscriberId, oneshot::Sender<bool>),
+    Tell(oneshot::Sender<Vec<SubscriberInfo>>),
 }
 
 impl HandlerRegistry {
     /// The mailbox's capacity.
     pub const MAILBOX: usize = 1024;
 
-    /// How often a subscriber that is owed something is tried again when no further event comes; one with a ring is also
+    /// How often a subscriber that is owed something is tried again when no further event comes; one with a backlog is also
     /// tried as soon as it has room.
     pub const SWEEP: Duration = Duration::from_millis(250);
 
-    /// Starts a registry on this thread's arbiter.
+    /// How often a subscriber for whom the others wait is looked at. Five looks decide.
+    const LOOK: Duration = Duration::from_millis(10);
+
+    /// Starts a registry on this thread's arbiter. It logs through `log`, which may panic without harm.
     ///
     /// # Errors
     /// [`ConnectionError::NoSystem`] outside an actix system.
@@ -56,32 +73,87 @@ impl HandlerRegistry {
     /// On an arbiter that has ended, every call on the handle fails with [`ConnectionError::Stopped`].
     #[must_use]
     pub fn start_on(arbiter: &ArbiterHandle, log: &Logger) -> Handlers {
+        Self::start_guarded(arbiter, lent::guarded(log).0)
+    }
+
+    /// The same with a logger that does not panic.
+    pub(crate) fn start_guarded(arbiter: &ArbiterHandle, log: Logger) -> Handlers {
         let wanted = Wanted::default();
         let actor = HandlerRegistry {
-            registry: Registry::new(log.clone()),
+            registry: Registry::with_guarded(log.clone()),
             wanted: wanted.clone(),
             told: EventMask::NONE,
             sweep: None,
+            look: None,
+            waiting: VecDeque::new(),
+            shut: false,
             log: log.clone(),
         };
-        Handlers::new(spawn_bounded(arbiter, Self::MAILBOX, actor), wanted, arbiter.clone(), log.clone())
+        Handlers::new(spawn_bounded(arbiter, Self::MAILBOX, actor), wanted, arbiter.clone(), log)
     }
 
-    /// Lets connections read on once everything published is offered.
-    fn caught_up(&self) {
+    /// Does something at once, or in its turn where something waits already.
+    fn turn(&mut self, task: Task, ctx: &mut Context<Self>) {
+        if self.waiting.is_empty() && !(self.registry.pressing() && matches!(task, Task::Publish(_))) {
+            self.carry_out(task);
+        } else {
+            self.waiting.push_back(task);
+        }
+        self.settle(ctx);
+    }
+
+    fn carry_out(&mut self, task: Task) {
+        match task {
+            Task::Publish(event) => {
+                self.wanted.offered(1);
+                self.registry.publish(&event);
+            }
+            Task::Add(add) => {
+                self.registry.add(add.subscription);
+                self.tell_wanted();
+                // Only now: in between the mask would be wanted by nobody.
+                drop(add.announcement);
+            }
+            Task::Remove(id, asked) => {
+                // An error here means that nobody waits for the answer.
+                let _ = asked.send(self.registry.remove(&id));
+            }
+            Task::Tell(asked) => {
+                self.registry.sweep();
+                let _ = asked.send(self.registry.subscribers());
+            }
+        }
+    }
+
+    /// Does what waits, for as long as it costs no subscriber an event that it may have the speed to take.
+    fn catch_up(&mut self) {
+        while !(self.registry.pressing() && matches!(self.waiting.front(), Some(Task::Publish(_))))
+            && let Some(task) = self.waiting.pop_front()
+        {
+            self.carry_out(task);
+        }
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to(Handlers::BACKLOG);
+        }
+        // Connections read on once everything published is offered.
         if self.wanted.pending() == 0 {
             self.wanted.wake_readers(Handlers::READERS);
         }
     }
 
-    /// What follows every change: the union of wanted kinds is exact, and what is needed for subscribers that are
-    /// behind is under way.
-    fn settle(&mut self, ctx: &mut Context<Self>) {
+    fn tell_wanted(&mut self) {
         let wanted = self.registry.wanted();
         if wanted != self.told {
             self.told = wanted;
             self.wanted.set_registered(wanted);
         }
+    }
+
+    /// What follows every change: what waits is done as far as possible, the union of wanted kinds is exact, and what is
+    /// needed for subscribers that are behind is under way.
+    fn settle(&mut self, ctx: &mut Context<Self>) {
+        self.catch_up();
+        self.tell_wanted();
         self.wanted.set_disconnected(self.registry.disconnected());
         if self.registry.behind() && self.sweep.is_none() {
             self.sweep = Some(ctx.run_later(Self::SWEEP, |this, ctx| {
@@ -93,13 +165,31 @@ impl HandlerRegistry {
                 }
             }));
         }
+        if !self.waiting.is_empty() && self.look.is_none() {
+            self.look = Some(ctx.run_later(Self::LOOK, |this, ctx| {
+                this.look = None;
+                this.registry.look();
+                this.settle(ctx);
+            }));
+        }
+    }
+
+    /// Does all that waits, whoever misses something for it.
+    fn finish(&mut self) {
+        while let Some(task) = self.waiting.pop_front() {
+            self.carry_out(task);
+        }
     }
 }
 
 impl Drop for HandlerRegistry {
-    /// However it ends, also with its arbiter: nobody is to wait for what it will not do.
+    /// However it ends, also with its arbiter or while its thread unwinds: nobody is to wait for what it will not do, and
+    /// what is published already is heard by those who can.
     fn drop(&mut self) {
-        self.wanted.end();
+        self.registry.tell_nobody();
+        let _ = lent::caught(|| self.finish());
+        let registry = mem::replace(&mut self.registry, Registry::with_guarded(self.log.clone()));
+        let _ = lent::caught(|| self.wanted.end((!self.shut).then_some(registry)));
     }
 }
 
@@ -126,8 +216,12 @@ impl Actor for HandlerRegistry {
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        self.wanted.set_registered(EventMask::NONE);
-        debug!(self.log, "handler registry has ended"; "subscribers" => self.registry.len());
+        if thread::panicking() {
+            error!(self.log, "handler registry ends by a panic; connections tell its subscribers by themselves";
+                "subscribers" => self.registry.len());
+        } else {
+            debug!(self.log, "handler registry has ended"; "subscribers" => self.registry.len());
+        }
     }
 }
 
@@ -156,10 +250,17 @@ impl Subscribe {
         self
     }
 
-    /// What happens to an event its mailbox has no room for. Default: [`Overflow::DropNewest`].
+    /// What happens to an event its backlog has no room for. Default: [`Overflow::DropNewest`].
     #[must_use]
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.subscription = self.subscription.overflow(overflow);
+        self
+    }
+
+    /// How many events may wait before its mailbox; see [`Subscription::backlog`].
+    #[must_use]
+    pub fn backlog(mut self, events: usize) -> Self {
+        self.subscription = self.subscription.backlog(events);
         self
     }
 
@@ -179,10 +280,7 @@ impl Handler<Subscribe> for HandlerRegistry {
     type Result = ();
 
     fn handle(&mut self, add: Subscribe, ctx: &mut Self::Context) {
-        self.registry.add(add.subscription);
-        self.settle(ctx);
-        // Only now: in between the mask would be wanted by nobody.
-        drop(add.announcement);
+        self.turn(Task::Add(Box::new(add)), ctx);
     }
 }
 
@@ -192,12 +290,12 @@ impl Handler<Subscribe> for HandlerRegistry {
 pub struct Unsubscribe(pub SubscriberId);
 
 impl Handler<Unsubscribe> for HandlerRegistry {
-    type Result = bool;
+    type Result = Response<bool>;
 
-    fn handle(&mut self, Unsubscribe(id): Unsubscribe, ctx: &mut Self::Context) -> bool {
-        let known = self.registry.remove(&id);
-        self.settle(ctx);
-        known
+    fn handle(&mut self, Unsubscribe(id): Unsubscribe, ctx: &mut Self::Context) -> Self::Result {
+        let (asked, answer) = oneshot::channel();
+        self.turn(Task::Remove(id, asked), ctx);
+        in_turn(answer)
     }
 }
 
@@ -210,10 +308,7 @@ impl Handler<Publish> for HandlerRegistry {
     type Result = ();
 
     fn handle(&mut self, Publish(event): Publish, ctx: &mut Self::Context) {
-        self.wanted.offered(1);
-        self.registry.publish(&event);
-        self.settle(ctx);
-        self.caught_up();
+        self.turn(Task::Publish(event), ctx);
     }
 }
 
@@ -226,12 +321,32 @@ impl Handler<PublishAll> for HandlerRegistry {
     type Result = ();
 
     fn handle(&mut self, PublishAll(events): PublishAll, ctx: &mut Self::Context) {
-        self.wanted.offered(events.len());
-        for event in &events {
-            self.registry.publish(event);
+        let mut offered = 0;
+        for event in events {
+            if self.waiting.is_empty() && !self.registry.pressing() {
+                offered += 1;
+                self.registry.publish(&event);
+            } else {
+                self.waiting.push_back(Task::Publish(event));
+            }
         }
+        self.wanted.offered(offered);
         self.settle(ctx);
-        self.caught_up();
+    }
+}
+
+/// A connection's actor left its last words.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct LastWords;
+
+impl Handler<LastWords> for HandlerRegistry {
+    type Result = ();
+
+    fn handle(&mut self, _: LastWords, ctx: &mut Self::Context) {
+        let words = self.wanted.take_words();
+        self.wanted.published(words.len());
+        self.handle(PublishAll(words), ctx);
     }
 }
 
@@ -244,22 +359,45 @@ impl Handler<HasRoom> for HandlerRegistry {
     }
 }
 
-/// Asks for everybody's counts, in order of registration; those that have stopped are forgotten first.
+/// Asks for everybody's counts, in order of registration, with all that was published before; those that have stopped are
+/// forgotten first.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<SubscriberInfo>")]
 pub struct Subscribers;
 
 impl Handler<Subscribers> for HandlerRegistry {
-    type Result = MessageResult<Subscribers>;
+    type Result = Response<Vec<SubscriberInfo>>;
 
     fn handle(&mut self, _: Subscribers, ctx: &mut Self::Context) -> Self::Result {
-        self.registry.sweep();
-        self.settle(ctx);
-        MessageResult(self.registry.subscribers())
+        let (asked, answer) = oneshot::channel();
+        self.turn(Task::Tell(asked), ctx);
+        in_turn(answer)
     }
 }
 
-/// Ends the registry; events sent before it are delivered as far as there is room, and every subscriber is let go before the answer.
+/// The answer of a task that may have to wait its turn. Every task is done, at the latest when the registry ends.
+fn in_turn<T: Default + 'static>(mut answer: oneshot::Receiver<T>) -> Response<T> {
+    match answer.try_recv() {
+        Ok(done) => Response::reply(done),
+        Err(_) => Response::fut(async move { answer.await.unwrap_or_default() }),
+    }
+}
+
+/// Asks how many events of an account were missed by the subscribers of now.
+#[derive(Debug, Message)]
+#[rtype(result = "u64")]
+pub(super) struct MissedEvents(pub(super) UserId);
+
+impl Handler<MissedEvents> for HandlerRegistry {
+    type Result = u64;
+
+    fn handle(&mut self, MissedEvents(user): MissedEvents, _: &mut Self::Context) -> u64 {
+        self.registry.missed_of(&user)
+    }
+}
+
+/// Ends the registry; events sent before it are delivered, past the capacity of mailboxes where there is no room, and every
+/// subscriber is let go before the answer.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Shutdown;
@@ -268,6 +406,8 @@ impl Handler<Shutdown> for HandlerRegistry {
     type Result = ();
 
     fn handle(&mut self, _: Shutdown, ctx: &mut Self::Context) {
+        self.finish();
+        self.shut = true;
         self.registry.clear();
         self.settle(ctx);
         ctx.stop();

@@ -2,20 +2,24 @@
 
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use actix::{Actor, Context, Handler, Recipient};
+use actix::{Actor, Context, Handler};
 use actix_rt::ArbiterHandle;
 use slog::{Logger, error};
 
 use crate::{
     ContactEvent, DeviceEvent, DisconnectReason, Edit, Event, EventKind, EventMask, LossCause, Message, MucEvent,
     PinEvent, PresenceEvent, ReactionEvent, Recall, Receipt, SendError, ThreadEvent, UnknownNotice,
+    lent::{caught, drop_caught},
 };
 
-use super::{Overflow, SubscriberId, actor::spawn_bounded};
+use super::{Overflow, SubscriberId, Subscription, actor::spawn_bounded};
 
 type Call<Args> = Option<Box<dyn FnMut(Args) + Send>>;
 type OnReconnecting = Option<Box<dyn FnMut(u32, Duration, &LossCause) + Send>>;
@@ -26,12 +30,12 @@ type OnRef<T> = Option<Box<dyn FnMut(&T) + Send>>;
 ///
 /// Setting the same one twice keeps the later. The handler asks only for the kinds its closures are for.
 ///
-/// The closures run one at a time, in an actor of their own with a mailbox of
-/// [`DEFAULT_CAPACITY`](EventHandler::DEFAULT_CAPACITY) events; when that is full, events are missed like by any
+/// The closures run one at a time, in an actor of their own for which
+/// [`DEFAULT_CAPACITY`](EventHandler::DEFAULT_CAPACITY) events may wait; past that, events are missed like by any
 /// subscriber and [`on_missed`](EventHandler::on_missed) is called. They **must not block**: by default they share
 /// the thread with the connection. Work that takes long belongs on another arbiter
-/// ([`in_arbiter`](EventHandler::in_arbiter)) or thread. A closure that panics is logged, and called again for the
-/// next event.
+/// ([`in_arbiter`](EventHandler::in_arbiter)) or thread. A closure that panics is logged and counted
+/// ([`SubscriberInfo::panics`](super::SubscriberInfo::panics)), and called again for the next event.
 ///
 /// ```
 /// use agora_chat::EventHandler;
@@ -67,7 +71,7 @@ pub struct EventHandler {
     missed: Call<u64>,
     event: OnRef<Event>,
     capacity: usize,
-    pub(super) overflow: Overflow,
+    overflow: Overflow,
     arbiter: Option<ArbiterHandle>,
 }
 
@@ -77,6 +81,9 @@ impl EventHandler {
 
     /// The largest capacity.
     pub const MAX_CAPACITY: usize = 1 << 20;
+
+    /// Up to which capacity there is no backlog before the mailbox.
+    const ALL_IN_MAILBOX: usize = 32;
 
     /// A handler without any closure.
     pub fn new() -> Self {
@@ -246,7 +253,7 @@ impl EventHandler {
         self
     }
 
-    /// Called on [`EventKind::Missed`] with how many events these closures missed.
+    /// Called on [`EventKind::Missed`] with how many events of one account these closures missed.
     pub fn on_missed(mut self, call: impl FnMut(u64) + Send + 'static) -> Self {
         self.missed = Some(Box::new(call));
         self
@@ -260,6 +267,9 @@ impl EventHandler {
 
     /// How many events may wait for the closures, from 1 to [`MAX_CAPACITY`](EventHandler::MAX_CAPACITY); what lies
     /// outside is taken as the nearest of the two. Default: [`DEFAULT_CAPACITY`](EventHandler::DEFAULT_CAPACITY).
+    ///
+    /// With 32 or fewer all of them wait in the actor's mailbox, and it is not waited for however fast it is. With more,
+    /// half of them wait in the backlog that [`Overflow`] is about.
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events.clamp(1, Self::MAX_CAPACITY);
         self
@@ -314,11 +324,23 @@ impl EventHandler {
         .fold(EventMask::NONE, |union, (_, mask)| union | mask)
     }
 
-    /// Starts the actor the closures run in; it lives as long as the returned recipient.
-    pub(super) fn listen(mut self, id: SubscriberId, near: &ArbiterHandle, log: &Logger) -> Recipient<Event> {
+    /// Starts the actor the closures run in; it lives as long as the subscription.
+    pub(super) fn listen(mut self, id: SubscriberId, near: &ArbiterHandle, log: &Logger) -> Subscription {
         let arbiter = self.arbiter.take().unwrap_or_else(|| near.clone());
-        let capacity = self.capacity;
-        spawn_bounded(&arbiter, capacity, Listener { id, handler: self, log: log.clone() }).recipient()
+        let (mask, overflow, panics) = (self.mask(), self.overflow, Arc::<AtomicU64>::default());
+        let (mailbox, backlog) = match overflow {
+            Overflow::DropOldest { .. } => (self.capacity, 0),
+            _ if self.capacity <= Self::ALL_IN_MAILBOX => (self.capacity, 0),
+            _ => {
+                let backlog = (self.capacity / 2).min(Overflow::MAX_CAPACITY);
+                (self.capacity - backlog, backlog)
+            }
+        };
+        let listener = Listener { id: id.clone(), handler: Some(self), panics: Arc::clone(&panics), log: log.clone() };
+        let recipient = spawn_bounded(&arbiter, mailbox, listener).recipient();
+        let mut subscription = Subscription::new(id, recipient).events(mask).overflow(overflow).backlog(backlog);
+        subscription.panics = Some(panics);
+        subscription
     }
 
     fn call_for_kind(&mut self, kind: &EventKind) {
@@ -392,17 +414,28 @@ fn call_ref<T>(closure: &mut OnRef<T>, value: &T) {
 /// The actor the closures of one handler run in.
 struct Listener {
     id: SubscriberId,
-    handler: EventHandler,
+    /// Taken by the destructor alone.
+    handler: Option<EventHandler>,
+    panics: Arc<AtomicU64>,
     log: Logger,
 }
 
 impl Listener {
     /// The closures' state after a panic is their own affair: they are called again with the next event.
     fn guarded(&mut self, event: &Event, call: impl FnOnce(&mut EventHandler)) {
-        if catch_unwind(AssertUnwindSafe(|| call(&mut self.handler))).is_err() {
+        let Some(handler) = &mut self.handler else { return };
+        if caught(|| call(handler)).is_none() {
+            let panics = self.panics.fetch_add(1, Ordering::Relaxed) + 1;
             error!(self.log, "an event handler's closure panicked";
-                "subscriber" => %self.id, "on" => ?event.kind().mask());
+                "subscriber" => %self.id, "on" => ?event.kind().mask(), "panics" => panics);
         }
+    }
+}
+
+impl Drop for Listener {
+    /// What the closures hold may panic when it is dropped.
+    fn drop(&mut self) {
+        drop_caught(self.handler.take());
     }
 }
 

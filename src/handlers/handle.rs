@@ -6,11 +6,13 @@ use actix::{Addr, MailboxError, Recipient, dev::SendError};
 use actix_rt::ArbiterHandle;
 use slog::Logger;
 
-use crate::{ConnectionError, Event, EventMask};
+use crate::{ConnectionError, Event, EventMask, UserId};
 
 use super::{
     EventHandler, HandlerRegistry, Publish, PublishAll, Shutdown, Subscribe, SubscriberId, SubscriberInfo, Subscribers,
-    Subscription, Unsubscribe, wanted::Wanted,
+    Subscription, Unsubscribe,
+    actor::{LastWords, MissedEvents},
+    wanted::Wanted,
 };
 
 /// The handle to a [`HandlerRegistry`]: cheap to clone, usable from every thread.
@@ -31,15 +33,18 @@ impl Handlers {
 
     /// Lets an actor hear every event, from now on, under an id; the id's former subscriber is replaced.
     ///
-    /// An event published after this returned is delivered. The subscriber's own mailbox is the only queue: set
-    /// its capacity in `Actor::create` (actix's default is 16), and see [`EventKind::Missed`] for what happens when
-    /// it is full, or [`subscribe`](Handlers::subscribe) for other policies. The registry keeps the actor alive until it is removed, replaced or the registry ends.
+    /// An event published after this returned is delivered. What does not fit into the subscriber's own mailbox (actix's
+    /// default is 16; set it in `Actor::create`) waits in a backlog of [`Overflow::BACKLOG`] events before it; see
+    /// [`Overflow`] and [`EventKind::Missed`] for what happens when that is full, and [`subscribe`](Handlers::subscribe) for
+    /// other policies. The registry keeps the actor alive until it is removed, replaced or the registry ends.
     ///
     /// # Errors
     /// [`ConnectionError::Stopped`] when the registry has ended, [`ConnectionError::Busy`] when
     /// [`HandlerRegistry::MAILBOX`] calls are waiting.
     ///
     /// [`EventKind::Missed`]: crate::EventKind::Missed
+    /// [`Overflow`]: crate::Overflow
+    /// [`Overflow::BACKLOG`]: crate::Overflow::BACKLOG
     pub fn add_subscriber(
         &self,
         id: impl Into<SubscriberId>,
@@ -78,9 +83,7 @@ impl Handlers {
     /// # Errors
     /// As [`add_subscriber`](Handlers::add_subscriber).
     pub fn add_event_handler(&self, id: impl Into<SubscriberId>, handler: EventHandler) -> Result<(), ConnectionError> {
-        let (id, mask, overflow) = (id.into(), handler.mask(), handler.overflow);
-        let recipient = handler.listen(id.clone(), &self.arbiter, &self.log);
-        self.subscribe(Subscription::new(id, recipient).events(mask).overflow(overflow))
+        self.subscribe(handler.listen(id.into(), &self.arbiter, &self.log))
     }
 
     /// Forgets a subscriber; an unknown id is no error ([`Unsubscribe`] answers whether it was known).
@@ -91,6 +94,16 @@ impl Handlers {
     /// As [`add_subscriber`](Handlers::add_subscriber).
     pub fn remove_subscriber(&self, id: impl Into<SubscriberId>) -> Result<(), ConnectionError> {
         self.registry.try_send(Unsubscribe(id.into())).map_err(refused)
+    }
+
+    /// How often closures panicked, of the handlers of now.
+    pub(crate) async fn panics(&self) -> Result<u64, ConnectionError> {
+        let subscribers = match self.registry.send(Subscribers).await {
+            Ok(subscribers) => Some(subscribers),
+            Err(_) => self.wanted.with_orphans(|registry| registry.subscribers()),
+        };
+        let panics = subscribers.map(|all| all.iter().map(|subscriber| subscriber.panics).sum());
+        panics.ok_or(ConnectionError::Stopped)
     }
 
     /// Everybody's counts, in order of registration.
@@ -110,15 +123,50 @@ impl Handlers {
         self.wanted.get()
     }
 
-    /// Publishes an event; nothing happens when nobody wants its kind or the registry has ended.
+    /// Publishes an event; nothing happens when nobody wants its kind or the registry was shut down.
     ///
     /// Never refused and never waiting. A connection reads no more from its server while [`Handlers::BACKLOG`] events
     /// wait for the registry, but for a look once a second, so that its heartbeat goes on; an application that publishes events of its own may look at
     /// [`is_behind`](Handlers::is_behind).
     pub fn publish(&self, event: Event) {
         if self.wanted().contains(event.kind().mask()) {
+            if self.wanted.ended() {
+                self.wanted.publish_to_orphans(&[event]);
+                return;
+            }
             self.wanted.published(1);
             self.registry.do_send(Publish(event));
+        }
+    }
+
+    /// Publishes what a connection's actor has to say when it dies: whatever becomes of the registry, on the same arbiter
+    /// or by its own death, the subscribers that still live hear it.
+    pub(crate) fn publish_last(&self, mut events: Vec<Event>) {
+        let wanted = self.wanted();
+        events.retain(|event| wanted.contains(event.kind().mask()));
+        if !events.is_empty() && self.wanted.leave_words(events) {
+            self.registry.do_send(LastWords);
+        }
+    }
+
+    /// Whether the registry's actor has died before its last handle was dropped and without
+    /// [`shutdown`](Handlers::shutdown): with its arbiter, or by a panic.
+    ///
+    /// Subscribers on other arbiters still hear what connections tell them, but none can be added or removed any more.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.wanted.with_orphans(|_| ()).is_some()
+    }
+
+    /// How many events of this account the subscribers of now missed, all together. Accounts that share a registry are
+    /// counted apart.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Stopped`] when the registry was shut down.
+    pub async fn missed_events(&self, user: &UserId) -> Result<u64, ConnectionError> {
+        match self.registry.send(MissedEvents(user.clone())).await {
+            Ok(missed) => Ok(missed),
+            Err(error) => self.wanted.with_orphans(|registry| registry.missed_of(user)).ok_or_else(|| stopped(error)),
         }
     }
 
@@ -153,10 +201,15 @@ impl Handlers {
     pub fn publish_all(&self, mut events: Vec<Event>) {
         let wanted = self.wanted();
         events.retain(|event| wanted.contains(event.kind().mask()));
-        if !events.is_empty() {
-            self.wanted.published(events.len());
-            self.registry.do_send(PublishAll(events));
+        if events.is_empty() {
+            return;
         }
+        if self.wanted.ended() {
+            self.wanted.publish_to_orphans(&events);
+            return;
+        }
+        self.wanted.published(events.len());
+        self.registry.do_send(PublishAll(events));
     }
 
     /// How many subscribers were disconnected by [`Overflow::Disconnect`](crate::Overflow::Disconnect) since the registry

@@ -6,10 +6,26 @@
 //!
 //! - Every subscriber gets every event it wants, in the order they were published; subscribers are served in the
 //!   order they were registered.
-//! - Nobody is waited for. A subscriber whose mailbox is full misses the event, alone; what it missed is counted
-//!   and told by one [`EventKind::Missed`](crate::EventKind::Missed) per episode. A [`Subscription`] may ask to keep the
+//! - A burst costs nobody an event that it has the speed to take. What does not fit into a mailbox waits in a backlog before
+//!   it ([`Overflow::BACKLOG`] events by default). Where that is full, one that takes a thousand events a second or more is
+//!   waited for, and connections read no faster than it takes; whether it does is found out within 50 ms. These 50 ms are
+//!   all that one that stands still costs the others, once until it has caught up.
+//! - A subscriber that is slower misses events, alone; what it missed is counted and told by one
+//!   [`EventKind::Missed`](crate::EventKind::Missed) per episode and account. A [`Subscription`] may ask to keep the
 //!   newest events instead, or to be disconnected: see [`Overflow`].
 //! - A subscriber that stopped or panicked is forgotten at the next delivery, and the log says so.
+//! - When the registry ends, what subscribers are owed is put into their mailboxes, past the capacity. When it dies, with its
+//!   arbiter or by a panic, connections tell its subscribers by themselves from then on ([`Handlers::is_dead`]).
+//!
+//! # Control events
+//! `Connected`, `Disconnected`, `TokenWillExpire`, `TokenExpired`, `Flapping`, `RoomLost`, `OfflineSyncStarted` and
+//! `OfflineSyncFinished` ([`EventKind::is_control`](crate::EventKind::is_control)) are never missed, whatever the policy. For
+//! each subscriber that is behind they have a place of their own, which takes no room from the others. 64 wait as they came.
+//! Past that a newer one takes the place of the one before it of the same kind and account (of `RoomLost`, also of the same
+//! room), so that what waits is bounded by the number of accounts; [`SubscriberInfo::coalesced`] counts those that went.
+//!
+//! A control event keeps its place: events published before it that are heard at all are heard before it, and those
+//! published after it are heard after it.
 //!
 //! ```
 //! use agora_chat::{Event, EventHandler, EventKind, EventMask, HandlerRegistry};
@@ -27,7 +43,7 @@
 //! ```
 
 mod actor;
-mod debt;
+mod backlog;
 mod event_handler;
 mod handle;
 mod id;

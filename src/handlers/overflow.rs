@@ -2,32 +2,40 @@
 
 /// What happens to an event for which a subscriber's mailbox has no room.
 ///
-/// Whatever the policy, nobody else waits or misses anything, and what is dropped is counted and told by one
-/// [`EventKind::Missed`](crate::EventKind::Missed) in the place where the events are missing.
+/// With every policy events first wait in a backlog before the mailbox, [`BACKLOG`](Overflow::BACKLOG) of them unless the
+/// [`Subscription`](crate::Subscription::backlog) says otherwise; the policy says who pays once that is full as well. A
+/// subscriber that takes a thousand events a second or more is waited for, so that it misses none; a slower one costs the
+/// others 50 ms, once until it has caught up, and after that pays alone.
+///
+/// What is missed is counted and told by one [`EventKind::Missed`](crate::EventKind::Missed) for each account in the place
+/// where the events are missing. [Control events](crate::handlers#control-events) are never missed.
+///
+/// For as long as a subscriber is behind, its mailbox holds one event past its capacity, whose handling says that there is
+/// room again. The backlog takes memory only while something waits in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// The event is missed: the subscriber keeps what is oldest. The default.
+    /// The newest event is missed: the subscriber keeps what is oldest. It pays with the end of a flood. The default.
     #[default]
     DropNewest,
-    /// The event waits in a ring before the mailbox; when that is full its oldest event is missed: the subscriber
-    /// keeps what is newest.
-    ///
-    /// For as long as it is behind, the subscriber's mailbox holds one event past its capacity, whose handling says
-    /// that there is room again. The ring takes memory only while something waits in it.
+    /// The oldest event of the backlog is missed: the subscriber keeps what is newest. It pays with the middle of a flood.
     DropOldest {
-        /// How many events may wait in the ring, from 1 to [`MAX_CAPACITY`](Overflow::MAX_CAPACITY); what lies
+        /// How many events may wait in the backlog, from 1 to [`MAX_CAPACITY`](Overflow::MAX_CAPACITY); what lies
         /// outside is taken as the nearest of the two.
         capacity: usize,
     },
-    /// The subscriber is forgotten, as if it had been removed: it still hears what is in its mailbox, and an actor
-    /// that nobody else keeps then ends. The log says so, and
+    /// The subscriber is forgotten: it still hears what came before, and an actor
+    /// that nobody else keeps then ends. It pays with all that comes after. The log says so, and
     /// [`Handlers::disconnected`](crate::Handlers::disconnected) counts it.
     Disconnect,
 }
 
 impl Overflow {
-    /// The largest capacity of a ring.
+    /// How many events wait before a mailbox unless told otherwise: as many as may wait for the registry
+    /// ([`Handlers::BACKLOG`](crate::Handlers::BACKLOG)), and more than the service puts into one page.
+    pub const BACKLOG: usize = 1024;
+
+    /// The largest backlog.
     pub const MAX_CAPACITY: usize = 65_536;
 
     pub(super) fn within_bounds(self) -> Self {
@@ -39,11 +47,11 @@ impl Overflow {
         }
     }
 
-    /// How many events may wait before the mailbox.
-    pub(super) fn ring(self) -> usize {
+    /// How many events may wait before the mailbox, where `backlog` is what the subscription says.
+    pub(super) fn ring(self, backlog: usize) -> usize {
         match self {
             Overflow::DropOldest { capacity } => capacity,
-            Overflow::DropNewest | Overflow::Disconnect => 0,
+            Overflow::DropNewest | Overflow::Disconnect => backlog.min(Self::MAX_CAPACITY),
         }
     }
 }

@@ -3,7 +3,7 @@
 use actix::{Recipient, WeakRecipient};
 use slog::{Logger, debug, info, warn};
 
-use crate::{Event, EventKind, EventMask};
+use crate::{Event, EventKind, EventMask, UserId, lent};
 
 use super::{
     Overflow, SubscriberId, Subscription,
@@ -13,7 +13,7 @@ use super::{
 
 /// One subscriber's counts since it was registered.
 ///
-/// `delivered + missed + queued` is how many events it was meant to hear.
+/// `delivered + missed + coalesced + queued` is how many events it was meant to hear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubscriberInfo {
@@ -27,14 +27,19 @@ pub struct SubscriberInfo {
     pub delivered: u64,
     /// How many events it missed because there was no room for them.
     pub missed: u64,
-    /// How many events wait before its mailbox: in its ring, and one that may wait behind a notice of missed events.
+    /// How many control events went for a newer one of their kind and account, because more than 64 waited.
+    pub coalesced: u64,
+    /// How many events wait before its mailbox: in its backlog, control events, and one that may wait behind a notice of
+    /// missed events.
     pub queued: usize,
+    /// How often one of its closures panicked, where it is an [`EventHandler`](super::EventHandler).
+    pub panics: u64,
 }
 
 /// Subscribers in order of registration; the logic of [`HandlerRegistry`](super::HandlerRegistry) without the actor.
 ///
-/// Nothing here waits. A subscriber's own mailbox is its only queue unless it asked for a bounded ring before it;
-/// what happens when there is no room, its [`Overflow`] says. Nobody else pays for it.
+/// Nothing here waits. Before a subscriber's own mailbox is a bounded backlog; what happens when there is no room, its
+/// [`Overflow`] says. Nobody else pays for it.
 #[derive(Debug)]
 pub struct Registry {
     subscribers: Vec<Subscriber>,
@@ -50,16 +55,23 @@ pub struct Registry {
 struct Tally {
     /// How many are owed something.
     behind: usize,
+    /// How many would miss the next event though they may have the speed to take it.
+    pressing: usize,
     tell: Option<WeakRecipient<HasRoom>>,
     disconnected: u64,
     log: Logger,
 }
 
 impl Registry {
-    /// An empty registry that logs through `log`.
+    /// An empty registry that logs through `log`, which may panic without harm.
     #[must_use]
     pub fn new(log: Logger) -> Self {
-        let tally = Tally { behind: 0, tell: None, disconnected: 0, log };
+        Self::with_guarded(lent::guarded(&log).0)
+    }
+
+    /// The same with a logger that does not panic.
+    pub(super) fn with_guarded(log: Logger) -> Self {
+        let tally = Tally { behind: 0, pressing: 0, tell: None, disconnected: 0, log };
         Registry { subscribers: Vec::new(), wanted: EventMask::NONE, next: 0, tally }
     }
 
@@ -113,12 +125,17 @@ impl Registry {
         if matches!(event.kind(), EventKind::Missed { .. }) {
             return;
         }
-        let mut leaving = false;
         // The usual case in as few steps as a bare loop of `try_send` takes; all else is out of line.
+        self.with_each(|subscriber, tally| {
+            subscriber.mask.contains(kind) && !subscriber.pass(event) && tally.offer(subscriber, event)
+        });
+    }
+
+    /// Does something with each subscriber, in order, and forgets those of which it says that they leave.
+    fn with_each(&mut self, mut act: impl FnMut(&mut Subscriber, &mut Tally) -> bool) {
+        let mut leaving = false;
         for subscriber in &mut self.subscribers {
-            if subscriber.mask.contains(kind) && !subscriber.pass(event) {
-                leaving |= self.tally.offer(subscriber, event);
-            }
+            leaving |= act(subscriber, &mut self.tally);
         }
         if leaving {
             self.forget_leaving();
@@ -127,19 +144,54 @@ impl Registry {
 
     /// Tries again to deliver what subscribers are owed, and forgets those that are gone.
     pub fn sweep(&mut self) {
-        let mut leaving = false;
-        for subscriber in &mut self.subscribers {
-            leaving |= self.tally.settle(subscriber);
-        }
-        if leaving {
-            self.forget_leaving();
-        }
+        self.with_each(|subscriber, tally| tally.settle(subscriber));
+    }
+
+    /// Whether the next event would cost somebody one that it may have the speed to take.
+    pub(super) fn pressing(&self) -> bool {
+        self.tally.pressing > 0
+    }
+
+    /// Looks how fast those are for whom the others wait; those that are slow are not waited for any more.
+    pub(super) fn look(&mut self) {
+        self.with_each(|subscriber, tally| {
+            if !subscriber.presses() {
+                return false;
+            }
+            let leaves = tally.settle(subscriber);
+            if subscriber.presses() {
+                subscriber.look();
+                tally.pressing -= usize::from(!leaves && !subscriber.presses());
+            }
+            leaves
+        });
+    }
+
+    /// Puts everything that is owed into mailboxes, past their capacity: nobody will be there to do it later. Each holds
+    /// its backlog more than its capacity then.
+    pub(super) fn hand_over(&mut self) {
+        self.tell_nobody();
+        self.with_each(|subscriber, _| {
+            subscriber.hand_over();
+            false
+        });
+        self.recount();
+    }
+
+    /// How many events of this account the subscribers of now missed, all together.
+    pub(super) fn missed_of(&self, user: &UserId) -> u64 {
+        self.subscribers.iter().map(|subscriber| subscriber.missed_of(user)).sum()
     }
 
     /// Lets those with a ring be served as soon as they have room, by a [`HasRoom`] to `tell`; without it only the next
     /// event and [`sweep`](Registry::sweep) serve them.
     pub(super) fn tell_of_room(&mut self, tell: WeakRecipient<HasRoom>) {
         self.tally.tell = Some(tell);
+    }
+
+    /// Nobody is there to be told of room any more, nor a task to wait for it in.
+    pub(super) fn tell_nobody(&mut self) {
+        self.tally.tell = None;
     }
 
     /// A subscriber has room again; nothing happens when it has left meanwhile.
@@ -151,11 +203,11 @@ impl Registry {
         }
     }
 
-    /// Forgets everybody, after one last try to deliver what they are owed.
+    /// Forgets everybody; what they are owed goes into their mailboxes, past the capacity.
     pub fn clear(&mut self) {
-        self.sweep();
+        self.hand_over();
         self.subscribers.clear();
-        self.tally.behind = 0;
+        self.recount();
         self.unite();
     }
 
@@ -197,7 +249,13 @@ impl Registry {
 
     fn forget_leaving(&mut self) {
         self.subscribers.retain(|subscriber| !subscriber.leaves);
+        self.recount();
         self.unite();
+    }
+
+    fn recount(&mut self) {
+        self.tally.behind = self.subscribers.iter().filter(|subscriber| subscriber.behind()).count();
+        self.tally.pressing = self.subscribers.iter().filter(|subscriber| subscriber.presses()).count();
     }
 
     fn unite(&mut self) {
@@ -209,18 +267,20 @@ impl Tally {
     /// Offers an event to a subscriber that is behind, full or gone; `true` if it leaves.
     #[cold]
     fn offer(&mut self, subscriber: &mut Subscriber, event: &Event) -> bool {
-        let (was_behind, episodes) = (subscriber.behind(), subscriber.episodes());
+        let (was, episodes) = (Counted::of(subscriber), subscriber.episodes());
         let offer = subscriber.offer(event, self.tell.as_ref());
         if subscriber.episodes() != episodes {
             report_episode(&self.log, subscriber);
         }
-        self.count(was_behind, subscriber, matches!(offer, Offer::Gone | Offer::Overflowed));
+        self.count(was, subscriber, matches!(offer, Offer::Gone | Offer::Overflowed));
         match offer {
             Offer::Taken | Offer::Missed => {}
             Offer::Gone => self.gone(subscriber),
             Offer::Overflowed => {
                 self.disconnected += 1;
-                warn!(self.log, "subscriber's mailbox is full, it is disconnected"; "subscriber" => %subscriber.id(),
+                // What came before it still hears.
+                subscriber.hand_over();
+                warn!(self.log, "subscriber cannot keep up, it is disconnected"; "subscriber" => %subscriber.id(),
                     "delivered" => subscriber.info().delivered, "disconnected_in_all" => self.disconnected);
             }
         }
@@ -229,18 +289,20 @@ impl Tally {
 
     /// Delivers what a subscriber is owed as far as there is room; `true` if it leaves.
     fn settle(&mut self, subscriber: &mut Subscriber) -> bool {
-        let was_behind = subscriber.behind();
+        let was = Counted::of(subscriber);
         let gone = subscriber.settle(self.tell.as_ref()).is_err() || !subscriber.connected();
-        self.count(was_behind, subscriber, gone);
+        self.count(was, subscriber, gone);
         if gone {
             self.gone(subscriber);
         }
         gone
     }
 
-    fn count(&mut self, was_behind: bool, subscriber: &mut Subscriber, leaves: bool) {
+    fn count(&mut self, was: Counted, subscriber: &mut Subscriber, leaves: bool) {
         subscriber.leaves = leaves;
-        self.behind = self.behind + usize::from(subscriber.behind() && !leaves) - usize::from(was_behind);
+        let is = if leaves { Counted::default() } else { Counted::of(subscriber) };
+        self.behind = self.behind + usize::from(is.behind) - usize::from(was.behind);
+        self.pressing = self.pressing + usize::from(is.presses) - usize::from(was.presses);
     }
 
     fn gone(&self, subscriber: &Subscriber) {
@@ -251,9 +313,23 @@ impl Tally {
 
     fn left(&mut self, what: &str, old: &Subscriber) {
         self.behind -= usize::from(old.behind());
+        self.pressing -= usize::from(old.presses());
         let counts = old.info();
         debug!(self.log, "{}", what; "subscriber" => %old.id(),
             "delivered" => counts.delivered, "missed" => counts.missed, "queued" => counts.queued);
+    }
+}
+
+/// What a subscriber adds to the tally.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    behind: bool,
+    presses: bool,
+}
+
+impl Counted {
+    fn of(subscriber: &Subscriber) -> Self {
+        Counted { behind: subscriber.behind(), presses: subscriber.presses() }
     }
 }
 
@@ -261,10 +337,10 @@ impl Tally {
 fn report_episode(log: &Logger, subscriber: &Subscriber) {
     let (episode, missed) = (subscriber.episodes(), subscriber.info().missed);
     if episode.is_power_of_two() {
-        warn!(log, "subscriber's mailbox is full, it misses events"; "subscriber" => %subscriber.id(),
+        warn!(log, "subscriber cannot keep up, it misses events"; "subscriber" => %subscriber.id(),
             "episode" => episode, "missed_in_all" => missed);
     } else {
-        debug!(log, "subscriber's mailbox is full, it misses events"; "subscriber" => %subscriber.id(),
+        debug!(log, "subscriber cannot keep up, it misses events"; "subscriber" => %subscriber.id(),
             "episode" => episode, "missed_in_all" => missed);
     }
 }

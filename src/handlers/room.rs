@@ -1,11 +1,12 @@
 //! How a subscriber that is behind is known to have room again.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
+    pin::Pin,
     task::{Context, Poll, Waker},
 };
 
-use actix::{Message, Recipient, WeakRecipient};
+use actix::{MailboxError, Message, Recipient, WeakRecipient};
 
 use crate::Event;
 
@@ -36,9 +37,9 @@ pub(super) fn ask(
     serial: u64,
     tell: &WeakRecipient<HasRoom>,
 ) -> Result<Room, Gone> {
-    let mut handled = Box::pin(to.send(event));
+    let mut handled = Kept(Some(Box::pin(to.send(event))));
     // What did not fit at once is sent by the first poll, which must come before anything else is sent.
-    match handled.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    match handled.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(())) => return Ok(Room::Unknown),
         Poll::Ready(Err(_)) => return Err(Gone),
         Poll::Pending => {}
@@ -48,12 +49,35 @@ pub(super) fn ask(
     // nobody ends: an event whose sender no longer waits is skipped by its receiver.
     actix_rt::spawn(async move {
         // An error means that the subscriber is gone, which the registry finds by itself.
-        let _ = handled.await;
+        let _ = poll_fn(|task| handled.poll(task)).await;
         if let Some(registry) = tell.upgrade() {
             registry.do_send(HasRoom(serial));
         }
     });
     Ok(Room::Awaited)
+}
+
+/// The wait for an event's handling. An event whose sender no longer waits is skipped by its receiver, so that where the
+/// wait ends with its arbiter it is left behind as it is: the subscriber may live on another.
+struct Kept(Option<Pin<Box<Handled>>>);
+
+type Handled = dyn Future<Output = Result<(), MailboxError>>;
+
+impl Kept {
+    fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<(), MailboxError>> {
+        let Some(handled) = &mut self.0 else { return Poll::Ready(Ok(())) };
+        let polled = handled.as_mut().poll(task);
+        if polled.is_ready() {
+            self.0 = None;
+        }
+        polled
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        std::mem::forget(self.0.take());
+    }
 }
 
 #[cfg(test)]

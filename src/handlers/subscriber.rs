@@ -1,12 +1,17 @@
 //! One subscriber: its sender, and what it is owed.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use actix::{Recipient, WeakRecipient, dev::SendError};
 
-use crate::{Event, EventMask};
+use crate::{Event, EventMask, UserId};
 
 use super::{
     Overflow, SubscriberId, SubscriberInfo, Subscription,
-    debt::{Debt, Due},
+    backlog::{Backlog, Due, Kept, Misses},
     room::{self, HasRoom, Room},
 };
 
@@ -35,7 +40,7 @@ pub(super) struct Subscriber {
     to: Recipient<Event>,
     delivered: u64,
     pub(super) mask: EventMask,
-    /// Whether there is a debt.
+    /// Whether there is a backlog.
     indebted: bool,
     /// Whether it is to be forgotten at the end of this round.
     pub(super) leaves: bool,
@@ -48,16 +53,52 @@ struct Rest {
     /// Tells it from others of the same id, before and after.
     serial: u64,
     overflow: Overflow,
+    /// How many events may wait before the mailbox.
+    ring: usize,
     missed: u64,
+    misses: Misses,
+    coalesced: u64,
     episodes: u64,
+    panics: Option<Arc<AtomicU64>>,
     /// Present only while the subscriber is behind, or has just been told of what it missed.
-    debt: Option<Box<Debt>>,
+    backlog: Option<Box<Backlog>>,
+    pace: Pace,
+}
+
+/// Whether a subscriber whose backlog is full is fast enough to be waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Pace {
+    #[default]
+    Unknown,
+    /// It is being looked at: for so many looks already, since it had been given so many events.
+    Watched { looks: u32, from: u64 },
+    /// It is not: it is waited for again once it has caught up.
+    Slow,
+}
+
+impl Pace {
+    /// How many looks it takes.
+    const LOOKS: u32 = 5;
+    /// How many events a subscriber must take within them.
+    const EVENTS: u64 = 50;
 }
 
 impl Subscriber {
     pub(super) fn new(serial: u64, subscription: Subscription) -> Self {
-        let Subscription { id, to, mask, overflow } = subscription;
-        let rest = Box::new(Rest { id, serial, overflow, missed: 0, episodes: 0, debt: None });
+        let Subscription { id, to, mask, overflow, backlog, panics } = subscription;
+        let rest = Box::new(Rest {
+            id,
+            serial,
+            overflow,
+            ring: overflow.ring(backlog),
+            missed: 0,
+            misses: Misses::default(),
+            coalesced: 0,
+            episodes: 0,
+            panics,
+            backlog: None,
+            pace: Pace::default(),
+        });
         Subscriber { to, delivered: 0, mask, indebted: false, leaves: false, rest }
     }
 
@@ -72,65 +113,101 @@ impl Subscriber {
 
     /// Offers an event: what is owed goes first.
     pub(super) fn offer(&mut self, event: &Event, tell: Option<&WeakRecipient<HasRoom>>) -> Offer {
-        let debt = self.rest.debt.get_or_insert_default();
-        debt.ring.push_back(event.clone());
+        self.rest.backlog.get_or_insert_default().push(event.clone());
         self.indebted = true;
         if self.settle(tell).is_err() {
             return Offer::Gone;
         }
         let rest = &mut *self.rest;
-        let Some(debt) = &mut rest.debt else { return Offer::Taken };
-        if debt.ring.len() <= rest.overflow.ring() {
-            return Offer::Taken;
+        let Some(backlog) = &mut rest.backlog else { return Offer::Taken };
+        match backlog.keep_within(rest.ring, rest.overflow) {
+            Kept::All => Offer::Taken,
+            Kept::Coalesced => {
+                rest.coalesced += 1;
+                Offer::Taken
+            }
+            Kept::Missed(missed, began) => {
+                rest.missed += 1;
+                rest.misses.count(missed.user());
+                rest.episodes += u64::from(began);
+                Offer::Missed
+            }
+            Kept::Overflowed => {
+                rest.missed += 1;
+                rest.misses.count(event.user());
+                Offer::Overflowed
+            }
         }
-        let Some(dropped) = debt.ring.pop_front() else { return Offer::Taken };
-        rest.missed += 1;
-        if rest.overflow == Overflow::Disconnect {
-            return Offer::Overflowed;
-        }
-        rest.episodes += u64::from(debt.miss(&dropped));
-        Offer::Missed
     }
 
-    /// Delivers what is owed as far as there is room; with a ring, `tell` is told when there is more.
+    /// Delivers what is owed as far as there is room; `tell` is told when there is more, where something waits for it.
     pub(super) fn settle(&mut self, tell: Option<&WeakRecipient<HasRoom>>) -> Result<(), Gone> {
-        let Rest { debt: owed, overflow, serial, .. } = &mut *self.rest;
-        let Some(debt) = owed else { return Ok(()) };
-        while let Some(due) = debt.take_due() {
-            let notice = matches!(due, Due::Notice(_));
-            match self.to.try_send(due.into_event()) {
+        let Rest { backlog: owed, ring, serial, pace, .. } = &mut *self.rest;
+        let Some(backlog) = owed else { return Ok(()) };
+        while let Some(due) = backlog.take_due() {
+            let notice = due.is_notice();
+            match self.to.try_send(due.event()) {
                 Ok(()) => {}
                 Err(SendError::Full(event)) => match tell {
-                    Some(tell) if overflow.ring() > 0 && debt.room == Room::Unknown => {
-                        debt.room = room::ask(&self.to, event, *serial, tell)?;
+                    Some(tell) if (*ring > 0 || due.is_control()) && backlog.room == Room::Unknown => {
+                        backlog.room = room::ask(&self.to, event, *serial, tell)?;
                     }
                     _ => {
-                        debt.put_back(notice, event);
+                        backlog.put_back(due);
                         return Ok(());
                     }
                 },
                 Err(SendError::Closed(_)) => return Err(Gone),
             }
             self.delivered += u64::from(!notice);
-            debt.given(notice);
+            backlog.given(notice);
         }
-        if debt.is_over() {
+        *pace = Pace::Unknown;
+        if backlog.is_over() {
             *owed = None;
             self.indebted = false;
         }
         Ok(())
     }
 
+    /// Puts all that is owed into the mailbox, past its capacity: there will be no later.
+    pub(super) fn hand_over(&mut self) {
+        let Some(mut backlog) = self.rest.backlog.take() else { return };
+        self.indebted = false;
+        while let Some(due) = backlog.take_due() {
+            self.delivered += u64::from(matches!(due, Due::Event { .. }));
+            self.to.do_send(due.event());
+        }
+    }
+
     /// The event it was given past its mailbox's capacity has been handled.
     pub(super) fn has_room(&mut self) {
-        if let Some(debt) = &mut self.rest.debt {
-            debt.room = Room::Unknown;
+        if let Some(backlog) = &mut self.rest.backlog {
+            backlog.room = Room::Unknown;
         }
     }
 
     /// Whether anything is owed.
     pub(super) fn behind(&self) -> bool {
-        self.rest.debt.as_ref().is_some_and(|debt| debt.owes())
+        self.rest.backlog.as_ref().is_some_and(|backlog| backlog.owes())
+    }
+
+    /// Whether the next event would cost this subscriber one that it may have the speed to take.
+    pub(super) fn presses(&self) -> bool {
+        let Rest { backlog: Some(backlog), ring, pace, .. } = &*self.rest else { return false };
+        *ring > 0 && *pace != Pace::Slow && backlog.is_full(*ring)
+    }
+
+    /// Takes note of how fast it is, while others wait for it; at the end of the looks it is known to be slow or not.
+    pub(super) fn look(&mut self) {
+        let delivered = self.delivered;
+        self.rest.pace = match self.rest.pace {
+            Pace::Unknown => Pace::Watched { looks: 0, from: delivered },
+            Pace::Watched { looks, from } if looks + 1 < Pace::LOOKS => Pace::Watched { looks: looks + 1, from },
+            Pace::Watched { from, .. } if delivered.saturating_sub(from) < Pace::EVENTS => Pace::Slow,
+            Pace::Watched { .. } => Pace::Watched { looks: 0, from: delivered },
+            Pace::Slow => Pace::Slow,
+        };
     }
 
     pub(super) fn connected(&self) -> bool {
@@ -150,21 +227,28 @@ impl Subscriber {
         self.rest.episodes
     }
 
+    /// How many events of this account it missed.
+    pub(super) fn missed_of(&self, user: &UserId) -> u64 {
+        self.rest.misses.of(user)
+    }
+
     /// How many episodes it has been told of.
     #[cfg(test)]
     fn told(&self) -> u64 {
-        self.rest.episodes - u64::from(self.rest.debt.as_ref().is_some_and(|debt| debt.episode.is_some()))
+        self.rest.episodes - self.rest.backlog.as_ref().map_or(0, |backlog| backlog.gaps() as u64)
     }
 
     pub(super) fn info(&self) -> SubscriberInfo {
-        let Rest { id, overflow, missed, debt, .. } = &*self.rest;
+        let Rest { id, overflow, missed, coalesced, panics, backlog, .. } = &*self.rest;
         SubscriberInfo {
             id: id.clone(),
             mask: self.mask,
             overflow: *overflow,
             delivered: self.delivered,
             missed: *missed,
-            queued: debt.as_ref().map_or(0, |debt| debt.waiting()),
+            coalesced: *coalesced,
+            queued: backlog.as_ref().map_or(0, |backlog| backlog.waiting()),
+            panics: panics.as_ref().map_or(0, |panics| panics.load(Ordering::Relaxed)),
         }
     }
 }
@@ -177,7 +261,7 @@ mod tests {
     use crate::handlers::probe::{Probe, hearing, next, numbered};
 
     fn subscriber(to: Recipient<Event>, overflow: Overflow) -> Subscriber {
-        Subscriber::new(0, Subscription::new("slow", to).overflow(overflow))
+        Subscriber::new(0, Subscription::new("slow", to).overflow(overflow).backlog(0))
     }
 
     impl Subscriber {

@@ -1,5 +1,7 @@
 //! What a subscriber asks for.
 
+use std::sync::{Arc, atomic::AtomicU64};
+
 use actix::Recipient;
 
 use crate::{Event, EventMask};
@@ -25,12 +27,22 @@ pub struct Subscription {
     pub(super) to: Recipient<Event>,
     pub(super) mask: EventMask,
     pub(super) overflow: Overflow,
+    pub(super) backlog: usize,
+    /// Counts panics of closures, where the subscriber is made of them.
+    pub(super) panics: Option<Arc<AtomicU64>>,
 }
 
 impl Subscription {
     /// A subscriber that wants every event, under an id.
     pub fn new(id: impl Into<SubscriberId>, to: Recipient<Event>) -> Self {
-        Subscription { id: id.into(), to, mask: EventMask::ALL, overflow: Overflow::default() }
+        Subscription {
+            id: id.into(),
+            to,
+            mask: EventMask::ALL,
+            overflow: Overflow::default(),
+            backlog: Overflow::BACKLOG,
+            panics: None,
+        }
     }
 
     /// Narrows what it wants. Default: [`EventMask::ALL`].
@@ -39,9 +51,18 @@ impl Subscription {
         self
     }
 
-    /// What happens to an event its mailbox has no room for. Default: [`Overflow::DropNewest`].
+    /// What happens to an event its backlog has no room for. Default: [`Overflow::DropNewest`].
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow.within_bounds();
+        self
+    }
+
+    /// How many events may wait before its mailbox, at most [`Overflow::MAX_CAPACITY`]. Default: [`Overflow::BACKLOG`].
+    ///
+    /// With 0 the mailbox is the only queue: what does not fit into it is missed, also by a subscriber that is fast.
+    /// [`Overflow::DropOldest`] has a capacity of its own, and this one does not count.
+    pub fn backlog(mut self, events: usize) -> Self {
+        self.backlog = events.min(Overflow::MAX_CAPACITY);
         self
     }
 }

@@ -3,13 +3,17 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
 };
 
-use crate::EventMask;
+use tokio::runtime::Handle;
+
+use crate::{Event, EventMask};
+
+use super::{HandlerRegistry, Registry};
 
 /// The union of all subscribers' masks.
 ///
@@ -34,6 +38,18 @@ struct Shared {
     /// How many those are.
     waiting: AtomicUsize,
     parts: Mutex<Parts>,
+    last: Mutex<Last>,
+}
+
+/// What must be told though an actor is gone.
+#[derive(Debug, Default)]
+struct Last {
+    /// Last words of connections, which the registry has not taken yet.
+    words: Vec<Event>,
+    /// The subscribers of a registry whose actor died: connections tell them by themselves.
+    orphans: Option<Registry>,
+    /// Whether a task tries again to deliver what those are owed.
+    sweeping: bool,
 }
 
 #[derive(Debug, Default)]
@@ -77,9 +93,74 @@ impl Wanted {
         if self.0.ended.load(Ordering::Relaxed) { 0 } else { self.0.pending.load(Ordering::Relaxed) }
     }
 
-    pub(super) fn end(&self) {
-        self.0.ended.store(true, Ordering::Relaxed);
+    /// The registry's actor is gone. Subscribers that it leaves behind go on hearing what connections tell.
+    pub(super) fn end(&self, registry: Option<Registry>) {
+        let mut last = self.last();
+        let words = std::mem::take(&mut last.words);
+        // The registry alone holds it once no handle is left, and then nobody has anything more to tell.
+        last.orphans = registry.map(|mut registry| {
+            words.iter().for_each(|event| registry.publish(event));
+            registry.hand_over();
+            registry
+        });
+        if Arc::strong_count(&self.0) == 1 {
+            last.orphans = None;
+        }
+        let wanted = last.orphans.as_ref().map_or(EventMask::NONE, Registry::wanted);
+        self.0.ended.store(true, Ordering::Release);
+        drop(last);
+        self.set_registered(wanted);
         self.wake_readers(usize::MAX);
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.0.ended.load(Ordering::Acquire)
+    }
+
+    /// Does something with the subscribers that a dead registry left behind.
+    pub(super) fn with_orphans<T>(&self, act: impl FnOnce(&mut Registry) -> T) -> Option<T> {
+        self.last().orphans.as_mut().map(act)
+    }
+
+    /// Offers events to the subscribers that a dead registry left behind. What they have no room for is tried again by a
+    /// task of the caller's runtime.
+    pub(super) fn publish_to_orphans(&self, events: &[Event]) {
+        let mut last = self.last();
+        let Some(registry) = &mut last.orphans else { return };
+        events.iter().for_each(|event| registry.publish(event));
+        if registry.behind()
+            && !last.sweeping
+            && let Ok(runtime) = Handle::try_current()
+        {
+            last.sweeping = true;
+            let sweeping = Sweeping(Arc::downgrade(&self.0));
+            runtime.spawn(async move { while sweeping.sweep_later().await {} });
+        }
+    }
+
+    /// Leaves last words for the registry; `true` if it is to be told so.
+    pub(super) fn leave_words(&self, events: Vec<Event>) -> bool {
+        let mut last = self.last();
+        match &mut last.orphans {
+            Some(registry) => {
+                events.iter().for_each(|event| registry.publish(event));
+                registry.hand_over();
+                false
+            }
+            None if self.ended() => false,
+            None => {
+                last.words.extend(events);
+                true
+            }
+        }
+    }
+
+    pub(super) fn take_words(&self) -> Vec<Event> {
+        std::mem::take(&mut self.last().words)
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has a reader woken once the registry has caught up.
@@ -122,6 +203,30 @@ impl Wanted {
         // Stored under the lock, so that the last change is also the last store.
         self.0.union.store(union, Ordering::Release);
         result
+    }
+}
+
+/// The task for those whose registry is dead; it keeps nothing alive.
+struct Sweeping(Weak<Shared>);
+
+impl Sweeping {
+    /// Whether there is more to do.
+    async fn sweep_later(&self) -> bool {
+        actix_rt::time::sleep(HandlerRegistry::SWEEP).await;
+        let Some(shared) = self.0.upgrade() else { return false };
+        Wanted(shared).with_orphans(|registry| {
+            registry.sweep();
+            registry.behind()
+        }) == Some(true)
+    }
+}
+
+impl Drop for Sweeping {
+    /// It may end with its runtime, and the next one must be able to begin.
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            Wanted(shared).last().sweeping = false;
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle};
 use slog::{Drain, Logger};
 
+use crate::lent::{self, LostRecords};
+
 use super::queue::Queue;
 use super::{LevelFilter, LevelSwitch, LogConfig, LogError, LogLevel, LoggerActor};
 
@@ -30,6 +32,8 @@ pub(super) struct Core {
     logger: Logger,
     /// `None` where the application's own logger writes.
     queue: Option<Arc<Queue>>,
+    /// Records that the application's own logger lost by a panic.
+    lost: LostRecords,
 }
 
 impl Core {
@@ -71,13 +75,14 @@ impl LogHandle {
         let queue = Arc::new(config.start()?);
         let drain = LevelFilter::new(Arc::clone(&queue), switch.clone()).ignore_res();
         let logger = Logger::root(drain, slog::o!());
-        Ok(LogHandle { core: Core { switch, logger, queue: Some(queue) }, addr: None })
+        Ok(LogHandle { core: Core { switch, logger, queue: Some(queue), lost: LostRecords::default() }, addr: None })
     }
 
     /// Logs into the application's own `logger`, with `level` on top of whatever that one filters.
     ///
-    /// Its key-value pairs are kept. Queueing, overflow and flushing are its own business: here `dropped` and
-    /// `write_errors` stay 0 and flushing returns at once. A `logger` that blocks holds up the connection.
+    /// Its key-value pairs are kept. Queueing, overflow and flushing are its own business: here `dropped` stays 0,
+    /// `write_errors` counts its panics, which cost a record each and nothing else, and flushing returns at once. A
+    /// `logger` that blocks holds up the connection.
     ///
     /// ```
     /// use agora_chat::logger::{LogHandle, LogLevel};
@@ -89,8 +94,9 @@ impl LogHandle {
     #[must_use]
     pub fn from_logger(logger: Logger, level: LogLevel) -> Self {
         let switch = LevelSwitch::new(level);
-        let drain = LevelFilter::new(logger, switch.clone()).ignore_res();
-        LogHandle { core: Core { switch, logger: Logger::root(drain, slog::o!()), queue: None }, addr: None }
+        let (guarded, lost) = lent::guarded(&logger);
+        let drain = LevelFilter::new(guarded, switch.clone()).ignore_res();
+        LogHandle { core: Core { switch, logger: Logger::root(drain, slog::o!()), queue: None, lost }, addr: None }
     }
 
     /// A logger that writes nothing, at any level.
@@ -158,7 +164,7 @@ impl LogHandle {
     /// how many it lost.
     #[must_use]
     pub fn write_errors(&self) -> u64 {
-        self.core.queue.as_ref().map_or(0, |queue| queue.write_errors())
+        self.core.queue.as_ref().map_or_else(|| self.core.lost.get(), |queue| queue.write_errors())
     }
 
     /// Closes the log file and opens its path anew before the next record, for a logrotate that signals.

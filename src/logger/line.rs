@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,6 +12,7 @@ use slog_term::{Decorator, FullFormat, RecordDecorator, ThreadSafeTimestampFn};
 use super::LogLevel;
 use super::escape::must_be_escaped;
 use super::file::{LogFile, Torn, write_counted};
+use crate::lent;
 
 /// Where a line is cut off, in bytes.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -134,9 +134,9 @@ impl Output {
 
     /// Writes a record that is not counted.
     pub(super) fn put(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), String> {
-        match catch_unwind(AssertUnwindSafe(|| self.format.log(record, values))) {
-            Ok(written) => written.map_err(|error| error.to_string()),
-            Err(_) => Err("the writer panicked".to_owned()),
+        match lent::caught(|| self.format.log(record, values).map_err(|error| error.to_string())) {
+            Some(written) => written,
+            None => Err("the writer panicked".to_owned()),
         }
     }
 }

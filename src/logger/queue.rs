@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::io;
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, catch_unwind};
+use std::panic::RefUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use super::LogError;
 use super::file::LogFile;
 use super::line::{Clock, Output, Written};
+use crate::lent;
 
 /// How long dropping the queue waits for what is in it.
 const DROP_WAIT: Duration = Duration::from_secs(1);
@@ -155,18 +156,18 @@ impl Shared {
     fn offer(&self, record: &Record<'_>, values: &OwnedKVList) {
         let unix_ms = chrono::Utc::now().timestamp_millis();
         // A value of the caller's may fail to serialise, which slog-async takes for impossible.
-        let record = catch_unwind(AssertUnwindSafe(|| {
+        let record = lent::caught(|| {
             let record = AsyncRecord::from(record, values);
             let bytes = weigh(&record);
             (record, bytes)
-        }));
+        });
         let mut state = self.lock();
         if state.closed {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let (record, bytes) = match record {
-            Ok((record, bytes)) if self.has_room_for(bytes, &state) => (record, bytes),
+            Some((record, bytes)) if self.has_room_for(bytes, &state) => (record, bytes),
             refused => {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 if state.lost == 0 {
@@ -389,6 +390,13 @@ struct Worker<'a> {
     shared: &'a Shared,
     outputs: Vec<Output>,
     clock: Clock,
+}
+
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        // One by one: a second destructor that panics while the first one's panic unwinds would end the process.
+        self.outputs.drain(..).for_each(lent::drop_caught);
+    }
 }
 
 impl Worker<'_> {

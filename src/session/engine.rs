@@ -134,6 +134,12 @@ impl Engine {
         }
     }
 
+    /// Whether the last session ended with the server's answer to its LOGOUT.
+    #[must_use]
+    pub fn logout_answered(&self) -> bool {
+        self.world.logout_answered
+    }
+
     /// Attempts to regain the link since it last was stable.
     #[must_use]
     pub fn attempts(&self) -> u32 {
@@ -201,6 +207,7 @@ impl Engine {
                 Flow::Stay
             }
             (none, Input::Open(credentials)) => {
+                context.world.logout_answered = false;
                 let session = none.insert(Box::new(Session::new(credentials, &context)));
                 session.load_cursors(&mut context);
                 session.begin(&mut context)

@@ -171,6 +171,7 @@ impl Session {
         match input {
             Input::Open(_) => Flow::Stay,
             Input::Close => self.close(context),
+            Input::Abort(end) => self.abort(DisconnectReason::ActorEnded(end), context),
             Input::Discovered(result) => self.discovered(result, context),
             Input::TokenFetched(result) => self.token_fetched(result, context),
             Input::TokenProvided(result) => self.token_provided(result, context),
@@ -253,6 +254,17 @@ impl Session {
             Phase::LoggingOut { .. } => Flow::Stay,
             Phase::Online(_) => self.log_out("inner:logout", DisconnectReason::Closed, context),
             _ => Flow::End(DisconnectReason::Closed),
+        }
+    }
+
+    /// Ends at once; where the link is up, a goodbye that nobody waits for may still get out.
+    fn abort(&mut self, reason: DisconnectReason, context: &mut Context<'_>) -> Flow {
+        match &self.phase {
+            Phase::LoggingOut { reason, .. } => Flow::End(reason.clone()),
+            _ => {
+                let _ = self.log_out("inner:logout", reason.clone(), context);
+                Flow::End(reason)
+            }
         }
     }
 

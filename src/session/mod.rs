@@ -53,8 +53,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    Addresses, Credentials, Cursor, Event, EventKind, LossCause, OpenError, Outgoing, Password, Refusal, RestError,
-    RoomRequest, SendError, Sent, Step, Token, TokenError, TokenRequest, UserId, wire::DecodeError,
+    ActorEnd, Addresses, Credentials, Cursor, Event, EventKind, LossCause, OpenError, Outgoing, Password, Refusal,
+    RestError, RoomRequest, SendError, Sent, Step, Token, TokenError, TokenRequest, UserId, wire::DecodeError,
 };
 
 pub use engine::Engine;
@@ -79,6 +79,9 @@ pub enum Input<'a> {
     Open(Credentials),
     /// The application wants to log out.
     Close,
+    /// Whoever carries the actions out is about to be gone: the session ends now. Where the link is up, a LOGOUT is
+    /// among the actions, for whom still can send it; no answer is waited for.
+    Abort(ActorEnd),
     /// [`Action::Discover`] is done.
     Discovered(Result<Addresses, RestError>),
     /// [`Action::FetchToken`] is done.
@@ -158,6 +161,7 @@ impl fmt::Debug for Input<'_> {
         match self {
             Input::Open(credentials) => f.debug_tuple("Open").field(credentials).finish(),
             Input::Close => f.write_str("Close"),
+            Input::Abort(end) => f.debug_tuple("Abort").field(end).finish(),
             Input::Discovered(result) => f.debug_tuple("Discovered").field(result).finish(),
             Input::TokenFetched(result) => f.debug_tuple("TokenFetched").field(result).finish(),
             Input::TokenProvided(result) => f.debug_tuple("TokenProvided").field(result).finish(),

@@ -173,7 +173,10 @@ impl Session {
             (Phase::Online(_) | Phase::LoggingOut { .. }, Downward::Sync(sync)) => {
                 self.sync(sync, broken, bytes.len(), context)
             }
-            (Phase::LoggingOut { reason, .. }, Downward::Logout(_)) => Flow::End(reason.clone()),
+            (Phase::LoggingOut { reason, .. }, Downward::Logout(_)) => {
+                context.world.logout_answered = true;
+                Flow::End(reason.clone())
+            }
             (Phase::LoggingOut { .. }, _) => Flow::Stay,
             (Phase::Online(_), Downward::Unread(unread)) => self.unread(&unread, context),
             (Phase::Online(_), Downward::Notice(notice)) => {

@@ -20,6 +20,8 @@ pub(super) struct World {
     pub(super) arrivals: Arrivals,
     /// Whether what is for the message handler comes with the bytes it was read from.
     pub(super) keeps_encoded: bool,
+    /// Whether the server answered the LOGOUT of the session that ended last.
+    pub(super) logout_answered: bool,
     last_page: u64,
     last_session: u64,
     /// The next fresh client id.
@@ -42,6 +44,7 @@ impl World {
             wanted: EventMask::ALL,
             handled: EventMask::NONE,
             keeps_encoded: false,
+            logout_answered: false,
             last_page: 0,
             last_session: 0,
             client_ids,

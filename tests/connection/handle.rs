@@ -9,7 +9,7 @@ use std::{
 
 use actix_rt::{Arbiter, System};
 use agora_chat::{
-    Config, Connection, ConnectionActor, ConnectionError, ConnectionState, DisconnectReason, EventKind,
+    ActorEnd, Config, Connection, ConnectionActor, ConnectionError, ConnectionState, DisconnectReason, EventKind,
     HandlerRegistry, Handlers, LogHandle, OpenError, Outgoing, RequestError, SendError,
     connection::{Close, Open, State},
     local_server::{Cut, DevicePolicy, FrameKind},
@@ -235,7 +235,8 @@ async fn a_call_that_waits_when_the_arbiter_ends_is_answered() {
     call.head().await;
     arbiter.stop();
     let opened = within("open", opening).await.unwrap();
-    assert!(matches!(opened, Err(OpenError::Connection(ConnectionError::Stopped))), "{opened:?}");
+    let reason = DisconnectReason::ActorEnded(ActorEnd::Stopped);
+    assert_eq!(opened, Err(OpenError::Ended { user: "alice".parse().unwrap(), reason }));
     arbiter.join().unwrap();
     call.closed().await;
 }

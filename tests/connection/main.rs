@@ -10,6 +10,7 @@
 
 mod backlog;
 mod close;
+mod ended;
 mod handle;
 mod kept;
 mod kick_wars;

@@ -1,13 +1,13 @@
 //! Subscribers that fail, on a live connection.
 
 use actix::{Actor, ActorContext as _, Addr, AsyncContext as _, Context, Handler, WrapFuture as _};
-use agora_chat::{Event, EventHandler, EventKind, EventMask, MessageBody};
+use agora_chat::{Event, EventHandler, EventKind, EventMask, MessageBody, Subscription};
 use tokio::sync::{
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     oneshot,
 };
 
-use crate::support::{alice, bob, listen, online, quick, server, text, within};
+use crate::support::{alice, bob, listen, online, quick, server, start, text, within};
 
 struct Bot {
     /// A text of this content makes it panic.
@@ -76,7 +76,7 @@ async fn subscribers_that_panic_stop_or_dawdle_cost_nobody_else_anything() {
         EventHandler::new().on_message(|_| panic!("the closure panics, as the test asked")),
     )
     .unwrap();
-    bob.add_subscriber("slow", slow.clone().recipient()).unwrap();
+    bob.subscribe(Subscription::new("slow", slow.clone().recipient()).backlog(0)).unwrap();
     bob.add_subscriber("stops", stops.clone().recipient()).unwrap();
     let mut last = listen(&bob, "last");
 
@@ -115,6 +115,50 @@ async fn subscribers_that_panic_stop_or_dawdle_cost_nobody_else_anything() {
     assert_eq!(std::iter::from_fn(|| stops_hears.try_recv().ok()).count(), 11);
     alice.close().await;
     bob.close().await;
+}
+
+/// Counts, with actix's default mailbox.
+#[derive(Default)]
+struct Counter {
+    messages: usize,
+    told: Option<oneshot::Sender<usize>>,
+}
+
+impl Actor for Counter {
+    type Context = Context<Self>;
+}
+
+impl Handler<Event> for Counter {
+    type Result = ();
+
+    fn handle(&mut self, event: Event, _: &mut Self::Context) {
+        match event.kind() {
+            EventKind::Message(_) => self.messages += 1,
+            EventKind::Disconnected { .. } => drop(self.told.take().map(|told| told.send(self.messages))),
+            _ => {}
+        }
+    }
+}
+
+#[actix::test]
+async fn whatever_waited_on_the_server_a_subscriber_that_only_counts_hears_all_of_it_and_the_end() {
+    for waiting in [40, 5_000] {
+        let server = server().await;
+        for n in 0..waiting {
+            server.send_text("bob", "alice", &n.to_string()).unwrap();
+        }
+        let (connection, mut heard) = start(quick(server.config()));
+        let (told, tells) = oneshot::channel();
+        let counter = Counter { messages: 0, told: Some(told) }.start();
+        connection.add_subscriber("counts", counter.recipient()).unwrap();
+        connection.open(alice()).await.unwrap();
+        for _ in 0..waiting {
+            heard.message().await;
+        }
+        connection.close().await;
+        assert_eq!(within("the end", tells).await.unwrap(), waiting);
+        assert_eq!(connection.health().await.unwrap().missed_events, 0);
+    }
 }
 
 #[actix::test]

@@ -202,6 +202,8 @@ async fn health_is_json_of_numbers_and_texts() {
         "pending_sends",
         "kept_sends",
         "missed_events",
+        "lost_records",
+        "handler_panics",
     ];
     names.sort_unstable();
     expected.sort_unstable();

@@ -8,6 +8,7 @@
     reason = "tests may fail loudly"
 )]
 
+mod abort;
 mod arrivals;
 mod bad_text;
 mod broken_links;

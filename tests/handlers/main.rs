@@ -7,6 +7,7 @@
     reason = "tests may fail loudly"
 )]
 
+mod bursts;
 mod overflow;
 
 use std::{
@@ -23,7 +24,7 @@ use actix::{Actor, ActorContext as _, Addr, AsyncContext as _, Context, Handler,
 use actix_rt::Arbiter;
 use agora_chat::{
     ConnectionError, DisconnectReason, Event, EventHandler, EventKind, EventMask, HandlerRegistry, Handlers, LossCause,
-    SubscriberInfo,
+    SubscriberInfo, Subscription,
     handlers::{Publish, Subscribe, Unsubscribe},
 };
 use tokio::sync::{
@@ -93,6 +94,11 @@ async fn stall(probe: &Addr<Probe>) -> oneshot::Sender<()> {
     release
 }
 
+/// One whose mailbox is its only queue.
+fn without_backlog(id: &str, probe: &Addr<Probe>) -> Subscription {
+    Subscription::new(id, probe.clone().recipient()).backlog(0)
+}
+
 async fn soon<F: Future>(future: F) -> F::Output {
     actix_rt::time::timeout(Duration::from_secs(10), future).await.expect("it happens within ten seconds")
 }
@@ -149,7 +155,7 @@ async fn a_stalled_subscriber_misses_what_does_not_fit_is_told_once_and_costs_it
     let (slow, mut slow_hears) = Probe::start(8);
     let (quick, mut quick_hears) = Probe::start(64);
     let release = stall(&slow).await;
-    handlers.add_subscriber("slow", slow.clone().recipient()).unwrap();
+    handlers.subscribe(without_backlog("slow", &slow)).unwrap();
     handlers.add_subscriber("quick", quick.recipient()).unwrap();
     publish(&handlers, 1..=20);
     hear_numbers(&mut quick_hears, 1..=20).await;
@@ -174,7 +180,7 @@ async fn a_subscriber_is_told_what_it_missed_even_if_no_further_event_comes() {
     let handlers = registry();
     let (slow, mut hears) = Probe::start(2);
     let release = stall(&slow).await;
-    handlers.add_subscriber("slow", slow.recipient()).unwrap();
+    handlers.subscribe(without_backlog("slow", &slow)).unwrap();
     publish(&handlers, 1..=5);
     assert_eq!(counts(&handlers, "slow").await.missed, 3);
     drop(release);
@@ -187,7 +193,7 @@ async fn a_subscriber_is_told_what_it_missed_even_if_no_further_event_comes() {
 async fn two_episodes_are_told_separately_each_with_its_own_count() {
     let handlers = registry();
     let (slow, mut hears) = Probe::start(4);
-    handlers.add_subscriber("slow", slow.clone().recipient()).unwrap();
+    handlers.subscribe(without_backlog("slow", &slow)).unwrap();
     for (first, last, missed) in [(1, 6, 2), (11, 21, 7)] {
         let release = stall(&slow).await;
         publish(&handlers, first..=last);
@@ -388,12 +394,14 @@ async fn dropping_the_last_handle_ends_the_registry_even_while_a_subscriber_is_b
     let handlers = registry();
     let (slow, _hears) = Probe::start(1);
     let _stalled_for_good = stall(&slow).await;
-    handlers.add_subscriber("slow", slow.recipient()).unwrap();
+    handlers.subscribe(without_backlog("slow", &slow)).unwrap();
+    handlers.add_subscriber("slow too", slow.clone().recipient()).unwrap();
     let (handler, gone) = handler_with_a_probe();
     handlers.add_event_handler("closures", handler).unwrap();
     publish(&handlers, 1..=3);
     assert_eq!(counts(&handlers, "slow").await.missed, 2);
-    drop(handlers);
+    assert!(counts(&handlers, "slow too").await.queued > 0);
+    drop((handlers, slow));
     soon(gone).await.unwrap();
 }
 

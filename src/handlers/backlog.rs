@@ -1,0 +1,260 @@
+//! What waits before a subscriber's mailbox.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry},
+    sync::Arc,
+};
+
+use crate::{Event, EventKind, EventMask, UserId};
+
+use super::{Overflow, room::Room};
+
+/// What a subscriber is still to be given, in the order it is due: events, and a notice in each place where some are
+/// missing.
+///
+/// Every event gets a number when it comes, and what has the lowest number is due next. Ordinary events are bounded by
+/// the policy; control events have a place of their own.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    next: u64,
+    ordinary: VecDeque<(u64, Event)>,
+    control: BTreeMap<u64, Event>,
+    /// The newest control event of each kind and account that waits.
+    newest: HashMap<(UserId, Control), u64>,
+    gaps: VecDeque<Gap>,
+    /// Whether the last thing the subscriber got was a notice. One event more may wait then: else a subscriber that
+    /// frees one place at a time would hear of nothing but its own misses.
+    after_notice: bool,
+    pub(super) room: Room,
+}
+
+/// Events missed in one place, by account. Never empty.
+#[derive(Debug)]
+struct Gap {
+    at: u64,
+    missed: BTreeMap<UserId, u64>,
+}
+
+/// What kinds of control events are told apart when there are too many.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Control {
+    Kind(EventMask),
+    SyncStarted,
+    RoomLost(Arc<str>),
+}
+
+/// The next thing to give.
+#[derive(Debug)]
+pub(super) enum Due {
+    Event { at: u64, event: Event },
+    Notice { at: u64, user: UserId, count: u64 },
+}
+
+impl Due {
+    pub(super) fn is_notice(&self) -> bool {
+        matches!(self, Due::Notice { .. })
+    }
+
+    pub(super) fn is_control(&self) -> bool {
+        matches!(self, Due::Event { event, .. } if event.kind().is_control())
+    }
+
+    pub(super) fn event(&self) -> Event {
+        match self {
+            Due::Event { event, .. } => event.clone(),
+            Due::Notice { user, count, .. } => Event::new(user.clone(), EventKind::Missed { count: *count }),
+        }
+    }
+}
+
+/// What became of the event that came last.
+#[derive(Debug)]
+pub(super) enum Kept {
+    /// Everything waits.
+    All,
+    /// An event was missed; `true` where an episode began with it.
+    Missed(Event, bool),
+    /// A control event went for a newer one of its kind.
+    Coalesced,
+    /// There is one too many, and the subscriber is to be disconnected for it.
+    Overflowed,
+}
+
+impl Backlog {
+    /// How many control events may wait before the older of one kind and account goes for the newer.
+    pub(super) const CONTROL: usize = 64;
+
+    /// How many places of missing events are told apart; what is missed beyond is counted with the last of them.
+    const GAPS: usize = 64;
+
+    /// Appends an event; what must go for it, [`keep_within`](Backlog::keep_within) says.
+    pub(super) fn push(&mut self, event: Event) {
+        let at = self.next;
+        self.next += 1;
+        if event.kind().is_control() {
+            self.control.insert(at, event);
+        } else {
+            self.ordinary.push_back((at, event));
+        }
+    }
+
+    /// Holds the backlog to its bound after one event was appended: the one place where is decided what may wait.
+    pub(super) fn keep_within(&mut self, ring: usize, policy: Overflow) -> Kept {
+        if self.has_too_many_control()
+            && let Some((&at, event)) = self.control.last_key_value()
+            && at + 1 == self.next
+        {
+            let key = (event.user().clone(), Control::of(event.kind()));
+            return match self.newest.insert(key, at) {
+                Some(older) if older != at && self.control.remove(&older).is_some() => Kept::Coalesced,
+                _ => Kept::All,
+            };
+        }
+        // What stands behind a notice is not missed for what comes.
+        let held = usize::from(self.after_notice);
+        if self.ordinary.len() <= ring + held {
+            return Kept::All;
+        }
+        let goes = match policy {
+            Overflow::DropNewest | Overflow::Disconnect => self.ordinary.len() - 1,
+            Overflow::DropOldest { .. } => held,
+        };
+        let Some((at, event)) = self.ordinary.remove(goes) else { return Kept::All };
+        if policy == Overflow::Disconnect {
+            return Kept::Overflowed;
+        }
+        let before = goes.checked_sub(1).and_then(|before| self.ordinary.get(before)).map(|(at, _)| *at);
+        let began = self.miss(at, before, event.user());
+        Kept::Missed(event, began)
+    }
+
+    fn has_too_many_control(&mut self) -> bool {
+        match self.control.len() {
+            too_many if too_many > Self::CONTROL => {
+                if self.newest.is_empty() {
+                    // From here on: those that wait already, in their order, so that the newest of each stays.
+                    for (at, event) in &self.control {
+                        self.newest.insert((event.user().clone(), Control::of(event.kind())), *at);
+                    }
+                }
+                true
+            }
+            _ => {
+                self.newest.clear();
+                false
+            }
+        }
+    }
+
+    /// Counts an event as missed, with what waits just before it; `true` if an episode begins with it.
+    fn miss(&mut self, at: u64, before: Option<u64>, user: &UserId) -> bool {
+        let room_for_gaps = self.gaps.len() < Self::GAPS;
+        // One gap goes on for as long as nothing waits between what it lacks.
+        let gap = match self.gaps.back_mut() {
+            Some(gap) if !room_for_gaps || before.is_none_or(|before| before < gap.at) => gap,
+            _ => {
+                self.gaps.push_back(Gap { at, missed: BTreeMap::from([(user.clone(), 1)]) });
+                return true;
+            }
+        };
+        // The usual case is one account.
+        match gap.missed.get_mut(user) {
+            Some(count) => *count += 1,
+            None => drop(gap.missed.insert(user.clone(), 1)),
+        }
+        false
+    }
+
+    /// Takes what is due next; what it comes to is to be said by [`given`](Backlog::given) or
+    /// [`put_back`](Backlog::put_back).
+    pub(super) fn take_due(&mut self) -> Option<Due> {
+        let ordinary = self.ordinary.front().map_or(u64::MAX, |(at, _)| *at);
+        let control = self.control.first_key_value().map_or(u64::MAX, |(at, _)| *at);
+        if let Some(gap) = self.gaps.front_mut()
+            && gap.at < ordinary.min(control)
+        {
+            let (at, told) = (gap.at, gap.missed.pop_first());
+            if gap.missed.is_empty() {
+                self.gaps.pop_front();
+            }
+            return told.map(|(user, count)| Due::Notice { at, user, count });
+        }
+        if control < ordinary {
+            return self.control.pop_first().map(|(at, event)| Due::Event { at, event });
+        }
+        self.ordinary.pop_front().map(|(at, event)| Due::Event { at, event })
+    }
+
+    pub(super) fn given(&mut self, notice: bool) {
+        self.after_notice = notice;
+    }
+
+    pub(super) fn put_back(&mut self, due: Due) {
+        match due {
+            Due::Event { at, event } if event.kind().is_control() => drop(self.control.insert(at, event)),
+            Due::Event { at, event } => self.ordinary.push_front((at, event)),
+            Due::Notice { at, user, count } => {
+                if self.gaps.front().is_none_or(|gap| gap.at != at) {
+                    self.gaps.push_front(Gap { at, missed: BTreeMap::new() });
+                }
+                if let Some(gap) = self.gaps.front_mut() {
+                    gap.missed.insert(user, count);
+                }
+            }
+        }
+    }
+
+    /// Whether anything is still to be given.
+    pub(super) fn owes(&self) -> bool {
+        !self.ordinary.is_empty() || !self.control.is_empty() || !self.gaps.is_empty()
+    }
+
+    /// Whether it is as if there had never been any.
+    pub(super) fn is_over(&self) -> bool {
+        // While an event is in the mailbox past its capacity, it must be known that there must not be another.
+        !self.owes() && !self.after_notice && self.room == Room::Unknown
+    }
+
+    /// How many events wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.ordinary.len() + self.control.len()
+    }
+
+    /// Whether the next ordinary event would cost one.
+    pub(super) fn is_full(&self, ring: usize) -> bool {
+        self.ordinary.len() >= ring
+    }
+
+    /// How many places there are where a notice is due.
+    #[cfg(test)]
+    pub(super) fn gaps(&self) -> usize {
+        self.gaps.len()
+    }
+}
+
+impl Control {
+    fn of(kind: &EventKind) -> Self {
+        match kind {
+            EventKind::RoomLost { room, .. } => Control::RoomLost(Arc::clone(room)),
+            EventKind::OfflineSyncStarted { .. } => Control::SyncStarted,
+            other => Control::Kind(other.mask()),
+        }
+    }
+}
+
+/// Events missed by one subscriber, by account.
+#[derive(Debug, Default)]
+pub(super) struct Misses(HashMap<UserId, u64>);
+
+impl Misses {
+    pub(super) fn count(&mut self, user: &UserId) {
+        match self.0.entry(user.clone()) {
+            Entry::Occupied(mut count) => *count.get_mut() += 1,
+            Entry::Vacant(none) => drop(none.insert(1)),
+        }
+    }
+
+    pub(super) fn of(&self, user: &UserId) -> u64 {
+        self.0.get(user).copied().unwrap_or(0)
+    }
+}
