@@ -18,6 +18,7 @@ mod delivery;
 mod flapping;
 mod handling;
 mod heartbeat;
+mod holding_on;
 mod kept;
 mod kick_policy;
 mod kicks;

@@ -23,7 +23,7 @@ use agora_chat::{
     local_server::{Cut, FrameKind, LocalServer, RestFault},
     logger::Terminal,
     rest::NewUser,
-    session::{Action, Engine, FetchedToken, Input, Now},
+    session::{Action, Engine, Expiry, FetchedToken, Input, Now},
     token::ChatTokenBuilder,
     wire::{MSync, Provision, Status, msync::Command},
 };
@@ -304,7 +304,7 @@ fn the_engine_its_inputs_and_its_actions_show_no_secret() {
     let token = |text: &str| Token::new(text).unwrap();
     let inputs = [
         Input::Open(Credentials::password("alice", PASSWORD).unwrap()),
-        Input::TokenFetched(Ok(FetchedToken { token: token(TOKEN), expires_at: Some(1_700_000_900_000) })),
+        Input::TokenFetched(Ok(FetchedToken { token: token(TOKEN), expires_at: Some(Expiry::At(1_700_000_900_000)) })),
         Input::Connected,
         Input::Frame(&accepted),
         Input::Frame(&garbage),
