@@ -1,7 +1,7 @@
 //! Weeks of random faults: at every moment online, on the way with a deadline, or ended with a reason.
 //!
 //! `AGORA_CHAT_WEEKS` says how many whole weeks are lived through, 4 by default; for each of them there are 500 further
-//! worlds of two hours.
+//! worlds of an hour.
 
 use std::{collections::HashMap, sync::OnceLock, time::Duration};
 
@@ -490,7 +490,7 @@ impl World {
                 let answer = self.heartbeat();
                 did.0.extend(self.sim.frame(&answer).0);
             }
-            if self.sim.place() == Place::Online {
+            if self.sim.place() == Place::Online && self.one_in(4) {
                 self.messages += 1;
                 let id = self.messages;
                 did.0.extend(self.sim.step(hello(id)).0);
@@ -612,6 +612,8 @@ impl World {
         while self.sim.place() != Place::Online {
             assert!(self.sim.now.mono <= end, "still {} after all is well", self.sim.engine.state());
             let did = match self.sim.place() {
+                // Also what an attempt waits for that came to need it while it was under way.
+                _ if self.sim.is_asking() => self.ask(),
                 Place::Out => {
                     assert!(!must_hold || self.session.closed, "over after all is well");
                     self.session.closed = true;
@@ -669,9 +671,9 @@ fn whole_weeks_of_random_faults_never_leave_the_engine_stuck() {
 
 #[test]
 fn thousands_of_worlds_of_random_faults_never_leave_the_engine_stuck() {
-    let seen = worlds(1_000_000..1_000_000 + 500 * weeks(), 2 * HOUR);
+    let seen = worlds(1_000_000..1_000_000 + 500 * weeks(), HOUR);
     assert!(seen.logins > 2_000 && seen.failed_logins > 500 && seen.losses > 5_000, "{seen:?}");
-    assert!(seen.resumed > 2_000 && seen.ends > 1_000 && seen.bad_texts > 1_000, "{seen:?}");
+    assert!(seen.resumed > 2_000 && seen.ends > 1_000 && seen.bad_texts > 400, "{seen:?}");
     assert!(seen.long_outages > 75 && seen.dead_tokens > 2_000, "{seen:?}");
     assert!(seen.renewed > 5_000 && seen.expired > 200, "{seen:?}");
 }
