@@ -311,7 +311,7 @@ impl Session {
             return Flow::Stay;
         };
         let (now, step, limit) = (context.now.mono, at.step(), answer_limit(at, &context.world.config));
-        let arrivals = &context.world.arrivals;
+        let arrivals = &mut context.world.arrivals;
         if let Purpose::Login(Login { deadline: Some(deadline), .. }) = purpose
             && arrivals.is_late_if_read(*deadline, limit, now)
         {

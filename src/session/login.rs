@@ -18,7 +18,7 @@ pub(super) struct Login {
     pub(super) deadline: Option<Duration>,
     /// Attempts that failed.
     pub(super) attempts: u32,
-    /// Those of them after which the service asked for a pause; only the deadline bounds them.
+    /// Those of them after which the service asked for a pause, of a second at least; only the deadline bounds them.
     pub(super) waits: u32,
 }
 
@@ -39,10 +39,11 @@ impl Session {
         context: &mut Context<'_>,
     ) -> Flow {
         let Login { deadline, attempts, waits } = login;
-        let is_last = login.is_last_attempt() && asked.is_none();
+        // A pause of nothing is none: an attempt after it counts.
+        let least = asked.unwrap_or_default();
+        let is_last = login.is_last_attempt() && least.is_zero();
         let attempts = attempts.saturating_add(1);
         let ladder = self.backoff.next(context.world.random.f64());
-        let least = asked.unwrap_or_default();
         let mut delay = least.saturating_add(ladder);
         if let Some(deadline) = deadline {
             let left = deadline.saturating_sub(context.now.mono);
@@ -57,7 +58,7 @@ impl Session {
             return self.login_failed(attempts, cause);
         }
         context.out.push(Action::Hangup);
-        let waits = waits.saturating_add(u32::from(asked.is_some()));
+        let waits = waits.saturating_add(u32::from(!least.is_zero()));
         let (least, until) = (context.after(least), context.after(delay));
         self.phase = Phase::Waiting { purpose: Purpose::Login(Login { deadline, attempts, waits }), least, until };
         if deadline.is_some() {

@@ -258,7 +258,8 @@ impl Session {
         self.renewal.not_before = asked.map(|pause| context.after(pause));
         let pause = self.renewal.pause(context.world.random.f64()).max(asked.unwrap_or_default());
         // On the way back, with a token that has ended, each attempt asks.
-        let again = !is_last && !awaited && !(self.ended && self.is_resuming());
+        let attempts_ask = awaited || (self.ended && self.is_resuming());
+        let again = !is_last && !attempts_ask;
         self.renewal.next = again.then(|| context.after(pause));
         if !awaited || (is_last && self.is_resuming()) {
             let again = again.then_some(pause);

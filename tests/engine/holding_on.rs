@@ -406,6 +406,18 @@ fn discovery_and_the_upgrade_may_ask_for_a_pause_as_well() {
         }
         assert_eq!(sim.accept().opened(), Some(&Ok(())));
     }
+
+    // One of nothing does not have the login try for its whole time.
+    let mut sim = Sim::new(config());
+    sim.step(by_token());
+    let did = loop {
+        let did = sim.step(Input::Lost(LossCause::UpgradeRefused { status: 503, retry_after: Some(Duration::ZERO) }));
+        if did.opened().is_some() {
+            break did;
+        }
+        sim.due();
+    };
+    assert!(matches!(did.open_error(), OpenError::Unreachable { attempts: 3, .. }), "{did:?}");
 }
 
 #[test]
