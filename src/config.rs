@@ -210,6 +210,7 @@ pub struct Config {
     pub(crate) provision_timeout: Duration,
     pub(crate) rest_timeout: Duration,
     pub(crate) login_deadline: Duration,
+    pub(crate) keep_trying_first_login: bool,
     pub(crate) token_timeout: Duration,
     pub(crate) logout_timeout: Duration,
     pub(crate) send_timeout: Duration,
@@ -298,6 +299,7 @@ impl Config {
             provision_timeout: Duration::from_secs(10),
             rest_timeout: Duration::from_secs(15),
             login_deadline: Duration::from_secs(30),
+            keep_trying_first_login: false,
             token_timeout: Duration::from_secs(30),
             logout_timeout: Duration::from_secs(2),
             send_timeout: Duration::from_secs(15),
@@ -446,7 +448,30 @@ impl Config {
         Ok(self)
     }
 
-    /// Limits a login as a whole, from `open` to its answer, pauses included. Default: 30 s.
+    /// Whether a login by [`open`](crate::Connection::open) is tried until it succeeds, as a lost link is, in the place of
+    /// 3 attempts within [`login_deadline`](Config::login_deadline). Default: `false`.
+    ///
+    /// For a program that starts before its service or its network is there. `open` then waits as long as it takes; it
+    /// ends when the login is accepted, when something fails for good
+    /// ([`OpenError::is_final`](crate::OpenError::is_final): a wrong password, a refused token), with
+    /// [`close`](crate::Connection::close), or after [`Reconnect::max_attempts`] failed attempts where that is set. The
+    /// pauses are those of [`Config::reconnect`], whether or not that regains lost links. Each failed attempt is told as
+    /// [`Reconnecting`](crate::EventKind::Reconnecting); meanwhile the state is
+    /// [`LoggingIn`](crate::ConnectionState::LoggingIn), and [`Health`](crate::Health) has the attempts and the last cause.
+    ///
+    /// ```
+    /// use agora_chat::Config;
+    /// let config = Config::new("org#app")?.keep_trying_first_login(true);
+    /// # Ok::<(), agora_chat::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn keep_trying_first_login(mut self, keep_trying: bool) -> Self {
+        self.keep_trying_first_login = keep_trying;
+        self
+    }
+
+    /// Limits a login as a whole, from `open` to its answer, pauses included, also those that the service asks for.
+    /// Without meaning where the login is [kept trying](Config::keep_trying_first_login). Default: 30 s.
     ///
     /// # Errors
     /// [`ConfigError::Range`] for less than 10 ms or more than a day.
@@ -488,8 +513,11 @@ impl Config {
 
     /// Limits how long a message sent while a lost link is being regained waits for the next one; past it the send fails
     /// with [`SendError::Expired`](crate::SendError::Expired), and it surely was not sent. How many wait is bounded by
-    /// [`Limits::kept_sends`]. Default: 60 s, the longest pause that the ladder draws by
-    /// default; pauses are longer while [`Flapping`](crate::Flapping) lasts, and where a server asks for more.
+    /// [`Limits::kept_sends`]. Default: 60 s, the longest pause that the ladder draws by default.
+    ///
+    /// The time in which the floor of [`Flapping`] lets no attempt be made (60 s by default) does not count, so that a
+    /// message has an attempt to go with. A longer pause that a server asks for, or that [`KickPolicy::RetryAfter`] makes,
+    /// does count.
     ///
     /// # Errors
     /// [`ConfigError::Range`] for less than 10 ms or more than a day.

@@ -223,6 +223,8 @@ pub struct Credentials {
     pub(crate) secret: Secret,
     /// What a login by password tries before a REST call.
     pub(crate) kept: Option<KeptToken>,
+    /// A kept token whose end seems to have passed, tried only where no other can be got.
+    pub(crate) spare: Option<KeptToken>,
     pub(crate) provider: Option<Provider>,
 }
 
@@ -246,6 +248,7 @@ impl Credentials {
             user: user.parse()?,
             secret: Secret::Password(Password::new(password)?),
             kept: None,
+            spare: None,
             provider: None,
         })
     }
@@ -255,7 +258,13 @@ impl Credentials {
     /// # Errors
     /// A user id or token that the service would refuse.
     pub fn token(user: &str, token: impl Into<String>) -> Result<Self, CredentialError> {
-        Ok(Credentials { user: user.parse()?, secret: Secret::Token(Token::new(token)?), kept: None, provider: None })
+        Ok(Credentials {
+            user: user.parse()?,
+            secret: Secret::Token(Token::new(token)?),
+            kept: None,
+            spare: None,
+            provider: None,
+        })
     }
 
     /// Logs in by the tokens of a provider, the first one included.
@@ -267,13 +276,17 @@ impl Credentials {
             user: user.parse()?,
             secret: Secret::Provider,
             kept: None,
+            spare: None,
             provider: Some(Provider::new(provider)),
         })
     }
 
-    /// A login by password or provider that tries this token first; one by token stays as it is.
-    pub(crate) fn with_kept(mut self, kept: Option<KeptToken>) -> Self {
-        self.kept = kept.filter(|_| !matches!(self.secret, Secret::Token(_)));
+    /// A login by password or provider that tries this token first; one by token stays as it is. A token whose end has
+    /// passed by the local clock is tried last, since that clock may be wrong.
+    pub(crate) fn with_kept(mut self, kept: Option<KeptToken>, wall: u64) -> Self {
+        let kept = kept.filter(|_| !matches!(self.secret, Secret::Token(_)));
+        let lasts = kept.as_ref().is_some_and(|kept| kept.expires_at.is_none_or(|end| end > wall));
+        (self.kept, self.spare) = if lasts { (kept, None) } else { (None, kept) };
         self
     }
 

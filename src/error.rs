@@ -126,6 +126,25 @@ impl OpenError {
             OpenError::Connection(_) => Code::CONNECTION_CLOSED,
         }
     }
+
+    /// Whether the same `open` can only fail again until somebody does something: gives other credentials, registers the
+    /// user, changes a setting, calls `close`.
+    ///
+    /// What is not final may succeed later by itself: the service was not reachable, too slow, busy or at a limit. A
+    /// program that wants to be online then tries again, or has the client do so by
+    /// [`Config::keep_trying_first_login`](crate::Config::keep_trying_first_login).
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            OpenError::AlreadyOpen { .. } | OpenError::Credentials(_) => true,
+            OpenError::InProgress { .. } | OpenError::Unreachable { .. } | OpenError::Deadline { .. } => false,
+            OpenError::Token { error, .. } | OpenError::Discovery { error, .. } => error.is_final(),
+            OpenError::Provider { error, .. } => error.is_final(),
+            OpenError::Refused { refusal, .. } => refusal.is_final(),
+            OpenError::Ended { reason, .. } => reason.is_final(),
+            OpenError::Connection(error) => !matches!(error, ConnectionError::Busy),
+        }
+    }
 }
 
 /// Why a REST call made through a connection failed; [`RequestError::code`] gives the vendor's number.

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{CertificateProblem, Code, RestError};
+use crate::{CertificateProblem, Code, RestError, TokenError};
 
 /// The server logged this device out (connection spec §9).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -376,6 +376,8 @@ pub enum LossCause {
         /// The error.
         error: RestError,
     },
+    /// The token provider gave no token for the attempt; it is asked again with the next one.
+    Token(TokenError),
     /// Another device pushed this one out, and the policy is to come back.
     Kicked(Kick),
     /// A send stayed unanswered for its whole limit (connection spec §8.3).
@@ -428,6 +430,7 @@ impl fmt::Display for LossCause {
             }
             LossCause::Refused(refusal) => refusal.fmt(f),
             LossCause::Rest { error, .. } => error.fmt(f),
+            LossCause::Token(error) => error.fmt(f),
             LossCause::Kicked(kick) => kick.fmt(f),
             LossCause::SendUnanswered => {
                 f.write_str("the server left a message unanswered; whether it arrived is not known")
@@ -440,13 +443,15 @@ impl fmt::Display for LossCause {
 }
 
 impl LossCause {
-    /// The vendor's number where there is one: the refusal's, the REST error's, -1 for timeouts, 16 otherwise (§4).
+    /// The vendor's number where there is one: the refusal's, the REST error's, -1 for timeouts, 1 for a provider's error,
+    /// 16 otherwise (§4).
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
             LossCause::Refused(refusal) => refusal.code(),
             LossCause::Kicked(kick) => kick.code(),
-            LossCause::Rest { error, .. } => error.code(),
+            LossCause::Rest { error, .. } | LossCause::Token(TokenError::Rest(error)) => error.code(),
+            LossCause::Token(_) => Code::OPEN_ERROR,
             LossCause::Timeout(_) => Code::REQUEST_TIMEOUT,
             _ => Code::DISCONNECTED,
         }
@@ -463,9 +468,9 @@ pub enum DisconnectReason {
     Kicked(Kick),
     /// The server refused the login asked for by `open`, or refused the way back for good.
     Refused(Refusal),
-    /// 56: the token ran out and nobody renewed it.
+    /// 56: the token ran out, or was refused as expired, and nobody gives another.
     TokenExpired,
-    /// Getting a new token for the way back failed for good.
+    /// Getting a new token for the way back failed for good: the password is wrong, or the user is gone.
     Rest(RestError),
     /// 16: the link was lost and every allowed attempt failed.
     AttemptsExhausted {
@@ -514,6 +519,25 @@ impl DisconnectReason {
             DisconnectReason::Rest(error) => Some(error.code()),
             DisconnectReason::AttemptsExhausted { .. } => Some(Code::DISCONNECTED),
             DisconnectReason::ActorEnded(_) => Some(Code::CONNECTION_CLOSED),
+        }
+    }
+}
+
+impl DisconnectReason {
+    /// Whether a new [`open`](crate::Connection::open) with the same credentials and configuration can only fail until
+    /// somebody does something: gives another token or password, registers the user, changes a setting.
+    ///
+    /// What is not final may still be no reason to come back: the application itself asked for the end
+    /// ([`Closed`](DisconnectReason::Closed)), or the user is at another device
+    /// ([`Kicked`](DisconnectReason::Kicked) with 206 or 217).
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            DisconnectReason::Closed | DisconnectReason::AttemptsExhausted { .. } => false,
+            DisconnectReason::Kicked(kick) => matches!(kick, Kick::UserRemoved | Kick::PasswordChanged),
+            DisconnectReason::Refused(refusal) => refusal.is_final(),
+            DisconnectReason::TokenExpired => true,
+            DisconnectReason::Rest(error) => error.is_final(),
         }
     }
 }

@@ -14,9 +14,11 @@ pub type ProvidingToken = Pin<Box<dyn Future<Output = Result<ProvidedToken, Prov
 /// [`Credentials::provider`](crate::Credentials::provider) or
 /// [`Credentials::with_provider`](crate::Credentials::with_provider).
 ///
-/// It is asked when a login has no token yet, from `TokenWillExpire` on, and once when the server refuses a token; never
+/// It is asked when a login has no token yet, from `TokenWillExpire` on, and when the server refuses a token; never
 /// twice at once, also where several sessions were opened with clones of one `Credentials`: they take turns. An answer that takes longer than `Config::token_timeout` (30 s) is given up: its future
-/// is dropped. A failed ask is repeated after 2.5 to 5 s, then after growing pauses of up to 60 s, until the token ends.
+/// is dropped. A failed ask is repeated after 2.5 to 5 s, then after growing pauses of up to 60 s. The session outlives
+/// its token meanwhile; while the link is down, each attempt to regain it asks anew. Only an answer that is
+/// [permanent](ProviderError::permanent) ends the asking, and the session with its token.
 ///
 /// The future is polled on the connection's thread, so it must not block. One that panics counts as failed.
 ///
@@ -52,10 +54,11 @@ impl TokenProvider for Recipient<ProvideToken> {
         let asked = self.send(ProvideToken(request));
         Box::pin(async move {
             asked.await.unwrap_or_else(|error| {
-                Err(ProviderError::new(match error {
-                    MailboxError::Closed => "the provider's actor has ended",
-                    MailboxError::Timeout => "the provider's actor did not answer",
-                }))
+                Err(match error {
+                    // An address never leads to another actor.
+                    MailboxError::Closed => ProviderError::permanent("the provider's actor has ended"),
+                    MailboxError::Timeout => ProviderError::new("the provider's actor did not answer"),
+                })
             })
         })
     }
@@ -90,9 +93,9 @@ pub enum TokenReason {
     Login,
     /// The token in use is about to end.
     Expiring,
-    /// The server refused the token as expired.
+    /// The token has ended, or the server refused it as expired.
     Expired,
-    /// The server refused the token as one of another user or application.
+    /// The server refused the token for another reason, such as that it is one of another user or application.
     Refused,
 }
 
@@ -125,21 +128,36 @@ impl ProvidedToken {
 
 /// Why a [`TokenProvider`] has no token. Its text goes to the log, so it must not hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ProviderError(String);
+#[error("{text}")]
+pub struct ProviderError {
+    text: String,
+    is_final: bool,
+}
 
 impl ProviderError {
     /// The longest text shown in a log or in the error of `open`, in characters; the rest is cut.
     pub const MAX_CHARS: usize = 512;
 
-    /// An error of this text.
+    /// An error of this text that may pass: the provider is asked again.
     pub fn new(text: impl fmt::Display) -> Self {
-        ProviderError(text.to_string())
+        ProviderError { text: text.to_string(), is_final: false }
+    }
+
+    /// An error of this text that is the provider's last word, such as that the user is gone: it is not asked again, and
+    /// the session ends with its token.
+    pub fn permanent(text: impl fmt::Display) -> Self {
+        ProviderError { text: text.to_string(), is_final: true }
+    }
+
+    /// Whether it is the provider's last word.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.is_final
     }
 
     /// Cut only after `show` has taken the secrets out, or half of one could be left.
     pub(crate) fn shown_by(self, show: impl Fn(String) -> String) -> Self {
-        ProviderError(show(self.0).chars().take(Self::MAX_CHARS).collect())
+        ProviderError { text: show(self.text).chars().take(Self::MAX_CHARS).collect(), ..self }
     }
 }
 
@@ -171,9 +189,16 @@ pub enum TokenError {
 }
 
 impl TokenError {
-    /// Whether another ask can never succeed by itself.
-    pub(crate) fn is_final(&self) -> bool {
-        matches!(self, TokenError::Rest(error) if error.is_final())
+    /// Whether the same ask can never succeed by itself, however long one waits.
+    ///
+    /// A provider that fails, panics or is too slow, and an answer of REST that passes, are not final.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            TokenError::Provider(error) => error.is_final(),
+            TokenError::Rest(error) => error.is_final(),
+            TokenError::Panicked | TokenError::Timeout | TokenError::Stale => false,
+        }
     }
 }
 

@@ -504,7 +504,11 @@ impl ConnectionActor {
                 // Somebody else wants the account's place.
                 let kicked = matches!(cause, LossCause::Kicked(_));
                 let warns = self.outage.failed(now, *delay);
-                warn_or_info!(warns || kicked, self.log, "the link is lost, trying again"; "attempt" => attempt,
+                let text = match self.engine.state() {
+                    ConnectionState::LoggingIn { .. } => "login attempt failed, trying again",
+                    _ => "the link is lost, trying again",
+                };
+                warn_or_info!(warns || kicked, self.log, "{text}"; "attempt" => attempt,
                     "delay" => ?delay, "code" => cause.code().number(), "cause" => %cause);
             }
             EventKind::Disconnected { reason } => {
@@ -582,6 +586,9 @@ impl ConnectionActor {
                 if let Some(keeper) = &mut self.keeper {
                     keeper.forget();
                 }
+            }
+            Note::KeptTokenTried => {
+                info!(self.log, "no new token, trying the kept one though its end seems to have passed");
             }
             Note::Undecodable { length, error } => {
                 warn!(self.log, "dropped what does not decode"; "bytes" => length, "error" => %error);

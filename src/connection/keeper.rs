@@ -94,7 +94,7 @@ impl Keeper {
         }
     }
 
-    /// Adds the kept token to a login by password, while it lasts.
+    /// Adds the kept token to a login by password or provider.
     pub(super) fn recall(&mut self, credentials: Credentials, wall: u64) -> Credentials {
         let account = &*self.account;
         // What the last session left to write comes first.
@@ -103,8 +103,7 @@ impl Keeper {
             warn!(account.log, "the kept token cannot be used"; "error" => %error);
             None
         });
-        let lasts = |kept: &KeptToken| kept.expires_at.is_none_or(|end| end > wall);
-        credentials.with_kept(self.kept.clone().filter(lasts))
+        credentials.with_kept(self.kept.clone(), wall)
     }
 
     /// Keeps the token of a session that the service has accepted.

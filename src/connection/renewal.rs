@@ -8,11 +8,10 @@ use std::{
     task::Poll,
 };
 
-use super::actor::wall_clock;
 use crate::{
     ProvidedToken, RestClient, RestError, RestErrorKind, TokenError, TokenProvider, TokenReason, TokenRequest,
     rest::Grant,
-    session::{FetchedToken, TokenSource},
+    session::{Expiry, FetchedToken, TokenSource},
 };
 
 /// The answer to an ask of the engine's, whose deadline it is to drop this.
@@ -35,18 +34,15 @@ pub(super) async fn fetch(
                     Err(_) => None,
                 };
             }
-            Ok(FetchedToken { token, expires_at })
+            Ok(FetchedToken { token, expires_at: expires_at.map(Expiry::At) })
         }
     }
 }
 
-/// What REST granted, with its end on the wall clock.
+/// What REST granted: its end by the server's clock, or its life, which needs none.
 pub(super) fn fetched(grant: Grant) -> FetchedToken {
-    let life = grant.expires_in.and_then(|life| u64::try_from(life.as_millis()).ok());
-    FetchedToken {
-        expires_at: grant.expires_at.or(life.map(|life| wall_clock().saturating_add(life))),
-        token: grant.token,
-    }
+    let expires_at = grant.expires_at.map(Expiry::At).or(grant.expires_in.map(Expiry::In));
+    FetchedToken { token: grant.token, expires_at }
 }
 
 /// Asks the application's provider, whose panic is not to end the connection.

@@ -13,7 +13,7 @@ use crate::{
     Reconnect, RestError, RoomRequest, Step, Token, TokenRequest,
     net::Target,
     rest::{self, Operation},
-    session::{Action, Engine, FetchedToken, Input, Now},
+    session::{Action, Engine, Expiry, FetchedToken, Input, Now},
 };
 
 /// The wall clock at the beginning, in milliseconds since 1970.
@@ -105,7 +105,7 @@ impl Script<'_> {
             3 => Event::Plain(Input::Discovered(Ok(addresses(self.0.arbitrary()?)))),
             4 => Event::Plain(Input::Discovered(Err(self.rest_error(Operation::Discovery)?))),
             5 => {
-                let expires_at = if self.0.arbitrary()? { Some(self.time()?) } else { None };
+                let expires_at = if self.0.arbitrary()? { Some(Expiry::At(self.time()?)) } else { None };
                 Event::Plain(Input::TokenFetched(Ok(FetchedToken { token: token(), expires_at })))
             }
             6 => Event::Plain(Input::TokenFetched(Err(self.rest_error(Operation::PasswordToken)?))),
@@ -146,7 +146,7 @@ impl Script<'_> {
             }
             26 => Event::Frame(server::logged_out()),
             27 => {
-                let expires_at = if self.0.arbitrary()? { Some(self.time()?) } else { None };
+                let expires_at = if self.0.arbitrary()? { Some(Expiry::At(self.time()?)) } else { None };
                 let token = Token::new(format!("YWMt-{CANARY}-{}", self.0.arbitrary::<u8>()?)).expect("a token");
                 Event::Plain(Input::TokenProvided(Ok(FetchedToken { token, expires_at })))
             }

@@ -196,26 +196,37 @@ impl RestError {
     /// Whether the same call can never succeed by itself, at this host or another one, so that trying again stops.
     ///
     /// Limits, overload, failures of the network and answers that the service itself would not give pass by
-    /// themselves and are not final; everything about the request, the user, the token or the application is.
+    /// themselves and are not final; everything about the request, the user, the token or the application is. A 401 or
+    /// 403 that a token request or discovery gets without a word of the service's own is some gateway's, and passes.
     #[must_use]
     pub fn is_final(&self) -> bool {
         use RestErrorKind as K;
-        !matches!(
-            self.0.kind,
-            K::Unreachable(_)
-                | K::Timeout(_)
-                | K::Tls(_)
-                | K::Certificate(_)
-                | K::Address(_)
-                | K::UnexpectedAnswer(_)
-                | K::DiscoveryEmpty(_)
-                | K::RateLimited
-                | K::NoTurn(_)
-                | K::PlanLimit
-                | K::ServerBusy
-                | K::ServerError
-                | K::Other
-        )
+        !self.is_a_gateways()
+            && !matches!(
+                self.0.kind,
+                K::Unreachable(_)
+                    | K::Timeout(_)
+                    | K::Tls(_)
+                    | K::Certificate(_)
+                    | K::Address(_)
+                    | K::UnexpectedAnswer(_)
+                    | K::DiscoveryEmpty(_)
+                    | K::RateLimited
+                    | K::NoTurn(_)
+                    | K::PlanLimit
+                    | K::ServerBusy
+                    | K::ServerError
+                    | K::Other
+            )
+    }
+
+    /// Whether somebody before the service refuses a login's call.
+    fn is_a_gateways(&self) -> bool {
+        use Operation as O;
+        matches!(self.0.operation, O::PasswordToken | O::ExchangeAgoraToken | O::AppToken | O::Discovery)
+            && matches!(self.0.kind, RestErrorKind::Unauthorized | RestErrorKind::Forbidden)
+            && self.0.error.is_none()
+            && self.0.description.is_none()
     }
 
     /// Whether the host that was called is to be tried after the others from now on.

@@ -6,8 +6,9 @@ use super::{
     Action, ConnectionState, Input, Now,
     entering::answer_limit,
     life::{Flow, Phase, Purpose, Session},
+    login::Login,
     online::Online,
-    token::TokenClock,
+    token::{End, TokenClock},
     world::{Context, World},
 };
 use crate::{Config, Device, EventMask, SendError, Step, Token, UserId};
@@ -16,7 +17,8 @@ use crate::{Config, Device, EventMask, SendError, Step, Token, UserId};
 ///
 /// Bounds: unanswered and kept sends, remembered message ids, pulls at once and the size of a page by
 /// [`Limits`](crate::Limits); known queues 4096, names of queues 4 KiB, rooms joined again 64 of 256 KiB and remembered
-/// beside them 1024, receipts that wait for a place 1024, redirects in a row 5, connections tried by one `open` 3.
+/// beside them 1024, receipts that wait for a place 1024, redirects in a row 5, attempts of one `open` 3, not counting those
+/// after which the service asked for a pause.
 #[derive(Debug)]
 pub struct Engine {
     pub(super) world: World,
@@ -24,7 +26,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// How many connections one `open` tries before it gives up (connection spec §4).
+    /// How many attempts one `open` makes before it gives up (connection spec §4). One after which the service asked for a
+    /// pause (`Retry-After`) does not count; the login's deadline bounds those.
     pub const LOGIN_ATTEMPTS: u32 = 3;
 
     /// A logged-out engine. The seed decides the jitter and the client ids.
@@ -101,7 +104,7 @@ impl Engine {
     #[must_use]
     pub fn token_expires_at(&self) -> Option<u64> {
         let session = self.session.as_ref()?;
-        session.clock.as_ref().map(TokenClock::expires_at).or(session.fetched_expiry)
+        session.clock.as_ref().and_then(TokenClock::expires_at).or(session.fetched_expiry.and_then(End::at))
     }
 
     /// Who the device is from the next login on, in the place of the configured one.
@@ -171,10 +174,13 @@ impl Engine {
         let session = self.session.as_ref()?;
         let (config, arrivals) = (&self.world.config, &self.world.arrivals);
         let phase = match &session.phase {
-            Phase::Entering { at, purpose, until } => match (answer_limit(at, config), purpose) {
-                (limit, Purpose::Login { deadline, .. }) => arrivals.due_if_read((*until).min(*deadline), limit),
-                (limit, Purpose::Resume) => arrivals.due_if_read(*until, limit),
-            },
+            Phase::Entering { at, purpose, until } => {
+                let until = match purpose {
+                    Purpose::Login(Login { deadline: Some(deadline), .. }) => (*until).min(*deadline),
+                    Purpose::Login(_) | Purpose::Resume => *until,
+                };
+                arrivals.due_if_read(until, answer_limit(at, config))
+            }
             Phase::Waiting { until, .. } => *until,
             Phase::LoggingOut { until, .. } => arrivals.due_if_read(*until, config.logout_timeout),
             Phase::Online(online) => {

@@ -4,16 +4,16 @@ use std::{mem, sync::Arc, time::Duration};
 
 use super::{
     Action, FetchedToken, Note, Now,
-    engine::Engine,
     frames::Identity,
     life::{Flow, Phase, Purpose, Session},
+    login::Login,
     online::Online,
-    token::{TokenClock, expiry_of_auth_token},
+    token::{End, TokenClock, expiry_of_auth_token},
     world::Context,
 };
 use crate::{
     Addresses, Config, DisconnectReason, Endpoints, EventKind, Flapping, LossCause, OpenError, Refusal, RefusalKind,
-    RestError, Step, Token, TokenReason,
+    RestError, Step, Token, TokenError, TokenReason,
     credentials::Secret,
     wire::{Provision, RedirectInfo, status::ErrorCode},
 };
@@ -69,7 +69,7 @@ impl Session {
         let rest_limit = world.config.rest_timeout;
         if let Endpoints::Discovery(hosts) = &world.config.endpoints {
             let attempts = self.backoff.attempts();
-            let stale = self.is_resuming() && attempts > 1 && (attempts - 1).is_multiple_of(REDISCOVER_EVERY);
+            let stale = attempts > 1 && (attempts - 1).is_multiple_of(REDISCOVER_EVERY);
             if world.sockets.is_empty() || stale {
                 // Each host may use up its own limit; one more keeps this from running out first.
                 let limits = u32::try_from(hosts.len()).unwrap_or(u32::MAX).saturating_add(1);
@@ -80,12 +80,18 @@ impl Session {
         self.authorize(context)
     }
 
-    /// Gets a token where there is none, or the one there is was refused.
+    /// Gets a token where there is none, or the one there is has ended or was refused.
     pub(super) fn authorize(&mut self, context: &mut Context<'_>) -> Flow {
+        let (server, now) = (self.server_clock, context.now);
+        if self.is_logging_in() && self.fetched_expiry.is_some_and(|end| end.is_over(server, now)) {
+            // It was fetched for an earlier attempt, too long ago.
+            self.forget_token();
+        }
         let reason = match (self.renewal.refused.as_ref().map(Refusal::kind), &self.token) {
             (Some(RefusalKind::TokenExpired), _) => TokenReason::Expired,
             (Some(_), _) => TokenReason::Refused,
-            (None, Some(_)) => return self.connect(context),
+            (None, Some(_)) if !self.ended => return self.connect(context),
+            (None, Some(_)) => TokenReason::Expired,
             (None, None) => TokenReason::Login,
         };
         if reason == TokenReason::Login
@@ -153,14 +159,14 @@ impl Session {
                 context.world.sockets.set(&addresses);
                 self.authorize(context)
             }
-            Err(error) if !self.is_resuming() => Flow::Fail(OpenError::Discovery { user: self.user.clone(), error }),
-            Err(error) if context.world.sockets.is_empty() => {
-                self.lost(LossCause::Rest { step: Step::Discovery, error }, context)
-            }
-            Err(error) => {
+            Err(error) if !context.world.sockets.is_empty() => {
                 context.out.push(Action::Note(Note::DiscoveryFailed(error)));
                 self.authorize(context)
             }
+            Err(error) if self.is_logging_in() && error.is_final() => {
+                Flow::Fail(OpenError::Discovery { user: self.user.clone(), error })
+            }
+            Err(error) => self.lost(LossCause::Rest { step: Step::Discovery, error }, context),
         }
     }
 
@@ -172,11 +178,12 @@ impl Session {
         match result {
             Ok(fetched) => {
                 self.token = Some(fetched.token);
-                self.fetched_expiry = fetched.expires_at;
+                self.fetched_expiry = fetched.expires_at.and_then(|end| end.counted_from(context.now));
                 self.renewal.spent = true;
                 self.connect(context)
             }
-            Err(error) => Flow::Fail(OpenError::Token { user: self.user.clone(), error }),
+            Err(error) if error.is_final() => Flow::Fail(OpenError::Token { user: self.user.clone(), error }),
+            Err(error) => self.no_token(LossCause::Rest { step: Step::Token, error }, context),
         }
     }
 
@@ -236,6 +243,10 @@ impl Session {
             self.backoff.restart();
         }
         self.arm(auth_token, context.now, context.world.config.heartbeat_answer);
+        if self.ended {
+            // It ended during the attempt, and the server took it all the same.
+            self.renew_ahead(context);
+        }
         context.emit(EventKind::Connected { resumed });
         self.rejoin(context);
         self.send_kept(context);
@@ -250,14 +261,26 @@ impl Session {
 
     /// Starts the countdown with the first accepted PROVISION; a reconnect does not start it anew (§10.1).
     fn arm(&mut self, auth_token: Option<&str>, now: Now, patience: Duration) {
-        if self.clock.is_none() {
-            let told = auth_token.and_then(|json| expiry_of_auth_token(json, now.wall));
-            let end = told.or(self.fetched_expiry);
-            self.clock = end.and_then(|at| TokenClock::start(at, self.server_clock, now, patience));
-            if self.clock.is_some() {
-                self.renewal.counted_anew();
-            }
+        if self.clock.is_some() {
+            return;
         }
+        let told = auth_token.and_then(expiry_of_auth_token).and_then(|end| end.counted_from(now));
+        if self.ended {
+            // Only the server's word is news about it.
+            let Some(end) = told.filter(|end| !end.is_over(self.server_clock, now)) else { return };
+            self.ended = false;
+            self.clock = TokenClock::start(end, self.server_clock, now, patience);
+            return;
+        }
+        self.clock = match (told, self.fetched_expiry) {
+            // A life needs no wall clock until the server's is heard; by that one the moment is the better word.
+            (Some(End::At(at)), Some(life @ End::Counted { .. })) if self.server_clock.is_none() => {
+                TokenClock::start(life, None, now, patience).map(|clock| clock.told(at))
+            }
+            (told, fetched) => {
+                told.or(fetched).and_then(|end| TokenClock::start(end, self.server_clock, now, patience))
+            }
+        };
     }
 
     fn redirected(&mut self, targets: &[RedirectInfo], reason: Option<String>, context: &mut Context<'_>) -> Flow {
@@ -288,52 +311,47 @@ impl Session {
             return Flow::Stay;
         };
         let (now, step, limit) = (context.now.mono, at.step(), answer_limit(at, &context.world.config));
-        if let Purpose::Login { deadline, .. } = purpose
-            && context.world.arrivals.is_late_if_read(*deadline, limit, now)
+        let arrivals = &mut context.world.arrivals;
+        if let Purpose::Login(Login { deadline: Some(deadline), .. }) = purpose
+            && arrivals.is_late_if_read(*deadline, limit, now)
         {
             return Flow::Fail(OpenError::Deadline { user: self.user.clone(), step });
         }
-        let late = context.world.arrivals.is_late_if_read(*until, limit, now);
-        if late { self.lost(LossCause::Timeout(step), context) } else { Flow::Stay }
+        match step {
+            _ if !arrivals.is_late_if_read(*until, limit, now) => Flow::Stay,
+            Step::Token => self.no_token(LossCause::Timeout(step), context),
+            _ => self.lost(LossCause::Timeout(step), context),
+        }
     }
 
     /// After a loss or a failed attempt: a pause and another attempt, or the end.
     pub(super) fn try_again(&mut self, purpose: Purpose, cause: LossCause, context: &mut Context<'_>) -> Flow {
         let asked = match &cause {
             LossCause::UpgradeRefused { retry_after, .. } => *retry_after,
-            LossCause::Rest { error, .. } => error.retry_after(),
+            LossCause::Rest { error, .. } | LossCause::Token(TokenError::Rest(error)) => error.retry_after(),
             _ => None,
         };
-        let asked = asked.unwrap_or_default().min(LONGEST_RETRY_AFTER);
-        self.try_again_after(asked, purpose, cause, context)
+        self.try_again_after(asked.map(|pause| pause.min(LONGEST_RETRY_AFTER)), purpose, cause, context)
     }
 
     /// Like [`Session::try_again`], with a pause that somebody asked for before the ladder's.
     pub(super) fn try_again_after(
         &mut self,
-        asked: Duration,
+        asked: Option<Duration>,
         purpose: Purpose,
         cause: LossCause,
         context: &mut Context<'_>,
     ) -> Flow {
+        // The pause may be long: what was new before it may be refused after it.
+        self.renewal.spent = false;
         let policy = &context.world.config.reconnect;
         match purpose {
-            Purpose::Login { deadline, attempts } => {
-                let attempts = attempts + 1;
-                let pause = self.backoff.next(context.world.random.f64()).saturating_add(asked);
-                let until = context.after(pause);
-                if attempts >= Engine::LOGIN_ATTEMPTS || until >= deadline {
-                    return Flow::Fail(OpenError::Unreachable { user: self.user.clone(), attempts, cause });
-                }
-                let attempt = attempts + 1;
-                context.out.push(Action::Hangup);
-                context.out.push(Action::Note(Note::LoginRetry { attempt, delay: pause, cause }));
-                let least = context.after(asked);
-                self.phase = Phase::Waiting { purpose: Purpose::Login { deadline, attempts }, least, until };
-            }
+            Purpose::Login(login) => return self.log_in_again(asked, login, cause, context),
             Purpose::Resume => {
-                // The pause may be long: what was new before it may be refused after it.
-                self.renewal.spent = false;
+                if self.ended {
+                    // The next attempt asks for a token.
+                    self.renewal.forget_next();
+                }
                 if matches!(self.phase, Phase::Entering { .. }) {
                     self.failed = self.failed.saturating_add(1);
                 }
@@ -346,7 +364,9 @@ impl Session {
                 }
                 // The longer of what is asked for and the floor comes under the ladder's pause, whose jitter then
                 // still keeps many clients from coming back in one moment.
-                let least = asked.max(self.flaps.floor(policy.flapping.as_ref()));
+                let floor = self.flaps.floor(policy.flapping.as_ref());
+                self.kept_from = context.after(floor);
+                let least = asked.unwrap_or_default().max(floor);
                 let delay = self.backoff.next(context.world.random.f64()).saturating_add(least);
                 context.out.push(Action::Hangup);
                 let (least, until) = (context.after(least), context.after(delay));

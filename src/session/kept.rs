@@ -17,6 +17,8 @@ pub(super) struct KeptSend {
     pub(super) client_id: u64,
     /// When it was given.
     pub(super) since: Duration,
+    /// When it began to age; later than it was given where no attempt could be made at first.
+    pub(super) ages_from: Duration,
     pub(super) frame: Bytes,
 }
 
@@ -39,12 +41,12 @@ impl Kept {
         self.sends.push_back(send);
     }
 
-    /// When the oldest has been kept for so long.
+    /// When the oldest has aged for so long; the one given first is always the oldest.
     pub(super) fn deadline(&self, longest: Duration) -> Option<Duration> {
-        self.sends.front().map(|send| send.since.saturating_add(longest))
+        self.sends.front().map(|send| send.ages_from.saturating_add(longest))
     }
 
-    /// Takes the oldest if it has been kept for so long.
+    /// Takes the oldest if it has aged for so long.
     pub(super) fn take_old(&mut self, longest: Duration, now: Duration) -> Option<KeptSend> {
         self.deadline(longest).filter(|due| now >= *due)?;
         let send = self.sends.pop_front()?;

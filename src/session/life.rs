@@ -6,13 +6,13 @@ use super::{
     Action, Input, Note,
     backoff::Backoff,
     cursors::KeptCursors,
-    engine::Engine,
     entering::Entering,
     episodes::Odd,
     flapping::Flaps,
     frames::Identity,
     in_hand::InHand,
     kept::Kept,
+    login::Login,
     online::Online,
     receipts::Receipts,
     recent::Recent,
@@ -20,13 +20,13 @@ use super::{
     sends::Sends,
     server_text,
     takeover::{AfterKick, Takeovers},
-    token::{Countdown, ServerClock, TokenClock},
+    token::{Countdown, End, ServerClock, TokenClock},
     trouble::Trouble,
     world::Context,
 };
 use crate::{
     Credentials, DisconnectReason, Endpoints, EventKind, Kick, LossCause, OpenError, Refusal, RoomRequest, Step, Token,
-    UserId, credentials::Secret, token_provider::Provider,
+    UserId, credentials::Secret, state::KeptToken, token_provider::Provider,
 };
 
 /// What is true from `open` until the end.
@@ -42,8 +42,12 @@ pub(super) struct Session {
     pub(super) former_token: Option<Token>,
     /// Whether the token is one kept from an earlier session, which a password or a provider can replace.
     pub(super) kept: bool,
+    /// A kept token whose end seems to have passed; the last resort of a login that can get no other.
+    pub(super) spare: Option<KeptToken>,
     /// The end of a token fetched by REST, for servers whose PROVISION answer does not tell it.
-    pub(super) fetched_expiry: Option<u64>,
+    pub(super) fetched_expiry: Option<End>,
+    /// Whether the token has certainly ended: a new one is needed before the next attempt.
+    pub(super) ended: bool,
     pub(super) clock: Option<TokenClock>,
     pub(super) server_clock: Option<ServerClock>,
     /// Attempts that failed since the link was up. The ladder counts on beyond: it is about pauses, this about giving up.
@@ -65,6 +69,8 @@ pub(super) struct Session {
     pub(super) sends: Sends,
     /// What is to be sent once the link is back; empty while it is up.
     pub(super) kept_sends: Kept,
+    /// When the floor of flapping lets an attempt through; kept sends age from then on.
+    pub(super) kept_from: Duration,
     /// The joins of the rooms to be joined again on the next link.
     pub(super) rooms: Vec<RoomRequest>,
     /// Rooms past those, of which it is told on the next link that the account is not in them any more.
@@ -94,7 +100,7 @@ pub(super) enum Phase {
 #[derive(Clone, Debug)]
 pub(super) enum Purpose {
     /// The login asked for by `open`.
-    Login { deadline: Duration, attempts: u32 },
+    Login(Login),
     /// The way back after a lost link.
     Resume,
 }
@@ -119,8 +125,9 @@ impl Session {
             Secret::Token(token) => Some(token.clone()),
             Secret::Password(_) | Secret::Provider => credentials.kept.as_ref().map(|kept| kept.token.clone()),
         };
-        let fetched_expiry = credentials.kept.as_ref().and_then(|kept| kept.expires_at);
-        let deadline = context.after(context.world.config.login_deadline);
+        let fetched_expiry = credentials.kept.as_ref().and_then(|kept| kept.expires_at).map(End::At);
+        let config = &context.world.config;
+        let deadline = (!config.keep_trying_first_login).then(|| context.after(config.login_deadline));
         Session {
             user,
             kept: credentials.kept.is_some(),
@@ -129,7 +136,9 @@ impl Session {
             provider: credentials.provider,
             renewal: Renewal::default(),
             former_token: None,
+            spare: credentials.spare,
             fetched_expiry,
+            ended: false,
             clock: None,
             server_clock: None,
             failed: 0,
@@ -143,6 +152,7 @@ impl Session {
             unheard: false,
             sends: Sends::default(),
             kept_sends: Kept::default(),
+            kept_from: Duration::ZERO,
             rooms: Vec::new(),
             more_rooms: Vec::new(),
             receipts: Receipts::default(),
@@ -151,7 +161,7 @@ impl Session {
             hinted: None,
             // `begin` moves on at once; until it does, a pause that is over describes the state truly.
             phase: Phase::Waiting {
-                purpose: Purpose::Login { deadline, attempts: 0 },
+                purpose: Purpose::Login(Login { deadline, attempts: 0, waits: 0 }),
                 least: context.now.mono,
                 until: context.now.mono,
             },
@@ -161,8 +171,9 @@ impl Session {
     pub(super) fn already_open(&self) -> OpenError {
         let user = self.user.clone();
         match &self.phase {
-            Phase::Entering { purpose: Purpose::Login { .. }, .. }
-            | Phase::Waiting { purpose: Purpose::Login { .. }, .. } => OpenError::InProgress { user },
+            Phase::Entering { purpose: Purpose::Login(_), .. } | Phase::Waiting { purpose: Purpose::Login(_), .. } => {
+                OpenError::InProgress { user }
+            }
             _ => OpenError::AlreadyOpen { user },
         }
     }
@@ -297,12 +308,12 @@ impl Session {
                     context.emit(EventKind::TokenWillExpire { at, expires_in });
                     self.renew_ahead(context);
                 }
-                // A process that was suspended finds warning and end due at once: it asks before it gives up.
-                Countdown::Expired if self.renewal.awaits_first_answer() => {
+                Countdown::Expired { .. } if self.token_source().is_none() => return self.expired(context),
+                Countdown::Expired { certain } => {
                     self.clock = None;
+                    self.outlived(certain, context);
                     return Flow::Stay;
                 }
-                Countdown::Expired => return self.expired(context),
             }
         }
     }
@@ -364,8 +375,8 @@ impl Session {
         };
         let pause = match after {
             AfterKick::Park => return Flow::End(DisconnectReason::Kicked(kick)),
-            AfterKick::Return => Duration::ZERO,
-            AfterKick::ReturnAfter(pause) => pause,
+            AfterKick::Return => None,
+            AfterKick::ReturnAfter(pause) => Some(pause),
         };
         let cause = LossCause::Kicked(kick);
         self.link_ended(context);
@@ -403,10 +414,8 @@ impl Session {
                 context.out.push(Action::Hangup);
                 self.begin(context)
             }
-            Phase::Entering { purpose: Purpose::Login { attempts, .. }, .. }
-                if *attempts + 1 < Engine::LOGIN_ATTEMPTS =>
-            {
-                *attempts += 1;
+            Phase::Entering { purpose: Purpose::Login(login), .. } if !login.is_last_attempt() => {
+                login.attempts = login.attempts.saturating_add(1);
                 context.out.push(Action::Hangup);
                 self.begin(context)
             }
@@ -441,8 +450,7 @@ impl Session {
         }
         let logging_in = matches!(
             &self.phase,
-            Phase::Entering { purpose: Purpose::Login { .. }, .. }
-                | Phase::Waiting { purpose: Purpose::Login { .. }, .. }
+            Phase::Entering { purpose: Purpose::Login(_), .. } | Phase::Waiting { purpose: Purpose::Login(_), .. }
         );
         if logging_in {
             let user = self.user.clone();
@@ -459,7 +467,9 @@ impl Session {
         context.out.push(Action::Closed);
     }
 
-    /// PROVISION was refused: final for a login, and on the way back unless the reason may pass.
+    /// PROVISION was refused. A refused token is replaced where there is a source of tokens. Otherwise a refusal is the
+    /// end of a login, unless that is kept trying, and of the way back, unless the reason may pass. A new token that is
+    /// refused on the way back is a failed attempt: the next one may be good.
     pub(super) fn refused(&mut self, refusal: Refusal, context: &mut Context<'_>) -> Flow {
         let Phase::Entering { purpose, .. } = &self.phase else {
             return Flow::Stay;
@@ -472,14 +482,19 @@ impl Session {
             return self.connect(context);
         }
         match purpose {
-            Purpose::Login { .. } if self.kept && refusal.is_of_token() => self.fetch_anew(refusal, context),
+            Purpose::Login(_) if self.kept && refusal.is_of_token() => self.fetch_anew(refusal, context),
             _ if self.may_be_made_good(&refusal) => {
                 context.out.push(Action::Hangup);
                 self.renewal.refused = Some(refusal);
                 self.authorize(context)
             }
-            Purpose::Resume if !refusal.is_final() => {
+            Purpose::Resume if self.may_get_a_better_token(&refusal) => {
+                self.renewal.refused = Some(refusal.clone());
                 self.try_again(Purpose::Resume, LossCause::Refused(refusal), context)
+            }
+            Purpose::Resume | Purpose::Login(Login { deadline: None, .. }) if !refusal.is_final() => {
+                let purpose = purpose.clone();
+                self.try_again(purpose, LossCause::Refused(refusal), context)
             }
             _ => self.refused_for_good(refusal, context),
         }
@@ -504,10 +519,20 @@ impl Session {
             self.renewal.refused = Some(refusal);
             return self.authorize(context);
         }
-        self.former_token = self.token.take();
-        self.fetched_expiry = None;
+        self.forget_token();
         context.out.push(Action::Hangup);
         context.out.push(Action::Note(Note::KeptTokenRefused(refusal)));
         self.begin(context)
+    }
+
+    /// The token is of no use any more, and another is to be got as for a first attempt.
+    pub(super) fn forget_token(&mut self) {
+        self.former_token = self.token.take();
+        self.fetched_expiry = None;
+    }
+
+    pub(super) fn is_logging_in(&self) -> bool {
+        matches!(self.phase, Phase::Entering { purpose: Purpose::Login(_), .. })
+            || matches!(self.phase, Phase::Waiting { purpose: Purpose::Login(_), .. })
     }
 }

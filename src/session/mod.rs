@@ -29,6 +29,7 @@ mod in_hand;
 pub(crate) mod inbound;
 mod kept;
 mod life;
+mod login;
 mod metas;
 mod offline;
 mod online;
@@ -60,14 +61,15 @@ use crate::{
 pub use engine::Engine;
 pub use in_hand::{Page, PageEvent, PageId};
 pub use renewal::TokenSource;
+pub use token::Expiry;
 
 /// A reading of the clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// The monotonic clock, from any beginning; it alone decides waits.
     pub mono: Duration,
-    /// The wall clock, in milliseconds since 1970; used for ids and, until the server's clock is heard, for the
-    /// token's end.
+    /// The wall clock, in milliseconds since 1970; used for ids and, until the server's clock is heard, for a token's end
+    /// that is told as a moment.
     pub wall: u64,
 }
 
@@ -201,8 +203,8 @@ impl fmt::Debug for Input<'_> {
 pub struct FetchedToken {
     /// The token.
     pub token: Token,
-    /// Its end in milliseconds since 1970; `None` where there is none.
-    pub expires_at: Option<u64>,
+    /// Its end; `None` where there is none.
+    pub expires_at: Option<Expiry>,
 }
 
 /// What to do.
@@ -355,6 +357,8 @@ pub enum Note {
     },
     /// The token kept from an earlier session is refused; the password fetches another.
     KeptTokenRefused(Refusal),
+    /// No token can be got just now; the kept one is tried, though its end seems to have passed.
+    KeptTokenTried,
     /// Discovery failed on the way back; the addresses known before are used.
     DiscoveryFailed(RestError),
     /// The session has its next token.

@@ -6,12 +6,12 @@ use super::{
     Action, FetchedToken, Note,
     entering::{Entering, LONGEST_RETRY_AFTER},
     life::{Flow, Phase, Purpose, Session},
-    token::TokenClock,
+    token::{End, TokenClock},
     world::Context,
 };
 use crate::{
-    DisconnectReason, EventKind, OpenError, Password, ProviderError, Refusal, RefusalKind, Step, Token, TokenError,
-    TokenProvider, TokenReason, TokenRequest, credentials::Secret,
+    DisconnectReason, EventKind, LossCause, OpenError, Password, ProviderError, Refusal, RefusalKind, Step, Token,
+    TokenError, TokenProvider, TokenReason, TokenRequest, credentials::Secret,
 };
 
 /// Where [`Action::RenewToken`] gets the token from. Prints no secret.
@@ -47,17 +47,17 @@ pub(super) struct Renewal {
     under_way: Option<Duration>,
     /// When the next ask is due.
     next: Option<Duration>,
+    /// Before this moment the service asked not to be asked again.
+    not_before: Option<Duration>,
     /// When the last ask began.
     last: Option<Duration>,
     /// Asks that failed since the last token.
     failures: u32,
     /// No ask can succeed any more.
     stopped: bool,
-    /// The token's end has come, and the first ask's answer is still awaited.
-    overdue: bool,
     /// The refusal that the ask under way is to make good.
     pub(super) refused: Option<Refusal>,
-    /// The token is as new as it gets, and was not accepted yet: its refusal is final.
+    /// The token is as new as it gets, and was not accepted yet: another one at once is of no use.
     pub(super) spent: bool,
 }
 
@@ -72,10 +72,9 @@ impl Renewal {
         self.under_way.is_some()
     }
 
-    /// Whether the token may outlive its end a little, because the first ask for the next one has no answer yet.
-    pub(super) fn awaits_first_answer(&mut self) -> bool {
-        self.overdue = self.failures == 0 && self.deadline().is_some();
-        self.overdue
+    /// The next ask is somebody else's matter.
+    pub(super) fn forget_next(&mut self) {
+        self.next = None;
     }
 
     /// The pause before the next ask: between half the ceiling and all of it.
@@ -94,15 +93,11 @@ impl Renewal {
     pub(super) fn accepted(&mut self) {
         self.spent = false;
     }
-
-    /// A countdown runs again, by the server's word.
-    pub(super) fn counted_anew(&mut self) {
-        self.overdue = false;
-    }
 }
 
 impl Session {
-    fn token_source(&self) -> Option<TokenSource> {
+    /// Who gives the next token; `None` where nobody does, or whoever did has given the last word.
+    pub(super) fn token_source(&self) -> Option<TokenSource> {
         if self.renewal.stopped {
             return None;
         }
@@ -134,18 +129,48 @@ impl Session {
         context.out.push(Action::RenewToken { request: TokenRequest::new(self.user.clone(), reason), from });
     }
 
-    /// On the way in, and no token to go on with: asks for one and waits.
+    /// The token has reached its end, and there is a source of others: the session goes on. Online the server decides how
+    /// long it bears with the old one; on the way back the next attempt asks for a new one first.
+    pub(super) fn outlived(&mut self, certain: bool, context: &mut Context<'_>) {
+        self.ended |= certain;
+        if !matches!(self.phase, Phase::Online(_)) {
+            if certain {
+                self.renewal.forget_next();
+            }
+        } else if self.renewal.deadline().is_none() {
+            self.renew_ahead(context);
+        }
+    }
+
+    /// On the way in, and no token to go on with: asks for one and waits, at first as long as the service asked to.
     pub(super) fn await_token(&mut self, reason: TokenReason, context: &mut Context<'_>) -> Flow {
+        if self.token_source().is_none() {
+            return match self.renewal.refused.take() {
+                Some(refusal) => self.refused_for_good(refusal, context),
+                None => self.expired(context),
+            };
+        }
+        if let Some(least) = self.renewal.not_before.filter(|least| context.now.mono < *least)
+            && !self.renewal.is_asking()
+            && self.is_resuming()
+        {
+            context.out.push(Action::Hangup);
+            self.phase = Phase::Waiting { purpose: Purpose::Resume, least, until: least };
+            return Flow::Stay;
+        }
         self.ask(reason, context);
         let until = self.renewal.under_way.unwrap_or(context.now.mono);
         self.enter(Entering::Token, until.saturating_sub(context.now.mono), context)
     }
 
-    /// Whether a refusal of PROVISION may be made good by a new token; tried once.
+    /// Whether a refusal of PROVISION may be made good by a new token at once; tried once.
     pub(super) fn may_be_made_good(&self, refusal: &Refusal) -> bool {
-        matches!(refusal.kind(), RefusalKind::TokenExpired | RefusalKind::InvalidToken)
-            && !self.renewal.spent
-            && self.token_source().is_some()
+        refusal.is_of_token() && !self.renewal.spent && self.token_source().is_some()
+    }
+
+    /// Whether a later token may be accepted where the newest one was not.
+    pub(super) fn may_get_a_better_token(&self, refusal: &Refusal) -> bool {
+        matches!(refusal.kind(), RefusalKind::TokenExpired | RefusalKind::InvalidToken) && self.token_source().is_some()
     }
 
     /// The ask's deadline, or the time of the next one.
@@ -174,14 +199,17 @@ impl Session {
         }
         match result {
             Ok(FetchedToken { token, expires_at }) => {
-                let wall = self.server_clock.map_or(context.now.wall, |clock| clock.read(context.now));
+                let end = expires_at.and_then(|end| end.counted_from(context.now));
                 // Before the server's clock is heard, a local one that is wrong must not condemn a token.
-                let ended = self.server_clock.is_some() && expires_at.is_some_and(|at| at <= wall);
-                if ended || self.token.as_ref() == Some(&token) {
+                let over = end.is_some_and(|end| end.is_over(self.server_clock, context.now));
+                // The service may let a token live on that has ended; one that was refused is of no use all the same.
+                let lives_on = self.ended && end.is_some() && self.renewal.refused.is_none();
+                if over || (self.token.as_ref() == Some(&token) && !lives_on) {
                     return self.not_renewed(TokenError::Stale, context);
                 }
+                let expires_at = expires_at.map(|end| end.shown(context.now));
                 context.out.push(Action::Note(Note::TokenRenewed { expires_at }));
-                self.take_token(token, expires_at, context)
+                self.take_token(token, end, context)
             }
             Err(error) => self.not_renewed(error, context),
         }
@@ -192,16 +220,17 @@ impl Session {
         if self.renewal.is_asking() {
             context.out.push(Action::DropRenewal);
         }
-        self.take_token(token, Some(expires_at), context)
+        self.take_token(token, Some(End::At(expires_at)), context)
     }
 
-    fn take_token(&mut self, token: Token, expires_at: Option<u64>, context: &mut Context<'_>) -> Flow {
+    fn take_token(&mut self, token: Token, end: Option<End>, context: &mut Context<'_>) -> Flow {
         let awaited = self.renewal.is_asking() && self.is_at(Step::Token);
         let patience = context.world.config.heartbeat_answer;
         // The countdown of a login's token starts when the server accepts it.
-        let counted = expires_at.filter(|_| !(awaited && self.is_logging_in()));
-        self.clock = counted.and_then(|at| TokenClock::start(at, self.server_clock, context.now, patience));
-        self.fetched_expiry = expires_at;
+        let counted = end.filter(|_| !(awaited && self.is_logging_in()));
+        self.clock = counted.and_then(|end| TokenClock::start(end, self.server_clock, context.now, patience));
+        self.fetched_expiry = end;
+        self.ended = false;
         self.former_token = self.token.replace(token);
         self.renewal.renewed();
         if !awaited {
@@ -219,28 +248,59 @@ impl Session {
             other => other,
         };
         let awaited = self.is_at(Step::Token);
+        let is_last = self.is_last(&error);
         self.renewal.under_way = None;
-        self.renewal.stopped = error.is_final() && self.provider.is_none();
+        self.renewal.stopped |= is_last;
         let asked = match &error {
-            TokenError::Rest(error) => error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER),
-            _ => Duration::ZERO,
+            TokenError::Rest(error) => error.retry_after().map(|pause| pause.min(LONGEST_RETRY_AFTER)),
+            _ => None,
         };
-        let pause = self.renewal.pause(context.world.random.f64()).max(asked);
-        let again = !self.renewal.stopped && !awaited && !self.renewal.overdue;
+        self.renewal.not_before = asked.map(|pause| context.after(pause));
+        let pause = self.renewal.pause(context.world.random.f64()).max(asked.unwrap_or_default());
+        // On the way back, with a token that has ended, each attempt asks.
+        let attempts_ask = awaited || (self.ended && self.is_resuming());
+        let again = !is_last && !attempts_ask;
         self.renewal.next = again.then(|| context.after(pause));
-        context.out.push(Action::Note(Note::TokenNotRenewed { error: error.clone(), again: again.then_some(pause) }));
-        match (awaited, self.renewal.refused.take(), error) {
-            (true, None, error) => Flow::Fail(OpenError::Provider { user: self.user.clone(), error }),
-            (true, Some(_), TokenError::Rest(error)) if self.renewal.stopped => {
-                Flow::End(DisconnectReason::Rest(error))
+        if !awaited || (is_last && self.is_resuming()) {
+            let again = again.then_some(pause);
+            context.out.push(Action::Note(Note::TokenNotRenewed { error: error.clone(), again }));
+        }
+        match (awaited, is_last) {
+            (true, true) => self.no_token_for_good(error, context),
+            (true, false) => {
+                let cause = match error {
+                    TokenError::Rest(error) if self.provider.is_none() => LossCause::Rest { step: Step::Token, error },
+                    error => LossCause::Token(error),
+                };
+                self.no_token(cause, context)
             }
-            (true, Some(refusal), _) => self.refused_for_good(refusal, context),
-            (false, ..) if self.renewal.overdue => self.expired(context),
-            (false, ..) => Flow::Stay,
+            (false, true) if self.ended => self.expired(context),
+            (false, _) => Flow::Stay,
         }
     }
 
-    /// The token has ended and there is no other.
+    /// Whether the source of tokens has given its last word: a password that is wrong, a user that is gone, a provider
+    /// that says so. What else fails may pass, also where the service refuses what a provider gave.
+    fn is_last(&self, error: &TokenError) -> bool {
+        match error {
+            TokenError::Rest(error) => self.provider.is_none() && error.is_final(),
+            error => error.is_final(),
+        }
+    }
+
+    /// The attempt needs a token, and its source has given the last word.
+    fn no_token_for_good(&mut self, error: TokenError, context: &mut Context<'_>) -> Flow {
+        let user = self.user.clone();
+        match (self.renewal.refused.take(), error, self.is_logging_in()) {
+            (_, TokenError::Rest(error), true) => Flow::Fail(OpenError::Token { user, error }),
+            (_, TokenError::Rest(error), false) => Flow::End(DisconnectReason::Rest(error)),
+            (Some(refusal), ..) => self.refused_for_good(refusal, context),
+            (None, error, true) => Flow::Fail(OpenError::Provider { user, error }),
+            (None, _, false) => self.expired(context),
+        }
+    }
+
+    /// The token has ended and there is no source of others.
     pub(super) fn expired(&mut self, context: &mut Context<'_>) -> Flow {
         self.clock = None;
         context.emit(EventKind::TokenExpired);
@@ -253,10 +313,6 @@ impl Session {
             Secret::Password(password) => text.replace(password.expose(), "<redacted>"),
             _ => text,
         }
-    }
-
-    fn is_logging_in(&self) -> bool {
-        matches!(self.phase, Phase::Entering { purpose: Purpose::Login { .. }, .. })
     }
 
     /// PROVISION was refused and another attempt can do nothing about it.

@@ -52,7 +52,8 @@ impl Session {
             if self.kept_sends.bytes().saturating_add(bytes) > limits.outbox {
                 return Err(SendError::OutboxFull { limit: limits.outbox });
             }
-            self.kept_sends.push(KeptSend { client_id, since: context.now.mono, frame });
+            let since = context.now.mono;
+            self.kept_sends.push(KeptSend { client_id, since, ages_from: since.max(self.kept_from), frame });
         } else {
             self.write("send", client_id, What::Message, frame, context);
         }

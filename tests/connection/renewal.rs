@@ -12,7 +12,7 @@ use actix::{Actor, Context, Handler, MessageResult, ResponseFuture};
 use agora_chat::{
     Config, ConnectionState, Credentials, DisconnectReason, EventKind, OpenError, ProvideToken, ProvidedToken,
     ProviderError, TokenError, TokenReason, TokenRequest,
-    local_server::{Cut, LocalServer},
+    local_server::{Cut, LocalServer, RestCall},
 };
 
 use crate::support::{Heard, LIMIT, alice, online, quick, server, start, within};
@@ -168,15 +168,37 @@ async fn a_provider_without_an_answer_is_given_up_and_its_future_dropped() {
 }
 
 #[actix::test]
-async fn a_provided_token_that_the_service_does_not_know_is_not_taken() {
-    let server = server().await;
+async fn a_provided_token_that_the_service_does_not_know_is_not_taken_and_the_session_outlives_its_own() {
+    let server = Arc::new(server().await);
     let token = server.issue_token("alice", Some(LIFE)).unwrap();
-    let nonsense = |_: TokenRequest| std::future::ready(ProvidedToken::new("nonsense").map_err(ProviderError::from));
-    let credentials = Credentials::token("alice", token).unwrap().with_provider(nonsense);
+    let good = Arc::new(AtomicUsize::new(0));
+    let (issuer, is_good) = (Arc::clone(&server), Arc::clone(&good));
+    let provider = move |_: TokenRequest| {
+        let given = match is_good.load(Ordering::SeqCst) {
+            0 => "nonsense".to_owned(),
+            _ => issuer.issue_token("alice", None).unwrap(),
+        };
+        std::future::ready(ProvidedToken::new(given).map_err(ProviderError::from))
+    };
+    let credentials = Credentials::token("alice", token.clone()).unwrap().with_provider(provider);
     let (connection, mut heard) = online(beating(&server), credentials).await;
     lives(&mut heard, 1).await;
-    assert_eq!(heard.next().await, EventKind::TokenExpired);
-    assert_eq!(heard.disconnected().await, DisconnectReason::TokenExpired);
-    assert!(server.rest_calls().iter().any(|call| call.path.ends_with("/token/expires")));
+    server.wait_until(LIMIT, |server| server.rest_calls().iter().any(is_expiry)).await.unwrap();
+    // The token is dead, and the source gives none that is known: the way back goes on.
+    server.revoke_token(&token);
+    server.drop_links("alice", Cut::Fin);
+    for _ in 0..3 {
+        let cause = heard.until(|event| match event {
+            EventKind::Reconnecting { cause, .. } => Some(cause),
+            event => panic!("{event:?}"),
+        });
+        cause.await;
+    }
+    good.store(1, Ordering::SeqCst);
+    assert!(heard.connected().await);
     connection.close().await;
+}
+
+fn is_expiry(call: &RestCall) -> bool {
+    call.path.ends_with("/token/expires")
 }

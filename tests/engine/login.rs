@@ -186,9 +186,11 @@ fn a_pause_asked_for_is_waited_for_within_the_deadline() {
 }
 
 #[test]
-fn discovery_that_fails_fails_the_login_with_304() {
-    let mut sim = Sim::new(discovering());
+fn discovery_that_fails_for_longer_than_the_deadline_fails_the_login_with_304() {
+    let mut sim = Sim::new(discovering().login_deadline(seconds(10)).unwrap());
     sim.step(by_token());
+    sim.step(Input::Discovered(Err(rest_errors::nowhere())));
+    sim.due();
     let did = sim.step(Input::Discovered(Err(rest_errors::nowhere())));
     assert!(matches!(did.open_error(), OpenError::Discovery { .. }));
     assert_eq!(did.open_error().code(), Code::DISCOVERY_FAILED);
@@ -198,7 +200,8 @@ fn discovery_that_fails_fails_the_login_with_304() {
 #[test]
 fn a_token_request_that_fails_fails_the_login_without_an_event() {
     for error in [rest_errors::wrong_password(), rest_errors::overloaded()] {
-        let mut sim = Sim::new(config());
+        // Too short for the pause that the second one asks for.
+        let mut sim = Sim::new(config().login_deadline(seconds(5)).unwrap());
         sim.step(by_password());
         let did = sim.step(Input::TokenFetched(Err(error.clone())));
         assert!(matches!(did.open_error(), OpenError::Token { error: told, .. } if *told == error));

@@ -19,6 +19,7 @@ mod delivery;
 mod flapping;
 mod handling;
 mod heartbeat;
+mod holding_on;
 mod kept;
 mod kick_policy;
 mod kicks;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use agora_chat::{
     Addresses, Config, ConnectionState, Endpoints, EventMask, KickPolicy, LossCause, Reconnect, RoomRequest, Step,
     Token,
-    session::{FetchedToken, Input},
+    session::{Expiry, FetchedToken, Input},
 };
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -179,7 +179,7 @@ fn addresses(hosts: u8) -> Addresses {
 }
 
 fn fetched(expires_at: Option<u64>) -> Input<'static> {
-    Input::TokenFetched(Ok(FetchedToken { token: Token::new("YWMt").unwrap(), expires_at }))
+    Input::TokenFetched(Ok(FetchedToken { token: Token::new("YWMt").unwrap(), expires_at: expires_at.map(Expiry::At) }))
 }
 
 /// The most a step may do: no input here names more than a handful of queues or sends.

@@ -4,8 +4,8 @@ use std::{future::Pending, time::Duration};
 
 use agora_chat::{
     Code, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError, ProvidedToken,
-    ProviderError, Token, TokenError, TokenReason, TokenRequest,
-    session::{Action, FetchedToken, Input, Note, TokenSource},
+    ProviderError, Step, Token, TokenError, TokenReason, TokenRequest,
+    session::{Action, Expiry, FetchedToken, Input, Note, TokenSource},
 };
 
 use crate::{
@@ -17,7 +17,7 @@ const MINUTE: Duration = seconds(60);
 const HOUR: Duration = seconds(3600);
 
 /// A provider that is never asked: the answers are inputs.
-fn nobody(_: TokenRequest) -> Pending<Result<ProvidedToken, ProviderError>> {
+pub(crate) fn nobody(_: TokenRequest) -> Pending<Result<ProvidedToken, ProviderError>> {
     std::future::pending()
 }
 
@@ -25,20 +25,20 @@ pub(crate) fn by_provider() -> Input<'static> {
     Input::Open(Credentials::provider("alice", nobody).unwrap())
 }
 
-fn by_token_with_provider() -> Input<'static> {
+pub(crate) fn by_token_with_provider() -> Input<'static> {
     Input::Open(Credentials::token("alice", TOKEN).unwrap().with_provider(nobody))
 }
 
 pub(crate) fn provided(name: &str, expires_at: Option<u64>) -> Input<'static> {
     let token = Token::new(format!("YWMt-{name}")).unwrap();
-    Input::TokenProvided(Ok(FetchedToken { token, expires_at }))
+    Input::TokenProvided(Ok(FetchedToken { token, expires_at: expires_at.map(Expiry::At) }))
 }
 
 pub(crate) fn not_provided() -> Input<'static> {
     Input::TokenProvided(Err(ProviderError::new("out of order").into()))
 }
 
-fn asked(did: &Did) -> Vec<TokenReason> {
+pub(crate) fn asked(did: &Did) -> Vec<TokenReason> {
     let asks = did.0.iter().filter_map(|action| match action {
         Action::RenewToken { request, .. } => Some(request.reason),
         _ => None,
@@ -69,7 +69,7 @@ fn due(sim: &mut Sim) -> Did {
 }
 
 /// Goes on to the next ask; what happened on the way, the ask included.
-fn until_asked(sim: &mut Sim) -> Did {
+pub(crate) fn until_asked(sim: &mut Sim) -> Did {
     let mut did = Did::default();
     while asked(&did).is_empty() {
         did.0.extend(due(sim).0);
@@ -79,7 +79,7 @@ fn until_asked(sim: &mut Sim) -> Did {
 }
 
 /// Logged in with a token that lives for an hour, by the given credentials.
-fn online(open: Input<'static>) -> Sim {
+pub(crate) fn online(open: Input<'static>) -> Sim {
     let mut sim = Sim::new(config());
     let did = sim.step(open);
     if did.0.iter().any(|action| matches!(action, Action::FetchToken { .. })) {
@@ -96,7 +96,7 @@ fn online(open: Input<'static>) -> Sim {
 }
 
 /// All three kinds of sessions that renew by themselves.
-fn renewing() -> [Sim; 3] {
+pub(crate) fn renewing() -> [Sim; 3] {
     [online(by_provider()), online(by_token_with_provider()), online(by_password())]
 }
 
@@ -160,7 +160,7 @@ fn the_source_is_the_provider_where_there_is_one_and_the_password_otherwise() {
 }
 
 #[test]
-fn an_ask_is_given_up_at_its_deadline_and_repeated_after_growing_pauses_until_the_token_ends() {
+fn an_ask_is_given_up_at_its_deadline_and_repeated_after_growing_pauses_past_the_tokens_end_as_well() {
     for mut sim in renewing() {
         until_asked(&mut sim);
         let began = sim.now.mono;
@@ -177,17 +177,25 @@ fn an_ask_is_given_up_at_its_deadline_and_repeated_after_growing_pauses_until_th
             assert_eq!(sim.now.mono - failed, pause);
             did = sim.step(not_provided());
         }
-        // The session lives until the end of its token, and ends as one without a provider does.
-        let mut did = Did::default();
-        while sim.engine.state() == ConnectionState::Online {
-            did = due(&mut sim);
+        // A day after its token has ended the session is still there, and asks on.
+        let mut asks = 0;
+        while sim.now.mono < began + 24 * HOUR {
+            let did = due(&mut sim);
+            assert!(did.events().is_empty() && did.reason().is_none(), "nothing has ended: {did:?}");
             if !asked(&did).is_empty() {
+                asks += 1;
                 sim.step(not_provided());
             }
         }
-        assert_eq!((did.events(), did.kinds()), (vec![&EventKind::TokenExpired], vec!["LOGOUT"]));
-        assert_eq!(sim.now.wall, T0 + HOUR.as_millis() as u64);
-        assert_eq!(sim.frame(&peer::logged_out()).reason(), Some(&DisconnectReason::TokenExpired));
+        assert_eq!(sim.engine.state(), ConnectionState::Online);
+        assert!((24 * 60..2 * 25 * 60).contains(&asks), "{asks} asks in a day");
+        until_asked(&mut sim);
+        let end = in_an_hour(&sim);
+        assert!(sim.step(provided("at-last", end)).events().is_empty());
+        let began = sim.now.mono;
+        until_asked(&mut sim);
+        let waited = sim.now.mono - began;
+        assert!(waited.abs_diff(HOUR / 5 * 4) < millis(2), "the new token's countdown: {waited:?}");
     }
 }
 
@@ -243,14 +251,14 @@ fn a_token_that_ends_while_the_link_is_down_is_renewed_there_and_used_on_the_way
 }
 
 /// On the way back, and the token was refused.
-fn refused(sim: &mut Sim, status: i32, text: &str) -> Did {
+pub(crate) fn refused(sim: &mut Sim, status: i32, text: &str) -> Did {
     while sim.due().dialed().is_empty() {}
     sim.step(Input::Connected);
     sim.frame(&peer::refused(status, Some(text)))
 }
 
 #[test]
-fn a_refused_token_is_replaced_once_and_the_second_refusal_is_final() {
+fn a_refused_token_is_replaced_once_at_once_and_after_the_second_refusal_by_the_next_attempt() {
     for (status, text, reason) in [
         (1, "Sorry, token expired", TokenReason::Expired),
         (6, "r", TokenReason::Expired),
@@ -268,41 +276,65 @@ fn a_refused_token_is_replaced_once_and_the_second_refusal_is_final() {
             }
             sim.lose();
             refused(&mut sim, status, text);
-            sim.step(provided("last", None));
-            sim.step(Input::Connected);
-            let did = sim.frame(&peer::refused(status, Some(text)));
-            assert!(asked(&did).is_empty() && did.closed(), "{did:?}");
-            let expired = reason == TokenReason::Expired;
-            assert_eq!(did.events().contains(&&EventKind::TokenExpired), expired);
-            assert_eq!(
-                did.reason().unwrap().code(),
-                Some(if expired { Code::TOKEN_EXPIRED } else { Code::INVALID_TOKEN })
-            );
+            for turn in 3..50 {
+                sim.step(provided(&turn.to_string(), None));
+                sim.step(Input::Connected);
+                let did = sim.frame(&peer::refused(status, Some(text)));
+                assert!(matches!(did.reconnecting().2, LossCause::Refused(_)) && asked(&did).is_empty(), "{did:?}");
+                assert_eq!(asked(&sim.due()), [reason], "the next attempt begins with an ask");
+            }
+            sim.step(provided("good", None));
+            assert_eq!(sim.accept().events(), [&EventKind::Connected { resumed: true }]);
         }
     }
 }
 
 #[test]
-fn a_refusal_that_no_token_makes_good_ends_the_session() {
-    let answers: [fn() -> Option<Input<'static>>; 3] = [
-        || Some(not_provided()),
-        || Some(Input::TokenProvided(Ok(FetchedToken { token: Token::new("YWMt-first").unwrap(), expires_at: None }))),
-        || None,
+fn after_a_refusal_a_failed_ask_is_a_failed_attempt_and_the_sources_last_word_the_end() {
+    let answers: [fn(&mut Sim) -> Did; 3] = [
+        |sim| sim.step(not_provided()),
+        |sim| {
+            let token = Token::new("YWMt-first").unwrap();
+            sim.step(Input::TokenProvided(Ok(FetchedToken { token, expires_at: None })))
+        },
+        |sim| sim.run(seconds(30)),
     ];
     for answer in answers {
         let mut sim = online(by_provider());
         sim.lose();
         refused(&mut sim, 1, "Sorry, token expired");
-        let did = match answer() {
-            Some(answer) => sim.step(answer),
-            None => sim.run(seconds(30)),
-        };
-        assert!(matches!(
-            did.events()[..],
-            [EventKind::TokenExpired, EventKind::Disconnected { reason: DisconnectReason::TokenExpired }]
-        ));
-        assert!(did.closed() && asked(&did).is_empty());
+        for _ in 0..20 {
+            let did = answer(&mut sim);
+            let (_, _, cause) = did.reconnecting();
+            assert!(matches!(cause, LossCause::Token(_)), "{did:?}");
+            let mut did = Did::default();
+            while asked(&did).is_empty() {
+                did = sim.due();
+                assert!(did.dialed().is_empty(), "the refused token is not tried again");
+            }
+            assert_eq!(asked(&did), [TokenReason::Expired]);
+        }
+        sim.step(provided("next", None));
+        assert_eq!(sim.accept().event(), &EventKind::Connected { resumed: true });
     }
+
+    let mut sim = online(by_provider());
+    sim.lose();
+    refused(&mut sim, 1, "Sorry, token expired");
+    let did = sim.step(Input::TokenProvided(Err(ProviderError::permanent("the user has left").into())));
+    assert!(matches!(
+        did.events()[..],
+        [EventKind::TokenExpired, EventKind::Disconnected { reason: DisconnectReason::TokenExpired }]
+    ));
+    assert!(did.closed() && asked(&did).is_empty());
+
+    let mut sim = online(by_password());
+    sim.lose();
+    refused(&mut sim, 1, "Sorry, token expired");
+    let did = sim.step(Input::TokenProvided(Err(rest_errors::overloaded().into())));
+    let (_, delay, cause) = did.reconnecting();
+    assert!(delay >= seconds(7) && matches!(cause, LossCause::Rest { step: Step::Token, .. }), "{did:?}");
+
     let mut sim = online(by_password());
     sim.lose();
     refused(&mut sim, 1, "Sorry, token expired");
@@ -332,10 +364,15 @@ fn a_hint_of_a_changed_network_does_not_try_the_refused_token_again() {
 }
 
 #[test]
-fn a_login_by_a_provider_asks_it_first_and_fails_with_it() {
+fn a_login_by_a_provider_asks_it_first_and_fails_with_it_after_three_attempts() {
     let mut sim = Sim::new(config());
-    let did = sim.step(by_provider());
-    assert_eq!((asked(&did), did.dialed().len()), (vec![TokenReason::Login], 0));
+    let mut did = sim.step(by_provider());
+    for _ in 0..2 {
+        assert_eq!((asked(&did), did.dialed().len()), (vec![TokenReason::Login], 0));
+        let failed = sim.step(not_provided());
+        assert!(matches!(failed.notes()[..], [Note::LoginRetry { .. }]), "{failed:?}");
+        did = sim.due();
+    }
     let did = sim.step(not_provided());
     let OpenError::Provider { error: TokenError::Provider(error), .. } = did.open_error() else { panic!("{did:?}") };
     assert_eq!((error.to_string().as_str(), did.open_error().code()), ("out of order", Code::OPEN_ERROR));
@@ -398,12 +435,12 @@ fn a_token_found_at_its_end_after_a_suspension_is_asked_for_before_the_session_e
         assert_eq!(asked(&did), [TokenReason::Expiring]);
         assert!(matches!(did.events()[0], EventKind::TokenWillExpire { .. }));
         assert!(!did.events().contains(&&EventKind::TokenExpired));
-        if answered {
-            let end = in_an_hour(&sim);
-            assert!(sim.step(provided("next", end)).events().is_empty());
-        } else {
-            assert_eq!(sim.step(not_provided()).event(), &EventKind::TokenExpired);
+        if !answered {
+            assert!(sim.step(not_provided()).events().is_empty());
+            assert!(until_asked(&mut sim).events().is_empty(), "nor when the first ask fails");
         }
+        let end = in_an_hour(&sim);
+        assert!(sim.step(provided("next", end)).events().is_empty());
     }
 }
 

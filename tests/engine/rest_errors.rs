@@ -11,6 +11,8 @@ use agora_chat::{Config, Endpoints, Password, RestClient, RestError, UserId, res
 struct Errors {
     wrong_password: RestError,
     overloaded: RestError,
+    unavailable: RestError,
+    gateway: RestError,
     nowhere: RestError,
 }
 
@@ -22,6 +24,16 @@ pub(crate) fn wrong_password() -> RestError {
 /// 503 with `Retry-After: 7`.
 pub(crate) fn overloaded() -> RestError {
     errors().overloaded.clone()
+}
+
+/// 500: it may pass, and nobody said when.
+pub(crate) fn unavailable() -> RestError {
+    errors().unavailable.clone()
+}
+
+/// 403 without a word of the service's: somebody before it said so.
+pub(crate) fn gateway() -> RestError {
+    errors().gateway.clone()
 }
 
 /// Discovery failed, with a pause of 7 s asked for.
@@ -36,6 +48,8 @@ fn errors() -> &'static Errors {
         let errors = Errors {
             wrong_password: token_error(answer_once(400, "", INVALID)),
             overloaded: token_error(answer_once(503, "Retry-After: 7\r\n", "{}")),
+            unavailable: token_error(answer_once(500, "", "{}")),
+            gateway: token_error(answer_once(403, "", "{}")),
             nowhere: discovery_error(answer_once(503, "Retry-After: 7\r\n", "{}")),
         };
         assert!(errors.wrong_password.is_final() && !errors.overloaded.is_final());

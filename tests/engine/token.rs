@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agora_chat::{
     ConnectionState, DisconnectReason, EventKind, Token,
-    session::{FetchedToken, Input},
+    session::{Expiry, FetchedToken, Input},
 };
 
 use crate::{
@@ -239,7 +239,7 @@ fn a_token_fetched_by_password_ends_as_rest_said_where_provision_does_not_say() 
     let mut sim = Sim::new(config());
     sim.step(by_password());
     let token = Token::new("YWMt").unwrap();
-    sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: Some(T0 + 600_000) })));
+    sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: Some(Expiry::At(T0 + 600_000)) })));
     sim.accept();
     sim.frame(&peer::unread_at(T0));
     assert_eq!(run_answered(&mut sim, 8 * MINUTE, 0).event(), &warning(T0 + 600_000, 2 * MINUTE));
@@ -250,7 +250,7 @@ fn a_renewed_token_without_an_end_forgets_the_end_of_the_one_before() {
     let mut sim = Sim::new(config().heartbeat(DAY, DAY).unwrap());
     sim.step(by_password());
     let token = Token::new("YWMt").unwrap();
-    sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: Some(T0 + 600_000) })));
+    sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: Some(Expiry::At(T0 + 600_000)) })));
     sim.accept();
     renew(&mut sim, u64::MAX);
     sim.redial();
