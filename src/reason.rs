@@ -501,7 +501,8 @@ impl fmt::Display for ActorEnd {
                 "a panic ended the connection's actor; start a new connection, and report the panic if it is this crate's"
             }
             ActorEnd::Stopped => {
-                "the connection's arbiter or actix system ended while it was logged in; close connections before their                  system stops"
+                "the connection's arbiter or actix system ended while it was logged in; close connections before their \
+                 system stops"
             }
         })
     }
@@ -533,7 +534,9 @@ impl DisconnectReason {
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            DisconnectReason::Closed | DisconnectReason::AttemptsExhausted { .. } => false,
+            DisconnectReason::Closed | DisconnectReason::AttemptsExhausted { .. } | DisconnectReason::ActorEnded(_) => {
+                false
+            }
             DisconnectReason::Kicked(kick) => matches!(kick, Kick::UserRemoved | Kick::PasswordChanged),
             DisconnectReason::Refused(refusal) => refusal.is_final(),
             DisconnectReason::TokenExpired => true,
