@@ -203,6 +203,7 @@ async fn health_is_json_of_numbers_and_texts() {
         "kept_sends",
         "missed_events",
         "lost_records",
+        "waiting_queues",
         "handler_panics",
     ];
     names.sort_unstable();
