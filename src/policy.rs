@@ -63,8 +63,8 @@ pub struct Limits {
     /// The most metas in one page of a queue; a page of more ends the link. Default: 10 000.
     pub batch: usize,
     /// How many bytes may wait to be written, from 1 KiB; past it sends are refused with `SendError::OutboxFull`, and of
-    /// the pings of a flood only the last is answered, once there is room. A
-    /// peer that makes more than a frame beyond it wait, by asking without reading, loses the link. Default: 8 MiB.
+    /// the pings of a flood only the last is answered, once there is room. A peer
+    /// that makes more than a frame beyond it wait, by asking without reading, loses the link. Default: 8 MiB.
     pub outbox: usize,
     /// What the unfinished incoming message and the bytes made ready for the socket may hold together, from
     /// [`frame`](Self::frame) to 1 GiB; past it frames wait to be written. [`Config::max_frame`](crate::Config::max_frame)

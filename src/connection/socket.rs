@@ -187,11 +187,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// `Some` when the link is over, or nobody wants to go on.
     fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(Incoming<'_>) -> bool) -> Option<Read> {
         let (mut go_on, mut closed) = (true, None);
-        let Link { decoder, outbox, pongs_limit, unanswered, .. } = self;
+        let Link { decoder, outbox, unanswered, .. } = self;
+        // Beside a message that comes there is less room.
+        let room = self.pongs_limit.min(self.bytes_limit.saturating_sub(decoder.kept())).max(1);
         let fed = decoder.feed(bytes, |incoming| {
             match &incoming {
                 // A peer that does not read has only its last ping answered (RFC 6455 §5.5.3).
-                Incoming::Ping(payload) if outbox.len() >= *pongs_limit => *unanswered = Some(BytesMut::from(*payload)),
+                Incoming::Ping(payload) if outbox.len() >= room => *unanswered = Some(BytesMut::from(*payload)),
                 Incoming::Ping(payload) => pong(payload, outbox),
                 Incoming::Close { code, reason } => closed = Some((*code, (*reason).to_owned())),
                 _ => {}
