@@ -77,7 +77,8 @@ pub struct Addresses {
 /// The pause before attempt `n` is [`at_least`](Self::at_least) and a part drawn evenly between nothing and
 /// `min(cap, base * 2^(n-1))` (full jitter). A link that is lost before it was stable does not start the ladder anew, so a
 /// server that accepts and drops is not hammered. Kicks (unless a [`KickPolicy`] says otherwise), final refusals
-/// ([`Refusal::is_final`](crate::Refusal::is_final)) and the token's end stop it.
+/// ([`Refusal::is_final`](crate::Refusal::is_final)) and the end of a token that nobody replaces stop it. Where a password
+/// or a provider gives tokens, each attempt asks for one if it needs one, for as long as it takes.
 ///
 /// ```
 /// use agora_chat::{Config, Reconnect};

@@ -101,7 +101,11 @@ pub enum EventKind {
         /// What every pause is at least from now on.
         floor: Duration,
     },
-    /// The token has run out, or was refused as expired on the way back, and there is no other; `Disconnected` follows.
+    /// The token has run out, or was refused as expired on the way back, and nobody gives another: the login was by token
+    /// alone, or the password or the provider has said its last word. `Disconnected` follows.
+    ///
+    /// Not said while a new token can still be got: the session then outlives its token, and on the way back
+    /// [`Reconnecting`](EventKind::Reconnecting) tells of each attempt that got none.
     TokenExpired,
     /// A message for the user, or one of the user's own from another device.
     Message(Message),

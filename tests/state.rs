@@ -16,7 +16,9 @@ use std::{
 
 use agora_chat::{
     Config, Connection, Credentials, Device, EventHandler, EventKind, Kick, LogConfig, LogHandle, LogLevel, OpenError,
-    StateDir, UserId, local_server::LocalServer, logger::Terminal,
+    StateDir, UserId,
+    local_server::{LocalServer, RestFault},
+    logger::Terminal,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -183,6 +185,28 @@ async fn a_chosen_device_goes_before_the_kept_one_and_leaves_it_as_it_is() {
     let session = &place.server.sessions("alice")[0];
     assert_eq!((&session.resource, session.device_name.as_deref()), (&kept, Some("bot")));
     connection.close().await;
+}
+
+#[actix::test]
+async fn a_kept_token_whose_end_seems_to_have_passed_is_used_where_no_other_can_be_got() {
+    let place = Place::new().await;
+    place.visit("alice").await;
+    let alive = place.server.issue_token("alice", Some(HOUR)).unwrap();
+    for outage in [RestFault::new("/token", 503), RestFault::new("/token", 500)] {
+        // By a local clock that is years ahead.
+        place.plant("alice", &alive, Some(1_700_000_000_000));
+        place.server.fail_rest(outage).unwrap();
+        let connection = online(place.config(), by_password("alice")).await;
+        connection.close().await;
+        place.server.clear_rest_faults();
+    }
+
+    // A dead one is refused, and the login goes on as without it.
+    let dead = place.server.issue_token("alice", Some(HOUR)).unwrap();
+    place.server.revoke_token(&dead);
+    place.plant("alice", &dead, Some(1_700_000_000_000));
+    place.server.fail_rest(RestFault::new("/token", 500).times(1)).unwrap();
+    online(place.config(), by_password("alice")).await.close().await;
 }
 
 #[actix::test]

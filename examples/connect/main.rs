@@ -124,6 +124,10 @@ struct Args {
     /// Let http and ws addresses of other machines be used: everybody on the way can read passwords and tokens.
     #[arg(long)]
     allow_plaintext: bool,
+    /// Keep trying the first login until it succeeds or is refused for good, as a lost link is regained; without it a
+    /// login ends after 3 attempts within 30 seconds.
+    #[arg(long)]
+    keep_trying: bool,
     /// Give up after so many attempts to reconnect, 0 for none; without it there is no limit.
     #[arg(long, value_name = "N")]
     max_attempts: Option<u32>,
@@ -180,6 +184,7 @@ impl Args {
             reconnect.max_attempts = Some(attempts).filter(|attempts| *attempts > 0);
             config = config.reconnect(reconnect)?;
         }
+        config = config.keep_trying_first_login(self.keep_trying);
         let secret = |file: &Option<String>, variable| match file {
             Some(content) => Ok(Some(content.clone())),
             None => secrets::variable(variable),

@@ -126,6 +126,10 @@ pub(crate) struct Options {
     /// The most logins a second
     #[arg(long, value_name = "PER_SECOND")]
     max_rate: Option<NonZeroU16>,
+    /// Keep trying each login until it succeeds or is refused for good, for services that limit or shed logins; the time a
+    /// login takes then counts its pauses
+    #[arg(long)]
+    keep_trying: bool,
     /// No progress line and no table
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -235,6 +239,7 @@ impl Options {
         let second = Duration::from_secs(1);
         (reconnect.at_least, reconnect.base, reconnect.cap, reconnect.flapping) = (second, second, second, None);
         config = config.reconnect(reconnect)?.addresses(&self.rest_url, &self.socket_url)?;
+        config = config.keep_trying_first_login(self.keep_trying);
         // The crate keeps the service's published limits, and would hold the logins back to 300 a second.
         let most = self.max_rate.unwrap_or(NonZeroU16::MAX);
         RestClient::new(&config)?.set_rate_limits(RateLimits { users: most, tokens: most, other: most });

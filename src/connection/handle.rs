@@ -173,14 +173,19 @@ impl Connection {
     /// Logs a user in and returns once the server has accepted.
     ///
     /// Subscribers hear `Connected`. A lost link is regained by itself from then on. A login makes at most
-    /// [`Engine::LOGIN_ATTEMPTS`](crate::session::Engine::LOGIN_ATTEMPTS) connections within the login deadline.
+    /// [`Engine::LOGIN_ATTEMPTS`](crate::session::Engine::LOGIN_ATTEMPTS) attempts within the login deadline; what fails at
+    /// discovery or the token request and may pass is tried again like a connection, and a pause that the service asks for
+    /// is waited out where the deadline leaves time for it. With
+    /// [`Config::keep_trying_first_login`](crate::Config::keep_trying_first_login) neither limit holds, and this waits until
+    /// the login is accepted or fails for good.
     ///
     /// Add subscribers and set the [message handler](Connection::set_message_handler) first: what waits on the server is
     /// fetched at once, and without a handler a message that nobody wants to hear then is acknowledged unheard (with a
     /// warning in the log).
     ///
     /// # Errors
-    /// [`OpenError`] names the failed step and carries the vendor's number. A login under way or done is refused with
+    /// [`OpenError`] names the failed step and carries the vendor's number; [`OpenError::is_final`] says whether to try again
+    /// can help. A login under way or done is refused with
     /// [`OpenError::InProgress`] or [`OpenError::AlreadyOpen`] and not disturbed. After every other error, and after
     /// any end of a session, `open` may be called again.
     ///

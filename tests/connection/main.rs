@@ -12,6 +12,7 @@ mod backlog;
 mod close;
 mod ended;
 mod handle;
+mod holding_on;
 mod kept;
 mod kick_wars;
 mod large;

@@ -90,6 +90,9 @@ struct Seen {
     renewed: u32,
     /// Sessions without a source that ended with their token.
     expired: u32,
+    /// Lists of more queues than the table holds.
+    crowds: u32,
+    long_refusals: u32,
 }
 
 fn configuration(random: &mut Rng) -> Config {
@@ -468,7 +471,10 @@ impl World {
             7 => {
                 // A text that is longer than anything a person reads.
                 let long = "x".repeat(1 << self.random.u32(4..17));
-                self.sim.frame(&peer::refused(1, Some(&long)))
+                self.seen.long_refusals += 1;
+                let did = self.sim.frame(&peer::refused(1, Some(&long)));
+                assert!(format!("{did:?}").len() < 8_000, "what is told of it is cut");
+                did
             }
             _ => {
                 let cause = self.cause();
@@ -523,7 +529,10 @@ impl World {
                 let garbage = self.garbage();
                 self.sim.frame(&garbage)
             }
-            5 if self.one_in(300) => self.sim.frame(crowd()),
+            5 if self.one_in(60) => {
+                self.seen.crowds += 1;
+                self.sim.frame(crowd())
+            }
             5 => self.sim.frame(&peer::unread(&[bob, peer::user("carol")])),
             6 => self.sim.frame(&peer::accepted()),
             7 => self.sim.frame(&peer::logged_out()),
@@ -652,6 +661,8 @@ fn worlds(seeds: std::ops::Range<u64>, time: Duration) -> Seen {
         all.dead_tokens += world.seen.dead_tokens;
         all.renewed += world.seen.renewed;
         all.expired += world.seen.expired;
+        all.crowds += world.seen.crowds;
+        all.long_refusals += world.seen.long_refusals;
         all.logins += logins;
         all.failed_logins += failed_logins;
         all.resumed += resumed;
@@ -675,6 +686,7 @@ fn thousands_of_worlds_of_random_faults_never_leave_the_engine_stuck() {
     assert!(seen.logins > 2_000 && seen.failed_logins > 500 && seen.losses > 5_000, "{seen:?}");
     assert!(seen.resumed > 2_000 && seen.ends > 1_000 && seen.bad_texts > 400, "{seen:?}");
     assert!(seen.long_outages > 75 && seen.dead_tokens > 2_000, "{seen:?}");
+    assert!(seen.crowds > 5 && seen.long_refusals > 200, "{seen:?}");
     assert!(seen.renewed > 5_000 && seen.expired > 200, "{seen:?}");
 }
 
