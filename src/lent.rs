@@ -20,6 +20,11 @@ impl<T> Lent<T> {
         done
     }
 
+    /// It itself, for a use that is guarded elsewhere.
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
+
     fn end(&mut self) {
         let lent = self.0.take();
         // Nothing is left that could be told.

@@ -2,8 +2,6 @@
 
 use std::{
     future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
     sync::Arc,
     task::Poll,
 };
@@ -11,6 +9,7 @@ use std::{
 use super::actor::wall_clock;
 use crate::{
     ProvidedToken, RestClient, RestError, RestErrorKind, TokenError, TokenProvider, TokenReason, TokenRequest,
+    lent::Lent,
     rest::Grant,
     session::{FetchedToken, TokenSource},
 };
@@ -51,10 +50,10 @@ pub(super) fn fetched(grant: Grant) -> FetchedToken {
 
 /// Asks the application's provider, whose panic is not to end the connection.
 async fn provided(provider: Arc<dyn TokenProvider>, request: TokenRequest) -> Result<ProvidedToken, TokenError> {
-    let mut asked = pin!(async move { provider.token(request).await });
-    poll_fn(|task| match catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(task))) {
-        Ok(polled) => polled.map_err(TokenError::Provider),
-        Err(_) => Poll::Ready(Err(TokenError::Panicked)),
+    let mut asked = Lent::new(Box::pin(async move { provider.token(request).await }));
+    poll_fn(|task| match asked.with(|asked| asked.as_mut().poll(task)) {
+        Some(polled) => polled.map_err(TokenError::Provider),
+        None => Poll::Ready(Err(TokenError::Panicked)),
     })
     .await
 }
