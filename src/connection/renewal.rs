@@ -57,3 +57,55 @@ async fn provided(provider: Arc<dyn TokenProvider>, request: TokenRequest) -> Re
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::Future as _,
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use super::{ProvidedToken, TokenReason, TokenRequest, TokenSource, fetch};
+    use crate::{Credentials, ProviderError, RestError, TokenError, token_provider::Provider};
+
+    struct Explosive;
+
+    impl Drop for Explosive {
+        fn drop(&mut self) {
+            panic!("on purpose, when dropped");
+        }
+    }
+
+    /// The answer to an ask that may panic while it is dropped.
+    fn ask(answers: bool) -> Poll<Result<(), TokenError>> {
+        let provider = Provider::new(move |_: TokenRequest| async move {
+            let _explosive = Explosive;
+            if !answers {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, ProviderError>(ProvidedToken::new("YWMt-token")?)
+        });
+        let request = TokenRequest::new("alice".parse().unwrap(), TokenReason::Login);
+        let rest = async { unreachable!("the answer is the provider's") as Result<_, RestError> };
+        let mut asked = pin!(fetch(request, TokenSource::Provider(provider.0), rest));
+        asked.as_mut().poll(&mut Context::from_waker(Waker::noop())).map_ok(|_| ())
+    }
+
+    #[test]
+    fn a_provider_that_panics_anywhere_costs_its_own_ask_only() {
+        // What panics where it is dropped at its end has given no answer; given up, it is not heard at all.
+        assert!(matches!(ask(true), Poll::Ready(Err(TokenError::Panicked))));
+        assert!(ask(false).is_pending());
+    }
+
+    #[test]
+    fn a_provider_may_panic_where_the_last_credentials_are_dropped() {
+        let explosive = Explosive;
+        let credentials = Credentials::provider("alice", move |_: TokenRequest| {
+            let _kept = &explosive;
+            async { Ok(ProvidedToken::new("YWMt-token")?) }
+        });
+        drop(credentials);
+    }
+}
