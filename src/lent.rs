@@ -51,6 +51,11 @@ impl<T> Lent<T> {
         }
         done
     }
+
+    /// Returns it itself, for a use that is guarded elsewhere.
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
 }
 
 impl<T> Drop for Lent<T> {

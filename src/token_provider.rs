@@ -5,7 +5,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use actix::{MailboxError, Message, Recipient};
 use tokio::sync::Mutex;
 
-use crate::{CredentialError, RestError, Token, UserId};
+use crate::{CredentialError, RestError, Token, UserId, lent::Lent};
 
 /// The answer of a [`TokenProvider`] to come.
 pub type ProvidingToken = Pin<Box<dyn Future<Output = Result<ProvidedToken, ProviderError>> + Send>>;
@@ -209,7 +209,7 @@ pub(crate) struct Provider(pub(crate) Arc<dyn TokenProvider>);
 
 impl Provider {
     pub(crate) fn new(provider: impl TokenProvider) -> Self {
-        Provider(Arc::new(InTurn { provider: Arc::new(provider), turn: Arc::default() }))
+        Provider(Arc::new(InTurn { provider: Arc::new(Lent::new(provider)), turn: Arc::default() }))
     }
 }
 
@@ -221,7 +221,7 @@ impl fmt::Debug for Provider {
 
 /// Lets one ask through at a time. Waiting counts towards an ask's time limit, and an ask given up frees its place.
 struct InTurn<P> {
-    provider: Arc<P>,
+    provider: Arc<Lent<P>>,
     turn: Arc<Mutex<()>>,
 }
 
@@ -230,7 +230,8 @@ impl<P: TokenProvider> TokenProvider for InTurn<P> {
         let (provider, turn) = (Arc::clone(&self.provider), Arc::clone(&self.turn));
         Box::pin(async move {
             let _turn = turn.lock().await;
-            provider.token(request).await
+            let lent = provider.get().ok_or_else(|| ProviderError::new("the provider is gone"))?;
+            lent.token(request).await
         })
     }
 }

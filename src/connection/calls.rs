@@ -1,12 +1,19 @@
 //! The REST calls of the session: each by a message, with the session's token, user and device.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::{Future as _, poll_fn},
+    pin::Pin,
+    task::Poll,
+    time::Duration,
+};
 
 use actix::{Handler, Message, ResponseFuture};
+use tokio::sync::oneshot;
 
 use super::ConnectionActor;
 use crate::{
-    Attachment, Conversation, RequestError, Token, UserId,
+    Attachment, ConnectionError, Conversation, RequestError, Token, UserId,
     rest::{
         self, Attribute, ConversationPage, Download, Fetch, HistoryPage, HistoryQuery, Operation, PresenceState,
         PresenceSubscriptions, Resource, Upload, UserAttributes,
@@ -36,6 +43,37 @@ impl ConnectionActor {
         }
     }
 }
+
+/// A message whose call ends when whoever asked has gone: for calls that take long.
+pub(super) struct WhileWanted<M> {
+    pub(super) ask: M,
+    /// Closed by whoever asked.
+    pub(super) gone: oneshot::Receiver<()>,
+}
+
+impl<M: Message> Message for WhileWanted<M> {
+    type Result = M::Result;
+}
+
+macro_rules! while_wanted {
+    ($($name:ident),*) => {$(
+        impl Handler<WhileWanted<$name>> for ConnectionActor {
+            type Result = ResponseFuture<<$name as Message>::Result>;
+
+            fn handle(&mut self, wanted: WhileWanted<$name>, ctx: &mut Self::Context) -> Self::Result {
+                let WhileWanted { ask, mut gone } = wanted;
+                let mut call = Handler::<$name>::handle(self, ask, ctx);
+                Box::pin(poll_fn(move |task| match Pin::new(&mut gone).poll(task) {
+                    // Nobody hears this.
+                    Poll::Ready(_) => Poll::Ready(Err(RequestError::Connection(ConnectionError::Stopped))),
+                    Poll::Pending => call.as_mut().poll(task),
+                }))
+            }
+        }
+    )*};
+}
+
+while_wanted!(UploadFile, DownloadFile);
 
 /// Messages whose call runs on the actor's arbiter, beside the actor.
 macro_rules! calls {

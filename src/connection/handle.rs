@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{
     actor::ConnectionActor,
+    calls::WhileWanted,
     health::Health,
     messages::{
         Asked, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, Stop,
@@ -142,6 +143,18 @@ impl Connection {
             let _ = actix::Context::with_receiver(mailbox).run(actor);
         });
         Connection(Arc::new(Inner { actor: Addr::new(sender), handlers, shared, slot, config }))
+    }
+
+    /// As [`ask`](Self::ask), of what ends when this future is dropped.
+    pub(super) async fn ask_while_wanted<M>(&self, ask: M) -> Result<M::Result, ConnectionError>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        ConnectionActor: actix::Handler<WhileWanted<M>>,
+        <ConnectionActor as actix::Actor>::Context: ToEnvelope<ConnectionActor, WhileWanted<M>>,
+    {
+        let (_here, gone) = tokio::sync::oneshot::channel();
+        self.ask(WhileWanted { ask, gone }).await
     }
 
     pub(super) async fn ask<M>(&self, message: M) -> Result<M::Result, ConnectionError>

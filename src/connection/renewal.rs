@@ -2,14 +2,13 @@
 
 use std::{
     future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
     sync::Arc,
     task::Poll,
 };
 
 use crate::{
     ProvidedToken, RestClient, RestError, RestErrorKind, TokenError, TokenProvider, TokenReason, TokenRequest,
+    lent::Lent,
     rest::Grant,
     session::{Expiry, FetchedToken, TokenSource},
 };
@@ -47,10 +46,62 @@ pub(super) fn fetched(grant: Grant) -> FetchedToken {
 
 /// Asks the application's provider, whose panic is not to end the connection.
 async fn provided(provider: Arc<dyn TokenProvider>, request: TokenRequest) -> Result<ProvidedToken, TokenError> {
-    let mut asked = pin!(async move { provider.token(request).await });
-    poll_fn(|task| match catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(task))) {
-        Ok(polled) => polled.map_err(TokenError::Provider),
-        Err(_) => Poll::Ready(Err(TokenError::Panicked)),
+    let mut asked = Lent::new(Box::pin(async move { provider.token(request).await }));
+    poll_fn(|task| match asked.with(|asked| asked.as_mut().poll(task)) {
+        Some(polled) => polled.map_err(TokenError::Provider),
+        None => Poll::Ready(Err(TokenError::Panicked)),
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::Future as _,
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use super::{ProvidedToken, TokenReason, TokenRequest, TokenSource, fetch};
+    use crate::{Credentials, ProviderError, RestError, TokenError, token_provider::Provider};
+
+    struct Explosive;
+
+    impl Drop for Explosive {
+        fn drop(&mut self) {
+            panic!("on purpose, when dropped");
+        }
+    }
+
+    /// The answer to an ask that may panic while it is dropped.
+    fn ask(answers: bool) -> Poll<Result<(), TokenError>> {
+        let provider = Provider::new(move |_: TokenRequest| async move {
+            let _explosive = Explosive;
+            if !answers {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, ProviderError>(ProvidedToken::new("YWMt-token")?)
+        });
+        let request = TokenRequest::new("alice".parse().unwrap(), TokenReason::Login);
+        let rest = async { unreachable!("the answer is the provider's") as Result<_, RestError> };
+        let mut asked = pin!(fetch(request, TokenSource::Provider(provider.0), rest));
+        asked.as_mut().poll(&mut Context::from_waker(Waker::noop())).map_ok(|_| ())
+    }
+
+    #[test]
+    fn a_provider_that_panics_anywhere_costs_its_own_ask_only() {
+        // What panics where it is dropped at its end has given no answer; given up, it is not heard at all.
+        assert!(matches!(ask(true), Poll::Ready(Err(TokenError::Panicked))));
+        assert!(ask(false).is_pending());
+    }
+
+    #[test]
+    fn a_provider_may_panic_where_the_last_credentials_are_dropped() {
+        let explosive = Explosive;
+        let credentials = Credentials::provider("alice", move |_: TokenRequest| {
+            let _kept = &explosive;
+            async { Ok(ProvidedToken::new("YWMt-token")?) }
+        });
+        drop(credentials);
+    }
 }

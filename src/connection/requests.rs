@@ -19,8 +19,8 @@ use crate::{
 
 /// REST calls with the session's token. They need a session, not a link: they work while the link is being regained.
 ///
-/// All fail with [`RequestError::NotLoggedIn`] where nobody is logged in. They run on the connection's arbiter; dropping a
-/// future does not stop a call under way, it only loses the answer.
+/// All fail with [`RequestError::NotLoggedIn`] where nobody is logged in. They run on the connection's arbiter. Dropping the
+/// future of an upload, or of a download's beginning, ends it; of any other call under way it only loses the answer.
 impl Connection {
     /// Uploads a file, for a message that points at it; see [`RestClient::upload`](crate::RestClient::upload).
     ///
@@ -35,7 +35,7 @@ impl Connection {
     /// # Errors
     /// As [`RestClient::upload`](crate::RestClient::upload), in [`RequestError::Rest`].
     pub async fn upload(&self, upload: Upload) -> Result<Attachment, RequestError> {
-        self.ask(UploadFile { upload }).await?
+        self.ask_while_wanted(UploadFile { upload }).await?
     }
 
     /// Begins to download a message's file; see [`RestClient::download`](crate::RestClient::download). The download may
@@ -44,7 +44,7 @@ impl Connection {
     /// # Errors
     /// As [`RestClient::download`](crate::RestClient::download), in [`RequestError::Rest`].
     pub async fn download(&self, file: impl Into<Fetch>) -> Result<Download, RequestError> {
-        self.ask(DownloadFile { file: file.into() }).await?
+        self.ask_while_wanted(DownloadFile { file: file.into() }).await?
     }
 
     /// A page of a conversation's history; see [`RestClient::history`](crate::RestClient::history).

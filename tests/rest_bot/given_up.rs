@@ -185,3 +185,29 @@ async fn a_watcher_or_stream_that_panics_ends_its_upload_and_nothing_else() {
     assert_eq!(connection.download(&stored).await.unwrap().bytes(9).await.unwrap(), "whole");
     connection.close().await;
 }
+
+#[actix::test]
+async fn an_upload_given_up_at_the_handle_hangs_up() {
+    struct Never(std::sync::mpsc::Sender<()>);
+    impl Stream for Never {
+        type Item = io::Result<Bytes>;
+        fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            Poll::Pending
+        }
+    }
+    impl Drop for Never {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+        }
+    }
+    let server = LocalServer::start().await.unwrap();
+    server.create_user("alice", "pw").unwrap();
+    let connection = Connection::start(server.config()).unwrap();
+    connection.open(Credentials::password("alice", "pw").unwrap()).await.unwrap();
+    let (dropped, gone) = std::sync::mpsc::channel();
+    let upload = connection.upload(Upload::stream("n", Some(9), Never(dropped)));
+    assert!(tokio::time::timeout(Duration::from_millis(100), upload).await.is_err());
+    let gone = actix_rt::task::spawn_blocking(move || gone.recv_timeout(LONG));
+    gone.await.unwrap().expect("the stream is dropped with its upload");
+    connection.close().await;
+}
