@@ -191,15 +191,13 @@ async fn a_line_that_is_not_utf_8_does_not_end_the_local_servers_commands() {
 
 #[actix::test]
 async fn a_reader_who_stands_still_does_not_hold_up_who_is_served() {
-    let mut command = Command::new(program::path("local_server"));
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    command.args(["--port", &port.to_string(), "--user", "alice:secret"]);
-    let mut server = Program::start(&mut command);
+    let mut server = Program::start(&mut local_server_command(&[]));
+    let listening: Value = serde_json::from_str(&server.first_line().await).unwrap();
+    let (rest, socket) = (listening["rest_url"].as_str().unwrap(), listening["socket_url"].as_str().unwrap());
     // More than a pipe holds, as far as it is taken.
     server.write("help\n".repeat(500));
     let mut alice = Command::new(program::path("connect"));
-    alice.args(["--app-key", "local#test", "--user", "alice", "--json", "--rest-url"]);
-    alice.args([&format!("http://127.0.0.1:{port}"), "--socket-url", &format!("ws://127.0.0.1:{port}/websocket")]);
+    alice.args(["--app-key", "local#test", "--user", "alice", "--json", "--rest-url", rest, "--socket-url", socket]);
     let mut alice = Program::start(alice.env("AGORA_CHAT_PASSWORD", "secret"));
     alice.event("connected").await;
     alice.signal(Signal::SIGTERM);

@@ -45,51 +45,59 @@ mod tests {
         assert_eq!(super::json(&value), serde_json::to_vec(&value).unwrap());
     }
 
-    /// What stands at an address of this process now.
+    /// Reads what stands in this process's memory. It holds all it needs beforehand, so that it takes no place that was
+    /// given back.
     #[cfg(target_os = "linux")]
-    fn memory(at: usize, length: usize) -> Vec<u8> {
-        use std::io::{Read as _, Seek as _, SeekFrom};
-        let mut memory = std::fs::File::open("/proc/self/mem").unwrap();
-        memory.seek(SeekFrom::Start(at as u64)).unwrap();
-        let mut bytes = vec![0; length];
-        memory.read_exact(&mut bytes).unwrap();
-        bytes
+    struct Memory {
+        file: std::fs::File,
+        seen: Vec<u8>,
     }
 
     #[cfg(target_os = "linux")]
-    fn holds(bytes: &[u8], text: &[u8]) -> bool {
-        bytes.windows(text.len()).any(|window| window == text)
+    impl Memory {
+        fn open() -> Self {
+            Memory { file: std::fs::File::open("/proc/self/mem").unwrap(), seen: vec![0; 4096] }
+        }
+
+        /// Whether a text stands there.
+        fn holds(&mut self, at: usize, length: usize, text: &str) -> bool {
+            use std::os::unix::fs::FileExt as _;
+            let seen = &mut self.seen[..length];
+            self.file.read_exact_at(seen, at as u64).unwrap();
+            seen.windows(text.len()).any(|window| window == text.as_bytes())
+        }
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn a_body_is_wiped_when_its_last_clone_is_dropped() {
         const SECRET: &str = "a password to be wiped";
-        let body = super::json(&json!({"padding": "x".repeat(100), "password": SECRET}));
+        let mut memory = Memory::open();
+        let body = super::json(&json!({"padding": "x".repeat(1000), "password": SECRET}));
         let (at, length, clone) = (body.as_ptr() as usize, body.len(), body.clone());
         drop(body);
-        assert!(holds(&memory(at, length), SECRET.as_bytes()), "a clone is left");
+        assert!(memory.holds(at, length, SECRET), "a clone is left");
         drop(clone);
-        assert!(!holds(&memory(at, length), SECRET.as_bytes()));
+        assert!(!memory.holds(at, length, SECRET));
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn a_password_is_shared_by_its_clones_and_wiped_with_the_last_and_so_is_the_text_it_was_made_of() {
-        let secret = format!("{}{}", "x".repeat(100), "another password to be wiped");
+        const SECRET: &str = "another password to be wiped";
+        let mut memory = Memory::open();
         // A text with room to spare, which is copied to be kept.
-        let mut text = String::with_capacity(400);
-        text.push_str(&secret);
-        let given = text.as_ptr() as usize;
+        let mut text = String::with_capacity(3000);
+        text.extend(std::iter::repeat_n('x', 1000));
+        text.push_str(SECRET);
+        let (given, length) = (text.as_ptr() as usize, text.len());
         let password = crate::Password::new(text).unwrap();
-        let clone = password.clone();
-        let (at, length) = (password.expose().as_ptr() as usize, secret.len());
+        let (clone, at) = (password.clone(), password.expose().as_ptr() as usize);
         assert_eq!(clone.expose().as_ptr() as usize, at);
-        let secret = &secret.as_bytes()[100..];
-        assert!(given == at || !holds(&memory(given, length), secret), "the text given is wiped");
+        assert!(!memory.holds(given, length, SECRET), "the text given is wiped");
         drop(password);
-        assert!(holds(&memory(at, length), secret), "a clone is left");
+        assert!(memory.holds(at, length, SECRET), "a clone is left");
         drop(clone);
-        assert!(!holds(&memory(at, length), secret));
+        assert!(!memory.holds(at, length, SECRET));
     }
 }

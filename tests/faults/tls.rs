@@ -1,7 +1,7 @@
 //! `wss` and `https` with certificates made here. There is no setting that switches their verification off: what a
 //! client trusts is the system's roots and those given to `Config::extra_roots`.
 
-use agora_chat::{CertificateProblem, LossCause, OpenError, RestClient, RestErrorKind, Step};
+use agora_chat::{CertificateProblem, LossCause, OpenError, RestClient, RestErrorKind, Roots, Step};
 use tokio::io::AsyncReadExt as _;
 
 use crate::{
@@ -98,4 +98,15 @@ async fn a_handshake_that_is_cut_or_answered_with_garbage_is_a_failure_of_that_s
         assert!(matches!(cause, LossCause::Failed { step: Step::Tls, .. }), "{cause:?}");
         assert!(cause.to_string().contains("the TLS handshake"), "{cause}");
     }
+}
+
+#[test]
+fn a_byte_order_mark_before_a_pem_hides_no_certificate() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let made = rcgen::CertificateParams::new(vec!["a".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let pem = made.pem();
+    let marked = format!("\u{feff}{pem}");
+    assert_eq!(Roots::from_pem(&marked).unwrap(), Roots::from_pem(&pem).unwrap());
+    let two = format!("{marked}\n{pem}");
+    assert_eq!(format!("{:?}", Roots::from_pem(two).unwrap()), "Roots(2 certificates)");
 }

@@ -85,15 +85,25 @@ impl Program {
         self.stdin.take();
     }
 
+    /// Reads the first line of its stdout, and no more than that.
+    pub(crate) async fn first_line(&mut self) -> String {
+        let mut stdout = self.stdout.take().unwrap();
+        let read = actix_rt::task::spawn_blocking(move || {
+            // Without room for a byte of the next one.
+            let mut line = Vec::new();
+            BufReader::with_capacity(1, &mut stdout).read_until(b'\n', &mut line).unwrap();
+            (stdout, String::from_utf8(line).unwrap())
+        });
+        let (stdout, line) = timeout(LIMIT, read).await.expect("a line").unwrap();
+        self.stdout = Some(stdout);
+        line
+    }
+
     /// Reads the first line of its stdout and goes away as its reader.
     pub(crate) async fn leave(&mut self) -> String {
-        let mut stdout = BufReader::new(self.stdout.take().unwrap());
-        let read = actix_rt::task::spawn_blocking(move || {
-            let mut line = String::new();
-            stdout.read_line(&mut line).unwrap();
-            line
-        });
-        timeout(LIMIT, read).await.expect("a line").unwrap()
+        let line = self.first_line().await;
+        self.stdout.take();
+        line
     }
 
     /// The next line of its stdout; `None` at its end.
