@@ -204,6 +204,7 @@ async fn health_is_json_of_numbers_and_texts() {
         "missed_events",
         "lost_records",
         "handler_panics",
+        "waiting_queues",
     ];
     names.sort_unstable();
     expected.sort_unstable();
