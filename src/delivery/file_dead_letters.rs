@@ -34,9 +34,9 @@ use crate::{
 /// and the queue of what could not be handled waits on the server until there is room; the log says so. A file that cannot
 /// be read as what it should be is renamed to `….damaged`, and counts until somebody removes it.
 ///
-/// All work is done on the runtime's threads for blocking work, one piece at a time for an account and with a limit of 30 s,
-/// so a disk that does not answer costs the accounts that are on it, and nobody else. Processes that share a folder lose
-/// nothing by it, and each counts what it finds.
+/// All work is done on threads of the crate's own, one piece at a time for an account and with a limit of 30 s, so a disk
+/// that does not answer costs the accounts that are on it, and nobody else. Processes that share a folder lose nothing by
+/// it, and each counts what it finds.
 ///
 /// ```no_run
 /// use agora_chat::{Account, Connection, FileDeadLetters};
@@ -246,7 +246,7 @@ impl Folder {
         let path = Arc::clone(&self.path);
         self.disk.run(move || work(&path)).await.map_err(|error| match error {
             DiskError::Stuck(limit) => DeadLetterError::Timeout(limit),
-            DiskError::Ended => DeadLetterError::new("the runtime has ended"),
+            DiskError::Undone => DeadLetterError::new("no thread could be started for it, or it panicked"),
         })?
     }
 }

@@ -2,8 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_rt::{task::spawn_blocking, time::timeout};
+use actix_rt::time::timeout;
 use tokio::sync::Semaphore;
+
+use crate::threads;
 
 /// The place for the one piece of work on an account's files that is under way.
 ///
@@ -17,8 +19,8 @@ pub(crate) struct Disk(Arc<Semaphore>);
 pub(crate) enum DiskError {
     /// It, or what came before it, has not ended in this time; it may yet.
     Stuck(Duration),
-    /// The runtime has ended, or the work panicked.
-    Ended,
+    /// No thread could be started for it, or it panicked.
+    Undone,
 }
 
 impl Default for Disk {
@@ -31,21 +33,21 @@ impl Disk {
     /// How long work may take, with the wait for what came before it.
     pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// Has work done on a thread for blocking work. It goes on when the answer is waited for no more.
+    /// Has work done on one of the threads for files. Once begun it goes on when the answer is waited for no more.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, DiskError> {
         let place = Arc::clone(&self.0);
         let done = async {
-            let turn = place.acquire_owned().await.map_err(|_| DiskError::Ended)?;
-            let worked = spawn_blocking(move || {
+            let turn = place.acquire_owned().await.map_err(|_| DiskError::Undone)?;
+            let worked = threads::FILES.run(move || {
                 let done = work();
                 // Not before, even if nobody waits any more.
                 drop(turn);
-                done
+                Ok(done)
             });
-            worked.await.map_err(|_| DiskError::Ended)
+            worked.await.map_err(|_| DiskError::Undone)
         };
         timeout(Self::PATIENCE, done).await.unwrap_or(Err(DiskError::Stuck(Self::PATIENCE)))
     }
@@ -104,7 +106,7 @@ mod tests {
     #[actix::test]
     async fn work_that_panics_leaves_its_place() {
         let disk = Disk::default();
-        assert_eq!(disk.run(|| panic!("on purpose")).await.map(|(): ()| ()), Err(DiskError::Ended));
+        assert_eq!(disk.run(|| panic!("on purpose")).await.map(|(): ()| ()), Err(DiskError::Undone));
         assert_eq!(disk.run(|| 1).await, Ok(1));
     }
 }
