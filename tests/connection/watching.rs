@@ -205,7 +205,6 @@ async fn health_is_json_of_numbers_and_texts() {
         "lost_records",
         "waiting_queues",
         "handler_panics",
-        "waiting_queues",
     ];
     names.sort_unstable();
     expected.sort_unstable();

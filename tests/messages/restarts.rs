@@ -165,11 +165,11 @@ fn be_the_bot(told: &str) {
         let (file, nth) = (Arc::clone(&file), calls.fetch_add(1, Ordering::Relaxed));
         async move {
             let (queue, id) = place(&delivery);
-            if fails && id % 2 == 0 {
-                return Err("on purpose".to_owned());
-            }
             if stop == Stop::Called(nth) {
                 stopped(&queue).await;
+            }
+            if fails && id % 2 == 0 {
+                return Err("on purpose".to_owned());
             }
             append(&file, &queue, id);
             if stop == Stop::Handled(nth) {
