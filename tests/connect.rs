@@ -342,6 +342,28 @@ async fn every_signal_logs_out_and_ends_with_0_in_every_state() {
 }
 
 #[actix::test]
+async fn a_hangup_reopens_the_log_file_where_there_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = |name: &str| dir.path().join(name);
+    std::os::unix::fs::symlink(disk("monday"), disk("log")).unwrap();
+    let server = server().await;
+    let mut alice = Program::start(connect(&server).arg("--log-file").arg(disk("log")));
+    alice.event("connected").await;
+    std::fs::remove_file(disk("log")).unwrap();
+    std::os::unix::fs::symlink(disk("tuesday"), disk("log")).unwrap();
+    alice.signal(Signal::SIGHUP);
+    // The file is opened with the next record, and the program goes on.
+    while !disk("tuesday").exists() {
+        alice.write("send bob hi\n");
+        alice.event("sent").await;
+        alice.write("level TRACE\n");
+    }
+    alice.write("quit\n");
+    assert_eq!(alice.status().await, 0);
+    assert!(disk("monday").exists());
+}
+
+#[actix::test]
 async fn a_hangup_that_is_ignored_stays_so() {
     let server = server().await;
     let path = program::path("connect");

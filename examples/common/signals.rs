@@ -6,6 +6,8 @@ use std::io;
 pub(crate) struct Signals {
     #[cfg(unix)]
     listened: Vec<(i32, actix_rt::signal::unix::Signal)>,
+    /// The log that a SIGHUP reopens, where it does not end the program.
+    reopened: Option<agora_chat::logger::LogHandle>,
 }
 
 #[cfg(unix)]
@@ -19,15 +21,25 @@ impl Signals {
             kinds.push(hangup);
         }
         let listened = kinds.into_iter().map(|kind| Ok((kind.as_raw_value(), signal(kind)?)));
-        Ok(Signals { listened: listened.collect::<io::Result<_>>()? })
+        Ok(Signals { listened: listened.collect::<io::Result<_>>()?, reopened: None })
     }
 
-    /// Waits for the next one and returns its number.
+    /// Lets a SIGHUP reopen this log's file in place of ending the program, as logrotate expects.
+    #[allow(dead_code, reason = "only programs with a log file use it")]
+    pub(crate) fn reopen_on_hangup(&mut self, log: agora_chat::logger::LogHandle) {
+        self.reopened = Some(log);
+    }
+
+    /// Waits for the next one that ends the program and returns its number.
     pub(crate) async fn next(&mut self) -> i32 {
+        let hangup = actix_rt::signal::unix::SignalKind::hangup().as_raw_value();
         std::future::poll_fn(|context| {
             for (number, signal) in &mut self.listened {
-                if signal.poll_recv(context).is_ready() {
-                    return std::task::Poll::Ready(*number);
+                while signal.poll_recv(context).is_ready() {
+                    match &self.reopened {
+                        Some(log) if *number == hangup => log.reopen(),
+                        _ => return std::task::Poll::Ready(*number),
+                    }
                 }
             }
             std::task::Poll::Pending
@@ -50,6 +62,9 @@ impl Signals {
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Signals {})
     }
+
+    #[allow(dead_code, reason = "only programs with a log file use it")]
+    pub(crate) fn reopen_on_hangup(&mut self, _: agora_chat::logger::LogHandle) {}
 
     pub(crate) async fn next(&mut self) -> i32 {
         if actix_rt::signal::ctrl_c().await.is_err() {

@@ -82,7 +82,8 @@ take the place from each other.
 
 A proxy is taken from HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, unless NO_PROXY names the host.
 
-SIGINT, SIGTERM and SIGHUP log out and end; a second one ends at once.
+SIGINT, SIGTERM and SIGHUP log out and end; a second one ends at once. With --log-file a SIGHUP reopens that file
+instead, for logrotate.
 
 Exit status: 0 closed as asked (also when --for ran out), 2 usage, 3 registration or login failed, 4 logged out by
 the server or by the end of the token, 5 gave up reconnecting, 6 stdout is gone, 7 closed as asked but a command failed."
@@ -215,6 +216,9 @@ async fn main() -> ExitCode {
     let started = Signals::listen().and_then(|signals| Ok((signals, Out::start(missed(args.json))?)));
     let (mut signals, out) = started.unwrap_or_else(|e| usage(e));
     let log = plan.3.clone();
+    if args.log_file.is_some() {
+        signals.reopen_on_hangup(log.clone());
+    }
     let status = run(&args, plan, &mut signals, &out).await.unwrap_or_else(|failure| {
         out.tell(line(args.json, failed(failure)));
         LOGIN_FAILED

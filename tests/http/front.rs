@@ -31,6 +31,8 @@ enum Told {
     Whole(u16),
     /// It did not.
     Torn,
+    /// It gave a whole answer and then a reset, which may come to the reader first.
+    Overtaken,
     /// It had sent somebody else's answer before it was asked, too late to be noticed.
     Astray,
 }
@@ -83,6 +85,8 @@ impl Front {
             let told = match cut {
                 _ if astray => Told::Astray,
                 Some(cut) if cut < form.enough => Told::Torn,
+                // The reset may overtake what went before it.
+                Some(_) if reset => Told::Overtaken,
                 _ => Told::Whole(status),
             };
             self.log.borrow_mut().insert(number, told);
@@ -353,7 +357,7 @@ async fn world(seed: u64) {
                             done.set((good, refused + 1, torn));
                         }
                         // What it got was its own, or was seen to be another's.
-                        (Some(Told::Astray), _) => done.set((good, refused, torn + 1)),
+                        (Some(Told::Astray | Told::Overtaken), _) => done.set((good, refused, torn + 1)),
                         (Some(Told::Torn), Err(_)) => done.set((good, refused, torn + 1)),
                         (front, outcome) => panic!("seed {seed}, call {number}: {front:?}, but {outcome:?}"),
                     }
