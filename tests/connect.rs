@@ -79,6 +79,11 @@ async fn what_nobody_has_read_is_not_acknowledged_and_comes_again() {
         server.send_text("bob", "alice", &format!("{number} {}", "x".repeat(500))).unwrap();
     }
     let mut alice = Program::start(&mut connect(&server));
+    // Each round of these is one in which a page could be acknowledged and the next one pulled.
+    for round in 1..=60 {
+        alice.write("send bob hello\n");
+        server.wait_until(LIMIT, |server| sent(server).len() == round).await.unwrap();
+    }
     alice.leave().await;
     assert_eq!(alice.status().await, 6);
     let mut again = online(&server).await;
