@@ -4,7 +4,7 @@ use std::{fmt, ops::BitOr, sync::Arc, time::Duration};
 
 use crate::{
     ContactEvent, DeviceEvent, DisconnectReason, Edit, LossCause, Message, MucEvent, PinEvent, PresenceEvent,
-    ReactionEvent, Recall, Receipt, SendError, ThreadEvent, UnknownNotice, UserId,
+    ReactionEvent, Recall, Receipt, SendError, ThreadEvent, UnknownNotice, UserId, weight::Weigh,
 };
 
 /// Something that happened on a connection, as subscribers hear it.
@@ -23,10 +23,17 @@ use crate::{
 #[rtype(result = "()")]
 pub struct Event(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     user: UserId,
+    /// What it takes in memory, taken once where it is made.
+    weight: usize,
     kind: EventKind,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("user", &self.user).field("kind", &self.kind).finish()
+    }
 }
 
 impl Event {
@@ -36,7 +43,15 @@ impl Event {
     /// Makes an event; useful for an application's own tests of its subscribers.
     #[must_use]
     pub fn new(user: UserId, kind: EventKind) -> Self {
-        Event(Arc::new(Inner { user, kind }))
+        let weight = Self::SIZE.saturating_add(kind.heap());
+        Event(Arc::new(Inner { user, weight, kind }))
+    }
+
+    #[allow(dead_code, reason = "what waits for subscribers is not weighed yet")]
+    /// Returns how many bytes it takes in memory, at most; what it shares with other events is counted with each.
+    #[must_use]
+    pub(crate) fn weight(&self) -> usize {
+        self.0.weight
     }
 
     /// The account it happened on.
@@ -283,6 +298,15 @@ impl BitOr for EventMask {
 impl fmt::Debug for EventMask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EventMask({:#x})", self.0)
+    }
+}
+
+impl Weigh for EventKind {
+    fn heap(&self) -> usize {
+        match self {
+            EventKind::Message(message) => message.heap(),
+            _ => 0,
+        }
     }
 }
 

@@ -117,6 +117,7 @@ mod state;
 mod threads;
 pub mod token;
 mod token_provider;
+mod weight;
 pub mod wire;
 
 pub use app_key::{AppKey, AppKeyError};

@@ -23,6 +23,8 @@ pub(crate) use read::{Plain, chat_type, extras_of_json, is_own, name_of, shared,
 
 use std::sync::Arc;
 
+use crate::weight::Weigh;
+
 /// A message as received.
 ///
 /// ```
@@ -86,5 +88,15 @@ impl Message {
             MessageBody::Text(text) => Some(text),
             _ => None,
         }
+    }
+}
+
+impl Weigh for Message {
+    fn heap(&self) -> usize {
+        let body = match &self.body {
+            MessageBody::Text(text) => text.heap(),
+            _ => 0,
+        };
+        self.from.heap().saturating_add(self.to.heap()).saturating_add(body)
     }
 }
