@@ -156,8 +156,8 @@ pub(crate) struct Queues {
     waiting: BTreeMap<Turn, Slot>,
     /// Queues that are not to be pulled before a moment.
     parked: BTreeMap<(Duration, u64), Slot>,
-    /// Pulls that nothing has answered, by number; of two, the later one has the later moment too.
-    pulls: BTreeMap<u64, Slot>,
+    /// Pulls that nothing has answered.
+    pulls: Pulls,
     /// When a page last answered a pull no younger than the oldest of those unanswered: what is asked for in order comes
     /// in order, so the others were waiting for it.
     progress: Duration,
@@ -175,6 +175,43 @@ pub(crate) struct Queues {
     counted: u64,
     /// Which queues may break the link.
     pub(super) trouble: Option<Box<Trouble>>,
+}
+
+/// Pulls by their numbers, the oldest first; of two, the later one has the later moment too.
+///
+/// Numbers only rise, so a new one belongs at the end, and few are under way at once ([`Limits::pulls`](crate::Limits)).
+#[derive(Debug, Default)]
+struct Pulls(VecDeque<(u64, Slot)>);
+
+impl Pulls {
+    fn push(&mut self, number: u64, slot: Slot) {
+        self.0.push_back((number, slot));
+    }
+
+    fn remove(&mut self, number: u64) {
+        // Pages come in the order they are asked for.
+        if self.0.front().is_some_and(|(oldest, _)| *oldest == number) {
+            self.0.pop_front();
+        } else if let Ok(at) = self.0.binary_search_by_key(&number, |(number, _)| *number) {
+            self.0.remove(at);
+        }
+    }
+
+    fn oldest(&self) -> Option<Slot> {
+        self.0.front().map(|(_, slot)| *slot)
+    }
+
+    fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.0.iter().map(|(_, slot)| *slot)
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl Queues {
@@ -230,12 +267,12 @@ impl Queues {
 
     /// The queues that are being pulled, the oldest pull first.
     pub(super) fn pulled(&self) -> Vec<Jid> {
-        self.pulls.values().filter_map(|slot| self.known.get(*slot)).map(|entry| entry.name.clone()).collect()
+        self.pulls.slots().filter_map(|slot| self.known.get(slot)).map(|entry| entry.name.clone()).collect()
     }
 
     /// Those of them that were made once more and have waited too long since, too.
     pub(super) fn unanswered(&self, now: Duration) -> Vec<Jid> {
-        let entries = self.pulls.values().filter_map(|slot| self.known.get(*slot));
+        let entries = self.pulls.slots().filter_map(|slot| self.known.get(slot));
         let late = |pulling: Pulling| pulling.repeated && now >= pulling.since.saturating_add(Self::PATIENCE);
         entries.filter(|entry| entry.pulling.is_some_and(late)).map(|entry| entry.name.clone()).collect()
     }
@@ -329,12 +366,15 @@ impl Queues {
         now: Duration,
     ) -> Option<Pull<'_>> {
         let slot = self.slot_of_page(queue)?;
-        let pulled_with = self.answered(slot, now);
-        let end = PageEnd { pulled_with, next_key, is_last, content };
-        if self.change(slot, |entry| entry.goes_on(&end)) == Some(true) {
-            return self.pull(slot, now);
+        let (pulling, goes_on) = self.change(slot, |entry| {
+            let pulling = entry.take_pull();
+            let end = PageEnd { pulled_with: pulling.and_then(|pulling| pulling.key), next_key, is_last, content };
+            (pulling, entry.goes_on(&end))
+        })?;
+        if let Some(pulling) = pulling {
+            self.pull_answered(slot, pulling, now);
         }
-        None
+        if goes_on { self.pull(slot, now) } else { None }
     }
 
     /// A page came and is in hand until [`Queues::handled`]: its queue keeps its place and is not pulled meanwhile.
@@ -363,7 +403,7 @@ impl Queues {
         });
         let Some((pulling, turn, parked)) = under_way else { return };
         if let Some(pulling) = pulling {
-            self.pulls.remove(&pulling.number);
+            self.pulls.remove(pulling.number);
         }
         if let Some(turn) = turn {
             self.waiting.remove(&turn);
@@ -417,9 +457,9 @@ impl Queues {
         if pulling.repeated {
             return Some(Overdue::GiveUp);
         }
-        self.pulls.remove(&pulling.number);
+        self.pulls.remove(pulling.number);
         let number = self.number();
-        self.pulls.insert(number, slot);
+        self.pulls.push(number, slot);
         let entry = self.known.get_mut(slot)?;
         entry.pulling = Some(Pulling { since: now, repeated: true, number, ..pulling });
         Some(Overdue::Repeat(Pull { queue: &entry.name, key: pulling.key }))
@@ -437,8 +477,8 @@ impl Queues {
     }
 
     fn oldest_pull(&self) -> Option<(Slot, Pulling)> {
-        let (_, slot) = self.pulls.first_key_value()?;
-        Some((*slot, self.known.get(*slot)?.pulling?))
+        let slot = self.pulls.oldest()?;
+        Some((slot, self.known.get(slot)?.pulling?))
     }
 
     fn due(&self, oldest: Pulling) -> Duration {
@@ -469,11 +509,13 @@ impl Queues {
 
     /// A page of a queue is taken; the key of the pull that it answers.
     fn answered(&mut self, slot: Slot, now: Duration) -> Option<u64> {
-        let pulling = self.change(slot, |entry| {
-            entry.gap = false;
-            entry.pulling.take()
-        })??;
-        self.pulls.remove(&pulling.number);
+        let pulling = self.change(slot, Queue::take_pull)??;
+        self.pull_answered(slot, pulling, now);
+        pulling.key
+    }
+
+    fn pull_answered(&mut self, slot: Slot, pulling: Pulling, now: Duration) {
+        self.pulls.remove(pulling.number);
         self.answered = Some(pulling.since);
         if let (Some(trouble), Some(entry)) = (&mut self.trouble, self.known.get(slot)) {
             trouble.answered(entry.name.view());
@@ -484,7 +526,6 @@ impl Queues {
         if self.oldest_pull().is_none_or(|(_, oldest)| pulling.since <= oldest.since) {
             self.progress = now;
         }
-        pulling.key
     }
 
     fn wait(&mut self, slot: Slot) {
@@ -525,7 +566,7 @@ impl Queues {
 
     fn pull(&mut self, slot: Slot, now: Duration) -> Option<Pull<'_>> {
         let number = self.number();
-        self.pulls.insert(number, slot);
+        self.pulls.push(number, slot);
         let waited = self.change(slot, |entry| {
             entry.again = false;
             entry.pulling = Some(Pulling { since: now, number, key: entry.key, repeated: false });
@@ -640,6 +681,12 @@ impl Queue {
     /// Nothing would be lost with it but its key.
     fn is_at_rest(&self) -> bool {
         !self.is_busy() && self.waiting.is_none() && self.parked.is_none() && !self.offline
+    }
+
+    /// Notes that a page came; the pull that it answers.
+    fn take_pull(&mut self) -> Option<Pulling> {
+        self.gap = false;
+        self.pulling.take()
     }
 
     /// Takes a page's key; whether the queue is to be pulled with it.
