@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use crate::{TokenProvider, state::KeptToken, token_provider::Provider};
+use crate::{TokenProvider, token_provider::Provider};
 
 /// A credential or profile value that would be refused by the service; nothing was sent.
 ///
@@ -221,10 +221,6 @@ redacted!(Password, Token);
 pub struct Credentials {
     user: UserId,
     pub(crate) secret: Secret,
-    /// What a login by password tries before a REST call.
-    pub(crate) kept: Option<KeptToken>,
-    /// A kept token whose end seems to have passed, tried only where no other can be got.
-    pub(crate) spare: Option<KeptToken>,
     pub(crate) provider: Option<Provider>,
 }
 
@@ -244,13 +240,7 @@ impl Credentials {
     /// # Errors
     /// A user id or password that the service would refuse.
     pub fn password(user: &str, password: impl Into<String>) -> Result<Self, CredentialError> {
-        Ok(Credentials {
-            user: user.parse()?,
-            secret: Secret::Password(Password::new(password)?),
-            kept: None,
-            spare: None,
-            provider: None,
-        })
+        Ok(Credentials { user: user.parse()?, secret: Secret::Password(Password::new(password)?), provider: None })
     }
 
     /// Logs in by a token that the application obtained; no REST call is made (connection spec §3.3).
@@ -258,13 +248,7 @@ impl Credentials {
     /// # Errors
     /// A user id or token that the service would refuse.
     pub fn token(user: &str, token: impl Into<String>) -> Result<Self, CredentialError> {
-        Ok(Credentials {
-            user: user.parse()?,
-            secret: Secret::Token(Token::new(token)?),
-            kept: None,
-            spare: None,
-            provider: None,
-        })
+        Ok(Credentials { user: user.parse()?, secret: Secret::Token(Token::new(token)?), provider: None })
     }
 
     /// Logs in by the tokens of a provider, the first one included.
@@ -272,22 +256,7 @@ impl Credentials {
     /// # Errors
     /// A user id that the service would refuse.
     pub fn provider(user: &str, provider: impl TokenProvider) -> Result<Self, CredentialError> {
-        Ok(Credentials {
-            user: user.parse()?,
-            secret: Secret::Provider,
-            kept: None,
-            spare: None,
-            provider: Some(Provider::new(provider)),
-        })
-    }
-
-    /// A login by password or provider that tries this token first; one by token stays as it is. A token whose end has
-    /// passed by the local clock is tried last, since that clock may be wrong.
-    pub(crate) fn with_kept(mut self, kept: Option<KeptToken>, wall: u64) -> Self {
-        let kept = kept.filter(|_| !matches!(self.secret, Secret::Token(_)));
-        let lasts = kept.as_ref().is_some_and(|kept| kept.expires_at.is_none_or(|end| end > wall));
-        (self.kept, self.spare) = if lasts { (kept, None) } else { (None, kept) };
-        self
+        Ok(Credentials { user: user.parse()?, secret: Secret::Provider, provider: Some(Provider::new(provider)) })
     }
 
     /// Has a provider give every token after the first, which these credentials hold or fetch.

@@ -262,6 +262,8 @@ impl fmt::Display for Refusal {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Step {
+    /// Reading what the [state folder](crate::StateDir) keeps.
+    State,
     /// Fetching `server.json`.
     Discovery,
     /// Fetching a token by REST.
@@ -283,6 +285,7 @@ pub enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Step::State => "reading the state folder",
             Step::Discovery => "service discovery",
             Step::Token => "the token request",
             Step::Resolve => "resolving the host name",
@@ -299,6 +302,7 @@ impl Step {
     /// What to look at when the step fails or takes too long.
     pub(crate) const fn advice(self) -> &'static str {
         match self {
+            Step::State => "check the disk that the state folder is on",
             Step::Discovery => "check the network and the discovery address, or give the service's addresses",
             Step::Token => "check the network and the REST address",
             Step::Resolve => "check the host's name and this machine's DNS",

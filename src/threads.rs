@@ -5,18 +5,26 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    fmt,
     future::Future,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 /// How long a thread waits for more work before it ends.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// What is said where the answer does not come.
+const UNDONE: &str = "no thread could be started for it, or it panicked";
 
 /// The stack of a thread, in bytes: for the system's resolver and the modules it loads.
 const STACK: usize = 512 * 1024;
@@ -54,8 +62,42 @@ pub(crate) struct Job {
     pub(crate) work: Box<dyn FnOnce() + Send>,
 }
 
-impl std::fmt::Debug for Job {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Job {
+    /// Work whose answer somebody waits for; it is not begun once nobody does.
+    fn answered<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> (Self, oneshot::Receiver<T>) {
+        let (sender, answer) = oneshot::channel();
+        let sender = Arc::new(Mutex::new(Some(sender)));
+        let wanted = {
+            let sender = Arc::clone(&sender);
+            move || lock(&sender).as_ref().is_some_and(|sender| !sender.is_closed())
+        };
+        let work = move || {
+            let done = work();
+            if let Some(sender) = lock(&sender).take() {
+                // Nobody may wait any more.
+                let _ = sender.send(done);
+            }
+        };
+        (Job { wanted: Box::new(wanted), work: Box::new(work) }, answer)
+    }
+
+    /// Work that is done whoever waits for it.
+    pub(crate) fn always(work: impl FnOnce() + Send + 'static) -> Self {
+        Job { wanted: Box::new(|| true), work: Box::new(work) }
+    }
+
+    /// Does it, unless nobody wants it any more. A panic is told by whoever lent the work; the thread goes on.
+    fn done(self) {
+        let _ = catch_unwind(AssertUnwindSafe(move || {
+            if (self.wanted)() {
+                (self.work)();
+            }
+        }));
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Job")
     }
 }
@@ -73,23 +115,9 @@ impl Threads {
         &'static self,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> impl Future<Output = io::Result<T>> + Send + 'static {
-        let (sender, answer) = oneshot::channel();
-        let sender = Arc::new(Mutex::new(Some(sender)));
-        let wanted = {
-            let sender = Arc::clone(&sender);
-            move || lock(&sender).as_ref().is_some_and(|sender| !sender.is_closed())
-        };
-        let work = move || {
-            let done = work();
-            if let Some(sender) = lock(&sender).take() {
-                // Nobody may wait any more.
-                let _ = sender.send(done);
-            }
-        };
-        self.submit(Job { wanted: Box::new(wanted), work: Box::new(work) });
-        async move {
-            answer.await.unwrap_or_else(|_| Err(io::Error::other("no thread could be started for it, or it panicked")))
-        }
+        let (job, answer) = Job::answered(work);
+        self.submit(job);
+        async move { answer.await.unwrap_or_else(|_| Err(io::Error::other(UNDONE))) }
     }
 
     /// Has a piece of work done, or drops it: where nobody wants it any more, or no thread can be made.
@@ -146,12 +174,7 @@ impl Threads {
                 let stranded = self.attended(&mut state);
                 drop(state);
                 drop(stranded);
-                // What is lent is told by whoever lent it; the thread goes on.
-                let _ = catch_unwind(AssertUnwindSafe(move || {
-                    if (job.wanted)() {
-                        (job.work)();
-                    }
-                }));
+                job.done();
                 waited = Duration::ZERO;
                 state = self.lock();
                 state.busy.remove(&number);
@@ -187,59 +210,161 @@ impl Threads {
     }
 }
 
-/// Work of one account or the like, of which one piece at most is under way: what is asked for meanwhile is done by one
-/// more piece after it, so that a disk that stands still keeps one thread, however often it is tried.
+/// Work on one account's files or the like: one piece at a time, in the order that it is asked for.
+///
+/// A disk that does not answer so holds one thread for each account that has files on it, however often those are tried,
+/// and the accounts whose files are elsewhere go on.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Single(Arc<Mutex<Standing>>);
+pub(crate) struct Serial(Arc<Mutex<Line>>);
 
 #[derive(Debug, Default)]
-struct Standing {
+struct Line {
     busy: bool,
-    /// Whether there is something to do that the piece under way may not have seen.
-    asked: bool,
+    waiting: VecDeque<Job>,
 }
 
-impl Single {
-    /// Does this on one of the threads. It must always be the same work: what exactly is to be done, it looks up.
-    pub(crate) fn run(&self, threads: &'static Threads, mut work: impl FnMut() + Send + 'static) {
-        {
-            let mut standing = lock(&self.0);
-            standing.asked = true;
-            if std::mem::replace(&mut standing.busy, true) {
-                return;
-            }
+/// Why a piece of work is not known to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfinished {
+    /// It, or what came before it, has not ended in this time; it may yet.
+    Stuck(Duration),
+    /// No thread could be started for it, or it panicked.
+    Undone,
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unfinished::Stuck(limit) => write!(f, "the disk has not answered within {limit:?}"),
+            Unfinished::Undone => f.write_str(UNDONE),
         }
-        let mut piece = Piece { standing: Arc::clone(&self.0), over: false };
-        let work = move || {
-            while piece.goes_on() {
-                work();
-            }
-        };
-        threads.submit(Job { wanted: Box::new(|| true), work: Box::new(work) });
     }
 }
 
-/// Work under way; it is over at its end, also where it panics or is never begun.
+/// The lines that somebody has or that are at work, by what they are for.
+static LINES: Mutex<BTreeMap<PathBuf, Weak<Mutex<Line>>>> = Mutex::new(BTreeMap::new());
+
+impl Serial {
+    /// How long work may take where nobody waits for it impatiently, with the wait for what came before it.
+    pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Returns the one of this folder, which is the same for all in the process.
+    pub(crate) fn of(folder: &Path) -> Self {
+        let mut lines = lock(&LINES);
+        if let Some(line) = lines.get(folder).and_then(Weak::upgrade) {
+            return Serial(line);
+        }
+        // A table of the dead would grow with every account that ever was.
+        if lines.len().is_power_of_two() {
+            lines.retain(|_, line| line.strong_count() > 0);
+        }
+        let new = Serial::default();
+        lines.insert(folder.to_owned(), Arc::downgrade(&new.0));
+        new
+    }
+
+    /// Has work done within the time. Once begun it goes on when its answer is waited for no more, and keeps its place.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Unfinished> {
+        let (job, answer) = Job::answered(work);
+        self.submit(&FILES, job);
+        match timeout(limit, answer).await {
+            Ok(answer) => answer.map_err(|_| Unfinished::Undone),
+            Err(_) => Err(Unfinished::Stuck(limit)),
+        }
+    }
+
+    /// Has a piece of work done after those that wait, or drops it: where nobody wants it any more, or no thread can be made.
+    pub(crate) fn submit(&self, threads: &'static Threads, job: Job) {
+        /// From how many on it is looked whether they are still wanted.
+        const MANY: usize = 16;
+
+        let mut line = lock(&self.0);
+        let mut unwanted = VecDeque::new();
+        if line.waiting.len() >= MANY {
+            (line.waiting, unwanted) = std::mem::take(&mut line.waiting).into_iter().partition(|job| (job.wanted)());
+        }
+        line.waiting.push_back(job);
+        let is_served = std::mem::replace(&mut line.busy, true);
+        drop(line);
+        drop(unwanted);
+        if !is_served {
+            let piece = Piece { line: Arc::clone(&self.0), over: false };
+            threads.submit(Job::always(move || piece.work()));
+        }
+    }
+}
+
+/// What serves a line, until nothing waits in it. Where it is never begun, what waits is dropped.
 struct Piece {
-    standing: Arc<Mutex<Standing>>,
+    line: Arc<Mutex<Line>>,
     over: bool,
 }
 
 impl Piece {
-    fn goes_on(&mut self) -> bool {
-        let mut standing = lock(&self.standing);
-        standing.busy = std::mem::take(&mut standing.asked);
-        self.over = !standing.busy;
-        standing.busy
+    fn work(mut self) {
+        while let Some(job) = self.next() {
+            job.done();
+        }
+    }
+
+    fn next(&mut self) -> Option<Job> {
+        let mut line = lock(&self.line);
+        let next = line.waiting.pop_front();
+        line.busy = next.is_some();
+        self.over = next.is_none();
+        next
     }
 }
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        // After its end another piece may be under way.
+        // After its end another one may be at work.
         if !self.over {
-            *lock(&self.standing) = Standing::default();
+            let left = std::mem::take(&mut *lock(&self.line));
+            drop(left);
         }
+    }
+}
+
+/// Work that is always the same and looks up itself what there is to do: however often it is asked for, one piece at most
+/// is under way and one waits.
+#[derive(Clone, Debug)]
+pub(crate) struct Single {
+    line: Serial,
+    /// Whether a piece waits, which will see all that there is to do by now.
+    asked: Arc<AtomicBool>,
+}
+
+impl Single {
+    /// Work in its turn with the other work of a line.
+    pub(crate) fn on(line: Serial) -> Self {
+        Single { line, asked: Arc::default() }
+    }
+
+    /// Does this on one of the threads. It must always be the same work.
+    pub(crate) fn run(&self, threads: &'static Threads, work: impl FnOnce() + Send + 'static) {
+        /// A piece that waits, until it is begun or dropped.
+        struct Asked(Arc<AtomicBool>);
+
+        impl Drop for Asked {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::SeqCst);
+            }
+        }
+
+        if self.asked.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let asked = Asked(Arc::clone(&self.asked));
+        let work = move || {
+            drop(asked);
+            work();
+        };
+        self.line.submit(threads, Job::always(work));
     }
 }
 
@@ -258,7 +383,7 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use super::{LINGER, Single, Threads};
+    use super::{LINGER, Serial, Single, Threads, Unfinished};
 
     const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -341,7 +466,7 @@ mod tests {
 
     #[test]
     fn of_single_work_one_piece_is_under_way_and_nothing_asked_for_is_left_undone() {
-        let (threads, single) = (threads(4), Single::default());
+        let (threads, single) = (threads(4), Single::on(Serial::default()));
         let (asked, seen, running) = (Arc::new(AtomicUsize::new(0)), Arc::default(), Arc::new(AtomicUsize::new(0)));
         let work = |seen: &Arc<AtomicUsize>| {
             let (asked, seen, running) = (Arc::clone(&asked), Arc::clone(seen), Arc::clone(&running));
@@ -373,5 +498,70 @@ mod tests {
         assert!(threads.run::<()>(|| panic!("on purpose")).await.is_err());
         assert_eq!(threads.run(|| Ok(1)).await.unwrap(), 1);
         assert!(threads.count() <= 2);
+    }
+
+    #[actix::test]
+    async fn a_disk_that_is_stuck_is_waited_for_by_one_piece_of_work_and_costs_no_other_account() {
+        let (stuck, other) = (Serial::default(), Serial::default());
+        let begun = Arc::new(AtomicUsize::new(0));
+        let (go, gone) = mpsc::channel::<()>();
+        let counted = Arc::clone(&begun);
+        let first = actix_rt::spawn({
+            let stuck = stuck.clone();
+            async move {
+                let work = move || {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    gone.recv().is_ok()
+                };
+                stuck.run(Serial::PATIENCE, work).await
+            }
+        });
+        while begun.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        // A clock that stands still does not go on by itself while a thread is at work.
+        tokio::time::pause();
+        let later: Vec<_> = (0..100)
+            .map(|_| {
+                let (stuck, begun) = (stuck.clone(), Arc::clone(&begun));
+                actix_rt::spawn(async move {
+                    stuck.run(Serial::PATIENCE, move || begun.fetch_add(1, Ordering::SeqCst)).await
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        tokio::time::advance(Serial::PATIENCE + Duration::from_millis(1)).await;
+        assert_eq!(first.await.unwrap(), Err(Unfinished::Stuck(Serial::PATIENCE)));
+        for later in later {
+            assert_eq!(later.await.unwrap(), Err(Unfinished::Stuck(Serial::PATIENCE)));
+        }
+        assert_eq!(begun.load(Ordering::SeqCst), 1, "the others have taken no thread");
+        tokio::time::resume();
+        assert_eq!(other.run(Serial::PATIENCE, || 7).await, Ok(7));
+        go.send(()).unwrap();
+        assert_eq!(stuck.run(Serial::PATIENCE, || 8).await, Ok(8), "the disk is back");
+        assert_eq!(begun.load(Ordering::SeqCst), 1, "and nothing is done that nobody waits for");
+    }
+
+    #[actix::test]
+    async fn work_that_panics_leaves_its_place() {
+        let line = Serial::default();
+        let panicked = line.run(Serial::PATIENCE, || panic!("on purpose")).await;
+        assert_eq!(panicked.map(|(): ()| ()), Err(Unfinished::Undone));
+        assert_eq!(line.run(Serial::PATIENCE, || 1).await, Ok(1));
+    }
+
+    #[actix::test]
+    async fn all_that_work_on_one_folder_share_one_line_and_what_nobody_has_is_forgotten() {
+        let folder = std::path::Path::new("/nowhere/that/is/there");
+        let (one, other) = (Serial::of(folder), Serial::of(folder));
+        assert!(Arc::ptr_eq(&one.0, &other.0));
+        assert!(!Arc::ptr_eq(&one.0, &Serial::of(std::path::Path::new("/elsewhere")).0));
+        for n in 0..10_000 {
+            drop(Serial::of(&folder.join(n.to_string())));
+        }
+        let left = super::lock(&super::LINES).len();
+        assert!(left < 100, "{left} lines are left");
+        assert!(Arc::ptr_eq(&one.0, &Serial::of(folder).0));
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use super::{
     delivering::Delivering,
     health::Health,
-    keeper::Keeper,
+    keeper::{Keeper, Recalled},
     messages::{
         Asked, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop,
     },
@@ -40,6 +40,7 @@ use crate::{
     net::Progress,
     rest::{self, RegisteredUser},
     session::{Action, Engine, FetchedToken, Input, Note, Now},
+    threads::Unfinished,
 };
 
 /// Something under way that the pump polls.
@@ -152,8 +153,9 @@ pub(super) struct Dialing {
     pub(super) told: Option<Step>,
 }
 
-/// What a REST call of the way in came to.
+/// What a call of the way in came to.
 pub(super) enum CallDone {
+    Recalled(Result<Recalled, Unfinished>),
     Discovered(Result<Addresses, RestError>),
     Token(Result<FetchedToken, RestError>),
 }
@@ -305,7 +307,7 @@ impl ConnectionActor {
 
     fn open(
         &mut self,
-        mut credentials: Credentials,
+        credentials: Credentials,
         asked: oneshot::Sender<Result<(), OpenError>>,
         ctx: &mut Context<Self>,
     ) {
@@ -315,7 +317,6 @@ impl ConnectionActor {
             if let Secret::Token(token) = &credentials.secret {
                 self.look_at(token, credentials.user());
             }
-            credentials = self.recall(credentials);
         }
         self.asking = Some(asked);
         self.step(Input::Open(credentials), ctx);
@@ -386,6 +387,7 @@ impl ConnectionActor {
                 self.dialing = Some(Dialing { connect, progress, told: None });
                 self.wake();
             }
+            Action::Recall { user } => self.recall(&user),
             Action::Discover => {
                 let (config, rest) = (Arc::clone(&self.config), Rc::clone(&self.rest));
                 self.call = Some(Box::pin(async move {
@@ -587,6 +589,10 @@ impl ConnectionActor {
                     keeper.forget();
                 }
             }
+            Note::StateUnread { limit } => {
+                warn!(self.log, "the state folder does not answer; the login goes on as a new device, without a kept token";
+                    "within" => ?limit);
+            }
             Note::KeptTokenTried => {
                 info!(self.log, "no new token, trying the kept one though its end seems to have passed");
             }
@@ -656,15 +662,37 @@ impl ConnectionActor {
         }
     }
 
-    /// Makes this the device that the account is kept as, and adds its kept token.
-    fn recall(&mut self, credentials: Credentials) -> Credentials {
-        let Some(state) = &self.config.state_dir else {
-            return credentials;
+    /// Has what is kept of the account read.
+    fn recall(&mut self, user: &UserId) {
+        let Some(state) = &self.config.state_dir else { return };
+        let same = self.keeper.take().filter(|keeper| keeper.is_of(user));
+        let keeper = same.unwrap_or_else(|| Keeper::new(&self.config, state, user, &self.log));
+        // The last one may be another account's.
+        self.engine.set_device(self.config.device.clone());
+        let recalled = keeper.recall(&self.config.device);
+        self.keeper = Some(keeper);
+        self.call = Some(Box::pin(async move { CallDone::Recalled(recalled.await) }));
+        self.wake();
+    }
+
+    /// Goes on with what is kept of the account: as its device, and with its token.
+    pub(super) fn recalled(&mut self, recalled: Result<Recalled, Unfinished>, ctx: &mut Context<Self>) {
+        let token = match recalled {
+            Ok(Recalled { device, token }) => {
+                self.engine.set_device(device);
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.holds(token.clone());
+                }
+                token
+            }
+            Err(error) => {
+                warn!(self.log, "the state folder cannot be read; the login goes on as a new device, without a kept token";
+                    "error" => %error);
+                None
+            }
         };
-        let same = self.keeper.take().filter(|keeper| keeper.is_of(credentials.user()));
-        let keeper = same.unwrap_or_else(|| Keeper::new(&self.config, state, credentials.user(), &self.log));
-        self.engine.set_device(keeper.device(&self.config.device));
-        self.keeper.insert(keeper).recall(credentials, wall_clock())
+        let (token, expires_at) = token.map_or((None, None), |kept| (Some(kept.token), kept.expires_at));
+        self.step(Input::Recalled { token, expires_at }, ctx);
     }
 
     /// The REST client, found by discovery first where no address is known yet.

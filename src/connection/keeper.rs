@@ -1,17 +1,23 @@
 //! Carries an account's token into its state folder and out of it again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    future::Future,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use slog::{Logger, warn};
 
 use crate::{
-    AppKey, Config, ConnectionState, Credentials, Device, DisconnectReason, Kick, StateDir, StateError, UserId,
+    AppKey, Config, ConnectionState, Device, DisconnectReason, Kick, StateDir, StateError, UserId,
     session::Engine,
-    state::KeptToken,
-    threads::{self, Single},
+    state::{self, KeptToken},
+    threads::{self, Serial, Single, Unfinished},
 };
 
-/// What one account keeps. Writes go to threads of their own, one at a time, where the newest one wins.
+/// What one account keeps. It is read and written on threads of their own, one piece of work at a time, where the newest
+/// write wins.
 pub(super) struct Keeper {
     account: Arc<Account>,
     /// What the file holds, or will.
@@ -23,11 +29,17 @@ struct Account {
     app_key: AppKey,
     user: UserId,
     log: Logger,
-    work: Single,
+    line: Serial,
+    writes: Single,
     /// The newest change that is not made yet.
     next: Mutex<Option<Change>>,
-    /// Held while a change is made, so that an older one never comes after a newer.
-    writing: Mutex<()>,
+}
+
+/// What is kept of an account.
+pub(super) struct Recalled {
+    /// The device to log in as.
+    pub(super) device: Device,
+    pub(super) token: Option<KeptToken>,
 }
 
 enum Change {
@@ -36,44 +48,35 @@ enum Change {
 }
 
 impl Account {
-    fn write(&self) {
-        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let done = match next {
-            Some(Change::Keep(token)) => self.state.keep_token(&self.app_key, &self.user, &token),
-            Some(Change::Forget) => self.state.forget_token(&self.app_key, &self.user),
-            None => Ok(()),
-        };
-        if let Err(error) = done {
-            warn!(self.log, "the token is not kept over a restart"; "error" => %error);
+    /// Says once in a process, for each state folder, that others may write there.
+    fn look_around(&self) {
+        /// From so many folders on it may be said again.
+        const SAID: usize = 256;
+        static EXPOSED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+        let folder = self.state.path();
+        let known = || EXPOSED.lock().unwrap_or_else(PoisonError::into_inner);
+        if known().contains(folder) {
+            return;
         }
-    }
-}
-
-impl Keeper {
-    pub(super) fn new(config: &Config, state: &StateDir, user: &UserId, log: &Logger) -> Self {
-        let account = Account {
-            state: state.clone(),
-            app_key: config.app_key.clone(),
-            user: user.clone(),
-            log: log.clone(),
-            work: Single::default(),
-            next: Mutex::new(None),
-            writing: Mutex::new(()),
-        };
-        Keeper { account: Arc::new(account), kept: None }
-    }
-
-    pub(super) fn is_of(&self, user: &UserId) -> bool {
-        self.account.user == *user
+        let Some(how) = state::exposed(folder) else { return };
+        let mut known = known();
+        if known.len() >= SAID {
+            known.clear();
+        }
+        if known.insert(folder.to_owned()) {
+            drop(known);
+            warn!(self.log, "others may write where the state is kept; only what is this process's user's is used";
+                "folder" => %folder.display(), "how" => how);
+        }
     }
 
     /// The device to log in as: the kept one, unless the application chose one itself.
-    pub(super) fn device(&self, configured: &Device) -> Device {
+    fn device(&self, configured: &Device) -> Device {
         if !configured.is_random() {
             return configured.clone();
         }
-        let Account { state, app_key, user, log, .. } = &*self.account;
+        let Account { state, app_key, user, log, .. } = self;
         let kept = state.identity(app_key, user, configured).or_else(|error| match error {
             StateError::Damaged { .. } => {
                 warn!(log, "a damaged file is set aside; this is a new device to the service"; "error" => %error);
@@ -94,16 +97,64 @@ impl Keeper {
         }
     }
 
-    /// Adds the kept token to a login by password or provider.
-    pub(super) fn recall(&mut self, credentials: Credentials, wall: u64) -> Credentials {
-        let account = &*self.account;
-        // What the last session left to write comes first.
-        account.write();
-        self.kept = account.state.token(&account.app_key, &account.user).unwrap_or_else(|error| {
-            warn!(account.log, "the kept token cannot be used"; "error" => %error);
+    fn token(&self) -> Option<KeptToken> {
+        self.state.token(&self.app_key, &self.user).unwrap_or_else(|error| {
+            warn!(self.log, "the kept token cannot be used"; "error" => %error);
             None
-        });
-        credentials.with_kept(self.kept.clone(), wall)
+        })
+    }
+
+    fn write(&self) {
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let done = match next {
+            Some(Change::Keep(token)) => self.state.keep_token(&self.app_key, &self.user, &token),
+            Some(Change::Forget) => self.state.forget_token(&self.app_key, &self.user),
+            None => Ok(()),
+        };
+        if let Err(error) = done {
+            warn!(self.log, "the token is not kept over a restart"; "error" => %error);
+        }
+    }
+}
+
+impl Keeper {
+    pub(super) fn new(config: &Config, state: &StateDir, user: &UserId, log: &Logger) -> Self {
+        let line = state.place(&config.app_key, user).line();
+        let account = Account {
+            state: state.clone(),
+            app_key: config.app_key.clone(),
+            user: user.clone(),
+            log: log.clone(),
+            writes: Single::on(line.clone()),
+            line,
+            next: Mutex::new(None),
+        };
+        Keeper { account: Arc::new(account), kept: None }
+    }
+
+    pub(super) fn is_of(&self, user: &UserId) -> bool {
+        self.account.user == *user
+    }
+
+    /// Reads what is kept of the account, and makes it a device where it has none.
+    pub(super) fn recall(&self, configured: &Device) -> impl Future<Output = Result<Recalled, Unfinished>> + use<> {
+        let (account, configured) = (Arc::clone(&self.account), configured.clone());
+        let line = account.line.clone();
+        async move {
+            let read = move || {
+                // What the last session left to write comes first.
+                account.write();
+                account.look_around();
+                Recalled { device: account.device(&configured), token: account.token() }
+            };
+            // Whoever waits has less patience.
+            line.run(Serial::PATIENCE, read).await
+        }
+    }
+
+    /// Takes note of what the file holds.
+    pub(super) fn holds(&mut self, kept: Option<KeptToken>) {
+        self.kept = kept;
     }
 
     /// Keeps the token of a session that the service has accepted.
@@ -143,6 +194,6 @@ impl Keeper {
         *self.account.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
         let account = Arc::clone(&self.account);
         // Nobody waits for it: what the process's end keeps from being written costs one REST call later.
-        self.account.work.run(&threads::FILES, move || account.write());
+        self.account.writes.run(&threads::FILES, move || account.write());
     }
 }

@@ -65,6 +65,7 @@ impl ConnectionActor {
         if let Poll::Ready(done) = call.as_mut().poll(task) {
             self.call = None;
             match done {
+                CallDone::Recalled(result) => self.recalled(result, ctx),
                 CallDone::Discovered(result) => self.step(Input::Discovered(result), ctx),
                 CallDone::Token(result) => self.step(Input::TokenFetched(result), ctx),
             }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::{Account, Cursor, CursorError, CursorFuture, CursorStore, CursorTable};
 use crate::{
     StateError,
-    state::{file, file_name, make_private},
+    state::{Place, make_private},
     threads::{self, Single, Threads},
 };
 
@@ -24,6 +24,9 @@ use crate::{
 /// ones longest not used are forgotten, and so are queues whose name is longer than 512 bytes. A file that cannot be
 /// read as what it should be is renamed to `….damaged`, and the account begins without keys: what was not acknowledged
 /// comes again.
+///
+/// What is no regular file, and folders and files of another user than the process's, are neither used nor replaced, as in
+/// a [`StateDir`](crate::StateDir): the account begins without keys, and saves fail until somebody puts it right.
 ///
 /// Reads and writes happen on threads of the crate's own, one at a time for each account: a disk that hangs costs one thread
 /// and nobody else's saves. Two processes at once with one account need two
@@ -69,11 +72,11 @@ impl FileCursors {
         if let Some(file) = accounts.get(account) {
             return Arc::clone(file);
         }
-        let folder = self.path.join(file_name(account.app_key.as_str())).join(file_name(account.user.as_str()));
+        let place = Place::of(&self.path, &account.app_key, &account.user);
         let file = Arc::new(File {
-            path: folder.join(CURSORS),
             state: Mutex::default(),
-            work: Single::default(),
+            work: Single::on(place.line()),
+            place,
             #[cfg(test)]
             disk: Arc::default(),
         });
@@ -118,7 +121,7 @@ fn answered<T: Send + 'static>(answer: oneshot::Receiver<Result<T, StateError>>)
 /// One account's file.
 #[derive(Debug)]
 struct File {
-    path: PathBuf,
+    place: Place,
     state: Mutex<State>,
     work: Single,
     /// A disk that stands still while this is locked.
@@ -195,7 +198,8 @@ impl File {
         if lock(&self.state).table.is_some() {
             return Ok(());
         }
-        let content = file::read_up_to(LARGEST, &self.path, |content: Content| Ok(content.cursors));
+        let understood = |content: Content| Ok(content.cursors);
+        let content = self.place.open()?.map_or(Ok(None), |folder| folder.read(CURSORS, LARGEST, understood));
         let (cursors, damaged) = match content {
             Ok(cursors) => (cursors.unwrap_or_default(), None),
             // It is set aside. After any other failure the file is still what it was.
@@ -214,13 +218,11 @@ impl File {
     fn write(&self, cursors: Vec<Cursor>) -> Result<(), StateError> {
         #[cfg(test)]
         drop(lock(&self.disk));
-        if let Some(folder) = self.path.parent() {
-            make_private(folder)?;
-            if lock(&self.state).written == 0 {
-                file::remove_leftovers(folder);
-            }
+        let folder = self.place.make()?;
+        if lock(&self.state).written == 0 {
+            folder.remove_leftovers();
         }
-        file::replace(&self.path, &Content { cursors })
+        folder.replace(CURSORS, &Content { cursors })
     }
 }
 

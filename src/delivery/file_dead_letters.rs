@@ -3,8 +3,8 @@
 use std::{
     collections::HashMap,
     ffi::OsStr,
-    fmt, fs, io,
-    path::{Path, PathBuf},
+    fmt,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -15,10 +15,8 @@ use super::{
 use crate::{
     ConfigError, StateError,
     config::count,
-    state::{
-        disk::{Disk, DiskError},
-        file, file_name, make_private,
-    },
+    state::{self, Place, make_private},
+    threads::{Serial, Unfinished},
 };
 
 /// Keeps what could not be handled in a folder, which may be that of a [`StateDir`](crate::StateDir) and of
@@ -92,8 +90,8 @@ pub struct StoredLetter {
 /// The folder of an account's letters.
 #[derive(Clone)]
 struct Folder {
-    path: Arc<Path>,
-    disk: Disk,
+    place: Place,
+    line: Serial,
 }
 
 const LETTER: &str = "letter";
@@ -147,7 +145,7 @@ impl FileDeadLetters {
     /// [`DeadLetterError::File`] where the folder cannot be read, [`DeadLetterError::Timeout`] for a disk that does not
     /// answer.
     pub async fn list(&self, account: &Account) -> Result<Vec<StoredLetter>, DeadLetterError> {
-        let found = self.folder(account).run(find).await?;
+        let found = self.folder(account).run(found).await?;
         Ok(found.letters.into_iter().map(|(letter, _)| letter).collect())
     }
 
@@ -156,8 +154,8 @@ impl FileDeadLetters {
     /// # Errors
     /// As [`list`](FileDeadLetters::list), and [`StateError::Damaged`] for a damaged one, which is set aside by this.
     pub async fn read(&self, account: &Account, id: &LetterId) -> Result<Option<DeadLetter>, DeadLetterError> {
-        let id = id.clone();
-        self.folder(account).run(move |path| read(&of(path, &id))).await
+        let name = of(id);
+        self.folder(account).run(move |place| place.open()?.map_or(Ok(None), |folder| read(&folder, &name))).await
     }
 
     /// Removes a letter; `false` where it was there no more.
@@ -165,8 +163,8 @@ impl FileDeadLetters {
     /// # Errors
     /// As [`list`](FileDeadLetters::list).
     pub async fn remove(&self, account: &Account, id: &LetterId) -> Result<bool, DeadLetterError> {
-        let id = id.clone();
-        self.folder(account).run(move |path| remove(&of(path, &id))).await
+        let name = of(id);
+        self.folder(account).run(move |place| Ok(place.open()?.map_or(Ok(false), |folder| folder.remove(&name))?)).await
     }
 
     /// Offers each of an account's letters to a handler once, the oldest first: `Ok` and it is removed, otherwise it stays,
@@ -201,7 +199,7 @@ impl FileDeadLetters {
                 Err(Failed::Attempt(error)) => {
                     letter.failed_again(error, attempt);
                     let content = letter.encode()?;
-                    folder.run(move |path| Ok(file::replace_bytes(&of(path, &id), &content)?)).await?;
+                    folder.run(move |place| Ok(place.make()?.replace_bytes(&of(&id), &content)?)).await?;
                     replayed.failed += 1;
                 }
             }
@@ -214,8 +212,8 @@ impl FileDeadLetters {
         if let Some(folder) = accounts.get(account) {
             return folder.clone();
         }
-        let path = self.path.join(file_name(account.app_key.as_str())).join(file_name(account.user.as_str()));
-        let folder = Folder { path: path.join("dead_letters").into(), disk: Disk::default() };
+        let whole = Place::of(&self.path, &account.app_key, &account.user);
+        let folder = Folder { line: whole.line(), place: whole.within("dead_letters") };
         accounts.insert(account.clone(), folder.clone());
         folder
     }
@@ -234,25 +232,25 @@ impl fmt::Debug for FileDeadLetters {
 impl DeadLetterStore for FileDeadLetters {
     fn keep(&self, account: &Account, letter: &DeadLetter) -> DeadLetterFuture<()> {
         let (folder, bounds, letter) = (self.folder(account), self.bounds, letter.clone());
-        Box::pin(async move { folder.run(move |path| keep(path, &letter, bounds)).await })
+        Box::pin(async move { folder.run(move |place| keep(place, &letter, bounds)).await })
     }
 }
 
 impl Folder {
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Path) -> Result<T, DeadLetterError> + Send + 'static,
+        work: impl FnOnce(&Place) -> Result<T, DeadLetterError> + Send + 'static,
     ) -> Result<T, DeadLetterError> {
-        let path = Arc::clone(&self.path);
-        self.disk.run(move || work(&path)).await.map_err(|error| match error {
-            DiskError::Stuck(limit) => DeadLetterError::Timeout(limit),
-            DiskError::Undone => DeadLetterError::new("no thread could be started for it, or it panicked"),
+        let place = self.place.clone();
+        self.line.run(Serial::PATIENCE, move || work(&place)).await.map_err(|error| match error {
+            Unfinished::Stuck(limit) => DeadLetterError::Timeout(limit),
+            Unfinished::Undone => DeadLetterError::new(error),
         })?
     }
 }
 
-fn of(folder: &Path, id: &LetterId) -> PathBuf {
-    folder.join(format!("{}.{LETTER}", id.0))
+fn of(id: &LetterId) -> String {
+    format!("{}.{LETTER}", id.0)
 }
 
 /// What the name of a letter says: its place in the order, what tells it from others, and its id.
@@ -263,24 +261,19 @@ fn parse(name: &OsStr) -> Option<(u64, (u64, u64), LetterId)> {
     parts.next().is_none().then(|| (order, (message, digest), LetterId(id.into())))
 }
 
-fn find(folder: &Path) -> Result<Found, DeadLetterError> {
+fn found(place: &Place) -> Result<Found, DeadLetterError> {
     let mut found = Found::default();
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-        entries => entries.map_err(StateError::io("read", folder))?,
-    };
-    for entry in entries {
-        let path = entry.map_err(StateError::io("read", folder))?.path();
-        let extension = path.extension().and_then(OsStr::to_str);
+    let Some(folder) = place.open()? else { return Ok(found) };
+    for state::Listed { name, bytes } in folder.files()? {
+        let extension = Path::new(&name).extension().and_then(OsStr::to_str);
         if !matches!(extension, Some(LETTER | DAMAGED)) {
             continue;
         }
-        // One that was removed meanwhile is none.
-        let Ok(bytes) = fs::metadata(&path).map(|metadata| metadata.len()) else { continue };
         found.files += 1;
         found.bytes = found.bytes.saturating_add(bytes);
-        let name = path.file_name().filter(|_| extension == Some(LETTER));
-        if let Some((order, (message, digest), id)) = name.and_then(parse) {
+        if extension == Some(LETTER)
+            && let Some((order, (message, digest), id)) = parse(&name)
+        {
             found.last = found.last.max(order);
             found.letters.push((StoredLetter { id, message, bytes }, digest));
         }
@@ -289,9 +282,9 @@ fn find(folder: &Path) -> Result<Found, DeadLetterError> {
     Ok(found)
 }
 
-fn keep(folder: &Path, letter: &DeadLetter, bounds: Bounds) -> Result<(), DeadLetterError> {
+fn keep(place: &Place, letter: &DeadLetter, bounds: Bounds) -> Result<(), DeadLetterError> {
     let (message, digest) = letter.identity().ok_or(DeadLetterError::NotEncodable)?;
-    let found = find(folder)?;
+    let found = found(place)?;
     if found.letters.iter().any(|(stored, known)| (stored.message, *known) == (message, digest)) {
         // The process ended before it was acknowledged.
         return Ok(());
@@ -301,31 +294,24 @@ fn keep(folder: &Path, letter: &DeadLetter, bounds: Bounds) -> Result<(), DeadLe
     if found.files >= bounds.letters || bytes > bounds.bytes {
         return Err(DeadLetterError::Full { letters: found.files, bytes: found.bytes });
     }
-    file::make_private_synced(folder)?;
-    file::remove_leftovers(folder);
+    let folder = place.make()?;
+    folder.remove_leftovers();
     let order = found.last.saturating_add(1);
     let id = LetterId(format!("{order:016x}-{message:016x}-{digest:016x}").into());
-    Ok(file::replace_bytes(&of(folder, &id), &content)?)
+    Ok(folder.replace_bytes(&of(&id), &content)?)
 }
 
-fn read(path: &Path) -> Result<Option<DeadLetter>, DeadLetterError> {
-    let Some(content) = file::read_bytes(LARGEST, path)? else { return Ok(None) };
+fn read(folder: &state::Folder, name: &str) -> Result<Option<DeadLetter>, DeadLetterError> {
+    let Some(content) = folder.read_bytes(name, LARGEST)? else { return Ok(None) };
     match DeadLetter::decode(&content) {
         Ok(letter) => Ok(Some(letter)),
-        Err(DeadLetterError::Undecodable(problem)) => Err(file::set_aside(path, problem.to_owned()).into()),
+        Err(DeadLetterError::Undecodable(problem)) => Err(folder.set_aside(name, problem.to_owned()).into()),
         Err(error) => Err(error),
     }
 }
 
 /// More than the largest frame makes.
 const LARGEST: u64 = 128 << 20;
-
-fn remove(path: &Path) -> Result<bool, DeadLetterError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        removed => Ok(removed.map(|()| true).map_err(StateError::io("remove", path))?),
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -677,7 +677,8 @@ async fn a_file_that_cannot_be_read_for_a_while_keeps_its_keys() {
     std::fs::create_dir(&path).unwrap();
     let store = FileCursors::open(dir.path()).unwrap();
     let error = store.load(&account()).await.unwrap_err();
-    assert!(matches!(&error, CursorError::File(crate::StateError::Io { .. })), "{error}");
+    assert!(matches!(&error, CursorError::File(crate::StateError::Kind { .. })), "{error}");
+    assert!(store.save(&account(), &Cursor::new("b", 2)).await.is_err(), "nothing is written over it");
     std::fs::remove_dir(&path).unwrap();
     std::fs::rename(&away, &path).unwrap();
     store.save(&account(), &Cursor::new("b", 2)).await.unwrap();

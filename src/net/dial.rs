@@ -81,7 +81,7 @@ pub(crate) async fn dial_by<S: AsyncRead + AsyncWrite + Unpin>(
     }
     progress.at(Step::Tls);
     let setup = |detail: String| DialError::Failed { step: Step::Tls, detail };
-    let config = client_config(network.roots()).map_err(|error| setup(error.to_string()))?;
+    let config = client_config(network.roots()).await.map_err(setup)?;
     let name = ServerName::try_from(target.host.clone()).map_err(|error| setup(error.to_string()))?;
     match TlsConnector::from(config).connect(name, tcp).await {
         Ok(stream) => Ok(Stream::Tls(Box::new(stream))),

@@ -4,13 +4,15 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use rustls::{
     CertificateError, ClientConfig,
     pki_types::{CertificateDer, pem::PemObject},
 };
+
+use crate::threads::Serial;
 
 /// Root certificates of an application's own, trusted besides the system's.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
@@ -56,20 +58,43 @@ impl fmt::Debug for Roots {
     }
 }
 
-/// The TLS configuration for these roots, made once in a process for each set of them.
+/// The TLS configurations of this process, one for each set of roots.
+static CONFIGS: LazyLock<Mutex<HashMap<Roots, Arc<ClientConfig>>>> = LazyLock::new(Mutex::default);
+
+/// Where the system's root certificates are read, which are files: a disk that does not answer holds one thread.
+static READING: LazyLock<Serial> = LazyLock::new(Serial::default);
+
+/// The TLS configuration for these roots, made once in a process for each set of them, and not on this thread.
 ///
 /// # Errors
-/// rustls's, when the system has no root certificates and none were given.
-pub(crate) fn client_config(roots: &Roots) -> Result<Arc<ClientConfig>, rustls::Error> {
-    static CONFIGS: OnceLock<Mutex<HashMap<Roots, Arc<ClientConfig>>>> = OnceLock::new();
+/// In words, when the system has no root certificates and none were given, or its files do not answer for 30 s.
+pub(crate) async fn client_config(roots: &Roots) -> Result<Arc<ClientConfig>, String> {
+    if let Some(config) = known(roots) {
+        return Ok(config);
+    }
+    let roots = roots.clone();
+    let made = READING.run(Serial::PATIENCE, move || made(&roots)).await;
+    made.unwrap_or_else(|error| Err(format!("the system's root certificates cannot be read: {error}")))
+}
+
+fn known(roots: &Roots) -> Option<Arc<ClientConfig>> {
+    CONFIGS.lock().unwrap_or_else(PoisonError::into_inner).get(roots).cloned()
+}
+
+fn made(roots: &Roots) -> Result<Arc<ClientConfig>, String> {
     /// Distinct sets of roots kept; a process has one, a test suite a few.
     const KEPT: usize = 64;
 
-    let mut configs = CONFIGS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(config) = configs.get(roots) {
-        return Ok(Arc::clone(config));
+    // Somebody else may have waited for the same one.
+    if let Some(config) = known(roots) {
+        return Ok(config);
     }
-    let config = Arc::new(build(roots)?);
+    let config = Arc::new(build(roots).map_err(|error| {
+        format!(
+            "TLS cannot be set up: {error}; install the system's root certificates (often the package `ca-certificates`)"
+        )
+    })?);
+    let mut configs = CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
     if configs.len() >= KEPT {
         configs.clear();
     }

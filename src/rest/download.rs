@@ -23,13 +23,14 @@ use super::{
     error::RestError,
     exchange::unread,
     kind::{Operation, RestErrorKind},
-    upload::{PIECE, Progress, WATCHER, Watcher, failed, regular},
+    upload::{PIECE, Progress, WATCHER, Watcher, failed},
 };
 use crate::{
     Attachment, FileSecret, UserId,
     lent::Lent,
     message::Bare,
     net::Traffic,
+    state::regular,
     threads::{FILES, Job},
 };
 
@@ -57,6 +58,7 @@ pub struct Fetch {
     pub(super) limit: u64,
     pub(super) idle: Duration,
     pub(super) timeout: Duration,
+    mode: u32,
 }
 
 impl fmt::Debug for Fetch {
@@ -69,6 +71,7 @@ impl fmt::Debug for Fetch {
             .field("limit", &self.limit)
             .field("idle", &self.idle)
             .field("timeout", &self.timeout)
+            .field("mode", &format_args!("{:04o}", self.mode))
             .finish()
     }
 }
@@ -88,6 +91,7 @@ impl Fetch {
             limit: Self::DEFAULT_LIMIT,
             idle: Duration::from_secs(30),
             timeout: Duration::from_secs(3600),
+            mode: 0o600,
         }
     }
 
@@ -118,6 +122,15 @@ impl Fetch {
         self.timeout = limit;
         self
     }
+
+    /// The permissions of a file that [`Download::to_file`] makes, less what the process's umask takes; of no meaning where
+    /// files have none. Bits past `0o777` are ignored. Default: `0o600`, for its owner alone, whatever the mode of a file
+    /// that it replaces.
+    #[must_use]
+    pub fn file_mode(mut self, mode: u32) -> Self {
+        self.mode = mode & 0o777;
+        self
+    }
 }
 
 impl From<&Attachment> for Fetch {
@@ -144,6 +157,8 @@ pub(super) struct Incoming {
     limit: u64,
     idle: Duration,
     left: Duration,
+    /// Of a file that it is written to.
+    mode: u32,
     /// What is beyond one piece.
     rest: Bytes,
 }
@@ -167,6 +182,7 @@ impl Incoming {
             limit: fetch.limit,
             idle: fetch.idle,
             left: fetch.timeout,
+            mode: fetch.mode,
             rest: Bytes::new(),
         })
     }
@@ -235,6 +251,10 @@ pub struct Download {
     user: UserId,
     host: Option<String>,
     watcher: Option<Watcher>,
+    /// How long the disk may take for a piece, and for the last of it.
+    idle: Duration,
+    timeout: Duration,
+    mode: u32,
 }
 
 impl fmt::Debug for Download {
@@ -247,7 +267,7 @@ impl Download {
     /// Reads the answer on this thread's arbiter.
     pub(super) fn start(mut incoming: Incoming, user: &UserId, host: Option<String>) -> Self {
         let (sender, pieces) = mpsc::channel(AHEAD);
-        let length = incoming.announced;
+        let (length, mode, idle, timeout) = (incoming.announced, incoming.mode, incoming.idle, incoming.left);
         actix_rt::spawn(async move {
             loop {
                 let Ok(place) = sender.reserve().await else { return };
@@ -267,7 +287,7 @@ impl Download {
                 }
             }
         });
-        Download { pieces, length, got: 0, over: false, user: user.clone(), host, watcher: None }
+        Download { pieces, length, got: 0, over: false, user: user.clone(), host, watcher: None, idle, timeout, mode }
     }
 
     /// The length in bytes, where the service said it.
@@ -344,32 +364,40 @@ impl Download {
     /// Writes the file to this path and answers its length in bytes.
     ///
     /// It is written beside it under another name first, and takes its place when it is whole and on disk: a file that was
-    /// there is replaced then, and kept where the download fails. Needs a tokio or actix runtime; the disk is written
-    /// off its threads.
+    /// there is replaced then, and kept where the download fails. Its mode is [`Fetch::file_mode`]. Needs a tokio or actix
+    /// runtime; the disk is written off its threads.
     ///
     /// # Errors
-    /// As [`next_chunk`](Download::next_chunk); [`RestErrorKind::File`] where the disk fails,
+    /// As [`next_chunk`](Download::next_chunk); [`RestErrorKind::File`] where the disk fails, or takes longer than
+    /// [`Fetch::idle_timeout`] for a piece or [`Fetch::timeout`] for the end,
     /// [`RestErrorKind::NoRuntime`] without a runtime.
     pub async fn to_file(mut self, path: impl AsRef<Path>) -> Result<u64, RestError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(self.fail(RestErrorKind::NoRuntime));
         }
         let path = path.as_ref().to_owned();
-        let mut part = self.on_disk(move || Part::beside(&path)).await?;
+        let (mode, idle, whole) = (self.mode, self.idle, self.timeout);
+        let mut part = self.on_disk(idle, move || Part::beside(&path, mode)).await?;
         while let Some(piece) = self.next_chunk().await {
             let piece = piece?;
-            part = self.on_disk(move || part.written(&piece)).await?;
+            part = self.on_disk(idle, move || part.written(&piece)).await?;
         }
-        self.on_disk(move || part.whole()).await?;
+        // In two, so that nothing takes the place of what was there once this is given up.
+        let part = self.on_disk(whole, move || part.synced()).await?;
+        self.on_disk(idle, move || part.whole()).await?;
         Ok(self.got)
     }
 
     /// Does what would hold the thread up.
     async fn on_disk<T: Send + 'static>(
         &self,
+        limit: Duration,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Result<T, RestError> {
-        FILES.run(work).await.map_err(|error| self.fail(failed(&error)))
+        let done = timeout(limit, FILES.run(work)).await.unwrap_or_else(|_| {
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("the disk has not answered within {limit:?}")))
+        });
+        done.map_err(|error| self.fail(failed(&error)))
     }
 
     fn fail(&self, kind: RestErrorKind) -> RestError {
@@ -399,7 +427,7 @@ impl Drop for Name {
 }
 
 impl Part {
-    fn beside(path: &Path) -> io::Result<Self> {
+    fn beside(path: &Path, mode: u32) -> io::Result<Self> {
         // A pipe or a device in its place would be replaced by a file.
         match fs::metadata(path) {
             Ok(about) => regular(&about)?,
@@ -410,7 +438,13 @@ impl Part {
         // The whole name stays within what file systems take.
         let name: String = name.chars().take(32).collect();
         let name = path.with_file_name(format!(".{name}.{:016x}.part", fastrand::u64(..)));
-        let file = File::options().write(true).create_new(true).open(&name)?;
+        let mut options = File::options();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+        #[cfg(not(unix))]
+        let _ = mode;
+        let file = options.open(&name)?;
         Ok(Part(Some(Beside { file, name: Name(name), path: path.to_owned() })))
     }
 
@@ -423,9 +457,13 @@ impl Part {
         written.map(|()| self)
     }
 
+    fn synced(self) -> io::Result<Self> {
+        self.0.as_ref().map_or(Ok(()), |beside| beside.file.sync_all())?;
+        Ok(self)
+    }
+
     fn whole(mut self) -> io::Result<()> {
         let Some(Beside { file, name, path }) = self.0.take() else { return Ok(()) };
-        file.sync_all()?;
         drop(file);
         fs::rename(&name.0, path)
     }
@@ -442,7 +480,7 @@ impl Drop for Part {
                 drop(beside);
                 let _ = gone.send(());
             };
-            FILES.submit(Job { wanted: Box::new(|| true), work: Box::new(work) });
+            FILES.submit(Job::always(work));
             let _ = going.recv_timeout(MOMENT);
         }
     }

@@ -127,7 +127,6 @@ impl Call<'_> {
     ) -> Result<awc::ClientRequest, RestError> {
         let request = http::request(self.method.clone(), url, self.network, share).map_err(|error| {
             self.fail(match error {
-                http::CallError::Tls(_) => RestErrorKind::Tls(error.to_string()),
                 http::CallError::Address => RestErrorKind::Address(error.to_string()),
             })
         })?;

@@ -1,13 +1,6 @@
 //! What is uploaded, and within what bounds (messages spec §5.1).
 
-use std::{
-    fmt,
-    fs::{self, File},
-    io,
-    path::PathBuf,
-    pin::Pin,
-    time::Duration,
-};
+use std::{fmt, io, path::PathBuf, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -17,7 +10,7 @@ use super::{
     form::{FileReading, Form, Reading},
     kind::RestErrorKind,
 };
-use crate::{ChatType, Conversation, lent::Lent, threads};
+use crate::{ChatType, Conversation, lent::Lent, state, threads};
 
 /// How much of a file is in memory at once, and the largest piece of a body.
 pub(super) const PIECE: usize = 64 * 1024;
@@ -211,14 +204,7 @@ impl Upload {
             }
             Source::Stream(length, stream) => (Reading::Stream { stream, rest: Bytes::new() }, length),
             Source::File(path) => {
-                let opened = threads::FILES.run(move || {
-                    // A pipe that is opened waits for whoever writes to it, and a device may do anything.
-                    regular(&fs::metadata(&path)?)?;
-                    let file = File::open(&path)?;
-                    let about = file.metadata()?;
-                    regular(&about)?;
-                    Ok((file, about.len()))
-                });
+                let opened = threads::FILES.run(move || state::open_regular(&path));
                 let opened = timeout(self.idle.min(self.timeout), opened).await;
                 let opened = opened.map_err(|_| RestErrorKind::Timeout(self.idle.min(self.timeout)))?;
                 let (file, length) = opened.map_err(|error| failed(&error))?;
@@ -259,14 +245,6 @@ impl Upload {
             failed: None,
         })
     }
-}
-
-/// Refuses what is no regular file.
-pub(super) fn regular(about: &fs::Metadata) -> io::Result<()> {
-    if about.is_file() {
-        return Ok(());
-    }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
 }
 
 /// A file's name as it may stand in quotes in a form.

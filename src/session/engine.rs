@@ -216,7 +216,7 @@ impl Engine {
                 context.world.logout_answered = false;
                 let session = none.insert(Box::new(Session::new(credentials, &context)));
                 session.load_cursors(&mut context);
-                session.begin(&mut context)
+                session.recall(&mut context)
             }
             (Some(session), input) => session.step(input, &mut context),
             (None, Input::Close) => {

@@ -15,12 +15,14 @@ use crate::{
     Addresses, Config, DisconnectReason, Endpoints, EventKind, Flapping, LossCause, OpenError, Refusal, RefusalKind,
     RestError, Step, Token, TokenError, TokenReason,
     credentials::Secret,
+    state::KeptToken,
     wire::{Provision, RedirectInfo, status::ErrorCode},
 };
 
 /// A step on the way in, with what it has to remember.
 #[derive(Debug)]
 pub(super) enum Entering {
+    State,
     Discovery,
     Token,
     Connect(Route),
@@ -45,6 +47,7 @@ pub(super) struct Route {
 impl Entering {
     pub(super) fn step(&self) -> Step {
         match self {
+            Entering::State => Step::State,
             Entering::Discovery => Step::Discovery,
             Entering::Token => Step::Token,
             Entering::Connect(route) => route.step,
@@ -62,7 +65,45 @@ const REDISCOVER_EVERY: u32 = 5;
 /// The longest pause a server can ask for by `Retry-After`.
 pub(super) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
+/// How long the state folder is waited for; half the login's own time where that is less.
+const RECALL: Duration = Duration::from_secs(5);
+
+fn recall_limit(config: &Config) -> Duration {
+    if config.keep_trying_first_login { RECALL } else { RECALL.min(config.login_deadline / 2) }
+}
+
 impl Session {
+    /// Begins a login, with what is kept of the account where there is a state folder.
+    pub(super) fn recall(&mut self, context: &mut Context<'_>) -> Flow {
+        if context.world.config.state_dir.is_none() {
+            return self.begin(context);
+        }
+        context.out.push(Action::Recall { user: self.user.clone() });
+        self.enter(Entering::State, recall_limit(&context.world.config), context)
+    }
+
+    /// A kept token is tried where the login has none of its own; one whose end seems to have passed is its last resort.
+    pub(super) fn recalled(
+        &mut self,
+        token: Option<Token>,
+        expires_at: Option<u64>,
+        context: &mut Context<'_>,
+    ) -> Flow {
+        if !self.is_at(Step::State) {
+            return Flow::Stay;
+        }
+        if let Some(token) = token.filter(|_| self.token.is_none()) {
+            if expires_at.is_none_or(|end| end > context.now.wall) {
+                self.token = Some(token);
+                self.fetched_expiry = expires_at.map(End::At);
+                self.kept = true;
+            } else {
+                self.spare = Some(KeptToken { token, expires_at });
+            }
+        }
+        self.begin(context)
+    }
+
     /// Starts an attempt: whatever is still missing for a connection comes first.
     pub(super) fn begin(&mut self, context: &mut Context<'_>) -> Flow {
         let world = &mut *context.world;
@@ -318,6 +359,13 @@ impl Session {
             return Flow::Fail(OpenError::Deadline { user: self.user.clone(), step });
         }
         match step {
+            Step::State if now < *until => Flow::Stay,
+            Step::State => {
+                let limit = recall_limit(&context.world.config);
+                context.out.push(Action::Hangup);
+                context.out.push(Action::Note(Note::StateUnread { limit }));
+                self.begin(context)
+            }
             _ if !arrivals.is_late_if_read(*until, limit, now) => Flow::Stay,
             Step::Token => self.no_token(LossCause::Timeout(step), context),
             _ => self.lost(LossCause::Timeout(step), context),

@@ -123,21 +123,20 @@ impl Session {
         let user = credentials.user().clone();
         let token = match &credentials.secret {
             Secret::Token(token) => Some(token.clone()),
-            Secret::Password(_) | Secret::Provider => credentials.kept.as_ref().map(|kept| kept.token.clone()),
+            Secret::Password(_) | Secret::Provider => None,
         };
-        let fetched_expiry = credentials.kept.as_ref().and_then(|kept| kept.expires_at).map(End::At);
         let config = &context.world.config;
         let deadline = (!config.keep_trying_first_login).then(|| context.after(config.login_deadline));
         Session {
             user,
-            kept: credentials.kept.is_some(),
+            kept: false,
             secret: credentials.secret,
             token,
             provider: credentials.provider,
             renewal: Renewal::default(),
             former_token: None,
-            spare: credentials.spare,
-            fetched_expiry,
+            spare: None,
+            fetched_expiry: None,
             ended: false,
             clock: None,
             server_clock: None,
@@ -184,6 +183,7 @@ impl Session {
             Input::Close => self.close(context),
             Input::Abort(end) => self.abort(DisconnectReason::ActorEnded(end), context),
             Input::Discovered(result) => self.discovered(result, context),
+            Input::Recalled { token, expires_at } => self.recalled(token, expires_at, context),
             Input::TokenFetched(result) => self.token_fetched(result, context),
             Input::TokenProvided(result) => self.token_provided(result, context),
             Input::At(step) => {
@@ -210,7 +210,9 @@ impl Session {
                 Flow::Stay
             }
             // Late word of a link that is given up already.
-            Input::Lost(_) if self.is_at(Step::Discovery) || self.is_at(Step::Token) => Flow::Stay,
+            Input::Lost(_) if self.is_at(Step::State) || self.is_at(Step::Discovery) || self.is_at(Step::Token) => {
+                Flow::Stay
+            }
             Input::Lost(LossCause::ClosedByPeer { code, reason }) => {
                 let reason = self.taken_in(reason, server_text::LONGEST);
                 self.lost(LossCause::ClosedByPeer { code, reason }, context)
@@ -414,6 +416,8 @@ impl Session {
                 context.out.push(Action::Hangup);
                 self.begin(context)
             }
+            // It waits for no network yet.
+            Phase::Entering { at: Entering::State, .. } => Flow::Stay,
             Phase::Entering { purpose: Purpose::Login(login), .. } if !login.is_last_attempt() => {
                 login.attempts = login.attempts.saturating_add(1);
                 context.out.push(Action::Hangup);

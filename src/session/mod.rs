@@ -152,6 +152,13 @@ pub enum Input<'a> {
         /// The keys kept.
         cursors: Vec<Cursor>,
     },
+    /// What the state folder keeps of the account, after [`Action::Recall`].
+    Recalled {
+        /// The token kept; `None` where there is none.
+        token: Option<Token>,
+        /// Its end in milliseconds since 1970, if known.
+        expires_at: Option<u64>,
+    },
     /// The machine's network has changed: what seemed alive may be dead, and what seemed dead may be back.
     NetworkChanged,
     /// Time has passed; due when [`Engine::deadline`] is reached.
@@ -190,6 +197,9 @@ impl fmt::Debug for Input<'_> {
             Input::Cursors { load, cursors } => {
                 f.debug_struct("Cursors").field("load", load).field("cursors", &cursors.len()).finish()
             }
+            Input::Recalled { token, expires_at } => {
+                f.debug_struct("Recalled").field("token", token).field("expires_at", expires_at).finish()
+            }
             Input::TooLarge => f.write_str("TooLarge"),
             Input::Arriving => f.write_str("Arriving"),
             Input::NetworkChanged => f.write_str("NetworkChanged"),
@@ -211,6 +221,12 @@ pub struct FetchedToken {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Action {
+    /// Read what the state folder keeps of the account; answer with [`Input::Recalled`]. The login goes on without where
+    /// that does not come in time.
+    Recall {
+        /// Whose.
+        user: UserId,
+    },
     /// Fetch `server.json`; answer with [`Input::Discovered`].
     Discover,
     /// Fetch a token by REST; answer with [`Input::TokenFetched`].
@@ -357,6 +373,11 @@ pub enum Note {
     },
     /// The token kept from an earlier session is refused; the password fetches another.
     KeptTokenRefused(Refusal),
+    /// The state folder was not read in time; the login goes on without what it keeps.
+    StateUnread {
+        /// The time.
+        limit: Duration,
+    },
     /// No token can be got just now; the kept one is tried, though its end seems to have passed.
     KeptTokenTried,
     /// Discovery failed on the way back; the addresses known before are used.

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::system::Kind;
+
 /// Trouble with a state folder; it tells nothing of a file's content.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -29,6 +31,29 @@ pub enum StateError {
         /// What is wrong with it.
         problem: String,
     },
+    /// What stands there is no file or folder of its own, such as a pipe, a device or a symbolic link. It is left as it
+    /// is: remove it.
+    #[error("{path} is not used, for it is {found} and not {wanted}; remove it", path = path.display())]
+    Kind {
+        /// The path.
+        path: PathBuf,
+        /// What stands there.
+        found: String,
+        /// What should.
+        wanted: &'static str,
+    },
+    /// It belongs to another user than the one this process runs as, so somebody else may have put it there. It is left
+    /// as it is: remove it, or `chown` it if its content is to be trusted.
+    #[error("{path} is not used, for it belongs to user {owner} and this process runs as user {user}; remove it, or \
+             chown it if it is yours", path = path.display())]
+    Owner {
+        /// The file or folder.
+        path: PathBuf,
+        /// The id of the user whose it is.
+        owner: u32,
+        /// The id of the user that this process runs as.
+        user: u32,
+    },
 }
 
 impl StateError {
@@ -43,7 +68,18 @@ impl StateError {
             StateError::Damaged { path, aside, problem } => {
                 StateError::Damaged { path: path.clone(), aside: aside.clone(), problem: problem.clone() }
             }
+            StateError::Kind { path, found, wanted } => {
+                StateError::Kind { path: path.clone(), found: found.clone(), wanted }
+            }
+            StateError::Owner { path, owner, user } => {
+                StateError::Owner { path: path.clone(), owner: *owner, user: *user }
+            }
         }
+    }
+
+    pub(super) fn kind(path: &Path, found: Kind, wanted: Kind) -> Self {
+        let wanted = if wanted == Kind::Folder { "a folder" } else { "a regular file" };
+        StateError::Kind { path: path.to_owned(), found: found.to_string(), wanted }
     }
 
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {

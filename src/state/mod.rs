@@ -1,19 +1,18 @@
 //! What outlives the process: who this device is, and the token while it lasts.
 
-pub(crate) mod disk;
 mod error;
-pub(crate) mod file;
+mod file;
+mod folder;
+#[cfg(all(test, unix))]
+mod folder_tests;
+mod system;
 
-use std::{
-    fs::{self, DirBuilder},
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs::DirBuilder, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 pub use error::StateError;
+pub(crate) use folder::{Folder, Listed, Place, exposed, open_regular, regular};
 
 use crate::{AppKey, Config, Device, Token, UserId};
 
@@ -32,7 +31,13 @@ use crate::{AppKey, Config, Device, Token, UserId};
 /// programs online at once with one account still need two folders, or they take the place from each other.
 ///
 /// A file that cannot be read as what it should be is renamed to `….damaged` (the newest one is kept), and what it
-/// held is made or fetched anew. No trouble with files keeps a connection from going online: it is logged.
+/// held is made or fetched anew. What is no regular file of its own (a pipe, a device, a link), and folders and files
+/// that belong to another user than the process's (on Unix), are neither used nor replaced, for somebody else may have put
+/// them there. The folder itself may be anybody's, as that of a volume is: where others may write in it, the log says so
+/// once.
+///
+/// No trouble with files keeps a connection from going online: it is logged, and the login goes on as a new device and
+/// without a kept token. So it does where the disk has not answered for 5 s.
 ///
 /// The token goes when it is refused or has ended, and when the service says that the user is removed (207) or the
 /// password changed (216); `close` leaves it, so that a restart finds it. [`StateDir::forget_token`] removes it.
@@ -57,6 +62,9 @@ pub(crate) struct KeptToken {
 const DEVICE: &str = "device.json";
 const TOKEN: &str = "token.json";
 
+/// More bytes than a file of these has.
+const LARGEST: u64 = 64 * 1024;
+
 #[derive(Serialize, Deserialize)]
 struct DeviceFile {
     resource: String,
@@ -71,6 +79,8 @@ struct TokenFile {
 
 impl StateDir {
     /// Takes a folder, and makes it where it is missing. The folder of a relative path is that of this moment.
+    ///
+    /// This and the other methods here wait for the disk.
     ///
     /// # Errors
     /// [`StateError::Io`] where it cannot be made or is no folder.
@@ -90,15 +100,10 @@ impl StateDir {
     /// The device that the account is kept as; `None` before its first login.
     ///
     /// # Errors
-    /// [`StateError::Damaged`] for a damaged file, which is set aside by this; [`StateError::Io`] where it cannot be
-    /// read.
+    /// [`StateError::Damaged`] for a damaged file, which is set aside by this; [`StateError::Owner`] and
+    /// [`StateError::Kind`] for what is somebody else's or no file; [`StateError::Io`] where it cannot be read.
     pub fn device(&self, app_key: &AppKey, user: &UserId) -> Result<Option<Device>, StateError> {
-        let path = self.account(app_key, user).join(DEVICE);
-        file::read(&path, |kept: DeviceFile| {
-            let mut device = Device::new(kept.resource);
-            device.uuid = kept.uuid;
-            device.check().map(|()| device).map_err(|_| "its resource or id cannot be one")
-        })
+        self.place(app_key, user).open()?.map_or(Ok(None), |folder| device(&folder))
     }
 
     /// Removes the account's token, so that the next login by password fetches a new one.
@@ -106,7 +111,10 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Io`] where it cannot be removed; none where there is none.
     pub fn forget_token(&self, app_key: &AppKey, user: &UserId) -> Result<(), StateError> {
-        file::remove(&self.account(app_key, user).join(TOKEN))
+        match self.place(app_key, user).open()? {
+            Some(folder) => folder.remove(TOKEN).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Removes everything about the account: its next login is one of a new device, and files set aside, cursors and dead
@@ -115,51 +123,54 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Io`] where it cannot be removed; none where there is none.
     pub fn forget(&self, app_key: &AppKey, user: &UserId) -> Result<(), StateError> {
-        let path = self.account(app_key, user);
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::io("remove", &path)(error)),
-            _ => Ok(()),
-        }
+        self.place(app_key, user).open()?.map_or(Ok(()), Folder::remove_all)
     }
 
     /// The kept identity, or else this one, which is kept from now on unless another process was first.
     pub(crate) fn identity(&self, app_key: &AppKey, user: &UserId, new: &Device) -> Result<Device, StateError> {
-        if let Some(kept) = self.device(app_key, user)? {
+        let folder = self.make_account(app_key, user)?;
+        if let Some(kept) = device(&folder)? {
             return Ok(kept);
         }
-        let path = self.make_account(app_key, user)?.join(DEVICE);
         let content = DeviceFile { resource: new.resource.clone(), uuid: new.uuid.clone() };
-        if file::create(&path, &content)? {
+        if folder.create(DEVICE, &content)? {
             return Ok(new.clone());
         }
-        Ok(self.device(app_key, user)?.unwrap_or_else(|| new.clone()))
+        Ok(device(&folder)?.unwrap_or_else(|| new.clone()))
     }
 
     /// The kept token, also one whose end has passed.
     pub(crate) fn token(&self, app_key: &AppKey, user: &UserId) -> Result<Option<KeptToken>, StateError> {
-        let path = self.account(app_key, user).join(TOKEN);
-        file::read(&path, |kept: TokenFile| {
+        let Some(folder) = self.place(app_key, user).open()? else { return Ok(None) };
+        folder.read(TOKEN, LARGEST, |kept: TokenFile| {
             let token = Token::new(kept.token).map_err(|_| "its token cannot be one")?;
             Ok(KeptToken { token, expires_at: kept.expires_at })
         })
     }
 
     pub(crate) fn keep_token(&self, app_key: &AppKey, user: &UserId, kept: &KeptToken) -> Result<(), StateError> {
-        let path = self.make_account(app_key, user)?.join(TOKEN);
         let content = TokenFile { token: kept.token.expose().to_owned(), expires_at: kept.expires_at };
-        file::replace(&path, &content)
+        self.make_account(app_key, user)?.replace(TOKEN, &content)
     }
 
-    fn account(&self, app_key: &AppKey, user: &UserId) -> PathBuf {
-        self.path.join(file_name(app_key.as_str())).join(file_name(user.as_str()))
+    /// Where the account's folder is.
+    pub(crate) fn place(&self, app_key: &AppKey, user: &UserId) -> Place {
+        Place::of(&self.path, app_key, user)
     }
 
-    fn make_account(&self, app_key: &AppKey, user: &UserId) -> Result<PathBuf, StateError> {
-        let path = self.account(app_key, user);
-        make_private(&path)?;
-        file::remove_leftovers(&path);
-        Ok(path)
+    fn make_account(&self, app_key: &AppKey, user: &UserId) -> Result<Folder, StateError> {
+        let folder = self.place(app_key, user).make()?;
+        folder.remove_leftovers();
+        Ok(folder)
     }
+}
+
+fn device(folder: &Folder) -> Result<Option<Device>, StateError> {
+    folder.read(DEVICE, LARGEST, |kept: DeviceFile| {
+        let mut device = Device::new(kept.resource);
+        device.uuid = kept.uuid;
+        device.check().map(|()| device).map_err(|_| "its resource or id cannot be one")
+    })
 }
 
 impl Config {
@@ -170,8 +181,8 @@ impl Config {
     /// kept token first, while it lasts, and fetches a new one when the service refuses it. A login by token uses the
     /// token given, and keeps it.
     ///
-    /// `open` reads two small files on the connection's thread, and writes one at an account's first login; tokens are
-    /// written on threads of the crate's own, one write at a time for each account.
+    /// `open` waits at most 5 s for two small files to be read, and one to be written at an account's first login. All of
+    /// it is done on threads of the crate's own, one piece of work at a time for each account.
     #[must_use]
     pub fn state_dir(mut self, state: StateDir) -> Self {
         self.state_dir = Some(state);
@@ -248,7 +259,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (app, user) = account();
         let state = StateDir::open(dir.path()).unwrap();
-        let path = state.make_account(&app, &user).unwrap().join("token.json");
+        state.make_account(&app, &user).unwrap();
+        let path = state.place(&app, &user).path().join("token.json");
         let large = format!(r#"{{"version":1,"token":"{}"}}"#, "CANARY".repeat(20_000));
         for damage in [
             "",
@@ -296,7 +308,7 @@ mod tests {
             started.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(resources.iter().all(|resource| *resource == resources[0]), "{resources:?}");
-        let account = StateDir::open(dir.path()).unwrap().account(&app, &user);
+        let account = StateDir::open(dir.path()).unwrap().place(&app, &user).path();
         assert_eq!(fs::read_dir(account).unwrap().count(), 2, "no temporary file is left");
     }
 
@@ -305,7 +317,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (app, user) = account();
         let state = StateDir::open(dir.path()).unwrap();
-        let account = state.make_account(&app, &user).unwrap();
+        state.make_account(&app, &user).unwrap();
+        let account = state.place(&app, &user).path();
         let (old, new) = (account.join("token.json.0.tmp"), account.join("token.json.1.tmp"));
         let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
         fs::File::create(&old).unwrap().set_modified(hour_ago).unwrap();

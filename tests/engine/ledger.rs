@@ -14,6 +14,7 @@ use agora_chat::{
 pub(crate) enum Place {
     #[default]
     Out,
+    State,
     Discovery,
     Token,
     Connect,
@@ -96,6 +97,7 @@ impl Ledger {
 
     fn action(&mut self, action: &Action) {
         match action {
+            Action::Recall { .. } => self.enter(Place::State),
             Action::Discover => self.enter(Place::Discovery),
             Action::FetchToken { .. } => self.enter(Place::Token),
             Action::Connect { .. } => {

@@ -44,6 +44,7 @@ mod sends;
 mod server_frames;
 mod server_texts;
 mod sim;
+mod state_folder;
 mod states;
 mod token;
 mod week;

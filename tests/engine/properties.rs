@@ -233,6 +233,7 @@ fn give(sim: &mut Sim, event: &Event) {
         Event::Due => return,
         Event::Help => match sim.place() {
             Place::Out => sim.step(by_token()),
+            Place::State => sim.step(Input::Recalled { token: None, expires_at: None }),
             Place::Discovery => sim.step(Input::Discovered(Ok(addresses(2)))),
             Place::Token | Place::Pause if sim.is_asking() => {
                 let (name, wall) = (format!("at-{:?}", sim.now.mono), sim.now.wall);

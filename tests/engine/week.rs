@@ -277,6 +277,7 @@ impl World {
         }
         let did = match self.sim.place() {
             Place::Out => self.login(),
+            Place::State => unreachable!("there is no state folder"),
             Place::Discovery => self.discovery(),
             Place::Token => self.ask(),
             Place::Connect => self.connect(),
@@ -623,6 +624,7 @@ impl World {
             let did = match self.sim.place() {
                 // Also what an attempt waits for that came to need it while it was under way.
                 _ if self.sim.is_asking() => self.ask(),
+                Place::State => unreachable!("there is no state folder"),
                 Place::Out => {
                     assert!(!must_hold || self.session.closed, "over after all is well");
                     self.session.closed = true;

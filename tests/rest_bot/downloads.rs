@@ -198,6 +198,32 @@ async fn a_body_that_does_not_say_where_it_ends_goes_on_to_the_end_of_the_connec
     }
 }
 
+#[cfg(unix)]
+#[actix::test]
+async fn a_downloaded_file_is_for_its_owner_alone_unless_the_application_says_otherwise() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (server, rest) = scripted([body(b"new")]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let umask = {
+        let probe = folder.path().join("probe");
+        std::fs::write(&probe, "").unwrap();
+        0o666 & !(std::fs::metadata(&probe).unwrap().permissions().mode() & 0o777)
+    };
+    let path = folder.path().join("file.txt");
+    let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    std::fs::write(&path, "old").unwrap();
+    for (fetch, wanted) in [
+        (Fetch::new(&file(&server.base())), 0o600),
+        (Fetch::new(&file(&server.base())).file_mode(0o640), 0o640 & !umask),
+        (Fetch::new(&file(&server.base())).file_mode(0o7644), 0o644 & !umask),
+        (Fetch::new(&file(&server.base())), 0o600),
+    ] {
+        assert_eq!(get(&rest, fetch).await.unwrap().to_file(&path).await.unwrap(), 3);
+        assert_eq!(mode(), wanted);
+    }
+}
+
 #[actix::test]
 async fn a_download_is_written_whole_in_the_place_of_an_old_file() {
     let (server, rest) = scripted([body(b"new")]).await;

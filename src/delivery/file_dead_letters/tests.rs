@@ -1,4 +1,6 @@
 use std::{
+    fs,
+    path::{Path, PathBuf},
     pin::pin,
     sync::{Arc, Mutex, mpsc},
     task::{Context, Waker},

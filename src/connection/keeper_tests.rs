@@ -1,0 +1,74 @@
+//! A disk that hangs below a state folder, which only the line of work on it can play.
+
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    AppKey, Connection, Credentials, StateDir, UserId,
+    local_server::LocalServer,
+    threads::{FILES, Job},
+};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[actix::test]
+async fn a_disk_that_hangs_costs_its_accounts_the_kept_token_and_nobody_else_on_the_thread_anything() {
+    const STUCK: usize = 50;
+    let server = LocalServer::start().await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let app: AppKey = server.app_key().parse().unwrap();
+    let config = || server.config().state_dir(StateDir::open(dir.path()).unwrap());
+    let mut held = Vec::new();
+    for n in 0..=STUCK {
+        let name = format!("user-{n}");
+        server.create_user(&name, "pw").unwrap();
+        if n < STUCK {
+            let user: UserId = name.parse().unwrap();
+            let line = StateDir::open(dir.path()).unwrap().place(&app, &user).line();
+            let (go, gone) = mpsc::channel::<()>();
+            line.submit(&FILES, Job::always(move || assert!(gone.recv().is_err())));
+            held.push((go, line));
+        }
+    }
+    // How late the thread is for others.
+    let late = Arc::new(Mutex::new(Duration::ZERO));
+    let seen = Arc::clone(&late);
+    let ticking = actix_rt::spawn(async move {
+        loop {
+            let due = Instant::now() + Duration::from_millis(5);
+            actix_rt::time::sleep(Duration::from_millis(5)).await;
+            let mut late = seen.lock().unwrap();
+            *late = (*late).max(due.elapsed());
+        }
+    });
+    let opened = |n: usize| {
+        let config = config().login_deadline(LIMIT).unwrap();
+        async move {
+            let (connection, began) = (Connection::start(config).unwrap(), Instant::now());
+            let credentials = Credentials::password(&format!("user-{n}"), "pw").unwrap();
+            connection.open(credentials).await.unwrap();
+            (connection, began.elapsed())
+        }
+    };
+    let stuck: Vec<_> = (0..STUCK).map(|n| actix_rt::spawn(opened(n))).collect();
+    let (free, took) = opened(STUCK).await;
+    assert!(took < Duration::from_secs(4), "another account needs no time of theirs: {took:?}");
+    for opening in stuck {
+        let (connection, took) = opening.await.unwrap();
+        assert!(took >= Duration::from_secs(5), "{took:?}");
+        connection.close().await;
+    }
+    assert!(FILES.count() <= STUCK + 17, "{} threads for {STUCK} stuck accounts", FILES.count());
+    ticking.abort();
+    let late = *late.lock().unwrap();
+    assert!(late < Duration::from_millis(450), "the thread was {late:?} late");
+    assert_eq!(server.sessions(&format!("user-{STUCK}")).len(), 1);
+    free.close().await;
+    // The disk is back.
+    drop(held);
+    let (connection, took) = opened(0).await;
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    connection.close().await;
+}
