@@ -128,8 +128,7 @@ async fn lateness(done: impl Future<Output = ()>) -> Duration {
     });
     done.await;
     ticking.abort();
-    let late = *late.lock().unwrap();
-    late
+    *late.lock().unwrap()
 }
 
 fn threads() -> usize {
@@ -277,6 +276,19 @@ async fn a_folder_that_others_may_write_is_used_and_told_of_once() {
     let place = Place::new().await;
     place.online("alice").await.close().await;
     assert_eq!(place.warnings(), "", "there is nothing to tell of a folder of one's own");
+
+    // Of the other stores' folders as well.
+    let folder = tempfile::tempdir().unwrap();
+    let cursors = FileCursors::open(folder.path()).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let connection = Connection::start(place.config().cursor_store(Arc::new(cursors))).unwrap();
+    connection.open(Credentials::password("alice", "pw").unwrap()).await.unwrap();
+    let began = Instant::now();
+    while !place.warnings().contains("others may write") {
+        assert!(began.elapsed() < LIMIT);
+        sleep(Duration::from_millis(5)).await;
+    }
+    connection.close().await;
 }
 
 #[actix::test]

@@ -1,9 +1,7 @@
 //! Carries an account's token into its state folder and out of it again.
 
 use std::{
-    collections::BTreeSet,
     future::Future,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -48,29 +46,6 @@ enum Change {
 }
 
 impl Account {
-    /// Says once in a process, for each state folder, that others may write there.
-    fn look_around(&self) {
-        /// From so many folders on it may be said again.
-        const SAID: usize = 256;
-        static EXPOSED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-
-        let folder = self.state.path();
-        let known = || EXPOSED.lock().unwrap_or_else(PoisonError::into_inner);
-        if known().contains(folder) {
-            return;
-        }
-        let Some(how) = state::exposed(folder) else { return };
-        let mut known = known();
-        if known.len() >= SAID {
-            known.clear();
-        }
-        if known.insert(folder.to_owned()) {
-            drop(known);
-            warn!(self.log, "others may write where the state is kept; only what is this process's user's is used";
-                "folder" => %folder.display(), "how" => how);
-        }
-    }
-
     /// The device to log in as: the kept one, unless the application chose one itself.
     fn device(&self, configured: &Device) -> Device {
         if !configured.is_random() {
@@ -144,7 +119,7 @@ impl Keeper {
             let read = move || {
                 // What the last session left to write comes first.
                 account.write();
-                account.look_around();
+                state::tell_exposed(account.state.path(), &account.log);
                 Recalled { device: account.device(&configured), token: account.token() }
             };
             // Whoever waits has less patience.

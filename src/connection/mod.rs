@@ -23,7 +23,8 @@ pub(crate) mod frame;
 mod handle;
 mod health;
 mod keeper;
-#[cfg(all(test, feature = "local-server"))]
+#[cfg(test)]
+#[cfg(feature = "local-server")]
 mod keeper_tests;
 mod messages;
 mod outbox;

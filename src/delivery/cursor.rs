@@ -1,13 +1,13 @@
 //! Where keys of queues are kept.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use slog::{Logger, warn};
 
 use super::handler::guarded;
 
-use crate::{AppKey, StateError, UserId, wire::Jid};
+use crate::{AppKey, StateError, UserId, lent::caught, state, wire::Jid};
 
 /// Whose keys they are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +67,12 @@ pub trait CursorStore: Send + Sync + 'static {
 
     /// Keeps a queue's key in the place of the one before; done when it would outlive the process.
     fn save(&self, account: &Account, cursor: &Cursor) -> CursorFuture<()>;
+
+    /// The folder it is kept in, whose rights are looked at.
+    #[doc(hidden)]
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// Why a [`CursorStore`] could not load or save.
@@ -106,6 +112,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The keys of an account; what cannot be read counts as none.
 pub(crate) async fn load(store: Arc<dyn CursorStore>, account: Account, log: Logger) -> Vec<Cursor> {
+    if let Some(Some(folder)) = caught(|| store.folder()) {
+        state::tell_exposed_soon(folder, &log);
+    }
     within(|| store.load(&account)).await.unwrap_or_else(|error| {
         warn!(log, "the keys of the queues cannot be read, so messages may come again"; "error" => %error);
         Vec::new()

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    path::Path,
     pin::Pin,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -212,11 +213,21 @@ pub trait DeadLetterStore: Send + Sync + 'static {
     ///
     /// The same letter may come again, when the process ended or the link was lost before the message was acknowledged.
     fn keep(&self, account: &Account, letter: &DeadLetter) -> DeadLetterFuture<()>;
+
+    /// The folder it is kept in, whose rights are looked at.
+    #[doc(hidden)]
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
 }
 
 impl<T: DeadLetterStore + ?Sized> DeadLetterStore for Arc<T> {
     fn keep(&self, account: &Account, letter: &DeadLetter) -> DeadLetterFuture<()> {
         (**self).keep(account, letter)
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        (**self).folder()
     }
 }
 

@@ -86,6 +86,10 @@ impl FileCursors {
 }
 
 impl CursorStore for FileCursors {
+    fn folder(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
+
     fn load(&self, account: &Account) -> CursorFuture<Vec<Cursor>> {
         let (answer, loaded) = oneshot::channel();
         let file = self.file(account);

@@ -230,6 +230,10 @@ impl fmt::Debug for FileDeadLetters {
 }
 
 impl DeadLetterStore for FileDeadLetters {
+    fn folder(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
+
     fn keep(&self, account: &Account, letter: &DeadLetter) -> DeadLetterFuture<()> {
         let (folder, bounds, letter) = (self.folder(account), self.bounds, letter.clone());
         Box::pin(async move { folder.run(move |place| keep(place, &letter, bounds)).await })

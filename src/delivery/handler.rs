@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     pin::Pin,
     sync::Arc,
     task::Poll,
@@ -16,6 +17,7 @@ use super::{Account, DeadLetter, DeadLetterError, DeadLetterStore, DeadLetters};
 use crate::{
     ConfigError, Event, EventKind, EventMask, Message, UserId,
     config::{count, in_range},
+    lent::caught,
 };
 
 /// One event offered to the [`MessageHandler`]; an actor answers it with `Ok` once it is handled.
@@ -362,6 +364,14 @@ impl MessageHandler {
     pub(super) async fn offer(&self, delivery: Delivery) -> Result<(), Failed> {
         let answer = self.answer(|| (self.handle)(delivery), "the handler panicked").await;
         answer.unwrap_or_else(|failed| Err(Failed::Attempt(failed)))
+    }
+
+    /// The folder that letters are kept in, where the place is one of ours.
+    pub(super) fn letters_folder(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Store(store) => caught(|| store.folder()).flatten(),
+            _ => None,
+        }
     }
 
     /// Keeps a letter, and gives back what had to be dropped for it.

@@ -16,7 +16,10 @@ use super::{
     handler::{Failed, HandlerError},
     retries::Retries,
 };
-use crate::session::{Page, PageEvent};
+use crate::{
+    session::{Page, PageEvent},
+    state,
+};
 
 /// How far a page is, for whoever may want to end it.
 #[derive(Clone, Debug, Default)]
@@ -155,6 +158,9 @@ impl PageTask {
             return Err(None);
         }
         let letter = DeadLetter::of(event, &self.resource, error.clone(), attempts);
+        if let Some(folder) = handler.letters_folder() {
+            state::tell_exposed_soon(folder, &self.log);
+        }
         let dropped = self.call(handler.keep(&self.account, &letter)).await.map_err(Some)?;
         warn!(self.log, "a message could not be handled and is a dead letter now"; "queue" => &*page.queue,
             Named(&letter.event), "attempts" => attempts, "error" => %error);

@@ -5,15 +5,17 @@
 //! nobody can change it between the look and the use.
 
 use std::{
+    collections::BTreeSet,
     ffi::{OsStr, OsString},
     fs::File,
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
+use slog::{Logger, warn};
 
 use super::{
     StateError,
@@ -59,7 +61,7 @@ impl Place {
 
     /// Opens the folder; `None` where there is none.
     pub(crate) fn open(&self) -> Result<Option<Folder>, StateError> {
-        self.walked(|parent, path| Dir::open(parent, path))
+        self.walked(Dir::open)
     }
 
     /// Opens the folder, and makes it where it is missing.
@@ -237,6 +239,47 @@ impl Folder {
             }
         }
     }
+}
+
+/// The folders of which it was said that others may write there.
+static TOLD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn told() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    TOLD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says once in a process, for each state folder, that others may write there. It waits for the disk.
+pub(crate) fn tell_exposed(folder: &Path, log: &Logger) {
+    /// From so many folders on it may be said again.
+    const MANY: usize = 256;
+
+    if told().contains(folder) {
+        return;
+    }
+    let Some(how) = exposed(folder) else { return };
+    let is_news = {
+        let mut told = told();
+        if told.len() >= MANY {
+            told.clear();
+        }
+        told.insert(folder.to_owned())
+    };
+    if is_news {
+        warn!(log, "others may write where the state is kept; only what belongs to this process's user is used";
+            "folder" => %folder.display(), "how" => how);
+    }
+}
+
+/// As [`tell_exposed`], on a thread that may wait.
+pub(crate) fn tell_exposed_soon(folder: &Path, log: &Logger) {
+    if told().contains(folder) {
+        return;
+    }
+    let (line, folder, log) = (Serial::of(folder), folder.to_owned(), log.clone());
+    // In a line, so that a disk that does not answer holds one thread however often it is asked.
+    drop(actix_rt::spawn(async move {
+        let _best_effort = line.run(Serial::PATIENCE, move || tell_exposed(&folder, &log)).await;
+    }));
 }
 
 /// Says how others could put their own things in the place of a state folder, or into it; `None` where nobody can.

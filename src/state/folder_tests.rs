@@ -49,13 +49,15 @@ impl Place {
     }
 }
 
-/// What may stand where a file should, by name.
-fn oddities(at: &Path, beside: &Path) -> Vec<(&'static str, Box<dyn Fn()>)> {
+/// What may stand where a file should: its name, and what puts it there.
+type Oddity = (&'static str, Box<dyn Fn()>);
+
+fn oddities(at: &Path, beside: &Path) -> Vec<Oddity> {
     let (at, beside) = (at.to_owned(), beside.to_owned());
     let path = |path: &PathBuf| path.clone();
     let (pipe, folder, socket, link, loose, device) =
         (path(&at), path(&at), path(&at), path(&at), path(&at), path(&at));
-    let mut odd: Vec<(&'static str, Box<dyn Fn()>)> = vec![
+    let mut odd: Vec<Oddity> = vec![
         ("a pipe", Box::new(move || assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success()))),
         ("a folder", Box::new(move || fs::create_dir(&folder).unwrap())),
         ("a socket", Box::new(move || drop(UnixListener::bind(&socket).unwrap()))),

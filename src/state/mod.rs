@@ -3,7 +3,8 @@
 mod error;
 mod file;
 mod folder;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod folder_tests;
 mod system;
 
@@ -12,7 +13,10 @@ use std::{fs::DirBuilder, path::Path, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 pub use error::StateError;
-pub(crate) use folder::{Folder, Listed, Place, exposed, open_regular, regular};
+#[cfg(test)]
+#[cfg(unix)]
+use folder::exposed;
+pub(crate) use folder::{Folder, Listed, Place, open_regular, regular, tell_exposed, tell_exposed_soon};
 
 use crate::{AppKey, Config, Device, Token, UserId};
 

@@ -9,6 +9,7 @@ pub(super) use unix::{Dir, open_without_waiting, others_write};
 
 /// What stands under a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(unix), allow(dead_code, reason = "not every system tells them apart"))]
 pub(super) enum Kind {
     File,
     Folder,
