@@ -43,14 +43,26 @@ impl Event {
     /// Makes an event; useful for an application's own tests of its subscribers.
     #[must_use]
     pub fn new(user: UserId, kind: EventKind) -> Self {
-        let weight = Self::SIZE.saturating_add(kind.heap());
+        let weight = Self::weight_of(&kind);
         Event(Arc::new(Inner { user, weight, kind }))
     }
 
-    #[allow(dead_code, reason = "what waits for subscribers is not weighed yet")]
-    /// Returns how many bytes it takes in memory, at most; what it shares with other events is counted with each.
+    /// What an event takes at most for each byte it was read from.
+    pub(crate) const MOST_PER_BYTE: usize = 16;
+
+    /// What an event takes at most beside that.
+    pub(crate) const MOST_AROUND: usize = 1024;
+
+    /// Returns what an event of this kind takes.
+    pub(crate) fn weight_of(kind: &EventKind) -> usize {
+        Self::SIZE.saturating_add(kind.heap())
+    }
+
+    /// How many bytes it takes in memory, at most; what it shares with other events is counted with each.
+    ///
+    /// One that came from a server takes at most 16 times the bytes it was read from, and 1 KiB.
     #[must_use]
-    pub(crate) fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         self.0.weight
     }
 
@@ -301,11 +313,38 @@ impl fmt::Debug for EventMask {
     }
 }
 
+impl Weigh for Event {
+    /// As if nobody else held it.
+    fn heap(&self) -> usize {
+        self.weight()
+    }
+}
+
 impl Weigh for EventKind {
     fn heap(&self) -> usize {
         match self {
             EventKind::Message(message) => message.heap(),
-            _ => 0,
+            EventKind::Receipt(receipt) => receipt.heap(),
+            EventKind::Recalled(recall) => recall.heap(),
+            EventKind::Edited(edit) => edit.heap(),
+            EventKind::Group(told) | EventKind::Room(told) => told.heap(),
+            EventKind::RoomLost { room, error } => room.heap().saturating_add(error.heap()),
+            EventKind::Thread(told) => told.heap(),
+            EventKind::Contact(told) => told.heap(),
+            EventKind::Presence(told) => told.heap(),
+            EventKind::Reaction(told) => told.heap(),
+            EventKind::Pinned(told) => told.heap(),
+            EventKind::Device(told) => told.heap(),
+            EventKind::Unknown(notice) => notice.heap(),
+            EventKind::Reconnecting { attempt: _, delay: _, cause } => cause.heap(),
+            EventKind::Disconnected { reason } => reason.heap(),
+            EventKind::Connected { resumed: _ }
+            | EventKind::TokenWillExpire { at: _, expires_in: _ }
+            | EventKind::Flapping { sessions: _, window: _, floor: _ }
+            | EventKind::TokenExpired
+            | EventKind::OfflineSyncStarted { queues: _, messages: _ }
+            | EventKind::OfflineSyncFinished { queues: _, messages: _, complete: _ }
+            | EventKind::Missed { count: _ } => 0,
         }
     }
 }

@@ -136,8 +136,8 @@ pub use handlers::{EventHandler, HandlerRegistry, Handlers, Overflow, Subscriber
 pub use logger::{LogConfig, LogError, LogHandle, LogLevel, LoggerActor};
 pub use message::{
     Attachment, Bundle, BundleError, BundledMessage, ChatType, Combined, Conversation, Custom, EditInfo, Ext, ExtValue,
-    FileSecret, Image, Location, Message, MessageBody, MessageExtras, OnlineState, Priority, ReactionSummary,
-    StreamPiece, StreamStatus, ThreadOrigin, ThreadOverview, Translation, Video, Voice,
+    FileSecret, Image, Json, JsonError, Location, Message, MessageBody, MessageExtras, OnlineState, Priority,
+    ReactionSummary, StreamPiece, StreamStatus, ThreadOrigin, ThreadOverview, Translation, Video, Voice,
 };
 pub use net::{CertificateProblem, Proxy, ProxyError, Roots, RootsError};
 pub use notice::{

@@ -5,7 +5,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use actix::{MailboxError, Message, Recipient};
 use tokio::sync::Mutex;
 
-use crate::{CredentialError, RestError, Token, UserId, lent::Lent};
+use crate::{CredentialError, RestError, Token, UserId, lent::Lent, weight::weigh};
 
 /// The answer of a [`TokenProvider`] to come.
 pub type ProvidingToken = Pin<Box<dyn Future<Output = Result<ProvidedToken, ProviderError>> + Send>>;
@@ -235,6 +235,8 @@ impl<P: TokenProvider> TokenProvider for InTurn<P> {
         })
     }
 }
+
+weigh! { ProviderError { text, is_final } }
 
 #[cfg(test)]
 mod tests {

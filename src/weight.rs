@@ -4,6 +4,8 @@
 //! subscribers, sends that are kept. It is an upper bound of what the allocator gives for a value, so a value that shares
 //! parts with others is counted as if it were alone.
 
+mod reasons;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,7 +16,6 @@ pub(crate) trait Weigh {
     fn heap(&self) -> usize;
 
     /// Returns how many bytes it takes in all.
-    #[allow(dead_code, reason = "sends that are kept are not weighed yet")]
     fn weight(&self) -> usize
     where
         Self: Sized,
@@ -46,6 +47,13 @@ impl Weigh for Arc<str> {
     #[inline]
     fn heap(&self) -> usize {
         allocation(self.len().saturating_add(COUNTS))
+    }
+}
+
+impl Weigh for Box<str> {
+    #[inline]
+    fn heap(&self) -> usize {
+        allocation(self.len())
     }
 }
 
@@ -87,9 +95,30 @@ impl<A: Weigh, B: Weigh> Weigh for (A, B) {
     }
 }
 
-impl Weigh for u64 {
-    #[inline]
-    fn heap(&self) -> usize {
-        0
-    }
+/// Types that are all in their own `size_of`.
+macro_rules! flat {
+    ($($flat:ty),+ $(,)?) => {
+        $(impl $crate::weight::Weigh for $flat {
+            #[inline]
+            fn heap(&self) -> usize {
+                0
+            }
+        })+
+    };
 }
+
+/// Weighs a struct by its fields, all of which are to be named: a new one does not compile unless it is weighed.
+macro_rules! weigh {
+    ($($whole:ty { $($field:ident),+ $(,)? })+) => {
+        $(impl $crate::weight::Weigh for $whole {
+            fn heap(&self) -> usize {
+                let Self { $($field),+ } = self;
+                0_usize$(.saturating_add($crate::weight::Weigh::heap($field)))+
+            }
+        })+
+    };
+}
+
+pub(crate) use {flat, weigh};
+
+flat!(bool, u16, u32, u64, usize, i32, i64, f64, std::time::Duration);

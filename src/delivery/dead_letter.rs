@@ -18,6 +18,7 @@ use super::{Account, Delivery, HandlerError};
 use crate::{
     Conversation, Event, EventKind, Message, StateError, UserId,
     session::{PageEvent, inbound},
+    weight::weigh,
 };
 
 /// An event that a [`MessageHandler`](super::MessageHandler) could not handle. It prints no text of a message.
@@ -32,7 +33,6 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// When the last one failed, in milliseconds since 1970.
     pub at: u64,
-    bytes: usize,
     /// What tells it from other letters; 0 where nothing does.
     key: u64,
     /// The device it came to.
@@ -40,6 +40,8 @@ pub struct DeadLetter {
     /// What it was read from.
     encoded: Option<Bytes>,
 }
+
+weigh! { DeadLetter { event, error, attempts, at, key, resource, encoded } }
 
 /// A letter as bytes.
 #[derive(Serialize, Deserialize)]
@@ -67,7 +69,6 @@ impl DeadLetter {
             error,
             attempts,
             at: now(),
-            bytes: event.bytes,
             key: event.key,
             resource: resource.into(),
             encoded: event.encoded.clone(),
@@ -127,17 +128,10 @@ impl DeadLetter {
             error: HandlerError::new(letter.error),
             attempts: letter.attempts,
             at: letter.at,
-            bytes: meta.len(),
             key: letter.key.parse().map_err(|_| no("its key is no number"))?,
             resource: letter.resource,
             encoded: Some(meta.into()),
         })
-    }
-
-    /// What it counts for in memory: what it was read from, and what is around it. The one place where letters are weighed.
-    pub(super) fn weight(&self) -> usize {
-        const AROUND: usize = 256;
-        self.bytes.saturating_add(self.encoded.as_ref().map_or(0, Bytes::len)).saturating_add(AROUND)
     }
 
     /// What tells it from other letters, also from those that a server gave the same id.
@@ -155,8 +149,8 @@ impl DeadLetter {
 
 #[cfg(test)]
 impl DeadLetter {
-    pub(super) fn new(event: Event, error: HandlerError, attempts: u32, bytes: usize) -> Self {
-        let event = PageEvent::new(event, bytes, 0);
+    pub(super) fn new(event: Event, error: HandlerError, attempts: u32) -> Self {
+        let event = PageEvent::new(event, 0, 0);
         DeadLetter::of(&event, "phone", error, attempts)
     }
 }

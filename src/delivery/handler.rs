@@ -18,6 +18,7 @@ use crate::{
     ConfigError, Event, EventKind, EventMask, Message, UserId,
     config::{count, in_range},
     lent::caught,
+    weight::Weigh,
 };
 
 /// One event offered to the [`MessageHandler`]; an actor answers it with `Ok` once it is handled.
@@ -81,6 +82,12 @@ impl fmt::Debug for Delivery {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct HandlerError(Box<str>);
+
+impl Weigh for HandlerError {
+    fn heap(&self) -> usize {
+        self.0.heap()
+    }
+}
 
 impl HandlerError {
     /// The longest text, in characters; the rest is cut.

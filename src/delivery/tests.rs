@@ -16,6 +16,10 @@ use crate::{
 };
 
 fn event(id: u64) -> Event {
+    event_of(id, "secret words".into())
+}
+
+fn event_of(id: u64, text: String) -> Event {
     let message = Message {
         id,
         from: "bob".into(),
@@ -25,7 +29,7 @@ fn event(id: u64) -> Event {
         own: false,
         ext: Ext::new(),
         extras: None,
-        body: MessageBody::Text("secret words".into()),
+        body: MessageBody::Text(text),
     };
     Event::new("alice".parse().unwrap(), EventKind::Message(message))
 }
@@ -506,8 +510,10 @@ async fn a_key_is_saved_after_its_messages_and_a_store_that_fails_hangs_or_panic
     }
 }
 
+/// One whose text has so many bytes.
 fn letter(id: u64, bytes: usize) -> DeadLetter {
-    DeadLetter::new(event(id), "why".into(), 3, bytes)
+    let event = event_of(id, "x".repeat(bytes));
+    DeadLetter::new(event, "why".into(), 3)
 }
 
 fn ids(letters: &DeadLetters) -> Vec<u64> {
@@ -518,13 +524,13 @@ fn ids(letters: &DeadLetters) -> Vec<u64> {
 #[test]
 fn past_a_number_or_a_size_no_more_dead_letters_are_taken() {
     let few = DeadLetters::bounded(3, 1 << 20).unwrap();
-    let small = DeadLetters::bounded(1000, 3 * (256 + 100)).unwrap();
+    let small = DeadLetters::bounded(1000, 3 * letter(1, 100).weight()).unwrap();
     for letters in [few, small] {
         (1..4).for_each(|id| assert!(letters.push(letter(id, 100)).unwrap().is_empty()));
         let full = letters.push(letter(4, 100)).unwrap_err();
         assert!(matches!(full, DeadLetterError::Full { letters: 3, .. }), "{full}");
         assert_eq!((ids(&letters), letters.dropped()), (vec![1, 2, 3], 0));
-        letters.push(letter(5, 1 << 30)).unwrap();
+        letters.push(letter(5, 4 << 20)).unwrap();
         assert!(letters.push(letter(6, 1)).is_err() || letters.len() == 2);
         assert_eq!(ids(&letters)[0], 5, "a single one is taken whatever its size");
     }
@@ -534,11 +540,11 @@ fn past_a_number_or_a_size_no_more_dead_letters_are_taken() {
 #[test]
 fn the_oldest_dead_letters_are_dropped_and_counted_where_that_is_asked_for() {
     let few = DeadLetters::bounded(3, 1 << 20).unwrap().dropping_oldest();
-    let small = DeadLetters::bounded(1000, 3 * (256 + 100)).unwrap().dropping_oldest();
+    let small = DeadLetters::bounded(1000, 3 * letter(1, 100).weight()).unwrap().dropping_oldest();
     for letters in [few, small] {
         let dropped: usize = (1..6).map(|id| letters.push(letter(id, 100)).unwrap().len()).sum();
         assert_eq!((letters.len(), letters.dropped(), dropped), (3, 2, 2));
-        letters.push(letter(6, 1 << 30)).unwrap();
+        letters.push(letter(6, 4 << 20)).unwrap();
         assert!(letters.len() <= 3 && letters.dropped() >= 3);
         assert_eq!(ids(&letters).last(), Some(&6), "the newest stays whatever its size");
         letters.push(letter(7, 100)).unwrap();

@@ -9,6 +9,7 @@ mod engine;
 mod frame_decoder;
 pub(crate) mod page_view;
 mod server;
+mod weights;
 
 /// A link's bytes in arbitrary cuts, through the framing and the decoding of each message.
 ///
@@ -64,4 +65,19 @@ pub fn rest_errors(data: &[u8]) {
 /// Where a promise is broken.
 pub fn tokens(data: &[u8]) {
     crate::token::fuzzing::run(data);
+}
+
+/// The payload of a meta, and a meta, as the event it leads to: that counts for no more than was promised.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn weights(data: &[u8]) {
+    weights::run(data);
+}
+
+/// The event that an encoded meta of a page leads to, as `alice` hears it on her `phone`; its weight is held against
+/// what was really allocated.
+#[must_use]
+pub fn event(meta: &[u8]) -> Option<crate::Event> {
+    weights::event(meta)
 }

@@ -9,7 +9,9 @@
 //!
 //! Whoever calls this bounds the length first; mending makes it at most three times as long.
 
-use serde::de::DeserializeOwned;
+use std::{borrow::Cow, cell::Cell, fmt};
+
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::text;
 
@@ -22,6 +24,105 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::E
         Some(mended) => serde_json::from_str(&mended),
         None => Err(error),
     })
+}
+
+/// Checks that a text is JSON, which takes no memory; its texts are mended where they are broken, which takes a copy.
+///
+/// # Errors
+/// What is wrong with it still. It quotes nothing.
+pub(crate) fn check(bytes: &[u8]) -> Result<Cow<'_, str>, serde_json::Error> {
+    let wrong = match std::str::from_utf8(bytes) {
+        Ok(text) => match count(text, usize::MAX) {
+            Ok(_) => return Ok(Cow::Borrowed(text)),
+            Err(error) => Some(error),
+        },
+        Err(_) => None,
+    };
+    match (mended(bytes), wrong) {
+        (None, Some(error)) => Err(error),
+        // What is no UTF-8 is always mended.
+        (None, None) => Err(serde_json::Error::custom("it is no text")),
+        (Some(mended), _) => count(&mended, usize::MAX).map(|_| Cow::Owned(mended)),
+    }
+}
+
+/// Counts the values in a JSON text, as far as `most`, which takes no memory; each object, array and what is in them
+/// counts, names do not.
+///
+/// # Errors
+/// What is wrong with it, or that there are more.
+pub(crate) fn count(text: &str, most: usize) -> Result<usize, serde_json::Error> {
+    let left = Cell::new(most);
+    let mut reader = serde_json::Deserializer::from_str(text);
+    Count(&left).deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(most.saturating_sub(left.get()))
+}
+
+/// Takes one from what is left for each value, and keeps nothing of it.
+#[derive(Clone, Copy)]
+struct Count<'a>(&'a Cell<usize>);
+
+impl Count<'_> {
+    #[inline]
+    fn one<E: Error>(self) -> Result<(), E> {
+        self.0.set(self.0.get().checked_sub(1).ok_or_else(|| E::custom("too many values"))?);
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Count<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Count<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        self.one()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        self.one()?;
+        while list.next_element_seed(self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        self.one()?;
+        while members.next_key::<IgnoredAny>()?.is_some() {
+            members.next_value_seed(self)?;
+        }
+        Ok(())
+    }
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -120,10 +221,32 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
     use serde_json::{Value, json};
 
-    use super::{mended, read};
+    use super::{check, count, mended, read};
 
+    /// What it reads as; checking it says the same.
     fn value(bytes: impl AsRef<[u8]>) -> Option<Value> {
-        read(bytes.as_ref()).ok()
+        let value = read(bytes.as_ref()).ok();
+        let checked = check(bytes.as_ref()).ok().map(|text| serde_json::from_str(&text).unwrap());
+        assert_eq!(value, checked, "{}", String::from_utf8_lossy(bytes.as_ref()));
+        value
+    }
+
+    #[test]
+    fn checking_takes_no_memory_whatever_the_text_holds() {
+        for part in [r#"{"":0},"#, "[],", "[[[[]]]],", r#""abc","#, "1.5e3,", "null,"] {
+            let text = format!("[{}0]", part.repeat(10_000));
+            let counted = allocation_counter::measure(|| drop(check(text.as_bytes()).unwrap()));
+            assert!(counted.bytes_max < 1024, "{counted:?} for {part}");
+        }
+    }
+
+    #[test]
+    fn values_are_counted_and_no_more_of_them_than_allowed() {
+        for (text, values) in [("0", 1), ("[]", 1), (r#"{"a":{"b":[1,"c",null,true,1.5]}}"#, 8)] {
+            assert_eq!(count(text, values).unwrap(), values);
+            assert!(count(text, values - 1).is_err(), "{text}");
+        }
+        assert!(count("[1] 2", 9).is_err());
     }
 
     #[test]

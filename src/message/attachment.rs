@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::weight::{Weigh, allocation, weigh};
+
 /// What opens a stored file: the service's `share-secret`. `Debug` shows nothing of it.
 #[derive(Clone)]
 pub struct FileSecret(Arc<SecretString>);
@@ -83,6 +85,15 @@ impl fmt::Debug for Bare<'_> {
             Some((_, rest)) => write!(f, "{rest:?} with userinfo{query}"),
             None => write!(f, "{bare:?}{query}"),
         }
+    }
+}
+
+weigh! { Attachment { url, secret, name, length } }
+
+impl Weigh for FileSecret {
+    fn heap(&self) -> usize {
+        let around = size_of::<SecretString>() + 2 * size_of::<usize>();
+        allocation(around).saturating_add(allocation(self.expose().len()))
     }
 }
 

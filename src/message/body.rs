@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::{Attachment, Ext};
+use crate::weight::{Weigh, flat, weigh};
 
 /// What a message says or shows (messages spec §1.3, §2.6). `Debug` shows of [`Raw`](MessageBody::Raw) bytes their
 /// number only, for they may hold the secret of a file.
@@ -242,4 +243,35 @@ pub enum StreamStatus {
     Full,
     /// A number this release does not know.
     Unknown(i32),
+}
+
+flat!(StreamStatus);
+
+weigh! {
+    Custom { event, values, params }
+    Location { latitude, longitude, address, building }
+    Image { file, width, height, gif }
+    Voice { file, seconds }
+    Video { file, seconds, width, height, thumbnail }
+    Combined { compatible_text, title, summary, level, file }
+    StreamPiece { text, sequence, status, kind, error, finish_reason }
+}
+
+impl Weigh for MessageBody {
+    #[inline]
+    fn heap(&self) -> usize {
+        match self {
+            MessageBody::Text(text) => text.heap(),
+            MessageBody::Command { action } => action.heap(),
+            MessageBody::Custom(custom) => custom.heap(),
+            MessageBody::Location(place) => place.heap(),
+            MessageBody::Image(image) => image.heap(),
+            MessageBody::Voice(voice) => voice.heap(),
+            MessageBody::Video(video) => video.heap(),
+            MessageBody::File(file) => file.heap(),
+            MessageBody::Combined(combined) => combined.heap(),
+            MessageBody::Stream(piece) => piece.heap(),
+            MessageBody::Raw { namespace, payload } => namespace.heap().saturating_add(payload.heap()),
+        }
+    }
 }

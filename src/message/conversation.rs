@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::weight::{Weigh, flat};
+
 /// The kind of conversation a message belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -120,5 +122,17 @@ impl fmt::Display for Conversation {
             Conversation::Thread(_) => "thread",
         };
         write!(f, "{kind} {}", self.id())
+    }
+}
+
+flat!(ChatType);
+
+impl Weigh for Conversation {
+    fn heap(&self) -> usize {
+        match self {
+            Conversation::User(id) | Conversation::Group(id) | Conversation::Room(id) | Conversation::Thread(id) => {
+                id.heap()
+            }
+        }
     }
 }

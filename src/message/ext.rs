@@ -1,11 +1,12 @@
 //! Typed attributes that applications add to messages (messages spec §1.5).
 
-use std::collections::HashMap;
-
-use super::json;
-use crate::wire::{
-    KeyValue,
-    key_value::{Value as Wire, ValueType},
+use super::{Json, json};
+use crate::{
+    weight::Weigh,
+    wire::{
+        KeyValue,
+        key_value::{Value as Wire, ValueType},
+    },
 };
 
 /// The attributes of a message, in the order they were added; a key occurs once.
@@ -32,7 +33,7 @@ pub enum ExtValue {
     /// A text.
     Text(String),
     /// An object, an array or null.
-    Json(serde_json::Value),
+    Json(Json),
 }
 
 impl Ext {
@@ -87,10 +88,13 @@ impl Ext {
         self.0.is_empty()
     }
 
-    /// The attributes as a JSON object; a number that JSON has no form for becomes text.
+    /// The attributes as a JSON object; a number that JSON has no form for becomes text, and so does JSON that cannot be
+    /// taken apart because all of them together have more than [`Json::MAX_NODES`] values in it.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        self.iter().map(|(key, value)| (key.to_owned(), value.to_json())).collect::<serde_json::Map<_, _>>().into()
+        let mut left = Json::MAX_NODES;
+        let pairs = self.iter().map(|(key, value)| (key.to_owned(), value.json_within(&mut left)));
+        pairs.collect::<serde_json::Map<_, _>>().into()
     }
 
     /// Reads the attributes of a received message: what has no key or no type known here is left out, a text that should
@@ -102,31 +106,44 @@ impl Ext {
             let kind = ValueType::try_from(r#type?).ok()?;
             Some((key?, read(kind, value, &mut left)?))
         };
-        Ext::collect(wire.into_iter().filter_map(read))
+        Ext::of(json::exactly(wire.len(), wire.into_iter().filter_map(read)))
     }
 
-    /// The attributes of a list in which keys may repeat, in linear time: a frame can hold tens of thousands.
-    fn collect(pairs: impl Iterator<Item = (String, ExtValue)>) -> Self {
-        let mut ext = Ext::new();
-        // Where each key stands, once there are too many to look through.
-        let mut places: HashMap<String, usize> = HashMap::new();
-        for (key, value) in pairs {
-            if ext.len() < Ext::FEW {
-                ext.insert(key, value);
-                continue;
-            }
-            if places.is_empty() {
-                places = ext.0.iter().enumerate().map(|(place, (key, _))| (key.clone(), place)).collect();
-            }
-            match places.get(&key).and_then(|place| ext.0.get_mut(*place)) {
-                Some((_, known)) => *known = value,
-                None => {
-                    places.insert(key.clone(), ext.len());
-                    ext.0.push((key, value));
-                }
-            }
+    /// The attributes of a list in which keys may repeat, in little more than linear time: a frame can hold tens of
+    /// thousands.
+    fn of(mut pairs: Vec<(String, ExtValue)>) -> Self {
+        let few = pairs.len() <= Ext::FEW;
+        let mut earlier = pairs.iter().enumerate();
+        if few && !earlier.any(|(at, (key, _))| pairs.iter().take(at).any(|(known, _)| known == key)) {
+            return Ext(pairs);
         }
-        ext
+        // By key, and of one key in order.
+        let key = |place: &usize| pairs.get(*place).map(|(key, _)| key);
+        let mut order: Vec<usize> = (0..pairs.len()).collect();
+        order.sort_unstable_by(|one, other| key(one).cmp(&key(other)).then(one.cmp(other)));
+        if !order.is_sorted_by(|one, other| key(one) != key(other)) {
+            let mut keep = vec![true; pairs.len()];
+            let mut first = 0;
+            for (at, place) in order.iter().enumerate() {
+                let before = at.checked_sub(1).and_then(|at| order.get(at));
+                if before.is_none_or(|before| {
+                    pairs.get(*before).map(|(key, _)| key) != pairs.get(*place).map(|(key, _)| key)
+                }) {
+                    first = *place;
+                    continue;
+                }
+                // The last value stands in the first one's place.
+                let value = pairs.get_mut(*place).map(|(_, value)| std::mem::replace(value, ExtValue::Bool(false)));
+                if let (Some((_, kept)), Some(value)) = (pairs.get_mut(first), value) {
+                    *kept = value;
+                }
+                keep.get_mut(*place).into_iter().for_each(|kept| *kept = false);
+            }
+            let mut kept = keep.into_iter();
+            pairs.retain(|_| kept.next().unwrap_or(true));
+        }
+        pairs.shrink_to_fit();
+        Ext(pairs)
     }
 
     /// As sent (messages spec §1.5).
@@ -147,11 +164,11 @@ fn read(kind: ValueType, value: Option<Wire>, json_left: &mut usize) -> Option<E
         (ValueType::Double, Some(Wire::Double(number))) => ExtValue::Double(number),
         (ValueType::String, Some(Wire::String(text))) => ExtValue::Text(text),
         (ValueType::JsonString, Some(Wire::String(text))) => {
-            let json = json_left.checked_sub(text.len()).and_then(|left| {
-                *json_left = left;
-                json::parse(&text)
-            });
-            json.map_or(ExtValue::Text(text), ExtValue::Json)
+            let json = json_left.checked_sub(text.len()).map(|left| *json_left = left);
+            match json {
+                Some(()) => Json::take(text).map_or_else(ExtValue::Text, ExtValue::Json),
+                None => ExtValue::Text(text),
+            }
         }
         // A value that is absent is the type's zero, as proto2 has it.
         (ValueType::Bool, None) => ExtValue::Bool(false),
@@ -163,16 +180,21 @@ fn read(kind: ValueType, value: Option<Wire>, json_left: &mut usize) -> Option<E
 }
 
 impl ExtValue {
-    /// The value as JSON; a number that JSON has no form for becomes text.
+    /// The value as JSON; a number that JSON has no form for becomes text, and so does JSON with more values than
+    /// [`Json::MAX_NODES`].
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
+        self.json_within(&mut { Json::MAX_NODES })
+    }
+
+    fn json_within(&self, left: &mut usize) -> serde_json::Value {
         match self {
             ExtValue::Bool(value) => (*value).into(),
             ExtValue::Int(value) => (*value).into(),
             ExtValue::Double(value) if value.is_finite() => (*value).into(),
             ExtValue::Double(value) => value.to_string().into(),
             ExtValue::Text(value) => value.as_str().into(),
-            ExtValue::Json(value) => value.clone(),
+            ExtValue::Json(value) => value.within(left).unwrap_or_else(|_| value.as_str().into()),
         }
     }
 
@@ -190,7 +212,7 @@ impl ExtValue {
 
 impl<K: Into<String>, V: Into<ExtValue>> FromIterator<(K, V)> for Ext {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        Ext::collect(pairs.into_iter().map(|(key, value)| (key.into(), value.into())))
+        Ext::of(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
     }
 }
 
@@ -249,7 +271,31 @@ impl From<serde_json::Value> for ExtValue {
                 (None, Some(value)) => ExtValue::Double(value),
                 (None, None) => ExtValue::Text(number.to_string()),
             },
-            other => ExtValue::Json(other),
+            other => ExtValue::Json(other.into()),
+        }
+    }
+}
+
+impl From<Json> for ExtValue {
+    fn from(value: Json) -> Self {
+        ExtValue::Json(value)
+    }
+}
+
+impl Weigh for Ext {
+    #[inline]
+    fn heap(&self) -> usize {
+        let Self(pairs) = self;
+        pairs.heap()
+    }
+}
+
+impl Weigh for ExtValue {
+    fn heap(&self) -> usize {
+        match self {
+            ExtValue::Bool(_) | ExtValue::Int(_) | ExtValue::Double(_) => 0,
+            ExtValue::Text(text) => text.heap(),
+            ExtValue::Json(json) => json.heap(),
         }
     }
 }
@@ -281,8 +327,8 @@ mod tests {
             (6, Some(Wire::Double(f64::NEG_INFINITY)), ExtValue::Double(f64::NEG_INFINITY)),
             (7, text(""), ExtValue::Text(String::new())),
             (7, text("{}"), ExtValue::Text("{}".to_owned())),
-            (8, text("null"), ExtValue::Json(serde_json::Value::Null)),
-            (8, text("[1,\"a\"]"), ExtValue::Json(serde_json::json!([1, "a"]))),
+            (8, text("null"), ExtValue::Json("null".parse().unwrap())),
+            (8, text("[1,\"a\"]"), ExtValue::Json("[1,\"a\"]".parse().unwrap())),
             (8, text("not json"), ExtValue::Text("not json".to_owned())),
         ] {
             assert_eq!(one(kind, value.clone()), Some(read), "{kind} {value:?}");
@@ -305,7 +351,7 @@ mod tests {
         let ext = Ext::from_wire(vec![json("a"), json("b"), wire("c", 8, Some(Wire::String("[]".to_owned())))]);
         assert!(matches!(ext.get("a"), Some(ExtValue::Json(_))));
         assert_eq!(ext.get("b"), Some(&ExtValue::Text(long.clone())));
-        assert_eq!(ext.get("c"), Some(&ExtValue::Json(serde_json::json!([]))));
+        assert_eq!(ext.get("c"), Some(&ExtValue::Json("[]".parse().unwrap())));
     }
 
     #[test]
@@ -364,7 +410,7 @@ mod round_trip {
                 .prop_map(ExtValue::Double),
             Just(ExtValue::Double(f64::INFINITY)),
             any::<String>().prop_map(ExtValue::Text),
-            json_value().prop_map(ExtValue::Json),
+            json_value().prop_map(|value| ExtValue::Json(value.into())),
         ]
     }
 
@@ -405,6 +451,6 @@ mod round_trip {
         assert_eq!(ExtValue::from(json!(1.5)), ExtValue::Double(1.5));
         assert_eq!(ExtValue::from(json!("a")), ExtValue::Text("a".to_owned()));
         assert_eq!(ExtValue::from(json!(u64::MAX)), ExtValue::Text(u64::MAX.to_string()));
-        assert_eq!(ExtValue::from(json!(null)), ExtValue::Json(Value::Null));
+        assert_eq!(ExtValue::from(json!(null)), ExtValue::Json(Value::Null.into()));
     }
 }

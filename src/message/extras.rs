@@ -2,6 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
+use super::Json;
+use crate::weight::{flat, weigh};
+
 /// What few messages have beside their content; every part is absent for most.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -116,7 +119,7 @@ pub struct ThreadOverview {
     /// When it last changed, in milliseconds since 1970.
     pub updated_at: u64,
     /// Its last message in the service's REST form, JSON (messages spec §5.4).
-    pub last_message: Option<serde_json::Value>,
+    pub last_message: Option<Json>,
 }
 
 impl fmt::Debug for ThreadOverview {
@@ -166,4 +169,18 @@ pub struct EditInfo {
     pub operator: String,
     /// When, in milliseconds since 1970.
     pub time: u64,
+}
+
+flat!(OnlineState, Priority);
+
+weigh! {
+    MessageExtras {
+        from_device, to_device, online, replaced, wants_group_receipts, thread, thread_overview, reactions, translations,
+        edit, read, delivered, priority, broadcast,
+    }
+    ThreadOrigin { message_id, group, name }
+    ThreadOverview { id, group, name, messages, created_at, updated_at, last_message }
+    ReactionSummary { reaction, count, users, own }
+    Translation { language, text }
+    EditInfo { count, operator, time }
 }

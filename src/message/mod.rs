@@ -7,6 +7,7 @@ mod conversation;
 mod ext;
 mod extras;
 pub(crate) mod json;
+mod json_text;
 mod read;
 
 pub use attachment::{Attachment, FileSecret};
@@ -17,13 +18,14 @@ pub use ext::{Ext, ExtValue};
 pub use extras::{
     EditInfo, MessageExtras, OnlineState, Priority, ReactionSummary, ThreadOrigin, ThreadOverview, Translation,
 };
+pub use json_text::{Json, JsonError};
 
 pub(crate) use attachment::Bare;
 pub(crate) use read::{Plain, chat_type, extras_of_json, is_own, name_of, shared, stored};
 
 use std::sync::Arc;
 
-use crate::weight::Weigh;
+use crate::weight::weigh;
 
 /// A message as received.
 ///
@@ -91,12 +93,4 @@ impl Message {
     }
 }
 
-impl Weigh for Message {
-    fn heap(&self) -> usize {
-        let body = match &self.body {
-            MessageBody::Text(text) => text.heap(),
-            _ => 0,
-        };
-        self.from.heap().saturating_add(self.to.heap()).saturating_add(body)
-    }
-}
+weigh! { Message { id, from, to, chat, own, timestamp, body, ext, extras } }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::weight::{flat, weigh};
+
 /// What happened to the account's contacts (messages spec §4.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -37,3 +39,7 @@ pub enum ContactChange {
     /// A user declined this account's request (`onContactRefuse`).
     Refused,
 }
+
+flat!(ContactChange);
+
+weigh! { ContactEvent { id, from, to, reason, timestamp, change } }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::Conversation;
+use crate::{
+    Conversation, Json,
+    weight::{Weigh, flat, weigh},
+};
 
 /// What this account did on another of its devices (messages spec §4.1, §4.4).
 ///
@@ -105,5 +108,44 @@ pub struct SilentMode {
     /// The conversation; `None` for all.
     pub conversation: Option<Conversation>,
     /// The settings as the service has them, a JSON object; `None` when the conversation has none of its own any more.
-    pub settings: Option<serde_json::Map<String, serde_json::Value>>,
+    pub settings: Option<Json>,
+}
+
+impl SilentMode {
+    /// Whether it names nothing at all.
+    pub(crate) fn says_nothing(&self) -> bool {
+        self.device.is_empty() && self.conversation.is_none() && self.settings.is_none()
+    }
+}
+
+flat!(ThreadAct);
+
+weigh! {
+    DeviceEvent { id, device, timestamp, operation }
+    SilentMode { device, conversation, settings }
+}
+
+impl Weigh for DeviceOperation {
+    fn heap(&self) -> usize {
+        use DeviceOperation as Did;
+        match self {
+            Did::Thread { thread, name, group, act } => {
+                [thread.heap(), name.heap(), group.heap(), act.heap()].into_iter().fold(0, usize::saturating_add)
+            }
+            Did::MemberAttributesUpdated { group, user, attributes } => {
+                [group.heap(), user.heap(), attributes.heap()].into_iter().fold(0, usize::saturating_add)
+            }
+            Did::HistoryDeleted { conversation, messages, before, last } => {
+                let of = [conversation.heap(), messages.heap(), before.heap(), last.heap()];
+                of.into_iter().fold(0, usize::saturating_add)
+            }
+            Did::ConversationDeleted(conversation)
+            | Did::ConversationPinned(conversation)
+            | Did::ConversationUnpinned(conversation) => conversation.heap(),
+            Did::ConversationMarked { conversation, mark } | Did::ConversationUnmarked { conversation, mark } => {
+                conversation.heap().saturating_add(mark.heap())
+            }
+            Did::SilentModes(modes) => modes.heap(),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Word that a message was edited.
 
-use crate::{EditInfo, Message};
+use crate::{EditInfo, Message, weight::weigh};
 
 /// Word that a message was edited (messages spec §2.9).
 #[derive(Clone, Debug, PartialEq)]
@@ -23,3 +23,5 @@ impl Edit {
         self.message.extras().edit.as_ref()
     }
 }
+
+weigh! { Edit { id, timestamp, message, replaces_ext } }

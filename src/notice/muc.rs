@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::{
+    Json,
+    weight::{Weigh, weigh},
+};
+
 /// What happened in a group or chat room (messages spec §4.1).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -150,6 +155,53 @@ pub struct MucSettings {
     pub avatar: Option<String>,
     /// When it last changed, in milliseconds since 1970.
     pub modified_at: Option<u64>,
-    /// Settings that this release does not take apart, as JSON.
-    pub other: serde_json::Map<String, serde_json::Value>,
+    /// Settings that this release does not take apart, a JSON object; `None` where there are none.
+    pub other: Option<Json>,
+}
+
+weigh! {
+    MucEvent { id, muc, name, from, users, reason, timestamp, operation }
+    MucSettings {
+        name, description, public, approval, members_invite, invitations_need_consent, max_members, custom, avatar,
+        modified_at, other,
+    }
+}
+
+impl Weigh for MucOperation {
+    fn heap(&self) -> usize {
+        use MucOperation as Did;
+        match self {
+            Did::Updated(settings) => settings.heap(),
+            Did::MembersJoined { members, count, ext } | Did::MembersLeft { members, count, ext } => {
+                members.heap().saturating_add(count.heap()).saturating_add(ext.heap())
+            }
+            Did::MemberMuted { until } => until.heap(),
+            Did::AttributesSet { attributes } => attributes.heap(),
+            Did::AttributesRemoved { keys } => keys.heap(),
+            Did::MemberAttributesUpdated { user, attributes } => user.heap().saturating_add(attributes.heap()),
+            Did::Created
+            | Did::Destroyed
+            | Did::JoinRequested
+            | Did::JoinRequestAccepted
+            | Did::JoinRequestDeclined
+            | Did::Invited
+            | Did::InvitationAccepted
+            | Did::InvitationDeclined
+            | Did::MemberRemoved
+            | Did::MemberUnblocked
+            | Did::DirectlyJoined
+            | Did::OwnerChanged
+            | Did::AdminAdded
+            | Did::AdminRemoved
+            | Did::MemberUnmuted
+            | Did::AnnouncementUpdated
+            | Did::AnnouncementDeleted
+            | Did::FileUploaded
+            | Did::FileDeleted
+            | Did::AllowlistAdded
+            | Did::AllowlistRemoved
+            | Did::AllMuted
+            | Did::AllUnmuted => 0,
+        }
+    }
 }

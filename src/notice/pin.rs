@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::Conversation;
+use crate::{Conversation, weight::weigh};
 
 /// A message was pinned in a conversation, or is pinned no more (messages spec §4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,3 +21,5 @@ pub struct PinEvent {
     /// Whether it is pinned now.
     pub pinned: bool,
 }
+
+weigh! { PinEvent { id, message, conversation, from, timestamp, pinned } }

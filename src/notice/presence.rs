@@ -1,5 +1,7 @@
 //! The presence of users.
 
+use crate::weight::weigh;
+
 /// The presence of users this account subscribed to (messages spec §4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,4 +26,9 @@ pub struct UserPresence {
     pub text: String,
     /// The state of each device of the user, by its resource; 0 is offline.
     pub devices: Vec<(String, u64)>,
+}
+
+weigh! {
+    PresenceEvent { id, users }
+    UserPresence { user, last_seen, expires, text, devices }
 }

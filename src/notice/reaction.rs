@@ -1,6 +1,6 @@
 //! Reactions to messages.
 
-use crate::ChatType;
+use crate::{ChatType, weight::weigh};
 
 /// Reactions to messages changed (messages spec §4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,4 +44,18 @@ pub struct ReactionOperation {
     pub added_by: Vec<String>,
     /// Who took it back just now.
     pub removed_by: Vec<String>,
+}
+
+impl ReactionChange {
+    /// Whether it names nothing at all.
+    pub(crate) fn says_nothing(&self) -> bool {
+        let ReactionChange { from, to, chat: _, message, timestamp, reactions } = self;
+        from.is_empty() && to.is_empty() && *message == 0 && *timestamp == 0 && reactions.is_empty()
+    }
+}
+
+weigh! {
+    ReactionEvent { id, changes }
+    ReactionChange { from, to, chat, message, timestamp, reactions }
+    ReactionOperation { reaction, count, users, added_by, removed_by }
 }

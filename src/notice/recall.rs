@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::Conversation;
+use crate::{Conversation, weight::weigh};
 
 /// Word that a message was taken back (messages spec §2.9).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,3 +39,5 @@ impl Recall {
         }
     }
 }
+
+weigh! { Recall { id, from, to, own, group, timestamp, message, ext } }

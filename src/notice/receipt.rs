@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::Conversation;
+use crate::{
+    Conversation,
+    weight::{Weigh, weigh},
+};
 
 /// Word that messages arrived, or were read (messages spec §3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,4 +62,15 @@ pub enum ReceiptKind {
     },
     /// The whole conversation between `from` and `to` was read.
     Conversation,
+}
+
+weigh! { Receipt { id, from, to, own, group, timestamp, messages, kind } }
+
+impl Weigh for ReceiptKind {
+    fn heap(&self) -> usize {
+        match self {
+            ReceiptKind::Delivered | ReceiptKind::Read | ReceiptKind::Conversation => 0,
+            ReceiptKind::GroupRead { counts, content } => counts.heap().saturating_add(content.heap()),
+        }
+    }
 }

@@ -2,6 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::{
+    Json,
+    weight::{Weigh, weigh},
+};
+
 /// What happened to a thread of a group (messages spec §4.1, §4.4).
 ///
 /// `Debug` does not show the last message, which may hold the secret of a file.
@@ -25,7 +30,7 @@ pub struct ThreadEvent {
     /// How many messages it has, where the service says so.
     pub messages: Option<u64>,
     /// Its last message in the service's REST form, JSON (messages spec §5.4), where it comes along.
-    pub last_message: Option<serde_json::Value>,
+    pub last_message: Option<Json>,
     /// What happened.
     pub operation: ThreadOperation,
 }
@@ -62,5 +67,23 @@ impl fmt::Debug for ThreadEvent {
             .field("messages", &self.messages)
             .field("operation", &self.operation)
             .finish_non_exhaustive()
+    }
+}
+
+weigh! {
+    ThreadEvent {
+        id, thread, name, group, message, from, timestamp, messages, last_message, operation,
+    }
+}
+
+impl Weigh for ThreadOperation {
+    fn heap(&self) -> usize {
+        match self {
+            ThreadOperation::Created
+            | ThreadOperation::Updated
+            | ThreadOperation::MessagesChanged
+            | ThreadOperation::Destroyed => 0,
+            ThreadOperation::UserRemoved { user } => user.heap(),
+        }
     }
 }

@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
+use crate::weight::weigh;
+
 /// Something received that this release does not take apart, as it came: a namespace, type or operation without an
 /// event of its own, a payload that does not decode, or a whole message that does not (messages spec §2.5).
 ///
@@ -47,3 +49,5 @@ impl fmt::Debug for UnknownNotice {
             .finish()
     }
 }
+
+weigh! { UnknownNotice { id, from, to, timestamp, namespace, undecoded, unreadable, payload } }

@@ -3,7 +3,10 @@
 use std::{fmt, time::Duration};
 
 use super::kind::{Operation, RestErrorKind};
-use crate::{Code, Step, UserId};
+use crate::{
+    Code, Step, UserId,
+    weight::{Weigh, allocation},
+};
 
 /// A REST call failed: which, for whom, why, and the vendor's number.
 ///
@@ -311,6 +314,39 @@ impl fmt::Display for RestError {
 }
 
 impl std::error::Error for RestError {}
+
+impl Weigh for RestError {
+    fn heap(&self) -> usize {
+        let Inner {
+            operation: _,
+            user,
+            host,
+            kind,
+            code: _,
+            status,
+            retry_after,
+            redirect,
+            spent,
+            elsewhere,
+            step: _,
+            error,
+            description,
+        } = &*self.0;
+        let flat = status.heap() + retry_after.heap() + spent.heap() + elsewhere.heap();
+        let user = user.as_ref().map_or(0, |user| user.shared().heap());
+        [
+            allocation(size_of::<Inner>()),
+            user,
+            host.heap(),
+            kind.heap(),
+            redirect.heap(),
+            error.heap(),
+            description.heap(),
+        ]
+        .into_iter()
+        .fold(flat, usize::saturating_add)
+    }
+}
 
 #[cfg(test)]
 mod tests {

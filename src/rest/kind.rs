@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::governor::Budget;
-use crate::CertificateProblem;
+use crate::{CertificateProblem, weight::Weigh};
 
 /// Which REST call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -349,5 +349,55 @@ impl RestErrorKind {
             K::Other => "an answer the service would not give; check the address",
         };
         f.write_str(text)
+    }
+}
+
+impl Weigh for RestErrorKind {
+    fn heap(&self) -> usize {
+        use RestErrorKind as K;
+        match self {
+            K::Unreachable(text) | K::Tls(text) | K::Address(text) | K::UnexpectedAnswer(text) => text.heap(),
+            K::File { kind: _, detail } => detail.heap(),
+            K::Certificate(problem) => problem.heap(),
+            K::Timeout(_)
+            | K::NoTurn(_)
+            | K::BatchSize(_)
+            | K::ListSize { given: _, most: _ }
+            | K::Parameter(_)
+            | K::FileTooLarge { limit: _ }
+            | K::Panicked(_)
+            | K::DiscoveryEmpty(_)
+            | K::NoRuntime
+            | K::UsernameTaken
+            | K::IllegalUsername
+            | K::UsernameTooLong
+            | K::NicknameTooLong
+            | K::PasswordMissing
+            | K::UsernameMissing
+            | K::MalformedJson
+            | K::RegistrationClosed
+            | K::InvalidPassword
+            | K::UserNotFound
+            | K::Unauthorized
+            | K::Forbidden
+            | K::AppNotFound
+            | K::NotFound
+            | K::FileForbidden
+            | K::FileExpired
+            | K::ServiceDisabled
+            | K::LimitReached
+            | K::PresenceTooLong
+            | K::NotAMember
+            | K::GroupNotFound
+            | K::MessageNotFound
+            | K::Unsupported
+            | K::BadRequest
+            | K::RateLimited
+            | K::PlanLimit
+            | K::ServerBusy
+            | K::ServerError
+            | K::Other
+            | K::ForeignAddress => 0,
+        }
     }
 }

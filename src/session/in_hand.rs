@@ -14,7 +14,8 @@ use super::{
 use bytes::Bytes;
 
 use crate::{
-    Event, EventKind, Limits,
+    Event, Limits,
+    weight::Weigh,
     wire::{Jid, JidView, QueueKey},
 };
 
@@ -133,26 +134,29 @@ const SCRATCH: usize = 1024;
 /// What a page in hand counts for at least, for what is around its bytes.
 pub(super) const LEAST: usize = 256;
 
-/// What an event takes in memory beside the bytes it was read from: itself, its place in the page, its id in two tables.
-const EACH: usize = Event::SIZE + size_of::<PageEvent>() + 5 * size_of::<u64>();
+/// What an event takes beside itself: its place in the page, its id in two tables.
+const EACH: usize = size_of::<PageEvent>() + 5 * size_of::<u64>();
 
-/// What an attribute of a message takes beside its bytes.
-const ENTRY: usize = 100;
+/// What a page of so many encoded bytes and events usually takes at least.
+pub(super) fn at_least(bytes: usize, events: usize) -> usize {
+    bytes.max(LEAST).saturating_add(events.saturating_mul(EACH + Event::SIZE))
+}
 
-/// What a page of so many encoded bytes, events and attributes counts for.
-pub(super) fn weight(bytes: usize, events: usize, entries: usize) -> usize {
-    let around = events.saturating_mul(EACH).saturating_add(entries.saturating_mul(ENTRY));
-    bytes.max(LEAST).saturating_add(around)
+/// What a page of so many encoded bytes and events takes at most.
+pub(super) fn at_most(bytes: usize, events: usize) -> usize {
+    let around = events.saturating_mul(EACH + Event::MOST_AROUND);
+    LEAST.saturating_add(bytes.saturating_mul(Event::MOST_PER_BYTE)).saturating_add(around)
+}
+
+/// What an event of this weight counts for in a page that also holds it as it came.
+pub(super) fn weight_of_one(event: usize, encoded: Option<&Bytes>) -> usize {
+    EACH.saturating_add(event).saturating_add(encoded.map_or(0, Weigh::heap))
 }
 
 /// What a page with these events counts for: the one place where what waits for the handler is weighed.
-pub(super) fn weight_of(bytes: usize, events: &[PageEvent]) -> usize {
-    let encoded: usize = events.iter().filter_map(|event| event.encoded.as_ref()).map(Bytes::len).sum();
-    let entries = events.iter().map(|event| match event.event.kind() {
-        EventKind::Message(message) => message.ext.len(),
-        _ => 0,
-    });
-    weight(bytes, events.len(), entries.sum()).saturating_add(encoded)
+pub(super) fn weight_of(events: &[PageEvent]) -> usize {
+    let each = events.iter().map(|event| weight_of_one(event.event.weight(), event.encoded.as_ref()));
+    each.fold(LEAST, usize::saturating_add)
 }
 
 /// What a page is taken to be as large as before any has come.
@@ -331,14 +335,20 @@ impl InHand {
 
 #[cfg(test)]
 mod size {
-    use super::{EACH, LEAST, weight};
+    use super::{EACH, LEAST, PageEvent, at_least, at_most, weight_of};
+    use crate::{Event, EventKind};
 
     #[test]
     fn a_page_counts_for_what_its_events_take() {
-        assert!((150..500).contains(&EACH), "{EACH}");
-        assert_eq!(weight(12, 0, 0), LEAST);
-        assert_eq!(weight(LEAST, 3, 2), LEAST + 3 * EACH + 200);
-        assert_eq!(weight(usize::MAX, usize::MAX, 1), usize::MAX);
+        assert!((50..150).contains(&EACH), "{EACH}");
+        let text = Event::new("alice".parse().unwrap(), EventKind::TokenExpired);
+        let event = |encoded| PageEvent { encoded, ..PageEvent::new(text.clone(), 0, 1) };
+        assert_eq!(weight_of(&[]), LEAST);
+        assert_eq!(weight_of(&[event(None), event(None)]), LEAST + 2 * (EACH + Event::SIZE));
+        let held = weight_of(&[event(Some(vec![0; 1000].into()))]) - weight_of(&[event(None)]);
+        assert!((1000..1100).contains(&held), "{held}");
+        assert_eq!(at_least(12, 0), LEAST);
+        assert_eq!((at_least(usize::MAX, usize::MAX), at_most(usize::MAX, 1)), (usize::MAX, usize::MAX));
     }
 }
 

@@ -81,6 +81,17 @@ impl<'a> Metas<'a> {
         }
     }
 
+    /// Shows each of them in order.
+    pub(super) fn look(&self, mut look: impl FnMut(&Got<'_>)) {
+        match self {
+            Metas::Decoded(metas, broken) => {
+                metas.iter().for_each(|meta| look(&Got::Meta(meta.clone())));
+                broken.iter().for_each(|encoded| look(&Got::Broken(encoded)));
+            }
+            Metas::Seen(page) => Metas::Seen(*page).each(|got| look(&got)),
+        }
+    }
+
     /// Hands out each of them in order.
     pub(super) fn each(self, mut take: impl FnMut(Got<'_>)) {
         match self {

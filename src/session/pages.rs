@@ -1,13 +1,13 @@
 //! Queues and their pages: what is announced is pulled, what is pulled is told, handled and acknowledged.
 
-use std::{collections::HashSet, mem, time::Duration};
+use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
 use super::{
     Action, Note,
     cursors::KeptCursors,
-    in_hand::{Begin, Held, InHand, LEAST, PageEvent, PageId, weight, weight_of},
+    in_hand::{Begin, Held, InHand, LEAST, PageEvent, PageId, at_least, at_most, weight_of, weight_of_one},
     inbound::{self, Inbound, Own},
     life::{Flow, Phase, Session},
     metas::{Got, Head, Metas},
@@ -267,15 +267,45 @@ impl Session {
         }
         let limits = &context.world.config.limits;
         let encoded = if context.world.keeps_encoded { head.bytes } else { 0 };
-        if in_hand.has_room(weight(head.bytes, metas.len(), 0).saturating_add(encoded), limits) {
+        // Nearly always. Only near the limit is a page weighed before it is taken, which means reading it twice.
+        if in_hand.has_room(at_most(head.bytes, metas.len()).saturating_add(encoded), limits) {
+            return Taken::InHand;
+        }
+        let weight = match at_least(head.bytes, metas.len()).saturating_add(encoded) {
+            least if in_hand.has_room(least, limits) => Some(self.weigh(metas, context)),
+            _ => None,
+        };
+        let Some(in_hand) = &mut self.in_hand else { return Taken::Not };
+        if weight.is_some_and(|weight| in_hand.has_room(weight, limits)) {
             return Taken::InHand;
         }
         if !in_hand.has_room(LEAST, limits) {
             return Taken::Not;
         }
+        if let Some(weight) = weight {
+            in_hand.came(weight);
+        }
         let (recent, now) = (&mut self.recent, context.now.mono);
         let known = |id: u64| id != 0 && (in_hand.knows(id) || recent.contains(id, now, limits));
         if metas.all_keys(known) { Taken::InHand } else { Taken::Not }
+    }
+
+    /// Returns what a page would count for, as if nothing of it was known.
+    fn weigh(&self, metas: &Metas<'_>, context: &Context<'_>) -> usize {
+        let own = Own { user: &self.user, resource: context.world.config.resource() };
+        let (handled, mut weight) = (context.world.handled, LEAST);
+        metas.look(|got| {
+            let (Some(Inbound::Event(kind)) | Some(Inbound::Unreadable(Some(kind)))) =
+                read_one(got, &own, handled, &mut None)
+            else {
+                return;
+            };
+            if kind.is_offered_to(handled) {
+                let encoded = context.world.keeps_encoded.then(|| got.encoded());
+                weight = weight.saturating_add(weight_of_one(Event::weight_of(&kind), encoded.as_ref()));
+            }
+        });
+        weight
     }
 
     /// Tells the observers what a page holds, and collects what is for the message handler.
@@ -314,16 +344,7 @@ impl Session {
         }
         let (wanted, handled) = (context.world.wanted, context.world.handled);
         let own = Own { user: &self.user, resource: context.world.config.resource() };
-        let inbound = match &got {
-            Got::Text(text, encoded) => {
-                inbound::text(text, &own, wanted | handled, &mut self.last_sender).or_else(|| {
-                    full_meta(encoded, &mut MAX_FIELDS.clone()).map(|meta| inbound::read(&meta, &own, wanted | handled))
-                })
-            }
-            Got::Meta(meta) => Some(inbound::read(meta, &own, wanted | handled)),
-            Got::Broken(encoded) => Some(inbound::broken(encoded, &own, wanted | handled)),
-        };
-        let inbound = match inbound {
+        let inbound = match read_one(&got, &own, wanted | handled, &mut self.last_sender) {
             Some(Inbound::Unreadable(event)) => {
                 read.unreadable += 1;
                 event.map(Inbound::Event)
@@ -442,7 +463,7 @@ impl Session {
         }
         // One that comes again brings nothing but its key.
         let brings = !read.ids.is_empty() || !read.events.is_empty();
-        let bytes = if brings { weight_of(head.bytes, &read.events) } else { LEAST };
+        let bytes = if brings { weight_of(&read.events) } else { LEAST };
         let bytes = bytes.saturating_add(head.queue.map_or(0, weight_of_name));
         in_hand.came(bytes.max(head.bytes));
         let end = head.queue.map(|queue| {
@@ -474,7 +495,7 @@ impl Session {
         }
         context.out.push(Action::Note(Note::PageDropped { bytes: head.bytes }));
         if let Some(in_hand) = &mut self.in_hand {
-            in_hand.came(weight(head.bytes, metas, 0));
+            in_hand.came(at_least(head.bytes, metas));
         }
         if let (Phase::Online(online), Some(queue)) = (&mut self.phase, head.queue) {
             online.queues.dropped(queue, context.now.mono);
@@ -586,6 +607,16 @@ impl Session {
         {
             context.emit(event);
         }
+    }
+}
+
+/// Reads one meta; `last` is who sent the last plain text.
+fn read_one(got: &Got<'_>, own: &Own<'_>, wanted: EventMask, last: &mut Option<Arc<str>>) -> Option<Inbound> {
+    match got {
+        Got::Text(text, encoded) => inbound::text(text, own, wanted, last)
+            .or_else(|| full_meta(encoded, &mut MAX_FIELDS.clone()).map(|meta| inbound::read(&meta, own, wanted))),
+        Got::Meta(meta) => Some(inbound::read(meta, own, wanted)),
+        Got::Broken(encoded) => Some(inbound::broken(encoded, own, wanted)),
     }
 }
 

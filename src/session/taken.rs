@@ -1,10 +1,9 @@
 //! What an answer to a send says beyond "taken" (messages spec §1.9, §4.2).
 
-use serde_json::Value;
-
+use super::inbound::named_chat;
 use crate::{
-    ChatType, Message, RoomInfo, Sent, SentEdit, UserId,
-    message::json,
+    Message, RoomInfo, Sent, SentEdit, UserId,
+    message::json::{self, View},
     wire::{Body, Meta, meta::NameSpace},
 };
 
@@ -26,43 +25,33 @@ pub(super) fn read(meta: &Meta, user: &UserId, sent: &mut Sent) {
 }
 
 fn edit(payload: &[u8]) -> Option<SentEdit> {
-    let told: Value = json::parse(payload)?;
-    let told = told.get("edit_msg")?.as_object()?;
-    let text = |key: &str| told.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let number = |key: &str| told.get(key).and_then(whole).unwrap_or(0);
-    let chat = match told.get("chat_type").and_then(Value::as_str) {
-        Some("chat:user") => Some(ChatType::Single),
-        Some("chat:group") => Some(ChatType::Group),
-        Some("chat:room") => Some(ChatType::Room),
-        _ => None,
-    };
+    let told = json::open(payload)?;
+    let told = Some(told.view().get("edit_msg")).filter(|told| told.is_object())?;
+    let [count, operator, time, sender, sent_at, chat] =
+        told.fields(["count", "operator", "edit_time", "sender", "send_time", "chat_type"]);
+    let text = |view: View<'_>| view.str().unwrap_or_default().into_owned();
     Some(SentEdit {
-        count: u32::try_from(number("count")).unwrap_or(u32::MAX),
-        operator: text("operator"),
-        time: number("edit_time"),
-        sender: text("sender"),
-        sent_at: number("send_time"),
-        chat,
+        count: u32::try_from(count.number().unwrap_or(0)).unwrap_or(u32::MAX),
+        operator: text(operator),
+        time: time.number().unwrap_or(0),
+        sender: text(sender),
+        sent_at: sent_at.number().unwrap_or(0),
+        chat: named_chat(chat),
     })
 }
 
 fn room(told: &str, user: &str) -> Option<RoomInfo> {
-    let told: Value = json::parse(told)?;
-    let told = told.get(user)?.as_object()?;
-    let is = |key: &str| told.get(key).and_then(Value::as_bool).unwrap_or(false);
-    let number = |key: &str| told.get(key).and_then(whole);
+    let told = json::open(told)?;
+    let told = Some(told.view().get(user)).filter(|told| told.is_object())?;
+    let [members, created_at, all_muted, allowed, muted_for] =
+        told.fields(["member_count", "create_timestamp", "is_all_mute", "is_in_white_list", "mute_duration"]);
     Some(RoomInfo {
-        member_count: number("member_count"),
-        created_at: number("create_timestamp"),
-        all_muted: is("is_all_mute"),
-        in_allow_list: is("is_in_white_list"),
-        muted_for: number("mute_duration").filter(|duration| *duration > 0),
+        member_count: members.number(),
+        created_at: created_at.number(),
+        all_muted: all_muted.raw() == "true",
+        in_allow_list: allowed.raw() == "true",
+        muted_for: muted_for.number().filter(|duration| *duration > 0),
     })
-}
-
-/// A number that may be written as text.
-fn whole(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
 #[cfg(test)]

@@ -188,11 +188,14 @@ impl TokenClock {
 /// `expires_in` (§6.2). Smaller numbers are understood as other clients do: seconds since 1970, or a life in
 /// seconds. `None` where there is none, or it says "for ever" (0, negative, or beyond any calendar).
 pub(crate) fn expiry_of_auth_token(json: &str) -> Option<Expiry> {
-    let value: serde_json::Value = crate::message::json::parse(json)?;
-    let field = value.get("expires_in")?;
-    let number = match field {
-        serde_json::Value::String(text) => text.trim().parse::<u64>().ok()?,
-        other => other.as_u64().or_else(|| other.as_f64().filter(|f| *f >= 1.0 && *f < 1e18).map(|f| f as u64))?,
+    let told = crate::message::json::open(json)?;
+    let field = told.view().get("expires_in");
+    let number = match field.str() {
+        Some(text) => text.trim().parse::<u64>().ok()?,
+        None => {
+            let number = || field.raw().parse::<f64>().ok().filter(|number| *number >= 1.0 && *number < 1e18);
+            field.raw().parse().ok().or_else(|| number().map(|number| number as u64))?
+        }
     };
     match number {
         0 => None,

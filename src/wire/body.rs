@@ -2,12 +2,16 @@
 
 use bytes::Bytes;
 
-use super::decode::{FLAT, Shape, decode};
+use super::decode::{FLAT, Field, Shape, decode};
 use super::error::{DecodeError, Layer};
+use super::frame::META;
 use super::meta::{Meta, NameSpace};
-use super::{ConferenceBody, MessageBody, MucBody, RosterBody, StatisticsBody};
+use super::{ConferenceBody, Content, Jid, KeyValue, MessageBody, MucBody, RosterBody, StatisticsBody};
 
-const CHAT: Shape = Shape(&[(4, &FLAT)]);
+const CONTENT: Shape = Shape(&[Field::repeated::<KeyValue>(11), Field::repeated::<KeyValue>(20)]);
+const CHAT: Shape = Shape(&[Field::repeated::<Content>(4).with(&CONTENT), Field::repeated::<KeyValue>(5)]);
+const MUC: Shape = Shape(&[Field::repeated::<Jid>(4), Field::repeated::<String>(16)]);
+const ROSTER: Shape = Shape(&[Field::repeated::<Jid>(4)]);
 
 /// The body of a [`Meta`].
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +43,7 @@ impl Meta {
     ///
     /// [`DecodeError::Malformed`] and [`DecodeError::TooManyFields`].
     pub fn from_bytes(bytes: Bytes) -> Result<Self, DecodeError> {
-        decode(&bytes, &FLAT, Layer::Payload)
+        decode(&bytes, &META, Layer::Payload)
     }
 
     /// Decodes the payload by name space. A missing name space reads as STATISTIC, a missing payload as an empty one.
@@ -53,8 +57,8 @@ impl Meta {
         Ok(match NameSpace::try_from(number) {
             Ok(NameSpace::Statistic) => Body::Statistic(decode(&payload, &FLAT, Layer::Body)?),
             Ok(NameSpace::Chat) => Body::Chat(Box::new(decode(&payload, &CHAT, Layer::Body)?)),
-            Ok(NameSpace::Muc) => Body::Muc(Box::new(decode(&payload, &FLAT, Layer::Body)?)),
-            Ok(NameSpace::Roster) => Body::Roster(Box::new(decode(&payload, &FLAT, Layer::Body)?)),
+            Ok(NameSpace::Muc) => Body::Muc(Box::new(decode(&payload, &MUC, Layer::Body)?)),
+            Ok(NameSpace::Roster) => Body::Roster(Box::new(decode(&payload, &ROSTER, Layer::Body)?)),
             Ok(NameSpace::Conference) => Body::Conference(Box::new(decode(&payload, &FLAT, Layer::Body)?)),
             Ok(NameSpace::Notify) => Body::Notify(payload),
             Ok(NameSpace::Query) => Body::Query(payload),

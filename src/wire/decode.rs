@@ -1,7 +1,8 @@
 //! Decoding with bounds.
 //!
 //! A repeated message can cost two bytes in a frame and hundreds in memory. So the fields of a message, and of those
-//! inside it that repeat something themselves, are counted before anything is allocated.
+//! inside it that repeat something themselves, are counted before anything is allocated, and so is the memory of what
+//! they repeat: it has to be in proportion to the bytes.
 
 use bytes::{Bytes, BytesMut};
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
@@ -14,11 +15,54 @@ use super::mend::{Mend, decode_mended};
 /// It keeps what one frame can cost below some tens of megabytes, and is far above what the service sends.
 pub const MAX_FIELDS: usize = 65_536;
 
-/// A message type, as far as counting is concerned: the fields that hold messages with repeated fields of their own.
-pub(super) struct Shape(pub(super) &'static [(u32, &'static Shape)]);
+/// How many bytes of structs a message may have for each of its own bytes. Nothing that says something comes near.
+const GROWTH: usize = 16;
 
-/// A message that holds no repeated messages below its own fields.
+/// How many bytes of structs any message may have beside those.
+const FREE: usize = 4096;
+
+/// How many bytes of structs a message of so many bytes may have.
+pub(super) const fn allowance(bytes: usize) -> usize {
+    bytes.saturating_mul(GROWTH).saturating_add(FREE)
+}
+
+/// A message type, as far as counting is concerned: the fields that are repeated, or hold messages with such fields.
+pub(super) struct Shape(pub(super) &'static [Field]);
+
+/// A message that repeats nothing.
 pub(super) const FLAT: Shape = Shape(&[]);
+
+/// A field that is looked at in counting.
+pub(super) struct Field {
+    tag: u32,
+    /// What one of it takes beside its texts.
+    size: usize,
+    /// Whether it is weighed by itself, against its own bytes.
+    alone: bool,
+    inner: Option<&'static Shape>,
+}
+
+impl Field {
+    /// A repeated field with elements of this type.
+    pub(super) const fn repeated<T>(tag: u32) -> Self {
+        Field { tag, size: size_of::<T>(), alone: false, inner: None }
+    }
+
+    /// A field whose message has such fields.
+    pub(super) const fn holding(tag: u32, inner: &'static Shape) -> Self {
+        Field { tag, size: 0, alone: false, inner: Some(inner) }
+    }
+
+    /// The fields of its elements are counted too.
+    pub(super) const fn with(self, inner: &'static Shape) -> Self {
+        Field { inner: Some(inner), ..self }
+    }
+
+    /// The fields of its elements are counted, and each element is weighed against its own bytes.
+    pub(super) const fn alone(self) -> Self {
+        Field { alone: true, size: 0, ..self }
+    }
+}
 
 /// Decodes a message after counting its fields.
 pub(super) fn decode<T: Mend>(bytes: &Bytes, shape: &Shape, layer: Layer) -> Result<T, DecodeError> {
@@ -33,7 +77,7 @@ pub(super) fn decode_within<T: Mend>(
     layer: Layer,
     left: &mut usize,
 ) -> Result<T, DecodeError> {
-    count(bytes, shape, left)
+    count(bytes, shape, left, &mut allowance(bytes.len()))
         .map_err(|source| DecodeError::Malformed { layer, source })?
         .ok_or(DecodeError::TooManyFields { layer })?;
     decode_mended(bytes.clone()).map_err(|source| DecodeError::Malformed { layer, source })
@@ -63,15 +107,24 @@ pub(super) fn split_off(bytes: &Bytes, tag: u32, left: &mut usize) -> Result<Opt
     Ok(Some((rest.freeze(), split)))
 }
 
-/// Takes one from `left` for every field; `None` when there are more.
-fn count(mut bytes: &[u8], shape: &Shape, left: &mut usize) -> Result<Option<()>, prost::DecodeError> {
+/// Takes one from `left` for every field, and from `memory` what repeated ones take; `None` when there is more.
+fn count(
+    mut bytes: &[u8],
+    shape: &Shape,
+    left: &mut usize,
+    memory: &mut usize,
+) -> Result<Option<()>, prost::DecodeError> {
     while !bytes.is_empty() {
         let Some(fewer) = left.checked_sub(1) else { return Ok(None) };
         *left = fewer;
         let (tag, wire_type) = decode_key(&mut bytes)?;
-        let inner = shape.0.iter().find(|(field, _)| *field == tag).map(|(_, inner)| *inner);
-        match (inner, wire_type) {
-            (Some(inner), WireType::LengthDelimited) => {
+        let field = shape.0.iter().find(|field| field.tag == tag);
+        if let Some(field) = field {
+            let Some(less) = memory.checked_sub(field.size) else { return Ok(None) };
+            *memory = less;
+        }
+        match (field.and_then(|field| Some((field.inner?, field.alone))), wire_type) {
+            (Some((inner, alone)), WireType::LengthDelimited) => {
                 let length = decode_varint(&mut bytes)?;
                 // A length beyond the end is for the decoder to report.
                 let Some((message, rest)) = usize::try_from(length).ok().and_then(|at| bytes.split_at_checked(at))
@@ -79,7 +132,8 @@ fn count(mut bytes: &[u8], shape: &Shape, left: &mut usize) -> Result<Option<()>
                     return Ok(Some(()));
                 };
                 bytes = rest;
-                if count(message, inner, left)?.is_none() {
+                let mut own = allowance(message.len());
+                if count(message, inner, left, if alone { &mut own } else { &mut *memory })?.is_none() {
                     return Ok(None);
                 }
             }
@@ -93,39 +147,52 @@ fn count(mut bytes: &[u8], shape: &Shape, left: &mut usize) -> Result<Option<()>
 mod tests {
     use bytes::Bytes;
 
-    use super::{FLAT, MAX_FIELDS, Shape, decode};
+    use super::{FLAT, FREE, Field, GROWTH, MAX_FIELDS, Shape, decode};
     use crate::wire::error::{DecodeError, Layer};
-    use crate::wire::{CommSyncDl, CommUnreadDl};
+    use crate::wire::{CommSyncDl, CommUnreadDl, KeyValue, Meta, MetaQueue};
 
     #[test]
-    fn a_message_of_empty_elements_is_refused_before_it_takes_memory() {
-        let unread = [0x12, 0x00];
-        let full = Bytes::from(unread.repeat(MAX_FIELDS));
-        let decoded: CommUnreadDl = decode(&full, &FLAT, Layer::Payload).unwrap();
-        assert_eq!(decoded.unread.len(), MAX_FIELDS);
-        let over = Bytes::from(unread.repeat(MAX_FIELDS + 1));
-        let refused = decode::<CommUnreadDl>(&over, &FLAT, Layer::Payload);
-        assert_eq!(refused, Err(DecodeError::TooManyFields { layer: Layer::Payload }));
+    fn a_message_of_too_many_fields_is_refused_before_it_takes_memory() {
+        // Of a number that nobody knows.
+        let decoded =
+            |fields: usize| decode::<CommUnreadDl>(&Bytes::from([0x38, 0].repeat(fields)), &FLAT, Layer::Payload);
+        assert!(decoded(MAX_FIELDS).is_ok());
+        assert_eq!(decoded(MAX_FIELDS + 1), Err(DecodeError::TooManyFields { layer: Layer::Payload }));
+    }
+
+    #[test]
+    fn elements_that_say_nothing_are_refused_before_they_take_memory() {
+        const UNREAD: Shape = Shape(&[Field::repeated::<MetaQueue>(2)]);
+        let decoded =
+            |fields: usize| decode::<CommUnreadDl>(&Bytes::from([0x12, 0].repeat(fields)), &UNREAD, Layer::Payload);
+        let free = FREE / (size_of::<MetaQueue>() - 2 * GROWTH);
+        assert_eq!(decoded(free).unwrap().unread.len(), free);
+        let counted = allocation_counter::measure(|| {
+            assert_eq!(decoded(MAX_FIELDS), Err(DecodeError::TooManyFields { layer: Layer::Payload }));
+        });
+        assert!(counted.bytes_max < 1 << 20, "{counted:?}");
     }
 
     #[test]
     fn repeated_fields_inside_repeated_messages_count_too() {
-        const METAS: Shape = Shape(&[(4, &FLAT)]);
-        let batch = |exts: usize| {
+        const META: Shape = Shape(&[Field::repeated::<KeyValue>(8)]);
+        const METAS: Shape = Shape(&[Field::repeated::<Meta>(4).with(&META).alone()]);
+        let batch = |ext: &[u8], exts: usize| {
             let mut meta = vec![0x22];
-            prost::encoding::encode_varint(exts as u64 * 2, &mut meta);
-            meta.extend([0x42, 0x00].repeat(exts));
-            Bytes::from(meta)
+            prost::encoding::encode_varint((exts * ext.len()) as u64, &mut meta);
+            meta.extend(ext.repeat(exts));
+            decode::<CommSyncDl>(&Bytes::from(meta), &METAS, Layer::Payload)
         };
-        let decoded: CommSyncDl = decode(&batch(MAX_FIELDS - 1), &METAS, Layer::Payload).unwrap();
-        assert_eq!(decoded.metas[0].ext.len(), MAX_FIELDS - 1);
-        let refused = decode::<CommSyncDl>(&batch(MAX_FIELDS), &METAS, Layer::Payload);
-        assert_eq!(refused, Err(DecodeError::TooManyFields { layer: Layer::Payload }));
+        let full = [0x42, 5, 0x0a, 1, b'k', 0x10, 1];
+        assert_eq!(batch(&full, MAX_FIELDS - 1).unwrap().metas[0].ext.len(), MAX_FIELDS - 1);
+        let refused = Err(DecodeError::TooManyFields { layer: Layer::Payload });
+        assert_eq!(batch(&full, MAX_FIELDS), refused);
+        assert_eq!(batch(&[0x42, 0], 1000), refused);
     }
 
     #[test]
     fn a_length_beyond_the_end_is_malformed() {
-        const METAS: Shape = Shape(&[(4, &FLAT)]);
+        const METAS: Shape = Shape(&[Field::repeated::<Meta>(4).with(&FLAT).alone()]);
         let refused = decode::<CommSyncDl>(&Bytes::from_static(&[0x22, 0x7f]), &METAS, Layer::Payload);
         assert!(matches!(refused, Err(DecodeError::Malformed { layer: Layer::Payload, .. })));
     }

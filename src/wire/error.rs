@@ -34,8 +34,9 @@ pub enum DecodeError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The message has more fields than [`MAX_FIELDS`](super::MAX_FIELDS); nothing was decoded.
-    #[error("the {layer} has more than {limit} fields", limit = super::MAX_FIELDS)]
+    /// The message has more fields than [`MAX_FIELDS`](super::MAX_FIELDS), or so many that say nothing that they would take
+    /// more than 4 KiB and 16 times its bytes; nothing was decoded.
+    #[error("the {layer} has more than {limit} fields, or too many empty ones", limit = super::MAX_FIELDS)]
     TooManyFields {
         /// Which message.
         layer: Layer,

@@ -3,22 +3,25 @@
 use bytes::Bytes;
 use prost::Message;
 
-use super::decode::{FLAT, MAX_FIELDS, Shape, decode, decode_within, split_off};
+use super::decode::{FLAT, Field, MAX_FIELDS, Shape, decode, decode_within, split_off};
 use super::error::{DecodeError, Layer};
 use super::mend::{Mend, decode_mended};
 use super::msync::{Command, EncryptType, MSync, Version};
-use super::{CommNotice, CommSyncDl, CommSyncUl, CommUnreadDl, CommUnreadUl, Jid, Logout, Meta, Provision, encode};
+use super::{
+    CommNotice, CommSyncDl, CommSyncUl, CommUnreadDl, CommUnreadUl, Jid, KeyValue, Logout, Meta, MetaQueue, Provision,
+    RedirectInfo, encode,
+};
 
 /// What stands before a token in `auth` and `authToken`.
 pub const TOKEN_PREFIX: &str = "$t$";
 
-const STATUS: Shape = FLAT;
-const META: Shape = FLAT;
-const WITH_STATUS: Shape = Shape(&[(1, &STATUS)]);
-const SYNC_UL: Shape = Shape(&[(1, &META)]);
-const SYNC_DL: Shape = Shape(&[(1, &STATUS), (4, &META)]);
-const PROVISION: Shape = Shape(&[(8, &STATUS)]);
-const LOGOUT: Shape = Shape(&[(3, &STATUS)]);
+const STATUS: Shape = Shape(&[Field::repeated::<RedirectInfo>(3)]);
+pub(super) const META: Shape = Shape(&[Field::repeated::<KeyValue>(8), Field::repeated::<String>(10)]);
+const UNREAD_DL: Shape = Shape(&[Field::holding(1, &STATUS), Field::repeated::<MetaQueue>(2)]);
+const SYNC_UL: Shape = Shape(&[Field::holding(1, &META)]);
+const SYNC_DL: Shape = Shape(&[Field::holding(1, &STATUS), Field::repeated::<Meta>(4).with(&META).alone()]);
+const PROVISION: Shape = Shape(&[Field::holding(8, &STATUS)]);
+const LOGOUT: Shape = Shape(&[Field::holding(3, &STATUS)]);
 
 /// What a server says in one frame.
 #[derive(Clone, Debug, PartialEq)]
@@ -178,7 +181,7 @@ impl MSync {
     ///
     /// As for [`downward`](Self::downward).
     pub fn unread_dl(&self) -> Result<CommUnreadDl, DecodeError> {
-        self.payload_as(&WITH_STATUS)
+        self.payload_as(&UNREAD_DL)
     }
 
     /// The payload of an upward UNREAD, whatever the command says.

@@ -6,8 +6,9 @@
 //! occurs twice, gives none, and the full decoder has its say.
 
 use super::{
-    GROUP_DOMAIN, Jid, Layer, MAX_FIELDS, Meta,
-    decode::{FLAT, decode_within},
+    GROUP_DOMAIN, Jid, KeyValue, Layer, MAX_FIELDS, Meta,
+    decode::{allowance, decode_within},
+    frame::META,
     mend::decode_mended,
 };
 
@@ -133,11 +134,12 @@ impl<'a> PageView<'a> {
 pub fn full_meta(meta: &[u8], left: &mut usize) -> Option<Meta> {
     // A copy, since its payload would keep the whole page in memory otherwise.
     let copy = bytes::Bytes::copy_from_slice(meta);
-    let Some(count) = Fields(meta).count() else {
+    let Some((count, size)) = Fields(meta).measure() else {
         // It may have a group, which is not malformed, in a field of a number that nobody knows.
-        return decode_within(&copy, &FLAT, Layer::Payload, left).ok();
+        return decode_within(&copy, &META, Layer::Payload, left).ok();
     };
     *left = left.checked_sub(count)?;
+    allowance(meta.len()).checked_sub(size)?;
     decode_mended(copy).ok()
 }
 
@@ -372,13 +374,18 @@ impl<'a> Fields<'a> {
         Some(Some((tag, value)))
     }
 
-    /// How many fields there are.
-    fn count(mut self) -> Option<usize> {
-        let mut count = 0;
-        while self.next()?.is_some() {
+    /// How many fields a meta has, and what those take that are repeated.
+    fn measure(mut self) -> Option<(usize, usize)> {
+        let (mut count, mut size) = (0, 0);
+        while let Some((tag, _)) = self.next()? {
             count += 1;
+            size += match tag {
+                8 => size_of::<KeyValue>(),
+                10 => size_of::<String>(),
+                _ => 0,
+            };
         }
-        Some(count)
+        Some((count, size))
     }
 
     #[inline]

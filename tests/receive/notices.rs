@@ -211,7 +211,7 @@ fn settings_are_read_by_every_name_and_form_the_service_has() {
     assert_eq!((settings.members_invite, settings.invitations_need_consent), (Some(true), Some(false)));
     assert_eq!((settings.max_members, settings.modified_at), (Some(200), Some(5)));
     assert_eq!((settings.custom.as_deref(), settings.avatar.as_deref()), (Some("c"), Some("a")));
-    assert_eq!(serde_json::Value::from(settings.other), json!({"more": [1]}));
+    assert_eq!(settings.other.unwrap().parse().unwrap(), json!({"more": [1]}));
 }
 
 #[test]
@@ -324,6 +324,6 @@ fn a_threads_last_message_is_kept_and_not_shown_in_debug() {
     let last = json!({"payload": {"bodies": [{"type": "img", "secret": "canary-7f3a"}]}});
     let data = json!({"operation": "update_msg", "id": "9002", "last_message": last});
     let EventKind::Thread(thread) = event(notify(&json!({"type": "thread", "data": data}))) else { panic!() };
-    assert_eq!(thread.last_message, Some(last));
+    assert_eq!(thread.last_message.as_ref().unwrap().parse().unwrap(), last);
     assert!(!format!("{thread:?}").contains("canary-7f3a"));
 }

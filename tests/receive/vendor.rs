@@ -341,7 +341,11 @@ fn muc(told: &MucEvent, room: bool) -> Vec<Value> {
             add("ext", settings.custom.as_ref().map(|v| json!(v)));
             add("avatar", settings.avatar.as_ref().map(|v| json!(v)));
             add("lastModified", settings.modified_at.map(|v| json!(v)));
-            assert_eq!(Value::from(settings.other.clone()), json!({"foo": 1}), "what the vendor's SDK drops is kept");
+            assert_eq!(
+                settings.other.as_ref().unwrap().parse().unwrap(),
+                json!({"foo": 1}),
+                "what the vendor's SDK drops is kept"
+            );
             json!({"operation": "updateInfo", "detail": detail})
         }
         MucOperation::MembersJoined { members, count, ext } => {
@@ -425,7 +429,7 @@ fn thread_fields(thread: &ThreadEvent) -> Value {
         }
         ThreadOperation::Updated => json!({"operation": "update", "messageCount": thread.messages}),
         ThreadOperation::MessagesChanged => {
-            let last = last_message(thread.last_message.as_ref().unwrap());
+            let last = last_message(&thread.last_message.as_ref().unwrap().parse().unwrap());
             json!({"operation": "update", "messageCount": thread.messages, "lastMessage": last})
         }
         ThreadOperation::Destroyed => json!({"operation": "destroy"}),
@@ -478,7 +482,7 @@ fn device_fields(device: &DeviceEvent) -> Vec<Value> {
         }
         DeviceOperation::SilentModes(modes) => {
             let modes = modes.iter().map(|mode| {
-                let data = mode.settings.clone().unwrap_or_default();
+                let data = mode.settings.as_ref().map_or(json!({}), |settings| settings.parse().unwrap());
                 let Some(conversation) = &mode.conversation else {
                     return json!({"operation": "setSilentModeForUser", "resource": mode.device, "data": data});
                 };

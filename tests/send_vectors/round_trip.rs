@@ -42,7 +42,7 @@ fn value() -> impl Strategy<Value = ExtValue> {
         any::<i64>().prop_map(ExtValue::Int),
         any::<f64>().prop_map(ExtValue::Double),
         any::<String>().prop_map(ExtValue::Text),
-        any::<String>().prop_map(|text| ExtValue::Json(serde_json::json!({ "text": text, "list": [1, null] }))),
+        any::<String>().prop_map(|text| ExtValue::Json(serde_json::json!({ "text": text, "list": [1, null] }).into())),
     ]
 }
 
@@ -57,7 +57,7 @@ fn as_specified((key, value): (&str, &ExtValue)) -> KeyValue {
         ExtValue::Int(value) => (ValueType::Int, Value::Varint(*value)),
         ExtValue::Double(value) => (ValueType::Double, Value::Double(*value)),
         ExtValue::Text(value) => (ValueType::String, Value::String(value.clone())),
-        ExtValue::Json(value) => (ValueType::JsonString, Value::String(serde_json::to_string(value).unwrap())),
+        ExtValue::Json(value) => (ValueType::JsonString, Value::String(value.to_string())),
         other => panic!("{other:?}"),
     };
     KeyValue { key: Some(key.to_owned()), r#type: Some(kind as i32), value: Some(value) }

@@ -2,37 +2,14 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    ChatType, EditInfo, Message, MessageExtras, OnlineState, Priority, ReactionSummary, ThreadOrigin, ThreadOverview,
-    Translation,
-    message::json,
+    ChatType, EditInfo, Json, Message, MessageExtras, OnlineState, Priority, ReactionSummary, ThreadOrigin,
+    ThreadOverview, Translation,
+    message::json::{self, View},
     wire::{Jid, KeyValue, Meta, key_value, message_body::MessageConfig},
 };
-
-/// `Meta.meta`.
-#[derive(Default, Deserialize)]
-struct ServerMeta {
-    is_online: Option<Value>,
-    callback_replace: Option<Value>,
-}
-
-/// `MessageBody.meta`.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct BodyMeta {
-    reaction: Option<Value>,
-    translations: Option<Value>,
-    #[serde(rename = "edit_msg")]
-    edit_msg: Option<Value>,
-    thread: Option<Value>,
-    #[serde(rename = "thread_overview")]
-    thread_overview: Option<Value>,
-    is_read: Option<Value>,
-    is_delivered: Option<Value>,
-}
 
 /// What comes with this message, `None` where nothing does; nothing is allocated then.
 pub(super) fn read(
@@ -66,16 +43,18 @@ pub(super) fn read(
     room(attributes, &mut extras);
     if let Some(meta) = server_meta {
         // What is no JSON object says nothing; the message itself does not depend on it.
-        let meta: ServerMeta = json::parse(meta).unwrap_or_default();
-        extras.online = meta.is_online.as_ref().map(|online| match json::as_number(online) {
-            Some(0) => OnlineState::Offline,
-            Some(1) => OnlineState::Online,
-            _ => OnlineState::Unknown,
-        });
-        extras.replaced = meta.callback_replace.as_ref().and_then(json::as_bool).unwrap_or(false);
+        if let Some(meta) = json::open(meta) {
+            let [online, replaced] = meta.view().fields(["is_online", "callback_replace"]);
+            extras.online = online.is_some().then(|| match online.number() {
+                Some(0) => OnlineState::Offline,
+                Some(1) => OnlineState::Online,
+                _ => OnlineState::Unknown,
+            });
+            extras.replaced = replaced.bool().unwrap_or(false);
+        }
     }
-    if let Some(meta) = body_meta {
-        body(&json::parse(meta).unwrap_or_default(), &mut extras);
+    if let Some(meta) = body_meta.and_then(json::open) {
+        body(meta.view(), &mut extras);
     }
     (extras != nothing()).then(|| Box::new(extras))
 }
@@ -85,7 +64,7 @@ pub(crate) fn of_json(meta: &Value, chat: ChatType) -> Option<Box<MessageExtras>
     let nothing = || if chat == ChatType::Room { MessageExtras::ROOM } else { MessageExtras::NONE };
     let mut extras = nothing();
     // What is of another shape says nothing; the message itself does not depend on it.
-    body(&BodyMeta::deserialize(meta).unwrap_or_default(), &mut extras);
+    body(View::of(&meta.to_string()), &mut extras);
     (extras != nothing()).then(|| Box::new(extras))
 }
 
@@ -110,54 +89,63 @@ fn room(ext: &[KeyValue], extras: &mut MessageExtras) {
     }
 }
 
-fn body(meta: &BodyMeta, extras: &mut MessageExtras) {
-    extras.reactions = list(meta.reaction.as_ref()).iter().map(reaction).collect();
-    extras.translations = list(meta.translations.as_ref()).iter().map(translation).collect();
-    extras.edit = meta.edit_msg.as_ref().map(edit_info).filter(|edit| edit.count > 0);
-    extras.thread = meta.thread.as_ref().filter(|thread| thread.is_object()).map(|thread| ThreadOrigin {
-        message_id: json::number(thread, "msg_parent_id"),
-        group: json::text(thread, "muc_parent_id"),
-        name: json::text(thread, "thread_name"),
+fn body(meta: View<'_>, extras: &mut MessageExtras) {
+    let [reactions, translations, edit, thread, overview, read, delivered] =
+        meta.fields(["reaction", "translations", "edit_msg", "thread", "thread_overview", "isRead", "isDelivered"]);
+    extras.reactions = reactions.entries(|entry| json::said(reaction(entry)));
+    extras.translations = translations.entries(|entry| json::said(translation(entry)));
+    extras.edit = Some(edit_info(edit)).filter(|edit| edit.count > 0);
+    extras.thread = thread.is_object().then(|| {
+        let [message, group, name] = thread.fields(["msg_parent_id", "muc_parent_id", "thread_name"]);
+        ThreadOrigin { message_id: message.number().unwrap_or(0), group: group.text(), name: name.text() }
     });
-    extras.thread_overview = meta.thread_overview.as_ref().filter(|thread| thread.is_object()).map(overview);
-    extras.read = meta.is_read.as_ref().and_then(json::as_bool);
-    extras.delivered = meta.is_delivered.as_ref().and_then(json::as_bool);
+    extras.thread_overview = overview.is_object().then(|| thread_overview(overview));
+    extras.read = read.bool();
+    extras.delivered = delivered.bool();
 }
 
-fn list(value: Option<&Value>) -> &[Value] {
-    value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-fn reaction(json: &Value) -> ReactionSummary {
+fn reaction(json: View<'_>) -> ReactionSummary {
+    let [reaction, count, users, own] = json.fields(["reaction", "count", "userList", "state"]);
     ReactionSummary {
-        reaction: json::text(json, "reaction"),
-        count: json::number(json, "count"),
-        users: json::texts(json, "userList"),
-        own: json.get("state").and_then(json::as_bool).unwrap_or(false),
+        reaction: reaction.text(),
+        count: count.number().unwrap_or(0),
+        users: users.texts(),
+        own: own.bool().unwrap_or(false),
     }
 }
 
-fn translation(json: &Value) -> Translation {
-    Translation { language: json::text(json, "code"), text: json::text(json, "text") }
+fn translation(json: View<'_>) -> Translation {
+    let [language, text] = json.fields(["code", "text"]);
+    Translation { language: language.text(), text: text.text() }
 }
 
 /// An `edit_msg` object.
-fn edit_info(json: &Value) -> EditInfo {
+fn edit_info(json: View<'_>) -> EditInfo {
+    let [count, operator, time] = json.fields(["count", "operator", "edit_time"]);
     EditInfo {
-        count: u32::try_from(json::number(json, "count")).unwrap_or(u32::MAX),
-        operator: json::text(json, "operator"),
-        time: json::number(json, "edit_time"),
+        count: u32::try_from(count.number().unwrap_or(0)).unwrap_or(u32::MAX),
+        operator: operator.text(),
+        time: time.number().unwrap_or(0),
     }
 }
 
-fn overview(json: &Value) -> ThreadOverview {
+fn thread_overview(json: View<'_>) -> ThreadOverview {
+    let [id, group, name, messages, created_at, updated_at, last_message] = json.fields([
+        "id",
+        "muc_parent_id",
+        "name",
+        "message_count",
+        "create_timestamp",
+        "update_timestamp",
+        "last_message",
+    ]);
     ThreadOverview {
-        id: json::text(json, "id"),
-        group: json::text(json, "muc_parent_id"),
-        name: json::text(json, "name"),
-        messages: json::number(json, "message_count"),
-        created_at: json::number(json, "create_timestamp"),
-        updated_at: json::number(json, "update_timestamp"),
-        last_message: json.get("last_message").filter(|last| last.as_object().is_some_and(|o| !o.is_empty())).cloned(),
+        id: id.text(),
+        group: group.text(),
+        name: name.text(),
+        messages: messages.number().unwrap_or(0),
+        created_at: created_at.number().unwrap_or(0),
+        updated_at: updated_at.number().unwrap_or(0),
+        last_message: last_message.has_members().then(|| Json::seen(last_message)),
     }
 }

@@ -1,11 +1,13 @@
 //! Messages, receipts, recalls and edits (messages spec §2.6–2.9, §3).
 
-use serde_json::Value;
-
 use super::{Inbound, Own, event};
 use crate::{
     ChatType, Edit, EventKind, EventMask, Message, Recall, Receipt, ReceiptKind,
-    message::{Plain, chat_type, is_own, json, name_of, shared},
+    message::{
+        Plain, chat_type, is_own,
+        json::{self, View},
+        name_of, shared,
+    },
     wire::{
         Body, GROUP_DOMAIN, KeyValue, MessageBody, Meta,
         key_value::Value as Attribute,
@@ -61,6 +63,8 @@ fn receipt(meta: &Meta, body: &MessageBody, kind: ReceiptKind, own: &Own<'_>) ->
     // Newer clients send a list in place of the one.
     let first = body.ack_message_id.filter(|id| *id != 0);
     let others = body.ack_message_ids.iter().copied().filter(|id| *id != 0 && Some(*id) != first);
+    let messages =
+        json::exactly(others.clone().count() + usize::from(first.is_some()), first.into_iter().chain(others));
     Receipt {
         id: meta.id.unwrap_or(0),
         from: shared(from, own.user),
@@ -69,7 +73,7 @@ fn receipt(meta: &Meta, body: &MessageBody, kind: ReceiptKind, own: &Own<'_>) ->
         // Counted readers are told to the sender alone, and the body names the group.
         group: is_group(meta) || (matches!(kind, ReceiptKind::GroupRead { .. }) && !is_own(to, own.user)),
         timestamp: meta.timestamp.unwrap_or(0),
-        messages: first.into_iter().chain(others).collect(),
+        messages,
         kind,
     }
 }
@@ -77,21 +81,21 @@ fn receipt(meta: &Meta, body: &MessageBody, kind: ReceiptKind, own: &Own<'_>) ->
 /// A group's readers are counted in the first attribute, or the reader answers a message that asked for it.
 fn read_kind(body: &MessageBody) -> ReceiptKind {
     let counted = match body.ext.first().and_then(|first| first.value.as_ref()) {
-        Some(Attribute::String(text)) => json::parse(text).filter(Value::is_object),
+        Some(Attribute::String(text)) => json::open(text).filter(|counted| counted.view().is_object()),
         _ => None,
     };
     let asked = body.msg_config.as_ref().is_some_and(|config| config.allow_group_ack == Some(true));
     if counted.is_none() && !asked && body.ack_content.is_none() {
         return ReceiptKind::Read;
     }
-    let counts = counted.iter().flat_map(counts).collect();
+    let counts = counted.map(|counted| counts(counted.view())).unwrap_or_default();
     ReceiptKind::GroupRead { counts, content: body.ack_content.clone() }
 }
 
 /// The readers of each message in `{message id: number}`.
-pub(super) fn counts(json: &Value) -> impl Iterator<Item = (u64, u64)> {
-    let members = json.as_object().into_iter().flatten();
-    members.filter_map(|(id, count)| Some((id.parse().ok()?, json::as_number(count)?)))
+pub(super) fn counts(counted: View<'_>) -> Vec<(u64, u64)> {
+    let members = counted.by_name(View::number);
+    json::exactly(members.len(), members.iter().filter_map(|(id, count)| Some((id.parse().ok()?, *count))))
 }
 
 fn recall(meta: &Meta, body: &MessageBody, own: &Own<'_>) -> Recall {
@@ -125,24 +129,31 @@ fn is_group(meta: &Meta) -> bool {
 fn edit(meta: &Meta, body: MessageBody, own: &Own<'_>) -> Option<Edit> {
     let id = body.edit_message_id.filter(|id| *id != 0)?;
     let replaces_ext = body.edit_scope == Some(EditScope::BodyAndExt as i32);
-    let told: Option<Value> = body.meta.as_deref().and_then(json::parse);
-    let told = told.as_ref().and_then(|meta| meta.get("edit_msg")).unwrap_or(&Value::Null);
-    let chat = match told.get("chat_type").and_then(Value::as_str) {
-        Some("chat:user") => ChatType::Single,
-        Some("chat:group") => ChatType::Group,
-        Some("chat:room") => ChatType::Room,
-        _ if is_group(meta) => ChatType::Group,
-        _ => ChatType::Single,
-    };
+    let (mut chat, mut sender, mut sent) = (None, String::new(), None);
+    if let Some(told) = body.meta.as_deref().and_then(json::open) {
+        let [kind, by, time] = told.view().get("edit_msg").fields(["chat_type", "sender", "send_time"]);
+        chat = named_chat(kind);
+        (sender, sent) = (by.text(), time.number());
+    }
+    let chat = chat.unwrap_or(if is_group(meta) { ChatType::Group } else { ChatType::Single });
     let mut message = Message::of_chat(meta, body, chat, Some(own.user))?;
     message.id = id;
-    let sender = json::text(told, "sender");
     if !sender.is_empty() && *sender != *message.from {
         message.own = is_own(&sender, own.user);
         message.from = shared(&sender, own.user);
     }
-    if let Some(sent) = told.get("send_time").and_then(json::as_number) {
+    if let Some(sent) = sent {
         message.timestamp = sent;
     }
     Some(Edit { id: meta.id.unwrap_or(0), timestamp: meta.timestamp.unwrap_or(0), message, replaces_ext })
+}
+
+/// The kind of conversation by the service's name for it.
+pub(crate) fn named_chat(kind: View<'_>) -> Option<ChatType> {
+    match &*kind.str()? {
+        "chat:user" => Some(ChatType::Single),
+        "chat:group" => Some(ChatType::Group),
+        "chat:room" => Some(ChatType::Room),
+        _ => None,
+    }
 }

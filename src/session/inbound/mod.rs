@@ -17,6 +17,7 @@ use crate::{
     wire::{MAX_FIELDS, Meta, TextView, full_meta, meta::NameSpace},
 };
 
+pub(crate) use chat::named_chat;
 pub(crate) use piece::{broken_key, repetition_key};
 
 /// Who receives.

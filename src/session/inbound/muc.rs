@@ -1,14 +1,16 @@
 //! Groups, chat rooms and threads (messages spec §4.1).
 
-use std::collections::HashSet;
-
-use serde_json::Value;
+use std::borrow::Cow;
 
 use super::{Inbound, Own, event};
 use crate::{
-    DeviceEvent, DeviceOperation, EventKind, EventMask, MucEvent, MucOperation, MucSettings, ThreadAct, ThreadEvent,
-    ThreadOperation,
-    message::{is_own, json, name_of, shared},
+    DeviceEvent, DeviceOperation, EventKind, EventMask, Json, MucEvent, MucOperation, MucSettings, ThreadAct,
+    ThreadEvent, ThreadOperation,
+    message::{
+        is_own,
+        json::{self, Checked, View},
+        name_of, shared,
+    },
     wire::{Body, Jid, Meta, MucBody, muc_body::Operation},
 };
 
@@ -30,7 +32,8 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
             }))
         }));
     }
-    let operation = happened(operation, &body)?;
+    let (mut body, operation) = (body, operation);
+    let operation = happened(operation, &mut body)?;
     let room = body.is_chatroom.unwrap_or(false);
     Some(event(wanted, if room { EventMask::ROOM } else { EventMask::GROUP }, || {
         let told = Box::new(told(meta, *body, operation, own));
@@ -45,7 +48,7 @@ fn told(meta: &Meta, body: MucBody, operation: MucOperation, own: &Own<'_>) -> M
         muc: shared(name_of(body.muc_id.as_ref()).unwrap_or_default(), own.user),
         from: shared(from, own.user),
         name: body.muc_name.filter(|name| !name.is_empty()),
-        users: body.to.into_iter().filter_map(|to: Jid| to.name).collect(),
+        users: json::exactly(body.to.len(), body.to.into_iter().filter_map(|to: Jid| to.name)),
         reason: body.reason.filter(|reason| !reason.is_empty()),
         timestamp: meta.timestamp.unwrap_or(0),
         operation,
@@ -53,7 +56,7 @@ fn told(meta: &Meta, body: MucBody, operation: MucOperation, own: &Own<'_>) -> M
 }
 
 /// What happened to the group or room; `None` for what has no event, or lacks what it is about.
-fn happened(operation: Operation, body: &MucBody) -> Option<MucOperation> {
+fn happened(operation: Operation, body: &mut MucBody) -> Option<MucOperation> {
     Some(match operation {
         Operation::Create => MucOperation::Created,
         Operation::Destroy => MucOperation::Destroyed,
@@ -65,7 +68,9 @@ fn happened(operation: Operation, body: &MucBody) -> Option<MucOperation> {
         Operation::InviteDecline => MucOperation::InvitationDeclined,
         Operation::Kick => MucOperation::MemberRemoved,
         Operation::Allow => MucOperation::MemberUnblocked,
-        Operation::Update => MucOperation::Updated(Box::new(settings(event_info(body)))),
+        Operation::Update => {
+            MucOperation::Updated(Box::new(event_info(body).map(|info| settings(info.view())).unwrap_or_default()))
+        }
         Operation::Presence => {
             MucOperation::MembersJoined { members: members(body), count: count(body), ext: ext(body) }
         }
@@ -86,11 +91,23 @@ fn happened(operation: Operation, body: &MucBody) -> Option<MucOperation> {
         Operation::RemoveBanGroup => MucOperation::AllUnmuted,
         Operation::SetMetadata => {
             let info = event_info(body)?;
-            let (set, keys) = (json::pairs(&info, "properties"), success_keys(&info)?);
-            let keys: HashSet<String> = keys.into_iter().collect();
-            MucOperation::AttributesSet { attributes: set.into_iter().filter(|(key, _)| keys.contains(key)).collect() }
+            let [set, result] = info.view().fields(["properties", "result"]);
+            let keys = result.get("successKeys").items().filter(|key| key.str().is_some());
+            let mut keys = json::exactly(keys.clone().count(), keys.filter_map(View::str));
+            keys.sort_unstable();
+            let mut attributes = set.pairs();
+            attributes.retain(|(key, _)| keys.binary_search_by(|known| (**known).cmp(key)).is_ok());
+            attributes.shrink_to_fit();
+            if keys.is_empty() {
+                return None;
+            }
+            MucOperation::AttributesSet { attributes }
         }
-        Operation::DeleteMetadata => MucOperation::AttributesRemoved { keys: success_keys(&event_info(body)?)? },
+        Operation::DeleteMetadata => {
+            let info = event_info(body)?;
+            let keys = info.view().get("result").get("successKeys").texts();
+            MucOperation::AttributesRemoved { keys: Some(keys).filter(|keys| !keys.is_empty())? }
+        }
         Operation::GroupMemberMetadataUpdate => {
             let (user, attributes) = member_attributes(body)?;
             MucOperation::MemberAttributesUpdated { user, attributes }
@@ -140,16 +157,18 @@ fn removal(meta: &Meta, body: &MucBody, own: &Own<'_>) -> ThreadEvent {
 }
 
 /// The JSON object that comes with an operation.
-fn event_info(body: &MucBody) -> Option<Value> {
+fn event_info(body: &MucBody) -> Option<Checked<'_>> {
     let text = body.event_info.as_ref()?.ext.as_deref()?;
-    json::parse(text).filter(Value::is_object)
+    json::open(text).filter(|info| info.view().is_object())
 }
 
 /// Those who came or left: the list where there is one, else who did it.
-fn members(body: &MucBody) -> Vec<String> {
-    match (body.members.as_slice(), name_of(body.from.as_ref())) {
-        ([], Some(from)) => vec![from.to_owned()],
-        (members, _) => members.to_vec(),
+fn members(body: &mut MucBody) -> Vec<String> {
+    let mut members = std::mem::take(&mut body.members);
+    members.shrink_to_fit();
+    match name_of(body.from.as_ref()) {
+        Some(from) if members.is_empty() => vec![from.to_owned()],
+        _ => members,
     }
 }
 
@@ -162,55 +181,73 @@ fn ext(body: &MucBody) -> Option<String> {
 }
 
 fn muted_until(body: &MucBody) -> Vec<(String, u64)> {
-    let info: Option<Value> = body.ext.as_deref().and_then(json::parse);
-    let times = info.as_ref().and_then(|info| info.get("user_mute_time")).and_then(Value::as_object);
-    let times = times.into_iter().flatten();
-    times.filter_map(|(user, until)| Some((user.clone(), json::as_number(until)?))).collect()
+    let Some(info) = body.ext.as_deref().and_then(json::open) else { return Vec::new() };
+    numbers(info.view().get("user_mute_time"))
 }
 
-/// The attributes an operation was done to; `None` where there are none.
-fn success_keys(info: &Value) -> Option<Vec<String>> {
-    Some(json::texts(info.get("result")?, "successKeys")).filter(|keys| !keys.is_empty())
+/// The numbers in an object, by name.
+fn numbers(object: View<'_>) -> Vec<(String, u64)> {
+    let numbers = object.by_name(View::number);
+    json::exactly(numbers.len(), numbers.into_iter().map(|(name, number)| (Cow::into_owned(name), number)))
 }
 
 fn member_attributes(body: &MucBody) -> Option<(String, Vec<(String, String)>)> {
     let info = event_info(body)?;
-    Some((json::text(&info, "username"), json::pairs(&info, "properties")))
+    let [user, attributes] = info.view().fields(["username", "properties"]);
+    Some((user.text(), attributes.pairs()))
 }
 
 /// What is told of the settings; nothing where the service does not say, as for rooms.
-fn settings(info: Option<Value>) -> MucSettings {
-    let Some(Value::Object(members)) = info else { return MucSettings::default() };
-    let mut settings = MucSettings::default();
-    for (key, value) in members {
-        let text = || value.as_str().map(str::to_owned);
-        let took = match key.as_str() {
-            "name" => put(&mut settings.name, text()),
-            // An older name of the same.
-            "title" if settings.name.is_none() => put(&mut settings.name, text()),
-            "description" => put(&mut settings.description, text()),
-            "public" => put(&mut settings.public, json::as_bool(&value)),
-            "members_only" => put(&mut settings.approval, json::as_bool(&value)),
-            "allow_user_invites" => put(&mut settings.members_invite, json::as_bool(&value)),
-            "invite_need_confirm" => put(&mut settings.invitations_need_consent, json::as_bool(&value)),
-            "max_users" => put(&mut settings.max_members, json::as_number(&value)),
-            "custom" => put(&mut settings.custom, text()),
-            "avatar" => put(&mut settings.avatar, text()),
-            "last_modified" => put(&mut settings.modified_at, json::as_number(&value)),
-            _ => false,
-        };
-        if !took {
-            settings.other.insert(key, value);
-        }
-    }
+fn settings(info: View<'_>) -> MucSettings {
+    const TAKEN: [&str; 11] = [
+        "name",
+        "title",
+        "description",
+        "public",
+        "members_only",
+        "allow_user_invites",
+        "invite_need_confirm",
+        "max_users",
+        "custom",
+        "avatar",
+        "last_modified",
+    ];
+    let fields = info.fields(TAKEN);
+    let [name, title, description, public, approval, invite, consent, max_members, custom, avatar, modified_at] =
+        fields;
+    let text = |view: View<'_>| view.str().map(Cow::into_owned);
+    let mut settings = MucSettings {
+        // An older name of the same.
+        name: text(name).or_else(|| text(title)),
+        description: text(description),
+        public: public.bool(),
+        approval: approval.bool(),
+        members_invite: invite.bool(),
+        invitations_need_consent: consent.bool(),
+        max_members: max_members.number(),
+        custom: text(custom),
+        avatar: text(avatar),
+        modified_at: modified_at.number(),
+        other: None,
+    };
+    let took = [
+        name.str().is_some(),
+        name.str().is_none() && title.str().is_some(),
+        settings.description.is_some(),
+        settings.public.is_some(),
+        settings.approval.is_some(),
+        settings.members_invite.is_some(),
+        settings.invitations_need_consent.is_some(),
+        settings.max_members.is_some(),
+        settings.custom.is_some(),
+        settings.avatar.is_some(),
+        settings.modified_at.is_some(),
+    ];
+    let is_other = |(name, _): &(View<'_>, View<'_>)| {
+        let name = name.str().unwrap_or_default();
+        !TAKEN.iter().zip(took).any(|(taken, took)| took && *taken == name)
+    };
+    let other = info.members().filter(is_other);
+    settings.other = other.clone().next().is_some().then(|| Json::object(other));
     settings
-}
-
-/// Whether there was something to put.
-fn put<T>(place: &mut Option<T>, value: Option<T>) -> bool {
-    let some = value.is_some();
-    if some {
-        *place = value;
-    }
-    some
 }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::{Inbound, Own, event};
 use crate::{
-    ChatType, Conversation, DeviceEvent, DeviceOperation, EventKind, EventMask, PinEvent, PresenceEvent,
+    ChatType, Conversation, DeviceEvent, DeviceOperation, EventKind, EventMask, Json, PinEvent, PresenceEvent,
     ReactionChange, ReactionEvent, ReactionOperation, SilentMode, ThreadEvent, ThreadOperation, UserPresence,
-    message::{is_own, json, shared},
+    message::{
+        is_own,
+        json::{self, View},
+        shared,
+    },
     wire::Meta,
 };
 
@@ -25,19 +27,23 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
         let unread = wanted.contains(EventMask::MESSAGE) && !json::is_json(meta.payload.as_deref()?);
         return (!unread).then_some(Inbound::Unwanted(EventMask::UNKNOWN));
     }
-    let json: Value = json::parse(meta.payload.as_deref()?)?;
-    let (id, data) = (meta.id.unwrap_or(0), json.get("data").unwrap_or(&Value::Null));
-    match json.get("type")?.as_str()? {
+    let json = json::open(meta.payload.as_deref()?)?;
+    let [kind, data, values] = json.view().fields(["type", "data", "values"]);
+    let id = meta.id.unwrap_or(0);
+    match &*kind.str()? {
         "presence" => {
-            let users = data.get("values")?.as_array()?;
+            let users = Some(data.get("values")).filter(|users| users.is_list())?;
             Some(event(wanted, EventMask::PRESENCE, || {
-                EventKind::Presence(PresenceEvent { id, users: users.iter().map(presence).collect() })
+                EventKind::Presence(PresenceEvent { id, users: users.entries(|user| json::said(presence(user))) })
             }))
         }
         "reaction" => {
-            let changes = data.as_array()?;
+            let changes = Some(data).filter(|changes| changes.is_list())?;
             Some(event(wanted, EventMask::REACTION, || {
-                EventKind::Reaction(ReactionEvent { id, changes: changes.iter().map(reaction).collect() })
+                EventKind::Reaction(ReactionEvent {
+                    id,
+                    changes: changes.entries(|change| Some(reaction(change)).filter(|change| !change.says_nothing())),
+                })
             }))
         }
         "thread" => {
@@ -45,16 +51,17 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
             Some(event(wanted, EventMask::THREAD, || EventKind::Thread(Box::new(thread))))
         }
         "roaming_delete" => {
-            let device = json::text(data, "resource");
+            let [device, chat, to, messages, before, last] =
+                data.fields(["resource", "chatType", "to", "msgIdList", "deleteTime", "lastMsgId"]);
+            let device = device.text();
             if device == own.resource {
                 return Some(Inbound::Echo);
             }
-            let conversation = conversation(data.get("chatType"), json::text(data, "to"));
             let operation = DeviceOperation::HistoryDeleted {
-                conversation,
-                messages: ids(data.get("msgIdList")),
-                before: data.get("deleteTime").and_then(json::as_number),
-                last: data.get("lastMsgId").and_then(json::as_number),
+                conversation: conversation(chat, to.text()),
+                messages: ids(messages),
+                before: before.number(),
+                last: last.number(),
             };
             let timestamp = meta.timestamp.unwrap_or(0);
             Some(on_device(wanted, DeviceEvent { id, device: device.into(), timestamp, operation }))
@@ -62,8 +69,9 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
         "conv" => conversation_act(id, data, own, wanted),
         "user_notification_mute" => {
             // Seen beside the type; newer clients look for it below the data too.
-            let values = json.get("values").or_else(|| data.get("values"))?.as_array()?;
-            let modes: Vec<_> = values.iter().map(|value| silent_mode(value, own)).collect();
+            let values = if values.is_some() { values } else { data.get("values") };
+            let values = Some(values).filter(|values| values.is_list())?;
+            let modes = values.entries(|value| Some(silent_mode(value, own)).filter(|mode| !mode.says_nothing()));
             let device = modes.first().map_or("", |mode| mode.device.as_str()).into();
             let operation = DeviceOperation::SilentModes(modes);
             Some(on_device(wanted, DeviceEvent { id, device, timestamp: meta.timestamp.unwrap_or(0), operation }))
@@ -76,79 +84,97 @@ fn on_device(wanted: EventMask, told: DeviceEvent) -> Inbound {
     event(wanted, EventMask::DEVICE, || EventKind::Device(Box::new(told)))
 }
 
-fn presence(value: &Value) -> UserPresence {
-    let devices = value.get("status").and_then(Value::as_object).into_iter().flatten();
+fn presence(value: View<'_>) -> UserPresence {
+    let [user, last_seen, expires, text, devices] = value.fields(["uid", "last_time", "expiry", "ext", "status"]);
     UserPresence {
-        user: json::text(value, "uid"),
-        last_seen: json::number(value, "last_time"),
-        expires: json::number(value, "expiry"),
-        text: json::text(value, "ext"),
-        devices: devices.map(|(device, state)| (device.clone(), json::as_number(state).unwrap_or(0))).collect(),
+        user: user.text(),
+        last_seen: last_seen.number().unwrap_or(0),
+        expires: expires.number().unwrap_or(0),
+        text: text.text(),
+        devices: states(devices),
     }
 }
 
-fn reaction(value: &Value) -> ReactionChange {
-    let single = value.get("channel_type").and_then(Value::as_str) == Some("chat");
+/// The state of each device; one that is no number is 0.
+fn states(devices: View<'_>) -> Vec<(String, u64)> {
+    let states = devices.by_name(|state| Some(state.number().unwrap_or(0)));
+    json::exactly(states.len(), states.into_iter().map(|(device, state)| (device.into_owned(), state)))
+}
+
+fn reaction(value: View<'_>) -> ReactionChange {
+    let [from, to, chat, message, timestamp, reactions] =
+        value.fields(["from", "to", "channel_type", "messageId", "ts", "reactions"]);
     ReactionChange {
-        from: json::text(value, "from"),
-        to: json::text(value, "to"),
-        chat: if single { ChatType::Single } else { ChatType::Group },
-        message: json::number(value, "messageId"),
-        timestamp: json::number(value, "ts"),
-        reactions: json::list(value, "reactions").iter().map(reaction_operation).collect(),
+        from: from.text(),
+        to: to.text(),
+        chat: if chat.is("chat") { ChatType::Single } else { ChatType::Group },
+        message: message.number().unwrap_or(0),
+        timestamp: timestamp.number().unwrap_or(0),
+        reactions: reactions.entries(|done| json::said(reaction_operation(done))),
     }
 }
 
-fn reaction_operation(value: &Value) -> ReactionOperation {
+fn reaction_operation(value: View<'_>) -> ReactionOperation {
+    let [reaction, count, users, done] = value.fields(["reaction", "count", "userList", "op"]);
     let by = |kind: &str| {
-        let done = json::list(value, "op").iter();
-        let done = done.filter(|op| op.get("reactionType").and_then(Value::as_str) == Some(kind));
-        done.map(|op| json::text(op, "operator")).collect()
+        let done = done.items().map(|op| op.fields(["reactionType", "operator"])).filter(|[done, _]| done.is(kind));
+        json::exactly(done.clone().count(), done.map(|[_, operator]| operator.text()))
     };
     ReactionOperation {
-        reaction: json::text(value, "reaction"),
-        count: json::number(value, "count"),
-        users: json::texts(value, "userList"),
+        reaction: reaction.text(),
+        count: count.number().unwrap_or(0),
+        users: users.texts(),
         added_by: by("create"),
         removed_by: by("delete"),
     }
 }
 
 /// `None` for an operation this release does not know.
-fn thread(id: u64, data: &Value, own: &Own<'_>) -> Option<ThreadEvent> {
-    let operation = match data.get("operation")?.as_str()? {
+fn thread(id: u64, data: View<'_>, own: &Own<'_>) -> Option<ThreadEvent> {
+    let [operation, thread, name, group, message, from, timestamp, messages, last_message] = data.fields([
+        "operation",
+        "id",
+        "name",
+        "muc_parent_id",
+        "msg_parent_id",
+        "from",
+        "timestamp",
+        "message_count",
+        "last_message",
+    ]);
+    let operation = match &*operation.str()? {
         "create" => ThreadOperation::Created,
         "update" => ThreadOperation::Updated,
         "update_msg" => ThreadOperation::MessagesChanged,
         "delete" => ThreadOperation::Destroyed,
         _ => return None,
     };
-    let name = |member: &str| shared(&json::text(data, member), own.user);
+    let id_of = |member: View<'_>| shared(&member.text(), own.user);
     Some(ThreadEvent {
         id,
-        thread: name("id"),
-        name: json::text(data, "name"),
-        group: name("muc_parent_id"),
-        message: json::number(data, "msg_parent_id"),
-        from: name("from"),
-        timestamp: json::number(data, "timestamp"),
-        messages: data.get("message_count").and_then(json::as_number),
-        last_message: data.get("last_message").filter(|last| !last.is_null()).cloned(),
+        thread: id_of(thread),
+        name: name.text(),
+        group: id_of(group),
+        message: message.number().unwrap_or(0),
+        from: id_of(from),
+        timestamp: timestamp.number().unwrap_or(0),
+        messages: messages.number(),
+        last_message: last_message.is_some().then(|| Json::seen(last_message)),
         operation,
     })
 }
 
 /// What was done with a whole conversation, or a message pinned in one; `None` for what this release does not know.
-fn conversation_act(id: u64, data: &Value, own: &Own<'_>, wanted: EventMask) -> Option<Inbound> {
-    let (device, from) = (json::text(data, "res"), json::text(data, "from"));
+fn conversation_act(id: u64, data: View<'_>, own: &Own<'_>, wanted: EventMask) -> Option<Inbound> {
+    let [device, from, timestamp, act, mark, kind, of] = data.fields(["res", "from", "ts", "op", "ext", "type", "id"]);
+    let (device, from) = (device.text(), from.text());
     if device == own.resource && is_own(&from, own.user) {
         return Some(Inbound::Echo);
     }
-    let timestamp = json::number(data, "ts");
-    let act = data.get("op")?.as_str()?;
-    let mark = || data.get("ext").and_then(json::as_number);
-    let conversation = conversation(data.get("type"), json::text(data, "id"));
-    let operation = match act {
+    let (timestamp, mark) = (timestamp.number().unwrap_or(0), || mark.number());
+    let act = act.str()?;
+    let conversation = conversation(kind, of.text());
+    let operation = match &*act {
         "del" => DeviceOperation::ConversationDeleted(conversation),
         "top" => DeviceOperation::ConversationPinned(conversation),
         "not_top" => DeviceOperation::ConversationUnpinned(conversation),
@@ -171,23 +197,25 @@ fn conversation_act(id: u64, data: &Value, own: &Own<'_>, wanted: EventMask) -> 
     Some(on_device(wanted, DeviceEvent { id, device: device.into(), timestamp, operation }))
 }
 
-fn silent_mode(value: &Value, own: &Own<'_>) -> SilentMode {
-    let settings = value.get("data").and_then(Value::as_object).filter(|settings| !settings.is_empty());
+fn silent_mode(value: View<'_>, own: &Own<'_>) -> SilentMode {
+    let [device, settings, user, group] = value.fields(["operator_resource", "data", "user", "group"]);
+    let settings = Some(settings).filter(|settings| settings.has_members());
     // For all conversations the service names the account itself.
-    let all = settings.is_some_and(|settings| settings.contains_key("ignoreInterval"));
-    let id = |member: &str| Some(json::text(value, member)).filter(|id| !id.is_empty());
-    let conversation = match (id("user"), id("group")) {
+    let interval = settings.map_or(View::NOTHING, |settings| settings.get("ignoreInterval"));
+    let all = !interval.raw().is_empty();
+    let id = |id: View<'_>| Some(id.text()).filter(|id| !id.is_empty());
+    let conversation = match (id(user), id(group)) {
         (Some(user), _) if all && is_own(&user, own.user) => None,
         (Some(user), _) => Some(Conversation::user(user)),
         (None, Some(group)) => Some(Conversation::group(group)),
         (None, None) => None,
     };
-    SilentMode { device: json::text(value, "operator_resource"), conversation, settings: settings.cloned() }
+    SilentMode { device: device.text(), conversation, settings: settings.map(Json::seen) }
 }
 
-fn conversation(kind: Option<&Value>, id: String) -> Conversation {
+fn conversation(kind: View<'_>, id: String) -> Conversation {
     let id: Arc<str> = id.into();
-    match kind.and_then(Value::as_str).map(str::to_ascii_lowercase).as_deref() {
+    match kind.str().map(|kind| kind.to_ascii_lowercase()).as_deref() {
         Some("groupchat" | "group") => Conversation::Group(id),
         Some("chatroom" | "room") => Conversation::Room(id),
         _ => Conversation::User(id),
@@ -195,10 +223,15 @@ fn conversation(kind: Option<&Value>, id: String) -> Conversation {
 }
 
 /// Ids in a list or, as text, parted by commas.
-fn ids(value: Option<&Value>) -> Vec<u64> {
-    match value {
-        Some(Value::Array(ids)) => ids.iter().filter_map(json::as_number).collect(),
-        Some(Value::String(ids)) => ids.split(',').filter_map(|id| id.trim().parse().ok()).collect(),
-        _ => Vec::new(),
+fn ids(told: View<'_>) -> Vec<u64> {
+    match told.str() {
+        Some(text) => {
+            let ids = text.split(',').filter_map(|id| id.trim().parse().ok());
+            json::exactly(ids.clone().count(), ids)
+        }
+        None => {
+            let ids = told.items().filter_map(View::number);
+            json::exactly(ids.clone().count(), ids)
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! Kicks, and counts of readers that were kept while the sender was offline (connection spec §9, messages spec §3).
 
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-use serde_json::Value;
 
 use super::{Inbound, Own, event};
 use crate::{
@@ -56,7 +55,8 @@ fn operation(mut body: &[u8]) -> Option<i32> {
 
 /// The readers of each message in `{"group_ack": [{message id: number}]}`; `None` where there are none.
 fn group_counts(location: &str) -> Option<Vec<(u64, u64)>> {
-    let json: Value = json::parse(location)?;
-    let counts: Vec<_> = json::list(&json, "group_ack").iter().flat_map(super::chat::counts).collect();
+    let told = json::open(location)?;
+    let mut counts: Vec<_> = told.view().get("group_ack").items().flat_map(super::chat::counts).collect();
+    counts.shrink_to_fit();
     (!counts.is_empty()).then_some(counts)
 }

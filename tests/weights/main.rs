@@ -1,0 +1,96 @@
+//! What a received event takes in memory: for each kind the costliest one, found by search, in bytes really allocated.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+mod genome;
+mod seeds;
+
+use agora_chat::{Event, EventMask, fuzzing};
+use genome::{Dice, Genome};
+
+/// What an event takes at most for each byte it was read from, and beside that (README, "Bounds").
+const KEPT: (i64, i64) = (16, 1024);
+
+/// The same while it is read.
+const READ: (i64, i64) = (64, 64 << 10);
+
+/// What one meta costs: its bytes, what the event counts for, what it really takes, what reading it takes for a moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Cost {
+    bytes: i64,
+    counted: i64,
+    kept: i64,
+    peak: i64,
+    mask: EventMask,
+}
+
+impl Cost {
+    /// How much more memory than bytes it is, what any event takes apart.
+    fn growth(&self) -> f64 {
+        ((self.kept - KEPT.1).max(0) as f64 / self.bytes as f64)
+            .max((self.peak - READ.1).max(0) as f64 / self.bytes as f64 / 4.0)
+    }
+
+    fn check(&self, what: &str) {
+        assert!(self.kept <= self.counted, "{what}: counted too little: {self:?}");
+        assert!(self.counted <= KEPT.0 * self.bytes + KEPT.1, "{what}: kept: {self:?}");
+        assert!(self.peak <= READ.0 * self.bytes + READ.1, "{what}: while it is read: {self:?}");
+    }
+}
+
+fn cost(meta: &[u8]) -> Option<Cost> {
+    let mut event: Option<Event> = None;
+    let counted = allocation_counter::measure(|| event = fuzzing::event(meta));
+    // The name of the account is shared by all of its events.
+    let event = event?;
+    Some(Cost {
+        bytes: meta.len() as i64,
+        counted: event.weight() as i64,
+        kept: counted.bytes_current,
+        peak: counted.bytes_max as i64,
+        mask: event.kind().mask(),
+    })
+}
+
+/// Climbs from a seed to what costs most for each byte, and holds every step against what is promised.
+fn climb(name: &str, seed: Genome, steps: usize) -> Option<Cost> {
+    let mut dice = Dice::new(name);
+    let (mut best, mut costs) = (seed.clone(), cost(&seed.encode()));
+    if let Some(costs) = &costs {
+        costs.check(name);
+    }
+    for _ in 0..steps {
+        let mut next = best.clone();
+        for _ in 0..1 + dice.below(3) {
+            next.mutate(&mut dice);
+        }
+        let encoded = next.encode();
+        if encoded.len() > 32 << 10 {
+            continue;
+        }
+        let Some(cost) = cost(&encoded) else { continue };
+        cost.check(name);
+        if costs.as_ref().is_none_or(|best| cost.growth() > best.growth()) {
+            (best, costs) = (next, Some(cost));
+        }
+    }
+    costs
+}
+
+#[test]
+fn the_costliest_event_of_each_kind_takes_no_more_than_was_promised() {
+    let steps = std::env::var("WEIGHT_STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(150);
+    let mut missing = EventMask::INBOUND.bits();
+    for (name, seed) in seeds::all() {
+        let cost = climb(name, seed, steps).unwrap_or_else(|| panic!("{name} leads to no event"));
+        println!("{name}: {:.1} {cost:?}", cost.growth());
+        missing &= !cost.mask.bits();
+    }
+    assert_eq!(EventMask::from_bits(missing), EventMask::NONE, "every kind is tried");
+}
