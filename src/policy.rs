@@ -86,11 +86,10 @@ pub struct Limits {
     /// bytes would bring them over [`outbox`](Self::outbox) with `SendError::OutboxFull`. 0 keeps nothing: sends then fail
     /// with `SendError::Reconnecting`. Default: 256.
     pub kept_sends: usize,
-    /// How many bytes of pages may be in the [message handler](crate::MessageHandler)'s hand, from 1 byte to 1 GiB. A page
-    /// counts for its encoded bytes, 256 at least, for what each event takes in memory (some 220 bytes), and 100 for each
-    /// attribute of a message. Past it no queue is pulled, and a page that comes all the same is dropped unacknowledged
-    /// and comes again. A single page may be larger, and the last one that fits goes over by its attributes at most.
-    /// Default: 8 MiB.
+    /// How many bytes of pages may be in the [message handler](crate::MessageHandler)'s hand, from 1 byte to 1 GiB. They
+    /// are bytes of memory: a page counts for the [weight](crate::Event::weight) of its events, for some 150 bytes around
+    /// each, and for what a [dead letter](crate::DeadLetter) would keep of it. Past it no queue is pulled, and a page that
+    /// comes all the same is dropped unacknowledged and comes again. Only a single page may be larger. Default: 8 MiB.
     pub handling: usize,
 }
 

@@ -27,6 +27,20 @@ const PAGE_VIEW: Target = ("page_view", fuzzing::page_view);
 const ENGINE: Target = ("engine", fuzzing::engine);
 const REST_ERRORS: Target = ("rest_errors", fuzzing::rest_errors);
 const TOKENS: Target = ("tokens", fuzzing::tokens);
+const WEIGHTS: Target = ("weights", weights);
+
+/// The target, and what is really allocated for the event against what it counts for.
+fn weights(input: &[u8]) {
+    fuzzing::weights(input);
+    let [namespace, payload @ ..] = input else { return };
+    let payload = Some(Bytes::copy_from_slice(payload));
+    let meta = encode(&Meta { ns: Some(i32::from(namespace % 8)), payload, ..Meta::default() });
+    let mut event = None;
+    let counted = allocation_counter::measure(|| event = fuzzing::event(&meta));
+    // The name of the account is shared by all its events.
+    let weight = event.as_ref().map_or(0, |event| event.weight() as i64 + 24);
+    assert!(counted.bytes_current <= weight, "{} bytes for a weight of {weight}", counted.bytes_current);
+}
 
 /// Runs one input and checks its price: so much for any, and so much for each of its bytes.
 fn run((name, target): Target, input: &[u8]) {
@@ -105,6 +119,16 @@ fn pages() -> Vec<Vec<u8>> {
     frames().iter().flat_map(|frame| [Some(frame.clone()), payload(frame)]).flatten().map(Vec::from).collect()
 }
 
+/// Every recorded meta of a server, as its name space and payload.
+fn payloads() -> Vec<Vec<u8>> {
+    let metas = frames().into_iter().filter_map(|frame| MSync::decode(frame).ok()?.sync_dl().ok());
+    let payload = |meta: Meta| {
+        let namespace = u8::try_from(meta.ns.unwrap_or(0)).unwrap_or(7);
+        [&[namespace][..], meta.payload.as_deref().unwrap_or_default()].concat()
+    };
+    metas.flat_map(|sync| sync.metas).map(payload).collect()
+}
+
 /// The recorded answers, each with a pause asked for.
 fn answers() -> Vec<Vec<u8>> {
     let answer = |entry: Value| {
@@ -141,7 +165,7 @@ fn recorded(kept: &str, made: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 
 #[test]
 fn every_kept_input_keeps_every_promise() {
-    for target in [FRAME_DECODER, PAGE_VIEW, ENGINE, REST_ERRORS, TOKENS] {
+    for target in [FRAME_DECODER, PAGE_VIEW, ENGINE, REST_ERRORS, TOKENS, WEIGHTS] {
         let inputs = corpus(target.0);
         assert!(inputs.len() >= 10, "{} has a corpus", target.0);
         inputs.iter().for_each(|input| run(target, input));
@@ -150,7 +174,13 @@ fn every_kept_input_keeps_every_promise() {
 
 #[test]
 fn recorded_traffic_keeps_every_promise() {
-    let recorded = [(FRAME_DECODER, links()), (PAGE_VIEW, pages()), (ENGINE, sessions()), (REST_ERRORS, answers())];
+    let recorded = [
+        (FRAME_DECODER, links()),
+        (PAGE_VIEW, pages()),
+        (ENGINE, sessions()),
+        (REST_ERRORS, answers()),
+        (WEIGHTS, payloads()),
+    ];
     for (target, inputs) in recorded {
         inputs.iter().for_each(|input| run(target, input));
     }
@@ -207,7 +237,7 @@ proptest! {
 
     #[test]
     fn any_bytes_keep_every_promise(bytes in vec(any::<u8>(), 0..600)) {
-        [FRAME_DECODER, PAGE_VIEW, ENGINE, REST_ERRORS, TOKENS].into_iter().for_each(|target| run(target, &bytes));
+        [FRAME_DECODER, PAGE_VIEW, ENGINE, REST_ERRORS, TOKENS, WEIGHTS].into_iter().for_each(|target| run(target, &bytes));
     }
 
     #[test]
@@ -218,6 +248,11 @@ proptest! {
     #[test]
     fn a_damaged_page_keeps_every_promise(bytes in damaged(recorded("page_view", pages()))) {
         run(PAGE_VIEW, &bytes);
+    }
+
+    #[test]
+    fn a_damaged_payload_keeps_every_promise(bytes in damaged(recorded("weights", payloads()))) {
+        run(WEIGHTS, &bytes);
     }
 
     #[test]

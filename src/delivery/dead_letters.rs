@@ -12,8 +12,7 @@ use crate::{ConfigError, config::count, weight::Weigh as _};
 /// Keeps what could not be handled, in memory: cheap to clone, and every clone is the same store. What is in it has been
 /// acknowledged to the server, so it ends with the process; [`FileDeadLetters`](super::FileDeadLetters) outlive it.
 ///
-/// Bounds: [`LETTERS`](DeadLetters::LETTERS) letters of [`BYTES`](DeadLetters::BYTES) bytes in all (as they were encoded,
-/// and 256 for each), unless [`bounded`](DeadLetters::bounded) says otherwise. Past them it takes no more, and the queue
+/// Bounds: [`LETTERS`](DeadLetters::LETTERS) letters of [`BYTES`](DeadLetters::BYTES) bytes of memory in all, unless [`bounded`](DeadLetters::bounded) says otherwise. Past them it takes no more, and the queue
 /// of what could not be handled waits on the server, unless the store is one [that drops the
 /// oldest](DeadLetters::dropping_oldest). A single letter is taken whatever its size.
 ///
@@ -68,7 +67,7 @@ impl DeadLetters {
     /// How many letters are kept by default.
     pub const LETTERS: usize = 1000;
 
-    /// How many bytes they have in all by default.
+    /// How many bytes of memory they take in all by default.
     pub const BYTES: usize = 8 << 20;
 
     /// An empty store with the default bounds.

@@ -13,6 +13,7 @@ use super::*;
 use crate::{
     ChatType, Event, EventKind, EventMask, Ext, Message, MessageBody, UnknownNotice,
     session::{Page, PageEvent, PageId},
+    weight::Weigh,
 };
 
 fn event(id: u64) -> Event {
@@ -549,6 +550,26 @@ fn the_oldest_dead_letters_are_dropped_and_counted_where_that_is_asked_for() {
         assert_eq!(ids(&letters).last(), Some(&6), "the newest stays whatever its size");
         letters.push(letter(7, 100)).unwrap();
         assert_eq!(ids(&letters), [7], "what was drained takes no room");
+    }
+}
+
+#[test]
+fn dead_letters_take_no_more_memory_than_their_limit_whatever_they_hold() {
+    let attribute = format!("[{}0]", r#"{"":0},"#.repeat((200 << 10) / 7));
+    let attributes: Ext = (0..3_000).map(|n| (n.to_string(), n)).collect();
+    for ext in [Ext::new().with("k", attribute.parse::<crate::Json>().unwrap()), attributes] {
+        let letters = DeadLetters::new();
+        let mut full = false;
+        let counted = allocation_counter::measure(|| {
+            for id in 0..200 {
+                let EventKind::Message(message) = event(id).kind().clone() else { return };
+                let event =
+                    Event::new("alice".parse().unwrap(), EventKind::Message(Message { ext: ext.clone(), ..message }));
+                full |= letters.push(DeadLetter::new(event, "why".into(), 3)).is_err();
+            }
+        });
+        assert!(full && letters.len() >= 30, "{} letters", letters.len());
+        assert!(counted.bytes_current <= DeadLetters::BYTES as i64 + (64 << 10), "{counted:?}");
     }
 }
 

@@ -29,10 +29,6 @@ impl<'a> Checked<'a> {
     pub(crate) fn view(&self) -> View<'_> {
         View::of(&self.0)
     }
-
-    pub(crate) fn into_text(self) -> Cow<'a, str> {
-        self.0
-    }
 }
 
 /// A value in a JSON text, seen in place; or nothing, where there is none.

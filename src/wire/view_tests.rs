@@ -61,7 +61,8 @@ fn an_answer_to_a_send_and_a_page_with_a_status_are_left_to_the_full_decoder() {
 
 #[test]
 fn metas_that_are_decoded_have_so_many_fields_together_and_no_more() {
-    let meta = encode(&Meta { ext: vec![KeyValue::default(); 1000], ..Meta::default() });
+    let named = KeyValue { key: Some("k".to_owned()), ..KeyValue::default() };
+    let meta = encode(&Meta { ext: vec![named; 1000], ..Meta::default() });
     let mut left = 2500;
     assert!(full_meta(&meta, &mut left).is_some() && full_meta(&meta, &mut left).is_some());
     assert!(full_meta(&meta, &mut left).is_none());

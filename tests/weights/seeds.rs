@@ -105,7 +105,7 @@ pub(crate) fn all() -> Vec<(&'static str, Genome)> {
         ),
         ("recall", body(CHAT, vec![Number(1, 6), Number(6, 9), text(8, "x")])),
         ("edit", chat(8, hi(), vec![Number(11, 9), many(attribute(5, 1, &[]), 400)])),
-        ("kept counts", body(STATISTIC, vec![long(3, "{\"group_ack\":[", "{\"1\":0},", "{}]}", 300)])),
+        ("kept counts", body(STATISTIC, vec![Number(1, 0), long(7, "{\"group_ack\":[", "{\"1\":0},", "{}]}", 300)])),
         ("group", muc(7, vec![many(jid(4, "#"), 100), text(6, "why"), text(11, "name")])),
         ("room", muc(0, vec![Number(7, 1), many(jid(4, "#"), 100)])),
         ("members", muc(17, vec![many(text(16, "#"), 900)])),

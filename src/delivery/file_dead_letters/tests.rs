@@ -12,6 +12,7 @@ use super::*;
 use crate::{
     Event, EventKind, HandlerError, UserId,
     session::{PageEvent, inbound},
+    weight::Weigh,
     wire::{self, Jid, MessageBody, Meta, content::ContentType, message_body, meta::NameSpace},
 };
 
