@@ -4,7 +4,7 @@ use std::{fmt, ops::BitOr, sync::Arc, time::Duration};
 
 use crate::{
     ContactEvent, DeviceEvent, DisconnectReason, Edit, LossCause, Message, MucEvent, PinEvent, PresenceEvent,
-    ReactionEvent, Recall, Receipt, SendError, ThreadEvent, UnknownNotice, UserId, weight::Weigh,
+    ReactionEvent, Recall, Receipt, SendError, ThreadEvent, UnknownNotice, UserId, handlers::Ticket, weight::Weigh,
 };
 
 /// Something that happened on a connection, as subscribers hear it.
@@ -27,12 +27,22 @@ struct Inner {
     user: UserId,
     /// What it takes in memory, taken once where it is made.
     weight: usize,
-    kind: EventKind,
+    what: What,
+}
+
+enum What {
+    Kind(EventKind),
+    /// The same event in one subscriber's mailbox, where its bytes count until it is looked at or dropped.
+    Handed(Event, Ticket),
 }
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner").field("user", &self.user).field("kind", &self.kind).finish()
+        let mut shown = f.debug_struct("Inner");
+        match &self.what {
+            What::Kind(kind) => shown.field("user", &self.user).field("kind", kind).finish(),
+            What::Handed(event, _) => event.0.fmt(f),
+        }
     }
 }
 
@@ -44,7 +54,7 @@ impl Event {
     #[must_use]
     pub fn new(user: UserId, kind: EventKind) -> Self {
         let weight = Self::weight_of(&kind);
-        Event(Arc::new(Inner { user, weight, kind }))
+        Event(Arc::new(Inner { user, weight, what: What::Kind(kind) }))
     }
 
     /// What an event takes at most for each byte it was read from.
@@ -66,6 +76,16 @@ impl Event {
         self.0.weight
     }
 
+    /// Returns the event as it is put into a mailbox: the ticket is given back once the subscriber looks at what happened,
+    /// or drops it unseen.
+    pub(crate) fn handed(&self, ticket: Ticket) -> Event {
+        let shared = match &self.0.what {
+            What::Kind(_) => self.clone(),
+            What::Handed(event, _) => event.clone(),
+        };
+        Event(Arc::new(Inner { user: self.0.user.clone(), weight: self.0.weight, what: What::Handed(shared, ticket) }))
+    }
+
     /// The account it happened on.
     #[must_use]
     pub fn user(&self) -> &UserId {
@@ -75,7 +95,13 @@ impl Event {
     /// What happened.
     #[must_use]
     pub fn kind(&self) -> &EventKind {
-        &self.0.kind
+        match &self.0.what {
+            What::Kind(kind) => kind,
+            What::Handed(event, ticket) => {
+                ticket.give_back();
+                event.kind()
+            }
+        }
     }
 }
 

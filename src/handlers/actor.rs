@@ -23,7 +23,8 @@ use super::{
 /// it through the [`Handlers`] they return, or by the messages of this module.
 ///
 /// Bounds: its mailbox takes [`MAILBOX`](HandlerRegistry::MAILBOX) additions and removals; events are published
-/// past that bound: connections stop reading at [`Handlers::BACKLOG`] of them, each after what one read brought. What it
+/// past that bound: connections stop reading at [`Handlers::BACKLOG`] of them or [`Handlers::BACKLOG_BYTES`], each after what
+/// one read brought. What it
 /// keeps for a subscriber that is behind, [`Overflow`] bounds. It ends by [`Shutdown`] or when its last address is dropped,
 /// and then puts what subscribers are still owed into their mailboxes.
 #[derive(Debug)]
@@ -105,7 +106,7 @@ impl HandlerRegistry {
     fn carry_out(&mut self, task: Task) {
         match task {
             Task::Publish(event) => {
-                self.wanted.offered(1);
+                self.wanted.offered(Wanted::share(&event));
                 self.registry.publish(&event);
             }
             Task::Add(add) => {
@@ -264,6 +265,13 @@ impl Subscribe {
         self
     }
 
+    /// How many bytes of events may wait for it; see [`Subscription::backlog_bytes`].
+    #[must_use]
+    pub fn backlog_bytes(mut self, bytes: usize) -> Self {
+        self.subscription = self.subscription.backlog_bytes(bytes);
+        self
+    }
+
     pub(super) fn announced(mut self, wanted: &Wanted) -> Self {
         self.announcement = Some(wanted.announce(self.subscription.mask));
         self
@@ -324,7 +332,7 @@ impl Handler<PublishAll> for HandlerRegistry {
         let mut offered = 0;
         for event in events {
             if self.waiting.is_empty() && !self.registry.pressing() {
-                offered += 1;
+                offered += Wanted::share(&event);
                 self.registry.publish(&event);
             } else {
                 self.waiting.push_back(Task::Publish(event));
@@ -345,7 +353,7 @@ impl Handler<LastWords> for HandlerRegistry {
 
     fn handle(&mut self, _: LastWords, ctx: &mut Self::Context) {
         let words = self.wanted.take_words();
-        self.wanted.published(words.len());
+        self.wanted.published(words.iter().map(Wanted::share).sum());
         self.handle(PublishAll(words), ctx);
     }
 }
@@ -353,8 +361,8 @@ impl Handler<LastWords> for HandlerRegistry {
 impl Handler<HasRoom> for HandlerRegistry {
     type Result = ();
 
-    fn handle(&mut self, HasRoom(serial): HasRoom, ctx: &mut Self::Context) {
-        self.registry.has_room(serial);
+    fn handle(&mut self, HasRoom { serial, freed }: HasRoom, ctx: &mut Self::Context) {
+        self.registry.has_room(serial, freed);
         self.settle(ctx);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{Event, EventKind, EventMask, UserId};
 
-use super::{Overflow, room::Room};
+use super::{Overflow, room::Room, subscriber::Bound};
 
 /// What a subscriber is still to be given, in the order it is due: events, and a notice in each place where some are
 /// missing.
@@ -18,6 +18,8 @@ use super::{Overflow, room::Room};
 pub(super) struct Backlog {
     next: u64,
     ordinary: VecDeque<(u64, Event)>,
+    /// The weight of the ordinary ones.
+    bytes: usize,
     control: BTreeMap<u64, Event>,
     /// The newest control event of each kind and account that waits.
     newest: HashMap<(UserId, Control), u64>,
@@ -59,6 +61,14 @@ impl Due {
         matches!(self, Due::Event { event, .. } if event.kind().is_control())
     }
 
+    /// Returns the bytes that it counts for in a mailbox: none for what is small, and for what is never missed.
+    pub(super) fn bytes_in_mailbox(&self) -> usize {
+        match self {
+            Due::Event { event, .. } if event.weight() > Overflow::SMALL && !event.kind().is_control() => event.weight(),
+            _ => 0,
+        }
+    }
+
     pub(super) fn event(&self) -> Event {
         match self {
             Due::Event { event, .. } => event.clone(),
@@ -94,12 +104,14 @@ impl Backlog {
         if event.kind().is_control() {
             self.control.insert(at, event);
         } else {
+            self.bytes = self.bytes.saturating_add(event.weight());
             self.ordinary.push_back((at, event));
         }
     }
 
-    /// Holds the backlog to its bound after one event was appended: the one place where is decided what may wait.
-    pub(super) fn keep_within(&mut self, ring: usize, policy: Overflow) -> Kept {
+    /// Holds the backlog to its bound after one event was appended: the one place where is decided what may wait. To be
+    /// repeated while something is missed: a large event may be one too many for several small ones.
+    pub(super) fn keep_within(&mut self, bound: Bound, in_mailbox: usize, policy: Overflow) -> Kept {
         if self.has_too_many_control()
             && let Some((&at, event)) = self.control.last_key_value()
             && at + 1 == self.next
@@ -112,14 +124,19 @@ impl Backlog {
         }
         // What stands behind a notice is not missed for what comes.
         let held = usize::from(self.after_notice);
-        if self.ordinary.len() <= ring + held {
-            return Kept::All;
-        }
+        let newest = self.ordinary.back().map_or(0, |(_, event)| event.weight());
+        // The one that reaches the bound may still wait, so that one of any size is heard by who is fast enough.
+        let bytes_are_full = bound.is_reached(self.bytes.saturating_sub(newest), in_mailbox);
         let goes = match policy {
-            Overflow::DropNewest | Overflow::Disconnect => self.ordinary.len() - 1,
-            Overflow::DropOldest { .. } => held,
+            Overflow::DropNewest | Overflow::Disconnect => self.ordinary.len().checked_sub(1),
+            // The newest does not go for itself.
+            Overflow::DropOldest { .. } => (self.ordinary.len() > held + 1).then_some(held),
+        };
+        let Some(goes) = goes.filter(|_| bytes_are_full || self.ordinary.len() > bound.events + held) else {
+            return Kept::All;
         };
         let Some((at, event)) = self.ordinary.remove(goes) else { return Kept::All };
+        self.bytes = self.bytes.saturating_sub(event.weight());
         if policy == Overflow::Disconnect {
             return Kept::Overflowed;
         }
@@ -182,7 +199,9 @@ impl Backlog {
         if control < ordinary {
             return self.control.pop_first().map(|(at, event)| Due::Event { at, event });
         }
-        self.ordinary.pop_front().map(|(at, event)| Due::Event { at, event })
+        let (at, event) = self.ordinary.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(event.weight());
+        Some(Due::Event { at, event })
     }
 
     pub(super) fn given(&mut self, notice: bool) {
@@ -192,7 +211,10 @@ impl Backlog {
     pub(super) fn put_back(&mut self, due: Due) {
         match due {
             Due::Event { at, event } if event.kind().is_control() => drop(self.control.insert(at, event)),
-            Due::Event { at, event } => self.ordinary.push_front((at, event)),
+            Due::Event { at, event } => {
+                self.bytes = self.bytes.saturating_add(event.weight());
+                self.ordinary.push_front((at, event));
+            }
             Due::Notice { at, user, count } => {
                 if self.gaps.front().is_none_or(|gap| gap.at != at) {
                     self.gaps.push_front(Gap { at, missed: BTreeMap::new() });
@@ -220,9 +242,14 @@ impl Backlog {
         self.ordinary.len() + self.control.len()
     }
 
+    /// How many bytes those take.
+    pub(super) fn bytes(&self) -> usize {
+        self.control.values().fold(self.bytes, |sum, event| sum.saturating_add(event.weight()))
+    }
+
     /// Whether the next ordinary event would cost one.
-    pub(super) fn is_full(&self, ring: usize) -> bool {
-        self.ordinary.len() >= ring
+    pub(super) fn is_full(&self, bound: Bound, in_mailbox: usize) -> bool {
+        self.ordinary.len() >= bound.events || bound.is_reached(self.bytes, in_mailbox)
     }
 
     /// How many places there are where a notice is due.

@@ -71,6 +71,7 @@ pub struct EventHandler {
     missed: Call<u64>,
     event: OnRef<Event>,
     capacity: usize,
+    backlog_bytes: usize,
     overflow: Overflow,
     arbiter: Option<ArbiterHandle>,
 }
@@ -113,6 +114,7 @@ impl EventHandler {
             missed: None,
             event: None,
             capacity: Self::DEFAULT_CAPACITY,
+            backlog_bytes: Overflow::BACKLOG_BYTES,
             overflow: Overflow::default(),
             arbiter: None,
         }
@@ -275,6 +277,13 @@ impl EventHandler {
         self
     }
 
+    /// How many bytes of events may wait for the closures; see
+    /// [`Subscription::backlog_bytes`](Subscription::backlog_bytes). Default: [`Overflow::BACKLOG_BYTES`].
+    pub fn backlog_bytes(mut self, bytes: usize) -> Self {
+        self.backlog_bytes = bytes.clamp(1, Overflow::MAX_BACKLOG_BYTES);
+        self
+    }
+
     /// What happens to an event past the capacity. Default: [`Overflow::DropNewest`].
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow.within_bounds();
@@ -328,6 +337,7 @@ impl EventHandler {
     pub(super) fn listen(mut self, id: SubscriberId, near: &ArbiterHandle, log: &Logger) -> Subscription {
         let arbiter = self.arbiter.take().unwrap_or_else(|| near.clone());
         let (mask, overflow, panics) = (self.mask(), self.overflow, Arc::<AtomicU64>::default());
+        let bytes = self.backlog_bytes;
         let (mailbox, backlog) = match overflow {
             Overflow::DropOldest { .. } => (self.capacity, 0),
             _ if self.capacity <= Self::ALL_IN_MAILBOX => (self.capacity, 0),
@@ -338,7 +348,8 @@ impl EventHandler {
         };
         let listener = Listener { id: id.clone(), handler: Some(self), panics: Arc::clone(&panics), log: log.clone() };
         let recipient = spawn_bounded(&arbiter, mailbox, listener).recipient();
-        let mut subscription = Subscription::new(id, recipient).events(mask).overflow(overflow).backlog(backlog);
+        let mut subscription =
+            Subscription::new(id, recipient).events(mask).overflow(overflow).backlog(backlog).backlog_bytes(bytes);
         subscription.panics = Some(panics);
         subscription
     }

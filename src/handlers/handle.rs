@@ -125,16 +125,16 @@ impl Handlers {
 
     /// Publishes an event; nothing happens when nobody wants its kind or the registry was shut down.
     ///
-    /// Never refused and never waiting. A connection reads no more from its server while [`Handlers::BACKLOG`] events
-    /// wait for the registry, but for a look once a second, so that its heartbeat goes on; an application that publishes events of its own may look at
-    /// [`is_behind`](Handlers::is_behind).
+    /// Never refused and never waiting. A connection reads no more from its server while [`Handlers::BACKLOG`] events or
+    /// [`Handlers::BACKLOG_BYTES`] wait for the registry, but for a look once a second, so that its heartbeat goes on; an
+    /// application that publishes events of its own may look at [`is_behind`](Handlers::is_behind).
     pub fn publish(&self, event: Event) {
         if self.wanted().contains(event.kind().mask()) {
             if self.wanted.ended() {
                 self.wanted.publish_to_orphans(&[event]);
                 return;
             }
-            self.wanted.published(1);
+            self.wanted.published(Wanted::share(&event));
             self.registry.do_send(Publish(event));
         }
     }
@@ -173,25 +173,31 @@ impl Handlers {
     /// How many events may wait for the registry before its connections stop reading.
     pub const BACKLOG: usize = 1024;
 
+    /// How many bytes of memory the events that wait for the registry may take before its connections stop reading: 8 MiB.
+    ///
+    /// Every event counts as 8 KiB at least, so that [`BACKLOG`](Handlers::BACKLOG) of them are never passed either. Each
+    /// connection may pass it by what one read brought: by one page.
+    pub const BACKLOG_BYTES: usize = 8 << 20;
+
     /// How many of the connections that wait are let read at a time.
     pub(super) const READERS: usize = 16;
 
-    /// Whether [`Handlers::BACKLOG`] events or more wait for the registry; never once it has ended.
+    /// Whether [`Handlers::BACKLOG`] events or [`Handlers::BACKLOG_BYTES`] wait for the registry; never once it has ended.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.wanted.pending() >= Self::BACKLOG
+        self.wanted.pending() >= Self::BACKLOG_BYTES as u64
     }
 
     /// Ready while the registry is not behind; otherwise the task is woken when it may have caught up. That it is woken
     /// is no promise: look again after a while.
     pub(crate) fn poll_ready(&self, task: &mut Context<'_>) -> Poll<()> {
         let pending = self.wanted.pending();
-        if pending >= Self::BACKLOG {
+        if pending >= Self::BACKLOG_BYTES as u64 {
             self.wanted.wait(task.waker());
             return Poll::Pending;
         }
         // Whoever has nothing to read lets the next one try.
-        if pending < Self::BACKLOG / 2 {
+        if pending < Self::BACKLOG_BYTES as u64 / 2 {
             self.wanted.wake_readers(1);
         }
         Poll::Ready(())
@@ -200,7 +206,14 @@ impl Handlers {
     /// Publishes events in their order, as [`publish`](Handlers::publish) does with each, at the cost of one message.
     pub fn publish_all(&self, mut events: Vec<Event>) {
         let wanted = self.wanted();
-        events.retain(|event| wanted.contains(event.kind().mask()));
+        let mut shares = 0;
+        events.retain(|event| {
+            let is_wanted = wanted.contains(event.kind().mask());
+            if is_wanted {
+                shares += Wanted::share(event);
+            }
+            is_wanted
+        });
         if events.is_empty() {
             return;
         }
@@ -208,7 +221,7 @@ impl Handlers {
             self.wanted.publish_to_orphans(&events);
             return;
         }
-        self.wanted.published(events.len());
+        self.wanted.published(shares);
         self.registry.do_send(PublishAll(events));
     }
 

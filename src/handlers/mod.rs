@@ -7,9 +7,10 @@
 //! - Every subscriber gets every event it wants, in the order they were published; subscribers are served in the
 //!   order they were registered.
 //! - A burst costs nobody an event that it has the speed to take. What does not fit into a mailbox waits in a backlog before
-//!   it ([`Overflow::BACKLOG`] events by default). Where that is full, one that takes a thousand events a second or more is
-//!   waited for, and connections read no faster than it takes; whether it does is found out within 50 ms. These 50 ms are
-//!   all that one that stands still costs the others, once until it has caught up.
+//!   it ([`Overflow::BACKLOG`] events by default, of [`Overflow::BACKLOG_BYTES`] together). Where that is full, one that takes
+//!   a thousand events a second or more, or 20 MiB, is waited for, and connections read no faster than it takes; whether it
+//!   does is found out within 50 ms. These 50 ms are all that one that stands still costs the others, once until it has
+//!   caught up.
 //! - A subscriber that is slower misses events, alone; what it missed is counted and told by one
 //!   [`EventKind::Missed`](crate::EventKind::Missed) per episode and account. A [`Subscription`] may ask to keep the
 //!   newest events instead, or to be disconnected: see [`Overflow`].
@@ -47,6 +48,7 @@ mod backlog;
 mod event_handler;
 mod handle;
 mod id;
+mod in_mailbox;
 mod overflow;
 #[cfg(test)]
 mod probe;
@@ -61,5 +63,6 @@ pub use event_handler::EventHandler;
 pub use handle::Handlers;
 pub use id::SubscriberId;
 pub use overflow::Overflow;
+pub(crate) use in_mailbox::Ticket;
 pub use registry::{Registry, SubscriberInfo};
 pub use subscription::Subscription;

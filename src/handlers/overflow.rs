@@ -4,8 +4,19 @@
 ///
 /// With every policy events first wait in a backlog before the mailbox, [`BACKLOG`](Overflow::BACKLOG) of them unless the
 /// [`Subscription`](crate::Subscription::backlog) says otherwise; the policy says who pays once that is full as well. A
-/// subscriber that takes a thousand events a second or more is waited for, so that it misses none; a slower one costs the
-/// others 50 ms, once until it has caught up, and after that pays alone.
+/// subscriber that takes a thousand events a second or more, or 20 MiB, is waited for, so that it misses none; a slower one
+/// costs the others 50 ms, once until it has caught up, and after that pays alone.
+///
+/// # Bytes
+/// What waits is bounded in bytes of memory beside its number: [`BACKLOG_BYTES`](Overflow::BACKLOG_BYTES) unless the
+/// [`Subscription`](crate::Subscription::backlog_bytes) says otherwise. They are those of the backlog and of the mailbox
+/// together. In the mailbox an event of up to [`SMALL`](Overflow::SMALL) bytes does not count, as the mailbox's own capacity
+/// bounds those; a larger one counts until its handler first looks at what happened
+/// ([`Event::kind`](crate::Event::kind)) or drops it. At most half of the bytes are in the mailbox at a time where there is a
+/// backlog, or a single event of any size: so an idle subscriber hears every event, however large. The backlog may be
+/// passed by the one event that reaches the bound. Control events always have room; none holds more than a few KiB.
+///
+/// An event is one piece of memory that all subscribers share, and counts for each as if it were alone.
 ///
 /// What is missed is counted and told by one [`EventKind::Missed`](crate::EventKind::Missed) for each account in the place
 /// where the events are missing. [Control events](crate::handlers#control-events) are never missed.
@@ -34,6 +45,15 @@ impl Overflow {
     /// How many events wait before a mailbox unless told otherwise: as many as may wait for the registry
     /// ([`Handlers::BACKLOG`](crate::Handlers::BACKLOG)), and more than the service puts into one page.
     pub const BACKLOG: usize = 1024;
+
+    /// How many bytes of events wait for a subscriber unless told otherwise: 8 MiB.
+    pub const BACKLOG_BYTES: usize = 8 << 20;
+
+    /// The most bytes that can be asked for: 1 GiB.
+    pub const MAX_BACKLOG_BYTES: usize = 1 << 30;
+
+    /// Up to how many bytes of memory an event in a mailbox does not count: 4 KiB.
+    pub const SMALL: usize = 4 << 10;
 
     /// The largest backlog.
     pub const MAX_CAPACITY: usize = 65_536;

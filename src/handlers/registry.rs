@@ -7,7 +7,7 @@ use crate::{Event, EventKind, EventMask, UserId, lent};
 
 use super::{
     Overflow, SubscriberId, Subscription,
-    room::HasRoom,
+    room::{Freed, HasRoom},
     subscriber::{Offer, Subscriber},
 };
 
@@ -32,6 +32,9 @@ pub struct SubscriberInfo {
     /// How many events wait before its mailbox: in its backlog, control events, and one that may wait behind a notice of
     /// missed events.
     pub queued: usize,
+    /// How many bytes of memory those take, and with them what is in its mailbox and larger than
+    /// [`Overflow::SMALL`]: what [`Subscription::backlog_bytes`] bounds.
+    pub queued_bytes: usize,
     /// How often one of its closures panicked, where it is an [`EventHandler`](super::EventHandler).
     pub panics: u64,
 }
@@ -195,9 +198,11 @@ impl Registry {
     }
 
     /// A subscriber has room again; nothing happens when it has left meanwhile.
-    pub(super) fn has_room(&mut self, serial: u64) {
+    pub(super) fn has_room(&mut self, serial: u64, freed: Freed) {
         let Some(subscriber) = self.subscribers.iter_mut().find(|known| known.serial() == serial) else { return };
-        subscriber.has_room();
+        if freed == Freed::Place {
+            subscriber.has_room();
+        }
         if self.tally.settle(subscriber) {
             self.forget_leaving();
         }

@@ -28,7 +28,19 @@ pub(super) enum Room {
 /// The subscriber of this serial number has room again, or is gone.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct HasRoom(pub(super) u64);
+pub(super) struct HasRoom {
+    pub(super) serial: u64,
+    pub(super) freed: Freed,
+}
+
+/// What a subscriber has room for again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Freed {
+    /// The event past the capacity of its mailbox has been handled.
+    Place,
+    /// Bytes of its mailbox were given back.
+    Bytes,
+}
 
 /// Puts an event into a full mailbox, and tells once it has been handled.
 pub(super) fn ask(
@@ -51,7 +63,7 @@ pub(super) fn ask(
         // An error means that the subscriber is gone, which the registry finds by itself.
         let _ = poll_fn(|task| handled.poll(task)).await;
         if let Some(registry) = tell.upgrade() {
-            registry.do_send(HasRoom(serial));
+            registry.do_send(HasRoom { serial, freed: Freed::Place });
         }
     });
     Ok(Room::Awaited)

@@ -12,6 +12,7 @@ use crate::{Event, EventMask, UserId};
 use super::{
     Overflow, SubscriberId, SubscriberInfo, Subscription,
     backlog::{Backlog, Due, Kept, Misses},
+    in_mailbox::InMailbox,
     room::{self, HasRoom, Room},
 };
 
@@ -47,14 +48,39 @@ pub(super) struct Subscriber {
     rest: Box<Rest>,
 }
 
+/// What may wait for a subscriber.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bound {
+    /// How many events may wait before the mailbox.
+    pub(super) events: usize,
+    /// How many bytes may wait before and in it.
+    bytes: usize,
+}
+
+impl Bound {
+    /// Returns how many of the bytes may be in the mailbox.
+    fn in_mailbox(self) -> usize {
+        if self.events == 0 { self.bytes } else { self.bytes / 2 }
+    }
+
+    /// Whether no more may wait, with so many bytes before the mailbox and in it. One event that takes more than its share
+    /// of the mailbox leaves the rest to the backlog.
+    pub(super) fn is_reached(self, before: usize, in_mailbox: usize) -> bool {
+        let rest = self.bytes - in_mailbox.min(self.bytes / 2);
+        before >= rest
+    }
+}
+
 #[derive(Debug)]
 struct Rest {
     id: SubscriberId,
     /// Tells it from others of the same id, before and after.
     serial: u64,
     overflow: Overflow,
-    /// How many events may wait before the mailbox.
-    ring: usize,
+    bound: Bound,
+    in_mailbox: InMailbox,
+    /// How many bytes it was given while it was behind.
+    given: u64,
     missed: u64,
     misses: Misses,
     coalesced: u64,
@@ -70,8 +96,8 @@ struct Rest {
 enum Pace {
     #[default]
     Unknown,
-    /// It is being looked at: for so many looks already, since it had been given so many events.
-    Watched { looks: u32, from: u64 },
+    /// It is being looked at: for so many looks already, since it had been given so many events and bytes.
+    Watched { looks: u32, from: u64, given: u64 },
     /// It is not: it is waited for again once it has caught up.
     Slow,
 }
@@ -81,16 +107,20 @@ impl Pace {
     const LOOKS: u32 = 5;
     /// How many events a subscriber must take within them.
     const EVENTS: u64 = 50;
+    /// Or how many bytes of them.
+    const BYTES: u64 = 1 << 20;
 }
 
 impl Subscriber {
     pub(super) fn new(serial: u64, subscription: Subscription) -> Self {
-        let Subscription { id, to, mask, overflow, backlog, panics } = subscription;
+        let Subscription { id, to, mask, overflow, backlog, backlog_bytes, panics } = subscription;
         let rest = Box::new(Rest {
             id,
             serial,
             overflow,
-            ring: overflow.ring(backlog),
+            bound: Bound { events: overflow.ring(backlog), bytes: backlog_bytes },
+            in_mailbox: InMailbox::default(),
+            given: 0,
             missed: 0,
             misses: Misses::default(),
             coalesced: 0,
@@ -102,11 +132,11 @@ impl Subscriber {
         Subscriber { to, delivered: 0, mask, indebted: false, leaves: false, rest }
     }
 
-    /// Puts an event into the mailbox of a subscriber that is owed nothing and has room; else does nothing and says
+    /// Puts a small event into the mailbox of a subscriber that is owed nothing and has room; else does nothing and says
     /// `false`, and the event is to be [offered](Subscriber::offer).
     #[inline]
     pub(super) fn pass(&mut self, event: &Event) -> bool {
-        let passed = !self.indebted && self.to.try_send(event.clone()).is_ok();
+        let passed = !self.indebted && event.weight() <= Overflow::SMALL && self.to.try_send(event.clone()).is_ok();
         self.delivered += u64::from(passed);
         passed
     }
@@ -120,39 +150,53 @@ impl Subscriber {
         }
         let rest = &mut *self.rest;
         let Some(backlog) = &mut rest.backlog else { return Offer::Taken };
-        match backlog.keep_within(rest.ring, rest.overflow) {
-            Kept::All => Offer::Taken,
-            Kept::Coalesced => {
-                rest.coalesced += 1;
-                Offer::Taken
-            }
-            Kept::Missed(missed, began) => {
-                rest.missed += 1;
-                rest.misses.count(missed.user());
-                rest.episodes += u64::from(began);
-                Offer::Missed
-            }
-            Kept::Overflowed => {
-                rest.missed += 1;
-                rest.misses.count(event.user());
-                Offer::Overflowed
+        let mut outcome = Offer::Taken;
+        loop {
+            match backlog.keep_within(rest.bound, rest.in_mailbox.bytes(), rest.overflow) {
+                Kept::All => return outcome,
+                Kept::Coalesced => {
+                    rest.coalesced += 1;
+                    return outcome;
+                }
+                Kept::Missed(missed, began) => {
+                    rest.missed += 1;
+                    rest.misses.count(missed.user());
+                    rest.episodes += u64::from(began);
+                    outcome = Offer::Missed;
+                }
+                Kept::Overflowed => {
+                    rest.missed += 1;
+                    rest.misses.count(event.user());
+                    return Offer::Overflowed;
+                }
             }
         }
     }
 
     /// Delivers what is owed as far as there is room; `tell` is told when there is more, where something waits for it.
     pub(super) fn settle(&mut self, tell: Option<&WeakRecipient<HasRoom>>) -> Result<(), Gone> {
-        let Rest { backlog: owed, ring, serial, pace, .. } = &mut *self.rest;
+        let Rest { backlog: owed, bound, in_mailbox, given, serial, pace, .. } = &mut *self.rest;
+        in_mailbox.take_back();
         let Some(backlog) = owed else { return Ok(()) };
         while let Some(due) = backlog.take_due() {
-            let notice = due.is_notice();
-            match self.to.try_send(due.event()) {
+            let (notice, bytes) = (due.is_notice(), due.bytes_in_mailbox());
+            if !in_mailbox.has_room(bytes, bound.in_mailbox(), *serial, tell) {
+                backlog.put_back(due);
+                return Ok(());
+            }
+            let event = due.event();
+            let weight = event.weight();
+            let event = if bytes > 0 { event.handed(in_mailbox.ticket(bytes)) } else { event };
+            match self.to.try_send(event) {
                 Ok(()) => {}
                 Err(SendError::Full(event)) => match tell {
-                    Some(tell) if (*ring > 0 || due.is_control()) && backlog.room == Room::Unknown => {
+                    Some(tell) if (bound.events > 0 || due.is_control()) && backlog.room == Room::Unknown => {
                         backlog.room = room::ask(&self.to, event, *serial, tell)?;
                     }
                     _ => {
+                        // With its ticket.
+                        drop(event);
+                        in_mailbox.take_back();
                         backlog.put_back(due);
                         return Ok(());
                     }
@@ -160,6 +204,7 @@ impl Subscriber {
                 Err(SendError::Closed(_)) => return Err(Gone),
             }
             self.delivered += u64::from(!notice);
+            *given = given.saturating_add(weight as u64);
             backlog.given(notice);
         }
         *pace = Pace::Unknown;
@@ -194,18 +239,24 @@ impl Subscriber {
 
     /// Whether the next event would cost this subscriber one that it may have the speed to take.
     pub(super) fn presses(&self) -> bool {
-        let Rest { backlog: Some(backlog), ring, pace, .. } = &*self.rest else { return false };
-        *ring > 0 && *pace != Pace::Slow && backlog.is_full(*ring)
+        let Rest { backlog: Some(backlog), bound, in_mailbox, pace, .. } = &*self.rest else { return false };
+        bound.events > 0 && *pace != Pace::Slow && backlog.is_full(*bound, in_mailbox.bytes())
     }
 
     /// Takes note of how fast it is, while others wait for it; at the end of the looks it is known to be slow or not.
     pub(super) fn look(&mut self) {
-        let delivered = self.delivered;
+        let (delivered, total) = (self.delivered, self.rest.given);
         self.rest.pace = match self.rest.pace {
-            Pace::Unknown => Pace::Watched { looks: 0, from: delivered },
-            Pace::Watched { looks, from } if looks + 1 < Pace::LOOKS => Pace::Watched { looks: looks + 1, from },
-            Pace::Watched { from, .. } if delivered.saturating_sub(from) < Pace::EVENTS => Pace::Slow,
-            Pace::Watched { .. } => Pace::Watched { looks: 0, from: delivered },
+            Pace::Unknown => Pace::Watched { looks: 0, from: delivered, given: total },
+            Pace::Watched { looks, from, given } if looks + 1 < Pace::LOOKS => {
+                Pace::Watched { looks: looks + 1, from, given }
+            }
+            Pace::Watched { from, given, .. }
+                if delivered.saturating_sub(from) < Pace::EVENTS && total.saturating_sub(given) < Pace::BYTES =>
+            {
+                Pace::Slow
+            }
+            Pace::Watched { .. } => Pace::Watched { looks: 0, from: delivered, given: total },
             Pace::Slow => Pace::Slow,
         };
     }
@@ -239,7 +290,7 @@ impl Subscriber {
     }
 
     pub(super) fn info(&self) -> SubscriberInfo {
-        let Rest { id, overflow, missed, coalesced, panics, backlog, .. } = &*self.rest;
+        let Rest { id, overflow, missed, coalesced, panics, backlog, in_mailbox, .. } = &*self.rest;
         SubscriberInfo {
             id: id.clone(),
             mask: self.mask,
@@ -248,6 +299,7 @@ impl Subscriber {
             missed: *missed,
             coalesced: *coalesced,
             queued: backlog.as_ref().map_or(0, |backlog| backlog.waiting()),
+            queued_bytes: backlog.as_ref().map_or(0, |backlog| backlog.bytes()).saturating_add(in_mailbox.bytes_now()),
             panics: panics.as_ref().map_or(0, |panics| panics.load(Ordering::Relaxed)),
         }
     }

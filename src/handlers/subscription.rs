@@ -28,6 +28,7 @@ pub struct Subscription {
     pub(super) mask: EventMask,
     pub(super) overflow: Overflow,
     pub(super) backlog: usize,
+    pub(super) backlog_bytes: usize,
     /// Counts panics of closures, where the subscriber is made of them.
     pub(super) panics: Option<Arc<AtomicU64>>,
 }
@@ -41,6 +42,7 @@ impl Subscription {
             mask: EventMask::ALL,
             overflow: Overflow::default(),
             backlog: Overflow::BACKLOG,
+            backlog_bytes: Overflow::BACKLOG_BYTES,
             panics: None,
         }
     }
@@ -63,6 +65,16 @@ impl Subscription {
     /// [`Overflow::DropOldest`] has a capacity of its own, and this one does not count.
     pub fn backlog(mut self, events: usize) -> Self {
         self.backlog = events.min(Overflow::MAX_CAPACITY);
+        self
+    }
+
+    /// How many bytes of events may wait for it, in the backlog and in the mailbox, with every policy; from 1 to
+    /// [`Overflow::MAX_BACKLOG_BYTES`], and what lies outside is taken as the nearest of the two. Default:
+    /// [`Overflow::BACKLOG_BYTES`].
+    ///
+    /// What counts, and how, is told at [`Overflow`](Overflow#bytes).
+    pub fn backlog_bytes(mut self, bytes: usize) -> Self {
+        self.backlog_bytes = bytes.clamp(1, Overflow::MAX_BACKLOG_BYTES);
         self
     }
 }

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use crate::{Event, EventMask};
 
-use super::{HandlerRegistry, Registry};
+use super::{HandlerRegistry, Handlers, Registry};
 
 /// The union of all subscribers' masks.
 ///
@@ -29,8 +29,8 @@ struct Shared {
     union: AtomicU32,
     /// How many subscribers were disconnected, kept here for the same reason.
     disconnected: AtomicU64,
-    /// How many events are published and not yet offered to the subscribers.
-    pending: AtomicUsize,
+    /// The [shares](Wanted::share) of the events that are published and not yet offered to the subscribers.
+    pending: AtomicU64,
     /// Whether the registry is gone, and what is pending with it.
     ended: AtomicBool,
     /// Connections that wait to read on until the registry has caught up; entries of those that are gone do no harm.
@@ -77,19 +77,26 @@ impl Wanted {
         self.0.disconnected.store(count, Ordering::Relaxed);
     }
 
-    pub(super) fn published(&self, events: usize) {
-        self.0.pending.fetch_add(events, Ordering::Relaxed);
+    /// Returns what an event counts for the registry, in bytes: its memory, or an equal part of the bytes that may wait
+    /// where it is smaller. So one number bounds how many events wait as well as their memory.
+    pub(super) fn share(event: &Event) -> u64 {
+        const LEAST: usize = Handlers::BACKLOG_BYTES / Handlers::BACKLOG;
+        event.weight().max(LEAST) as u64
     }
 
-    pub(super) fn offered(&self, events: usize) {
+    pub(super) fn published(&self, shares: u64) {
+        self.0.pending.fetch_add(shares, Ordering::Relaxed);
+    }
+
+    pub(super) fn offered(&self, shares: u64) {
         // Messages sent to the actor's address were not counted when they were sent.
         let _ = self
             .0
             .pending
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |pending| Some(pending.saturating_sub(events)));
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |pending| Some(pending.saturating_sub(shares)));
     }
 
-    pub(super) fn pending(&self) -> usize {
+    pub(super) fn pending(&self) -> u64 {
         if self.0.ended.load(Ordering::Relaxed) { 0 } else { self.0.pending.load(Ordering::Relaxed) }
     }
 

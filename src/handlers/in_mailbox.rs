@@ -1,0 +1,114 @@
+//! How many bytes a subscriber's mailbox holds.
+//!
+//! A mailbox bounds events by number only. So a large event goes into it with a [`Ticket`], which gives its bytes back once
+//! the subscriber looks at the event or drops it. Small ones go without: the mailbox's capacity bounds them.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use actix::WeakRecipient;
+
+use super::room::{Freed, HasRoom};
+
+/// The large events in one subscriber's mailbox, as the registry knows them.
+#[derive(Debug, Default)]
+pub(super) struct InMailbox {
+    /// Their bytes. Those given back meanwhile are taken off by [`take_back`](InMailbox::take_back) alone, so that in
+    /// between nothing changes under the registry.
+    bytes: usize,
+    /// Made with the first ticket.
+    desk: Arc<Desk>,
+}
+
+/// Where tickets are given back, from any thread.
+#[derive(Debug, Default)]
+struct Desk {
+    given_back: AtomicUsize,
+    /// Whether the registry waits to be told.
+    awaited: AtomicBool,
+    tell: Mutex<Option<(u64, WeakRecipient<HasRoom>)>>,
+}
+
+/// Bytes that an event takes in a subscriber's mailbox.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    bytes: AtomicUsize,
+    desk: Arc<Desk>,
+}
+
+impl InMailbox {
+    /// Returns the bytes in the mailbox, as of the last [`take_back`](InMailbox::take_back).
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Returns the bytes in the mailbox now.
+    pub(super) fn bytes_now(&self) -> usize {
+        self.bytes.saturating_sub(self.desk.given_back.load(Ordering::SeqCst))
+    }
+
+    /// Takes off what was given back.
+    pub(super) fn take_back(&mut self) {
+        self.bytes = self.bytes.saturating_sub(self.desk.given_back.swap(0, Ordering::SeqCst));
+    }
+
+    /// Whether so many bytes more may go in, where it holds at most `share`: always when it holds none. Where they may
+    /// not, `tell` is told of the next ones given back.
+    pub(super) fn has_room(
+        &mut self,
+        bytes: usize,
+        share: usize,
+        serial: u64,
+        tell: Option<&WeakRecipient<HasRoom>>,
+    ) -> bool {
+        if self.fits(bytes, share) {
+            return true;
+        }
+        *self.desk.tell.lock().unwrap_or_else(PoisonError::into_inner) = tell.map(|tell| (serial, tell.clone()));
+        self.desk.awaited.store(true, Ordering::SeqCst);
+        // Once more: what was given back before the flag was set told nobody.
+        self.take_back();
+        self.fits(bytes, share)
+    }
+
+    fn fits(&self, bytes: usize, share: usize) -> bool {
+        bytes == 0 || self.bytes == 0 || self.bytes.saturating_add(bytes) <= share
+    }
+
+    /// Returns the ticket of an event that goes in.
+    pub(super) fn ticket(&mut self, bytes: usize) -> Ticket {
+        self.bytes = self.bytes.saturating_add(bytes);
+        Ticket { bytes: AtomicUsize::new(bytes), desk: Arc::clone(&self.desk) }
+    }
+}
+
+impl Ticket {
+    /// Gives the bytes back; once only.
+    pub(crate) fn give_back(&self) {
+        // Every look at the event comes here.
+        if self.bytes.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let bytes = self.bytes.swap(0, Ordering::SeqCst);
+        if bytes == 0 {
+            return;
+        }
+        self.desk.given_back.fetch_add(bytes, Ordering::SeqCst);
+        if self.desk.awaited.swap(false, Ordering::SeqCst) {
+            let tell = self.desk.tell.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some((serial, tell)) = tell
+                && let Some(registry) = tell.upgrade()
+            {
+                registry.do_send(HasRoom { serial, freed: Freed::Bytes });
+            }
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
