@@ -61,14 +61,6 @@ impl Due {
         matches!(self, Due::Event { event, .. } if event.kind().is_control())
     }
 
-    /// Returns the bytes that it counts for in a mailbox: none for what is small, and for what is never missed.
-    pub(super) fn bytes_in_mailbox(&self) -> usize {
-        match self {
-            Due::Event { event, .. } if event.weight() > Overflow::SMALL && !event.kind().is_control() => event.weight(),
-            _ => 0,
-        }
-    }
-
     pub(super) fn event(&self) -> Event {
         match self {
             Due::Event { event, .. } => event.clone(),
@@ -202,6 +194,21 @@ impl Backlog {
         let (at, event) = self.ordinary.pop_front()?;
         self.bytes = self.bytes.saturating_sub(event.weight());
         Some(Due::Event { at, event })
+    }
+
+    /// Returns the bytes that what was taken counts for in a mailbox. A notice waits for the event behind it to fit: so
+    /// that it counts all that is missed till then.
+    pub(super) fn bytes_in_mailbox(&self, due: &Due) -> usize {
+        match due {
+            Due::Event { event, .. } => Self::counted(event),
+            Due::Notice { .. } => self.ordinary.front().map_or(0, |(_, event)| Self::counted(event)),
+        }
+    }
+
+    /// Nothing for what is small, and for what is never missed.
+    fn counted(event: &Event) -> usize {
+        let counts = event.weight() > Overflow::SMALL && !event.kind().is_control();
+        if counts { event.weight() } else { 0 }
     }
 
     pub(super) fn given(&mut self, notice: bool) {

@@ -1,11 +1,16 @@
 //! How many bytes a subscriber's mailbox holds.
 //!
 //! A mailbox bounds events by number only. So a large event goes into it with a [`Ticket`], which gives its bytes back once
-//! the subscriber looks at the event or drops it. Small ones go without: the mailbox's capacity bounds them.
+//! the subscriber looks at the event or drops it. A subscriber may do neither, and pass it on: so where there is no room
+//! left, one more event goes in that [tells](super::room) when it has been handled, and then all before it have been as
+//! well. Small ones go without a ticket: the mailbox's capacity bounds them.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use actix::WeakRecipient;
@@ -18,8 +23,9 @@ pub(super) struct InMailbox {
     /// Their bytes. Those given back meanwhile are taken off by [`take_back`](InMailbox::take_back) alone, so that in
     /// between nothing changes under the registry.
     bytes: usize,
-    /// Made with the first ticket.
     desk: Arc<Desk>,
+    /// The same for what lies before an event that tells when it has been handled, that one included.
+    older: Option<(usize, Arc<Desk>)>,
 }
 
 /// Where tickets are given back, from any thread.
@@ -41,17 +47,35 @@ pub(crate) struct Ticket {
 impl InMailbox {
     /// Returns the bytes in the mailbox, as of the last [`take_back`](InMailbox::take_back).
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.older.as_ref().map_or(self.bytes, |(older, _)| self.bytes.saturating_add(*older))
     }
 
     /// Returns the bytes in the mailbox now.
     pub(super) fn bytes_now(&self) -> usize {
-        self.bytes.saturating_sub(self.desk.given_back.load(Ordering::SeqCst))
+        let now = |bytes: usize, desk: &Desk| bytes.saturating_sub(desk.given_back.load(Ordering::SeqCst));
+        let older = self.older.as_ref().map_or(0, |(older, desk)| now(*older, desk));
+        now(self.bytes, &self.desk).saturating_add(older)
     }
 
     /// Takes off what was given back.
     pub(super) fn take_back(&mut self) {
-        self.bytes = self.bytes.saturating_sub(self.desk.given_back.swap(0, Ordering::SeqCst));
+        let left = |bytes: usize, desk: &Desk| bytes.saturating_sub(desk.given_back.swap(0, Ordering::SeqCst));
+        self.bytes = left(self.bytes, &self.desk);
+        if let Some((older, desk)) = &mut self.older {
+            *older = left(*older, desk);
+        }
+    }
+
+    /// An event of so many bytes went in that tells when it has been handled.
+    pub(super) fn told_of(&mut self, bytes: usize) {
+        let older = self.bytes().saturating_add(bytes);
+        self.older = Some((older, mem::take(&mut self.desk)));
+        self.bytes = 0;
+    }
+
+    /// That event has been handled, and so has what lay before it.
+    pub(super) fn handled(&mut self) {
+        self.older = None;
     }
 
     /// Whether so many bytes more may go in, where it holds at most `share`: always when it holds none. Where they may
@@ -66,15 +90,18 @@ impl InMailbox {
         if self.fits(bytes, share) {
             return true;
         }
-        *self.desk.tell.lock().unwrap_or_else(PoisonError::into_inner) = tell.map(|tell| (serial, tell.clone()));
-        self.desk.awaited.store(true, Ordering::SeqCst);
+        for desk in [Some(&self.desk), self.older.as_ref().map(|(_, desk)| desk)].into_iter().flatten() {
+            *desk.tell.lock().unwrap_or_else(PoisonError::into_inner) = tell.map(|tell| (serial, tell.clone()));
+            desk.awaited.store(true, Ordering::SeqCst);
+        }
         // Once more: what was given back before the flag was set told nobody.
         self.take_back();
         self.fits(bytes, share)
     }
 
     fn fits(&self, bytes: usize, share: usize) -> bool {
-        bytes == 0 || self.bytes == 0 || self.bytes.saturating_add(bytes) <= share
+        let held = self.bytes();
+        bytes == 0 || held == 0 || held.saturating_add(bytes) <= share
     }
 
     /// Returns the ticket of an event that goes in.

@@ -45,6 +45,8 @@
 
 mod actor;
 mod backlog;
+#[cfg(test)]
+mod bytes_tests;
 mod event_handler;
 mod handle;
 mod id;
@@ -62,7 +64,7 @@ pub use actor::{HandlerRegistry, Publish, PublishAll, Shutdown, Subscribe, Subsc
 pub use event_handler::EventHandler;
 pub use handle::Handlers;
 pub use id::SubscriberId;
-pub use overflow::Overflow;
 pub(crate) use in_mailbox::Ticket;
+pub use overflow::Overflow;
 pub use registry::{Registry, SubscriberInfo};
 pub use subscription::Subscription;

@@ -11,10 +11,11 @@
 /// What waits is bounded in bytes of memory beside its number: [`BACKLOG_BYTES`](Overflow::BACKLOG_BYTES) unless the
 /// [`Subscription`](crate::Subscription::backlog_bytes) says otherwise. They are those of the backlog and of the mailbox
 /// together. In the mailbox an event of up to [`SMALL`](Overflow::SMALL) bytes does not count, as the mailbox's own capacity
-/// bounds those; a larger one counts until its handler first looks at what happened
-/// ([`Event::kind`](crate::Event::kind)) or drops it. At most half of the bytes are in the mailbox at a time where there is a
-/// backlog, or a single event of any size: so an idle subscriber hears every event, however large. The backlog may be
-/// passed by the one event that reaches the bound. Control events always have room; none holds more than a few KiB.
+/// bounds those; a larger one counts until its handler looks at what happened ([`Event::kind`](crate::Event::kind)) or is
+/// done with it. At most half of the bytes are in the mailbox at a time where there is a backlog, and one event more of any
+/// size: so an idle subscriber hears every event, however large. The backlog may be passed by the one event that reaches
+/// the bound: so what waits takes no more than the bytes and two events. Control events always have room; none holds more
+/// than a few KiB.
 ///
 /// An event is one piece of memory that all subscribers share, and counts for each as if it were alone.
 ///

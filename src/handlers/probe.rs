@@ -8,7 +8,7 @@ use tokio::sync::{
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-use crate::{Event, EventKind, LossCause};
+use crate::{ChatType, Event, EventKind, Ext, LossCause, Message, MessageBody};
 
 pub(super) struct Probe {
     name: &'static str,
@@ -56,6 +56,7 @@ impl Handler<Event> for Probe {
         let mut line = self.name.to_owned();
         match event.kind() {
             EventKind::Reconnecting { attempt, .. } => write!(line, "{attempt}").unwrap(),
+            EventKind::Message(message) => write!(line, "{}", message.id).unwrap(),
             EventKind::Missed { count } => write!(line, "missed {count}").unwrap(),
             EventKind::Disconnected { .. } => ctx.stop(),
             other => write!(line, "{other:?}").unwrap(),
@@ -78,4 +79,20 @@ pub(super) async fn next(heard: &mut UnboundedReceiver<String>) -> String {
 pub(super) fn numbered(attempt: u32) -> Event {
     let kind = EventKind::Reconnecting { attempt, delay: Duration::ZERO, cause: LossCause::Ended };
     Event::new("alice".parse().unwrap(), kind)
+}
+
+/// A message told apart by its number, with so long a text.
+pub(super) fn sized(number: u32, bytes: usize) -> Event {
+    let message = Message {
+        id: number.into(),
+        from: "bob".into(),
+        to: "alice".into(),
+        chat: ChatType::Single,
+        own: false,
+        timestamp: 0,
+        body: MessageBody::Text("a".repeat(bytes)),
+        ext: Ext::new(),
+        extras: None,
+    };
+    Event::new("alice".parse().unwrap(), EventKind::Message(message))
 }

@@ -200,10 +200,7 @@ impl Registry {
     /// A subscriber has room again; nothing happens when it has left meanwhile.
     pub(super) fn has_room(&mut self, serial: u64, freed: Freed) {
         let Some(subscriber) = self.subscribers.iter_mut().find(|known| known.serial() == serial) else { return };
-        if freed == Freed::Place {
-            subscriber.has_room();
-        }
-        if self.tally.settle(subscriber) {
+        if self.tally.has_room(subscriber, freed) {
             self.forget_leaving();
         }
     }
@@ -294,7 +291,16 @@ impl Tally {
 
     /// Delivers what a subscriber is owed as far as there is room; `true` if it leaves.
     fn settle(&mut self, subscriber: &mut Subscriber) -> bool {
+        self.has_room(subscriber, Freed::Bytes)
+    }
+
+    /// The same, where something was freed.
+    fn has_room(&mut self, subscriber: &mut Subscriber, freed: Freed) -> bool {
+        // Before anything changes: what it is counted as must be taken off as it was counted.
         let was = Counted::of(subscriber);
+        if freed == Freed::Place {
+            subscriber.has_room();
+        }
         let gone = subscriber.settle(self.tell.as_ref()).is_err() || !subscriber.connected();
         self.count(was, subscriber, gone);
         if gone {

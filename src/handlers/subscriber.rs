@@ -179,19 +179,26 @@ impl Subscriber {
         in_mailbox.take_back();
         let Some(backlog) = owed else { return Ok(()) };
         while let Some(due) = backlog.take_due() {
-            let (notice, bytes) = (due.is_notice(), due.bytes_in_mailbox());
-            if !in_mailbox.has_room(bytes, bound.in_mailbox(), *serial, tell) {
-                backlog.put_back(due);
-                return Ok(());
-            }
-            let event = due.event();
+            let (notice, bytes, event) = (due.is_notice(), backlog.bytes_in_mailbox(&due), due.event());
             let weight = event.weight();
-            let event = if bytes > 0 { event.handed(in_mailbox.ticket(bytes)) } else { event };
-            match self.to.try_send(event) {
+            let fits = in_mailbox.has_room(bytes, bound.in_mailbox(), *serial, tell);
+            let sent = if fits {
+                let event = if bytes > 0 && !notice { event.handed(in_mailbox.ticket(bytes)) } else { event };
+                self.to.try_send(event)
+            } else {
+                Err(SendError::Full(event))
+            };
+            match sent {
                 Ok(()) => {}
                 Err(SendError::Full(event)) => match tell {
-                    Some(tell) if (bound.events > 0 || due.is_control()) && backlog.room == Room::Unknown => {
-                        backlog.room = room::ask(&self.to, event, *serial, tell)?;
+                    Some(tell) if (bound.events > 0 || due.is_control() || !fits) && backlog.room == Room::Unknown => {
+                        // It tells by itself, without a ticket.
+                        drop(event);
+                        in_mailbox.take_back();
+                        backlog.room = room::ask(&self.to, due.event(), *serial, tell)?;
+                        if backlog.room == Room::Awaited {
+                            in_mailbox.told_of(if notice { 0 } else { bytes });
+                        }
                     }
                     _ => {
                         // With its ticket.
@@ -230,6 +237,7 @@ impl Subscriber {
         if let Some(backlog) = &mut self.rest.backlog {
             backlog.room = Room::Unknown;
         }
+        self.rest.in_mailbox.handled();
     }
 
     /// Whether anything is owed.
@@ -310,7 +318,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::handlers::probe::{Probe, hearing, next, numbered};
+    use crate::handlers::probe::{Probe, hearing, next, numbered, sized};
 
     fn subscriber(to: Recipient<Event>, overflow: Overflow) -> Subscriber {
         Subscriber::new(0, Subscription::new("slow", to).overflow(overflow).backlog(0))
@@ -378,6 +386,82 @@ mod tests {
         }
         prop_assert_eq!(accounted, published);
         Ok(())
+    }
+
+    /// What a subscriber with this bound may hold, where no event is larger than `largest`.
+    fn most(bytes: usize, largest: usize) -> usize {
+        bytes + 3 * largest
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_the_sizes_every_event_is_heard_or_counted_once_in_order_and_the_bytes_are_bounded(
+            capacity in 1_usize..5,
+            ring in 0_usize..6,
+            bytes in prop_oneof![Just(1_usize), 1_usize..100_000],
+            oldest in any::<bool>(),
+            steps in prop::collection::vec(
+                prop_oneof![
+                    2 => (0_usize..60_000).prop_map(Some),
+                    2 => (0_usize..6_000).prop_map(Some),
+                    3 => Just(None),
+                ],
+                1..120,
+            ),
+        ) {
+            const LARGEST: usize = 61_000;
+            actix::System::new().block_on(async move {
+                let (told, mut hears) = hearing();
+                let (to, permits) = Probe::gated(capacity, &told);
+                let overflow = match oldest && ring > 0 {
+                    true => Overflow::DropOldest { capacity: ring },
+                    false => Overflow::DropNewest,
+                };
+                let subscription = Subscription::new("slow", to).overflow(overflow).backlog(ring).backlog_bytes(bytes);
+                let mut subscriber = Subscriber::new(0, subscription);
+                let (mut heard, mut published, mut queued) = (Vec::new(), 0, 0_usize);
+                for step in steps {
+                    let before = (subscriber.info().delivered, subscriber.told());
+                    match step {
+                        Some(size) => {
+                            published += 1;
+                            subscriber.take(&sized(published, size));
+                        }
+                        None if queued > 0 => {
+                            permits.add_permits(1);
+                            heard.push(next(&mut hears).await);
+                            queued -= 1;
+                        }
+                        None => subscriber.settle(None).unwrap(),
+                    }
+                    queued += (subscriber.info().delivered - before.0 + subscriber.told() - before.1) as usize;
+                    prop_assert!(queued <= capacity);
+                    let held = subscriber.info().queued_bytes;
+                    prop_assert!(held <= most(bytes, LARGEST), "{} of {}", held, bytes);
+                }
+                permits.add_permits(1 << 20);
+                loop {
+                    while queued > 0 {
+                        heard.push(next(&mut hears).await);
+                        queued -= 1;
+                    }
+                    if !subscriber.behind() {
+                        break;
+                    }
+                    let before = (subscriber.info().delivered, subscriber.told());
+                    subscriber.settle(None).unwrap();
+                    queued += (subscriber.info().delivered - before.0 + subscriber.told() - before.1) as usize;
+                    prop_assert!(queued > 0, "an idle subscriber is still owed something");
+                }
+                let info = subscriber.info();
+                prop_assert_eq!(info.delivered + info.missed, u64::from(published));
+                subscriber.settle(None).unwrap();
+                prop_assert_eq!(subscriber.info().queued_bytes, 0, "nothing waits");
+                check_stream(&heard, published)
+            })?;
+        }
     }
 
     proptest! {

@@ -128,7 +128,7 @@ impl<'de> Visitor<'de> for Count<'_> {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The text with what is broken mended; `None` where nothing is.
-fn mended(bytes: &[u8]) -> Option<String> {
+pub(super) fn mended(bytes: &[u8]) -> Option<String> {
     let unmarked = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let read = text::read(unmarked);
     let mut mended = String::with_capacity(read.len() + 16);

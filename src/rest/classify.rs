@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use super::{
-    answer::text,
+    answer::{self, text},
     error::RestError,
     kind::{Operation, RestErrorKind},
     own_errors,
 };
-use crate::{Code, lenient};
+use crate::Code;
 
 /// The longest pause taken from a server.
 pub(super) const MAX_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -25,7 +25,7 @@ pub(super) fn classify(
     retry_after: Option<Duration>,
     secrets: &[&str],
 ) -> RestError {
-    let body = lenient::json::read::<Value>(body).unwrap_or_default();
+    let body = answer::read(body).unwrap_or_default();
     // Some calls say why under another name (messages spec §5.7).
     let other = if operation.is_a_sessions() { text(&body, "result") } else { None };
     let description = text(&body, "error_description").or(other);

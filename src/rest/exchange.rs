@@ -21,13 +21,13 @@ use serde_json::Value;
 
 use super::{
     address::{host, referred},
-    answer::odd,
+    answer::{self, odd},
     classify::{answered_at, classify, longest_pause},
     error::RestError,
     kind::{Operation, RestErrorKind},
 };
 use crate::{
-    Code, Step, Token, UserId, http, lenient,
+    Code, Step, Token, UserId, http,
     net::{DialError, Network},
 };
 
@@ -71,8 +71,7 @@ impl Call<'_> {
         body: &[u8],
         parse: impl Fn(&Value) -> Result<T, RestErrorKind>,
     ) -> Result<(u16, T), RestError> {
-        let value = lenient::json::read(body).map_err(|error| odd(format!("it is not JSON: {error}")));
-        value
+        answer::read(body)
             .and_then(|value| parse(&value))
             .map(|parsed| (status, parsed))
             .map_err(|kind| RestError::answered(self.operation, status, kind, Code::REST_ERROR))

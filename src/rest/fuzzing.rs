@@ -68,7 +68,7 @@ pub(crate) fn run(data: &[u8]) -> Result<()> {
     let pause = std::str::from_utf8(header).ok().and_then(|header| parse_retry_after(header, now));
     assert!(pause.is_none_or(|pause| pause <= MAX_PAUSE), "{pause:?}");
     refused(operation, status, pause, body);
-    if let Ok(value) = crate::lenient::json::read::<Value>(body) {
+    if let Ok(value) = super::answer::read(body) {
         taken(&value);
         discovered(&value);
     }

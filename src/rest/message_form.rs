@@ -19,7 +19,7 @@ pub(super) fn message(meta: &Value, chat: ChatType, me: &UserId) -> Option<Messa
     let parsed;
     let payload = match meta.get("payload")? {
         Value::String(text) => {
-            parsed = crate::lenient::json::read::<Value>(text.as_bytes()).ok()?;
+            parsed = super::answer::read(text.as_bytes()).ok()?;
             &parsed
         }
         payload => payload,

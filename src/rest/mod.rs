@@ -23,6 +23,8 @@ mod governor;
 mod history;
 mod kind;
 mod lane;
+#[cfg(test)]
+mod memory_tests;
 mod message_form;
 mod own;
 mod own_errors;
