@@ -116,7 +116,7 @@ impl<'de> Visitor<'de> for Part<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(Name(name)) = members.next_key_seed(NameOf(self))? {
-            if map.len() % 5 == 0 {
+            if map.len().is_multiple_of(5) {
                 self.charge(NODE)?;
             }
             if map.len() % 30 == 29 {

@@ -1,0 +1,129 @@
+//! Subscribers that cannot keep up with what is costly: the process's memory stays under a stated figure. A process of its
+//! own, since memory is counted per process, and one test.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly"
+)]
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "receive/receiver.rs"]
+mod receiver;
+
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+
+use actix_rt::Arbiter;
+use agora_chat::{
+    Event, EventHandler, HandlerRegistry, Handlers, Overflow,
+    wire::{KeyValue, MessageBody, Meta, key_value::Value},
+};
+use receiver::{Receiver, chat, text};
+use serde_json::json;
+use tokio::time::sleep;
+
+const MIB: usize = 1 << 20;
+
+/// What is read of each kind.
+const READ: usize = 110 * MIB;
+
+/// What the process may take while it does: the subscribers' share and the registry's, 8 MiB each, a page that one read
+/// brought, and an event that each passes its bytes by; all of them at the most that one event or page may take.
+const MOST: usize = 200 * MIB;
+
+/// The most memory the process had at any time.
+fn peak() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
+}
+
+/// Publishes pages until so much was read, as a connection does: no further while the registry is behind.
+async fn flood(handlers: &Handlers, page: &[Meta]) -> u64 {
+    let length: usize = page.iter().map(|meta| meta.payload.as_ref().unwrap().len()).sum();
+    let mut published = 0;
+    let mut receiver = Receiver::online();
+    for _ in 0..READ.div_ceil(length) {
+        while handlers.is_behind() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        // Ids that were not seen yet.
+        let metas = page.iter().map(|meta| {
+            published += 1;
+            Meta { id: Some(published), ..meta.clone() }
+        });
+        let events = receiver.page(metas.collect()).into_iter();
+        handlers.publish_all(events.map(|kind| Event::new("alice".parse().unwrap(), kind)).collect());
+    }
+    published
+}
+
+/// Repeats one part until the whole is as long as a JSON text may be.
+fn repeated(head: &str, part: &str, tail: &str) -> String {
+    let count = (250 * 1024 - head.len() - tail.len()) / (part.len() + 1);
+    format!("{head}{}{tail}", vec![part; count].join(","))
+}
+
+fn pages() -> [(&'static str, Vec<Meta>); 3] {
+    let ext = KeyValue {
+        key: Some("a".to_owned()),
+        r#type: Some(8),
+        value: Some(Value::String(repeated("[", r#"{"":0}"#, "]"))),
+    };
+    let with_json = MessageBody { ext: vec![ext], ..text("hi") };
+    let presence = repeated(r#"{"type":"presence","data":{"values":["#, r#"{}"#, "]}}");
+    let presence = Meta { payload: Some(presence.into_bytes().into()), ..receiver::notify(&json!({})) };
+    [
+        ("texts of 4 MiB", vec![chat(1, "bob", "alice", text(&"a".repeat(4 * MIB - 1000)))]),
+        ("messages with 250 KiB of JSON", vec![chat(1, "bob", "alice", with_json); 15]),
+        ("presences of 85 000 users", vec![presence; 15]),
+    ]
+}
+
+#[test]
+fn a_slow_closure_on_a_thread_of_its_own_costs_no_more_memory_than_is_stated_whatever_comes() {
+    actix::System::new().block_on(async {
+        for (what, page) in pages() {
+            let handlers = HandlerRegistry::start_here(&slog::Logger::root(slog::Discard, slog::o!())).unwrap();
+            let arbiter = Arbiter::new();
+            let (let_go, gate) = mpsc::channel::<()>();
+            let (heard, missed) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
+            let (hears, misses) = (Arc::clone(&heard), Arc::clone(&missed));
+            let handler = EventHandler::new()
+                .on_event(move |event| {
+                    if !matches!(event.kind(), agora_chat::EventKind::Missed { .. }) {
+                        hears.fetch_add(1, Ordering::SeqCst);
+                    }
+                    // Until it is let go, and not for ever.
+                    let _ = gate.recv_timeout(Duration::from_secs(60));
+                })
+                .on_missed(move |count| drop(misses.fetch_add(count, Ordering::SeqCst)))
+                .in_arbiter(&arbiter.handle());
+            handlers.add_event_handler("slow", handler).unwrap();
+            let published = flood(&handlers, &page).await;
+            let counts = handlers.subscribers().await.unwrap().remove(0);
+            println!("{what}: {published} events, {counts:?}, {} MiB at most", peak() / MIB);
+            assert!(peak() < MOST, "{what}: {} MiB, {counts:?}", peak() / MIB);
+            assert!(counts.queued_bytes <= Overflow::BACKLOG_BYTES + 2 * 16 * MIB, "{what}: {counts:?}");
+            drop(let_go);
+            let start = Instant::now();
+            while heard.load(Ordering::SeqCst) + missed.load(Ordering::SeqCst) < published {
+                assert!(start.elapsed() < Duration::from_secs(20), "{what}: {heard:?} and {missed:?} of {published}");
+                sleep(Duration::from_millis(5)).await;
+            }
+            assert!(missed.load(Ordering::SeqCst) > 0, "{what}");
+            handlers.shutdown().await.unwrap();
+            arbiter.stop();
+        }
+    });
+}
