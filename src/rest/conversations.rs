@@ -13,16 +13,16 @@ use super::{
     message_form,
     own::{Caller, bounded},
 };
-use crate::{Conversation, Message, Token, UserId};
+use crate::{Conversation, Json, Message, Token, UserId};
 
 /// A message as the service's JSON has it. `Debug` shows nothing of it: it can hold a file's share-secret.
 #[derive(Clone, PartialEq)]
-pub struct RawMessage(Value);
+pub struct RawMessage(Json);
 
 impl RawMessage {
-    /// The JSON.
+    /// The JSON, as a text that is parsed when asked.
     #[must_use]
-    pub fn json(&self) -> &Value {
+    pub fn json(&self) -> &Json {
         &self.0
     }
 }
@@ -100,7 +100,7 @@ impl ConversationInfo {
                 .filter_map(Value::as_i64)
                 .collect(),
             last_message: meta.and_then(|meta| message_form::message(meta, conversation.chat(), me)),
-            raw: meta.cloned().map(RawMessage),
+            raw: meta.map(|meta| RawMessage(meta.into())),
             conversation,
         })
     }
