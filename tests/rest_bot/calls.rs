@@ -223,7 +223,7 @@ async fn conversations_are_listed_with_their_last_messages() {
     assert_eq!((last.id, last.text(), last.own, last.timestamp), (77, Some("hi"), true, 5));
     assert_eq!((last.conversation(), &bob.marks[..]), (Conversation::user("bob"), &[1, 2][..]));
     assert_eq!((&group.conversation, &group.last_message), (&Conversation::group("1827"), &None));
-    assert_eq!(group.raw.as_ref().unwrap().json()["id"], "78", "what is not known is kept as it came");
+    assert_eq!(group.raw.as_ref().unwrap().json().parse().unwrap()["id"], "78", "what is not known is kept as it came");
     assert_eq!((&empty.last_message, &empty.raw), (&None, &None));
 
     let (server, rest) = answering(&json!({"data": {"cursor": "", "channel_infos": []}})).await;
