@@ -48,7 +48,7 @@ fn some(head: &str, count: usize, one: impl Fn(usize) -> String, tail: &str) -> 
 /// One part over and over, and fewer of it, so that some are the most that is still taken.
 fn scaled(head: &str, one: impl Fn(usize) -> String, tail: &str) -> Vec<String> {
     let mut all = vec![filled(head, &one, tail)];
-    all.extend([8_000, 12_000].map(|count| some(head, count, &one, tail)));
+    all.extend([10_000].map(|count| some(head, count, &one, tail)));
     all.retain(|text| text.len() <= LENGTH);
     all
 }
@@ -58,14 +58,12 @@ fn costly(head: &str, tail: &str) -> Vec<String> {
     let parts = [
         r#"{"":0}"#,
         r#"{"a":{"b":{"":0}}}"#,
-        "0",
         "[[[0]]]",
         r#""""#,
         r#"{"uid":"","status":{"":0}}"#,
         r#"{"username":"a"}"#,
         r#"{"res":"a"}"#,
         r#"{"session_to":"a","session_type":"chat","meta":{"":0}}"#,
-        r#"{"session_to":"a","session_type":"chat","marks":[0]}"#,
         r#"{"protocol":"http","domain":"a"}"#,
         r#"{"msg":""}"#,
     ];
@@ -89,7 +87,7 @@ fn history() -> Vec<String> {
     let attribute = KeyValue { key: Some("a".into()), ..KeyValue::default() };
     let mut all = Vec::new();
     for (count, entry) in [(60_000, Vec::new()), (15_000, attribute.encode_to_vec())] {
-        for tag in 1..=15_u8 {
+        for tag in [4_u8, 5, 9, 13] {
             let field = [&[tag << 3 | 2, u8::try_from(entry.len()).unwrap()][..], &entry[..]].concat();
             let payload = [text.encode_to_vec(), field.repeat(count)].concat();
             let entry = meta(payload);
