@@ -231,7 +231,7 @@ async fn answer(server: &LocalServer, words: &[&str], life: &mut Option<Duration
         ["token", name, seconds] => return token(server, name, Some(Duration::from_secs(number(seconds)?))),
         ["kick", name, code, ext @ ..] => {
             let kick = match *code {
-                "206" => Kick::LoggedInElsewhere { ext: (!ext.is_empty()).then(|| ext.join(" ")) },
+                "206" => Kick::LoggedInElsewhere { ext: (!ext.is_empty()).then(|| ext.join(" ").into()) },
                 "207" => Kick::UserRemoved,
                 "216" => Kick::PasswordChanged,
                 "217" => Kick::ByOtherDevice,

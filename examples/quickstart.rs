@@ -111,7 +111,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     hear(&mut heard, |event| matches!(event, EventKind::Connected { resumed: true })).await?;
 
     say!("8. Alice logs in somewhere else, and the server says so.");
-    server.kick("alice", Kick::LoggedInElsewhere { ext: Some("my phone".to_owned()) });
+    server.kick("alice", Kick::LoggedInElsewhere { ext: Some("my phone".into()) });
     let ended = hear(&mut heard, |event| matches!(event, EventKind::Disconnected { .. })).await?;
     if let EventKind::Disconnected { reason } = ended {
         say!("   code {}: {reason}", reason.code().map_or(0, agora_chat::Code::number));

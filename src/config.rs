@@ -1,11 +1,12 @@
 //! What a connection is configured with.
 
-use std::{net::IpAddr, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
 use crate::{
     AppKey, AppKeyError, Flapping, KickPolicy, Limits, Proxy, Roots, StateDir,
     delivery::Cursors,
     lent::{self, LostRecords},
+    message::Bare,
     net::{Network, Target},
 };
 
@@ -52,7 +53,7 @@ pub enum ConfigError {
 }
 
 /// Where the service is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Endpoints {
     /// Ask `server.json` of these bootstrap hosts (`https://host[:port]`), each once and in order (connection spec §2).
@@ -63,13 +64,34 @@ pub enum Endpoints {
     Fixed(Addresses),
 }
 
+impl fmt::Debug for Endpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoints::Discovery(hosts) => f.debug_tuple("Discovery").field(&bare(hosts)).finish(),
+            Endpoints::Fixed(addresses) => f.debug_tuple("Fixed").field(addresses).finish(),
+        }
+    }
+}
+
 /// Addresses of the service: each list is walked through, the next attempt taking the next one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// `Debug` shows no userinfo and no query: either may be a secret.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Addresses {
     /// REST bases, `http://host[:port]` or `https://host[:port]`.
     pub rest: Vec<String>,
     /// WebSocket addresses, `ws://host[:port]/websocket` or `wss://…`.
     pub socket: Vec<String>,
+}
+
+impl fmt::Debug for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Addresses").field("rest", &bare(&self.rest)).field("socket", &bare(&self.socket)).finish()
+    }
+}
+
+fn bare(addresses: &[String]) -> Vec<Bare<'_>> {
+    addresses.iter().map(|address| Bare(address)).collect()
 }
 
 /// How a lost link is regained.
@@ -254,8 +276,9 @@ pub(crate) fn count(
 }
 
 fn check_address(what: &'static str, address: &str, schemes: &[&str], network: &Network) -> Result<(), ConfigError> {
-    // What stands before an `@` may be a password.
-    let shown = address.rsplit_once('@').map_or(address.to_owned(), |(_, host)| format!("<redacted>@{host}"));
+    // What stands before an `@` may be a password, and what stands behind the path may open it.
+    let (bare, behind) = address.split_once(['?', '#', ';']).map_or((address, ""), |(bare, _)| (bare, "…"));
+    let shown = bare.rsplit_once('@').map_or(bare.to_owned(), |(_, host)| format!("<redacted>@{host}")) + behind;
     let refuse = |problem| Err(ConfigError::Address { what, address: shown.clone(), problem });
     let Ok(uri) = address.parse::<awc::http::Uri>() else {
         return refuse("is not an address");

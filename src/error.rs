@@ -274,6 +274,14 @@ pub enum SendError {
 }
 
 impl SendError {
+    /// The same error with the server's text as it may be shown; what it means was decided by the text as it came.
+    pub(crate) fn shown_by(self, show: impl Fn(String) -> String) -> Self {
+        match self {
+            SendError::Refused { code, status, reason } => SendError::Refused { code, status, reason: show(reason) },
+            other => other,
+        }
+    }
+
     /// The client id cannot be taken: another send has it, or it is 0.
     pub(crate) fn in_use(client_id: u64) -> Self {
         match client_id {

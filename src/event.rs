@@ -4,12 +4,14 @@ use std::{fmt, ops::BitOr, sync::Arc, time::Duration};
 
 use crate::{
     ContactEvent, DeviceEvent, DisconnectReason, Edit, LossCause, Message, MucEvent, PinEvent, PresenceEvent,
-    ReactionEvent, Recall, Receipt, SendError, ThreadEvent, UnknownNotice, UserId, handlers::Ticket, weight::Weigh,
+    ReactionEvent, Recall, Receipt, SendError, ThreadEvent, UnknownNotice, UserId, handlers::Ticket,
+    redactor::Redactor, weight::Weigh,
 };
 
 /// Something that happened on a connection, as subscribers hear it.
 ///
-/// One event is built once and shared: cloning it costs a reference count whatever it holds.
+/// One event is built once and shared: cloning it costs a reference count whatever it holds. `Debug` hides the secrets of the
+/// session it is of, whoever wrote them; what [`kind`](Event::kind) gives is as it came.
 ///
 /// ```
 /// use agora_chat::{Event, EventKind};
@@ -27,6 +29,8 @@ struct Inner {
     user: UserId,
     /// What it takes in memory, taken once where it is made.
     weight: usize,
+    /// Hides the session's secrets where it is shown; `None` for one that no session made.
+    redactor: Option<Redactor>,
     what: What,
 }
 
@@ -38,10 +42,17 @@ enum What {
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Inner");
-        match &self.what {
-            What::Kind(kind) => shown.field("user", &self.user).field("kind", kind).finish(),
-            What::Handed(event, _) => event.0.fmt(f),
+        struct Plain<'a>(&'a UserId, &'a EventKind);
+        impl fmt::Debug for Plain<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct("Inner").field("user", self.0).field("kind", self.1).finish()
+            }
+        }
+        match (&self.what, &self.redactor) {
+            (What::Handed(event, _), _) => event.0.fmt(f),
+            (What::Kind(kind), None) => Plain(&self.user, kind).fmt(f),
+            // In it are names and texts, as the server or other users wrote them.
+            (What::Kind(kind), Some(redactor)) => redactor.show(&Plain(&self.user, kind), f),
         }
     }
 }
@@ -53,8 +64,21 @@ impl Event {
     /// Makes an event; useful for an application's own tests of its subscribers.
     #[must_use]
     pub fn new(user: UserId, kind: EventKind) -> Self {
+        Self::made(user, kind, None)
+    }
+
+    /// One of a session, whose `Debug` hides the session's secrets.
+    pub(crate) fn of_session(user: UserId, kind: EventKind, redactor: &Redactor) -> Self {
+        Self::made(user, kind, Some(redactor.clone()))
+    }
+
+    fn made(user: UserId, kind: EventKind, redactor: Option<Redactor>) -> Self {
         let weight = Self::weight_of(&kind);
-        Event(Arc::new(Inner { user, weight, what: What::Kind(kind) }))
+        Event(Arc::new(Inner { user, weight, redactor, what: What::Kind(kind) }))
+    }
+
+    pub(crate) fn redactor(&self) -> Option<&Redactor> {
+        self.0.redactor.as_ref()
     }
 
     /// What an event takes at most for each byte it was read from.
@@ -83,7 +107,12 @@ impl Event {
             What::Kind(_) => self.clone(),
             What::Handed(event, _) => event.clone(),
         };
-        Event(Arc::new(Inner { user: self.0.user.clone(), weight: self.0.weight, what: What::Handed(shared, ticket) }))
+        Event(Arc::new(Inner {
+            user: self.0.user.clone(),
+            weight: self.0.weight,
+            redactor: None,
+            what: What::Handed(shared, ticket),
+        }))
     }
 
     /// The account it happened on.

@@ -111,7 +111,9 @@ mod notice;
 mod outgoing;
 mod policy;
 mod reason;
+mod redactor;
 pub mod rest;
+mod server_text;
 pub mod session;
 mod state;
 mod threads;
@@ -149,6 +151,7 @@ pub use outgoing::{Outgoing, RoomInfo, RoomRequest, Sent, SentEdit};
 pub use policy::{Flapping, KickPolicy, Limits};
 pub use reason::{ActorEnd, DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
 pub use rest::{RestClient, RestError, RestErrorKind};
+pub use server_text::ServerText;
 pub use session::ConnectionState;
 pub use state::{StateDir, StateError};
 pub use token_provider::{

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{CertificateProblem, Code, RestError, TokenError};
+use crate::{CertificateProblem, Code, RestError, ServerText, TokenError, redactor::Redactor};
 
 /// The server logged this device out (connection spec §9).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,8 +12,9 @@ pub enum Kick {
     UserRemoved,
     /// 206: the user logged in on another device.
     LoggedInElsewhere {
-        /// What the other device gave as its login extension, if anything.
-        ext: Option<String>,
+        /// What the other device gave as its login extension, if anything: up to 1024 characters as they came, and without
+        /// the session's secrets where it is shown.
+        ext: Option<ServerText>,
     },
     /// 216: the password was changed.
     PasswordChanged,
@@ -38,7 +39,7 @@ impl Kick {
     pub fn from_operation(operation: i32, reason: Option<String>) -> Option<Self> {
         match operation {
             1 => Some(Kick::UserRemoved),
-            2 => Some(Kick::LoggedInElsewhere { ext: reason }),
+            2 => Some(Kick::LoggedInElsewhere { ext: reason.map(ServerText::from) }),
             3 => Some(Kick::PasswordChanged),
             4 => Some(Kick::ByOtherDevice),
             _ => None,
@@ -178,7 +179,8 @@ impl Refusal {
         self.status
     }
 
-    /// `Status.reason` as the server sent it; for refused redirects, the address.
+    /// `Status.reason` as the server sent it, or for refused redirects the address: at most 512 characters and a mark where
+    /// more was cut off, without the session's secrets.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
@@ -447,6 +449,33 @@ impl fmt::Display for LossCause {
 }
 
 impl LossCause {
+    /// The same cause with its texts as they may be shown: cut, and without the secrets.
+    pub(crate) fn shown_by(self, redactor: &Redactor) -> Self {
+        /// The longest text, in characters.
+        const LONGEST: usize = 512;
+
+        let show = |text: String| redactor.taken_in(text, LONGEST);
+        match self {
+            LossCause::ClosedByPeer { code, reason } => LossCause::ClosedByPeer { code, reason: show(reason) },
+            LossCause::Io(detail) => LossCause::Io(show(detail)),
+            LossCause::Protocol(detail) => LossCause::Protocol(show(detail)),
+            LossCause::Failed { step, detail } => LossCause::Failed { step, detail: show(detail) },
+            LossCause::Certificate(CertificateProblem::Other(text)) => {
+                LossCause::Certificate(CertificateProblem::Other(show(text)))
+            }
+            LossCause::Refused(refusal) => LossCause::Refused(refusal.shown_by(show)),
+            LossCause::Rest { step, mut error } => {
+                error.hide(redactor);
+                LossCause::Rest { step, error }
+            }
+            LossCause::Token(TokenError::Rest(mut error)) => {
+                error.hide(redactor);
+                LossCause::Token(TokenError::Rest(error))
+            }
+            other => other,
+        }
+    }
+
     /// The vendor's number where there is one: the refusal's, the REST error's, -1 for timeouts, 1 for a provider's error,
     /// 16 otherwise (§4).
     #[must_use]

@@ -58,6 +58,9 @@ type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 pub struct ConnectionActor {
     pub(super) engine: Engine,
     pub(super) config: Arc<Config>,
+    /// The configuration's logger behind the session's redactor.
+    logger: Logger,
+    /// The same, with the account's name.
     pub(super) log: Logger,
     pub(super) handlers: Handlers,
     told: Told,
@@ -168,13 +171,19 @@ impl ConnectionActor {
     pub const RENEWALS: usize = 16;
 
     pub(super) fn new(config: Arc<Config>, handlers: Handlers, slot: Arc<Slot>, told: Told) -> Self {
+        let engine = Engine::new(Arc::clone(&config), fastrand::u64(..));
+        engine.redactor().learn_proxy(config.network.proxy().secrets());
+        let logger = engine.redactor().logger(&config.logger);
         let rest = match &config.endpoints {
-            Endpoints::Fixed(_) => RestClient::new(&config).ok(),
+            Endpoints::Fixed(addresses) => {
+                Some(RestClient::of_session(&config, addresses.rest.clone(), engine.redactor(), &logger))
+            }
             Endpoints::Discovery(_) => None,
         };
         ConnectionActor {
-            engine: Engine::new(Arc::clone(&config), fastrand::u64(..)),
-            log: config.logger.clone(),
+            engine,
+            log: logger.clone(),
+            logger,
             handlers,
             told,
             begun: Instant::now(),
@@ -313,7 +322,7 @@ impl ConnectionActor {
     ) {
         if self.engine.state() == ConnectionState::LoggedOut {
             self.user = Some(credentials.user().clone());
-            self.log = self.config.logger.new(o!("user" => credentials.user().to_string()));
+            self.log = self.logger.new(o!("user" => credentials.user().to_string()));
             if let Secret::Token(token) = &credentials.secret {
                 self.look_at(token, credentials.user());
             }
@@ -356,7 +365,7 @@ impl ConnectionActor {
         }
         let told = self.emitted.iter().any(|event| matches!(event.kind(), EventKind::Disconnected { .. }));
         if !told {
-            self.emitted.push(Event::new(user, EventKind::Disconnected { reason }));
+            self.emitted.push(Event::of_session(user, EventKind::Disconnected { reason }, self.engine.redactor()));
         }
         self.publish_emitted();
     }
@@ -380,7 +389,7 @@ impl ConnectionActor {
             }
             Action::LoadCursors { load, user } => self.delivering.load(load, &user, &self.config, &self.log),
             Action::Connect { url } => {
-                debug!(self.log, "connecting"; "url" => &*url);
+                debug!(self.log, "connecting"; "url" => %url);
                 let (config, progress) = (Arc::clone(&self.config), Progress::new());
                 let at = progress.clone();
                 let connect = Box::pin(async move { connect(&url, &config.network, &config.limits, &at).await });
@@ -390,10 +399,11 @@ impl ConnectionActor {
             Action::Recall { user } => self.recall(&user),
             Action::Discover => {
                 let (config, rest) = (Arc::clone(&self.config), Rc::clone(&self.rest));
+                let (redactor, logger) = (self.engine.redactor().clone(), self.logger.clone());
                 self.call = Some(Box::pin(async move {
-                    let found = rest::discover(&config).await;
+                    let found = rest::discover_shown_by(&config, &redactor, &logger).await;
                     if let Ok(addresses) = &found {
-                        let client = RestClient::with_bases(&config, addresses.rest.clone());
+                        let client = RestClient::of_session(&config, addresses.rest.clone(), &redactor, &logger);
                         rest.replace(Some(client));
                     }
                     CallDone::Discovered(found)
@@ -555,7 +565,7 @@ impl ConnectionActor {
         if let Some(user) = &self.user
             && self.handlers.wanted().contains(kind.mask())
         {
-            self.emitted.push(Event::new(user.clone(), kind));
+            self.emitted.push(Event::of_session(user.clone(), kind, self.engine.redactor()));
         }
     }
 
@@ -611,7 +621,7 @@ impl ConnectionActor {
                     "conversation" => &**queue, "advice" => advice);
             }
             Note::Unexpected { frame } => debug!(self.log, "dropped an unexpected frame"; "frame" => frame),
-            Note::Redirected { url, hop } => info!(self.log, "redirected"; "url" => &**url, "hop" => hop),
+            Note::Redirected { url, hop } => info!(self.log, "redirected"; "url" => %url, "hop" => hop),
             Note::LoginRetry { attempt, delay, cause } => {
                 self.fared.failed(cause, Some(cause.code()));
                 let warns = self.outage.failed(now, *delay);
@@ -698,12 +708,14 @@ impl ConnectionActor {
     /// The REST client, found by discovery first where no address is known yet.
     pub(super) fn rest(&self) -> impl Future<Output = Result<RestClient, RestError>> + use<> {
         let (config, rest) = (Arc::clone(&self.config), Rc::clone(&self.rest));
+        let (redactor, logger) = (self.engine.redactor().clone(), self.logger.clone());
         async move {
             let known = rest.borrow().clone();
             match known {
                 Some(client) => Ok(client),
                 None => {
-                    let client = RestClient::discovered(&config).await?;
+                    let found = rest::discover_shown_by(&config, &redactor, &logger).await?;
+                    let client = RestClient::of_session(&config, found.rest, &redactor, &logger);
                     rest.replace(Some(client.clone()));
                     Ok(client)
                 }

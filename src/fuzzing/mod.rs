@@ -81,3 +81,11 @@ pub fn weights(data: &[u8]) {
 pub fn event(meta: &[u8]) -> Option<crate::Event> {
     weights::event(meta)
 }
+
+/// Any texts before any secrets: what is shown of them, and how they are cut.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn redactor(data: &[u8]) {
+    let _ = crate::redactor::fuzzing::run(data);
+}

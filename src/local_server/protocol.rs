@@ -12,7 +12,7 @@ use super::{
     state::{Owner, State, now_ms},
 };
 use crate::{
-    Kick,
+    Kick, ServerText,
     wire::{
         CommSyncDl, CommSyncUl, CommUnreadDl, Jid, MSync, MetaQueue, Provision, RedirectInfo, StatisticsBody, Status,
         TOKEN_PREFIX, Upward, msync::Command, statistics_body::Operation, status::ErrorCode,
@@ -114,7 +114,10 @@ impl State {
                     }
                     DevicePolicy::KickOldest => {
                         for (oldest, _) in online.iter().take(online.len() + 1 - most.max(1)) {
-                            self.kick_session(*oldest, &Kick::LoggedInElsewhere { ext: up.reason.clone() });
+                            self.kick_session(
+                                *oldest,
+                                &Kick::LoggedInElsewhere { ext: up.reason.clone().map(ServerText::from) },
+                            );
                         }
                     }
                 }
@@ -197,7 +200,9 @@ impl State {
         };
         let (operation, reason) = match kick {
             Kick::UserRemoved => (Operation::UserRemoved, None),
-            Kick::LoggedInElsewhere { ext } => (Operation::UserLoginAnotherDevice, ext.clone()),
+            Kick::LoggedInElsewhere { ext } => {
+                (Operation::UserLoginAnotherDevice, ext.as_ref().map(|ext| ext.as_str().to_owned()))
+            }
             Kick::PasswordChanged => (Operation::UserKickedByChangePassword, None),
             Kick::ByOtherDevice => (Operation::UserKickedByOtherDevice, None),
         };

@@ -79,7 +79,7 @@ pub(crate) struct Bare<'a>(pub(crate) &'a str);
 
 impl fmt::Debug for Bare<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (bare, query) = self.0.split_once(['?', '#']).map_or((self.0, ""), |(bare, _)| (bare, " and a query"));
+        let (bare, query) = self.0.split_once(['?', '#', ';']).map_or((self.0, ""), |(bare, _)| (bare, " and a query"));
         // An `@` in the path only makes less of it be shown.
         match bare.rsplit_once('@') {
             Some((_, rest)) => write!(f, "{rest:?} with userinfo{query}"),

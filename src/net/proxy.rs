@@ -111,6 +111,19 @@ impl Proxy {
         self
     }
 
+    /// What opens the proxies that there may be: password, user and password, and both as they are sent.
+    pub(crate) fn secrets(&self) -> Vec<SecretString> {
+        match &self.0 {
+            Kind::None => Vec::new(),
+            Kind::Http { server, .. } => server.secrets(),
+            Kind::Environment => {
+                let names = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"];
+                let set = names.iter().filter_map(|name| env::var(name).ok());
+                set.filter_map(|address| Server::parse(address.trim())).flat_map(|server| server.secrets()).collect()
+            }
+        }
+    }
+
     /// The proxy for a target, if it is to be reached through one.
     pub(super) fn of(&self, target: &Target) -> Result<Option<Arc<Server>>, ProxyError> {
         // What is not UTF-8 is not absent: its host will not be one.
@@ -176,6 +189,14 @@ impl Server {
             None => None,
         };
         Some(Server { host: target.host, port: target.port, authorization })
+    }
+
+    fn secrets(&self) -> Vec<SecretString> {
+        let Some(authorization) = &self.authorization else { return Vec::new() };
+        let sent = authorization.expose_secret().trim_start_matches("Basic ");
+        let plain = STANDARD.decode(sent).ok().and_then(|plain| String::from_utf8(plain).ok());
+        let password = plain.as_ref().and_then(|plain| plain.split_once(':')).map(|(_, password)| password.to_owned());
+        [Some(sent.to_owned()), password, plain].into_iter().flatten().map(SecretString::from).collect()
     }
 
     /// Asks for a tunnel to the target.

@@ -10,7 +10,7 @@ use super::{
     kind::{Operation, RestErrorKind},
     own_errors,
 };
-use crate::Code;
+use crate::{Code, redactor::Redactor};
 
 /// The longest pause taken from a server.
 pub(super) const MAX_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -23,7 +23,7 @@ pub(super) fn classify(
     status: u16,
     body: &[u8],
     retry_after: Option<Duration>,
-    secrets: &[&str],
+    redactor: &Redactor,
 ) -> RestError {
     let body = answer::read(body).unwrap_or_default();
     // Some calls say why under another name (messages spec §5.7).
@@ -47,7 +47,7 @@ pub(super) fn classify(
     RestError::answered(operation, status, kind, code).with_retry_after(pause).with_texts(
         text(&body, "error"),
         description,
-        secrets,
+        redactor,
     )
 }
 
@@ -167,6 +167,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{MAX_PAUSE, answered_at, classify, longest_pause, parse_retry_after};
+    use crate::redactor::Redactor;
     use crate::rest::{Operation, RestErrorKind};
 
     fn now() -> SystemTime {
@@ -215,7 +216,7 @@ mod tests {
     #[test]
     fn an_answer_that_is_not_the_services_own_is_not_final() {
         for status in [400, 404] {
-            let foreign = classify(Operation::PasswordToken, status, b"<html>", None, &[]);
+            let foreign = classify(Operation::PasswordToken, status, b"<html>", None, &Redactor::default());
             assert_eq!((foreign.kind(), foreign.is_final()), (&RestErrorKind::Other, false), "{status}");
         }
     }
@@ -255,7 +256,9 @@ mod tests {
         fn any_status_and_body_is_an_error_that_keeps_its_status_and_no_secret(
             status: u16, body in body(), pause in prop::option::of(any::<Duration>()),
         ) {
-            let error = classify(Operation::PasswordToken, status, &body, pause, &["CANARY"]);
+            let redactor = Redactor::default();
+            redactor.learn_token(&crate::Token::new("CANARY").unwrap());
+            let error = classify(Operation::PasswordToken, status, &body, pause, &redactor);
             prop_assert_eq!(error.status(), Some(status));
             prop_assert!(error.retry_after().is_none_or(|pause| pause <= MAX_PAUSE));
             let shown = format!("{error} {error:?}");

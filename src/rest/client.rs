@@ -22,7 +22,7 @@ use super::{
     secret_body,
 };
 use crate::net::Network;
-use crate::{AppKey, Config, ConfigError, Endpoints, Nickname, Password, Token, UserId};
+use crate::{AppKey, Config, ConfigError, Endpoints, Nickname, Password, Token, UserId, redactor::Redactor};
 
 /// The service's REST calls for one application (connection spec §3).
 ///
@@ -63,6 +63,8 @@ pub struct RestClient {
     pub(super) governor: Arc<Governor>,
     pub(super) timeout: Duration,
     pub(super) network: Network,
+    /// What no answer to any call may show.
+    pub(super) redactor: Redactor,
     pub(super) logger: slog::Logger,
 }
 
@@ -113,7 +115,15 @@ impl RestClient {
     }
 
     /// A client for these bases, with the configuration's app key, time limit and logger.
-    pub(crate) fn with_bases(config: &Config, bases: Vec<String>) -> Self {
+    fn with_bases(config: &Config, bases: Vec<String>) -> Self {
+        let redactor = Redactor::default();
+        redactor.learn_proxy(config.network.proxy().secrets());
+        let logger = redactor.logger(&config.logger);
+        Self::of_session(config, bases, &redactor, &logger)
+    }
+
+    /// The same for a session, which has a redactor and a logger behind it.
+    pub(crate) fn of_session(config: &Config, bases: Vec<String>, redactor: &Redactor, logger: &slog::Logger) -> Self {
         RestClient {
             governor: governor::shared(&config.app_key, &bases),
             app_key: config.app_key.clone(),
@@ -121,7 +131,8 @@ impl RestClient {
             first: Arc::default(),
             timeout: config.rest_timeout,
             network: config.network.clone(),
-            logger: config.logger.clone(),
+            redactor: redactor.clone(),
+            logger: logger.clone(),
         }
     }
 
@@ -170,7 +181,8 @@ impl RestClient {
             users.iter().map(|new| Registration::new(&new.user, &new.password, new.nickname.as_ref())).collect();
         let mut call = self.post(operation, None, "users", &registrations);
         call.token = Some(app_token);
-        call.secrets = users.iter().map(|new| new.password.expose()).chain([app_token.expose()]).collect();
+        call.secrets.add(app_token);
+        users.iter().for_each(|new| call.secrets.add(&new.password));
         self.call(call, RegisteredUser::parse_all).await
     }
 
@@ -186,8 +198,8 @@ impl RestClient {
             timestamp: unix_milliseconds(),
         };
         let mut call = self.post(Operation::PasswordToken, Some(user), "token", &request);
-        call.secrets = vec![password.expose()];
-        self.call(call, |body| {
+        call.secrets.add(password);
+        self.granted(call, |body| {
             let grant = Grant::parse(body)?;
             // A token that was given for somebody else's question must never be used.
             match &grant.user {
@@ -209,8 +221,8 @@ impl RestClient {
     pub async fn exchange_agora_token(&self, agora_token: &Token) -> Result<Grant, RestError> {
         let mut call = self.post(Operation::ExchangeAgoraToken, None, "token", &TokenRequest::Agora);
         call.token = Some(agora_token);
-        call.secrets = vec![agora_token.expose()];
-        self.call(call, Grant::parse).await
+        call.secrets.add(agora_token);
+        self.granted(call, Grant::parse).await
     }
 
     /// When a user's token ends, in Unix milliseconds (connection spec §3.4); [`u64::MAX`] for one without an end.
@@ -225,7 +237,7 @@ impl RestClient {
             path: self.path(&format!("sdk/users/{}/token/expires", percent_encoded(user.as_str()))),
             token: Some(token),
             body: None,
-            secrets: vec![token.expose()],
+            secrets: self.redactor.lease([token]),
             timeout: self.timeout,
             network: &self.network,
         };
@@ -239,8 +251,21 @@ impl RestClient {
     pub async fn app_token(&self, client_id: &str, client_secret: &Password) -> Result<Grant, RestError> {
         let request = TokenRequest::ClientCredentials { client_id, client_secret: client_secret.expose() };
         let mut call = self.post(Operation::AppToken, None, "token", &request);
-        call.secrets = vec![client_secret.expose()];
-        self.call(call, Grant::parse).await
+        call.secrets.add(client_secret);
+        self.granted(call, Grant::parse).await
+    }
+
+    /// Makes a call that answers with a token, which must not be shown either from now on.
+    async fn granted(
+        &self,
+        call: Call<'_>,
+        parse: impl Fn(&Value) -> Result<Grant, RestErrorKind>,
+    ) -> Result<Grant, RestError> {
+        let granted = self.call(call, parse).await;
+        if let Ok(grant) = &granted {
+            self.redactor.learn_token(&grant.token);
+        }
+        granted
     }
 
     async fn register(
@@ -253,7 +278,8 @@ impl RestClient {
     ) -> Result<RegisteredUser, RestError> {
         let mut call = self.post(operation, Some(user), "users", &Registration::new(user, password, nickname));
         call.token = app_token;
-        call.secrets = app_token.map(Token::expose).into_iter().chain([password.expose()]).collect();
+        call.secrets.add(password);
+        app_token.into_iter().for_each(|token| call.secrets.add(token));
         self.call(call, |body| {
             let users = RegisteredUser::parse_all(body)?;
             let registered = users.into_iter().next().ok_or_else(|| odd("it names no user"))?;
@@ -276,7 +302,7 @@ impl RestClient {
             path: self.path(path),
             token: None,
             body: Some(secret_body::json(body)),
-            secrets: Vec::new(),
+            secrets: self.redactor.lease([]),
             timeout: self.timeout,
             network: &self.network,
         }

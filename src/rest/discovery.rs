@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Addresses, Config, Endpoints,
     net::{Network, Target},
+    redactor::Redactor,
 };
 
 /// The most addresses taken from each list of an answer.
@@ -29,6 +30,17 @@ pub(super) const MAX_HOSTS: usize = 16;
 /// # Errors
 /// The last host's error, with code 304: [`RestErrorKind::DiscoveryEmpty`] for an answer without usable addresses.
 pub async fn discover(config: &Config) -> Result<Addresses, RestError> {
+    let redactor = Redactor::default();
+    redactor.learn_proxy(config.network.proxy().secrets());
+    discover_shown_by(config, &redactor, &redactor.logger(&config.logger)).await
+}
+
+/// The same for somebody with secrets, which a host may know from elsewhere.
+pub(crate) async fn discover_shown_by(
+    config: &Config,
+    redactor: &Redactor,
+    logger: &slog::Logger,
+) -> Result<Addresses, RestError> {
     let hosts = match &config.endpoints {
         Endpoints::Fixed(addresses) => return Ok(addresses.clone()),
         Endpoints::Discovery(hosts) => hosts,
@@ -46,11 +58,11 @@ pub async fn discover(config: &Config) -> Result<Addresses, RestError> {
             path: format!("/easemob/server.json?app_key={app_key}&_v={}", unix_milliseconds()),
             token: None,
             body: None,
-            secrets: Vec::new(),
+            secrets: redactor.lease([]),
             timeout,
             network: &config.network,
         };
-        match call.at(bootstrap, &config.logger, |body| read(bootstrap, body, &config.network)).await {
+        match call.at(bootstrap, logger, |body| read(bootstrap, body, &config.network)).await {
             Ok(addresses) => return Ok(addresses),
             Err(error) => last = error,
         }

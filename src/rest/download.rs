@@ -30,6 +30,7 @@ use crate::{
     lent::Lent,
     message::Bare,
     net::Traffic,
+    redactor::Leased,
     state::regular,
     threads::{FILES, Job},
 };
@@ -255,6 +256,7 @@ pub struct Download {
     idle: Duration,
     timeout: Duration,
     mode: u32,
+    secrets: Leased,
 }
 
 impl fmt::Debug for Download {
@@ -265,7 +267,7 @@ impl fmt::Debug for Download {
 
 impl Download {
     /// Reads the answer on this thread's arbiter.
-    pub(super) fn start(mut incoming: Incoming, user: &UserId, host: Option<String>) -> Self {
+    pub(super) fn start(mut incoming: Incoming, user: &UserId, host: Option<String>, secrets: Leased) -> Self {
         let (sender, pieces) = mpsc::channel(AHEAD);
         let (length, mode, idle, timeout) = (incoming.announced, incoming.mode, incoming.idle, incoming.left);
         actix_rt::spawn(async move {
@@ -287,7 +289,19 @@ impl Download {
                 }
             }
         });
-        Download { pieces, length, got: 0, over: false, user: user.clone(), host, watcher: None, idle, timeout, mode }
+        Download {
+            pieces,
+            length,
+            got: 0,
+            over: false,
+            user: user.clone(),
+            host,
+            watcher: None,
+            idle,
+            timeout,
+            mode,
+            secrets,
+        }
     }
 
     /// The length in bytes, where the service said it.
@@ -401,7 +415,9 @@ impl Download {
     }
 
     fn fail(&self, kind: RestErrorKind) -> RestError {
-        RestError::local(Operation::Download, kind).about(Some(&self.user), self.host.as_deref())
+        let mut error = RestError::local(Operation::Download, kind).about(Some(&self.user), self.host.as_deref());
+        error.hide(self.secrets.redactor());
+        error
     }
 }
 

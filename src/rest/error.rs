@@ -1,16 +1,18 @@
 //! Why a REST call failed.
 
-use std::{fmt, time::Duration};
+use std::{fmt, mem, time::Duration};
 
 use super::kind::{Operation, RestErrorKind};
 use crate::{
-    Code, Step, UserId,
+    CertificateProblem, Code, Step, UserId,
+    redactor::Redactor,
     weight::{Weigh, allocation},
 };
 
 /// A REST call failed: which, for whom, why, and the vendor's number.
 ///
-/// Holds neither password nor token: where a server repeats one in its answer, `<redacted>` stands instead.
+/// Shows no secret: where a server repeats a password, a token or a share-secret, in this call's answer or in one to another
+/// call of the same client or session, `<redacted>` stands instead, in host names as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestError(Box<Inner>);
 
@@ -90,9 +92,29 @@ impl RestError {
     }
 
     /// Keeps the host that an answer redirects to, which may hold a secret that the server repeats.
-    pub(super) fn redirected(mut self, host: Option<&str>, secrets: &[&str]) -> Self {
-        self.0.redirect = host.map(|host| kept(host, secrets));
+    pub(super) fn redirected(mut self, host: Option<&str>, redactor: &Redactor) -> Self {
+        self.0.redirect = host.map(|host| redactor.taken_in(host, MAX_TEXT));
         self
+    }
+
+    /// Takes the secrets out of all its texts, and cuts them: whoever names a host or breaks a handshake may choose them.
+    pub(crate) fn hide(&mut self, redactor: &Redactor) {
+        use RestErrorKind as K;
+        let inner = &mut *self.0;
+        let detail = match &mut inner.kind {
+            K::Unreachable(text) | K::Tls(text) | K::Address(text) | K::UnexpectedAnswer(text) => Some(text),
+            K::Certificate(CertificateProblem::Other(text)) => Some(text),
+            K::File { detail, .. } => Some(detail),
+            _ => None,
+        };
+        let others = [&mut inner.host, &mut inner.redirect, &mut inner.error, &mut inner.description];
+        for text in others.into_iter().flatten().chain(detail) {
+            if text.len() > MAX_TEXT {
+                *text = redactor.taken_in(mem::take(text), MAX_TEXT);
+            } else if let Some(shown) = redactor.changed(text) {
+                *text = shown;
+            }
+        }
     }
 
     pub(super) fn spent(mut self, spent: bool) -> Self {
@@ -116,9 +138,9 @@ impl RestError {
     }
 
     /// Keeps the body's own texts, without the secrets and cut to a bounded length.
-    pub(super) fn with_texts(mut self, error: Option<&str>, description: Option<&str>, secrets: &[&str]) -> Self {
-        self.0.error = error.map(|text| kept(text, secrets));
-        self.0.description = description.map(|text| kept(text, secrets));
+    pub(super) fn with_texts(mut self, error: Option<&str>, description: Option<&str>, redactor: &Redactor) -> Self {
+        self.0.error = error.map(|text| redactor.taken_in(text, MAX_TEXT));
+        self.0.description = description.map(|text| redactor.taken_in(text, MAX_TEXT));
         self
     }
 
@@ -159,13 +181,13 @@ impl RestError {
         self.0.redirect.as_deref()
     }
 
-    /// `error` of the answer's body, at most 512 characters.
+    /// `error` of the answer's body, at most 512 characters and a mark where more was cut off.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.0.error.as_deref()
     }
 
-    /// `error_description` of the answer's body, at most 512 characters.
+    /// `error_description` of the answer's body, at most 512 characters and a mark where more was cut off.
     #[must_use]
     pub fn description(&self) -> Option<&str> {
         self.0.description.as_deref()
@@ -263,24 +285,6 @@ fn code_of(operation: Operation, code: Code) -> Code {
     }
 }
 
-/// A server's text without the secrets and cut to a bounded length.
-fn kept(text: &str, secrets: &[&str]) -> String {
-    scrubbed(text, secrets).chars().take(MAX_TEXT).collect()
-}
-
-fn scrubbed(text: &str, secrets: &[&str]) -> String {
-    let mut text = text.to_owned();
-    // The longest first: a secret may stand inside another one.
-    let mut secrets = secrets.to_vec();
-    secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
-    for secret in secrets {
-        if !secret.is_empty() && text.contains(secret) {
-            text = text.replace(secret, "<redacted>");
-        }
-    }
-    text
-}
-
 impl fmt::Display for RestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.0;
@@ -352,16 +356,17 @@ impl Weigh for RestError {
 mod tests {
     use std::time::Duration;
 
-    use super::{MAX_TEXT, RestError, scrubbed};
+    use super::{MAX_TEXT, RestError};
     use crate::{
-        Code,
+        Code, Token,
+        redactor::Redactor,
         rest::{Operation, RestErrorKind},
     };
 
     #[test]
     fn a_message_says_what_failed_for_whom_where_and_what_to_do() {
         let error = RestError::answered(Operation::RegisterUser, 429, RestErrorKind::RateLimited, Code::SERVER_BUSY)
-            .with_texts(Some("reach_limit"), Some("This request has reached api limit"), &[])
+            .with_texts(Some("reach_limit"), Some("This request has reached api limit"), &Redactor::default())
             .with_retry_after(Some(Duration::from_secs(7)))
             .about(Some(&"alice".parse().unwrap()), Some("127.0.0.1:80"));
         assert_eq!(
@@ -373,16 +378,12 @@ mod tests {
 
     #[test]
     fn secrets_a_server_repeats_are_replaced_before_the_text_is_cut() {
-        assert_eq!(scrubbed("bad password hunter2, hunter2!", &["hunter2"]), "bad password <redacted>, <redacted>!");
-        assert_eq!(scrubbed("pw2", &["pw", "pw2"]), "<redacted>");
-        assert_eq!(scrubbed("as it is", &[""]), "as it is");
+        let redactor = Redactor::default();
+        redactor.learn_token(&Token::new("CANARY").unwrap());
         let straddling = format!("{}CANARY", "x".repeat(MAX_TEXT - 3));
-        let error = RestError::local(Operation::AppToken, RestErrorKind::Other).with_texts(
-            None,
-            Some(&straddling),
-            &["CANARY"],
-        );
-        assert!(error.description().unwrap().ends_with("x<re"), "{error:?}");
+        let error = RestError::local(Operation::AppToken, RestErrorKind::Other);
+        let error = error.with_texts(None, Some(&straddling), &redactor);
+        assert!(error.description().unwrap().ends_with("x<re…"), "{error:?}");
     }
 
     #[test]

@@ -23,12 +23,13 @@ use super::{
     address::{host, referred},
     answer::{self, odd},
     classify::{answered_at, classify, longest_pause},
-    error::RestError,
+    error::{MAX_TEXT, RestError},
     kind::{Operation, RestErrorKind},
 };
 use crate::{
     Code, Step, Token, UserId, http,
     net::{DialError, Network},
+    redactor::Leased,
 };
 
 /// The largest answer taken, in bytes.
@@ -43,8 +44,8 @@ pub(super) struct Call<'a> {
     pub(super) path: String,
     pub(super) token: Option<&'a Token>,
     pub(super) body: Option<Bytes>,
-    /// What must not stand in the error, even if the server repeats it.
-    pub(super) secrets: Vec<&'a str>,
+    /// What must be shown of neither this call nor, while it is under way, of others.
+    pub(super) secrets: Leased,
     pub(super) timeout: Duration,
     pub(super) network: &'a Network,
 }
@@ -86,6 +87,9 @@ impl Call<'_> {
         outcome: Result<(u16, T), RestError>,
     ) -> Result<T, RestError> {
         let took = started.elapsed().as_millis();
+        // The service may have named it.
+        let host = host.map(|host| self.secrets.redactor().taken_in(host, MAX_TEXT));
+        let host = host.as_deref();
         let user = self.user.map(UserId::as_str);
         match outcome {
             Ok((status, parsed)) => {
@@ -94,7 +98,8 @@ impl Call<'_> {
                 Ok(parsed)
             }
             Err(error) => {
-                let error = error.about(self.user, host);
+                let mut error = error.about(self.user, host);
+                error.hide(self.secrets.redactor());
                 slog::debug!(logger, "REST call failed"; "operation" => %self.operation, "user" => user,
                     "host" => host, "status" => error.status(), "duration_ms" => took,
                     "code" => error.code().number(), "kind" => ?error.kind());
@@ -179,8 +184,9 @@ impl Call<'_> {
         let pause = longest_pause(texts(headers, RETRY_AFTER), answered_at(texts(headers, DATE).next()));
         // The status alone says enough where the rest is cut off or too much, or cannot be read.
         let body = body.map_err(|error| self.unread(status.as_u16(), &error)).and_then(unpack).unwrap_or_default();
-        let failed = classify(self.operation, status.as_u16(), &body, pause, &self.secrets);
-        Err(failed.redirected(to.as_deref(), &self.secrets))
+        let redactor = self.secrets.redactor();
+        let failed = classify(self.operation, status.as_u16(), &body, pause, redactor);
+        Err(failed.redirected(to.as_deref(), redactor))
     }
 
     fn odd_answer(&self, status: u16, why: String) -> RestError {

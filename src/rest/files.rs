@@ -71,6 +71,7 @@ impl RestClient {
         let form = Rc::new(RefCell::new(form));
         let mut stored = self.tried(&call, async |base| self.sent(&call, base, &form, idle).await).await?;
         stored.name = name;
+        stored.secret.iter().for_each(|secret| self.redactor.learn(secret));
         Ok(stored)
     }
 
@@ -132,13 +133,14 @@ impl RestClient {
         fetch.thumbnail |= thumbnail;
         let path = format!("chatfiles/{id}");
         let mut call = self.own(Operation::Download, Method::GET, Caller { token, user }, &path)?;
-        call.secrets.extend(fetch.secret.as_ref().map(FileSecret::expose));
+        fetch.secret.iter().for_each(|secret| call.secrets.add(secret));
         // The rest of the answer is read on by a task of the arbiter.
         if !http::in_system() {
             return Err(call.fail(RestErrorKind::NoRuntime).about(Some(user), None));
         }
         let (incoming, host) = self.tried(&call, async |base| self.begun(&call, base, &fetch).await).await?;
-        Ok(Download::start(incoming, user, host))
+        let host = host.map(|host| call.secrets.redactor().shown(host));
+        Ok(Download::start(incoming, user, host, call.secrets))
     }
 
     async fn begun(&self, call: &Call<'_>, base: &str, fetch: &Fetch) -> Result<(Incoming, Option<String>), RestError> {

@@ -41,6 +41,7 @@ pub use client::RestClient;
 pub use conversations::{ConversationInfo, ConversationPage, RawMessage};
 pub use device::{DeviceInfo, Resource, ResourceError};
 pub use discovery::discover;
+pub(crate) use discovery::discover_shown_by;
 pub use download::{Download, Fetch};
 pub use error::RestError;
 pub use governor::RateLimits;

@@ -43,7 +43,7 @@ impl RestClient {
             path: self.path(path),
             token: Some(caller.token),
             body: None,
-            secrets: vec![caller.token.expose()],
+            secrets: self.redactor.lease([caller.token]),
             timeout: self.timeout,
             network: &self.network,
         })

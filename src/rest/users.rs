@@ -54,7 +54,7 @@ impl RestClient {
         let mut call = self.about(Operation::ChangePassword, Method::PUT, app_token, user, "/password")?;
         let body = NewPassword { newpassword: password.expose() };
         call.body = Some(secret_body::json(&body));
-        call.secrets.push(password.expose());
+        call.secrets.add(password);
         self.call(call, done).await
     }
 
@@ -138,7 +138,7 @@ impl RestClient {
             path: self.path(&format!("users/{}{rest}", percent_encoded(user.as_str()))),
             token: Some(app_token),
             body: None,
-            secrets: vec![app_token.expose()],
+            secrets: self.redactor.lease([app_token]),
             timeout: self.timeout,
             network: &self.network,
         })

@@ -1,6 +1,6 @@
 //! The machine: one session at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     Action, ConnectionState, Input, Now,
@@ -11,7 +11,9 @@ use super::{
     token::{End, TokenClock},
     world::{Context, World},
 };
-use crate::{Config, Device, EventMask, SendError, Step, Token, UserId};
+use crate::{
+    Config, Credentials, Device, EventMask, SendError, Step, Token, UserId, credentials::Secret, redactor::Redactor,
+};
 
 /// The pure machine of one connection.
 ///
@@ -19,10 +21,16 @@ use crate::{Config, Device, EventMask, SendError, Step, Token, UserId};
 /// [`Limits`](crate::Limits); known queues 4096, names of queues 4 KiB, rooms joined again 64 of 256 KiB and remembered
 /// beside them 1024, receipts that wait for a place 1024, redirects in a row 5, attempts of one `open` 3, not counting those
 /// after which the service asked for a pause.
-#[derive(Debug)]
 pub struct Engine {
     pub(super) world: World,
     session: Option<Box<Session>>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // In it are names, addresses and messages, as whoever wrote them wrote them.
+        self.world.redactor.show(&format_args!("Engine {{ world: {:?}, session: {:?} }}", self.world, self.session), f)
+    }
 }
 
 impl Engine {
@@ -51,6 +59,11 @@ impl Engine {
     /// again as they had at first, to be read. Default: no.
     pub fn set_unread(&mut self, unread: bool) {
         self.world.arrivals.set_unread(unread);
+    }
+
+    /// What must not be shown of this engine's sessions, for all who work for them.
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.world.redactor
     }
 
     /// How many encoded bytes of pages are in the message handler's hand; see [`Limits::handling`](crate::Limits).
@@ -202,9 +215,18 @@ impl Engine {
     }
 
     /// Takes what happened and appends what is to be done, in order.
-    pub fn step(&mut self, input: Input<'_>, now: Now, out: &mut Vec<Action>) {
-        if let Input::Send { client_id, .. } = &input {
-            self.world.chosen_id(*client_id);
+    pub fn step(&mut self, mut input: Input<'_>, now: Now, out: &mut Vec<Action>) {
+        match &input {
+            Input::Send { client_id, .. } => self.world.chosen_id(*client_id),
+            Input::Open(credentials) => learn(&self.world.redactor, credentials),
+            Input::TokenFetched(Ok(fetched)) | Input::TokenProvided(Ok(fetched)) => {
+                self.world.redactor.learn_token(&fetched.token);
+            }
+            Input::Renewed { token, .. } => self.world.redactor.learn_token(token),
+            _ => {}
+        }
+        if let Some(session) = &self.session {
+            session.take_words_in(&mut input);
         }
         let mut context = Context { world: &mut self.world, now, out };
         let flow = match (&mut self.session, input) {
@@ -238,5 +260,17 @@ impl Engine {
             let mut context = Context { world: &mut self.world, now, out };
             session.ended(failed, reason, &mut context);
         }
+    }
+}
+
+/// What of credentials must not be shown from now on, whatever becomes of the login.
+fn learn(redactor: &Redactor, credentials: &Credentials) {
+    match &credentials.secret {
+        Secret::Password(password) => redactor.learn_password(password),
+        Secret::Token(token) => redactor.learn_token(token),
+        Secret::Provider => {}
+    }
+    for kept in [&credentials.spare, &credentials.kept].into_iter().flatten() {
+        redactor.learn_token(&kept.token);
     }
 }

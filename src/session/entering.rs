@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Addresses, Config, DisconnectReason, Endpoints, EventKind, Flapping, LossCause, OpenError, Refusal, RefusalKind,
-    RestError, Step, Token, TokenError, TokenReason,
+    RestError, ServerText, Step, Token, TokenError, TokenReason,
     credentials::Secret,
     state::KeptToken,
     wire::{Provision, RedirectInfo, status::ErrorCode},
@@ -157,9 +157,14 @@ impl Session {
     }
 
     fn dial(&mut self, url: Arc<str>, behind: Vec<Arc<str>>, context: &mut Context<'_>) -> Flow {
-        context.out.push(Action::Connect { url: Arc::clone(&url) });
+        context.out.push(Action::Connect { url: self.address(&url) });
         let limit = context.world.config.connect_timeout;
         self.enter(Entering::Connect(Route { url, step: Step::Connect, behind }), limit, context)
+    }
+
+    /// An address that the server may have named: whole for whoever goes there.
+    fn address(&self, url: &str) -> ServerText {
+        ServerText::new(url.to_owned(), &self.redactor)
     }
 
     /// The connect under way has come to another of its steps; no other step can be one of a connect.
@@ -342,7 +347,7 @@ impl Session {
             return self.refused(Refusal::redirect(RefusalKind::TooManyRedirects, Some(next.to_string())), context);
         }
         context.out.push(Action::Hangup);
-        context.out.push(Action::Note(Note::Redirected { url: Arc::clone(&next), hop }));
+        context.out.push(Action::Note(Note::Redirected { url: self.address(&next), hop }));
         self.dial(next, behind, context)
     }
 

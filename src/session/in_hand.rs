@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    mem,
+    fmt, mem,
     time::Duration,
 };
 
@@ -24,7 +24,6 @@ use crate::{
 pub struct PageId(pub(super) u64);
 
 /// A page of a queue for the message handler.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Page {
     /// What to answer with.
@@ -53,6 +52,19 @@ pub struct PageEvent {
     pub(crate) key: u64,
     /// The encoded meta it was read from, where a [dead letter](crate::DeadLetter) may have to hold it.
     pub(crate) encoded: Option<Bytes>,
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The server named the queue. A page without events has nobody to ask what must not be shown.
+        let queue = match self.events.first().and_then(|event| event.event.redactor()) {
+            Some(redactor) => redactor.shown(self.queue.to_string()),
+            None => format!("{} bytes", self.queue.len()),
+        };
+        let mut shown = f.debug_struct("Page");
+        shown.field("id", &self.id).field("queue", &queue).field("key", &self.key).field("bytes", &self.bytes);
+        shown.field("events", &self.events).field("comes_again", &self.comes_again).finish()
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,6 @@ use super::{
     recent::Recent,
     renewal::Renewal,
     sends::Sends,
-    server_text,
     takeover::{AfterKick, Takeovers},
     token::{Countdown, End, ServerClock, TokenClock},
     trouble::Trouble,
@@ -26,7 +25,7 @@ use super::{
 };
 use crate::{
     Credentials, DisconnectReason, Endpoints, EventKind, Kick, LossCause, OpenError, Refusal, RoomRequest, Step, Token,
-    UserId, credentials::Secret, state::KeptToken, token_provider::Provider,
+    UserId, credentials::Secret, redactor::Redactor, state::KeptToken, token_provider::Provider,
 };
 
 /// What is true from `open` until the end.
@@ -34,6 +33,8 @@ use crate::{
 pub(super) struct Session {
     pub(super) user: UserId,
     pub(super) secret: Secret,
+    /// What must not be shown, for all who show something of this session.
+    pub(super) redactor: Redactor,
     pub(super) token: Option<Token>,
     /// Who gives new tokens, if the application has somebody.
     pub(super) provider: Option<Provider>,
@@ -131,6 +132,7 @@ impl Session {
             user,
             kept: false,
             secret: credentials.secret,
+            redactor: context.world.redactor.clone(),
             token,
             provider: credentials.provider,
             renewal: Renewal::default(),
@@ -212,10 +214,6 @@ impl Session {
             // Late word of a link that is given up already.
             Input::Lost(_) if self.is_at(Step::State) || self.is_at(Step::Discovery) || self.is_at(Step::Token) => {
                 Flow::Stay
-            }
-            Input::Lost(LossCause::ClosedByPeer { code, reason }) => {
-                let reason = self.taken_in(reason, server_text::LONGEST);
-                self.lost(LossCause::ClosedByPeer { code, reason }, context)
             }
             Input::Lost(cause) => self.lost(cause, context),
             Input::Send { client_id, message } => {
@@ -425,13 +423,6 @@ impl Session {
             }
             Phase::Waiting { .. } | Phase::Entering { .. } | Phase::LoggingOut { .. } => Flow::Stay,
         }
-    }
-
-    /// A text of the server as it may be shown: without the tokens it was given, should it repeat them. The password
-    /// never goes over the socket.
-    pub(super) fn shown(&self, text: String) -> String {
-        let tokens = [&self.token, &self.former_token].into_iter().flatten().map(Token::expose);
-        tokens.fold(text, |text, token| if text.contains(token) { text.replace(token, "<redacted>") } else { text })
     }
 
     /// The last things a session does, in this order: sends settled, link dropped, `open` answered, subscribers

@@ -49,13 +49,14 @@ mod token;
 mod trouble;
 mod world;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
 use crate::{
     ActorEnd, Addresses, Credentials, Cursor, Event, EventKind, LossCause, OpenError, Outgoing, Password, Refusal,
-    RestError, RoomRequest, SendError, Sent, Step, Token, TokenError, TokenRequest, UserId, wire::DecodeError,
+    RestError, RoomRequest, SendError, Sent, ServerText, Step, Token, TokenError, TokenRequest, UserId,
+    wire::DecodeError,
 };
 
 pub use engine::Engine;
@@ -248,8 +249,8 @@ pub enum Action {
     DropRenewal,
     /// Connect a WebSocket; answer with [`Input::Connected`] or [`Input::Lost`].
     Connect {
-        /// Where.
-        url: Arc<str>,
+        /// Where; whole, and without the session's secrets where it is shown.
+        url: ServerText,
     },
     /// Send a binary message. It holds a token in PROVISION and LOGOUT: never log its bytes.
     Transmit(Frame),
@@ -357,8 +358,8 @@ pub enum Note {
     },
     /// The server follows up a login with a redirect.
     Redirected {
-        /// Where to.
-        url: Arc<str>,
+        /// Where to; whole, and without the session's secrets where it is shown.
+        url: ServerText,
         /// Which hop of the chain, from 1.
         hop: usize,
     },

@@ -166,7 +166,7 @@ impl Session {
         if let Phase::Online(online) = &mut self.phase {
             online.heard(context.now);
         }
-        self.take_texts_in(&mut frame);
+        Self::take_texts_in(&mut frame);
         match (&self.phase, frame) {
             (Phase::Waiting { .. }, _) => Flow::Stay,
             (Phase::Entering { .. }, Downward::Provision(answer)) => self.provision_answer(*answer, context),

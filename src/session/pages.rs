@@ -238,7 +238,7 @@ impl Session {
         if let Some(kick) = kick {
             let kick = match kick {
                 Kick::LoggedInElsewhere { ext } => {
-                    Kick::LoggedInElsewhere { ext: ext.map(|ext| self.taken_in(ext, LONGEST_EXT)) }
+                    Kick::LoggedInElsewhere { ext: ext.map(|ext| self.whole(ext.as_str().to_owned(), LONGEST_EXT)) }
                 }
                 other => other,
             };
@@ -411,7 +411,7 @@ impl Session {
         if seen == Seen::Handled {
             return None;
         }
-        let event = Event::new(self.user.clone(), kind);
+        let event = Event::of_session(self.user.clone(), kind, &self.redactor);
         if untold && context.world.wanted.contains(mask) {
             context.out.push(Action::Publish(event.clone()));
         }

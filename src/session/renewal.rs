@@ -243,7 +243,7 @@ impl Session {
     fn not_renewed(&mut self, error: TokenError, context: &mut Context<'_>) -> Flow {
         let error = match error {
             TokenError::Provider(error) => {
-                TokenError::Provider(ProviderError::shown_by(error, |text| self.without_password(self.shown(text))))
+                TokenError::Provider(ProviderError::shown_by(error, |text| self.redactor.shown(text)))
             }
             other => other,
         };
@@ -305,14 +305,6 @@ impl Session {
         self.clock = None;
         context.emit(EventKind::TokenExpired);
         self.log_out("inner:token expired", DisconnectReason::TokenExpired, context)
-    }
-
-    /// A provider may know the password, too.
-    fn without_password(&self, text: String) -> String {
-        match &self.secret {
-            Secret::Password(password) => text.replace(password.expose(), "<redacted>"),
-            _ => text,
-        }
     }
 
     /// PROVISION was refused and another attempt can do nothing about it.

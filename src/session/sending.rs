@@ -116,7 +116,7 @@ impl Session {
             return;
         };
         let outcome = match &sync.status {
-            Some(status) => answer::classify(status),
+            Some(status) => answer::classify(status).map_err(|error| error.shown_by(|text| self.shown(text))),
             // The web SDK waits for ever here; 604 says that the answer cannot be used.
             None => Err(SendError::Refused {
                 code: Code::LOAD_MESSAGE_ERROR,

@@ -137,7 +137,10 @@ impl Session {
             Page::Pulled => trouble.broken_by_one_of(pulled),
         };
         if let Some(queue) = told {
-            context.out.push(Action::Note(Note::QueueBreaksLinks { queue: queue.name().into(), setting }));
+            context.out.push(Action::Note(Note::QueueBreaksLinks {
+                queue: self.shown(queue.name().to_owned()).into(),
+                setting,
+            }));
         }
     }
 

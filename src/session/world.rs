@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Action, Frame, Now, arrivals::Arrivals};
-use crate::{Addresses, Config, Endpoints, EventKind, EventMask};
+use crate::{Addresses, Config, Endpoints, EventKind, EventMask, redactor::Redactor};
 
 /// How many bits of a client id count; those above are chance (messages spec §1.8).
 const COUNT_BITS: u32 = 31;
@@ -12,6 +12,8 @@ const COUNT_BITS: u32 = 31;
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) config: Arc<Config>,
+    /// What no session of this engine may show.
+    pub(super) redactor: Redactor,
     pub(super) random: fastrand::Rng,
     pub(super) sockets: Sockets,
     pub(super) wanted: EventMask,
@@ -38,6 +40,7 @@ impl World {
         let client_ids = (u64::from(random.u32(1..)) << COUNT_BITS) + 1;
         World {
             arrivals: Arrivals::new(config.heartbeat_answer),
+            redactor: Redactor::default(),
             config,
             random,
             sockets,

@@ -84,7 +84,7 @@ async fn one_device_too_many_is_refused_or_ends_the_oldest_with_the_newcomers_wo
 
     server.max_devices(Some(1), DevicePolicy::KickOldest);
     second.open(alice()).await.unwrap();
-    let kicked = DisconnectReason::Kicked(Kick::LoggedInElsewhere { ext: Some("the new phone".to_owned()) });
+    let kicked = DisconnectReason::Kicked(Kick::LoggedInElsewhere { ext: Some("the new phone".into()) });
     assert_eq!(first_hears.next().await, EventKind::Disconnected { reason: kicked });
     assert_eq!(first.state(), ConnectionState::LoggedOut);
     second.close().await;
@@ -95,7 +95,7 @@ async fn every_kick_ends_the_session_with_its_code_and_the_user_can_log_in_again
     let server = server().await;
     let (connection, mut heard) = online(quick(server.config()), alice()).await;
     let kicks = [
-        (Kick::LoggedInElsewhere { ext: Some("my phone".to_owned()) }, 206),
+        (Kick::LoggedInElsewhere { ext: Some("my phone".into()) }, 206),
         (Kick::LoggedInElsewhere { ext: None }, 206),
         (Kick::UserRemoved, 207),
         (Kick::PasswordChanged, 216),

@@ -47,7 +47,7 @@ fn information_and_unknown_operations_are_not_kicks() {
 fn the_other_devices_extension_is_told_where_there_is_one() {
     for (given, told) in [(Some("my-phone"), Some("my-phone")), (Some(""), None), (None, None)] {
         let did = Sim::online().frame(&peer::batch(vec![statistics(Some(1), 2, given)]));
-        let kick = Kick::LoggedInElsewhere { ext: told.map(str::to_owned) };
+        let kick = Kick::LoggedInElsewhere { ext: told.map(Into::into) };
         assert_eq!(did.reason(), Some(&DisconnectReason::Kicked(kick)));
     }
 }

@@ -40,6 +40,7 @@ mod refusals;
 mod renewal;
 mod rest_errors;
 mod rooms;
+mod secrets;
 mod sends;
 mod server_frames;
 mod server_texts;

@@ -119,7 +119,7 @@ async fn a_whole_life_logged_at_trace_tells_no_secret_and_everything_else() {
     server.refuse_next_upgrades(1, 503, None).unwrap();
     server.drop_links("alice", Cut::Rst);
     hear(&mut evidence, &mut heard, is_connected).await;
-    server.kick("alice", Kick::LoggedInElsewhere { ext: Some(format!("my phone {NEW_TOKEN}")) });
+    server.kick("alice", Kick::LoggedInElsewhere { ext: Some(format!("my phone {NEW_TOKEN}").into()) });
     hear(&mut evidence, &mut heard, is_disconnected).await;
 
     // Login by token, refused and accepted, and the logout.
