@@ -179,7 +179,8 @@ fn many_mebibytes_and_the_worst_secrets_take_no_time() {
         redactor.taken_in(text.clone(), 512);
         redactor.whole(text, 1024);
     }
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    // Each in proportion to itself would take minutes, and the square of it hours.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod calls;
 mod charged;
 mod connection;
 mod downloads;
+mod echoes;
 mod errors;
 mod given_up;
 #[path = "../support/scripted.rs"]
