@@ -26,6 +26,7 @@ const FRAME_DECODER: Target = ("frame_decoder", fuzzing::frame_decoder);
 const PAGE_VIEW: Target = ("page_view", fuzzing::page_view);
 const ENGINE: Target = ("engine", fuzzing::engine);
 const REST_ERRORS: Target = ("rest_errors", fuzzing::rest_errors);
+const REDACTOR: Target = ("redactor", fuzzing::redactor);
 const TOKENS: Target = ("tokens", fuzzing::tokens);
 const WEIGHTS: Target = ("weights", weights);
 
@@ -165,7 +166,7 @@ fn recorded(kept: &str, made: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 
 #[test]
 fn every_kept_input_keeps_every_promise() {
-    for target in [FRAME_DECODER, PAGE_VIEW, ENGINE, REST_ERRORS, TOKENS, WEIGHTS] {
+    for target in [FRAME_DECODER, PAGE_VIEW, ENGINE, REST_ERRORS, REDACTOR, TOKENS, WEIGHTS] {
         let inputs = corpus(target.0);
         assert!(inputs.len() >= 10, "{} has a corpus", target.0);
         inputs.iter().for_each(|input| run(target, input));
@@ -237,7 +238,7 @@ proptest! {
 
     #[test]
     fn any_bytes_keep_every_promise(bytes in vec(any::<u8>(), 0..600)) {
-        [FRAME_DECODER, PAGE_VIEW, ENGINE, REST_ERRORS, TOKENS, WEIGHTS].into_iter().for_each(|target| run(target, &bytes));
+        [FRAME_DECODER, PAGE_VIEW, ENGINE, REST_ERRORS, REDACTOR, TOKENS, WEIGHTS].into_iter().for_each(|target| run(target, &bytes));
     }
 
     #[test]
@@ -263,6 +264,11 @@ proptest! {
     #[test]
     fn a_damaged_token_keeps_every_promise(bytes in damaged(corpus("tokens"))) {
         run(TOKENS, &bytes);
+    }
+
+    #[test]
+    fn a_damaged_secret_keeps_every_promise(bytes in damaged(corpus("redactor"))) {
+        run(REDACTOR, &bytes);
     }
 
     #[test]

@@ -222,7 +222,9 @@ impl Engine {
             Input::TokenFetched(Ok(fetched)) | Input::TokenProvided(Ok(fetched)) => {
                 self.world.redactor.learn_token(&fetched.token);
             }
-            Input::Renewed { token, .. } => self.world.redactor.learn_token(token),
+            Input::Renewed { token, .. } | Input::Recalled { token: Some(token), .. } => {
+                self.world.redactor.learn_token(token);
+            }
             _ => {}
         }
         if let Some(session) = &self.session {
@@ -269,8 +271,5 @@ fn learn(redactor: &Redactor, credentials: &Credentials) {
         Secret::Password(password) => redactor.learn_password(password),
         Secret::Token(token) => redactor.learn_token(token),
         Secret::Provider => {}
-    }
-    for kept in [&credentials.spare, &credentials.kept].into_iter().flatten() {
-        redactor.learn_token(&kept.token);
     }
 }

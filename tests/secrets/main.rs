@@ -30,6 +30,7 @@ use agora_chat::{
 use evidence::{Captured, Evidence, hear};
 use tokio::{sync::mpsc::unbounded_channel, time::timeout};
 
+mod echoes;
 mod evidence;
 mod messages;
 
