@@ -2,7 +2,10 @@
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use crate::redactor::Redactor;
+use crate::{
+    redactor::Redactor,
+    weight::{Weigh, allocation},
+};
 
 /// A text that the server wrote and that somebody acts on, such as the extension of the login that kicked this device.
 ///
@@ -43,6 +46,14 @@ impl ServerText {
     #[must_use]
     pub fn shown(&self) -> &str {
         self.0.shown.as_deref().unwrap_or(&self.0.whole)
+    }
+}
+
+impl Weigh for ServerText {
+    fn heap(&self) -> usize {
+        let shown = self.0.shown.as_ref().map_or(0, |shown| allocation(shown.len()));
+        let around = allocation(size_of::<Texts>().saturating_add(2 * size_of::<usize>()));
+        around.saturating_add(allocation(self.0.whole.len())).saturating_add(shown)
     }
 }
 
