@@ -11,7 +11,9 @@
 
 use std::{borrow::Cow, cell::Cell, fmt};
 
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+#[cfg(any(feature = "local-server", test))]
+use serde::de::DeserializeOwned;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::text;
 
@@ -19,6 +21,7 @@ use super::text;
 ///
 /// # Errors
 /// What is wrong with it still, its texts mended. It quotes nothing.
+#[cfg(any(feature = "local-server", test))]
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(bytes).or_else(|error| match mended(bytes) {
         Some(mended) => serde_json::from_str(&mended),
