@@ -2,9 +2,12 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+use crate::logger::Escaped;
+
 /// An application key, `org#app`: exactly one `#`, neither half empty (connection spec §1).
 ///
-/// White space, control characters, `/`, `?` and `%` are refused. Letter case is kept.
+/// White space, control characters, `/`, `?` and `%` are refused, and a half that is `.` or `..`: both halves stand in the
+/// paths of REST calls. Letter case is kept.
 ///
 /// ```
 /// use agora_chat::AppKey;
@@ -24,14 +27,17 @@ pub struct AppKey {
 #[non_exhaustive]
 pub enum AppKeyError {
     /// There is not exactly one `#`.
-    #[error("an app key has the form `org#app` with exactly one `#`; `{0}` has {1}")]
+    #[error("an app key has the form `org#app` with exactly one `#`; `{}` has {}", Escaped(.0), .1)]
     Separators(String, usize),
     /// One of the halves is empty.
-    #[error("an app key has the form `org#app`; in `{0}` one half is empty")]
+    #[error("an app key has the form `org#app`; in `{}` one half is empty", Escaped(.0))]
     EmptyHalf(String),
     /// A character that cannot stand in an app key.
-    #[error("an app key holds no white space, control character, `/`, `?` or `%`; `{0}` does")]
+    #[error("an app key holds no white space, control character, `/`, `?` or `%`; `{}` does", Escaped(.0))]
     Character(String),
+    /// A half that is a step in a path and no name: `.` or `..`.
+    #[error("neither half of an app key may be `.` or `..`; `{}` has one that is", Escaped(.0))]
+    Step(String),
 }
 
 impl AppKey {
@@ -68,8 +74,17 @@ impl FromStr for AppKey {
         if text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '?' | '%')) {
             return Err(AppKeyError::Character(text.to_owned()));
         }
-        Ok(AppKey { text: text.into(), hash })
+        let key = AppKey { text: text.into(), hash };
+        if [key.org(), key.app()].iter().any(|half| is_step(half)) {
+            return Err(AppKeyError::Step(text.to_owned()));
+        }
+        Ok(key)
     }
+}
+
+/// Whether a text as a part of a path would be a step in it, which no encoding changes.
+pub(crate) fn is_step(text: &str) -> bool {
+    matches!(text, "." | "..")
 }
 
 impl TryFrom<&str> for AppKey {
@@ -109,6 +124,16 @@ mod tests {
         }
         for bad in ["a b#c", "a#b/c", "a\n#c", "a#b?x", "a%#b"] {
             assert!(matches!(bad.parse::<AppKey>(), Err(AppKeyError::Character(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_half_that_leads_elsewhere_in_a_path_makes_no_app_key() {
+        for bad in ["..#..", ".#app", "org#..", "..#app", "org#."] {
+            assert!(matches!(bad.parse::<AppKey>(), Err(AppKeyError::Step(_))), "{bad}");
+        }
+        for good in ["...#app", "o.#.a", ".org#app.."] {
+            assert!(good.parse::<AppKey>().is_ok(), "{good}");
         }
     }
 }

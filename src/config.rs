@@ -4,8 +4,10 @@ use std::{fmt, net::IpAddr, time::Duration};
 
 use crate::{
     AppKey, AppKeyError, Flapping, KickPolicy, Limits, Proxy, Roots, StateDir,
+    app_key::is_step,
     delivery::Cursors,
     lent::{self, LostRecords},
+    logger::Escaped,
     message::Bare,
     net::{Network, Target},
 };
@@ -18,7 +20,7 @@ pub enum ConfigError {
     #[error(transparent)]
     AppKey(#[from] AppKeyError),
     /// An address is malformed or of a scheme that cannot be used there.
-    #[error("{what} address `{address}`: {problem}")]
+    #[error("{what} address `{}`: {problem}", Escaped(.address))]
     Address {
         /// Which address.
         what: &'static str,
@@ -31,7 +33,7 @@ pub enum ConfigError {
     #[error("no {0} address was given")]
     NoAddress(&'static str),
     /// A device name, id or extension is malformed.
-    #[error("{what} `{value}`: {problem}")]
+    #[error("{what} `{}`: {problem}", Escaped(.value))]
     Device {
         /// Which value.
         what: &'static str,
@@ -41,7 +43,7 @@ pub enum ConfigError {
         problem: &'static str,
     },
     /// A number or a duration is out of its range.
-    #[error("{what} is {value}; it must be {allowed}")]
+    #[error("{what} is {}; it must be {allowed}", Escaped(.value))]
     Range {
         /// Which setting.
         what: &'static str,
@@ -151,7 +153,8 @@ impl Default for Reconnect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Device {
-    /// The device's unique name, 1 to 128 bytes without white space, control characters, `/` or `@`.
+    /// The device's unique name, 1 to 128 bytes without white space, control characters, `/` or `@`, and not
+    /// `.` or `..`.
     /// Default: `rust_` and 16 random hexadecimal digits, new for every `Config`.
     pub resource: String,
     /// The device's name as shown to people, of the same form. Default: `rust`.
@@ -191,6 +194,9 @@ impl Device {
             }
             if value.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '@')) {
                 return refuse(what, value, "must not hold white space, control characters, `/` or `@`");
+            }
+            if is_step(value) {
+                return refuse(what, value, "must not be `.` or `..`");
             }
         }
         match self.platform {

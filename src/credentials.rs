@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use crate::{TokenProvider, token_provider::Provider};
+use crate::{TokenProvider, app_key::is_step, logger::Escaped, token_provider::Provider};
 
 /// A credential or profile value that would be refused by the service; nothing was sent.
 ///
@@ -20,13 +20,16 @@ pub enum CredentialError {
     #[error("the user id has {0} bytes; at most {max} are allowed", max = UserId::MAX_BYTES)]
     UserIdTooLong(usize),
     /// A character outside `a-z A-Z 0-9 _ - .` in a user id.
-    #[error("user id `{user}`: the character {found:?} is not one of a-z A-Z 0-9 _ - .")]
+    #[error("user id `{}`: the character {found:?} is not one of a-z A-Z 0-9 _ - .", Escaped(.user))]
     UserIdCharacter {
         /// The refused user id.
         user: String,
         /// The first character that may not stand in one.
         found: char,
     },
+    /// The user id is `.` or `..`, which in the path of a REST call is a step and no name.
+    #[error("the user id must not be `.` or `..`")]
+    UserIdStep,
     /// No password was given.
     #[error("the password is empty")]
     EmptyPassword,
@@ -41,7 +44,7 @@ pub enum CredentialError {
     TokenCharacter,
 }
 
-/// A user id: 1 to 64 bytes of `a-z A-Z 0-9 _ - .` (connection spec §1).
+/// A user id: 1 to 64 bytes of `a-z A-Z 0-9 _ - .`, and not `.` or `..` (connection spec §1).
 ///
 /// Letter case does not distinguish users and the service stores lower case, so the id is lowered here.
 ///
@@ -80,6 +83,9 @@ impl FromStr for UserId {
         }
         if user.len() > Self::MAX_BYTES {
             return Err(CredentialError::UserIdTooLong(user.len()));
+        }
+        if is_step(user) {
+            return Err(CredentialError::UserIdStep);
         }
         match user.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))) {
             Some(found) => Err(CredentialError::UserIdCharacter { user: user.to_owned(), found }),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::logger::Escaped;
 use crate::{
     Code, ConfigError, CredentialError, DisconnectReason, LossCause, Refusal, RestError, Step, TokenError, UserId,
 };
@@ -189,7 +190,7 @@ pub enum SendError {
     #[error("nobody is logged in on this connection; call open() first")]
     NotLoggedIn,
     /// 205: the message cannot be sent as it is; nothing was sent.
-    #[error("the message cannot be sent: {0}")]
+    #[error("the message cannot be sent: {}", Escaped(.0))]
     Invalid(String),
     /// 205: another send has this client id, and its outcome is not known yet; nothing was sent, and the other one goes on.
     #[error(

@@ -3,7 +3,7 @@
 use std::{fmt, ops::BitOr, sync::Arc, time::Duration};
 
 use crate::{
-    ContactEvent, DeviceEvent, DisconnectReason, Edit, LossCause, Message, MucEvent, PinEvent, PresenceEvent,
+    Claims, ContactEvent, DeviceEvent, DisconnectReason, Edit, LossCause, Message, MucEvent, PinEvent, PresenceEvent,
     ReactionEvent, Recall, Receipt, SendError, ThreadEvent, UnknownNotice, UserId, handlers::Ticket,
     redactor::Redactor, weight::Weigh,
 };
@@ -430,6 +430,33 @@ impl EventKind {
                 | EventKind::OfflineSyncStarted { .. }
                 | EventKind::OfflineSyncFinished { .. }
         )
+    }
+
+    /// Returns what the sender's own part of it says of the sender or the conversation, where the service says otherwise:
+    /// somebody pretends to be somebody else. `None` for what has no such part, and for all that is honest.
+    ///
+    /// ```
+    /// use agora_chat::Event;
+    /// fn is_to_be_obeyed(event: &Event) -> bool {
+    ///     event.kind().claims().is_none()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn claims(&self) -> Option<&Claims> {
+        match self {
+            EventKind::Message(message) => message.extras.as_ref().and_then(|extras| extras.claims.as_deref()),
+            EventKind::Receipt(receipt) => receipt.claims.as_deref(),
+            EventKind::Recalled(recall) => recall.claims.as_deref(),
+            EventKind::Edited(edit) => edit.message.extras().claims.as_deref(),
+            EventKind::Group(told) | EventKind::Room(told) => told.claims.as_deref(),
+            EventKind::Thread(thread) => thread.claims.as_deref(),
+            EventKind::Contact(contact) => contact.claims.as_deref(),
+            EventKind::Presence(presence) => presence.claims.as_deref(),
+            EventKind::Reaction(reaction) => reaction.claims.as_deref(),
+            EventKind::Pinned(pin) => pin.claims.as_deref(),
+            EventKind::Device(device) => device.claims.as_deref(),
+            _ => None,
+        }
     }
 
     /// The bit of this kind; [`EventMask::NONE`] for [`EventKind::Missed`].

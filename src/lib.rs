@@ -94,6 +94,8 @@ pub mod connection;
 mod credentials;
 mod delivery;
 mod error;
+#[cfg(test)]
+mod error_texts;
 mod event;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -137,8 +139,8 @@ pub use event::{Event, EventKind, EventMask};
 pub use handlers::{EventHandler, HandlerRegistry, Handlers, Overflow, SubscriberId, SubscriberInfo, Subscription};
 pub use logger::{LogConfig, LogError, LogHandle, LogLevel, LoggerActor};
 pub use message::{
-    Attachment, Bundle, BundleError, BundledMessage, ChatType, Combined, Conversation, Custom, EditInfo, Ext, ExtValue,
-    FileSecret, Image, Json, JsonError, Location, Message, MessageBody, MessageExtras, OnlineState, Priority,
+    Attachment, Bundle, BundleError, BundledMessage, ChatType, Claims, Combined, Conversation, Custom, EditInfo, Ext,
+    ExtValue, FileSecret, Image, Json, JsonError, Location, Message, MessageBody, MessageExtras, OnlineState, Priority,
     ReactionSummary, StreamPiece, StreamStatus, ThreadOrigin, ThreadOverview, Translation, Video, Voice,
 };
 pub use net::{CertificateProblem, Proxy, ProxyError, Roots, RootsError};

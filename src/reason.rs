@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{CertificateProblem, Code, RestError, ServerText, TokenError, redactor::Redactor};
+use crate::{CertificateProblem, Code, RestError, ServerText, TokenError, logger::Escaped, redactor::Redactor};
 
 /// The server logged this device out (connection spec §9).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -411,11 +411,12 @@ impl fmt::Display for LossCause {
                 "the connection was ended without a reason given; if it happens often, look for a proxy or firewall on \
                  the way that ends idle connections",
             ),
-            LossCause::Io(detail) => write!(f, "the connection failed: {detail}; check the network"),
+            LossCause::Io(detail) => write!(f, "the connection failed: {}; check the network", Escaped(detail)),
             LossCause::Protocol(detail) => write!(
                 f,
-                "the server broke the WebSocket protocol or a limit of this client's: {detail}; check that the address \
-                 is that of the chat service, and `Limits`"
+                "the server broke the WebSocket protocol or a limit of this client's: {}; check that the address \
+                 is that of the chat service, and `Limits`",
+                Escaped(detail)
             ),
             LossCause::HeartbeatTimeout { silent_for } => {
                 write!(
@@ -425,7 +426,7 @@ impl fmt::Display for LossCause {
                 )
             }
             LossCause::Timeout(step) => write!(f, "{step} took too long; {}", step.advice()),
-            LossCause::Failed { step, detail } => write!(f, "{step} failed: {detail}; {}", step.advice()),
+            LossCause::Failed { step, detail } => write!(f, "{step} failed: {}; {}", Escaped(detail), step.advice()),
             LossCause::Certificate(problem) => write!(f, "the server's certificate was refused: {problem}"),
             LossCause::UpgradeRefused { status, retry_after } => {
                 write!(f, "the WebSocket upgrade was answered with HTTP status {status}")?;

@@ -5,7 +5,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use actix::{MailboxError, Message, Recipient};
 use tokio::sync::Mutex;
 
-use crate::{CredentialError, RestError, Token, UserId, lent::Lent, weight::weigh};
+use crate::{CredentialError, RestError, Token, UserId, lent::Lent, logger::Escaped, weight::weigh};
 
 /// The answer of a [`TokenProvider`] to come.
 pub type ProvidingToken = Pin<Box<dyn Future<Output = Result<ProvidedToken, ProviderError>> + Send>>;
@@ -128,7 +128,7 @@ impl ProvidedToken {
 
 /// Why a [`TokenProvider`] has no token. Its text goes to the log, so it must not hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text}")]
+#[error("{}", Escaped(.text))]
 pub struct ProviderError {
     text: String,
     is_final: bool,

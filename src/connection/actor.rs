@@ -615,6 +615,18 @@ impl ConnectionActor {
             Note::QueueNameTooLong { count, limit } => {
                 warn!(self.log, "ignored queues whose names are too long"; "count" => count, "limit" => limit);
             }
+            Note::ResourceTaken { from, to } => {
+                info!(self.log, "the service names this device otherwise"; "from" => &**from, "to" => &**to);
+            }
+            Note::ResourceIgnored { bytes, count } => {
+                warn!(self.log, "the service gives this device a name that none can have; it keeps its own";
+                    "bytes" => bytes, "count" => count);
+            }
+            Note::FalseClaims { count, from, claims } => {
+                warn!(self.log, "somebody pretends to be another sender or in another conversation; the service's word counts";
+                    "count" => count, "from" => &**from, "claims_from" => claims.from.as_deref(),
+                    "claims_to" => claims.to.as_deref(), "claims_kind" => claims.chat.map(|chat| format!("{chat:?}")));
+            }
             Note::QueueBreaksLinks { queue, setting } => {
                 let advice = setting.map(|setting| format!("raise `{setting}`"));
                 warn!(self.log, "a conversation's page breaks the link; it is fetched after all others from now on";

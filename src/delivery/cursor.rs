@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use slog::{Logger, warn};
 
 use super::handler::guarded;
+use crate::logger::Escaped;
 
 use crate::{AppKey, StateError, UserId, lent::caught, state, wire::Jid};
 
@@ -86,7 +87,7 @@ pub enum CursorError {
     #[error("no answer within {0:?}")]
     Timeout(Duration),
     /// A store of the application's own says this. It goes to the log, so it must not hold a secret.
-    #[error("{0}")]
+    #[error("{}", Escaped(.0))]
     Other(String),
 }
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 
 use super::{Account, Delivery, HandlerError};
+use crate::logger::Escaped;
 use crate::{
     Conversation, Event, EventKind, Message, StateError, UserId,
     session::{PageEvent, inbound},
@@ -250,7 +251,7 @@ pub enum DeadLetterError {
     #[error("not a dead letter: {0}")]
     Undecodable(&'static str),
     /// A store of the application's own says this. It goes to the log, so it must not hold a secret.
-    #[error("{0}")]
+    #[error("{}", Escaped(.0))]
     Other(String),
 }
 

@@ -14,6 +14,7 @@ use std::{
 use actix::{MailboxError, Recipient};
 
 use super::{Account, DeadLetter, DeadLetterError, DeadLetterStore, DeadLetters};
+use crate::logger::Escaped;
 use crate::{
     ConfigError, Event, EventKind, EventMask, Message, UserId,
     config::{count, in_range},
@@ -80,7 +81,7 @@ impl fmt::Debug for Delivery {
 
 /// Why a [`MessageHandler`] could not handle something. Its text goes to the log, so it must not hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
+#[error("{}", Escaped(.0))]
 pub struct HandlerError(Box<str>);
 
 impl Weigh for HandlerError {

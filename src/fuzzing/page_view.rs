@@ -56,8 +56,10 @@ pub(crate) fn agree(frame: &[u8]) -> Option<usize> {
                 let meta = metas.next().expect("a meta for each text");
                 let Ok(Body::Chat(body)) = meta.body() else { panic!("a text that is none: {meta:?}") };
                 let name = |of_body: &Option<Jid>, of_meta: &Option<Jid>| {
-                    let name = |jid: &Option<Jid>| jid.as_ref().and_then(|jid| jid.name.clone());
-                    name(of_body).or(name(of_meta)).unwrap_or_default()
+                    let name = |jid: &Option<Jid>| jid.as_ref().map(|jid| jid.name().to_owned()).unwrap_or_default();
+                    let (of_body, of_meta) = (name(of_body), name(of_meta));
+                    assert!(of_body.is_empty() || of_meta.is_empty() || of_body == of_meta, "{of_body} for {of_meta}");
+                    if of_meta.is_empty() { of_body } else { of_meta }
                 };
                 let resource = |jid: &Option<Jid>| jid.as_ref().and_then(|jid| jid.client_resource.clone());
                 assert_eq!((Some(seen.id), Some(seen.timestamp)), (meta.id.or(Some(0)), meta.timestamp.or(Some(0))));

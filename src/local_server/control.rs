@@ -164,6 +164,26 @@ impl LocalServer {
         self.shared.change(|state| state.rules.repeats = window);
     }
 
+    /// Whether a client may send bodies that name another sender, receiver or kind of conversation than they have, as with a
+    /// service that looks at the addresses alone. They are passed on as they came. Default: no, they are refused.
+    pub fn set_forged_bodies(&self, pass: bool) {
+        self.shared.change(|state| state.rules.forged_bodies = pass);
+    }
+
+    /// Names every device of a user so in the answer to its PROVISION, whatever it calls itself; `None`: as it calls itself,
+    /// which is the default. The name is not checked. A device that logs in under this name replaces the one
+    /// before.
+    ///
+    /// # Errors
+    /// [`LocalServerError::NoSuchUser`] for a user that does not exist.
+    pub fn name_devices(&self, user: &str, resource: Option<&str>) -> Result<(), LocalServerError> {
+        let user = user.to_lowercase();
+        self.shared.change(|state| {
+            state.user_mut(&user)?.named_device = resource.map(str::to_owned);
+            Ok(())
+        })
+    }
+
     /// Answers REST and discovery calls wrongly. Of several faults that fit a call the first added applies.
     ///
     /// # Errors

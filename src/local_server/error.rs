@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use crate::logger::Escaped;
 use crate::{AppKeyError, ConfigError, CredentialError};
 
 /// Why a call on the local server failed.
@@ -26,13 +27,13 @@ pub enum LocalServerError {
     #[error(transparent)]
     Credential(#[from] CredentialError),
     /// There is such a user already.
-    #[error("user {0} exists already")]
+    #[error("user {} exists already", Escaped(.0))]
     UserExists(String),
     /// There is no such user.
-    #[error("there is no user {0}")]
+    #[error("there is no user {}", Escaped(.0))]
     NoSuchUser(String),
     /// There is no such group, thread or chat room.
-    #[error("there is no {what} {id}")]
+    #[error("there is no {what} {}", Escaped(.id))]
     NotFound {
         /// What there is none of.
         what: &'static str,
@@ -48,10 +49,10 @@ pub enum LocalServerError {
         limit: usize,
     },
     /// This cannot be sent as an HTTP header or status.
-    #[error("`{0}` cannot be sent in an HTTP head")]
+    #[error("`{}` cannot be sent in an HTTP head", Escaped(.0))]
     Header(String),
     /// This is no address a proxy can stand in front of, or no URL.
-    #[error("`{0}` is neither `host:port` nor a URL")]
+    #[error("`{}` is neither `host:port` nor a URL", Escaped(.0))]
     Upstream(String),
     /// What was waited for did not happen.
     #[error("what was waited for did not happen within {0:?}")]

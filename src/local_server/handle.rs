@@ -79,6 +79,14 @@ impl Builder {
         self
     }
 
+    /// Whether to pass on bodies that lie about their sender or conversation; see
+    /// [`LocalServer::set_forged_bodies`]. Default: no.
+    #[must_use]
+    pub fn forged_bodies(mut self, pass: bool) -> Self {
+        self.rules.forged_bodies = pass;
+        self
+    }
+
     /// Starts the server in a thread of its own.
     ///
     /// # Errors

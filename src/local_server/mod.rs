@@ -40,6 +40,11 @@
 //! stored once ([`set_repeat_window`](LocalServer::set_repeat_window)): whether the service does so is not known.
 //! Only its author can recall (for two minutes) or edit (five times) a message.
 //!
+//! A body that names another sender, receiver or kind of conversation than it has, that says what only the service says, or
+//! that confirms messages of another conversation is refused, with `PERMISSION_DENIED` (7) or `WRONG_PARAMETER` (4): what
+//! the service does is not known. Tests of what a client makes of such bodies
+//! [let them pass](LocalServer::set_forged_bodies).
+//!
 //! Word of a group comes in the group's queue and is kept for those offline. A chat room is joined by a device, over the
 //! socket, and left with its link: a client that comes back has to join again. What it had not fetched by then still
 //! comes; what it has not fetched of a room it leaves by itself does not. Threads have members of their own, all of the
@@ -75,6 +80,7 @@ mod conversations;
 mod error;
 mod fault_proxy;
 mod faults;
+mod forged;
 mod frames;
 mod front;
 mod group_rest;

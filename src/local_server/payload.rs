@@ -7,13 +7,19 @@ use bytes::Bytes;
 use prost::Message as _;
 use serde_json::{Map, Value};
 
-use crate::wire::{KeyValue, MessageBody};
+use crate::wire::{Jid, KeyValue, MessageBody};
 
 /// The body with a member set in its `meta`, which is JSON text.
 pub(super) fn with_meta(payload: &[u8], meta: &str, member: &str, value: Value) -> Bytes {
     let mut members: Map<String, Value> = serde_json::from_str(meta).unwrap_or_default();
     members.insert(member.to_owned(), value);
     let behind = MessageBody { meta: Some(Value::Object(members).to_string()), ..MessageBody::default() };
+    [payload, &behind.encode_to_vec()].concat().into()
+}
+
+/// The body as one from this sender.
+pub(super) fn from(payload: &[u8], sender: Jid) -> Bytes {
+    let behind = MessageBody { from: Some(sender), ..MessageBody::default() };
     [payload, &behind.encode_to_vec()].concat().into()
 }
 

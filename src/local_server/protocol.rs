@@ -101,6 +101,7 @@ impl State {
             Ok(accepted) => accepted,
             Err(status) => return self.refuse(id, *status, up),
         };
+        let resource = self.users.get(&user).and_then(|user| user.named_device.clone()).unwrap_or(resource);
         for (other, _) in self.online(&user).into_iter().filter(|(_, name)| *name == resource) {
             self.session_closed(other);
         }

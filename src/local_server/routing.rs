@@ -118,11 +118,14 @@ impl State {
         if checked && !self.is_member(&target, from.name()) {
             return Err(refused("not in group or chatroom"));
         }
+        if checked && !self.rules.forged_bodies {
+            self.honest(&target, from.name(), &body)?;
+        }
         let at_ms = now_ms();
         let meta = Meta { id: Some(self.next_id()), from: Some(from), timestamp: Some(at_ms), ..meta };
         let id = meta.id;
         let metas = match body.r#type() {
-            Type::Recall => self.recall(&target, meta, &body).map(|()| Vec::new())?,
+            Type::Recall => self.recall(&target, self.with_sender(meta, &body), &body).map(|()| Vec::new())?,
             Type::Edit => vec![self.edit(&target, meta, &body)?],
             Type::ReadAck | Type::DeliverAck | Type::ChannelAck => {
                 self.receipt(&target, meta, &body);
@@ -134,6 +137,17 @@ impl State {
             }
         };
         Ok(Taken { id, at_ms, metas })
+    }
+
+    /// Puts the sender into a recall that names nobody, which is what the administration's looks like.
+    fn with_sender(&self, meta: Meta, body: &MessageBody) -> Meta {
+        let names_somebody = body.from.as_ref().is_some_and(|from| !from.name().is_empty());
+        if names_somebody || self.rules.forged_bodies {
+            return meta;
+        }
+        let from = Jid { name: meta.from.as_ref().and_then(|from| from.name.clone()), ..Jid::default() };
+        let payload = payload::from(meta.payload.as_deref().unwrap_or_default(), from);
+        Meta { payload: Some(payload), ..meta }
     }
 
     /// Whom a message is for, if there is such a user, group or room.

@@ -11,6 +11,8 @@ pub(super) struct Rules {
     pub(super) recall: Option<Duration>,
     /// How long a repeated client id is recognised; `None`: not at all.
     pub(super) repeats: Option<Duration>,
+    /// Whether a body may lie about its sender and conversation.
+    pub(super) forged_bodies: bool,
 }
 
 impl Default for Rules {
@@ -19,6 +21,7 @@ impl Default for Rules {
             queues: Bounds { stored: limits::STORED, page: limits::PAGE },
             recall: Some(limits::RECALL),
             repeats: Some(limits::REPEAT),
+            forged_bodies: false,
         }
     }
 }

@@ -51,6 +51,8 @@ pub(super) struct User {
     /// Its devices logged in, oldest first: session and resource.
     pub(super) online: Vec<(u64, String)>,
     pub(super) channels: Channels,
+    /// What its devices are called in the answer to PROVISION, in the place of what they call themselves.
+    pub(super) named_device: Option<String>,
     /// What it tells of itself.
     pub(super) attributes: BTreeMap<String, String>,
     frames: VecDeque<ClientFrame>,
@@ -173,6 +175,7 @@ impl State {
             mailbox: Mailbox::new(self.rules.queues),
             online: Vec::new(),
             channels: Channels::default(),
+            named_device: None,
             attributes: BTreeMap::new(),
             frames: VecDeque::new(),
             frame_bytes: 0,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::LogLevel;
+use super::escape::Escaped;
 use super::file::LogFile;
 use super::line::{Clock, Output, Sink};
 use super::queue::Queue;
@@ -15,7 +16,7 @@ use super::queue::Queue;
 #[non_exhaustive]
 pub enum LogError {
     /// The log file cannot be opened or created.
-    #[error("the log file {} cannot be opened: {source}", path.display())]
+    #[error("the log file {} cannot be opened: {source}", Escaped(&.path.to_string_lossy()))]
     File {
         /// The file.
         path: PathBuf,

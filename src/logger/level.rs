@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use slog::{Drain, FilterLevel, Level, OwnedKVList, Record};
 
+use super::escape::Escaped;
+
 /// From which level on records are written (connection spec §15).
 ///
 /// Numbers and names are the vendor's: 0 `TRACE`, 1 `DEBUG`, 2 `INFO`, 3 `WARN`, 4 `ERROR`, 5 `SILENT`. slog's
@@ -102,7 +104,7 @@ impl From<LogLevel> for FilterLevel {
 
 /// A number or a word that is no level.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{value}` is not a log level; give 0 to 5, or TRACE, DEBUG, INFO, WARN, ERROR or SILENT in any case")]
+#[error("`{}` is not a log level; give 0 to 5, or TRACE, DEBUG, INFO, WARN, ERROR or SILENT in any case", Escaped(.value))]
 pub struct InvalidLevel {
     value: String,
 }

@@ -175,6 +175,8 @@ impl Bundle {
 
     /// Reads the messages of a downloaded file, in their order. None of them counts as [own](Message::own).
     ///
+    /// A user wrote the whole file: who said what in it, where and when is that user's word, which nobody has checked.
+    ///
     /// # Errors
     /// [`BundleError::Damaged`] (203) for bytes that are no such file, [`BundleError::Messages`] and
     /// [`BundleError::TooLarge`] (50) beyond the bounds.
@@ -208,7 +210,7 @@ impl Bundle {
 fn read_one(meta: &[u8]) -> Result<Message, BundleError> {
     let damaged = BundleError::Damaged("what stands in it is no message");
     let Ok(meta) = Meta::from_bytes(Bytes::copy_from_slice(meta)) else { return Err(damaged) };
-    Message::from_meta(&meta, None).ok_or(damaged)
+    Message::as_written(&meta).ok_or(damaged)
 }
 
 /// The exclusive or of every second byte, from the fourth on.

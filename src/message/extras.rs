@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::Json;
+use super::{Claims, Json};
 use crate::weight::{flat, weigh};
 
 /// What few messages have beside their content; every part is absent for most.
@@ -37,6 +37,8 @@ pub struct MessageExtras {
     pub priority: Option<Priority>,
     /// Whether it went to all chat rooms at once.
     pub broadcast: bool,
+    /// What the message says of its own sender or conversation, where the service says otherwise.
+    pub claims: Option<Box<Claims>>,
 }
 
 impl MessageExtras {
@@ -61,6 +63,7 @@ impl MessageExtras {
             delivered: None,
             priority,
             broadcast: false,
+            claims: None,
         }
     }
 }
@@ -176,7 +179,7 @@ flat!(OnlineState, Priority);
 weigh! {
     MessageExtras {
         from_device, to_device, online, replaced, wants_group_receipts, thread, thread_overview, reactions, translations,
-        edit, read, delivered, priority, broadcast,
+        edit, read, delivered, priority, broadcast, claims
     }
     ThreadOrigin { message_id, group, name }
     ThreadOverview { id, group, name, messages, created_at, updated_at, last_message }

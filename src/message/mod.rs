@@ -3,6 +3,7 @@
 mod attachment;
 mod body;
 mod bundle;
+mod claims;
 mod conversation;
 mod ext;
 mod extras;
@@ -13,6 +14,7 @@ mod read;
 pub use attachment::{Attachment, FileSecret};
 pub use body::{Combined, Custom, Image, Location, MessageBody, StreamPiece, StreamStatus, Video, Voice};
 pub use bundle::{Bundle, BundleError, BundledMessage};
+pub use claims::Claims;
 pub use conversation::{ChatType, Conversation};
 pub use ext::{Ext, ExtValue};
 pub use extras::{
@@ -21,7 +23,8 @@ pub use extras::{
 pub use json_text::{Json, JsonError};
 
 pub(crate) use attachment::Bare;
-pub(crate) use read::{Plain, chat_type, extras_of_json, is_own, name_of, shared, stored};
+pub(crate) use claims::cut;
+pub(crate) use read::{Parties, Plain, bare_name, chat_type, extras_of_json, is_own, is_same, name_of, shared, stored};
 
 use std::sync::Arc;
 
@@ -43,11 +46,12 @@ use crate::weight::weigh;
 pub struct Message {
     /// The server's id; 0 where it gave none. It may exceed 2^53, so give it to JSON as text.
     pub id: u64,
-    /// Who sent it; empty where the server gave nobody.
+    /// Who sent it, as the service says; empty where it gave nobody. What the message itself says of that counts only where
+    /// the service says nothing; see [`MessageExtras::claims`].
     pub from: Arc<str>,
-    /// To whom: a user, group or room.
+    /// To whom, as the service says: a user, group or room.
     pub to: Arc<str>,
-    /// What kind of conversation.
+    /// What kind of conversation. The service tells users from groups and rooms; which of these two it is, the sender says.
     pub chat: ChatType,
     /// Whether this account sent it itself, from another of its devices (messages spec §2.7). A program that answers
     /// must look at it, or it answers itself.

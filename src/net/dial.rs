@@ -21,6 +21,7 @@ use super::{
     CertificateProblem, Network, Progress, Stream, Target, certificate_problem, client_config, names,
     target::is_localhost,
 };
+use crate::logger::Escaped;
 use crate::{LossCause, Step};
 
 /// How long one of several addresses of a host is waited for before the next one is begun as well.
@@ -32,17 +33,18 @@ const ADDRESSES: usize = 16;
 /// What went wrong on the way to a stream.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DialError {
-    #[error("{step} failed: {detail}")]
+    #[error("{step} failed: {}", Escaped(.detail))]
     Failed { step: Step, detail: String },
     #[error("the server's certificate was refused: {0}")]
     Certificate(CertificateProblem),
     /// Nothing was sent, and the host's name was not even asked for.
-    #[error("`{0}` is not encrypted and not on this machine; say `Config::allow_plaintext` if that is meant")]
+    #[error("`{}` is not encrypted and not on this machine; say `Config::allow_plaintext` if that is meant", Escaped(.0))]
     Plaintext(String),
     /// Nothing was sent: the host is this machine by its name, but what is sent there would go elsewhere first.
     #[error(
-        "`{host}` is not encrypted and would be reached through {proxy}, which is not on this machine; name the host in \
-         `Proxy::except`, or say `Config::allow_plaintext` if that is meant"
+        "`{}` is not encrypted and would be reached through {}, which is not on this machine; name the host in \
+         `Proxy::except`, or say `Config::allow_plaintext` if that is meant",
+        Escaped(.host), Escaped(.proxy)
     )]
     PlaintextProxy { host: String, proxy: String },
 }

@@ -12,7 +12,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use crate::threads::Serial;
+use crate::{logger::Escaped, threads::Serial};
 
 /// Root certificates of an application's own, trusted besides the system's.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
@@ -23,7 +23,7 @@ pub struct Roots(Option<Arc<[CertificateDer<'static>]>>);
 #[non_exhaustive]
 pub enum RootsError {
     /// The PEM text is malformed.
-    #[error("the PEM text cannot be read: {0}")]
+    #[error("the PEM text cannot be read: {}", Escaped(.0))]
     Malformed(String),
     /// There is no certificate in it.
     #[error("the PEM text holds no certificate")]
@@ -143,7 +143,9 @@ impl fmt::Display for CertificateProblem {
             CertificateProblem::Expired => f.write_str(
                 "its time is over or has not begun; check the server's certificate and this machine's clock",
             ),
-            CertificateProblem::Other(text) => write!(f, "{text}; check the certificate that the server shows"),
+            CertificateProblem::Other(text) => {
+                write!(f, "{}; check the certificate that the server shows", Escaped(text))
+            }
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::weight::{flat, weigh};
+use crate::{
+    Claims,
+    weight::{flat, weigh},
+};
 
 /// What happened to the account's contacts (messages spec §4.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub struct ContactEvent {
     pub timestamp: u64,
     /// What happened.
     pub change: ContactChange,
+    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    pub claims: Option<Box<Claims>>,
 }
 
 /// What happened to a contact. The vendor's name of the event stands in brackets.
@@ -42,4 +47,4 @@ pub enum ContactChange {
 
 flat!(ContactChange);
 
-weigh! { ContactEvent { id, from, to, reason, timestamp, change } }
+weigh! { ContactEvent { id, from, to, reason, timestamp, change, claims } }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Conversation, Json,
+    Claims, Conversation, Json,
     weight::{Weigh, flat, weigh},
 };
 
@@ -21,6 +21,8 @@ pub struct DeviceEvent {
     pub timestamp: u64,
     /// What it did.
     pub operation: DeviceOperation,
+    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    pub claims: Option<Box<Claims>>,
 }
 
 /// What another device did. The vendor's name of the operation stands in brackets.
@@ -121,7 +123,7 @@ impl SilentMode {
 flat!(ThreadAct);
 
 weigh! {
-    DeviceEvent { id, device, timestamp, operation }
+    DeviceEvent { id, device, timestamp, operation, claims }
     SilentMode { device, conversation, settings }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Json,
+    Claims, Json,
     weight::{Weigh, weigh},
 };
 
@@ -27,6 +27,8 @@ pub struct MucEvent {
     pub timestamp: u64,
     /// What happened.
     pub operation: MucOperation,
+    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    pub claims: Option<Box<Claims>>,
 }
 
 impl MucEvent {
@@ -160,7 +162,7 @@ pub struct MucSettings {
 }
 
 weigh! {
-    MucEvent { id, muc, name, from, users, reason, timestamp, operation }
+    MucEvent { id, muc, name, from, users, reason, timestamp, operation, claims }
     MucSettings {
         name, description, public, approval, members_invite, invitations_need_consent, max_members, custom, avatar,
         modified_at, other,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Conversation, weight::weigh};
+use crate::{Claims, Conversation, weight::weigh};
 
 /// A message was pinned in a conversation, or is pinned no more (messages spec §4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct PinEvent {
     pub timestamp: u64,
     /// Whether it is pinned now.
     pub pinned: bool,
+    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    pub claims: Option<Box<Claims>>,
 }
 
-weigh! { PinEvent { id, message, conversation, from, timestamp, pinned } }
+weigh! { PinEvent { id, message, conversation, from, timestamp, pinned, claims } }

@@ -1,6 +1,6 @@
 //! The presence of users.
 
-use crate::weight::weigh;
+use crate::{Claims, weight::weigh};
 
 /// The presence of users this account subscribed to (messages spec §4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub struct PresenceEvent {
     pub id: u64,
     /// The users.
     pub users: Vec<UserPresence>,
+    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    pub claims: Option<Box<Claims>>,
 }
 
 /// Where and how a user is online.
@@ -29,6 +31,6 @@ pub struct UserPresence {
 }
 
 weigh! {
-    PresenceEvent { id, users }
+    PresenceEvent { id, users, claims }
     UserPresence { user, last_seen, expires, text, devices }
 }

@@ -1,6 +1,6 @@
 //! Reactions to messages.
 
-use crate::{ChatType, weight::weigh};
+use crate::{ChatType, Claims, weight::weigh};
 
 /// Reactions to messages changed (messages spec §4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub struct ReactionEvent {
     pub id: u64,
     /// What changed, by message.
     pub changes: Vec<ReactionChange>,
+    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    pub claims: Option<Box<Claims>>,
 }
 
 /// The reactions to one message.
@@ -55,7 +57,7 @@ impl ReactionChange {
 }
 
 weigh! {
-    ReactionEvent { id, changes }
+    ReactionEvent { id, changes, claims }
     ReactionChange { from, to, chat, message, timestamp, reactions }
     ReactionOperation { reaction, count, users, added_by, removed_by }
 }

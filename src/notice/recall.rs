@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Conversation, weight::weigh};
+use crate::{Claims, Conversation, weight::weigh};
 
 /// Word that a message was taken back (messages spec §2.9).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,9 +10,12 @@ use crate::{Conversation, weight::weigh};
 pub struct Recall {
     /// The recall's own id; 0 where the server gave none.
     pub id: u64,
-    /// Who took it back; `None` when it was the administration of the app.
+    /// Who took it back, as the service says. `None` where the recall itself names nobody, as one by the administration of
+    /// the app does; look at `sender` before you believe that.
     pub from: Option<Arc<str>>,
-    /// To whom the message was: a user, group or room.
+    /// Who sent the recall, as the service says, also where it names nobody; empty where the service gave nobody.
+    pub sender: Arc<str>,
+    /// To whom the message was, as the service says: a user, group or room.
     pub to: Arc<str>,
     /// Whether another device of this account took it back.
     pub own: bool,
@@ -24,6 +27,8 @@ pub struct Recall {
     pub message: u64,
     /// The text that came with the recall.
     pub ext: Option<String>,
+    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    pub claims: Option<Box<Claims>>,
 }
 
 impl Recall {
@@ -40,4 +45,4 @@ impl Recall {
     }
 }
 
-weigh! { Recall { id, from, to, own, group, timestamp, message, ext } }
+weigh! { Recall { id, from, sender, to, own, group, timestamp, message, ext, claims } }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Conversation,
+    Claims, Conversation,
     weight::{Weigh, weigh},
 };
 
@@ -13,9 +13,10 @@ use crate::{
 pub struct Receipt {
     /// The receipt's own id; 0 where the server gave none.
     pub id: u64,
-    /// Who received or read; empty where the server gave nobody.
+    /// Who received or read, as the service says; empty where the server gave nobody.
     pub from: Arc<str>,
-    /// To whom the receipt is: this account, or the group the messages are in.
+    /// To whom the receipt is: this account, or the group the messages are in. Readers that were counted come to this account
+    /// alone, and then the receipt itself names the group.
     pub to: Arc<str>,
     /// Whether another device of this account sent it.
     pub own: bool,
@@ -27,6 +28,8 @@ pub struct Receipt {
     pub messages: Vec<u64>,
     /// What happened to them.
     pub kind: ReceiptKind,
+    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    pub claims: Option<Box<Claims>>,
 }
 
 impl Receipt {
@@ -64,7 +67,7 @@ pub enum ReceiptKind {
     Conversation,
 }
 
-weigh! { Receipt { id, from, to, own, group, timestamp, messages, kind } }
+weigh! { Receipt { id, from, to, own, group, timestamp, messages, kind, claims } }
 
 impl Weigh for ReceiptKind {
     fn heap(&self) -> usize {

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    Json,
+    Claims, Json,
     weight::{Weigh, weigh},
 };
 
@@ -33,6 +33,8 @@ pub struct ThreadEvent {
     pub last_message: Option<Json>,
     /// What happened.
     pub operation: ThreadOperation,
+    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    pub claims: Option<Box<Claims>>,
 }
 
 /// What happened to a thread.
@@ -66,13 +68,14 @@ impl fmt::Debug for ThreadEvent {
             .field("timestamp", &self.timestamp)
             .field("messages", &self.messages)
             .field("operation", &self.operation)
+            .field("claims", &self.claims)
             .finish_non_exhaustive()
     }
 }
 
 weigh! {
     ThreadEvent {
-        id, thread, name, group, message, from, timestamp, messages, last_message, operation,
+        id, thread, name, group, message, from, timestamp, messages, last_message, operation, claims
     }
 }
 

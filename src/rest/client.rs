@@ -335,6 +335,10 @@ impl RestClient {
         call: &Call<'_>,
         at: impl AsyncFn(&str) -> Result<T, RestError>,
     ) -> Result<T, RestError> {
+        if !stays_in_place(&call.path) {
+            let kind = RestErrorKind::Parameter("a part of the path would lead elsewhere");
+            return Err(RestError::local(call.operation, kind).about(call.user, None));
+        }
         let budget = call.operation.budget();
         let none = RestErrorKind::Address("no REST address is known".to_owned());
         let mut last = RestError::local(call.operation, none);
@@ -386,6 +390,26 @@ pub(super) fn unix_milliseconds() -> u64 {
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Whether no part of a path is empty or a step, `.` or `..`, which a server or a proxy takes away with what is before it,
+/// encoded or not.
+///
+/// What stands in paths has types that hold none, and every call is looked at here all the same.
+pub(super) fn stays_in_place(path: &str) -> bool {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let is_step = |part: &str| {
+        let mut rest = part;
+        let mut dots = 0;
+        while let Some(behind) = rest
+            .strip_prefix('.')
+            .or_else(|| rest.get(..3).filter(|dot| dot.eq_ignore_ascii_case("%2e")).and(rest.get(3..)))
+        {
+            (dots, rest) = (dots + 1, behind);
+        }
+        rest.is_empty() && dots <= 2
+    };
+    path.strip_prefix('/').is_some_and(|path| !path.contains('\\') && !path.split('/').any(is_step))
+}
+
 /// A text as one part of a path or query: everything but letters, digits and `-._~` encoded.
 pub(super) fn percent_encoded(text: &str) -> String {
     use std::fmt::Write as _;
@@ -404,7 +428,32 @@ pub(super) fn percent_encoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::percent_encoded;
+    use super::{percent_encoded, stays_in_place};
+
+    #[test]
+    fn a_path_with_a_step_or_an_empty_part_goes_nowhere() {
+        for path in ["/o/a/token", "/o/a/users/alice?x=..&y=/../", "/o/a/users/...", "/o/a/..b", "/o/a/users/%2E.%2e."]
+        {
+            assert!(stays_in_place(path), "{path}");
+        }
+        for path in [
+            "/../../token",
+            "/o/../token",
+            "/o/a/users/..",
+            "/o/a/users/../x?y",
+            "/o/a/users//x",
+            "/o/a/",
+            "/./a/x",
+            "",
+            "o/a",
+            "/o/a/%2e%2E/x",
+            "/o/a/.%2e",
+            "/o/a/%2e",
+            "/o/a/..\\x",
+        ] {
+            assert!(!stays_in_place(path), "{path}");
+        }
+    }
 
     #[test]
     fn a_path_part_cannot_leave_its_place() {

@@ -5,6 +5,7 @@ use std::{fmt, mem, time::Duration};
 use super::kind::{Operation, RestErrorKind};
 use crate::{
     CertificateProblem, Code, Step, UserId,
+    logger::Escaped,
     redactor::Redactor,
     weight::{Weigh, allocation},
 };
@@ -40,7 +41,7 @@ pub(super) const MAX_TEXT: usize = 512;
 
 impl RestError {
     /// An error that needed no answer of the server's; its code follows from the kind (connection spec §2, §3.5).
-    pub(super) fn local(operation: Operation, kind: RestErrorKind) -> Self {
+    pub(crate) fn local(operation: Operation, kind: RestErrorKind) -> Self {
         let code = match kind {
             RestErrorKind::Timeout(_) => Code::REQUEST_TIMEOUT,
             RestErrorKind::NoTurn(_) => Code::SERVER_BUSY,
@@ -144,7 +145,7 @@ impl RestError {
         self
     }
 
-    pub(super) fn about(mut self, user: Option<&UserId>, host: Option<&str>) -> Self {
+    pub(crate) fn about(mut self, user: Option<&UserId>, host: Option<&str>) -> Self {
         self.0.user = user.cloned();
         self.0.host = host.map(str::to_owned);
         self
@@ -293,7 +294,7 @@ impl fmt::Display for RestError {
             write!(f, " for user {user}")?;
         }
         if let Some(host) = &inner.host {
-            write!(f, " at {host}")?;
+            write!(f, " at {}", Escaped(host))?;
         }
         f.write_str(" failed: ")?;
         inner.kind.explain(f)?;
@@ -306,7 +307,7 @@ impl fmt::Display for RestError {
                 write!(f, ": {text:?}")?;
             }
             if let Some(host) = &inner.redirect {
-                write!(f, ", redirects to {host}, which is not followed")?;
+                write!(f, ", redirects to {}, which is not followed", Escaped(host))?;
             }
             if let Some(pause) = inner.retry_after {
                 write!(f, ", retry after {} s", pause.as_secs())?;

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::governor::Budget;
-use crate::{CertificateProblem, weight::Weigh};
+use crate::{CertificateProblem, logger::Escaped, weight::Weigh};
 
 /// Which REST call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -283,11 +283,13 @@ impl RestErrorKind {
     pub(super) fn explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use RestErrorKind as K;
         let text = match self {
-            K::Unreachable(detail) => return write!(f, "no answer ({detail}); check the network and the address"),
+            K::Unreachable(detail) => {
+                return write!(f, "no answer ({}); check the network and the address", Escaped(detail));
+            }
             K::Timeout(limit) => return write!(f, "no whole answer within {limit:?}; try again later"),
-            K::Tls(detail) => return write!(f, "no trusted connection: {detail}"),
+            K::Tls(detail) => return write!(f, "no trusted connection: {}", Escaped(detail)),
             K::Certificate(problem) => return write!(f, "the server's certificate was refused: {problem}"),
-            K::Address(detail) => return write!(f, "the address cannot be called: {detail}"),
+            K::Address(detail) => return write!(f, "the address cannot be called: {}", Escaped(detail)),
             K::NoRuntime => {
                 "called outside an actix system; call it inside one (`#[actix::main]`, `actix::System::new`)"
             }
@@ -300,13 +302,14 @@ impl RestErrorKind {
             }
             K::Parameter(which) => return write!(f, "{which}; nothing was sent"),
             K::FileTooLarge { limit } => return write!(f, "the file is larger than the limit of {limit} bytes"),
-            K::File { detail, .. } => return write!(f, "the file cannot be read or written: {detail}"),
+            K::File { detail, .. } => return write!(f, "the file cannot be read or written: {}", Escaped(detail)),
             K::Panicked(lent) => return write!(f, "{lent} panicked; the panic's own message says where"),
             K::ForeignAddress => "the address is not that of a file of this application; nothing was sent",
             K::UnexpectedAnswer(detail) => {
                 return write!(
                     f,
-                    "the answer cannot be understood ({detail}); check that the address is the service's"
+                    "the answer cannot be understood ({}); check that the address is the service's",
+                    Escaped(detail)
                 );
             }
             K::DiscoveryEmpty(list) => {

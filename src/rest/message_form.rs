@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::answer::{text, whole};
 use crate::{
     Attachment, ChatType, Combined, Custom, Ext, Image, Location, Message, MessageBody, UserId, Video, Voice,
-    message::{extras_of_json, stored},
+    message::{bare_name, extras_of_json, is_same, stored},
 };
 
 /// The most attributes read; a message within the service's size holds far fewer.
@@ -24,24 +24,34 @@ pub(super) fn message(meta: &Value, chat: ChatType, me: &UserId) -> Option<Messa
         }
         payload => payload,
     };
-    let named = |name| text(payload, name).filter(|id| !id.is_empty()).or_else(|| text(meta, name)).unwrap_or_default();
-    let from = named("from");
+    // What stands beside the payload is the service's, and the payload the sender's.
+    let named = |name| {
+        let named = |within| text(within, name).filter(|id| !id.is_empty());
+        match (named(meta).map(|name| bare_name(name, None)).filter(|id| !id.is_empty()), named(payload)) {
+            (Some(served), Some(said)) if is_same(served, said, None) => (served, None),
+            (Some(served), said) => (served, said),
+            (None, said) => (said.unwrap_or_default(), None),
+        }
+    };
+    let ((from, claims_from), (to, claims_to)) = (named("from"), named("to"));
     let ext = match payload.get("ext").and_then(Value::as_object) {
         Some(members) if members.len() > MAX_EXT => return None,
         Some(members) => members.iter().map(|(key, value)| (key.as_str(), value.clone())).collect(),
         None => Ext::new(),
     };
-    Some(Message {
+    let mut message = Message {
         id: whole(meta, "id").unwrap_or(0),
         from: Arc::from(from),
-        to: Arc::from(named("to")),
+        to: Arc::from(to),
         chat,
         own: from.eq_ignore_ascii_case(me.as_str()),
         timestamp: whole(meta, "timestamp").unwrap_or(0),
         body: body(payload.get("bodies")?.get(0)?)?,
         ext,
         extras: payload.get("meta").and_then(|meta| extras_of_json(meta, chat)),
-    })
+    };
+    message.claim(claims_from, claims_to);
+    Some(message)
 }
 
 fn body(body: &Value) -> Option<MessageBody> {
@@ -126,7 +136,8 @@ mod tests {
 
     fn read(body: Value) -> Option<Message> {
         let payload = json!({"type": "chat", "from": "bob", "to": "alice", "ext": {"n": 1}, "bodies": [body]});
-        let meta = json!({"id": "9223372036854775809", "from": "x", "timestamp": 7, "payload": payload.to_string()});
+        let meta = json!({"id": "9223372036854775809", "from": "bob", "to": "alice@easemob.com",
+            "timestamp": 7, "payload": payload.to_string()});
         message(&meta, ChatType::Single, &"alice".parse().unwrap())
     }
 
@@ -139,6 +150,16 @@ mod tests {
         let text = read(json!({"type": "txt", "msg": "hi"})).unwrap();
         assert_eq!((text.id, &*text.from, &*text.to, text.timestamp), (9_223_372_036_854_775_809, "bob", "alice", 7));
         assert_eq!((text.text(), text.own, text.ext.get("n")), (Some("hi"), false, Some(&1_i64.into())));
+    }
+
+    #[test]
+    fn a_text_is_of_whom_the_service_says_and_in_the_conversation_it_is_listed_in() {
+        let payload = json!({"from": "admin", "to": "carol", "bodies": [{"type": "txt", "msg": "hi"}]});
+        let meta = json!({"id": "7", "from": "org#app_mallory@easemob.com/pc", "to": "alice", "payload": payload});
+        let text = message(&meta, ChatType::Single, &"admin".parse().unwrap()).unwrap();
+        assert_eq!((&*text.from, &*text.to, text.own), ("mallory", "alice", false));
+        let claims = text.extras().claims.as_deref().unwrap();
+        assert_eq!((claims.from.as_deref(), claims.to.as_deref()), (Some("admin"), Some("carol")));
     }
 
     #[test]

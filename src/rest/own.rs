@@ -31,11 +31,6 @@ impl RestClient {
         caller: Caller<'a>,
         path: &str,
     ) -> Result<Call<'a>, RestError> {
-        // These two are steps in a path, so that the call would be about something else.
-        if matches!(caller.user.as_str(), "." | "..") {
-            let illegal = RestError::local(operation, RestErrorKind::IllegalUsername);
-            return Err(illegal.about(Some(caller.user), None));
-        }
         Ok(Call {
             operation,
             user: Some(caller.user),

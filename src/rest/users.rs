@@ -127,10 +127,6 @@ impl RestClient {
         user: &'a UserId,
         rest: &str,
     ) -> Result<Call<'a>, RestError> {
-        // These two are steps in a path, so that the call would be about the whole application.
-        if matches!(user.as_str(), "." | "..") {
-            return Err(RestError::local(operation, RestErrorKind::IllegalUsername).about(Some(user), None));
-        }
         Ok(Call {
             operation,
             user: Some(user),

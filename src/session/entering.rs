@@ -264,12 +264,34 @@ impl Session {
             return self.lost(LossCause::Failed { step: Step::Provision, detail }, context);
         };
         match status.error_code.unwrap_or(0) {
-            code if code == ErrorCode::Ok as i32 => self.accepted(answer.auth_token.as_deref(), context),
+            code if code == ErrorCode::Ok as i32 => {
+                self.take_resource(answer.resource, context);
+                self.accepted(answer.auth_token.as_deref(), context)
+            }
             code if code == ErrorCode::Redirect as i32 => {
                 self.redirected(&status.redirect_info, status.reason, context)
             }
             code => self.refused(Refusal::classify(code, status.reason), context),
         }
+    }
+
+    /// Goes by the name that the service gives this device, from this login on, as every official client does (connection
+    /// spec §6.2). One that no device can have is ignored, and so is an empty one.
+    fn take_resource(&mut self, named: Option<String>, context: &mut Context<'_>) {
+        let device = &context.world.config.device;
+        let Some(resource) = named.filter(|named| !named.is_empty() && *named != device.resource) else { return };
+        let bytes = resource.len();
+        let mut renamed = device.clone();
+        renamed.resource = resource;
+        if renamed.check().is_err() {
+            if let Some(count) = self.odd.resources.strikes(1, context.now.mono) {
+                context.out.push(Action::Note(Note::ResourceIgnored { bytes, count }));
+            }
+            return;
+        }
+        let (from, to) = (device.resource.as_str().into(), renamed.resource.as_str().into());
+        context.out.push(Action::Note(Note::ResourceTaken { from, to }));
+        Arc::make_mut(&mut context.world.config).device = renamed;
     }
 
     fn accepted(&mut self, auth_token: Option<&str>, context: &mut Context<'_>) -> Flow {

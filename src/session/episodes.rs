@@ -1,8 +1,9 @@
 //! Oddities that a peer can repeat without end: each is told when it shows, and then with a count now and then.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Action, Note, life::Session, queues::Queues, world::Context};
+use crate::{Claims, EventKind, message::cut, wire::Jid};
 
 /// One kind of oddity of a session.
 #[derive(Debug, Default)]
@@ -39,18 +40,38 @@ pub(super) struct Odd {
     pub(super) broken_metas: Episode,
     pub(super) page_status: Episode,
     pub(super) long_names: Episode,
+    pub(super) claims: Episode,
+    pub(super) resources: Episode,
+    /// Who made the last false claim, and what it was.
+    last_claim: Option<(Arc<str>, Box<Claims>)>,
 }
 
 impl Session {
+    /// Tells of an event that says something else of itself than the service does.
+    pub(super) fn heed_claims(&mut self, event: &EventKind, from: Option<&Jid>, context: &mut Context<'_>) {
+        let Some(claims) = event.claims() else { return };
+        let from = cut(from.map(Jid::name).unwrap_or_default());
+        self.odd.last_claim = Some((from, Box::new(claims.clone())));
+        if let Some(count) = self.odd.claims.strikes(1, context.now.mono)
+            && let Some((from, claims)) = self.odd.last_claim.take()
+        {
+            context.out.push(Action::Note(Note::FalseClaims { count, from, claims }));
+        }
+    }
+
     /// The session ends: tells of what was only counted.
     pub(super) fn tell_odd(&mut self, context: &mut Context<'_>) {
-        let Odd { undecodable, broken_metas, page_status: _, long_names } = &mut self.odd;
+        let Odd { undecodable, broken_metas, page_status: _, resources: _, long_names, claims, last_claim } =
+            &mut self.odd;
         if let Some(count) = undecodable.rest() {
             context.out.push(Action::Note(Note::MoreUndecodable { count }));
         }
         if let Some(count) = broken_metas.rest() {
             let count = usize::try_from(count).unwrap_or(usize::MAX);
             context.out.push(Action::Note(Note::BrokenMetas { count }));
+        }
+        if let Some((count, (from, claims))) = claims.rest().zip(last_claim.take()) {
+            context.out.push(Action::Note(Note::FalseClaims { count, from, claims }));
         }
         if let Some(count) = long_names.rest() {
             context.out.push(Action::Note(Note::QueueNameTooLong { count, limit: Queues::LONGEST_NAME }));

@@ -343,6 +343,31 @@ pub enum Note {
         /// The bound in bytes.
         limit: usize,
     },
+    /// The service names this device otherwise than it did itself, and it goes by that name from now on.
+    ResourceTaken {
+        /// The name that the device had.
+        from: Box<str>,
+        /// The name that it has now.
+        to: Box<str>,
+    },
+    /// The service names this device by something that cannot be the name of one; it keeps its own. Told of at most once in
+    /// 10 minutes.
+    ResourceIgnored {
+        /// How long that is, in bytes.
+        bytes: usize,
+        /// How often it happened since it was told of last.
+        count: u64,
+    },
+    /// Somebody says in a message to be somebody else than the service says, or that it is in another conversation. The
+    /// service's word counts. Told of at most once in 10 minutes, and at the end of the session.
+    FalseClaims {
+        /// How often it happened since it was told of last.
+        count: u64,
+        /// Who did it last, as the service says, cut at [`Claims::MAX_CHARS`](crate::Claims::MAX_CHARS).
+        from: std::sync::Arc<str>,
+        /// What was said last.
+        claims: Box<crate::Claims>,
+    },
     /// A page of a queue broke the link, or its pull was never answered. From now on that queue is fetched after all others,
     /// and with growing pauses when it breaks further links. Told once for each queue.
     QueueBreaksLinks {

@@ -353,6 +353,10 @@ impl Session {
         };
         match inbound {
             Some(Inbound::Event(event)) => {
+                // A text that is seen in place makes no false claims.
+                if let Got::Meta(meta) = &got {
+                    self.heed_claims(&event, meta.from.as_ref(), context);
+                }
                 if statistics {
                     seen = self.seen(key, taken, &mut read.ids, context);
                 }

@@ -11,7 +11,8 @@ use super::{
     world::Context,
 };
 use crate::{
-    AppKey, UserId,
+    AppKey, ChatType, UserId,
+    message::{Parties, name_of},
     wire::{
         self, Body, Content, Jid, MessageBody, Meta,
         message_body::Type as MessageType,
@@ -139,8 +140,8 @@ fn sender(meta: &Meta) -> Option<String> {
     if body.r#type != Some(MessageType::Chat as i32) || body.stream.is_some() || first.sub_type == Some(STREAM) {
         return None;
     }
-    let named = |jid: Option<Jid>| jid.and_then(|jid| jid.name).filter(|name| !name.is_empty());
-    named(body.from).or_else(|| named(meta.from.clone()))
+    let parties = Parties::of(meta, name_of(body.from.as_ref()), name_of(body.to.as_ref()), Some(ChatType::Single));
+    (parties.chat == ChatType::Single && !parties.from.is_empty()).then(|| parties.from.to_owned())
 }
 
 fn receipt(client_id: u64, app_key: &AppKey, from: &UserId, to: &str, id: u64) -> Meta {

@@ -6,13 +6,14 @@ use std::{
 };
 
 use super::system::Kind;
+use crate::logger::Escaped;
 
 /// Trouble with a state folder; it tells nothing of a file's content.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
     /// The file system refused something.
-    #[error("cannot {doing} {path}: {source}", path = path.display())]
+    #[error("cannot {doing} {}: {source}", Escaped(&.path.to_string_lossy()))]
     Io {
         /// What was tried.
         doing: &'static str,
@@ -22,7 +23,7 @@ pub enum StateError {
         source: io::Error,
     },
     /// A file is not what it should be; it was set aside, and what it held is made or fetched anew.
-    #[error("{path} cannot be used ({problem}); it is now {aside}", path = path.display(), aside = aside.display())]
+    #[error("{} cannot be used ({}); it is now {}", Escaped(&.path.to_string_lossy()), Escaped(.problem), Escaped(&.aside.to_string_lossy()))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -33,7 +34,7 @@ pub enum StateError {
     },
     /// What stands there is no file or folder of its own, such as a pipe, a device or a symbolic link. It is left as it
     /// is: remove it.
-    #[error("{path} is not used, for it is {found} and not {wanted}; remove it", path = path.display())]
+    #[error("{path} is not used, for it is {found} and not {wanted}; remove it", path = Escaped(&.path.to_string_lossy()))]
     Kind {
         /// The path.
         path: PathBuf,
@@ -45,7 +46,7 @@ pub enum StateError {
     /// It belongs to another user than the one this process runs as, so somebody else may have put it there. It is left
     /// as it is: remove it, or `chown` it if its content is to be trusted.
     #[error("{path} is not used, for it belongs to user {owner} and this process runs as user {user}; remove it, or \
-             chown it if it is yours", path = path.display())]
+             chown it if it is yours", path = Escaped(&.path.to_string_lossy()))]
     Owner {
         /// The file or folder.
         path: PathBuf,

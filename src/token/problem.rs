@@ -5,6 +5,7 @@ use super::{
     info::{TokenInfo, TokenKind},
 };
 use crate::UserId;
+use crate::logger::Escaped;
 
 /// Why the service will probably refuse a token. May be logged: it names users and apps, never the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +26,7 @@ pub enum TokenProblem {
         expected: String,
     },
     /// It is for another app.
-    #[error("the token is for the app id {found}, not for {expected}; get one from the app's own server")]
+    #[error("the token is for the app id {}, not for {}; get one from the app's own server", Escaped(.found), Escaped(.expected))]
     OtherApp {
         /// The app id in the token.
         found: String,

@@ -23,6 +23,13 @@ pub const USER_DOMAIN: &str = "easemob.com";
 /// Domain of groups and chat rooms.
 pub const GROUP_DOMAIN: &str = "conference.easemob.com";
 
+/// Whether this is the domain of groups and rooms, also where an app has a domain of its own (messages spec §1.2).
+#[inline]
+pub(crate) fn is_conference(domain: &str) -> bool {
+    const BEGIN: &str = "conference.";
+    domain == GROUP_DOMAIN || domain.get(..BEGIN.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(BEGIN))
+}
+
 impl Jid {
     /// The user `name` of the app `app_key` (`org#app`), on any device.
     #[must_use]

@@ -39,6 +39,7 @@ pub use content::Content;
 pub use decode::MAX_FIELDS;
 pub use error::{DecodeError, Layer};
 pub use frame::{Downward, TOKEN_PREFIX, Upward};
+pub(crate) use jid::is_conference;
 pub use jid::{GROUP_DOMAIN, Jid, QueueKey, USER_DOMAIN};
 pub use key_value::KeyValue;
 pub use logout::Logout;

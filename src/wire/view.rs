@@ -9,6 +9,7 @@ use super::{
     GROUP_DOMAIN, Jid, KeyValue, Layer, MAX_FIELDS, Meta,
     decode::{allowance, decode_within},
     frame::META,
+    is_conference,
     mend::decode_mended,
 };
 
@@ -55,15 +56,15 @@ pub struct TextView<'a> {
     pub id: u64,
     /// `Meta.timestamp`.
     pub timestamp: u64,
-    /// `MessageBody.from.name`, or that of the meta where the body has none.
+    /// `Meta.from.name`, or that of the body where the meta has none. A body that names another sender gives no view.
     pub from: &'a str,
     /// `Meta.from.clientResource`.
     pub from_resource: Option<&'a str>,
-    /// `MessageBody.to.name`, or that of the meta where the body has none.
+    /// `Meta.to.name`, or that of the body where the meta has none. A body that names another receiver gives no view.
     pub to: &'a str,
     /// `Meta.to.clientResource`.
     pub to_resource: Option<&'a str>,
-    /// Whether it is a group's: `MessageBody.type`.
+    /// Whether it is a group's: `MessageBody.type`. One that does not fit the domain of `Meta.to` gives no view.
     pub is_group: bool,
     /// `contents[0].text`.
     pub text: &'a str,
@@ -195,12 +196,17 @@ impl<'a> TextView<'a> {
             _ => return None,
         };
         let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
+        if let (Some(_), Some(domain)) = (to.name, to.domain)
+            && is_conference(domain) != is_group
+        {
+            return None;
+        }
         Some(TextView {
             id,
             timestamp,
-            from: body.from.name.or(from.name).unwrap_or_default(),
+            from: agreed(from.name, body.from.name)?,
             from_resource: from.client_resource,
-            to: body.to.name.or(to.name).unwrap_or_default(),
+            to: agreed(to.name, body.to.name)?,
             to_resource: to.client_resource,
             is_group,
             text: body.text,
@@ -244,6 +250,16 @@ impl<'a> BodyView<'a> {
         }
         let kind = i32::try_from(kind).ok()?;
         Some(BodyView { kind, from: from.unwrap_or_default(), to: to.unwrap_or_default(), text: text? })
+    }
+}
+
+/// The one name of the meta and the body; `None` where they have two, which the full decoder compares.
+#[inline]
+fn agreed<'a>(meta: Option<&'a str>, body: Option<&'a str>) -> Option<&'a str> {
+    match (meta.unwrap_or_default(), body.unwrap_or_default()) {
+        (meta, body) if meta == body || body.is_empty() => Some(meta),
+        ("", body) => Some(body),
+        _ => None,
     }
 }
 

@@ -35,6 +35,12 @@ pub(crate) fn accepted_with(auth_token: &str) -> Bytes {
     provision(status(0, None), Some(auth_token.to_owned()))
 }
 
+/// Accepted, with a name for the device.
+pub(crate) fn accepted_as(resource: Option<&str>) -> Bytes {
+    let resource = resource.map(str::to_owned);
+    frame(Command::Provision, &Provision { status: Some(status(0, None)), resource, ..Provision::default() })
+}
+
 pub(crate) fn refused(code: i32, reason: Option<&str>) -> Bytes {
     provision(status(code, reason), None)
 }

@@ -94,7 +94,7 @@ fn groups_rooms_receipts_recalls_edits_streams_own_messages_and_what_is_no_messa
         kind(6, Type::ChannelAck),
         kind(7, Type::Edit),
         kind(8, Type::Normal),
-        changed(9, |body| body.from = named("alice")),
+        Meta { from: Some(peer::user("alice")), ..changed(9, |body| body.from = named("alice")) },
         changed(10, |body| body.contents.clear()),
         changed(11, |body| body.contents[0].sub_type = Some(10)),
         changed(12, |body| body.stream = Some(message_body::Stream::default())),
@@ -198,7 +198,7 @@ fn a_name_that_no_user_can_have_is_not_told() {
     let mut sim = Sim::online_with(on());
     for (id, length, sent) in [(1, 64, 1), (2, 65, 0)] {
         let from = Some(Jid { name: Some("b".repeat(length)), ..Jid::default() });
-        let did = sim.frame(&page(vec![changed(id, |body| body.from = from)]));
+        let did = sim.frame(&page(vec![Meta { from: from.clone(), ..changed(id, |body| body.from = from) }]));
         assert_eq!(receipts(&did).len(), sent);
     }
 }

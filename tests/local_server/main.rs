@@ -10,6 +10,7 @@
 
 mod accounts;
 mod changes;
+mod forged;
 mod groups;
 mod links;
 mod login;

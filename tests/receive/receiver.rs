@@ -72,13 +72,13 @@ pub(crate) fn named(name: &str) -> Option<Jid> {
     Some(Jid { name: Some(name.to_owned()), ..Jid::default() })
 }
 
-/// A chat meta from one to another.
+/// A chat meta from one to another, who is a group or a room if the name begins with `900`.
 pub(crate) fn chat(id: u64, from: &str, to: &str, body: MessageBody) -> Meta {
     let body = MessageBody { from: named(from), to: named(to), ..body };
     Meta {
         id: Some(id),
         from: Some(Jid::user(APP, from)),
-        to: Some(Jid::user(APP, to)),
+        to: Some(if to.starts_with("900") { Jid::group(APP, to) } else { Jid::user(APP, to) }),
         timestamp: Some(5),
         ns: Some(NameSpace::Chat as i32),
         payload: Some(wire::encode(&body)),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Parties;
 use crate::{
     ChatType, EditInfo, Json, Message, MessageExtras, OnlineState, Priority, ReactionSummary, ThreadOrigin,
     ThreadOverview, Translation,
@@ -17,6 +18,7 @@ pub(super) fn read(
     message: &Message,
     body_meta: Option<&str>,
     config: Option<MessageConfig>,
+    parties: &Parties<'_>,
 ) -> Option<Box<MessageExtras>> {
     let is_room = message.chat == ChatType::Room;
     let to_device = device(meta.to.as_ref());
@@ -30,13 +32,15 @@ pub(super) fn read(
         && attributes.is_empty()
         && body_meta.is_none()
         && config.is_none()
+        && parties.agree()
     {
         return None;
     }
-    let nothing = || if is_room { MessageExtras::ROOM } else { MessageExtras::NONE };
+    let nothing = || nothing(message.chat);
     let mut extras = MessageExtras {
         from_device: from_device.map(Arc::from),
         to_device: to_device.map(Arc::from),
+        claims: parties.claims(),
         wants_group_receipts: config.map(|config| config.allow_group_ack.unwrap_or(false)),
         ..nothing()
     };
@@ -61,11 +65,16 @@ pub(super) fn read(
 
 /// What the `meta` of a message's REST form says of it (messages spec §5.4): the same as the body's on the socket.
 pub(crate) fn of_json(meta: &Value, chat: ChatType) -> Option<Box<MessageExtras>> {
-    let nothing = || if chat == ChatType::Room { MessageExtras::ROOM } else { MessageExtras::NONE };
+    let nothing = || nothing(chat);
     let mut extras = nothing();
     // What is of another shape says nothing; the message itself does not depend on it.
     body(View::of(&meta.to_string()), &mut extras);
     (extras != nothing()).then(|| Box::new(extras))
+}
+
+/// What a message has that has nothing beside its content.
+pub(super) const fn nothing(chat: ChatType) -> MessageExtras {
+    if matches!(chat, ChatType::Room) { MessageExtras::ROOM } else { MessageExtras::NONE }
 }
 
 fn device(jid: Option<&Jid>) -> Option<&str> {

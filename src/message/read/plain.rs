@@ -1,6 +1,6 @@
 //! The message that is by far the most frequent, a text with nothing beside it, read without decoding the body.
 
-use super::{chat_type, extras};
+use super::{Parties, chat_type, extras};
 use crate::{
     ChatType, Message, MessageBody, UserId,
     wire::{BodyView, Meta},
@@ -9,8 +9,9 @@ use crate::{
 /// A plain text as it stands in the payload. Reading it allocates nothing.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Plain<'a> {
-    pub(crate) chat: ChatType,
-    pub(crate) from: Option<&'a str>,
+    /// As the body says.
+    chat: ChatType,
+    from: Option<&'a str>,
     to: Option<&'a str>,
     text: &'a str,
 }
@@ -23,10 +24,14 @@ impl<'a> Plain<'a> {
         Some(Plain { chat: chat_type(body.kind)?, from: body.from.name, to: body.to.name, text: body.text })
     }
 
-    pub(crate) fn message(&self, meta: &Meta, own: Option<&UserId>) -> Message {
+    pub(crate) fn parties(&self, meta: &'a Meta) -> Parties<'a> {
+        Parties::of(meta, self.from, self.to, Some(self.chat))
+    }
+
+    pub(crate) fn message(&self, parties: &Parties<'_>, meta: &Meta, own: Option<&UserId>) -> Message {
         let body = MessageBody::Text(self.text.to_owned());
-        let mut message = Message::bare(meta, self.from, self.to, self.chat, body, own);
-        message.extras = extras::read(meta, &message, None, None);
+        let mut message = Message::bare(meta, parties, body, own);
+        message.extras = extras::read(meta, &message, None, None, parties);
         message
     }
 }
@@ -48,11 +53,11 @@ mod tests {
     }
 
     fn meta(payload: Bytes) -> Meta {
-        let jid = Jid::user("org#app", "meta").with_resource("phone");
+        let jid = |name: &str| Jid::user("org#app", name);
         Meta {
             id: Some(7),
-            from: Some(jid.clone()),
-            to: Some(jid.bare()),
+            from: Some(jid("bob").with_resource("phone")),
+            to: Some(jid("alice")),
             ns: Some(1),
             payload: Some(payload),
             ..Meta::default()
@@ -68,7 +73,7 @@ mod tests {
     }
 
     fn agree(meta: &Meta) -> bool {
-        let plain = Plain::scan(meta).map(|plain| plain.message(meta, Some(&own())));
+        let plain = Plain::scan(meta).map(|plain| plain.message(&plain.parties(meta), meta, Some(&own())));
         let found = plain.is_some();
         if found {
             assert_eq!(plain, slow(meta));

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use super::{Inbound, Own, event};
 use crate::{
-    DeviceEvent, DeviceOperation, EventKind, EventMask, Json, MucEvent, MucOperation, MucSettings, ThreadAct,
+    Claims, DeviceEvent, DeviceOperation, EventKind, EventMask, Json, MucEvent, MucOperation, MucSettings, ThreadAct,
     ThreadEvent, ThreadOperation,
     message::{
-        is_own,
+        Parties, is_own,
         json::{self, Checked, View},
         name_of, shared,
     },
@@ -16,10 +16,20 @@ use crate::{
 
 /// `None` for what has no event of its own.
 pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbound> {
-    let Ok(Body::Muc(body)) = meta.body() else { return None };
+    let Ok(Body::Muc(mut body)) = meta.body() else { return None };
     let operation = Operation::try_from(body.operation?).ok()?;
+    // The meta names the group, or who did it; whom it was done to stands in the body alone.
+    let parties = Parties::of(meta, name_of(body.from.as_ref()), None, None);
+    let claims = parties.claims();
+    if claims.is_some() {
+        let from = parties.from.to_owned();
+        // The device is part of the claim.
+        body.from = Some(Jid { name: Some(from), ..Jid::default() });
+    }
     if operation == Operation::ThreadKick {
-        return Some(event(wanted, EventMask::THREAD, || EventKind::Thread(Box::new(removal(meta, &body, own)))));
+        return Some(event(wanted, EventMask::THREAD, || {
+            EventKind::Thread(Box::new(removal(meta, &body, claims, own)))
+        }));
     }
     if let Some(operation) = on_another_device(operation, &body, own) {
         return Some(event(wanted, EventMask::DEVICE, || {
@@ -29,6 +39,7 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
                 device: device.into(),
                 timestamp: meta.timestamp.unwrap_or(0),
                 operation,
+                claims,
             }))
         }));
     }
@@ -36,12 +47,12 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
     let operation = happened(operation, &mut body)?;
     let room = body.is_chatroom.unwrap_or(false);
     Some(event(wanted, if room { EventMask::ROOM } else { EventMask::GROUP }, || {
-        let told = Box::new(told(meta, *body, operation, own));
+        let told = Box::new(told(meta, *body, operation, claims, own));
         if room { EventKind::Room(told) } else { EventKind::Group(told) }
     }))
 }
 
-fn told(meta: &Meta, body: MucBody, operation: MucOperation, own: &Own<'_>) -> MucEvent {
+fn told(meta: &Meta, body: MucBody, operation: MucOperation, claims: Option<Box<Claims>>, own: &Own<'_>) -> MucEvent {
     let from = name_of(body.from.as_ref()).or(name_of(meta.from.as_ref())).unwrap_or_default();
     MucEvent {
         id: meta.id.unwrap_or(0),
@@ -52,6 +63,7 @@ fn told(meta: &Meta, body: MucBody, operation: MucOperation, own: &Own<'_>) -> M
         reason: body.reason.filter(|reason| !reason.is_empty()),
         timestamp: meta.timestamp.unwrap_or(0),
         operation,
+        claims,
     }
 }
 
@@ -140,7 +152,7 @@ fn on_another_device(operation: Operation, body: &MucBody, own: &Own<'_>) -> Opt
     Some(DeviceOperation::Thread { thread: muc(), name: body.muc_name.clone().unwrap_or_default(), group, act })
 }
 
-fn removal(meta: &Meta, body: &MucBody, own: &Own<'_>) -> ThreadEvent {
+fn removal(meta: &Meta, body: &MucBody, claims: Option<Box<Claims>>, own: &Own<'_>) -> ThreadEvent {
     let name = |jid: Option<&Jid>| shared(name_of(jid).unwrap_or_default(), own.user);
     ThreadEvent {
         id: meta.id.unwrap_or(0),
@@ -153,6 +165,7 @@ fn removal(meta: &Meta, body: &MucBody, own: &Own<'_>) -> ThreadEvent {
         messages: None,
         last_message: None,
         operation: ThreadOperation::UserRemoved { user: name(body.to.first()) },
+        claims,
     }
 }
 

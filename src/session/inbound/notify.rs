@@ -7,7 +7,7 @@ use crate::{
     ChatType, Conversation, DeviceEvent, DeviceOperation, EventKind, EventMask, Json, PinEvent, PresenceEvent,
     ReactionChange, ReactionEvent, ReactionOperation, SilentMode, ThreadEvent, ThreadOperation, UserPresence,
     message::{
-        is_own,
+        Parties, is_own,
         json::{self, View},
         shared,
     },
@@ -34,20 +34,28 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
         "presence" => {
             let users = Some(data.get("values")).filter(|users| users.is_list())?;
             Some(event(wanted, EventMask::PRESENCE, || {
-                EventKind::Presence(PresenceEvent { id, users: users.entries(|user| json::said(presence(user))) })
+                let users: Vec<UserPresence> = users.entries(|user| json::said(presence(user)));
+                let claims = users.iter().find_map(|user| said_by(meta, &user.user).claims());
+                EventKind::Presence(PresenceEvent { id, users, claims })
             }))
         }
         "reaction" => {
             let changes = Some(data).filter(|changes| changes.is_list())?;
             Some(event(wanted, EventMask::REACTION, || {
-                EventKind::Reaction(ReactionEvent {
-                    id,
-                    changes: changes.entries(|change| Some(reaction(change)).filter(|change| !change.says_nothing())),
-                })
+                let mut changes: Vec<ReactionChange> =
+                    changes.entries(|change| Some(reaction(change)).filter(|change| !change.says_nothing()));
+                let claims = changes.iter().flat_map(actors).find_map(|user| said_by(meta, user).claims());
+                for change in &mut changes {
+                    let from = said_by(meta, &change.from).from;
+                    if from != change.from {
+                        change.from = from.to_owned();
+                    }
+                }
+                EventKind::Reaction(ReactionEvent { id, changes, claims })
             }))
         }
         "thread" => {
-            let thread = thread(id, data, own)?;
+            let thread = thread(meta, data, own)?;
             Some(event(wanted, EventMask::THREAD, || EventKind::Thread(Box::new(thread))))
         }
         "roaming_delete" => {
@@ -64,9 +72,10 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
                 last: last.number(),
             };
             let timestamp = meta.timestamp.unwrap_or(0);
-            Some(on_device(wanted, DeviceEvent { id, device: device.into(), timestamp, operation }))
+            let claims = said_by(meta, own.user.as_str()).claims();
+            Some(on_device(wanted, DeviceEvent { id, device: device.into(), timestamp, operation, claims }))
         }
-        "conv" => conversation_act(id, data, own, wanted),
+        "conv" => conversation_act(meta, data, own, wanted),
         "user_notification_mute" => {
             // Seen beside the type; newer clients look for it below the data too.
             let values = if values.is_some() { values } else { data.get("values") };
@@ -74,10 +83,22 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
             let modes = values.entries(|value| Some(silent_mode(value, own)).filter(|mode| !mode.says_nothing()));
             let device = modes.first().map_or("", |mode| mode.device.as_str()).into();
             let operation = DeviceOperation::SilentModes(modes);
-            Some(on_device(wanted, DeviceEvent { id, device, timestamp: meta.timestamp.unwrap_or(0), operation }))
+            let (timestamp, claims) = (meta.timestamp.unwrap_or(0), said_by(meta, own.user.as_str()).claims());
+            Some(on_device(wanted, DeviceEvent { id, device, timestamp, operation, claims }))
         }
         _ => None,
     }
+}
+
+/// Who did what a notification tells, by the service's word where it names a user, else by the notification's.
+fn said_by<'a>(meta: &'a Meta, user: &'a str) -> Parties<'a> {
+    Parties::of(meta, Some(user), None, None)
+}
+
+/// Everybody whose doing a change of reactions is said to be.
+fn actors(change: &ReactionChange) -> impl Iterator<Item = &str> {
+    let operators = change.reactions.iter().flat_map(|reaction| reaction.added_by.iter().chain(&reaction.removed_by));
+    operators.chain([&change.from]).map(String::as_str)
 }
 
 fn on_device(wanted: EventMask, told: DeviceEvent) -> Inbound {
@@ -130,7 +151,7 @@ fn reaction_operation(value: View<'_>) -> ReactionOperation {
 }
 
 /// `None` for an operation this release does not know.
-fn thread(id: u64, data: View<'_>, own: &Own<'_>) -> Option<ThreadEvent> {
+fn thread(meta: &Meta, data: View<'_>, own: &Own<'_>) -> Option<ThreadEvent> {
     let [operation, thread, name, group, message, from, timestamp, messages, last_message] = data.fields([
         "operation",
         "id",
@@ -150,25 +171,30 @@ fn thread(id: u64, data: View<'_>, own: &Own<'_>) -> Option<ThreadEvent> {
         _ => return None,
     };
     let id_of = |member: View<'_>| shared(&member.text(), own.user);
+    let from = from.text();
+    let parties = said_by(meta, &from);
     Some(ThreadEvent {
-        id,
+        id: meta.id.unwrap_or(0),
         thread: id_of(thread),
         name: name.text(),
         group: id_of(group),
         message: message.number().unwrap_or(0),
-        from: id_of(from),
+        from: shared(parties.from, own.user),
         timestamp: timestamp.number().unwrap_or(0),
         messages: messages.number(),
         last_message: last_message.is_some().then(|| Json::seen(last_message)),
         operation,
+        claims: parties.claims(),
     })
 }
 
 /// What was done with a whole conversation, or a message pinned in one; `None` for what this release does not know.
-fn conversation_act(id: u64, data: View<'_>, own: &Own<'_>, wanted: EventMask) -> Option<Inbound> {
+fn conversation_act(meta: &Meta, data: View<'_>, own: &Own<'_>, wanted: EventMask) -> Option<Inbound> {
     let [device, from, timestamp, act, mark, kind, of] = data.fields(["res", "from", "ts", "op", "ext", "type", "id"]);
     let (device, from) = (device.text(), from.text());
-    if device == own.resource && is_own(&from, own.user) {
+    let parties = said_by(meta, &from);
+    let (id, from) = (meta.id.unwrap_or(0), parties.from);
+    if device == own.resource && is_own(from, own.user) {
         return Some(Inbound::Echo);
     }
     let (timestamp, mark) = (timestamp.number().unwrap_or(0), || mark.number());
@@ -184,17 +210,18 @@ fn conversation_act(id: u64, data: View<'_>, own: &Own<'_>, wanted: EventMask) -
             let message = mark()?;
             // Between two users each sees the other's name.
             let conversation = match conversation {
-                Conversation::User(_) if !is_own(&from, own.user) => Conversation::user(from.as_str()),
+                Conversation::User(_) if !is_own(from, own.user) => Conversation::user(from),
                 other => other,
             };
-            let from = shared(&from, own.user);
+            let (from, claims) = (shared(from, own.user), parties.claims());
             return Some(event(wanted, EventMask::PINNED, || {
-                EventKind::Pinned(PinEvent { id, message, conversation, from, timestamp, pinned: act == "pin" })
+                EventKind::Pinned(PinEvent { id, message, conversation, from, timestamp, pinned: act == "pin", claims })
             }));
         }
         _ => return None,
     };
-    Some(on_device(wanted, DeviceEvent { id, device: device.into(), timestamp, operation }))
+    let claims = parties.claims().or_else(|| said_by(meta, own.user.as_str()).claims());
+    Some(on_device(wanted, DeviceEvent { id, device: device.into(), timestamp, operation, claims }))
 }
 
 fn silent_mode(value: View<'_>, own: &Own<'_>) -> SilentMode {

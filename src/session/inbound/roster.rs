@@ -3,7 +3,7 @@
 use super::{Inbound, Own, event};
 use crate::{
     ContactChange, ContactEvent, EventKind, EventMask,
-    message::{name_of, shared},
+    message::{Parties, name_of, shared},
     wire::{Body, Meta, roster_body::Operation},
 };
 
@@ -20,15 +20,15 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
         _ => return None,
     };
     Some(event(wanted, EventMask::CONTACT, || {
-        let from = name_of(body.from.as_ref()).or(name_of(meta.from.as_ref())).unwrap_or_default();
-        let to = name_of(body.to.first()).or(name_of(meta.to.as_ref())).unwrap_or_default();
+        let parties = Parties::of(meta, name_of(body.from.as_ref()), name_of(body.to.first()), None);
         EventKind::Contact(ContactEvent {
             id: meta.id.unwrap_or(0),
-            from: shared(from, own.user),
-            to: shared(to, own.user),
+            from: shared(parties.from, own.user),
+            to: shared(parties.to, own.user),
             reason: body.reason,
             timestamp: meta.timestamp.unwrap_or(0),
             change,
+            claims: parties.claims(),
         })
     }))
 }

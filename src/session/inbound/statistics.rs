@@ -36,6 +36,7 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
             timestamp: meta.timestamp.unwrap_or(0),
             messages: counts.iter().map(|(message, _)| *message).collect(),
             kind: ReceiptKind::GroupRead { counts, content: None },
+            claims: None,
         })
     }))
 }
