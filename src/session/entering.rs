@@ -289,7 +289,8 @@ impl Session {
             }
             return;
         }
-        let (from, to) = (device.resource.as_str().into(), renamed.resource.as_str().into());
+        let shown = |name: &str| self.redactor.shown(name.to_owned()).into_boxed_str();
+        let (from, to) = (shown(&device.resource), shown(&renamed.resource));
         context.out.push(Action::Note(Note::ResourceTaken { from, to }));
         Arc::make_mut(&mut context.world.config).device = renamed;
     }

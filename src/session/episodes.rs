@@ -50,8 +50,12 @@ impl Session {
     /// Tells of an event that says something else of itself than the service does.
     pub(super) fn heed_claims(&mut self, event: &EventKind, from: Option<&Jid>, context: &mut Context<'_>) {
         let Some(claims) = event.claims() else { return };
-        let from = cut(from.map(Jid::name).unwrap_or_default());
-        self.odd.last_claim = Some((from, Box::new(claims.clone())));
+        // The server wrote the one and passed on the other: either may repeat a secret, and this is to be shown.
+        let shown = |name: &str| cut(&self.redactor.taken_in(name, Claims::MAX_CHARS));
+        let from = shown(from.map(Jid::name).unwrap_or_default());
+        let claims =
+            Claims { from: claims.from.as_deref().map(shown), to: claims.to.as_deref().map(shown), chat: claims.chat };
+        self.odd.last_claim = Some((from, Box::new(claims)));
         if let Some(count) = self.odd.claims.strikes(1, context.now.mono)
             && let Some((from, claims)) = self.odd.last_claim.take()
         {

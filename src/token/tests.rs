@@ -218,7 +218,7 @@ proptest! {
 
     #[test]
     fn what_is_built_is_read_back(
-        app_id in "[0-9a-fA-F]{32}", certificate in "[0-9a-fA-F]{32}", id in "[a-z0-9_.-]{1,64}",
+        app_id in "[0-9a-fA-F]{32}", certificate in "[0-9a-fA-F]{32}", id in "[a-z0-9_-][a-z0-9_.-]{0,63}",
         life in 1..=u32::MAX, issued_at: u32, salt: u32,
     ) {
         let (builder, user) = (ChatTokenBuilder::new(&app_id, certificate).unwrap(), user(&id));

@@ -8,7 +8,7 @@ use agora_chat::{
 
 use crate::{
     peer,
-    sim::{APP, Did, RESOURCE, Sim, by_token, config},
+    sim::{APP, Did, RESOURCE, Sim, TOKEN, by_token, config},
 };
 
 /// Logged in, and named so by the answer.
@@ -55,6 +55,13 @@ fn the_next_provision_and_the_logout_have_the_name_that_the_service_gave() {
     sim.run_out();
     sim.step(by_token());
     assert_eq!(told(&sim.step(Input::Connected)), ["of-the-service", "of-the-service"]);
+}
+
+#[test]
+fn a_name_that_repeats_a_secret_is_not_shown() {
+    let (_, did) = named(Some(TOKEN));
+    let [Note::ResourceTaken { to, .. }] = did.notes()[..] else { panic!("{did:?}") };
+    assert!(!to.contains(TOKEN), "{to}");
 }
 
 #[test]
