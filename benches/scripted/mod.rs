@@ -85,15 +85,22 @@ fn text(id: u64) -> Meta {
     }
 }
 
-/// An engine that is online, its first heartbeat answered.
-pub(crate) fn online() -> Engine {
+/// An engine that has sent its PROVISION.
+pub(crate) fn entering() -> Engine {
     let config = Config::new(APP).unwrap().addresses("http://127.0.0.1:1", "ws://127.0.0.1:1/websocket").unwrap();
     let mut engine = Engine::new(Arc::new(config), 7);
     let mut out: Vec<Action> = Vec::new();
+    engine.step(Input::Open(Credentials::token("alice", "YWMt-token").unwrap()), START, &mut out);
+    engine.step(Input::Connected, START, &mut out);
+    engine
+}
+
+/// An engine that is online, its first heartbeat answered.
+pub(crate) fn online() -> Engine {
+    let (mut engine, mut out) = (entering(), Vec::new());
     let accepted = Provision { status: ok(), ..Provision::default() };
     let accepted = MSync::from_server(Command::Provision, &accepted).to_bytes();
-    engine.step(Input::Open(Credentials::token("alice", "YWMt-token").unwrap()), START, &mut out);
-    for input in [Input::Connected, Input::Frame(&accepted), Input::Frame(&unread())] {
+    for input in [Input::Frame(&accepted), Input::Frame(&unread())] {
         engine.step(input, START, &mut out);
     }
     assert_eq!(engine.state(), ConnectionState::Online);

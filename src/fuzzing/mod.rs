@@ -28,6 +28,20 @@ pub fn page_view(data: &[u8]) {
     page_view::run(data);
 }
 
+/// Reads a link's bytes as they come, in reads of 16 KiB, and decodes nothing; how many messages and control frames they were.
+///
+/// It is not fuzzed: what it costs is measured (`benches/costliest.rs`).
+#[must_use]
+pub fn framing(data: &[u8], largest: usize) -> usize {
+    let (mut decoder, mut count) = (crate::connection::frame::Decoder::new(largest), 0);
+    for read in data.chunks(16 << 10) {
+        if decoder.feed(read, |_| count += 1).is_err() {
+            break;
+        }
+    }
+    count
+}
+
 /// Opens a WebSocket over this crate's own upgrade and framing and sends every message back until the link ends: what
 /// ended it, and the first KiB of each message. `largest` is the limit for one message, in bytes.
 ///
