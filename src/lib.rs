@@ -87,75 +87,58 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-mod app_key;
-mod code;
 mod config;
 pub mod connection;
-mod credentials;
 mod delivery;
-mod error;
-#[cfg(test)]
-mod error_texts;
-mod event;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod handlers;
-mod http;
-mod lenient;
-mod lent;
 #[cfg(feature = "local-server")]
 pub mod local_server;
 pub mod logger;
-mod message;
+mod model;
 mod net;
-mod notice;
-mod outgoing;
-mod policy;
-mod reason;
-mod redactor;
 pub mod rest;
-mod server_text;
 pub mod session;
-mod state;
-mod threads;
-pub mod token;
-mod token_provider;
-mod weight;
+mod store;
+#[cfg(test)]
+mod tests;
+mod util;
 pub mod wire;
 
-pub use app_key::{AppKey, AppKeyError};
-pub use code::Code;
-pub use config::{Addresses, Config, ConfigError, Device, Endpoints, Reconnect};
+pub use config::{Addresses, Config, Endpoints, Flapping, KickPolicy, Limits, Reconnect};
 pub use connection::{Closed, Connection, ConnectionActor, Health, StateChange, StateWatch, WeakConnection};
-pub use credentials::{CredentialError, Credentials, Nickname, Password, Token, UserId};
 pub use delivery::{
-    Account, Cursor, CursorError, CursorFuture, CursorStore, DeadLetter, DeadLetterError, DeadLetterFuture,
-    DeadLetterStore, DeadLetters, Delivery, FileCursors, FileDeadLetters, HandlerError, LetterId, MessageHandler,
-    Replayed, StoredLetter,
+    DeadLetter, DeadLetterError, DeadLetterFuture, DeadLetterStore, DeadLetters, Delivery, FileDeadLetters,
+    HandlerError, LetterId, MessageHandler, Replayed, StoredLetter,
 };
-pub use error::{ConnectionError, OpenError, RequestError, SendError};
-pub use event::{Event, EventKind, EventMask};
 pub use handlers::{EventHandler, HandlerRegistry, Handlers, Overflow, SubscriberId, SubscriberInfo, Subscription};
 pub use logger::{LogConfig, LogError, LogHandle, LogLevel, LoggerActor};
-pub use message::{
+pub use model::account::{Account, AppKey, AppKeyError, Device, Nickname, Password, Token, UserId};
+pub use model::auth::agora_token as token;
+pub use model::auth::{
+    Credentials, ProvideToken, ProvidedToken, ProvidingToken, TokenProvider, TokenReason, TokenRequest,
+};
+pub use model::error::{
+    ActorEnd, CertificateProblem, Code, ConfigError, ConnectionError, CredentialError, DisconnectReason, Kick,
+    LossCause, OpenError, ProviderError, Refusal, RefusalKind, RequestError, RestError, RestErrorKind, SendError,
+    StateError, Step, TokenError,
+};
+pub use model::message::{
     Attachment, Bundle, BundleError, BundledMessage, ChatType, Claims, Combined, Conversation, Custom, EditInfo, Ext,
     ExtValue, FileSecret, Image, Json, JsonError, Location, Message, MessageBody, MessageExtras, OnlineState, Priority,
     ReactionSummary, StreamPiece, StreamStatus, ThreadOrigin, ThreadOverview, Translation, Video, Voice,
 };
-pub use net::{CertificateProblem, Proxy, ProxyError, Roots, RootsError};
-pub use notice::{
+pub use model::notice::{
     ContactChange, ContactEvent, DeviceEvent, DeviceOperation, Edit, MucEvent, MucOperation, MucSettings, PinEvent,
     PresenceEvent, ReactionChange, ReactionEvent, ReactionOperation, Recall, Receipt, ReceiptKind, SilentMode,
     ThreadAct, ThreadEvent, ThreadOperation, UnknownNotice, UserPresence,
 };
-pub use outgoing::{Outgoing, RoomInfo, RoomRequest, Sent, SentEdit};
-pub use policy::{Flapping, KickPolicy, Limits};
-pub use reason::{ActorEnd, DisconnectReason, Kick, LossCause, Refusal, RefusalKind, Step};
-pub use rest::{RestClient, RestError, RestErrorKind};
-pub use server_text::ServerText;
+pub use model::outgoing::{Outgoing, RoomInfo, RoomRequest, Sent, SentEdit};
+pub use model::server_text::ServerText;
+pub use model::{Event, EventKind, EventMask};
+pub use net::{Proxy, ProxyError, Roots, RootsError};
+pub use rest::RestClient;
 pub use session::ConnectionState;
-pub use state::{StateDir, StateError};
-pub use token_provider::{
-    ProvideToken, ProvidedToken, ProviderError, ProvidingToken, TokenError, TokenProvider, TokenReason, TokenRequest,
-};
+pub use store::{Cursor, CursorError, CursorFuture, CursorStore, FileCursors, StateDir};

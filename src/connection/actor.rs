@@ -17,30 +17,44 @@ use slog::{Logger, debug, info, o, trace, warn};
 use tokio::sync::oneshot;
 
 use super::{
-    delivering::Delivering,
     health::Health,
-    keeper::{Keeper, Recalled},
     messages::{
         Asked, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop,
     },
-    outbox::Outbox,
-    pump::Pump,
-    renewal,
-    shared::Told,
-    socket::{Link, Traffic, connect},
     trouble::Trouble,
 };
 use crate::{
-    ActorEnd, Addresses, Closed, Config, ConnectionError, ConnectionState, Credentials, DisconnectReason, Endpoints,
-    Event, EventKind, Handlers, LossCause, OpenError, Outgoing, RequestError, RestClient, RestError, RoomInfo,
-    RoomRequest, SendError, Sent, Step, Token, TokenError, UserId,
-    credentials::Secret,
+    config::{Addresses, Config, Endpoints},
+    connection::Closed,
     delivery::Slot,
-    lent,
+    handlers::Handlers,
+    model::{
+        Event, EventKind,
+        account::{Token, UserId},
+        auth::{Credentials, Secret},
+        error::{
+            ActorEnd, ConnectionError, DisconnectReason, LossCause, OpenError, RequestError, RestError, SendError,
+            Step, TokenError,
+        },
+        outgoing::{Outgoing, RoomInfo, RoomRequest, Sent},
+    },
     net::Progress,
-    rest::{self, RegisteredUser},
-    session::{Action, Engine, FetchedToken, Input, Note, Now},
-    threads::Unfinished,
+    rest::{self, RegisteredUser, RestClient},
+    session::{Action, ConnectionState, Engine, FetchedToken, Input, Note, Now},
+    util::{lent, threads::Unfinished},
+};
+use crate::{
+    connection::{
+        driver::Pump,
+        page_tasks::Delivering,
+        token_cache::{Keeper, Recalled},
+        token_fetch,
+        watch::Told,
+    },
+    net::websocket::{
+        outbox::Outbox,
+        socket::{Link, Traffic, connect},
+    },
 };
 
 /// Something under way that the pump polls.
@@ -136,8 +150,8 @@ impl Fared {
         self.traffic.written += traffic.written;
     }
 
-    fn failed(&mut self, cause: &dyn std::fmt::Display, code: Option<crate::Code>) {
-        self.last = Some((cause.to_string(), code.map(crate::Code::number)));
+    fn failed(&mut self, cause: &dyn std::fmt::Display, code: Option<crate::model::error::Code>) {
+        self.last = Some((cause.to_string(), code.map(crate::model::error::Code::number)));
     }
 }
 
@@ -392,7 +406,7 @@ impl ConnectionActor {
                 debug!(self.log, "connecting"; "url" => %url);
                 let (config, progress) = (Arc::clone(&self.config), Progress::new());
                 let at = progress.clone();
-                let connect = Box::pin(async move { connect(&url, &config.network, &config.limits, &at).await });
+                let connect = Box::pin(async move { connect(&url, &config.network, config.limits.sizes(), &at).await });
                 self.dialing = Some(Dialing { connect, progress, told: None });
                 self.wake();
             }
@@ -414,13 +428,13 @@ impl ConnectionActor {
                 let rest = self.rest();
                 self.call = Some(Box::pin(async move {
                     let fetched = async { rest.await?.password_token(&user, &password).await }.await;
-                    CallDone::Token(fetched.map(renewal::fetched))
+                    CallDone::Token(fetched.map(token_fetch::fetched))
                 }));
                 self.wake();
             }
             Action::RenewToken { request, from } => {
                 debug!(self.log, "asking for a new token"; "reason" => ?request.reason);
-                self.asked_token = Some(Box::pin(renewal::fetch(request, from, self.rest())));
+                self.asked_token = Some(Box::pin(token_fetch::fetch(request, from, self.rest())));
                 self.wake();
             }
             Action::DropRenewal => self.asked_token = None,
@@ -535,7 +549,7 @@ impl ConnectionActor {
                 }
                 (self.outage, self.unrenewed) = (Trouble::default(), Trouble::default());
                 // Nothing is tried after it, so unless it was asked for it is the last chance to say so.
-                let code = reason.code().map(crate::Code::number);
+                let code = reason.code().map(crate::model::error::Code::number);
                 warn_or_info!(*reason != DisconnectReason::Closed, self.log, "disconnected"; "code" => code,
                     "reason" => %reason);
             }

@@ -13,9 +13,13 @@ use tokio::sync::oneshot;
 
 use super::ConnectionActor;
 use crate::{
-    Attachment, ConnectionError, Conversation, RequestError, Token, UserId,
+    model::{
+        account::{Token, UserId},
+        error::{ConnectionError, Operation, RequestError},
+        message::{Attachment, Conversation},
+    },
     rest::{
-        self, Attribute, ConversationPage, Download, Fetch, HistoryPage, HistoryQuery, Operation, PresenceState,
+        self, Attribute, ConversationPage, Download, Fetch, HistoryPage, HistoryQuery, PresenceState,
         PresenceSubscriptions, Resource, Upload, UserAttributes,
     },
 };

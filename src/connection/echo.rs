@@ -2,18 +2,19 @@
 
 use std::{future::poll_fn, task::Poll};
 
-use super::{
+use crate::net::websocket::{
     frame::{Incoming, MessageKind},
     socket::{Read, connect},
 };
 use crate::{
-    Limits, LossCause,
+    config::Limits,
+    model::error::LossCause,
     net::{Network, Progress},
 };
 
 /// Opens one link, sends every text and binary message back, and gives what ended it, and the messages.
 pub(crate) async fn echo(url: &str, limits: &Limits) -> (LossCause, Vec<Vec<u8>>) {
-    let mut link = match connect(url, &Network::default(), limits, &Progress::new()).await {
+    let mut link = match connect(url, &Network::default(), limits.sizes(), &Progress::new()).await {
         Ok(link) => link,
         Err(cause) => return (cause, Vec::new()),
     };

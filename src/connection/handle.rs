@@ -16,13 +16,23 @@ use super::{
     messages::{
         Asked, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, Stop,
     },
-    shared::{Shared, StateWatch, Told},
 };
+use crate::connection::watch::{Shared, StateWatch, Told};
 use crate::{
-    ActorEnd, Closed, Config, ConnectionError, ConnectionState, Conversation, Credentials, DeadLetters, Event,
-    EventHandler, EventMask, HandlerRegistry, Handlers, MessageHandler, Nickname, OpenError, Outgoing, Password,
-    RequestError, RoomInfo, RoomRequest, SendError, Sent, SubscriberId, SubscriberInfo, Subscription, Token,
-    delivery::Slot, rest::RegisteredUser,
+    config::Config,
+    connection::Closed,
+    delivery::{DeadLetters, MessageHandler, Slot},
+    handlers::{EventHandler, HandlerRegistry, Handlers, SubscriberId, SubscriberInfo, Subscription},
+    model::{
+        Event, EventMask,
+        account::{Nickname, Password, Token},
+        auth::Credentials,
+        error::{ActorEnd, ConnectionError, OpenError, RequestError, SendError},
+        message::Conversation,
+        outgoing::{Outgoing, RoomInfo, RoomRequest, Sent},
+    },
+    rest::RegisteredUser,
+    session::ConnectionState,
 };
 
 /// A connection of one account at a time: cheap to clone, usable from every thread.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::ConnectionState;
+use crate::session::ConnectionState;
 
 /// A snapshot of how a connection fares; serialises to JSON. Durations are in milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -6,9 +6,14 @@ use std::{
 };
 
 use crate::{
-    AppKey, Connection, Credentials, StateDir, UserId,
+    connection::Connection,
     local_server::LocalServer,
-    threads::{FILES, Job},
+    model::{
+        account::{AppKey, UserId},
+        auth::Credentials,
+    },
+    store::StateDir,
+    util::threads::{FILES, Job},
 };
 
 const LIMIT: Duration = Duration::from_secs(20);

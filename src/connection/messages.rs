@@ -8,8 +8,14 @@ use tokio::sync::oneshot;
 use super::{Closed, Health};
 
 use crate::{
-    ConnectionState, Credentials, Nickname, OpenError, Outgoing, Password, RequestError, RoomInfo, RoomRequest,
-    SendError, Sent, Token, UserId, rest::RegisteredUser,
+    model::{
+        account::{Nickname, Password, Token, UserId},
+        auth::Credentials,
+        error::{OpenError, RequestError, SendError},
+        outgoing::{Outgoing, RoomInfo, RoomRequest, Sent},
+    },
+    rest::RegisteredUser,
+    session::ConnectionState,
 };
 
 /// Logs a user in; answered once the server accepted or the login failed.

@@ -16,24 +16,21 @@
 mod actor;
 mod calls;
 mod closed;
-mod delivering;
+mod driver;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod echo;
-pub(crate) mod frame;
 mod handle;
 mod health;
-mod keeper;
 #[cfg(test)]
 #[cfg(feature = "local-server")]
 mod keeper_tests;
 mod messages;
-mod outbox;
-mod pump;
-mod renewal;
+mod page_tasks;
 mod requests;
-mod shared;
-mod socket;
+mod token_cache;
+mod token_fetch;
 mod trouble;
+mod watch;
 
 pub use actor::ConnectionActor;
 pub use calls::{
@@ -44,4 +41,4 @@ pub use closed::Closed;
 pub use handle::{Connection, WeakConnection};
 pub use health::Health;
 pub use messages::{ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State};
-pub use shared::{StateChange, StateWatch};
+pub use watch::{StateChange, StateWatch};

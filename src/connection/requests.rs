@@ -10,7 +10,11 @@ use super::{
     },
 };
 use crate::{
-    Attachment, Conversation, CredentialError, RequestError, UserId,
+    model::{
+        account::UserId,
+        error::{CredentialError, RequestError},
+        message::{Attachment, Conversation},
+    },
     rest::{
         Attribute, ConversationPage, Download, Fetch, HistoryPage, HistoryQuery, PresenceState, PresenceSubscriptions,
         Upload, UserAttributes,

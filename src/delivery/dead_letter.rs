@@ -14,12 +14,18 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 
-use super::{Account, Delivery, HandlerError};
-use crate::logger::Escaped;
+use super::{Delivery, HandlerError};
+use crate::model::account::Account;
+use crate::util::Escaped;
 use crate::{
-    Conversation, Event, EventKind, Message, StateError, UserId,
-    session::{PageEvent, inbound},
-    weight::weigh,
+    model::{
+        Event, EventKind,
+        account::UserId,
+        error::StateError,
+        message::{Conversation, Message},
+    },
+    session::{PageEvent, decode},
+    util::weight::weigh,
 };
 
 /// An event that a [`MessageHandler`](super::MessageHandler) could not handle. It prints no text of a message.
@@ -122,8 +128,8 @@ impl DeadLetter {
             return Err(no("its checksum is wrong"));
         }
         let user: UserId = letter.user.parse().map_err(|_| no("its user cannot be one"))?;
-        let own = inbound::Own { user: &user, resource: &letter.resource };
-        let kind = inbound::read_again(&meta, &own);
+        let own = decode::Own { user: &user, resource: &letter.resource };
+        let kind = decode::read_again(&meta, &own);
         Ok(DeadLetter {
             event: Event::new(user, kind),
             error: HandlerError::new(letter.error),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{DeadLetter, DeadLetterError, Delivery, MessageHandler, handler::Failed};
-use crate::{ConfigError, config::count, weight::Weigh as _};
+use crate::{config::count, model::error::ConfigError, util::weight::Weigh as _};
 
 /// Keeps what could not be handled, in memory: cheap to clone, and every clone is the same store. What is in it has been
 /// acknowledged to the server, so it ends with the process; [`FileDeadLetters`](super::FileDeadLetters) outlive it.

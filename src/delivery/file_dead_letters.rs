@@ -9,14 +9,14 @@ use std::{
 };
 
 use super::{
-    Account, DeadLetter, DeadLetterError, DeadLetterFuture, DeadLetterStore, Delivery, MessageHandler, Replayed,
-    handler::Failed,
+    DeadLetter, DeadLetterError, DeadLetterFuture, DeadLetterStore, Delivery, MessageHandler, Replayed, handler::Failed,
 };
+use crate::model::account::Account;
 use crate::{
-    ConfigError, StateError,
     config::count,
-    state::{self, Place, make_private},
-    threads::{Serial, Unfinished},
+    model::error::{ConfigError, StateError},
+    store::{self, Place, make_private},
+    util::threads::{Serial, Unfinished},
 };
 
 /// Keeps what could not be handled in a folder, which may be that of a [`StateDir`](crate::StateDir) and of
@@ -268,7 +268,7 @@ fn parse(name: &OsStr) -> Option<(u64, (u64, u64), LetterId)> {
 fn found(place: &Place) -> Result<Found, DeadLetterError> {
     let mut found = Found::default();
     let Some(folder) = place.open()? else { return Ok(found) };
-    for state::Listed { name, bytes } in folder.files()? {
+    for store::Listed { name, bytes } in folder.files()? {
         let extension = Path::new(&name).extension().and_then(OsStr::to_str);
         if !matches!(extension, Some(LETTER | DAMAGED)) {
             continue;
@@ -305,7 +305,7 @@ fn keep(place: &Place, letter: &DeadLetter, bounds: Bounds) -> Result<(), DeadLe
     Ok(folder.replace_bytes(&of(&id), &content)?)
 }
 
-fn read(folder: &state::Folder, name: &str) -> Result<Option<DeadLetter>, DeadLetterError> {
+fn read(folder: &store::Folder, name: &str) -> Result<Option<DeadLetter>, DeadLetterError> {
     let Some(content) = folder.read_bytes(name, LARGEST)? else { return Ok(None) };
     match DeadLetter::decode(&content) {
         Ok(letter) => Ok(Some(letter)),

@@ -1,26 +1,16 @@
 //! Who handles messages, and what it is given.
 
-use std::{
-    fmt,
-    future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    pin::Pin,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
-
-use actix::{MailboxError, Recipient};
-
-use super::{Account, DeadLetter, DeadLetterError, DeadLetterStore, DeadLetters};
-use crate::logger::Escaped;
+use super::{DeadLetter, DeadLetterError, DeadLetterStore, DeadLetters};
+use crate::model::account::Account;
+use crate::util::Escaped;
+use crate::util::guarded;
 use crate::{
-    ConfigError, Event, EventKind, EventMask, Message, UserId,
     config::{count, in_range},
-    lent::caught,
-    weight::Weigh,
+    model::{Event, EventKind, EventMask, account::UserId, error::ConfigError, message::Message},
+    util::{lent::caught, weight::Weigh},
 };
+use actix::{MailboxError, Recipient};
+use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc, time::Duration};
 
 /// One event offered to the [`MessageHandler`]; an actor answers it with `Ok` once it is handled.
 ///
@@ -122,6 +112,7 @@ pub(super) enum Failed {
 }
 
 type Answer<E> = Pin<Box<dyn Future<Output = Result<(), E>>>>;
+
 type Sink = Arc<dyn Fn(DeadLetter) -> Answer<DeadLetterError> + Send + Sync>;
 
 /// Where dead letters go.
@@ -409,33 +400,6 @@ impl MessageHandler {
             Ok(answer) => answer.ok_or_else(|| HandlerError::new(panicked)),
             Err(_) => Err(HandlerError::new(format_args!("no answer within {:?}", self.timeout))),
         }
-    }
-}
-
-/// What the application's future comes to; `None` where it, or what makes it, panics.
-pub(super) async fn guarded<T, F>(begin: impl FnOnce() -> Pin<Box<F>>) -> Option<T>
-where
-    F: Future<Output = T> + ?Sized,
-{
-    let mut begun = Begun(Some(catch_unwind(AssertUnwindSafe(begin)).ok()?));
-    poll_fn(|task| {
-        let Some(future) = &mut begun.0 else { return Poll::Ready(None) };
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(task))) {
-            Ok(polled) => polled.map(Some),
-            Err(_) => Poll::Ready(None),
-        }
-    })
-    .await
-}
-
-/// The application's future, which may panic in its destructor too, also when it is given up.
-struct Begun<F: ?Sized>(Option<Pin<Box<F>>>);
-
-impl<F: ?Sized> Drop for Begun<F> {
-    fn drop(&mut self) {
-        let future = self.0.take();
-        // Its answer stands, if it gave one.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
     }
 }
 

@@ -1,10 +1,7 @@
 //! The message handler's contract: a page of a queue is acknowledged after its messages were handled.
 
-mod cursor;
-mod cursor_table;
 mod dead_letter;
 mod dead_letters;
-mod file_cursors;
 mod file_dead_letters;
 mod handler;
 mod page_task;
@@ -13,12 +10,8 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
-pub use cursor::{Account, Cursor, CursorError, CursorFuture, CursorStore};
-pub(crate) use cursor::{Cursors, load, queue_name};
-pub(crate) use cursor_table::CursorTable;
 pub use dead_letter::{DeadLetter, DeadLetterError, DeadLetterFuture, DeadLetterStore};
 pub use dead_letters::{DeadLetters, Replayed};
-pub use file_cursors::FileCursors;
 pub use file_dead_letters::{FileDeadLetters, LetterId, StoredLetter};
 pub use handler::{Delivery, HandlerError, MessageHandler};
 pub(crate) use page_task::{Outcome, PageTask, Progress};

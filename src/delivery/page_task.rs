@@ -11,14 +11,18 @@ use std::{
 use slog::{Logger, debug, info, warn};
 
 use super::{
-    Account, Cursor, CursorStore, DeadLetter, DeadLetterError, Delivery, MessageHandler, Slot, cursor,
+    DeadLetter, DeadLetterError, Delivery, MessageHandler, Slot,
     dead_letter::Named,
     handler::{Failed, HandlerError},
     retries::Retries,
 };
 use crate::{
+    model::account::Account,
+    store::{Cursor, CursorStore},
+};
+use crate::{
     session::{Page, PageEvent},
-    state,
+    store,
 };
 
 /// How far a page is, for whoever may want to end it.
@@ -85,7 +89,7 @@ impl PageTask {
         }
         // What was stopped must not write over what the next session has saved meanwhile.
         if let (Some(store), Some(key), false) = (&self.store, page.key, self.is_stopped()) {
-            cursor::save(&**store, &self.account, Cursor::new(page.queue, key), &self.log).await;
+            crate::store::save(&**store, &self.account, Cursor::new(page.queue, key), &self.log).await;
         }
         if self.is_stopped() { Outcome::Stopped } else { Outcome::Handled }
     }
@@ -159,7 +163,7 @@ impl PageTask {
         }
         let letter = DeadLetter::of(event, &self.resource, error.clone(), attempts);
         if let Some(folder) = handler.letters_folder() {
-            state::tell_exposed_soon(folder, &self.log);
+            store::tell_exposed_soon(folder, &self.log);
         }
         let dropped = self.call(handler.keep(&self.account, &letter)).await.map_err(Some)?;
         warn!(self.log, "a message could not be handled and is a dead letter now"; "queue" => &*page.queue,

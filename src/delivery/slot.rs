@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::MessageHandler;
-use crate::EventMask;
+use crate::model::EventMask;
 
 /// Who handles messages; reading what it wants is one atomic load.
 #[derive(Debug, Default)]

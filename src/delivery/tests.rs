@@ -1,3 +1,8 @@
+use crate::{
+    model::account::Account,
+    store::{Cursor, CursorError, CursorFuture, CursorStore, FileCursors, load},
+    wire::queue_name,
+};
 use std::{
     future::pending,
     pin::pin,
@@ -11,9 +16,13 @@ use actix_rt::time::Instant;
 
 use super::*;
 use crate::{
-    ChatType, Event, EventKind, EventMask, Ext, Message, MessageBody, UnknownNotice,
+    model::{
+        Event, EventKind, EventMask,
+        message::{ChatType, Ext, Message, MessageBody},
+        notice::UnknownNotice,
+    },
     session::{Page, PageEvent, PageId},
-    weight::Weigh,
+    util::weight::Weigh,
 };
 
 fn event(id: u64) -> Event {
@@ -253,7 +262,7 @@ async fn a_replay_to_an_ended_actor_leaves_the_letters_as_they_were() {
 
 #[test]
 fn an_attempt_may_take_longer_than_a_send_in_it_by_default() {
-    let config = crate::Config::new("o#a").unwrap();
+    let config = crate::config::Config::new("o#a").unwrap();
     let handler = MessageHandler::new(|_| pending::<Result<(), HandlerError>>());
     assert!(handler.limit_of_time() > config.keep_sends_for + config.send_timeout);
 }
@@ -557,7 +566,7 @@ fn the_oldest_dead_letters_are_dropped_and_counted_where_that_is_asked_for() {
 fn dead_letters_take_no_more_memory_than_their_limit_whatever_they_hold() {
     let attribute = format!("[{}0]", r#"{"":0},"#.repeat((200 << 10) / 7));
     let attributes: Ext = (0..3_000).map(|n| (n.to_string(), n)).collect();
-    for ext in [Ext::new().with("k", attribute.parse::<crate::Json>().unwrap()), attributes] {
+    for ext in [Ext::new().with("k", attribute.parse::<crate::model::message::Json>().unwrap()), attributes] {
         let letters = DeadLetters::new();
         let mut full = false;
         let counted = allocation_counter::measure(|| {
@@ -675,7 +684,7 @@ async fn a_process_that_dies_over_a_file_leaves_the_former_one_and_a_damaged_one
     std::fs::write(&path, "{\"version\":1,\"curs").unwrap();
     let store = FileCursors::open(dir.path()).unwrap();
     let error = store.load(&account()).await.unwrap_err();
-    assert!(matches!(&error, CursorError::File(crate::StateError::Damaged { .. })), "{error}");
+    assert!(matches!(&error, CursorError::File(crate::model::error::StateError::Damaged { .. })), "{error}");
     assert!(folder.join("cursors.json.damaged").exists(), "nothing is thrown away");
     assert!(keys(&store).await.is_empty());
     store.save(&account(), &cursor).await.unwrap();
@@ -704,7 +713,7 @@ async fn a_file_that_cannot_be_read_for_a_while_keeps_its_keys() {
     std::fs::create_dir(&path).unwrap();
     let store = FileCursors::open(dir.path()).unwrap();
     let error = store.load(&account()).await.unwrap_err();
-    assert!(matches!(&error, CursorError::File(crate::StateError::Kind { .. })), "{error}");
+    assert!(matches!(&error, CursorError::File(crate::model::error::StateError::Kind { .. })), "{error}");
     assert!(store.save(&account(), &Cursor::new("b", 2)).await.is_err(), "nothing is written over it");
     std::fs::remove_dir(&path).unwrap();
     std::fs::rename(&away, &path).unwrap();

@@ -9,11 +9,16 @@ use arbitrary::{Result, Unstructured};
 
 use super::server;
 use crate::{
-    Addresses, Config, ConnectionState, Credentials, Endpoints, LossCause, Outgoing, ProvidedToken, ProviderError,
-    Reconnect, RestError, RoomRequest, Step, Token, TokenRequest,
+    config::{Addresses, Config, Endpoints, Reconnect},
+    model::{
+        account::Token,
+        auth::{Credentials, ProvidedToken, TokenRequest},
+        error::{LossCause, Operation, ProviderError, RestError, Step},
+        outgoing::{Outgoing, RoomRequest},
+    },
     net::Target,
-    rest::{self, Operation},
-    session::{Action, Engine, Expiry, FetchedToken, Input, Now},
+    rest,
+    session::{Action, ConnectionState, Engine, Expiry, FetchedToken, Input, Now},
 };
 
 /// The wall clock at the beginning, in milliseconds since 1970.
@@ -410,7 +415,7 @@ mod tests {
     use arbitrary::Unstructured;
 
     use super::{Awaits, Run, Script};
-    use crate::ConnectionState;
+    use crate::session::ConnectionState;
 
     /// Otherwise the checks above would hold of runs in which nothing happens.
     #[test]

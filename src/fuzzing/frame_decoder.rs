@@ -6,7 +6,7 @@ use arbitrary::{Result, Unstructured};
 use bytes::Bytes;
 
 use crate::{
-    connection::frame::{Decoder, FrameError, Incoming, MAX_CONTROL_PAYLOAD},
+    net::websocket::frame::{Decoder, FrameError, Incoming, MAX_CONTROL_PAYLOAD},
     wire::{Downward, MSync, Meta, encode},
 };
 

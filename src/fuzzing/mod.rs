@@ -46,9 +46,9 @@ pub fn framing(data: &[u8], largest: usize) -> usize {
 /// ended it, and the first KiB of each message. `largest` is the limit for one message, in bytes.
 ///
 /// It is not fuzzed; a conformance suite talks to it (`tests/conformance.rs`).
-pub async fn echo(url: &str, largest: usize) -> (crate::LossCause, Vec<Vec<u8>>) {
-    let limits = crate::Limits::default();
-    let limits = crate::Limits {
+pub async fn echo(url: &str, largest: usize) -> (crate::model::error::LossCause, Vec<Vec<u8>>) {
+    let limits = crate::config::Limits::default();
+    let limits = crate::config::Limits {
         frame: largest,
         outbox: limits.outbox.max(2 * largest),
         connection: limits.connection.max(4 * largest),
@@ -78,7 +78,7 @@ pub fn rest_errors(data: &[u8]) {
 /// # Panics
 /// Where a promise is broken.
 pub fn tokens(data: &[u8]) {
-    crate::token::fuzzing::run(data);
+    crate::model::auth::agora_token::fuzzing::run(data);
 }
 
 /// The payload of a meta, and a meta, as the event it leads to: that counts for no more than was promised.
@@ -92,7 +92,7 @@ pub fn weights(data: &[u8]) {
 /// The event that an encoded meta of a page leads to, as `alice` hears it on her `phone`; its weight is held against
 /// what was really allocated.
 #[must_use]
-pub fn event(meta: &[u8]) -> Option<crate::Event> {
+pub fn event(meta: &[u8]) -> Option<crate::model::Event> {
     weights::event(meta)
 }
 
@@ -101,5 +101,5 @@ pub fn event(meta: &[u8]) -> Option<crate::Event> {
 /// # Panics
 /// Where a promise is broken.
 pub fn redactor(data: &[u8]) {
-    let _ = crate::redactor::fuzzing::run(data);
+    let _ = crate::model::redactor::fuzzing::run(data);
 }

@@ -3,8 +3,8 @@
 #![allow(clippy::panic, reason = "a harness fails loudly")]
 
 use crate::{
-    Event, EventMask, UserId,
-    session::inbound::{self, Inbound, Own},
+    model::{Event, EventMask, account::UserId},
+    session::decode::{self, Inbound, Own},
     wire::{MAX_FIELDS, Meta, encode, full_meta},
 };
 
@@ -28,8 +28,8 @@ pub(super) fn event(meta: &[u8]) -> Option<Event> {
     let user: UserId = "alice".parse().ok()?;
     let own = Own { user: &user, resource: "phone" };
     let inbound = match full_meta(meta, &mut MAX_FIELDS.clone()) {
-        Some(meta) => inbound::read(&meta, &own, EventMask::ALL),
-        None => inbound::broken(meta, &own, EventMask::ALL),
+        Some(meta) => decode::read(&meta, &own, EventMask::ALL),
+        None => decode::broken(meta, &own, EventMask::ALL),
     };
     match inbound {
         Inbound::Event(kind) | Inbound::Unreadable(Some(kind)) => Some(Event::new(user.clone(), kind)),

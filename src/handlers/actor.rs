@@ -9,12 +9,15 @@ use actix_rt::ArbiterHandle;
 use slog::{Logger, debug, error};
 use tokio::sync::oneshot;
 
-use crate::{ConnectionError, Event, EventMask, UserId, lent};
+use crate::{
+    model::{Event, EventMask, account::UserId, error::ConnectionError},
+    util::lent,
+};
 
-use super::{
-    Handlers, Overflow, Registry, SubscriberId, SubscriberInfo, Subscription,
-    room::HasRoom,
-    wanted::{Announcement, Wanted},
+use super::{Handlers, Overflow, Registry, SubscriberId, SubscriberInfo, Subscription};
+use crate::handlers::{
+    capacity::HasRoom,
+    interest::{Announcement, Wanted},
 };
 
 /// Tells subscribers what happens; see the [module](crate::handlers) for what is promised.

@@ -5,9 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Event, EventKind, EventMask, UserId};
+use crate::model::{Event, EventKind, EventMask, account::UserId};
 
-use super::{Overflow, room::Room, subscriber::Bound};
+use super::{Overflow, subscriber::Bound};
+use crate::handlers::capacity::Room;
 
 /// What a subscriber is still to be given, in the order it is due: events, and a notice in each place where some are
 /// missing.

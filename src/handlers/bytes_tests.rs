@@ -11,7 +11,7 @@ use super::{
     EventHandler, HandlerRegistry, Handlers, Overflow, Registry, SubscriberInfo, Subscription,
     probe::{Probe, hearing, next, sized},
 };
-use crate::{Event, EventKind, EventMask};
+use crate::model::{Event, EventKind, EventMask};
 
 const MIB: usize = 1 << 20;
 

@@ -14,9 +14,16 @@ use actix_rt::ArbiterHandle;
 use slog::{Logger, error};
 
 use crate::{
-    ContactEvent, DeviceEvent, DisconnectReason, Edit, Event, EventKind, EventMask, LossCause, Message, MucEvent,
-    PinEvent, PresenceEvent, ReactionEvent, Recall, Receipt, SendError, ThreadEvent, UnknownNotice,
-    lent::{caught, drop_caught},
+    model::{
+        Event, EventKind, EventMask,
+        error::{DisconnectReason, LossCause, SendError},
+        message::Message,
+        notice::{
+            ContactEvent, DeviceEvent, Edit, MucEvent, PinEvent, PresenceEvent, ReactionEvent, Recall, Receipt,
+            ThreadEvent, UnknownNotice,
+        },
+    },
+    util::lent::{caught, drop_caught},
 };
 
 use super::{Overflow, SubscriberId, Subscription, actor::spawn_bounded};

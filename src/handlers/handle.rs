@@ -6,14 +6,14 @@ use actix::{Addr, MailboxError, Recipient, dev::SendError};
 use actix_rt::ArbiterHandle;
 use slog::Logger;
 
-use crate::{ConnectionError, Event, EventMask, UserId};
+use crate::model::{Event, EventMask, account::UserId, error::ConnectionError};
 
 use super::{
     EventHandler, HandlerRegistry, Publish, PublishAll, Shutdown, Subscribe, SubscriberId, SubscriberInfo, Subscribers,
     Subscription, Unsubscribe,
     actor::{LastWords, MissedEvents},
-    wanted::Wanted,
 };
+use crate::handlers::interest::Wanted;
 
 /// The handle to a [`HandlerRegistry`]: cheap to clone, usable from every thread.
 ///

@@ -13,9 +13,10 @@ use std::{
     },
 };
 
+use crate::model::Ticket;
 use actix::WeakRecipient;
 
-use super::room::{Freed, HasRoom};
+use crate::handlers::capacity::{Freed, HasRoom};
 
 /// The large events in one subscriber's mailbox, as the registry knows them.
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ struct Desk {
 
 /// Bytes that an event takes in a subscriber's mailbox.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub(super) struct Bytes {
     bytes: AtomicUsize,
     desk: Arc<Desk>,
 }
@@ -105,15 +106,14 @@ impl InMailbox {
     }
 
     /// Returns the ticket of an event that goes in.
-    pub(super) fn ticket(&mut self, bytes: usize) -> Ticket {
+    pub(super) fn ticket(&mut self, bytes: usize) -> Box<dyn Ticket> {
         self.bytes = self.bytes.saturating_add(bytes);
-        Ticket { bytes: AtomicUsize::new(bytes), desk: Arc::clone(&self.desk) }
+        Box::new(Bytes { bytes: AtomicUsize::new(bytes), desk: Arc::clone(&self.desk) })
     }
 }
 
-impl Ticket {
-    /// Gives the bytes back; once only.
-    pub(crate) fn give_back(&self) {
+impl Ticket for Bytes {
+    fn give_back(&self) {
         // Every look at the event comes here.
         if self.bytes.load(Ordering::Relaxed) == 0 {
             return;
@@ -134,7 +134,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Bytes {
     fn drop(&mut self) {
         self.give_back();
     }

@@ -47,24 +47,23 @@ mod actor;
 mod backlog;
 #[cfg(test)]
 mod bytes_tests;
+mod capacity;
 mod event_handler;
 mod handle;
 mod id;
 mod in_mailbox;
+mod interest;
 mod overflow;
 #[cfg(test)]
 mod probe;
 mod registry;
-mod room;
 mod subscriber;
 mod subscription;
-mod wanted;
 
 pub use actor::{HandlerRegistry, Publish, PublishAll, Shutdown, Subscribe, Subscribers, Unsubscribe};
 pub use event_handler::EventHandler;
 pub use handle::Handlers;
 pub use id::SubscriberId;
-pub(crate) use in_mailbox::Ticket;
 pub use overflow::Overflow;
 pub use registry::{Registry, SubscriberInfo};
 pub use subscription::Subscription;

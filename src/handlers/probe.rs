@@ -8,7 +8,11 @@ use tokio::sync::{
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-use crate::{ChatType, Event, EventKind, Ext, LossCause, Message, MessageBody};
+use crate::model::{
+    Event, EventKind,
+    error::LossCause,
+    message::{ChatType, Ext, Message, MessageBody},
+};
 
 pub(super) struct Probe {
     name: &'static str,

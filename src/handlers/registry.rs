@@ -3,13 +3,16 @@
 use actix::{Recipient, WeakRecipient};
 use slog::{Logger, debug, info, warn};
 
-use crate::{Event, EventKind, EventMask, UserId, lent};
+use crate::{
+    model::{Event, EventKind, EventMask, account::UserId},
+    util::lent,
+};
 
 use super::{
     Overflow, SubscriberId, Subscription,
-    room::{Freed, HasRoom},
     subscriber::{Offer, Subscriber},
 };
+use crate::handlers::capacity::{Freed, HasRoom};
 
 /// One subscriber's counts since it was registered.
 ///
@@ -360,8 +363,8 @@ fn report_episode(log: &Logger, subscriber: &Subscriber) {
 mod tests {
     use super::*;
     use crate::{
-        DisconnectReason,
         handlers::probe::{Probe, hearing, next, numbered},
+        model::error::DisconnectReason,
     };
 
     fn registry() -> Registry {

@@ -7,14 +7,14 @@ use std::sync::{
 
 use actix::{Recipient, WeakRecipient, dev::SendError};
 
-use crate::{Event, EventMask, UserId};
+use crate::model::{Event, EventMask, account::UserId};
 
 use super::{
     Overflow, SubscriberId, SubscriberInfo, Subscription,
     backlog::{Backlog, Due, Kept, Misses},
     in_mailbox::InMailbox,
-    room::{self, HasRoom, Room},
 };
+use crate::handlers::capacity::{self, HasRoom, Room};
 
 /// What came of one offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,7 +195,7 @@ impl Subscriber {
                         // It tells by itself, without a ticket.
                         drop(event);
                         in_mailbox.take_back();
-                        backlog.room = room::ask(&self.to, due.event(), *serial, tell)?;
+                        backlog.room = capacity::ask(&self.to, due.event(), *serial, tell)?;
                         if backlog.room == Room::Awaited {
                             in_mailbox.told_of(if notice { 0 } else { bytes });
                         }

@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::AtomicU64};
 
 use actix::Recipient;
 
-use crate::{Event, EventMask};
+use crate::model::{Event, EventMask};
 
 use super::{Overflow, SubscriberId};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{LocalServer, LocalServerError, faults::DevicePolicy, state::Owner};
-use crate::{Kick, UserId};
+use crate::model::{account::UserId, error::Kick};
 
 impl LocalServer {
     /// Creates a user.
@@ -33,7 +33,7 @@ impl LocalServer {
     /// # Errors
     /// [`LocalServerError::NoSuchUser`], [`LocalServerError::Credential`] for an empty password.
     pub fn change_password(&self, user: &str, password: &str) -> Result<(), LocalServerError> {
-        crate::Password::new(password)?;
+        crate::model::account::Password::new(password)?;
         let name = user.to_lowercase();
         self.shared.change(|state| {
             let changed = state.change_password(&name, password);
@@ -59,7 +59,7 @@ impl LocalServer {
     /// # Errors
     /// [`LocalServerError::NoSuchUser`], [`LocalServerError::Credential`] for what cannot be a token.
     pub fn adopt_token(&self, user: &str, token: &str, life: Option<Duration>) -> Result<(), LocalServerError> {
-        crate::Token::new(token)?;
+        crate::model::account::Token::new(token)?;
         let name = user.to_lowercase();
         self.shared.change(|state| {
             state.user_mut(&name)?;

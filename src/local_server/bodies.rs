@@ -25,7 +25,7 @@ pub(super) fn described(meta: &Meta) -> Value {
         "from": body.from.as_ref().map(|from| from.name()).unwrap_or_default(),
         "to": body.to.as_ref().map(|to| to.name()).unwrap_or_default(),
         "ext": values(&body.ext),
-        "meta": crate::lenient::json::read::<Value>(body.meta().as_bytes()).unwrap_or_else(|_| json!({})),
+        "meta": crate::util::lenient::json::read::<Value>(body.meta().as_bytes()).unwrap_or_else(|_| json!({})),
         "bodies": body.contents.iter().map(content).collect::<Vec<_>>(),
     });
     let name = |jid: &Option<crate::wire::Jid>| jid.as_ref().map(|jid| jid.name().to_owned()).unwrap_or_default();

@@ -13,7 +13,7 @@ use super::{
     state::{State, now_ms},
 };
 use crate::{
-    Conversation,
+    model::message::Conversation,
     wire::{
         Content, Jid, MessageBody, Meta,
         content::ContentType,

@@ -2,8 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::logger::Escaped;
-use crate::{AppKeyError, ConfigError, CredentialError};
+use crate::model::{
+    account::AppKeyError,
+    error::{ConfigError, CredentialError},
+};
+use crate::util::Escaped;
 
 /// Why a call on the local server failed.
 #[derive(Clone, Debug, thiserror::Error)]

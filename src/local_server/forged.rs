@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{frames, history::Chat, routing::Target, state::State};
 use crate::{
-    message::is_same,
+    model::message::is_same,
     wire::{Jid, MessageBody, Status, message_body::Type, status::ErrorCode},
 };
 

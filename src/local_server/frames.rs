@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{queues::QueueName, state::now_ms};
 use crate::{
-    AppKey,
+    model::account::AppKey,
     wire::{
         CommNotice, CommSyncDl, Jid, Logout, MSync, Meta, Provision, StatisticsBody, Status, encode, meta::NameSpace,
         msync::Command, status::ErrorCode,

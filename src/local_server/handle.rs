@@ -20,7 +20,10 @@ use super::{
     shared::Shared,
     state::State,
 };
-use crate::{AppKey, Config, Device, Endpoints};
+use crate::{
+    config::{Config, Endpoints},
+    model::account::{AppKey, Device},
+};
 
 /// A running local server. Clones are handles of the same server; when the last one is dropped it stops.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::{Message, wire::Meta};
+use crate::{model::message::Message, wire::Meta};
 
 /// One frame a provisioned client sent. `Debug` shows its kind and length only: a PROVISION holds a token.
 #[derive(Clone, PartialEq)]

@@ -12,7 +12,7 @@ use super::{
     state::{Owner, State, now_ms},
 };
 use crate::{
-    Kick, ServerText,
+    model::{error::Kick, server_text::ServerText},
     wire::{
         CommSyncDl, CommSyncUl, CommUnreadDl, Jid, MSync, MetaQueue, Provision, RedirectInfo, StatisticsBody, Status,
         TOKEN_PREFIX, Upward, msync::Command, statistics_body::Operation, status::ErrorCode,

@@ -10,7 +10,7 @@ use super::{
     LocalServerError, limits,
     state::{Owner, State, Token, User, now_ms},
 };
-use crate::{Nickname, UserId};
+use crate::model::account::{Nickname, UserId};
 
 /// A call as it came in.
 pub(super) struct Call<'a> {
@@ -68,7 +68,7 @@ pub(super) fn unauthorized() -> Refused {
 }
 
 pub(super) fn object(body: &[u8]) -> Answered {
-    crate::lenient::json::read(body).map_err(|error| Refused(400, "json_parse", error.to_string()))
+    crate::util::lenient::json::read(body).map_err(|error| Refused(400, "json_parse", error.to_string()))
 }
 
 pub(super) fn text<'a>(body: &'a Value, member: &str) -> Option<&'a str> {

@@ -24,7 +24,7 @@ use super::{
     sessions::{Link, Session},
     uploads::Files,
 };
-use crate::{AppKey, Password, UserId};
+use crate::model::account::{AppKey, Password, UserId};
 
 /// Milliseconds since 1970.
 pub(super) fn now_ms() -> u64 {

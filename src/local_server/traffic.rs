@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::{
     ClientFrame, LocalServer, LocalServerError, RestCall, SessionInfo, Stats, queues::QueueName, socket::Outgoing,
 };
-use crate::Conversation;
+use crate::model::message::Conversation;
 
 impl LocalServer {
     /// Sends a chat message with this encoded `MessageBody` to a user, as if `from` had sent it; `from` need not exist.

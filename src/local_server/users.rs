@@ -6,7 +6,7 @@ use super::{
     rest::{Answered, Call, Refused, decoded, entity, illegal, not_found, object, text},
     state::{Owner, State, now_ms},
 };
-use crate::{Kick, Password};
+use crate::model::{account::Password, error::Kick};
 
 impl State {
     /// Answers a call below `/users/{user}`.

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::LogLevel;
-use super::escape::Escaped;
 use super::file::LogFile;
 use super::line::{Clock, Output, Sink};
 use super::queue::Queue;
+use crate::util::Escaped;
 
 /// Why a logger did not start, or did not flush.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle};
 use slog::{Drain, Logger};
 
-use crate::lent::{self, LostRecords};
+use crate::util::lent::{self, LostRecords};
 
 use super::queue::Queue;
 use super::{LevelFilter, LevelSwitch, LogConfig, LogError, LogLevel, LoggerActor};

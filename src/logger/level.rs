@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use slog::{Drain, FilterLevel, Level, OwnedKVList, Record};
 
-use super::escape::Escaped;
+use crate::util::Escaped;
 
 /// From which level on records are written (connection spec §15).
 ///

@@ -10,9 +10,9 @@ use slog::{Drain, Level, OwnedKVList, Record};
 use slog_term::{Decorator, FullFormat, RecordDecorator, ThreadSafeTimestampFn};
 
 use super::LogLevel;
-use super::escape::must_be_escaped;
 use super::file::{LogFile, Torn, write_counted};
-use crate::lent;
+use crate::util::lent;
+use crate::util::must_be_escaped;
 
 /// Where a line is cut off, in bytes.
 const LONGEST_LINE: usize = 64 * 1024;

@@ -40,7 +40,6 @@
 
 mod actor;
 mod config;
-mod escape;
 mod file;
 mod handle;
 mod level;
@@ -48,9 +47,9 @@ mod line;
 mod queue;
 mod redacted;
 
+pub use crate::util::Escaped;
 pub use actor::{DisableAll, EnableAll, Flush, GetLevel, LoggerActor, Reopen, SetLevel, Shutdown};
 pub use config::{LogConfig, LogError, Terminal};
-pub use escape::Escaped;
 pub use handle::LogHandle;
 pub use level::{InvalidLevel, LevelFilter, LevelSwitch, LogLevel};
 pub use redacted::Redacted;

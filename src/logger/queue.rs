@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use super::LogError;
 use super::file::LogFile;
 use super::line::{Clock, Output, Written};
-use crate::lent;
+use crate::util::lent;
 
 /// How long dropping the queue waits for what is in it.
 const DROP_WAIT: Duration = Duration::from_secs(1);

@@ -17,12 +17,10 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{
-    CertificateProblem, Network, Progress, Stream, Target, certificate_problem, client_config, names,
-    target::is_localhost,
-};
-use crate::logger::Escaped;
-use crate::{LossCause, Step};
+use super::{Network, Progress, Stream, Target, certificate_problem, client_config, names, target::is_localhost};
+use crate::model::error::CertificateProblem;
+use crate::model::error::{LossCause, Step};
+use crate::util::Escaped;
 
 /// How long one of several addresses of a host is waited for before the next one is begun as well.
 const STAGGER: Duration = Duration::from_millis(250);
@@ -235,7 +233,13 @@ mod tests {
 
     use super::{DialError, Network, Progress, Target, connect_first, connect_from, dial, interleaved, usable};
     use crate::{
-        Config, Connection, Credentials, LossCause, OpenError, Proxy, Reconnect, Step, net::names::tests::SILENT,
+        config::{Config, Reconnect},
+        connection::Connection,
+        model::{
+            auth::Credentials,
+            error::{LossCause, OpenError, Step},
+        },
+        net::{Proxy, names::tests::SILENT},
     };
 
     const SHORT: Duration = Duration::from_millis(100);
@@ -359,7 +363,8 @@ mod tests {
         let refused = dial(&target, &Network::default(), &progress).await;
         assert!(matches!(refused, Err(DialError::Plaintext(_))));
         // Whatever way the configuration was built: the permission stays.
-        let allowed = Network::default().with_plaintext().with_proxy(Proxy::none()).with_roots(crate::Roots::default());
+        let allowed =
+            Network::default().with_plaintext().with_proxy(Proxy::none()).with_roots(crate::net::Roots::default());
         assert!(allowed.allows(&target));
         assert!(!Network::default().with_proxy(Proxy::none()).allows(&target));
     }

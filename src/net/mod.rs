@@ -8,22 +8,25 @@ mod head;
 mod names;
 mod network;
 mod proxy;
+mod retry_after;
 mod stream;
 mod target;
 mod tls;
 mod traffic;
 mod upgrade;
+pub(crate) mod websocket;
 
 use std::{cell::Cell, rc::Rc};
 
-use crate::Step;
+use crate::model::error::Step;
 
 pub(crate) use dial::{DialError, dial, dial_by};
 pub(crate) use network::Network;
 pub use proxy::{Proxy, ProxyError};
+pub(crate) use retry_after::{MAX_PAUSE, answered_at, parse_retry_after};
 pub(crate) use stream::Stream;
 pub(crate) use target::Target;
-pub use tls::{CertificateProblem, Roots, RootsError};
+pub use tls::{Roots, RootsError};
 pub(crate) use tls::{certificate_problem, client_config};
 pub(crate) use traffic::{Traffic, Watched, unacknowledged_bytes};
 pub(crate) use upgrade::{Upgraded, upgrade};

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::threads::{Job, Threads};
+use crate::util::threads::{Job, Threads};
 
 /// How many names are looked up at once. A name whose look-up hangs keeps its thread; those of a service, its proxies and
 /// its storage hosts are far fewer.

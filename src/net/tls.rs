@@ -1,18 +1,17 @@
 //! TLS by rustls with ring: the system's root certificates, plus those of the application. There is no way to switch
 //! verification off.
 
+use crate::model::error::CertificateProblem;
+use crate::util::{Escaped, threads::Serial};
+use rustls::{
+    CertificateError, ClientConfig,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
-
-use rustls::{
-    CertificateError, ClientConfig,
-    pki_types::{CertificateDer, pem::PemObject},
-};
-
-use crate::{logger::Escaped, threads::Serial};
 
 /// Root certificates of an application's own, trusted besides the system's.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
@@ -117,37 +116,6 @@ fn build(roots: &Roots) -> Result<ClientConfig, rustls::Error> {
     // A WebSocket upgrade is impossible over h2.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
-}
-
-/// What is wrong with a server's certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CertificateProblem {
-    /// It is for another host name.
-    WrongName,
-    /// It leads to no trusted root certificate.
-    UnknownRoot,
-    /// Its time is over, or has not begun.
-    Expired,
-    /// Something else, in words.
-    Other(String),
-}
-
-impl fmt::Display for CertificateProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CertificateProblem::WrongName => f.write_str("it is for another host name; check the address"),
-            CertificateProblem::UnknownRoot => {
-                f.write_str("it leads to no trusted root; give the root's PEM to `Config::extra_roots` if it is yours")
-            }
-            CertificateProblem::Expired => f.write_str(
-                "its time is over or has not begun; check the server's certificate and this machine's clock",
-            ),
-            CertificateProblem::Other(text) => {
-                write!(f, "{}; check the certificate that the server shows", Escaped(text))
-            }
-        }
-    }
 }
 
 /// The certificate problem behind an io error of a TLS handshake, if that is what it was.

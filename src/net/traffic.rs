@@ -19,7 +19,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::threads::FILES;
+use crate::util::threads::FILES;
 
 /// Tells when bytes last passed over a connection. A clone is a reference count.
 #[derive(Clone, Default)]

@@ -12,8 +12,8 @@ use super::{
     head::{Head, Heads},
 };
 use crate::{
-    LossCause, Step,
-    rest::{answered_at, parse_retry_after},
+    model::error::{LossCause, Step},
+    net::{answered_at, parse_retry_after},
 };
 
 /// Every server hashes this behind the client's key (RFC 6455 §1.3).

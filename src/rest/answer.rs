@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::kind::RestErrorKind;
-use crate::{Nickname, Password, Token, UserId, lenient};
+use crate::model::error::RestErrorKind;
+use crate::{
+    model::account::{Nickname, Password, Token, UserId},
+    util::lenient,
+};
 
 /// A user to be registered.
 #[derive(Clone, Debug)]

@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use super::{
     answer::odd,
     client::{RestClient, percent_encoded},
-    error::RestError,
-    kind::{Operation, RestErrorKind},
-    own::{Caller, done, json as body, sized},
 };
-use crate::{Token, UserId};
+use crate::model::account::{Token, UserId};
+use crate::{
+    model::error::{Operation, RestError, RestErrorKind},
+    rest::session_call::{Caller, done, json as body, sized},
+};
 
 /// One of the attributes that the service knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

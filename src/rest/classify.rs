@@ -1,19 +1,15 @@
 //! What an answer other than success means (connection spec §3.1, §3.2, §3.5).
 
-use std::time::{Duration, SystemTime};
-
-use serde_json::Value;
-
-use super::{
-    answer::{self, text},
-    error::RestError,
-    kind::{Operation, RestErrorKind},
-    own_errors,
+use super::answer::{self, text};
+use crate::model::{error::Code, redactor::Redactor};
+use crate::net::MAX_PAUSE;
+use crate::net::parse_retry_after;
+use crate::{
+    model::error::{Operation, RestError, RestErrorKind},
+    rest::session_errors,
 };
-use crate::{Code, redactor::Redactor};
-
-/// The longest pause taken from a server.
-pub(super) const MAX_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
+use serde_json::Value;
+use std::time::{Duration, SystemTime};
 
 const OAUTH: &str = "Unable to authenticate (OAuth)";
 
@@ -41,8 +37,8 @@ pub(super) fn classify(
     let (mut kind, mut code) = (answer.kind(), answer.code());
     if operation.is_a_sessions() {
         let number = answer.number();
-        let said = own_errors::Said { status, number, error: answer.error, description: answer.description };
-        (kind, code) = own_errors::refine(operation, &said, kind, code);
+        let said = session_errors::Said { status, number, error: answer.error, description: answer.description };
+        (kind, code) = session_errors::refine(operation, &said, kind, code);
     }
     RestError::answered(operation, status, kind, code).with_retry_after(pause).with_texts(
         text(&body, "error"),
@@ -134,12 +130,6 @@ impl Answer<'_> {
     }
 }
 
-/// When an answer was given: by its own `Date`, which is of the same clock as a date in its `Retry-After`; without one,
-/// by this machine's clock.
-pub(crate) fn answered_at(date: Option<&str>) -> SystemTime {
-    date.and_then(|date| httpdate::parse_http_date(date.trim()).ok()).unwrap_or_else(SystemTime::now)
-}
-
 /// The longest pause of several `Retry-After` lines, or of several values in one; there should be one only.
 pub(super) fn longest_pause<'a>(lines: impl Iterator<Item = &'a str>, now: SystemTime) -> Option<Duration> {
     let pauses = lines.filter_map(|line| {
@@ -150,25 +140,16 @@ pub(super) fn longest_pause<'a>(lines: impl Iterator<Item = &'a str>, now: Syste
     pauses.max()
 }
 
-/// The pause of a `Retry-After` header, given in seconds or as an HTTP date; `now` is [`answered_at`].
-pub(crate) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    let value = value.trim();
-    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
-        return Some(value.parse().map_or(MAX_PAUSE, Duration::from_secs).min(MAX_PAUSE));
-    }
-    let until = httpdate::parse_http_date(value).ok()?;
-    Some(until.duration_since(now).unwrap_or_default().min(MAX_PAUSE))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     use proptest::prelude::*;
 
-    use super::{MAX_PAUSE, answered_at, classify, longest_pause, parse_retry_after};
-    use crate::redactor::Redactor;
-    use crate::rest::{Operation, RestErrorKind};
+    use super::{classify, longest_pause};
+    use crate::model::error::{Operation, RestErrorKind};
+    use crate::model::redactor::Redactor;
+    use crate::net::{MAX_PAUSE, answered_at, parse_retry_after};
 
     fn now() -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(784_111_770)
@@ -257,7 +238,7 @@ mod tests {
             status: u16, body in body(), pause in prop::option::of(any::<Duration>()),
         ) {
             let redactor = Redactor::default();
-            redactor.learn_token(&crate::Token::new("CANARY").unwrap());
+            redactor.learn_token(&crate::model::account::Token::new("CANARY").unwrap());
             let error = classify(Operation::PasswordToken, status, &body, pause, &redactor);
             prop_assert_eq!(error.status(), Some(status));
             prop_assert!(error.retry_after().is_none_or(|pause| pause <= MAX_PAUSE));

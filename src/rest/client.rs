@@ -15,14 +15,24 @@ use serde_json::Value;
 use super::{
     answer::{Grant, NewUser, RegisteredUser, odd, parse_expiry},
     discovery::discover,
-    error::RestError,
-    exchange::Call,
-    governor::{self, Budget, Governor},
-    kind::{Operation, RestErrorKind},
     secret_body,
 };
 use crate::net::Network;
-use crate::{AppKey, Config, ConfigError, Endpoints, Nickname, Password, Token, UserId, redactor::Redactor};
+use crate::{
+    config::{Config, Endpoints},
+    model::{
+        account::{AppKey, Nickname, Password, Token, UserId},
+        error::ConfigError,
+        redactor::Redactor,
+    },
+};
+use crate::{
+    model::error::{Operation, RestError, RestErrorKind},
+    rest::{
+        http_call::Call,
+        rate_limit::{self, Budget, Governor},
+    },
+};
 
 /// The service's REST calls for one application (connection spec §3).
 ///
@@ -92,7 +102,7 @@ enum TokenRequest<'a> {
 
 impl RestClient {
     /// The most users one batch may hold.
-    pub const MAX_BATCH: usize = 60;
+    pub const MAX_BATCH: usize = crate::model::error::MAX_BATCH;
 
     /// A client for the REST addresses that the configuration gives.
     ///
@@ -125,7 +135,7 @@ impl RestClient {
     /// The same for a session, which has a redactor and a logger behind it.
     pub(crate) fn of_session(config: &Config, bases: Vec<String>, redactor: &Redactor, logger: &slog::Logger) -> Self {
         RestClient {
-            governor: governor::shared(&config.app_key, &bases),
+            governor: rate_limit::shared(&config.app_key, &bases),
             app_key: config.app_key.clone(),
             bases: bases.into(),
             first: Arc::default(),
@@ -371,8 +381,8 @@ impl RestClient {
     async fn turn(&self, call: &Call<'_>) -> Result<(), RestError> {
         // A login has its own deadline; so many can start at once that their turn takes longer than one call may.
         let patience = match call.operation.budget() {
-            Budget::Tokens | Budget::Each(Operation::TokenExpiry) => governor::PATIENCE,
-            _ => self.timeout.min(governor::PATIENCE),
+            Budget::Tokens | Budget::Each(Operation::TokenExpiry) => rate_limit::PATIENCE,
+            _ => self.timeout.min(rate_limit::PATIENCE),
         };
         self.governor.turn(call.operation.budget(), patience).await.map_err(|wait| {
             let error = RestError::local(call.operation, RestErrorKind::NoTurn(wait));

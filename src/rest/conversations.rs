@@ -8,12 +8,18 @@ use serde_json::Value;
 use super::{
     answer::{odd, text, whole},
     client::{RestClient, percent_encoded},
-    error::RestError,
-    kind::{Operation, RestErrorKind},
-    message_form,
-    own::{Caller, bounded},
 };
-use crate::{Conversation, Json, Message, Token, UserId};
+use crate::model::{
+    account::{Token, UserId},
+    message::{Conversation, Json, Message},
+};
+use crate::{
+    model::error::{Operation, RestError, RestErrorKind},
+    rest::{
+        rest_message,
+        session_call::{Caller, bounded},
+    },
+};
 
 /// A message as the service's JSON has it. `Debug` shows nothing of it: it can hold a file's share-secret.
 #[derive(Clone, PartialEq)]
@@ -99,7 +105,7 @@ impl ConversationInfo {
                 .flatten()
                 .filter_map(Value::as_i64)
                 .collect(),
-            last_message: meta.and_then(|meta| message_form::message(meta, conversation.chat(), me)),
+            last_message: meta.and_then(|meta| rest_message::message(meta, conversation.chat(), me)),
             raw: meta.map(|meta| RawMessage(meta.into())),
             conversation,
         })

@@ -4,10 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde_json::Value;
 
-use super::{
-    answer::{odd, text},
-    kind::RestErrorKind,
-};
+use super::answer::{odd, text};
+use crate::model::error::RestErrorKind;
 
 /// The name of one device of a user, as the service lists it or [`Device::resource`](crate::Device::resource) gives it:
 /// 1 to 256 bytes without control characters, neither `.` nor `..`.

@@ -6,14 +6,15 @@ use serde_json::Value;
 use super::{
     answer::text,
     client::{percent_encoded, unix_milliseconds},
-    error::RestError,
-    exchange::Call,
-    kind::{Operation, RestErrorKind},
 };
 use crate::{
-    Addresses, Config, Endpoints,
+    config::{Addresses, Config, Endpoints},
+    model::redactor::Redactor,
     net::{Network, Target},
-    redactor::Redactor,
+};
+use crate::{
+    model::error::{Operation, RestError, RestErrorKind},
+    rest::http_call::Call,
 };
 
 /// The most addresses taken from each list of an answer.
@@ -122,7 +123,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{MAX_HOSTS, authority};
-    use crate::{Addresses, net::Network, rest::RestErrorKind};
+    use crate::{config::Addresses, model::error::RestErrorKind, net::Network};
 
     fn read(bootstrap: &str, body: &Value) -> Result<Addresses, RestErrorKind> {
         super::read(bootstrap, body, &Network::default().with_plaintext())

@@ -19,20 +19,23 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{
-    error::RestError,
-    exchange::unread,
-    kind::{Operation, RestErrorKind},
-    upload::{PIECE, Progress, WATCHER, Watcher, failed},
+use super::upload::{PIECE, Progress, WATCHER, Watcher, failed};
+use crate::{
+    model::error::{Operation, RestError, RestErrorKind},
+    rest::http_call::unread,
 };
 use crate::{
-    Attachment, FileSecret, UserId,
-    lent::Lent,
-    message::Bare,
+    model::{
+        account::UserId,
+        message::{Attachment, Bare, FileSecret},
+        redactor::Leased,
+    },
     net::Traffic,
-    redactor::Leased,
-    state::regular,
-    threads::{FILES, Job},
+    store::regular,
+    util::{
+        lent::Lent,
+        threads::{FILES, Job},
+    },
 };
 
 /// How many pieces wait for the reader at most.

@@ -24,16 +24,23 @@ use super::{
     answer::{odd, text},
     client::{RestClient, percent_encoded},
     download::{Download, Fetch, Incoming},
-    error::RestError,
-    exchange::{Call, texts},
-    form::{Broken, Form},
-    kind::{Operation, RestErrorKind},
-    own::Caller,
     upload::Upload,
 };
 use crate::{
-    Attachment, FileSecret, Token, UserId, http,
+    model::error::{Operation, RestError, RestErrorKind},
+    rest::{
+        http_call::{Call, texts},
+        multipart::{Broken, Form},
+        session_call::Caller,
+    },
+};
+use crate::{
+    model::{
+        account::{Token, UserId},
+        message::{Attachment, FileSecret},
+    },
     net::{Target, Traffic, unacknowledged_bytes},
+    rest::http,
 };
 
 /// How many redirects of a download are followed.
@@ -317,7 +324,7 @@ fn same_host(home: Option<&Target>, url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{is_id, same_host};
-    use crate::{Config, RestClient, net::Target};
+    use crate::{config::Config, net::Target, rest::RestClient};
 
     #[test]
     fn only_the_address_of_a_file_of_this_application_names_one() {

@@ -10,18 +10,20 @@ use awc::http::Uri;
 use serde_json::Value;
 
 use super::{
-    Attribute, ConversationPage, DeviceInfo, Grant, HistoryPage, Operation, PresenceState, PresenceSubscriptions,
-    RegisteredUser, Resource, RestError, UserAttributes,
+    Attribute, ConversationPage, DeviceInfo, Grant, HistoryPage, PresenceState, PresenceSubscriptions, RegisteredUser,
+    Resource, UserAttributes,
     answer::{NO_END, parse_expiry},
-    classify::{MAX_PAUSE, classify, parse_retry_after},
+    classify::classify,
     device::parse_result,
     discovery,
-    error::MAX_TEXT,
 };
 use crate::{
-    UserId,
+    model::error::{MAX_TEXT, Operation, RestError},
+    net::{MAX_PAUSE, parse_retry_after},
+};
+use crate::{
+    model::{account::UserId, redactor::Redactor},
     net::{Network, Target},
-    redactor::Redactor,
 };
 
 /// What must not stand in an error, one inside the other.

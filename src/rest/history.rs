@@ -11,12 +11,16 @@ use super::{
     answer::{odd, text},
     client::{RestClient, percent_encoded},
     device::Resource,
-    error::RestError,
-    kind::{Operation, RestErrorKind},
-    own::{Caller, bounded, done, json as body, sized},
 };
 use crate::{
-    ChatType, Conversation, Message, Token, UserId,
+    model::error::{Operation, RestError, RestErrorKind},
+    rest::session_call::{Caller, bounded, done, json as body, sized},
+};
+use crate::{
+    model::{
+        account::{Token, UserId},
+        message::{ChatType, Conversation, Message},
+    },
     wire::{GROUP_DOMAIN, Meta, USER_DOMAIN},
 };
 

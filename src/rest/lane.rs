@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, num::NonZeroU16, task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
-use super::window::Window;
+use crate::rest::sliding_window::Window;
 
 /// How long the first one may leave a turn that is there before others are let past: its thread stands still, or nobody
 /// polls it.

@@ -5,18 +5,19 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    ConversationPage, DeviceInfo, Grant, HistoryPage, Operation, PresenceState, PresenceSubscriptions, RegisteredUser,
+    ConversationPage, DeviceInfo, Grant, HistoryPage, PresenceState, PresenceSubscriptions, RegisteredUser,
     UserAttributes,
     answer::{self, parse_expiry},
     classify::classify,
     device::parse_result,
-    discovery, own,
+    discovery,
 };
 use crate::{
-    UserId,
+    model::account::UserId,
     net::Network,
     wire::{Jid, KeyValue, MessageBody, Meta},
 };
+use crate::{model::error::Operation, rest::session_call};
 
 /// The largest answer.
 const LENGTH: usize = 1 << 20;
@@ -133,7 +134,7 @@ fn an_answer_of_the_largest_size_takes_no_more_than_it_may_whatever_it_holds_and
         ("tokens", reads(Grant::parse), costly("{\"access_token\":\"a\",\"user\":[", "]}")),
         ("expiry", reads(parse_expiry), costly("{\"expire_timestamp\":[", "]}")),
         ("registration", reads(RegisteredUser::parse_all), costly("{\"entities\":[", "]}")),
-        ("users", reads(own::done), costly("{\"a\":[", "]}")),
+        ("users", reads(session_call::done), costly("{\"a\":[", "]}")),
         ("devices", reads(DeviceInfo::parse_all), costly("{\"data\":[", "]}")),
         ("kicks", reads(parse_result), costly("{\"data\":[", "]}")),
         ("discovery", reads(discovery), costly("{\"msync-wx\":{},\"rest\":{\"hosts\":[", "]}}")),
@@ -153,7 +154,7 @@ fn an_answer_of_the_largest_size_takes_no_more_than_it_may_whatever_it_holds_and
         (
             "refusals",
             Box::new(|text| {
-                drop(classify(Operation::PasswordToken, 400, text, None, &crate::redactor::Redactor::default()))
+                drop(classify(Operation::PasswordToken, 400, text, None, &crate::model::redactor::Redactor::default()))
             }),
             costly("{\"error\":\"a\",\"error_description\":[", "]}"),
         ),

@@ -9,11 +9,12 @@ use super::{
     answer::{odd, text, whole},
     client::{RestClient, percent_encoded},
     device::Resource,
-    error::RestError,
-    kind::{Operation, RestErrorKind},
-    own::{Caller, bounded, done, json as body, sized},
 };
-use crate::{Token, UserId};
+use crate::model::account::{Token, UserId};
+use crate::{
+    model::error::{Operation, RestError, RestErrorKind},
+    rest::session_call::{Caller, bounded, done, json as body, sized},
+};
 
 /// A user's presence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -91,7 +91,7 @@ mod tests {
         text.extend(std::iter::repeat_n('x', 1000));
         text.push_str(SECRET);
         let (given, length) = (text.as_ptr() as usize, text.len());
-        let password = crate::Password::new(text).unwrap();
+        let password = crate::model::account::Password::new(text).unwrap();
         let (clone, at) = (password.clone(), password.expose().as_ptr() as usize);
         assert_eq!(clone.expose().as_ptr() as usize, at);
         assert!(!memory.holds(given, length, SECRET), "the text given is wiped");

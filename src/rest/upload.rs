@@ -6,11 +6,15 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::{Instant, timeout};
 
-use super::{
-    form::{FileReading, Form, Reading},
-    kind::RestErrorKind,
+use crate::{
+    model::error::RestErrorKind,
+    rest::multipart::{FileReading, Form, Reading},
 };
-use crate::{ChatType, Conversation, lent::Lent, state, threads};
+use crate::{
+    model::message::{ChatType, Conversation},
+    store,
+    util::{lent::Lent, threads},
+};
 
 /// How much of a file is in memory at once, and the largest piece of a body.
 pub(super) const PIECE: usize = 64 * 1024;
@@ -204,7 +208,7 @@ impl Upload {
             }
             Source::Stream(length, stream) => (Reading::Stream { stream, rest: Bytes::new() }, length),
             Source::File(path) => {
-                let opened = threads::FILES.run(move || state::open_regular(&path));
+                let opened = threads::FILES.run(move || store::open_regular(&path));
                 let opened = timeout(self.idle.min(self.timeout), opened).await;
                 let opened = opened.map_err(|_| RestErrorKind::Timeout(self.idle.min(self.timeout)))?;
                 let (file, length) = opened.map_err(|error| failed(&error))?;

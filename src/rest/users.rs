@@ -11,13 +11,13 @@ use super::{
     answer::odd,
     client::{RestClient, percent_encoded},
     device::{DeviceInfo, Resource, parse_result},
-    error::RestError,
-    exchange::Call,
-    governor::RateLimits,
-    kind::{Operation, RestErrorKind},
     secret_body,
 };
-use crate::{Password, Token, UserId};
+use crate::model::account::{Password, Token, UserId};
+use crate::{
+    model::error::{Operation, RestError, RestErrorKind},
+    rest::{http_call::Call, rate_limit::RateLimits},
+};
 
 #[derive(Serialize)]
 struct NewPassword<'a> {

@@ -2,17 +2,22 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{
-    Action, ConnectionState, Input, Now,
-    entering::answer_limit,
-    life::{Flow, Phase, Purpose, Session},
-    login::Login,
-    online::Online,
-    token::{End, TokenClock},
-    world::{Context, World},
+use super::{Action, ConnectionState, Input, Now, login::Login, online::Online};
+use crate::session::{
+    connect::answer_limit,
+    context::{Context, World},
+    machine::{Flow, Phase, Purpose, Session},
+    tokens::clock::{End, TokenClock},
 };
 use crate::{
-    Config, Credentials, Device, EventMask, SendError, Step, Token, UserId, credentials::Secret, redactor::Redactor,
+    config::Config,
+    model::{
+        EventMask,
+        account::{Device, Token, UserId},
+        auth::{Credentials, Secret},
+        error::{SendError, Step},
+        redactor::Redactor,
+    },
 };
 
 /// The pure machine of one connection.
@@ -69,13 +74,16 @@ impl Engine {
     /// How many encoded bytes of pages are in the message handler's hand; see [`Limits::handling`](crate::Limits).
     #[must_use]
     pub fn bytes_in_hand(&self) -> usize {
-        self.session.as_ref().and_then(|session| session.in_hand.as_ref()).map_or(0, |in_hand| in_hand.bytes())
+        self.session.as_ref().and_then(|session| session.inbox.in_hand.as_ref()).map_or(0, |in_hand| in_hand.bytes())
     }
 
     /// How many queues wait because a message of theirs could not be handled; see [`Input::Postponed`].
     #[must_use]
     pub fn waiting_queues(&self) -> usize {
-        self.session.as_ref().and_then(|session| session.in_hand.as_ref()).map_or(0, |in_hand| in_hand.parked.len())
+        self.session
+            .as_ref()
+            .and_then(|session| session.inbox.in_hand.as_ref())
+            .map_or(0, |in_hand| in_hand.parked.len())
     }
 
     /// Whether events for the message handler come with what they were read from, for a dead letter that outlives the
@@ -92,13 +100,13 @@ impl Engine {
     /// How many sends wait for their answer: messages, requests for chat rooms and delivery receipts.
     #[must_use]
     pub fn pending_sends(&self) -> usize {
-        self.session.as_ref().map_or(0, |session| session.sends.len())
+        self.session.as_ref().map_or(0, |session| session.outbox.sends.len())
     }
 
     /// How many messages are kept for the next link.
     #[must_use]
     pub fn kept_sends(&self) -> usize {
-        self.session.as_ref().map_or(0, |session| session.kept_sends.len())
+        self.session.as_ref().map_or(0, |session| session.outbox.kept_sends.len())
     }
 
     /// Who is logged in, or being logged in or out.
@@ -110,14 +118,19 @@ impl Engine {
     /// The token in use.
     #[must_use]
     pub fn token(&self) -> Option<&Token> {
-        self.session.as_ref().and_then(|session| session.token.as_ref())
+        self.session.as_ref().and_then(|session| session.tokens.token.as_ref())
     }
 
     /// When the token in use ends, in milliseconds since 1970, where that is known.
     #[must_use]
     pub fn token_expires_at(&self) -> Option<u64> {
         let session = self.session.as_ref()?;
-        session.clock.as_ref().and_then(TokenClock::expires_at).or(session.fetched_expiry.and_then(End::at))
+        session
+            .tokens
+            .clock
+            .as_ref()
+            .and_then(TokenClock::expires_at)
+            .or(session.tokens.fetched_expiry.and_then(End::at))
     }
 
     /// Who the device is from the next login on, in the place of the configured one.
@@ -138,7 +151,7 @@ impl Engine {
         let Some(session) = &self.session else {
             return ConnectionState::LoggedOut;
         };
-        let resuming = ConnectionState::Reconnecting { attempt: session.backoff.attempts() };
+        let resuming = ConnectionState::Reconnecting { attempt: session.retry.backoff.attempts() };
         match &session.phase {
             Phase::Online(_) => ConnectionState::Online,
             Phase::LoggingOut { .. } => ConnectionState::LoggingOut,
@@ -159,7 +172,7 @@ impl Engine {
     /// Attempts to regain the link since it last was stable.
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        self.session.as_ref().map_or(0, |session| session.backoff.attempts())
+        self.session.as_ref().map_or(0, |session| session.retry.backoff.attempts())
     }
 
     /// Since when the link has been up, on the monotonic clock.
@@ -198,7 +211,7 @@ impl Engine {
             Phase::LoggingOut { until, .. } => arrivals.due_if_read(*until, config.logout_timeout),
             Phase::Online(online) => {
                 let link = online.deadline(config, arrivals);
-                let sends = session.sends.deadline(config.send_timeout);
+                let sends = session.outbox.sends.deadline(config.send_timeout);
                 let sends = sends.map(|due| arrivals.due(due, config.send_timeout));
                 [sends, session.retry_deadline(config)].into_iter().flatten().fold(link, Duration::min)
             }
@@ -207,9 +220,9 @@ impl Engine {
             return Some(phase);
         }
         let others = [
-            session.clock.as_ref().map(TokenClock::deadline),
-            session.renewal.deadline(),
-            session.kept_sends.deadline(self.world.config.keep_sends_for),
+            session.tokens.clock.as_ref().map(TokenClock::deadline),
+            session.tokens.renewal.deadline(),
+            session.outbox.kept_sends.deadline(self.world.config.keep_sends_for),
         ];
         Some(others.into_iter().flatten().fold(phase, Duration::min))
     }

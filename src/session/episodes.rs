@@ -2,8 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Action, Note, life::Session, queues::Queues, world::Context};
-use crate::{Claims, EventKind, message::cut, wire::Jid};
+use super::{Action, Note};
+use crate::session::{context::Context, inbox::queues::Queues, machine::Session};
+use crate::{
+    model::{
+        EventKind,
+        message::{Claims, cut},
+    },
+    wire::Jid,
+};
 
 /// One kind of oddity of a session.
 #[derive(Debug, Default)]
@@ -55,9 +62,9 @@ impl Session {
         let from = shown(from.map(Jid::name).unwrap_or_default());
         let claims =
             Claims { from: claims.from.as_deref().map(shown), to: claims.to.as_deref().map(shown), chat: claims.chat };
-        self.odd.last_claim = Some((from, Box::new(claims)));
-        if let Some(count) = self.odd.claims.strikes(1, context.now.mono)
-            && let Some((from, claims)) = self.odd.last_claim.take()
+        self.inbox.odd.last_claim = Some((from, Box::new(claims)));
+        if let Some(count) = self.inbox.odd.claims.strikes(1, context.now.mono)
+            && let Some((from, claims)) = self.inbox.odd.last_claim.take()
         {
             context.out.push(Action::Note(Note::FalseClaims { count, from, claims }));
         }
@@ -66,7 +73,7 @@ impl Session {
     /// The session ends: tells of what was only counted.
     pub(super) fn tell_odd(&mut self, context: &mut Context<'_>) {
         let Odd { undecodable, broken_metas, page_status: _, resources: _, long_names, claims, last_claim } =
-            &mut self.odd;
+            &mut self.inbox.odd;
         if let Some(count) = undecodable.rest() {
             context.out.push(Action::Note(Note::MoreUndecodable { count }));
         }

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use super::{
-    Action, Note,
-    engine::Engine,
-    life::{Flow, Phase, Purpose, Session},
-    token::End,
-    world::Context,
+use super::{Action, Note, engine::Engine};
+use crate::model::{
+    EventKind,
+    error::{DisconnectReason, LossCause, OpenError, Step},
 };
-use crate::{DisconnectReason, EventKind, LossCause, OpenError, Step};
+use crate::session::{
+    context::Context,
+    machine::{Flow, Phase, Purpose, Session},
+    tokens::clock::End,
+};
 
 /// How a login stands.
 #[derive(Clone, Debug)]
@@ -43,7 +45,7 @@ impl Session {
         let least = asked.unwrap_or_default();
         let is_last = login.is_last_attempt() && least.is_zero();
         let attempts = attempts.saturating_add(1);
-        let ladder = self.backoff.next(context.world.random.f64());
+        let ladder = self.retry.backoff.next(context.world.random.f64());
         let mut delay = least.saturating_add(ladder);
         if let Some(deadline) = deadline {
             let left = deadline.saturating_sub(context.now.mono);
@@ -64,7 +66,7 @@ impl Session {
         if deadline.is_some() {
             context.out.push(Action::Note(Note::LoginRetry { attempt: attempts.saturating_add(1), delay, cause }));
         } else {
-            context.emit(EventKind::Reconnecting { attempt: self.backoff.attempts(), delay, cause });
+            context.emit(EventKind::Reconnecting { attempt: self.retry.backoff.attempts(), delay, cause });
         }
         Flow::Stay
     }
@@ -87,12 +89,12 @@ impl Session {
         if !self.is_logging_in() {
             return self.lost(cause, context);
         }
-        let Some(spare) = self.spare.take() else {
+        let Some(spare) = self.tokens.spare.take() else {
             return self.lost(cause, context);
         };
-        self.token = Some(spare.token);
-        self.fetched_expiry = spare.expires_at.map(End::At);
-        self.kept = true;
+        self.tokens.token = Some(spare.token);
+        self.tokens.fetched_expiry = spare.expires_at.map(End::At);
+        self.tokens.kept = true;
         context.out.push(Action::Hangup);
         context.out.push(Action::Note(Note::KeptTokenTried));
         self.connect(context)

@@ -16,53 +16,42 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod answer;
+pub use crate::wire::Frame;
 mod arrivals;
-mod backoff;
-mod cursors;
+mod connect;
+mod context;
+pub(crate) mod decode;
 mod engine;
-mod entering;
 mod episodes;
-mod flapping;
-mod frames;
-mod in_hand;
-pub(crate) mod inbound;
-mod kept;
-mod life;
+mod handshake;
+mod inbox;
 mod login;
-mod metas;
-mod offline;
+mod machine;
 mod online;
-mod pages;
-mod parked;
-mod queues;
-mod receipts;
-mod recent;
-mod renewal;
-mod rooms;
-mod sending;
-mod sends;
+mod outbox;
+mod retry;
 mod server_text;
-mod taken;
-mod takeover;
-mod token;
-mod trouble;
-mod world;
+mod tokens;
 
 use std::{fmt, time::Duration};
 
-use bytes::Bytes;
-
 use crate::{
-    ActorEnd, Addresses, Credentials, Cursor, Event, EventKind, LossCause, OpenError, Outgoing, Password, Refusal,
-    RestError, RoomRequest, SendError, Sent, ServerText, Step, Token, TokenError, TokenRequest, UserId,
+    config::Addresses,
+    model::{
+        Event, EventKind,
+        account::{Password, Token, UserId},
+        auth::{Credentials, TokenRequest},
+        error::{ActorEnd, LossCause, OpenError, Refusal, RestError, SendError, Step, TokenError},
+        outgoing::{Outgoing, RoomRequest, Sent},
+        server_text::ServerText,
+    },
+    store::Cursor,
     wire::DecodeError,
 };
-
 pub use engine::Engine;
-pub use in_hand::{Page, PageEvent, PageId};
-pub use renewal::TokenSource;
-pub use token::Expiry;
+pub use inbox::in_flight::{Page, PageEvent, PageId};
+pub use tokens::clock::Expiry;
+pub use tokens::renewal::TokenSource;
 
 /// A reading of the clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -289,37 +278,6 @@ pub enum Action {
     Note(Note),
 }
 
-/// A frame to send; prints its kind and length only.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Frame {
-    kind: &'static str,
-    bytes: Bytes,
-}
-
-impl Frame {
-    pub(crate) fn new(kind: &'static str, bytes: Bytes) -> Self {
-        Frame { kind, bytes }
-    }
-
-    /// What it is, for a log.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        self.kind
-    }
-
-    /// The encoded `MSync`.
-    #[must_use]
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-}
-
-impl fmt::Debug for Frame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}({} bytes)", self.kind, self.bytes.len())
-    }
-}
-
 /// Something odd that the connection survives, or a change of state, for the log.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -366,7 +324,7 @@ pub enum Note {
         /// Who did it last, as the service says, cut at [`Claims::MAX_CHARS`](crate::Claims::MAX_CHARS).
         from: std::sync::Arc<str>,
         /// What was said last.
-        claims: Box<crate::Claims>,
+        claims: Box<crate::model::message::Claims>,
     },
     /// A page of a queue broke the link, or its pull was never answered. From now on that queue is fetched after all others,
     /// and with growing pauses when it breaks further links. Told once for each queue.

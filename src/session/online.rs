@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{
-    Action, Note, Now,
-    arrivals::Arrivals,
-    frames,
-    life::{Flow, Phase, Session},
-    offline::OfflineSync,
-    pages::transmit_pull,
-    queues::{Overdue, Queues},
-    world::Context,
+use super::{Action, Note, Now, arrivals::Arrivals};
+use crate::session::{
+    context::Context,
+    handshake,
+    inbox::{
+        offline_sync::OfflineSync,
+        pages::transmit_pull,
+        queues::{Overdue, Queues},
+    },
+    machine::{Flow, Phase, Session},
 };
 use crate::{
-    Config, LossCause,
+    config::Config,
+    model::error::LossCause,
     wire::{Downward, MSync, PageView},
 };
 
@@ -93,7 +95,7 @@ impl Online {
         self.last_beat = context.now.mono;
         self.beat_sent = Some(context.now.mono);
         self.queues.list_asked();
-        context.transmit("UNREAD", frames::unread());
+        context.transmit("UNREAD", handshake::unread());
     }
 
     /// Sends a heartbeat now, unless one is unanswered: whether the peer is still there must be known soon.
@@ -152,7 +154,7 @@ impl Session {
         let (mut frame, broken) = match decoded {
             Ok(decoded) => decoded,
             Err(error) => {
-                match self.odd.undecodable.strikes(1, context.now.mono) {
+                match self.inbox.odd.undecodable.strikes(1, context.now.mono) {
                     None => {}
                     Some(1) => context.out.push(Action::Note(Note::Undecodable { length: bytes.len(), error })),
                     Some(count) => context.out.push(Action::Note(Note::MoreUndecodable { count })),
@@ -209,7 +211,7 @@ impl Session {
         let late = online.queues.deadline().is_some_and(|due| arrivals.is_late(due, Queues::PATIENCE, now));
         while late && let Some(overdue) = online.queues.overdue(now) {
             match overdue {
-                Overdue::Repeat(pull) => transmit_pull(pull, &mut self.cursors, context),
+                Overdue::Repeat(pull) => transmit_pull(pull, &mut self.inbox.cursors, context),
                 // Whatever else comes on this link, what waits in that queue does not.
                 Overdue::GiveUp => {
                     let cause = self.pull_unanswered(context);

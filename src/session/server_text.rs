@@ -1,10 +1,14 @@
 //! The one door for texts that a server writes on the socket: cut before anything looks at them, and without the session's
 //! secrets where they are shown. What they mean is decided by the text as it came.
 
-use super::{Input, life::Session};
+use super::Input;
+use crate::session::machine::Session;
 use crate::{
-    LossCause, ServerText, TokenError,
-    redactor::bounded,
+    model::{
+        error::{LossCause, TokenError},
+        redactor::bounded,
+        server_text::ServerText,
+    },
     wire::{Downward, Status},
 };
 

@@ -17,7 +17,7 @@ use super::{
     muc_body, roster_body,
     status::RedirectInfo,
 };
-use crate::lenient::text;
+use crate::util::lenient::text;
 
 /// Where the texts of a message are.
 pub(crate) struct Schema {

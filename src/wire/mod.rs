@@ -26,11 +26,13 @@ pub mod msync;
 pub mod muc_body;
 pub mod provision;
 mod pull;
+mod queue_name;
 mod queues;
 mod redacted;
 pub mod roster_body;
 pub mod statistics_body;
 pub mod status;
+mod transmit;
 mod view;
 
 pub use body::Body;
@@ -62,3 +64,6 @@ pub use view::{JidView, MetaView, PageView, TextView, full_meta};
 pub fn encode(message: &impl prost::Message) -> bytes::Bytes {
     message.encode_to_vec().into()
 }
+
+pub(crate) use queue_name::queue_name;
+pub use transmit::Frame;

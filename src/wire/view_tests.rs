@@ -33,7 +33,7 @@ fn frame_of(page: &CommSyncDl) -> Bytes {
 
 #[test]
 fn every_recorded_frame_of_a_server_is_read_alike_or_left_to_the_full_decoder() {
-    let frames = vectors(include_str!("../../tests/vectors/server-frames.json"));
+    let frames = vectors(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/server-frames.json")));
     let seen: Vec<usize> = frames.iter().filter_map(|entry| agree(&hex_of(entry))).collect();
     assert!(seen.len() > 5 && seen.iter().sum::<usize>() > 5, "{seen:?}");
 }
@@ -41,7 +41,7 @@ fn every_recorded_frame_of_a_server_is_read_alike_or_left_to_the_full_decoder() 
 #[test]
 fn every_recorded_meta_is_read_alike_or_left_to_the_full_decoder() {
     let mut texts = 0;
-    for entry in vectors(include_str!("../../tests/vectors/receive.json")) {
+    for entry in vectors(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/receive.json"))) {
         let meta = full_meta(&hex_of(&entry), &mut MAX_FIELDS.clone()).unwrap();
         texts += agree(&frame_of(&page_of(vec![meta]))).unwrap();
     }

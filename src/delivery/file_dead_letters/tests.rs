@@ -10,9 +10,10 @@ use bytes::Bytes;
 
 use super::*;
 use crate::{
-    Event, EventKind, HandlerError, UserId,
-    session::{PageEvent, inbound},
-    weight::Weigh,
+    delivery::HandlerError,
+    model::{Event, EventKind, account::UserId},
+    session::{PageEvent, decode},
+    util::weight::Weigh,
     wire::{self, Jid, MessageBody, Meta, content::ContentType, message_body, meta::NameSpace},
 };
 
@@ -48,8 +49,8 @@ fn meta(id: u64, text: &str) -> Bytes {
 
 fn of_meta(id: u64, meta: Bytes) -> DeadLetter {
     let user: UserId = "alice".parse().unwrap();
-    let own = inbound::Own { user: &user, resource: RESOURCE };
-    let event = Event::new(user.clone(), inbound::read_again(&meta, &own));
+    let own = decode::Own { user: &user, resource: RESOURCE };
+    let event = Event::new(user.clone(), decode::read_again(&meta, &own));
     let event = PageEvent { event, bytes: meta.len(), key: id, encoded: Some(meta) };
     DeadLetter::of(&event, RESOURCE, "the disk is full".into(), 3)
 }

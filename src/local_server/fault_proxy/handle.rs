@@ -21,7 +21,7 @@ use super::{
     serve::{Command, Serving},
 };
 use crate::{
-    Config,
+    config::Config,
     local_server::{Cut, LocalServer, LocalServerError, limits, port::Port},
     net::Target,
 };

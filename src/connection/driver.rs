@@ -1,0 +1,285 @@
+//! The one future of a connection's actor: calls, a connect under way, the link, the timer and at last what there is to
+//! write, in this order, whenever something wakes it.
+//!
+//! One future, because every wake of an actor polls every future in its context.
+
+use std::{
+    pin::Pin,
+    task::{Context as Task, Poll},
+    time::Duration,
+};
+
+use actix::{ActorFuture, Context};
+use actix_rt::time::{Instant, sleep, sleep_until};
+use slog::trace;
+
+use super::actor::{CallDone, ConnectionActor, Dialing, Renewal};
+use crate::net::websocket::{frame::Incoming, socket::Read};
+use crate::{model::error::LossCause, session::Input};
+
+/// How long a registry that is behind holds back a round of reading at the most.
+const BEHIND: Duration = Duration::from_secs(1);
+
+/// The shortest time that a timer waits for its driver.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Never done: it ends with its actor.
+pub(super) struct Pump;
+
+impl ActorFuture<ConnectionActor> for Pump {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut ConnectionActor,
+        ctx: &mut Context<ConnectionActor>,
+        task: &mut Task<'_>,
+    ) -> Poll<()> {
+        actor.pump(ctx, task);
+        Poll::Pending
+    }
+}
+
+impl ConnectionActor {
+    fn pump(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(task.waker())) {
+            self.waker = Some(task.waker().clone());
+        }
+        // Before anything is read, so that what is read then is all that had come by the moment the timer stands for.
+        self.poll_fired(task);
+        self.poll_call(ctx, task);
+        self.poll_asked_token(ctx, task);
+        self.poll_renewals(ctx, task);
+        self.poll_dialing(ctx, task);
+        self.poll_link(ctx, task);
+        self.poll_timer(ctx, task);
+        // A frame or a timer may have led to frames to send.
+        self.write(ctx, task);
+    }
+
+    fn poll_call(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        let Some(call) = &mut self.call else { return };
+        if let Poll::Ready(done) = call.as_mut().poll(task) {
+            self.call = None;
+            match done {
+                CallDone::Recalled(result) => self.recalled(result, ctx),
+                CallDone::Discovered(result) => self.step(Input::Discovered(result), ctx),
+                CallDone::Token(result) => self.step(Input::TokenFetched(result), ctx),
+            }
+        }
+    }
+
+    fn poll_asked_token(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        let Some(asked) = &mut self.asked_token else { return };
+        if let Poll::Ready(result) = asked.as_mut().poll(task) {
+            self.asked_token = None;
+            if let (Ok(fetched), Some(user)) = (&result, self.engine.user()) {
+                self.look_at(&fetched.token, user);
+            }
+            self.step(Input::TokenProvided(result), ctx);
+        }
+    }
+
+    /// One at a time, so that of several renewals the last one called is the one that stays.
+    fn poll_renewals(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        // One whose caller has gone must not take the place of a token given later.
+        self.renewals.retain(|renewal| !renewal.asked.is_closed());
+        while let Some(renewal) = self.renewals.first_mut()
+            && let Poll::Ready(answer) = renewal.call.as_mut().poll(task)
+        {
+            let Renewal { token, asked, .. } = self.renewals.remove(0);
+            if let Ok(expires_at) = answer {
+                self.step(Input::Renewed { token, expires_at }, ctx);
+            }
+            // An error here means that nobody waits any more.
+            let _ = asked.send(answer.map_err(Into::into));
+        }
+    }
+
+    fn poll_dialing(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        let Some(Dialing { connect, progress, told }) = &mut self.dialing else { return };
+        let polled = connect.as_mut().poll(task);
+        let step = progress.step();
+        if *told != Some(step) {
+            *told = Some(step);
+            self.step(Input::At(step), ctx);
+        }
+        if let Poll::Ready(result) = polled {
+            self.dialing = None;
+            match result {
+                Ok(link) => {
+                    self.link = Some(link);
+                    self.step(Input::Connected, ctx);
+                }
+                Err(cause) => self.step(Input::Lost(cause), ctx),
+            }
+        }
+    }
+
+    fn poll_link(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        if self.handlers_behind(task) {
+            self.engine.set_unread(true);
+            return;
+        }
+        // Taken out while it is read, so that what it hands out can be acted on at once.
+        let Some(mut link) = self.link.take() else {
+            self.engine.set_unread(false);
+            return;
+        };
+        let before = link.traffic.read;
+        self.reading = true;
+        self.read_at = Some(self.now());
+        let read = link.read(task, |incoming| self.incoming(incoming, ctx));
+        self.reading = false;
+        self.read_at = None;
+        self.publish_emitted();
+        let part = link.traffic.read != before && link.is_within_a_message();
+        self.link = Some(link);
+        if self.hung_up {
+            self.settle(ctx);
+            return;
+        }
+        // A task that has used up its share of the thread is told that there is nothing, whatever there is.
+        self.engine.set_unread(!matches!(read, Read::Blocked) || !tokio::task::coop::has_budget_remaining());
+        if part && !matches!(read, Read::Lost(_)) {
+            self.step(Input::Arriving, ctx);
+        }
+        match read {
+            Read::Blocked => {}
+            Read::More => task.waker().wake_by_ref(),
+            Read::Lost(cause) => {
+                if self.link.as_ref().is_some_and(|link| link.too_large) {
+                    self.step(Input::TooLarge, ctx);
+                }
+                self.lose(cause, ctx);
+            }
+        }
+    }
+
+    /// Whether the subscribers' registry has so much before it that no more is to be read for now.
+    fn handlers_behind(&mut self, task: &mut Task<'_>) -> bool {
+        if self.link.is_none() {
+            self.behind = None;
+            return false;
+        }
+        if let Some(pause) = &mut self.behind
+            && pause.as_mut().poll(task).is_ready()
+        {
+            // That the server lives must be heard whatever is behind.
+            self.behind = None;
+            return false;
+        }
+        if self.handlers.poll_ready(task).is_ready() {
+            self.behind = None;
+            return false;
+        }
+        if self.behind.is_none() {
+            let mut pause = Box::pin(sleep(BEHIND.min(self.config.heartbeat_answer / 2)));
+            // Registers the task; it cannot be over yet.
+            let _ = pause.as_mut().poll(task);
+            self.behind = Some(pause);
+        }
+        true
+    }
+
+    fn incoming(&mut self, incoming: Incoming<'_>, ctx: &mut Context<Self>) -> bool {
+        trace!(self.log, "frame in"; "frame" => ?incoming);
+        match incoming {
+            Incoming::Binary(bytes) => self.step(Input::Frame(bytes), ctx),
+            Incoming::Text(_) | Incoming::Ping(_) | Incoming::Pong(_) => self.step(Input::Alive, ctx),
+            Incoming::Close { .. } => {}
+        }
+        !self.hung_up
+    }
+
+    fn lose(&mut self, cause: LossCause, ctx: &mut Context<Self>) {
+        if let Some(link) = &mut self.link
+            && let Some(waker) = &self.waker
+        {
+            // A last word, such as the code that says what the peer broke; whether it arrives does not matter.
+            link.flush(&mut Task::from_waker(waker));
+        }
+        if let Some(link) = self.link.take() {
+            self.fared.count(link.traffic);
+        }
+        self.queued.clear();
+        self.step(Input::Lost(cause), ctx);
+    }
+
+    /// Writes what the engine wants sent.
+    fn write(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        let Some(link) = &mut self.link else {
+            self.queued.clear();
+            return;
+        };
+        link.write(&mut self.queued, task);
+        let traffic = std::mem::take(&mut link.traffic);
+        let waiting = self.queued.bytes() + link.waiting();
+        self.fared.count(traffic);
+        // Sends are refused at the limit; what is beyond it by more than one of them the peer has asked for.
+        if waiting > self.config.limits.outbox.saturating_add(self.config.limits.frame) {
+            self.lose(LossCause::Io(format!("the peer has stopped reading: {waiting} bytes are waiting")), ctx);
+        }
+    }
+
+    /// Notes up to when the timer stands for the world as it was: its driver looks at the sockets first.
+    fn poll_fired(&mut self, task: &mut Task<'_>) {
+        if let (Some(timer), Some(armed)) = (&mut self.timer, self.armed)
+            && timer.as_mut().poll(task).is_ready()
+        {
+            self.armed = None;
+            self.looked = self.looked.max(armed.min(self.begun.elapsed()));
+        }
+    }
+
+    fn poll_timer(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        loop {
+            let Some(due) = self.engine.deadline() else {
+                self.timer = None;
+                self.armed = None;
+                return;
+            };
+            let now = self.now().mono;
+            // After a pause of the whole thread, what came meanwhile is not known to be there before the driver has looked.
+            if now >= due && (self.link.is_none() || self.looked >= due) {
+                let before = self.engine.state();
+                self.step(Input::Tick, ctx);
+                // The engine always moves its deadline on; should it not, the thread must not be held.
+                if self.engine.deadline() == Some(due) && self.engine.state() == before {
+                    task.waker().wake_by_ref();
+                    return;
+                }
+                continue;
+            }
+            let at = if now < due { due } else { now.saturating_add(SHORTEST) };
+            if self.poll_sleep(at, task) {
+                // Whatever it was for, reading comes first.
+                task.waker().wake_by_ref();
+            }
+            return;
+        }
+    }
+
+    /// Arms the timer for `due` or a moment before it; `true` when that moment has come already.
+    ///
+    /// Traffic moves the deadline away all the time; a timer that fires too early is cheaper than one that is armed
+    /// anew for every frame.
+    fn poll_sleep(&mut self, due: std::time::Duration, task: &mut Task<'_>) -> bool {
+        let far = Instant::now() + std::time::Duration::from_secs(60 * 60);
+        let fits = self.armed.is_some_and(|armed| armed <= due);
+        let at = self.instant(due).map_or(far, |at| at.min(far));
+        let sleep = match &mut self.timer {
+            Some(sleep) if fits => sleep,
+            Some(sleep) => {
+                sleep.as_mut().reset(at);
+                self.armed = Some(due);
+                sleep
+            }
+            none => {
+                self.armed = Some(due);
+                none.insert(Box::pin(sleep_until(at)))
+            }
+        };
+        sleep.as_mut().poll(task).is_ready()
+    }
+}

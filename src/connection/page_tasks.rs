@@ -1,0 +1,182 @@
+//! Has pages handled, beside the actor: each in a task of its own, so that no wake of the actor polls them.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc};
+
+use actix::{Context, Handler, Message, WeakAddr};
+use actix_rt::task::JoinHandle;
+use slog::Logger;
+
+use super::actor::ConnectionActor;
+use crate::{
+    config::Config,
+    delivery::{Outcome, PageTask, Progress, Retries, Slot},
+    model::account::{Account, UserId},
+    session::{Input, Page, PageId},
+    store::Cursor,
+};
+
+/// The pages being handled; no more than the engine gives out at once.
+pub(super) struct Delivering {
+    pub(super) slot: Arc<Slot>,
+    /// Made in `started`.
+    pub(super) actor: Option<WeakAddr<ConnectionActor>>,
+    running: Vec<Running>,
+    retries: Rc<RefCell<Retries>>,
+    /// Waits for another handler than the one of this turn, while queues wait for their next try.
+    watch: Option<Watch>,
+}
+
+struct Watch {
+    turn: u64,
+    task: JoinHandle<()>,
+}
+
+struct Running {
+    page: PageId,
+    progress: Progress,
+    task: JoinHandle<()>,
+}
+
+impl Delivering {
+    pub(super) fn new(slot: Arc<Slot>) -> Self {
+        Delivering { slot, actor: None, running: Vec::new(), retries: Rc::default(), watch: None }
+    }
+
+    pub(super) fn begin(&mut self, page: Page, user: &UserId, resource: &str, config: &Config, log: &Logger) {
+        let (id, progress, actor) = (page.id, Progress::default(), self.actor.clone());
+        let work = PageTask {
+            slot: Arc::clone(&self.slot),
+            store: config.cursors.as_ref().map(|cursors| Arc::clone(&cursors.0)),
+            account: Account::new(config.app_key.clone(), user.clone()),
+            resource: resource.into(),
+            log: log.clone(),
+            progress: progress.clone(),
+            retries: Rc::clone(&self.retries),
+        };
+        let task = actix_rt::spawn(async move {
+            let outcome = work.run(page).await;
+            if outcome != Outcome::Stopped
+                && let Some(actor) = actor.and_then(|actor| actor.upgrade())
+            {
+                // Past the mailbox's bound: one for each page given out, and losing it would stop the queue.
+                actor.do_send(PageDone(id, outcome));
+            }
+        });
+        self.running.push(Running { page: id, progress, task });
+    }
+
+    pub(super) fn load(&self, load: u64, user: &UserId, config: &Config, log: &Logger) {
+        let Some(cursors) = &config.cursors else { return };
+        let account = Account::new(config.app_key.clone(), user.clone());
+        let (store, log, actor) = (Arc::clone(&cursors.0), log.clone(), self.actor.clone());
+        // Bounded by the store's time limit; what comes for a session that is over is ignored.
+        drop(actix_rt::spawn(async move {
+            let cursors = crate::store::load(store, account, log).await;
+            if let Some(actor) = actor.and_then(|actor| actor.upgrade()) {
+                actor.do_send(CursorsLoaded { load, cursors });
+            }
+        }));
+    }
+
+    /// The session is over: a call under way ends by itself, everything else is dropped.
+    pub(super) fn end(&mut self) {
+        for Running { progress, task, .. } in self.running.drain(..) {
+            if !progress.stop() {
+                task.abort();
+            }
+        }
+        self.running.shrink_to_fit();
+        // One of another session counts in a table of its own.
+        self.retries = Rc::default();
+        self.unwatch();
+    }
+
+    fn done(&mut self, page: PageId) {
+        if let Some(at) = self.running.iter().position(|running| running.page == page) {
+            self.running.swap_remove(at);
+        }
+    }
+
+    /// Has the queues that wait tried again as soon as another handler than this one is there.
+    fn watch(&mut self, turn: u64) {
+        // In the place of one for a later turn this one ends at once, and what then fails is watched anew.
+        if self.watch.as_ref().is_some_and(|watch| watch.turn == turn) {
+            return;
+        }
+        self.unwatch();
+        let (slot, actor) = (Arc::clone(&self.slot), self.actor.clone());
+        let task = actix_rt::spawn(async move {
+            slot.changed(turn).await;
+            if let Some(actor) = actor.and_then(|actor| actor.upgrade()) {
+                actor.do_send(HandlerChanged);
+            }
+        });
+        self.watch = Some(Watch { turn, task });
+    }
+
+    fn unwatch(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            watch.task.abort();
+        }
+    }
+}
+
+impl Drop for Delivering {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A page is handled, or postponed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct PageDone(PageId, Outcome);
+
+/// Another message handler is there, or none.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct HandlerChanged;
+
+/// The keys of an account's queues are read.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct CursorsLoaded {
+    load: u64,
+    cursors: Vec<Cursor>,
+}
+
+impl Handler<PageDone> for ConnectionActor {
+    type Result = ();
+
+    fn handle(&mut self, PageDone(page, outcome): PageDone, ctx: &mut Context<Self>) {
+        self.delivering.done(page);
+        match outcome {
+            Outcome::Handled => self.step(Input::Handled { page }, ctx),
+            Outcome::Postponed { handled, pause, turn } => {
+                self.step(Input::Postponed { page, handled, pause }, ctx);
+                self.delivering.watch(turn);
+            }
+            Outcome::Stopped => {}
+        }
+        self.wake();
+    }
+}
+
+impl Handler<HandlerChanged> for ConnectionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: HandlerChanged, ctx: &mut Context<Self>) {
+        self.delivering.unwatch();
+        self.step(Input::RetryPostponed, ctx);
+        self.wake();
+    }
+}
+
+impl Handler<CursorsLoaded> for ConnectionActor {
+    type Result = ();
+
+    fn handle(&mut self, CursorsLoaded { load, cursors }: CursorsLoaded, ctx: &mut Context<Self>) {
+        self.step(Input::Cursors { load, cursors }, ctx);
+        self.wake();
+    }
+}

@@ -1,0 +1,179 @@
+//! Carries an account's token into its state folder and out of it again.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use slog::{Logger, warn};
+
+use crate::{
+    config::Config,
+    model::{
+        account::{AppKey, Device, UserId},
+        auth::KeptToken,
+        error::{DisconnectReason, Kick, StateError},
+    },
+    session::{ConnectionState, Engine},
+    store::{self, StateDir},
+    util::threads::{self, Serial, Single, Unfinished},
+};
+
+/// What one account keeps. It is read and written on threads of their own, one piece of work at a time, where the newest
+/// write wins.
+pub(super) struct Keeper {
+    account: Arc<Account>,
+    /// What the file holds, or will.
+    kept: Option<KeptToken>,
+}
+
+struct Account {
+    state: StateDir,
+    app_key: AppKey,
+    user: UserId,
+    log: Logger,
+    line: Serial,
+    writes: Single,
+    /// The newest change that is not made yet.
+    next: Mutex<Option<Change>>,
+}
+
+/// What is kept of an account.
+pub(super) struct Recalled {
+    /// The device to log in as.
+    pub(super) device: Device,
+    pub(super) token: Option<KeptToken>,
+}
+
+enum Change {
+    Keep(KeptToken),
+    Forget,
+}
+
+impl Account {
+    /// The device to log in as: the kept one, unless the application chose one itself.
+    fn device(&self, configured: &Device) -> Device {
+        if !configured.is_random() {
+            return configured.clone();
+        }
+        let Account { state, app_key, user, log, .. } = self;
+        let kept = state.identity(app_key, user, configured).or_else(|error| match error {
+            StateError::Damaged { .. } => {
+                warn!(log, "a damaged file is set aside; this is a new device to the service"; "error" => %error);
+                state.identity(app_key, user, configured)
+            }
+            error => Err(error),
+        });
+        match kept {
+            Ok(kept) => {
+                let mut device = configured.clone();
+                (device.resource, device.uuid) = (kept.resource, kept.uuid);
+                device
+            }
+            Err(error) => {
+                warn!(log, "the device's identity is not kept over a restart"; "error" => %error);
+                configured.clone()
+            }
+        }
+    }
+
+    fn token(&self) -> Option<KeptToken> {
+        self.state.token(&self.app_key, &self.user).unwrap_or_else(|error| {
+            warn!(self.log, "the kept token cannot be used"; "error" => %error);
+            None
+        })
+    }
+
+    fn write(&self) {
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let done = match next {
+            Some(Change::Keep(token)) => self.state.keep_token(&self.app_key, &self.user, &token),
+            Some(Change::Forget) => self.state.forget_token(&self.app_key, &self.user),
+            None => Ok(()),
+        };
+        if let Err(error) = done {
+            warn!(self.log, "the token is not kept over a restart"; "error" => %error);
+        }
+    }
+}
+
+impl Keeper {
+    pub(super) fn new(config: &Config, state: &StateDir, user: &UserId, log: &Logger) -> Self {
+        let line = state.place(&config.app_key, user).line();
+        let account = Account {
+            state: state.clone(),
+            app_key: config.app_key.clone(),
+            user: user.clone(),
+            log: log.clone(),
+            writes: Single::on(line.clone()),
+            line,
+            next: Mutex::new(None),
+        };
+        Keeper { account: Arc::new(account), kept: None }
+    }
+
+    pub(super) fn is_of(&self, user: &UserId) -> bool {
+        self.account.user == *user
+    }
+
+    /// Reads what is kept of the account, and makes it a device where it has none.
+    pub(super) fn recall(&self, configured: &Device) -> impl Future<Output = Result<Recalled, Unfinished>> + use<> {
+        let (account, configured) = (Arc::clone(&self.account), configured.clone());
+        let line = account.line.clone();
+        async move {
+            let read = move || {
+                // What the last session left to write comes first.
+                account.write();
+                store::tell_exposed(account.state.path(), &account.log);
+                Recalled { device: account.device(&configured), token: account.token() }
+            };
+            // Whoever waits has less patience.
+            line.run(Serial::PATIENCE, read).await
+        }
+    }
+
+    /// Takes note of what the file holds.
+    pub(super) fn holds(&mut self, kept: Option<KeptToken>) {
+        self.kept = kept;
+    }
+
+    /// Keeps the token of a session that the service has accepted.
+    pub(super) fn follow(&mut self, engine: &Engine) {
+        if !matches!(engine.state(), ConnectionState::Online | ConnectionState::Reconnecting { .. }) {
+            return;
+        }
+        let (Some(token), expires_at) = (engine.token(), engine.token_expires_at()) else { return };
+        if self.kept.as_ref().is_some_and(|kept| kept.token == *token && kept.expires_at == expires_at) {
+            return;
+        }
+        let token = KeptToken { token: token.clone(), expires_at };
+        self.kept = Some(token.clone());
+        self.change(Change::Keep(token));
+    }
+
+    /// Removes a token that ended with its session.
+    pub(super) fn ended(&mut self, reason: &DisconnectReason) {
+        let dead = match reason {
+            DisconnectReason::Kicked(kick) => matches!(kick, Kick::UserRemoved | Kick::PasswordChanged),
+            DisconnectReason::Refused(refusal) => refusal.is_of_token(),
+            // A wrong password ends a session only after its token was refused.
+            DisconnectReason::TokenExpired | DisconnectReason::Rest(_) => true,
+            _ => false,
+        };
+        if dead {
+            self.forget();
+        }
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.kept = None;
+        self.change(Change::Forget);
+    }
+
+    fn change(&self, change: Change) {
+        *self.account.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
+        let account = Arc::clone(&self.account);
+        // Nobody waits for it: what the process's end keeps from being written costs one REST call later.
+        self.account.writes.run(&threads::FILES, move || account.write());
+    }
+}

@@ -1,0 +1,279 @@
+//! Which kinds of events anybody wants, readable from every thread without asking the registry.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+    task::Waker,
+};
+
+use tokio::runtime::Handle;
+
+use crate::model::{Event, EventMask};
+
+use super::{HandlerRegistry, Handlers, Registry};
+
+/// The union of all subscribers' masks.
+///
+/// It holds what the registry has (`registered`) and what is on its way to it (`announced`). An addition is
+/// announced before its message is sent, so an event built after `add_subscriber` returned is never skipped, and
+/// the registry's own updates cannot wipe out an announcement they have not seen. Reading is one atomic load;
+/// the lock is taken only by additions and removals.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wanted(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    union: AtomicU32,
+    /// How many subscribers were disconnected, kept here for the same reason.
+    disconnected: AtomicU64,
+    /// The [shares](Wanted::share) of the events that are published and not yet offered to the subscribers.
+    pending: AtomicU64,
+    /// Whether the registry is gone, and what is pending with it.
+    ended: AtomicBool,
+    /// Connections that wait to read on until the registry has caught up; entries of those that are gone do no harm.
+    readers: Mutex<VecDeque<Waker>>,
+    /// How many those are.
+    waiting: AtomicUsize,
+    parts: Mutex<Parts>,
+    last: Mutex<Last>,
+}
+
+/// What must be told though an actor is gone.
+#[derive(Debug, Default)]
+struct Last {
+    /// Last words of connections, which the registry has not taken yet.
+    words: Vec<Event>,
+    /// The subscribers of a registry whose actor died: connections tell them by themselves.
+    orphans: Option<Registry>,
+    /// Whether a task tries again to deliver what those are owed.
+    sweeping: bool,
+}
+
+#[derive(Debug, Default)]
+struct Parts {
+    registered: u32,
+    announced: Vec<(u64, u32)>,
+    next_ticket: u64,
+}
+
+impl Wanted {
+    pub(super) fn get(&self) -> EventMask {
+        EventMask::from_bits(self.0.union.load(Ordering::Acquire))
+    }
+
+    /// Sets what the registry itself has.
+    pub(super) fn set_registered(&self, mask: EventMask) {
+        self.update(|parts| parts.registered = mask.bits());
+    }
+
+    pub(super) fn disconnected(&self) -> u64 {
+        self.0.disconnected.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_disconnected(&self, count: u64) {
+        self.0.disconnected.store(count, Ordering::Relaxed);
+    }
+
+    /// Returns what an event counts for the registry, in bytes: its memory, or an equal part of the bytes that may wait
+    /// where it is smaller. So one number bounds how many events wait as well as their memory.
+    pub(super) fn share(event: &Event) -> u64 {
+        const LEAST: usize = Handlers::BACKLOG_BYTES / Handlers::BACKLOG;
+        event.weight().max(LEAST) as u64
+    }
+
+    pub(super) fn published(&self, shares: u64) {
+        self.0.pending.fetch_add(shares, Ordering::Relaxed);
+    }
+
+    pub(super) fn offered(&self, shares: u64) {
+        // Messages sent to the actor's address were not counted when they were sent.
+        let _ = self
+            .0
+            .pending
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |pending| Some(pending.saturating_sub(shares)));
+    }
+
+    pub(super) fn pending(&self) -> u64 {
+        if self.0.ended.load(Ordering::Relaxed) { 0 } else { self.0.pending.load(Ordering::Relaxed) }
+    }
+
+    /// The registry's actor is gone. Subscribers that it leaves behind go on hearing what connections tell.
+    pub(super) fn end(&self, registry: Option<Registry>) {
+        let mut last = self.last();
+        let words = std::mem::take(&mut last.words);
+        // The registry alone holds it once no handle is left, and then nobody has anything more to tell.
+        last.orphans = registry.map(|mut registry| {
+            words.iter().for_each(|event| registry.publish(event));
+            registry.hand_over();
+            registry
+        });
+        if Arc::strong_count(&self.0) == 1 {
+            last.orphans = None;
+        }
+        let wanted = last.orphans.as_ref().map_or(EventMask::NONE, Registry::wanted);
+        self.0.ended.store(true, Ordering::Release);
+        drop(last);
+        self.set_registered(wanted);
+        self.wake_readers(usize::MAX);
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.0.ended.load(Ordering::Acquire)
+    }
+
+    /// Does something with the subscribers that a dead registry left behind.
+    pub(super) fn with_orphans<T>(&self, act: impl FnOnce(&mut Registry) -> T) -> Option<T> {
+        self.last().orphans.as_mut().map(act)
+    }
+
+    /// Offers events to the subscribers that a dead registry left behind. What they have no room for is tried again by a
+    /// task of the caller's runtime.
+    pub(super) fn publish_to_orphans(&self, events: &[Event]) {
+        let mut last = self.last();
+        let Some(registry) = &mut last.orphans else { return };
+        events.iter().for_each(|event| registry.publish(event));
+        if registry.behind()
+            && !last.sweeping
+            && let Ok(runtime) = Handle::try_current()
+        {
+            last.sweeping = true;
+            let sweeping = Sweeping(Arc::downgrade(&self.0));
+            runtime.spawn(async move { while sweeping.sweep_later().await {} });
+        }
+    }
+
+    /// Leaves last words for the registry; `true` if it is to be told so.
+    pub(super) fn leave_words(&self, events: Vec<Event>) -> bool {
+        let mut last = self.last();
+        match &mut last.orphans {
+            Some(registry) => {
+                events.iter().for_each(|event| registry.publish(event));
+                registry.hand_over();
+                false
+            }
+            None if self.ended() => false,
+            None => {
+                last.words.extend(events);
+                true
+            }
+        }
+    }
+
+    pub(super) fn take_words(&self) -> Vec<Event> {
+        std::mem::take(&mut self.last().words)
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a reader woken once the registry has caught up.
+    pub(super) fn wait(&self, reader: &Waker) {
+        let mut readers = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        readers.push_back(reader.clone());
+        self.0.waiting.store(readers.len(), Ordering::Relaxed);
+    }
+
+    /// Wakes the readers that have waited longest.
+    pub(super) fn wake_readers(&self, most: usize) {
+        if self.0.waiting.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let woken: Vec<Waker> = {
+            let mut readers = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            let most = most.min(readers.len());
+            let woken = readers.drain(..most).collect();
+            self.0.waiting.store(readers.len(), Ordering::Relaxed);
+            woken
+        };
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Counts `mask` as wanted for as long as the returned value lives.
+    pub(super) fn announce(&self, mask: EventMask) -> Announcement {
+        let ticket = self.update(|parts| {
+            let ticket = parts.next_ticket;
+            parts.next_ticket += 1;
+            parts.announced.push((ticket, mask.bits()));
+            ticket
+        });
+        Announcement { wanted: self.clone(), ticket }
+    }
+
+    fn update<T>(&self, change: impl FnOnce(&mut Parts) -> T) -> T {
+        let mut parts: MutexGuard<'_, Parts> = self.0.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut parts);
+        let union = parts.announced.iter().fold(parts.registered, |union, (_, mask)| union | mask);
+        // Stored under the lock, so that the last change is also the last store.
+        self.0.union.store(union, Ordering::Release);
+        result
+    }
+}
+
+/// The task for those whose registry is dead; it keeps nothing alive.
+struct Sweeping(Weak<Shared>);
+
+impl Sweeping {
+    /// Whether there is more to do.
+    async fn sweep_later(&self) -> bool {
+        actix_rt::time::sleep(HandlerRegistry::SWEEP).await;
+        let Some(shared) = self.0.upgrade() else { return false };
+        Wanted(shared).with_orphans(|registry| {
+            registry.sweep();
+            registry.behind()
+        }) == Some(true)
+    }
+}
+
+impl Drop for Sweeping {
+    /// It may end with its runtime, and the next one must be able to begin.
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            Wanted(shared).last().sweeping = false;
+        }
+    }
+}
+
+/// An addition on its way to the registry; dropping it takes its mask back.
+#[derive(Debug)]
+pub(super) struct Announcement {
+    wanted: Wanted,
+    ticket: u64,
+}
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        self.wanted.update(|parts| parts.announced.retain(|(ticket, _)| *ticket != self.ticket));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_of_the_registry_does_not_wipe_out_an_announcement() {
+        let wanted = Wanted::default();
+        let on_its_way = wanted.announce(EventMask::MESSAGE);
+        wanted.set_registered(EventMask::CONNECTED);
+        assert_eq!(wanted.get(), EventMask::MESSAGE | EventMask::CONNECTED);
+        wanted.set_registered(EventMask::NONE);
+        assert_eq!(wanted.get(), EventMask::MESSAGE);
+        drop(on_its_way);
+        assert_eq!(wanted.get(), EventMask::NONE);
+    }
+
+    #[test]
+    fn two_announcements_of_one_mask_are_taken_back_one_by_one() {
+        let wanted = Wanted::default();
+        let first = wanted.announce(EventMask::MESSAGE);
+        let second = wanted.announce(EventMask::MESSAGE);
+        drop(first);
+        assert_eq!(wanted.get(), EventMask::MESSAGE);
+        drop(second);
+        assert_eq!(wanted.get(), EventMask::NONE);
+    }
+}

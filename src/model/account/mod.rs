@@ -1,0 +1,15 @@
+//! Who logs in, with what secrets, on which device.
+
+mod app_key;
+mod device;
+mod key;
+mod nickname;
+mod secret;
+mod user_id;
+
+pub use app_key::{AppKey, AppKeyError};
+pub use device::Device;
+pub use key::Account;
+pub use nickname::Nickname;
+pub use secret::{Password, Token};
+pub use user_id::UserId;

@@ -1,0 +1,44 @@
+//! Why something failed or ended: one type for each layer, with the vendor's numbers and what to do.
+
+mod certificate;
+mod code;
+mod config;
+mod connection;
+mod credential;
+mod disconnect;
+mod file_kind;
+mod kick;
+mod loss;
+mod open;
+mod operation;
+mod refusal;
+mod request;
+mod rest;
+mod rest_kind;
+mod send;
+mod state;
+mod step;
+mod token;
+mod weights;
+
+pub use certificate::CertificateProblem;
+pub use code::Code;
+pub use config::ConfigError;
+pub use connection::ConnectionError;
+pub use credential::CredentialError;
+pub use disconnect::{ActorEnd, DisconnectReason};
+pub(crate) use file_kind::Kind;
+pub use kick::Kick;
+pub use loss::LossCause;
+pub use open::OpenError;
+pub use operation::Operation;
+pub use refusal::{Refusal, RefusalKind};
+pub use request::RequestError;
+pub(crate) use rest::MAX_TEXT;
+pub use rest::RestError;
+pub(crate) use rest_kind::MAX_BATCH;
+pub use rest_kind::RestErrorKind;
+pub use send::SendError;
+pub use state::StateError;
+pub use step::Step;
+pub use token::{ProviderError, TokenError};

@@ -1,0 +1,189 @@
+//! What few messages have beside their content (messages spec §2.6).
+
+use std::{fmt, sync::Arc};
+
+use super::{Claims, Json};
+use crate::util::weight::{flat, weigh};
+
+/// What few messages have beside their content; every part is absent for most.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct MessageExtras {
+    /// The device of this account that sent it, where it is an own message (messages spec §2.7) and the server said.
+    pub from_device: Option<Arc<str>>,
+    /// The device it is for, where it is for one only.
+    pub to_device: Option<Arc<str>>,
+    /// Whether the receiver was online when it was sent, where the service says so.
+    pub online: Option<OnlineState>,
+    /// Whether the service replaced its content on the way.
+    pub replaced: bool,
+    /// Whether the sender asks for read receipts of the group.
+    pub wants_group_receipts: Option<bool>,
+    /// The thread it was written in, where it was in one.
+    pub thread: Option<ThreadOrigin>,
+    /// The thread that began at it, where one did.
+    pub thread_overview: Option<ThreadOverview>,
+    /// Reactions to it.
+    pub reactions: Vec<ReactionSummary>,
+    /// Translations of its text.
+    pub translations: Vec<Translation>,
+    /// Its last edit, where it was edited.
+    pub edit: Option<EditInfo>,
+    /// Whether it was read, where the service says so.
+    pub read: Option<bool>,
+    /// Whether it was delivered, where the service says so.
+    pub delivered: Option<bool>,
+    /// The priority in a chat room; `None` outside of one.
+    pub priority: Option<Priority>,
+    /// Whether it went to all chat rooms at once.
+    pub broadcast: bool,
+    /// What the message says of its own sender or conversation, where the service says otherwise.
+    pub claims: Option<Box<Claims>>,
+}
+
+impl MessageExtras {
+    pub(crate) const NONE: MessageExtras = MessageExtras::with_priority(None);
+
+    /// What every message in a chat room has that has nothing beside its content.
+    pub(crate) const ROOM: MessageExtras = MessageExtras::with_priority(Some(Priority::Normal));
+
+    const fn with_priority(priority: Option<Priority>) -> Self {
+        MessageExtras {
+            from_device: None,
+            to_device: None,
+            online: None,
+            replaced: false,
+            wants_group_receipts: None,
+            thread: None,
+            thread_overview: None,
+            reactions: Vec::new(),
+            translations: Vec::new(),
+            edit: None,
+            read: None,
+            delivered: None,
+            priority,
+            broadcast: false,
+            claims: None,
+        }
+    }
+}
+
+/// Whether a receiver was online when a message was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnlineState {
+    /// It was offline.
+    Offline,
+    /// It was online.
+    Online,
+    /// The service gave a number this release does not know.
+    Unknown,
+}
+
+/// How a chat room's message fares when there are too many (messages spec §1.6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Priority {
+    /// Kept first.
+    High,
+    /// The default.
+    #[default]
+    Normal,
+    /// Dropped first.
+    Low,
+}
+
+/// The thread a message was written in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ThreadOrigin {
+    /// The message the thread began at; 0 where the server did not say.
+    pub message_id: u64,
+    /// The group the thread belongs to.
+    pub group: String,
+    /// The thread's name.
+    pub name: String,
+}
+
+/// The thread that began at a message. `Debug` does not show its last message, which may hold the secret of a file.
+#[derive(Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ThreadOverview {
+    /// The thread's id.
+    pub id: String,
+    /// The group it belongs to.
+    pub group: String,
+    /// Its name.
+    pub name: String,
+    /// How many messages it has.
+    pub messages: u64,
+    /// When it was made, in milliseconds since 1970.
+    pub created_at: u64,
+    /// When it last changed, in milliseconds since 1970.
+    pub updated_at: u64,
+    /// Its last message in the service's REST form, JSON (messages spec §5.4).
+    pub last_message: Option<Json>,
+}
+
+impl fmt::Debug for ThreadOverview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadOverview")
+            .field("id", &self.id)
+            .field("group", &self.group)
+            .field("name", &self.name)
+            .field("messages", &self.messages)
+            .field("created_at", &self.created_at)
+            .field("updated_at", &self.updated_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A reaction to a message, by all who reacted so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReactionSummary {
+    /// The reaction, such as an emoji.
+    pub reaction: String,
+    /// How many users reacted so.
+    pub count: u64,
+    /// Some of them.
+    pub users: Vec<String>,
+    /// Whether this account is among them, where the service says so.
+    pub own: bool,
+}
+
+/// A translation of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Translation {
+    /// The language's code.
+    pub language: String,
+    /// The text in it.
+    pub text: String,
+}
+
+/// The last edit of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EditInfo {
+    /// How often it was edited.
+    pub count: u32,
+    /// Who edited it last.
+    pub operator: String,
+    /// When, in milliseconds since 1970.
+    pub time: u64,
+}
+
+flat!(OnlineState, Priority);
+
+weigh! {
+    MessageExtras {
+        from_device, to_device, online, replaced, wants_group_receipts, thread, thread_overview, reactions, translations,
+        edit, read, delivered, priority, broadcast, claims
+    }
+    ThreadOrigin { message_id, group, name }
+    ThreadOverview { id, group, name, messages, created_at, updated_at, last_message }
+    ReactionSummary { reaction, count, users, own }
+    Translation { language, text }
+    EditInfo { count, operator, time }
+}

@@ -1,0 +1,153 @@
+//! What this account did on another of its devices.
+
+use std::sync::Arc;
+
+use crate::{
+    model::message::{Claims, Conversation, Json},
+    util::weight::{Weigh, flat, weigh},
+};
+
+/// What this account did on another of its devices (messages spec §4.1, §4.4).
+///
+/// Messages and receipts sent there come as such, marked as own.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DeviceEvent {
+    /// The notice's id; 0 where the server gave none.
+    pub id: u64,
+    /// The device; empty where the service did not say.
+    pub device: Arc<str>,
+    /// When, in milliseconds since 1970; 0 where the service did not say.
+    pub timestamp: u64,
+    /// What it did.
+    pub operation: DeviceOperation,
+    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    pub claims: Option<Box<Claims>>,
+}
+
+/// What another device did. The vendor's name of the operation stands in brackets.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum DeviceOperation {
+    /// It did something with a thread.
+    Thread {
+        /// The thread.
+        thread: Arc<str>,
+        /// Its name, which is the new one where it was renamed.
+        name: String,
+        /// Its group.
+        group: Arc<str>,
+        /// What it did.
+        act: ThreadAct,
+    },
+    /// It changed attributes of a member of a group (`memberAttributesUpdate`).
+    MemberAttributesUpdated {
+        /// The group.
+        group: Arc<str>,
+        /// The member.
+        user: String,
+        /// The attributes.
+        attributes: Vec<(String, String)>,
+    },
+    /// It deleted messages of a conversation that the service kept (`deleteRoaming`).
+    HistoryDeleted {
+        /// The conversation.
+        conversation: Conversation,
+        /// The server ids of the messages; none where it was not by id.
+        messages: Vec<u64>,
+        /// What was sent before this was deleted, in milliseconds since 1970; `None` where it was not by time.
+        before: Option<u64>,
+        /// The last message that was deleted, where the service says so.
+        last: Option<u64>,
+    },
+    /// It deleted a conversation (`deleteConversation`).
+    ConversationDeleted(Conversation),
+    /// It pinned a conversation (`pinnedConversation`).
+    ConversationPinned(Conversation),
+    /// It unpinned a conversation (`unpinnedConversation`).
+    ConversationUnpinned(Conversation),
+    /// It marked a conversation (`markConversation`).
+    ConversationMarked {
+        /// The conversation.
+        conversation: Conversation,
+        /// The number of the mark.
+        mark: u64,
+    },
+    /// It took a mark off a conversation (`unMarkConversation`).
+    ConversationUnmarked {
+        /// The conversation.
+        conversation: Conversation,
+        /// The number of the mark.
+        mark: u64,
+    },
+    /// It changed when notifications are silent (`setSilentModeForUser`, `setSilentModeForConversation`,
+    /// `removeSilentModeForConversation`).
+    SilentModes(Vec<SilentMode>),
+}
+
+/// What another device did with a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ThreadAct {
+    /// It created it (`chatThreadCreate`).
+    Created,
+    /// It destroyed it (`chatThreadDestroy`).
+    Destroyed,
+    /// It joined it (`chatThreadJoin`).
+    Joined,
+    /// It left it (`chatThreadLeave`).
+    Left,
+    /// It gave it another name (`chatThreadNameUpdate`).
+    Renamed,
+}
+
+/// When notifications are silent.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SilentMode {
+    /// The device that changed it.
+    pub device: String,
+    /// The conversation; `None` for all.
+    pub conversation: Option<Conversation>,
+    /// The settings as the service has them, a JSON object; `None` when the conversation has none of its own any more.
+    pub settings: Option<Json>,
+}
+
+impl SilentMode {
+    /// Whether it names nothing at all.
+    pub(crate) fn says_nothing(&self) -> bool {
+        self.device.is_empty() && self.conversation.is_none() && self.settings.is_none()
+    }
+}
+
+flat!(ThreadAct);
+
+weigh! {
+    DeviceEvent { id, device, timestamp, operation, claims }
+    SilentMode { device, conversation, settings }
+}
+
+impl Weigh for DeviceOperation {
+    fn heap(&self) -> usize {
+        use DeviceOperation as Did;
+        match self {
+            Did::Thread { thread, name, group, act } => {
+                [thread.heap(), name.heap(), group.heap(), act.heap()].into_iter().fold(0, usize::saturating_add)
+            }
+            Did::MemberAttributesUpdated { group, user, attributes } => {
+                [group.heap(), user.heap(), attributes.heap()].into_iter().fold(0, usize::saturating_add)
+            }
+            Did::HistoryDeleted { conversation, messages, before, last } => {
+                let of = [conversation.heap(), messages.heap(), before.heap(), last.heap()];
+                of.into_iter().fold(0, usize::saturating_add)
+            }
+            Did::ConversationDeleted(conversation)
+            | Did::ConversationPinned(conversation)
+            | Did::ConversationUnpinned(conversation) => conversation.heap(),
+            Did::ConversationMarked { conversation, mark } | Did::ConversationUnmarked { conversation, mark } => {
+                conversation.heap().saturating_add(mark.heap())
+            }
+            Did::SilentModes(modes) => modes.heap(),
+        }
+    }
+}

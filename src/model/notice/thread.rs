@@ -1,0 +1,92 @@
+//! What happened to a thread.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    model::message::{Claims, Json},
+    util::weight::{Weigh, weigh},
+};
+
+/// What happened to a thread of a group (messages spec §4.1, §4.4).
+///
+/// `Debug` does not show the last message, which may hold the secret of a file.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ThreadEvent {
+    /// The notice's id; 0 where the server gave none.
+    pub id: u64,
+    /// The thread.
+    pub thread: Arc<str>,
+    /// Its name.
+    pub name: String,
+    /// The group it belongs to.
+    pub group: Arc<str>,
+    /// The message it began at; 0 where the service did not say.
+    pub message: u64,
+    /// Who did it; empty where the service gave nobody.
+    pub from: Arc<str>,
+    /// When, in milliseconds since 1970; 0 where the service did not say.
+    pub timestamp: u64,
+    /// How many messages it has, where the service says so.
+    pub messages: Option<u64>,
+    /// Its last message in the service's REST form, JSON (messages spec §5.4), where it comes along.
+    pub last_message: Option<Json>,
+    /// What happened.
+    pub operation: ThreadOperation,
+    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    pub claims: Option<Box<Claims>>,
+}
+
+/// What happened to a thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ThreadOperation {
+    /// It was created.
+    Created,
+    /// Its name changed.
+    Updated,
+    /// Its last message changed: one came, or was recalled.
+    MessagesChanged,
+    /// It was destroyed.
+    Destroyed,
+    /// A user was removed from it.
+    UserRemoved {
+        /// Who; empty where the service did not say.
+        user: Arc<str>,
+    },
+}
+
+impl fmt::Debug for ThreadEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadEvent")
+            .field("id", &self.id)
+            .field("thread", &self.thread)
+            .field("name", &self.name)
+            .field("group", &self.group)
+            .field("message", &self.message)
+            .field("from", &self.from)
+            .field("timestamp", &self.timestamp)
+            .field("messages", &self.messages)
+            .field("operation", &self.operation)
+            .field("claims", &self.claims)
+            .finish_non_exhaustive()
+    }
+}
+
+weigh! {
+    ThreadEvent {
+        id, thread, name, group, message, from, timestamp, messages, last_message, operation, claims
+    }
+}
+
+impl Weigh for ThreadOperation {
+    fn heap(&self) -> usize {
+        match self {
+            ThreadOperation::Created
+            | ThreadOperation::Updated
+            | ThreadOperation::MessagesChanged
+            | ThreadOperation::Destroyed => 0,
+            ThreadOperation::UserRemoved { user } => user.heap(),
+        }
+    }
+}

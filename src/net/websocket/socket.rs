@@ -1,0 +1,391 @@
+//! The socket: the bytes of a link in both directions.
+
+use std::{
+    cell::RefCell,
+    future::Future,
+    hash::{BuildHasher, RandomState},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix_rt::time::{Sleep, sleep};
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    frame::{ControlKind, Decoder, FrameError, Incoming, MessageKind, encode_close, encode_control, encode_message},
+    outbox::Outbox,
+};
+use crate::{
+    model::error::{LossCause, Step},
+    net::{Network, Progress, Stream, Target, Upgraded, dial, upgrade},
+};
+
+/// How much one read takes at the most; the buffer is one per thread, shared by all its links.
+const READ_BUFFER: usize = 16 * 1024;
+
+/// How many bytes are made ready to be written at a time; further frames wait until the socket takes more.
+const OUTBOX_ROOM: usize = 64 * 1024;
+
+/// How much room an idle link keeps for its next frames.
+const OUTBOX_KEEP: usize = 1024;
+
+thread_local! {
+    static READ: RefCell<Option<Box<[u8; READ_BUFFER]>>> = const { RefCell::new(None) };
+    static MASKS: Masks = Masks { keyed: RandomState::new(), count: RefCell::new(0) };
+}
+
+/// Masking keys that a peer cannot foresee (RFC 6455 §5.3): a keyed hash of a count.
+struct Masks {
+    keyed: RandomState,
+    count: RefCell<u64>,
+}
+
+impl Masks {
+    fn next(&self) -> [u8; 8] {
+        let mut count = self.count.borrow_mut();
+        *count = count.wrapping_add(1);
+        self.keyed.hash_one(*count).to_ne_bytes()
+    }
+}
+
+fn mask() -> [u8; 4] {
+    let [a, b, c, d, ..] = MASKS.with(Masks::next);
+    [a, b, c, d]
+}
+
+/// The bytes that went over a link, framing included.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) read: u64,
+    pub(crate) written: u64,
+}
+
+/// One open WebSocket.
+pub(crate) struct Link<S = Stream> {
+    io: S,
+    decoder: Decoder,
+    /// What the server sent right behind the upgrade's answer.
+    early: BytesMut,
+    outbox: BytesMut,
+    bytes_limit: usize,
+    /// Up to how many bytes of the outbox pongs are put into it.
+    pongs_limit: usize,
+    /// The last ping that found no room for its pong.
+    unanswered: Option<BytesMut>,
+    pub(crate) traffic: Traffic,
+    /// Whether the io may hold back some of what it took, as TLS does.
+    unflushed: bool,
+    /// Whether the peer announced a message over the limit.
+    pub(crate) too_large: bool,
+    broken: Option<Broken>,
+}
+
+/// Nothing can be written any more; what the server said before that may still lie there to be read.
+struct Broken {
+    cause: LossCause,
+    grace: Pin<Box<Sleep>>,
+}
+
+/// How long what came before the break is looked for; usually it is there at once, with the end behind it.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// What a link may hold, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// The largest message that is received.
+    pub(crate) frame: usize,
+    /// An unfinished message, and what is made ready to be written.
+    pub(crate) connection: usize,
+    /// What waits to be written.
+    pub(crate) outbox: usize,
+}
+
+/// Connects and upgrades. It has no limit of its own: whoever awaits it gives it up when its time has come, and
+/// `progress` tells at which step.
+pub(crate) async fn connect(
+    url: &str,
+    network: &Network,
+    sizes: Sizes,
+    progress: &Progress,
+) -> Result<Link, LossCause> {
+    let target = Target::parse(url)
+        .ok_or_else(|| LossCause::Failed { step: Step::Connect, detail: format!("{url:?} is not an address") })?;
+    let stream = dial(&target, network, progress).await?;
+    progress.at(Step::Upgrade);
+    let nonce = MASKS.with(|masks| [masks.next(), masks.next()].concat());
+    let Upgraded { stream, early } = upgrade(stream, &target, &nonce).await?;
+    Ok(Link::new(stream, early, sizes))
+}
+
+/// What a round of reading came to.
+pub(crate) enum Read {
+    /// Nothing more for now.
+    Blocked,
+    /// The round's share is used up; there may be more.
+    More,
+    /// The link has ended.
+    Lost(LossCause),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
+    /// How many reads one round makes before other work of the thread gets its turn.
+    const READS: usize = 16;
+
+    fn new(io: S, early: BytesMut, sizes: Sizes) -> Self {
+        Link {
+            io,
+            decoder: Decoder::new(sizes.frame),
+            early,
+            outbox: BytesMut::new(),
+            bytes_limit: sizes.connection,
+            pongs_limit: sizes.outbox.min(sizes.connection / 2).max(1),
+            unanswered: None,
+            traffic: Traffic::default(),
+            unflushed: false,
+            too_large: false,
+            broken: None,
+        }
+    }
+
+    /// Reads what is there and hands out what is whole. `sink` answers whether to go on.
+    pub(crate) fn read(&mut self, cx: &mut Context<'_>, mut sink: impl FnMut(Incoming<'_>) -> bool) -> Read {
+        if !self.early.is_empty() {
+            let early = std::mem::take(&mut self.early);
+            if let Some(read) = self.feed(&early, &mut sink) {
+                return read;
+            }
+        }
+        let mut buffer = READ.take().unwrap_or_else(|| Box::new([0; READ_BUFFER]));
+        let read = self.read_into(&mut buffer[..], cx, &mut sink);
+        READ.set(Some(buffer));
+        let Some(broken) = &mut self.broken else { return read };
+        match read {
+            Read::Lost(LossCause::Ended | LossCause::Io(_)) => Read::Lost(broken.cause.clone()),
+            Read::Blocked if broken.grace.as_mut().poll(cx).is_ready() => Read::Lost(broken.cause.clone()),
+            read => read,
+        }
+    }
+
+    fn read_into(
+        &mut self,
+        buffer: &mut [u8],
+        cx: &mut Context<'_>,
+        sink: &mut impl FnMut(Incoming<'_>) -> bool,
+    ) -> Read {
+        for _ in 0..Self::READS {
+            let mut filled = ReadBuf::new(buffer);
+            match Pin::new(&mut self.io).poll_read(cx, &mut filled) {
+                Poll::Pending => return Read::Blocked,
+                Poll::Ready(Err(error)) => return Read::Lost(LossCause::Io(error.to_string())),
+                Poll::Ready(Ok(())) if filled.filled().is_empty() => return Read::Lost(LossCause::Ended),
+                Poll::Ready(Ok(())) => {
+                    self.traffic.read += filled.filled().len() as u64;
+                    if let Some(read) = self.feed(filled.filled(), sink) {
+                        return read;
+                    }
+                    // There is probably more. Whoever is told what came has the thread first, or it piles up there.
+                    if filled.remaining() == 0 {
+                        return Read::More;
+                    }
+                }
+            }
+        }
+        Read::More
+    }
+
+    /// `Some` when the link is over, or nobody wants to go on.
+    fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(Incoming<'_>) -> bool) -> Option<Read> {
+        let (mut go_on, mut closed) = (true, None);
+        let Link { decoder, outbox, unanswered, .. } = self;
+        // Beside a message that comes there is less room.
+        let room = self.pongs_limit.min(self.bytes_limit.saturating_sub(decoder.kept())).max(1);
+        let fed = decoder.feed(bytes, |incoming| {
+            match &incoming {
+                // A peer that does not read has only its last ping answered (RFC 6455 §5.5.3).
+                Incoming::Ping(payload) if outbox.len() >= room => *unanswered = Some(BytesMut::from(*payload)),
+                Incoming::Ping(payload) => pong(payload, outbox),
+                Incoming::Close { code, reason } => closed = Some((*code, (*reason).to_owned())),
+                _ => {}
+            }
+            go_on = go_on && sink(incoming);
+        });
+        if !go_on {
+            return Some(Read::Blocked);
+        }
+        if let Some((code, reason)) = closed {
+            self.answer_close(code);
+            return Some(Read::Lost(LossCause::ClosedByPeer { code, reason }));
+        }
+        if let Err(error) = fed {
+            encode_close(error.close_code(), "", mask(), &mut self.outbox);
+            self.too_large = matches!(error, FrameError::TooLarge { .. });
+            return Some(Read::Lost(broken(&error)));
+        }
+        // The settings see to it that a message of the largest size fits, whatever waits to be written.
+        let held = self.decoder.kept();
+        (held > self.bytes_limit).then(|| {
+            let limit = self.bytes_limit;
+            Read::Lost(LossCause::Protocol(format!("the connection holds {held} bytes, over its limit of {limit}")))
+        })
+    }
+
+    /// A Close is answered with a Close of the same code (RFC 6455 §5.5.1).
+    fn answer_close(&mut self, code: Option<u16>) {
+        match code {
+            Some(code) => encode_close(code, "", mask(), &mut self.outbox),
+            // No payload is never too long.
+            None => drop(encode_control(ControlKind::Close, &[], mask(), &mut self.outbox)),
+        }
+    }
+
+    /// Whether a binary message has begun to come and is not whole.
+    pub(crate) fn is_within_a_message(&self) -> bool {
+        self.decoder.is_within_a_message()
+    }
+
+    /// Writes these frames as binary messages, in order and as far as the socket takes them; the rest stays.
+    ///
+    /// A link that cannot be written is found out by reading, after everything the server still said.
+    pub(crate) fn write(&mut self, frames: &mut Outbox, cx: &mut Context<'_>) {
+        let room = self.outbox_room();
+        loop {
+            self.fill(frames, room);
+            self.flush(cx);
+            if self.broken.is_some() {
+                frames.clear();
+            }
+            if frames.is_empty() || self.outbox.len() >= room {
+                return;
+            }
+        }
+    }
+
+    /// Makes a message ready behind what waits.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn put(&mut self, kind: MessageKind, payload: &[u8]) {
+        encode_message(kind, payload, mask(), &mut self.outbox);
+    }
+
+    /// Waits for the end of the stream, whatever still comes before it.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let mut rest = [0; 1024];
+            let mut filled = ReadBuf::new(&mut rest);
+            match Pin::new(&mut self.io).poll_read(cx, &mut filled) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) if !filled.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+            }
+        }
+    }
+
+    /// How many bytes are made ready that the socket has not taken yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Writes what is ready, as far as the socket takes it.
+    pub(crate) fn flush(&mut self, cx: &mut Context<'_>) {
+        if self.broken.is_some() {
+            self.outbox = BytesMut::new();
+        } else if let Err(cause) = self.try_flush(cx) {
+            self.outbox = BytesMut::new();
+            self.broken = Some(Broken { cause, grace: Box::pin(sleep(GRACE)) });
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    fn try_flush(&mut self, cx: &mut Context<'_>) -> Result<(), LossCause> {
+        let lost = |error: std::io::Error| Err(LossCause::Io(error.to_string()));
+        while !self.outbox.is_empty() || self.unanswered.is_some() {
+            if self.outbox.len() < self.pongs_limit
+                && let Some(payload) = self.unanswered.take()
+            {
+                pong(&payload, &mut self.outbox);
+            }
+            match Pin::new(&mut self.io).poll_write(cx, &self.outbox) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) => return Err(LossCause::Ended),
+                Poll::Ready(Ok(written)) => {
+                    self.traffic.written += written as u64;
+                    self.outbox.advance(written);
+                    self.unflushed = true;
+                }
+                Poll::Ready(Err(error)) => return lost(error),
+            }
+        }
+        if !self.unflushed {
+            return Ok(());
+        }
+        // What was written counts as room again only once it is reclaimed.
+        if self.outbox.try_reclaim(OUTBOX_KEEP + 1) {
+            self.outbox = BytesMut::new();
+        }
+        match Pin::new(&mut self.io).poll_flush(cx) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(())) => {
+                self.unflushed = false;
+                Ok(())
+            }
+            Poll::Ready(Err(error)) => lost(error),
+        }
+    }
+
+    /// Says goodbye as far as that goes without waiting: a Close frame behind what is still to be sent, then the end of
+    /// the stream. Dropping the link does the rest. Answers what is not counted yet.
+    pub(crate) fn part(mut self, mut frames: Outbox, cx: &mut Context<'_>) -> Traffic {
+        // An error means that the socket takes nothing any more, and nobody waits for it to.
+        let _ = self.say_goodbye(&mut frames, cx);
+        self.traffic
+    }
+
+    /// Works also where the runtime is gone, as it does when a link is dropped with its system.
+    fn say_goodbye(&mut self, frames: &mut Outbox, cx: &mut Context<'_>) -> Result<(), LossCause> {
+        if self.broken.is_some() {
+            return Ok(());
+        }
+        loop {
+            self.fill(frames, OUTBOX_ROOM);
+            self.try_flush(cx)?;
+            if frames.is_empty() || self.outbox.len() >= OUTBOX_ROOM {
+                break;
+            }
+        }
+        if frames.is_empty() {
+            encode_close(1000, "", mask(), &mut self.outbox);
+            self.try_flush(cx)?;
+            let _ = Pin::new(&mut self.io).poll_shutdown(cx);
+        }
+        Ok(())
+    }
+
+    /// Returns how many bytes may be ready to be written: fewer beside a message that comes, but always room for a frame.
+    fn outbox_room(&self) -> usize {
+        OUTBOX_ROOM.min(self.bytes_limit.saturating_sub(self.decoder.kept())).max(1)
+    }
+
+    /// Makes frames ready, as far as there is room.
+    fn fill(&mut self, frames: &mut Outbox, room: usize) {
+        while self.outbox.len() < room
+            && let Some(frame) = frames.pop()
+        {
+            encode_message(MessageKind::Binary, frame.bytes(), mask(), &mut self.outbox);
+        }
+    }
+}
+
+fn pong(payload: &[u8], outbox: &mut BytesMut) {
+    // A ping's payload is never too long for a pong.
+    let _ = encode_control(ControlKind::Pong, payload, mask(), outbox);
+}
+
+fn broken(error: &FrameError) -> LossCause {
+    LossCause::Protocol(error.to_string())
+}
+
+#[cfg(test)]
+#[path = "socket_tests.rs"]
+mod tests;

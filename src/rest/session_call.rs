@@ -1,0 +1,77 @@
+//! What the calls of a logged-in user have in common: its token, its place in the path, its lists.
+
+use awc::http::Method;
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{answer::odd, client::RestClient, device::Resource};
+use crate::model::account::{Token, UserId};
+use crate::{
+    model::error::{Operation, RestError, RestErrorKind},
+    rest::http_call::Call,
+};
+
+/// Who calls.
+#[derive(Clone, Copy)]
+pub(super) struct Caller<'a> {
+    pub(super) token: &'a Token,
+    pub(super) user: &'a UserId,
+}
+
+impl RestClient {
+    /// A call by a user; `path` is below the application.
+    pub(super) fn own<'a>(
+        &'a self,
+        operation: Operation,
+        method: Method,
+        caller: Caller<'a>,
+        path: &str,
+    ) -> Result<Call<'a>, RestError> {
+        Ok(Call {
+            operation,
+            user: Some(caller.user),
+            method,
+            path: self.path(path),
+            token: Some(caller.token),
+            body: None,
+            secrets: self.redactor.lease([caller.token]),
+            timeout: self.timeout,
+            network: &self.network,
+        })
+    }
+}
+
+/// A device's name for a path.
+pub(crate) fn own_resource(operation: Operation, user: &UserId, resource: &str) -> Result<Resource, RestError> {
+    resource.parse().map_err(|_| {
+        let unfit = RestErrorKind::Parameter("the device's resource cannot stand in an address");
+        RestError::local(operation, unfit).about(Some(user), None)
+    })
+}
+
+/// A body of texts and numbers, which always serialises.
+pub(super) fn json(body: &impl Serialize) -> Option<Bytes> {
+    Some(serde_json::to_vec(body).map(Bytes::from).unwrap_or_default())
+}
+
+/// Refuses a list that is empty or longer than the service takes.
+pub(super) fn sized(operation: Operation, user: &UserId, given: usize, most: usize) -> Result<(), RestError> {
+    if (1..=most).contains(&given) {
+        return Ok(());
+    }
+    Err(RestError::local(operation, RestErrorKind::ListSize { given, most }).about(Some(user), None))
+}
+
+/// Refuses a value outside its bounds.
+pub(super) fn bounded(operation: Operation, user: &UserId, fits: bool, which: &'static str) -> Result<(), RestError> {
+    if fits {
+        return Ok(());
+    }
+    Err(RestError::local(operation, RestErrorKind::Parameter(which)).about(Some(user), None))
+}
+
+/// An answer of which only the status matters; the service's is always an object.
+pub(super) fn done(body: &Value) -> Result<(), RestErrorKind> {
+    if body.is_object() { Ok(()) } else { Err(odd("it is no object")) }
+}

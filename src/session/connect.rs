@@ -1,0 +1,511 @@
+//! The way in: discovery, token, socket, PROVISION, redirects, and what follows a failure.
+
+use std::{mem, sync::Arc, time::Duration};
+
+use super::{Action, FetchedToken, Note, Now, login::Login, online::Online};
+use crate::session::{
+    context::Context,
+    handshake::Identity,
+    machine::{Flow, Phase, Purpose, Session},
+    tokens::clock::{End, TokenClock, expiry_of_auth_token},
+};
+use crate::{
+    config::{Addresses, Config, Endpoints, Flapping},
+    model::{
+        EventKind,
+        account::Token,
+        auth::{KeptToken, Secret, TokenReason},
+        error::{DisconnectReason, LossCause, OpenError, Refusal, RefusalKind, RestError, Step, TokenError},
+        server_text::ServerText,
+    },
+    wire::{Provision, RedirectInfo, status::ErrorCode},
+};
+
+/// A step on the way in, with what it has to remember.
+#[derive(Debug)]
+pub(super) enum Entering {
+    State,
+    Discovery,
+    Token,
+    Connect(Route),
+    Provision {
+        route: Route,
+        session_id: Box<str>,
+        /// The token it was sent with; the session may have a newer one by the time of the answer.
+        token: Token,
+    },
+}
+
+/// Where an attempt leads, redirect by redirect.
+#[derive(Debug)]
+pub(super) struct Route {
+    url: Arc<str>,
+    /// How far the connect has got.
+    step: Step,
+    /// The addresses that redirected this attempt, the first one included.
+    behind: Vec<Arc<str>>,
+}
+
+impl Entering {
+    pub(super) fn step(&self) -> Step {
+        match self {
+            Entering::State => Step::State,
+            Entering::Discovery => Step::Discovery,
+            Entering::Token => Step::Token,
+            Entering::Connect(route) => route.step,
+            Entering::Provision { .. } => Step::Provision,
+        }
+    }
+}
+
+/// How many redirects one attempt follows (connection spec §6.4).
+const MAX_REDIRECTS: usize = 5;
+
+/// After how many failed attempts in a row the addresses are asked for again (connection spec §2).
+const REDISCOVER_EVERY: u32 = 5;
+
+/// The longest pause a server can ask for by `Retry-After`.
+pub(super) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// How long the state folder is waited for; half the login's own time where that is less.
+const RECALL: Duration = Duration::from_secs(5);
+
+fn recall_limit(config: &Config) -> Duration {
+    if config.keep_trying_first_login { RECALL } else { RECALL.min(config.login_deadline / 2) }
+}
+
+impl Session {
+    /// Begins a login, with what is kept of the account where there is a state folder.
+    pub(super) fn recall(&mut self, context: &mut Context<'_>) -> Flow {
+        if context.world.config.state_dir.is_none() {
+            return self.begin(context);
+        }
+        context.out.push(Action::Recall { user: self.user.clone() });
+        self.enter(Entering::State, recall_limit(&context.world.config), context)
+    }
+
+    /// A kept token is tried where the login has none of its own; one whose end seems to have passed is its last resort.
+    pub(super) fn recalled(
+        &mut self,
+        token: Option<Token>,
+        expires_at: Option<u64>,
+        context: &mut Context<'_>,
+    ) -> Flow {
+        if !self.is_at(Step::State) {
+            return Flow::Stay;
+        }
+        if let Some(token) = token.filter(|_| self.tokens.token.is_none()) {
+            if expires_at.is_none_or(|end| end > context.now.wall) {
+                self.tokens.token = Some(token);
+                self.tokens.fetched_expiry = expires_at.map(End::At);
+                self.tokens.kept = true;
+            } else {
+                self.tokens.spare = Some(KeptToken { token, expires_at });
+            }
+        }
+        self.begin(context)
+    }
+
+    /// Starts an attempt: whatever is still missing for a connection comes first.
+    pub(super) fn begin(&mut self, context: &mut Context<'_>) -> Flow {
+        let world = &mut *context.world;
+        let rest_limit = world.config.rest_timeout;
+        if let Endpoints::Discovery(hosts) = &world.config.endpoints {
+            let attempts = self.retry.backoff.attempts();
+            let stale = attempts > 1 && (attempts - 1).is_multiple_of(REDISCOVER_EVERY);
+            if world.sockets.is_empty() || stale {
+                // Each host may use up its own limit; one more keeps this from running out first.
+                let limits = u32::try_from(hosts.len()).unwrap_or(u32::MAX).saturating_add(1);
+                context.out.push(Action::Discover);
+                return self.enter(Entering::Discovery, rest_limit.saturating_mul(limits), context);
+            }
+        }
+        self.authorize(context)
+    }
+
+    /// Gets a token where there is none, or the one there is has ended or was refused.
+    pub(super) fn authorize(&mut self, context: &mut Context<'_>) -> Flow {
+        let (server, now) = (self.tokens.server_clock, context.now);
+        if self.is_logging_in() && self.tokens.fetched_expiry.is_some_and(|end| end.is_over(server, now)) {
+            // It was fetched for an earlier attempt, too long ago.
+            self.forget_token();
+        }
+        let reason = match (self.tokens.renewal.refused.as_ref().map(Refusal::kind), &self.tokens.token) {
+            (Some(RefusalKind::TokenExpired), _) => TokenReason::Expired,
+            (Some(_), _) => TokenReason::Refused,
+            (None, Some(_)) if !self.tokens.ended => return self.connect(context),
+            (None, Some(_)) => TokenReason::Expired,
+            (None, None) => TokenReason::Login,
+        };
+        if reason == TokenReason::Login
+            && let Secret::Password(password) = &self.tokens.secret
+        {
+            context.out.push(Action::FetchToken { user: self.user.clone(), password: password.clone() });
+            // Every REST host may use up its own limit.
+            let limit = context.world.config.rest_timeout.saturating_mul(8);
+            return self.enter(Entering::Token, limit, context);
+        }
+        self.await_token(reason, context)
+    }
+
+    pub(super) fn connect(&mut self, context: &mut Context<'_>) -> Flow {
+        match context.world.sockets.take() {
+            Some(url) => self.dial(url, Vec::new(), context),
+            None => {
+                let detail = "no WebSocket address is known".to_owned();
+                self.lost(LossCause::Failed { step: Step::Discovery, detail }, context)
+            }
+        }
+    }
+
+    fn dial(&mut self, url: Arc<str>, behind: Vec<Arc<str>>, context: &mut Context<'_>) -> Flow {
+        context.out.push(Action::Connect { url: self.address(&url) });
+        let limit = context.world.config.connect_timeout;
+        self.enter(Entering::Connect(Route { url, step: Step::Connect, behind }), limit, context)
+    }
+
+    /// An address that the server may have named: whole for whoever goes there.
+    fn address(&self, url: &str) -> ServerText {
+        ServerText::new(url.to_owned(), &self.redactor)
+    }
+
+    /// The connect under way has come to another of its steps; no other step can be one of a connect.
+    pub(super) fn connect_is_at(&mut self, step: Step) {
+        if !matches!(step, Step::Resolve | Step::Connect | Step::Proxy | Step::Tls | Step::Upgrade) {
+            return;
+        }
+        if let Phase::Entering { at: Entering::Connect(route), .. } = &mut self.phase {
+            route.step = step;
+        }
+    }
+
+    pub(super) fn enter(&mut self, at: Entering, limit: Duration, context: &Context<'_>) -> Flow {
+        let (Phase::Entering { purpose, .. } | Phase::Waiting { purpose, .. }) = &self.phase else {
+            return Flow::Stay;
+        };
+        self.phase = Phase::Entering { at, purpose: purpose.clone(), until: context.after(limit) };
+        Flow::Stay
+    }
+
+    pub(super) fn is_resuming(&self) -> bool {
+        matches!(
+            &self.phase,
+            Phase::Entering { purpose: Purpose::Resume, .. } | Phase::Waiting { purpose: Purpose::Resume, .. }
+        )
+    }
+
+    pub(super) fn is_at(&self, step: Step) -> bool {
+        matches!(&self.phase, Phase::Entering { at, .. } if at.step() == step)
+    }
+
+    pub(super) fn discovered(&mut self, result: Result<Addresses, RestError>, context: &mut Context<'_>) -> Flow {
+        if !self.is_at(Step::Discovery) {
+            return Flow::Stay;
+        }
+        match result {
+            Ok(addresses) => {
+                context.world.sockets.set(&addresses);
+                self.authorize(context)
+            }
+            Err(error) if !context.world.sockets.is_empty() => {
+                context.out.push(Action::Note(Note::DiscoveryFailed(error)));
+                self.authorize(context)
+            }
+            Err(error) if self.is_logging_in() && error.is_final() => {
+                Flow::Fail(OpenError::Discovery { user: self.user.clone(), error })
+            }
+            Err(error) => self.lost(LossCause::Rest { step: Step::Discovery, error }, context),
+        }
+    }
+
+    pub(super) fn token_fetched(&mut self, result: Result<FetchedToken, RestError>, context: &mut Context<'_>) -> Flow {
+        // Only a login fetches its token so; what else waits at this step waits for another answer.
+        if !self.is_at(Step::Token) || self.tokens.renewal.is_asking() {
+            return Flow::Stay;
+        }
+        match result {
+            Ok(fetched) => {
+                self.tokens.token = Some(fetched.token);
+                self.tokens.fetched_expiry = fetched.expires_at.and_then(|end| end.counted_from(context.now));
+                self.tokens.renewal.spent = true;
+                self.connect(context)
+            }
+            Err(error) if error.is_final() => Flow::Fail(OpenError::Token { user: self.user.clone(), error }),
+            Err(error) => self.no_token(LossCause::Rest { step: Step::Token, error }, context),
+        }
+    }
+
+    /// The socket is open: PROVISION goes first (connection spec §4).
+    pub(super) fn connected(&mut self, context: &mut Context<'_>) -> Flow {
+        let Some(token) = &self.tokens.token else {
+            return Flow::Stay;
+        };
+        let Phase::Entering { at: at @ Entering::Connect(_), until, .. } = &mut self.phase else {
+            return Flow::Stay;
+        };
+        let Entering::Connect(route) = mem::replace(at, Entering::Token) else {
+            return Flow::Stay;
+        };
+        let session_id = context.world.new_session_id(context.now);
+        let config = &context.world.config;
+        let identity = Identity { app_key: &config.app_key, user: &self.user, device: &config.device, token };
+        let frame = identity.provision(&session_id, config.login_ext.as_deref());
+        *until = context.now.mono.saturating_add(config.provision_timeout);
+        *at = Entering::Provision { route, session_id, token: token.clone() };
+        context.transmit("PROVISION", frame);
+        Flow::Stay
+    }
+
+    /// The answer to PROVISION (connection spec §6.2, §6.3, §6.4).
+    pub(super) fn provision_answer(&mut self, answer: Provision, context: &mut Context<'_>) -> Flow {
+        if !self.is_at(Step::Provision) {
+            return Flow::Stay;
+        }
+        let Some(status) = answer.status else {
+            let detail = "the answer has no status".to_owned();
+            return self.lost(LossCause::Failed { step: Step::Provision, detail }, context);
+        };
+        match status.error_code.unwrap_or(0) {
+            code if code == ErrorCode::Ok as i32 => {
+                self.take_resource(answer.resource, context);
+                self.accepted(answer.auth_token.as_deref(), context)
+            }
+            code if code == ErrorCode::Redirect as i32 => {
+                self.redirected(&status.redirect_info, status.reason, context)
+            }
+            code => self.refused(Refusal::classify(code, status.reason), context),
+        }
+    }
+
+    /// Goes by the name that the service gives this device, from this login on, as every official client does (connection
+    /// spec §6.2). One that no device can have is ignored, and so is an empty one.
+    fn take_resource(&mut self, named: Option<String>, context: &mut Context<'_>) {
+        let device = &context.world.config.device;
+        let Some(resource) = named.filter(|named| !named.is_empty() && *named != device.resource) else { return };
+        let bytes = resource.len();
+        let mut renamed = device.clone();
+        renamed.resource = resource;
+        if renamed.check().is_err() {
+            if let Some(count) = self.inbox.odd.resources.strikes(1, context.now.mono) {
+                context.out.push(Action::Note(Note::ResourceIgnored { bytes, count }));
+            }
+            return;
+        }
+        let shown = |name: &str| self.redactor.shown(name.to_owned()).into_boxed_str();
+        let (from, to) = (shown(&device.resource), shown(&renamed.resource));
+        context.out.push(Action::Note(Note::ResourceTaken { from, to }));
+        Arc::make_mut(&mut context.world.config).device = renamed;
+    }
+
+    fn accepted(&mut self, auth_token: Option<&str>, context: &mut Context<'_>) -> Flow {
+        let Phase::Entering { at: Entering::Provision { session_id, .. }, purpose, .. } = &mut self.phase else {
+            return Flow::Stay;
+        };
+        let resumed = matches!(purpose, Purpose::Resume);
+        self.retry.failed = 0;
+        self.tokens.renewal.accepted();
+        let session_id = mem::take(session_id);
+        context.world.arrivals.restart();
+        let mut online = Box::new(Online::new(session_id, context.now));
+        online.queues.trouble = self.inbox.trouble.take();
+        self.phase = Phase::Online(online);
+        if !resumed {
+            // Attempts of the login are not held against the link it led to.
+            self.retry.backoff.restart();
+        }
+        self.arm(auth_token, context.now, context.world.config.heartbeat_answer);
+        if self.tokens.ended {
+            // It ended during the attempt, and the server took it all the same.
+            self.renew_ahead(context);
+        }
+        context.emit(EventKind::Connected { resumed });
+        self.rejoin(context);
+        self.send_kept(context);
+        if let Phase::Online(online) = &mut self.phase {
+            online.beat(context);
+        }
+        if !resumed {
+            context.out.push(Action::Opened(Ok(())));
+        }
+        self.token_due(context)
+    }
+
+    /// Starts the countdown with the first accepted PROVISION; a reconnect does not start it anew (§10.1).
+    fn arm(&mut self, auth_token: Option<&str>, now: Now, patience: Duration) {
+        if self.tokens.clock.is_some() {
+            return;
+        }
+        let told = auth_token.and_then(expiry_of_auth_token).and_then(|end| end.counted_from(now));
+        if self.tokens.ended {
+            // Only the server's word is news about it.
+            let Some(end) = told.filter(|end| !end.is_over(self.tokens.server_clock, now)) else { return };
+            self.tokens.ended = false;
+            self.tokens.clock = TokenClock::start(end, self.tokens.server_clock, now, patience);
+            return;
+        }
+        self.tokens.clock = match (told, self.tokens.fetched_expiry) {
+            // A life needs no wall clock until the server's is heard; by that one the moment is the better word.
+            (Some(End::At(at)), Some(life @ End::Counted { .. })) if self.tokens.server_clock.is_none() => {
+                TokenClock::start(life, None, now, patience).map(|clock| clock.told(at))
+            }
+            (told, fetched) => {
+                told.or(fetched).and_then(|end| TokenClock::start(end, self.tokens.server_clock, now, patience))
+            }
+        };
+    }
+
+    fn redirected(&mut self, targets: &[RedirectInfo], reason: Option<String>, context: &mut Context<'_>) -> Flow {
+        let Phase::Entering { at: Entering::Provision { route, .. }, .. } = &mut self.phase else {
+            return Flow::Stay;
+        };
+        let (url, mut behind) = (Arc::clone(&route.url), mem::take(&mut route.behind));
+        let next = targets.first().and_then(|target| redirect_url(&url, target));
+        behind.push(url);
+        let hop = behind.len();
+        let Some(next) = next else {
+            return self.refused(Refusal::redirect(RefusalKind::RedirectWithoutAddress, reason), context);
+        };
+        if behind.contains(&next) {
+            return self.refused(Refusal::redirect(RefusalKind::RedirectLoop, Some(next.to_string())), context);
+        }
+        if hop > MAX_REDIRECTS {
+            return self.refused(Refusal::redirect(RefusalKind::TooManyRedirects, Some(next.to_string())), context);
+        }
+        context.out.push(Action::Hangup);
+        context.out.push(Action::Note(Note::Redirected { url: self.address(&next), hop }));
+        self.dial(next, behind, context)
+    }
+
+    /// A step's deadline, or the login's.
+    pub(super) fn entering_due(&mut self, context: &mut Context<'_>) -> Flow {
+        let Phase::Entering { at, purpose, until } = &self.phase else {
+            return Flow::Stay;
+        };
+        let (now, step, limit) = (context.now.mono, at.step(), answer_limit(at, &context.world.config));
+        let arrivals = &mut context.world.arrivals;
+        if let Purpose::Login(Login { deadline: Some(deadline), .. }) = purpose
+            && arrivals.is_late_if_read(*deadline, limit, now)
+        {
+            return Flow::Fail(OpenError::Deadline { user: self.user.clone(), step });
+        }
+        match step {
+            Step::State if now < *until => Flow::Stay,
+            Step::State => {
+                let limit = recall_limit(&context.world.config);
+                context.out.push(Action::Hangup);
+                context.out.push(Action::Note(Note::StateUnread { limit }));
+                self.begin(context)
+            }
+            _ if !arrivals.is_late_if_read(*until, limit, now) => Flow::Stay,
+            Step::Token => self.no_token(LossCause::Timeout(step), context),
+            _ => self.lost(LossCause::Timeout(step), context),
+        }
+    }
+
+    /// After a loss or a failed attempt: a pause and another attempt, or the end.
+    pub(super) fn try_again(&mut self, purpose: Purpose, cause: LossCause, context: &mut Context<'_>) -> Flow {
+        let asked = match &cause {
+            LossCause::UpgradeRefused { retry_after, .. } => *retry_after,
+            LossCause::Rest { error, .. } | LossCause::Token(TokenError::Rest(error)) => error.retry_after(),
+            _ => None,
+        };
+        self.try_again_after(asked.map(|pause| pause.min(LONGEST_RETRY_AFTER)), purpose, cause, context)
+    }
+
+    /// Like [`Session::try_again`], with a pause that somebody asked for before the ladder's.
+    pub(super) fn try_again_after(
+        &mut self,
+        asked: Option<Duration>,
+        purpose: Purpose,
+        cause: LossCause,
+        context: &mut Context<'_>,
+    ) -> Flow {
+        // The pause may be long: what was new before it may be refused after it.
+        self.tokens.renewal.spent = false;
+        let policy = &context.world.config.reconnect;
+        match purpose {
+            Purpose::Login(login) => return self.log_in_again(asked, login, cause, context),
+            Purpose::Resume => {
+                if self.tokens.ended {
+                    // The next attempt asks for a token.
+                    self.tokens.renewal.forget_next();
+                }
+                if matches!(self.phase, Phase::Entering { .. }) {
+                    self.retry.failed = self.retry.failed.saturating_add(1);
+                }
+                let failed = self.retry.failed;
+                if !policy.enabled || policy.max_attempts.is_some_and(|limit| failed >= limit) {
+                    return Flow::End(match cause {
+                        LossCause::Kicked(kick) => DisconnectReason::Kicked(kick),
+                        last => DisconnectReason::AttemptsExhausted { attempts: failed, last },
+                    });
+                }
+                // The longer of what is asked for and the floor comes under the ladder's pause, whose jitter then
+                // still keeps many clients from coming back in one moment.
+                let floor = self.retry.flaps.floor(policy.flapping.as_ref());
+                self.outbox.kept_from = context.after(floor);
+                let least = asked.unwrap_or_default().max(floor);
+                let delay = self.retry.backoff.next(context.world.random.f64()).saturating_add(least);
+                context.out.push(Action::Hangup);
+                let (least, until) = (context.after(least), context.after(delay));
+                self.phase = Phase::Waiting { purpose: Purpose::Resume, least, until };
+                if let Some(rule) = self.retry.flaps.news(policy.flapping.as_ref()) {
+                    let Flapping { sessions, window, floor } = *rule;
+                    context.out.push(Action::Emit(EventKind::Flapping { sessions, window, floor }));
+                }
+                context.emit(EventKind::Reconnecting { attempt: self.retry.backoff.attempts(), delay, cause });
+            }
+        }
+        Flow::Stay
+    }
+}
+
+/// How long the answer that a step waits for may be put off, should it lie unread; nothing where none comes by the link.
+pub(super) fn answer_limit(at: &Entering, config: &Config) -> Duration {
+    if matches!(at, Entering::Provision { .. }) { config.provision_timeout } else { Duration::ZERO }
+}
+
+/// The address a redirect leads to: scheme and path stay as they are.
+fn redirect_url(from: &str, target: &RedirectInfo) -> Option<Arc<str>> {
+    // No host has a longer name.
+    let host = target.host.as_deref().filter(|host| (1..=255).contains(&host.len()))?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    if !host.chars().all(fits) {
+        return None;
+    }
+    let (scheme, rest) = from.split_once("://")?;
+    let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
+    let port = match target.port {
+        None | Some(0) => String::new(),
+        Some(port) => format!(":{}", u16::try_from(port).ok()?),
+    };
+    let url = format!("{scheme}://{host}{port}{path}");
+    url.parse::<awc::http::Uri>().ok()?;
+    Some(url.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redirect_url;
+    use crate::wire::RedirectInfo;
+
+    fn target(host: &str, port: u32) -> RedirectInfo {
+        RedirectInfo { host: Some(host.to_owned()), port: Some(port) }
+    }
+
+    #[test]
+    fn a_redirect_keeps_scheme_and_path() {
+        let to = |host, port| redirect_url("wss://a.example:8443/websocket", &target(host, port));
+        assert_eq!(to("b.example", 9000).as_deref(), Some("wss://b.example:9000/websocket"));
+        assert_eq!(to("b.example", 0).as_deref(), Some("wss://b.example/websocket"));
+        assert_eq!(to("[::1]", 1).as_deref(), Some("wss://[::1]:1/websocket"));
+    }
+
+    #[test]
+    fn a_redirect_to_nonsense_leads_nowhere() {
+        for (host, port) in [("", 1), ("a b", 1), ("a/b", 1), ("user@host", 1), ("host", 65_536), ("[", 1)] {
+            assert_eq!(redirect_url("ws://a/websocket", &target(host, port)), None, "{host}:{port}");
+        }
+        assert_eq!(redirect_url("ws://a/websocket", &RedirectInfo::default()), None);
+    }
+}

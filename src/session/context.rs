@@ -1,0 +1,142 @@
+//! What a step works with: what outlives a session, the time, and where the actions go.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Action, Now, arrivals::Arrivals};
+use crate::wire::Frame;
+use crate::{
+    config::{Addresses, Config, Endpoints},
+    model::{EventKind, EventMask, redactor::Redactor},
+};
+
+/// How many bits of a client id count; those above are chance (messages spec §1.8).
+const COUNT_BITS: u32 = 31;
+
+/// What outlives a session.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) config: Arc<Config>,
+    /// What no session of this engine may show.
+    pub(super) redactor: Redactor,
+    pub(super) random: fastrand::Rng,
+    pub(super) sockets: Sockets,
+    pub(super) wanted: EventMask,
+    /// What the message handler wants; nothing where there is none.
+    pub(super) handled: EventMask,
+    pub(super) arrivals: Arrivals,
+    /// Whether what is for the message handler comes with the bytes it was read from.
+    pub(super) keeps_encoded: bool,
+    /// Whether the server answered the LOGOUT of the session that ended last.
+    pub(super) logout_answered: bool,
+    last_page: u64,
+    last_session: u64,
+    /// The next fresh client id.
+    client_ids: u64,
+}
+
+impl World {
+    pub(super) fn new(config: Arc<Config>, mut random: fastrand::Rng) -> Self {
+        let mut sockets = Sockets::default();
+        if let Endpoints::Fixed(addresses) = &config.endpoints {
+            sockets.set(addresses);
+        }
+        // 32 random bits above a count: unique among the unanswered sends of all of a user's devices, never 0.
+        let client_ids = (u64::from(random.u32(1..)) << COUNT_BITS) + 1;
+        World {
+            arrivals: Arrivals::new(config.heartbeat_answer),
+            redactor: Redactor::default(),
+            config,
+            random,
+            sockets,
+            wanted: EventMask::ALL,
+            handled: EventMask::NONE,
+            keeps_encoded: false,
+            logout_answered: false,
+            last_page: 0,
+            last_session: 0,
+            client_ids,
+        }
+    }
+
+    /// A client id that was neither given before nor chosen.
+    pub(super) fn fresh_id(&mut self) -> u64 {
+        let id = self.client_ids;
+        self.client_ids = if id < i64::MAX.unsigned_abs() { id + 1 } else { 1 };
+        id
+    }
+
+    /// Keeps fresh ids clear of one that the application chose: the service may take an id once only, however long ago.
+    /// One further ahead than the count goes cannot be reached.
+    pub(super) fn chosen_id(&mut self, id: u64) {
+        if id.checked_sub(self.client_ids).is_some_and(|ahead| ahead < 1 << COUNT_BITS) {
+            self.client_ids = id;
+            self.fresh_id();
+        }
+    }
+
+    /// An id for a page, or for a load of cursors, that no other has.
+    pub(super) fn new_page_id(&mut self) -> u64 {
+        self.last_page = self.last_page.wrapping_add(1);
+        self.last_page
+    }
+
+    /// A session id, new for every attempt: the wall clock, unless that stands still or steps back.
+    pub(super) fn new_session_id(&mut self, now: Now) -> Box<str> {
+        self.last_session = now.wall.max(self.last_session.saturating_add(1));
+        format!("{}:", self.last_session).into()
+    }
+}
+
+/// The WebSocket addresses; each attempt takes the next one.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    list: Vec<Arc<str>>,
+    next: usize,
+}
+
+impl Sockets {
+    /// Takes new addresses; those known before stay where there are none.
+    pub(super) fn set(&mut self, addresses: &Addresses) {
+        if addresses.socket.is_empty() {
+            return;
+        }
+        self.list = addresses.socket.iter().map(|url| Arc::from(url.as_str())).collect();
+        self.next = 0;
+    }
+
+    /// Nothing could be reached by them: the service may have moved.
+    pub(super) fn forget(&mut self) {
+        *self = Sockets::default();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(super) fn take(&mut self) -> Option<Arc<str>> {
+        let url = self.list.get(self.next % self.list.len().max(1)).cloned();
+        self.next = self.next.wrapping_add(1) % self.list.len().max(1);
+        url
+    }
+}
+
+/// What a step works with.
+pub(super) struct Context<'a> {
+    pub(super) world: &'a mut World,
+    pub(super) now: Now,
+    pub(super) out: &'a mut Vec<Action>,
+}
+
+impl Context<'_> {
+    pub(super) fn transmit(&mut self, kind: &'static str, bytes: bytes::Bytes) {
+        self.out.push(Action::Transmit(Frame::new(kind, bytes)));
+    }
+
+    pub(super) fn after(&self, pause: Duration) -> Duration {
+        self.now.mono.saturating_add(pause)
+    }
+
+    pub(super) fn emit(&mut self, event: EventKind) {
+        self.out.push(Action::Emit(event));
+    }
+}

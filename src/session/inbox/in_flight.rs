@@ -1,0 +1,375 @@
+//! Pages that are being handled or wait for it: queue by queue in order, and remembered over links.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    fmt, mem,
+    time::Duration,
+};
+
+use super::{
+    parked::Parked,
+    queues::{Allowed, PageEnd},
+};
+use crate::session::inbox::dedup::Recent;
+use bytes::Bytes;
+
+use crate::{
+    config::Limits,
+    model::Event,
+    util::weight::Weigh,
+    wire::{Jid, JidView, QueueKey},
+};
+
+/// Names a page given out by [`Action::Deliver`](super::Action::Deliver); never used twice by one engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PageId(pub(in crate::session) u64);
+
+/// A page of a queue for the message handler.
+#[non_exhaustive]
+pub struct Page {
+    /// What to answer with.
+    pub id: PageId,
+    /// Where it comes from, as a [`CursorStore`](crate::CursorStore) is told it.
+    pub queue: Box<str>,
+    /// The key to keep once its events are handled; `None` where keys are not kept or it has none.
+    pub key: Option<u64>,
+    /// What it counts for against [`Limits::handling`].
+    pub bytes: usize,
+    /// What to handle, in order; may be empty where only the key is to be kept.
+    pub events: Vec<PageEvent>,
+    /// Whether it can be [postponed](super::Input::Postponed): one that belongs to no queue cannot be pulled again.
+    pub comes_again: bool,
+}
+
+/// An event of a page.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PageEvent {
+    /// The event, shared with the subscribers.
+    pub event: Event,
+    /// How many bytes of payload it was read from.
+    pub bytes: usize,
+    /// What tells it from its repetitions; 0 where nothing does.
+    pub(crate) key: u64,
+    /// The encoded meta it was read from, where a [dead letter](crate::DeadLetter) may have to hold it.
+    pub(crate) encoded: Option<Bytes>,
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The server named the queue. A page without events has nobody to ask what must not be shown.
+        let queue = match self.events.first().and_then(|event| event.event.redactor()) {
+            Some(redactor) => redactor.shown(self.queue.to_string()),
+            None => format!("{} bytes", self.queue.len()),
+        };
+        let mut shown = f.debug_struct("Page");
+        shown.field("id", &self.id).field("queue", &queue).field("key", &self.key).field("bytes", &self.bytes);
+        shown.field("events", &self.events).field("comes_again", &self.comes_again).finish()
+    }
+}
+
+#[cfg(test)]
+impl PageEvent {
+    pub(crate) fn new(event: Event, bytes: usize, key: u64) -> Self {
+        PageEvent { event, bytes, key, encoded: None }
+    }
+}
+
+#[cfg(test)]
+impl Page {
+    pub(crate) fn new(id: PageId, queue: &str, key: Option<u64>, bytes: usize, events: Vec<PageEvent>) -> Self {
+        Page { id, queue: queue.into(), key, bytes, events, comes_again: true }
+    }
+}
+
+/// A page that came.
+#[derive(Debug)]
+pub(in crate::session) struct Held {
+    pub(in crate::session) id: PageId,
+    pub(in crate::session) queue: Jid,
+    pub(in crate::session) ids: Vec<u64>,
+    pub(in crate::session) bytes: usize,
+    /// Empty once given out.
+    pub(in crate::session) events: Vec<PageEvent>,
+    /// The keys of its events, in order, once they are given out.
+    pub(in crate::session) keys: Vec<u64>,
+    /// The key to keep.
+    pub(in crate::session) key: Option<u64>,
+    /// Whether its queue stands among those that wait for a turn because of it.
+    pub(in crate::session) waits: bool,
+    /// The link it came on and what it says of its queue; `None` for a page of no queue.
+    pub(in crate::session) end: Option<(u64, PageEnd)>,
+}
+
+impl Held {
+    /// Nobody has to do anything for it.
+    fn is_done(&self) -> bool {
+        self.events.is_empty() && self.key.is_none()
+    }
+}
+
+/// The ids of a handled page, until the server is known to have heard of it.
+#[derive(Debug)]
+struct Unconfirmed {
+    queue: QueueKey,
+    key: u64,
+    ids: Vec<u64>,
+}
+
+/// All pages in hand of a session.
+///
+/// Bounds: [`Limits::handling`] for their bytes, and so for their ids; ids of handled pages that are unconfirmed
+/// [`Limits::batch`] in all and two pages for each of [`Limits::pulls`], past which the oldest count as remembered only.
+#[derive(Debug, Default)]
+pub(in crate::session) struct InHand {
+    /// Never an empty one; the first page of those in `begun` is given out.
+    lanes: HashMap<QueueKey, VecDeque<Held>>,
+    /// The queue of each page given out.
+    begun: HashMap<PageId, QueueKey>,
+    /// Queues whose first page waits until others are handled.
+    turns: VecDeque<QueueKey>,
+    /// The ids of all pages in hand, and of handled ones that are unconfirmed.
+    ids: HashSet<u64>,
+    unconfirmed: VecDeque<Unconfirmed>,
+    unconfirmed_ids: usize,
+    bytes: usize,
+    /// What the next page may be as large as: the largest one lately.
+    expected: usize,
+    /// Counts links, to tell pages of earlier ones.
+    pub(in crate::session) link: u64,
+    /// Queues that wait for another try; nothing of their pages is in hand.
+    pub(in crate::session) parked: Parked,
+}
+
+/// How many places for ids are kept while there is none.
+const SCRATCH: usize = 1024;
+
+/// What a page in hand counts for at least, for what is around its bytes.
+pub(in crate::session) const LEAST: usize = 256;
+
+/// What an event takes beside itself: its place in the page, which may have as many that are free, and its id in tables.
+const EACH: usize = 2 * size_of::<PageEvent>() + 6 * size_of::<u64>();
+
+/// What a page of so many encoded bytes and events usually takes at least.
+pub(in crate::session) fn at_least(bytes: usize, events: usize) -> usize {
+    bytes.max(LEAST).saturating_add(events.saturating_mul(EACH + Event::SIZE))
+}
+
+/// What a page of so many encoded bytes and events takes at most.
+pub(in crate::session) fn at_most(bytes: usize, events: usize) -> usize {
+    let around = events.saturating_mul(EACH + Event::MOST_AROUND);
+    LEAST.saturating_add(bytes.saturating_mul(Event::MOST_PER_BYTE)).saturating_add(around)
+}
+
+/// What an event of this weight counts for in a page that also holds it as it came.
+pub(in crate::session) fn weight_of_one(event: usize, encoded: Option<&Bytes>) -> usize {
+    EACH.saturating_add(event).saturating_add(encoded.map_or(0, Weigh::heap))
+}
+
+/// What a page with these events counts for: the one place where what waits for the handler is weighed.
+pub(in crate::session) fn weight_of(events: &[PageEvent]) -> usize {
+    let each = events.iter().map(|event| weight_of_one(event.event.weight(), event.encoded.as_ref()));
+    each.fold(LEAST, usize::saturating_add)
+}
+
+/// What a page is taken to be as large as before any has come.
+const FIRST_GUESS: usize = 4096;
+
+impl InHand {
+    pub(in crate::session) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(in crate::session) fn is_empty(&self) -> bool {
+        self.lanes.is_empty()
+    }
+
+    /// Whether a message is being handled, or was and the server may not know.
+    pub(in crate::session) fn knows(&self, id: u64) -> bool {
+        self.ids.contains(&id) || self.parked.was_handled(id)
+    }
+
+    /// Notes an id of a page that came; `false` when it was known.
+    pub(in crate::session) fn insert(&mut self, id: u64) -> bool {
+        id == 0 || self.ids.insert(id)
+    }
+
+    pub(in crate::session) fn has_pages_of(&self, queue: &QueueKey) -> bool {
+        self.lanes.contains_key(queue)
+    }
+
+    /// Whether a queue waits for another try.
+    pub(in crate::session) fn is_parked(&self, queue: Option<JidView<'_>>) -> bool {
+        self.parked.len() > 0 && queue.is_some_and(|queue| self.parked.waits(&queue.to_jid().queue_key()))
+    }
+
+    /// Whether a page of so many bytes can be taken.
+    pub(in crate::session) fn has_room(&self, bytes: usize, limits: &Limits) -> bool {
+        self.bytes == 0 || self.bytes.saturating_add(bytes) <= limits.handling
+    }
+
+    /// A page of so many bytes came.
+    pub(in crate::session) fn came(&mut self, bytes: usize) {
+        self.expected = bytes.max(self.expected - self.expected / 64);
+    }
+
+    /// How much may be pulled as there is room for pages.
+    pub(in crate::session) fn allowed(&self, limits: &Limits) -> Allowed {
+        let free =
+            limits.handling.saturating_sub(self.bytes) / self.expected.max(FIRST_GUESS.min(limits.handling)).max(1);
+        Allowed { queues: limits.pulls, pulls: if self.bytes == 0 { free.max(1) } else { free } }
+    }
+
+    /// The server has heard of the pages of a queue up to this key.
+    pub(in crate::session) fn confirmed(
+        &mut self,
+        queue: &QueueKey,
+        pulled_with: Option<u64>,
+        recent: &mut Recent,
+        limits: &Limits,
+        now: Duration,
+    ) {
+        let heard = |held: &Unconfirmed| held.queue == *queue && pulled_with.is_some_and(|key| key >= held.key);
+        while let Some(at) = self.unconfirmed.iter().position(heard) {
+            if let Some(held) = self.unconfirmed.remove(at) {
+                self.release(held.ids, recent, limits, now);
+            }
+        }
+    }
+
+    fn release(&mut self, ids: Vec<u64>, recent: &mut Recent, limits: &Limits, now: Duration) {
+        self.unconfirmed_ids = self.unconfirmed_ids.saturating_sub(ids.len());
+        for id in ids {
+            self.ids.remove(&id);
+            recent.insert(id, now, limits);
+        }
+        if self.ids.is_empty() {
+            self.ids.shrink_to(SCRATCH);
+        }
+    }
+
+    /// Puts a page at the end of its queue.
+    pub(in crate::session) fn push(&mut self, queue: QueueKey, page: Held) {
+        self.bytes = self.bytes.saturating_add(page.bytes);
+        self.lanes.entry(queue).or_default().push_back(page);
+    }
+
+    /// The next page of a queue, if none of it is given out: a page to give out, or one that is done by itself.
+    pub(in crate::session) fn begin(&mut self, queue: &QueueKey, at_once: usize) -> Begin {
+        let Some(page) = self.lanes.get_mut(queue).and_then(VecDeque::front_mut) else {
+            return Begin::Nothing;
+        };
+        if self.begun.contains_key(&page.id) {
+            return Begin::Nothing;
+        }
+        if page.is_done() {
+            return Begin::Done;
+        }
+        if self.begun.len() >= at_once {
+            if !mem::replace(&mut page.waits, true) {
+                self.turns.push_back(queue.clone());
+            }
+            return Begin::Nothing;
+        }
+        page.waits = false;
+        page.keys = page.events.iter().map(|event| event.key).collect();
+        self.begun.insert(page.id, queue.clone());
+        Begin::Deliver(Page {
+            id: page.id,
+            queue: crate::wire::queue_name(&page.queue).into(),
+            key: page.key,
+            bytes: page.bytes,
+            events: mem::take(&mut page.events),
+            comes_again: page.end.is_some(),
+        })
+    }
+
+    /// The queue of a page given out, which is handled now.
+    pub(in crate::session) fn handled(&mut self, page: PageId) -> Option<QueueKey> {
+        self.begun.remove(&page)
+    }
+
+    /// Lets go of all pages of a queue whose first one was given out and is handled up to so many of its events. What
+    /// is not handled has to come again.
+    pub(in crate::session) fn give_back(&mut self, queue: &QueueKey, handled: usize) -> Option<Held> {
+        let lane = self.lanes.remove(queue)?;
+        let mut first = None;
+        for page in lane {
+            self.bytes = self.bytes.saturating_sub(page.bytes);
+            let left: HashSet<u64> = match &first {
+                None => page.keys.iter().skip(handled).copied().collect(),
+                Some(_) => page.events.iter().map(|event| event.key).collect(),
+            };
+            for id in &page.ids {
+                self.ids.remove(id);
+                self.parked.give_back(*id, !left.contains(id));
+            }
+            first.get_or_insert(page);
+        }
+        if self.ids.is_empty() {
+            self.ids.shrink_to(SCRATCH);
+        }
+        first
+    }
+
+    /// The next queue whose turn to be handled has come, if a place is free.
+    pub(in crate::session) fn next_turn(&mut self, at_once: usize) -> Option<QueueKey> {
+        if self.begun.len() < at_once { self.turns.pop_front() } else { None }
+    }
+
+    /// Takes the first page of a queue out, its events handled.
+    pub(in crate::session) fn finish(
+        &mut self,
+        queue: &QueueKey,
+        recent: &mut Recent,
+        limits: &Limits,
+        now: Duration,
+    ) -> Option<Held> {
+        let lane = self.lanes.get_mut(queue)?;
+        let mut page = lane.pop_front()?;
+        if lane.is_empty() {
+            self.lanes.remove(queue);
+        }
+        self.bytes = self.bytes.saturating_sub(page.bytes);
+        let ids = mem::take(&mut page.ids);
+        self.unconfirmed_ids += ids.len();
+        match page.end.as_ref().and_then(|(_, end)| end.next_key) {
+            Some(key) if !ids.is_empty() => self.unconfirmed.push_back(Unconfirmed { queue: queue.clone(), key, ids }),
+            _ => self.release(ids, recent, limits, now),
+        }
+        while (self.unconfirmed_ids > limits.batch || self.unconfirmed.len() > limits.pulls.saturating_mul(2))
+            && let Some(oldest) = self.unconfirmed.pop_front()
+        {
+            self.release(oldest.ids, recent, limits, now);
+        }
+        Some(page)
+    }
+}
+
+#[cfg(test)]
+mod size {
+    use super::{EACH, LEAST, PageEvent, at_least, at_most, weight_of};
+    use crate::model::{Event, EventKind};
+
+    #[test]
+    fn a_page_counts_for_what_its_events_take() {
+        assert!((100..250).contains(&EACH), "{EACH}");
+        let text = Event::new("alice".parse().unwrap(), EventKind::TokenExpired);
+        let event = |encoded| PageEvent { encoded, ..PageEvent::new(text.clone(), 0, 1) };
+        assert_eq!(weight_of(&[]), LEAST);
+        assert_eq!(weight_of(&[event(None), event(None)]), LEAST + 2 * (EACH + Event::SIZE));
+        let held = weight_of(&[event(Some(vec![0; 1000].into()))]) - weight_of(&[event(None)]);
+        assert!((1000..1100).contains(&held), "{held}");
+        assert_eq!(at_least(12, 0), LEAST);
+        assert_eq!((at_least(usize::MAX, usize::MAX), at_most(usize::MAX, 1)), (usize::MAX, usize::MAX));
+    }
+}
+
+/// What becomes of a queue's first page.
+#[derive(Debug)]
+pub(in crate::session) enum Begin {
+    Nothing,
+    Deliver(Page),
+    /// It has nothing to handle.
+    Done,
+}

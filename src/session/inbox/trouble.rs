@@ -1,0 +1,217 @@
+//! Queues that broke a link: on the next ones they go last, so that all others are fetched first.
+
+use std::time::Duration;
+
+use crate::session::{
+    Action, Note,
+    context::Context,
+    machine::{Phase, Session},
+};
+use crate::{
+    model::error::LossCause,
+    wire::{Jid, JidView},
+};
+
+/// What is known of the queues that may break a link; it outlives links.
+///
+/// Bounds: 256 suspects, those of the oldest pulls; 64 queues that broke links.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Trouble {
+    /// Those that were being pulled when a link broke, the likeliest last. One that has answered since is none.
+    suspects: Vec<Jid>,
+    broke: Vec<Broke>,
+}
+
+/// A queue that broke links.
+#[derive(Debug)]
+struct Broke {
+    queue: Jid,
+    times: u32,
+}
+
+/// How a queue may be pulled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum Standing {
+    Good,
+    /// After all others, and alone; the one of the smallest rank first.
+    Last {
+        rank: u64,
+    },
+    /// Not before so long after the link came up, and then as well.
+    Late {
+        after: Duration,
+        rank: u64,
+    },
+}
+
+impl Trouble {
+    const SUSPECTS: usize = 256;
+
+    const BROKE: usize = 64;
+
+    /// The pause before a queue is pulled that broke two links; twice as long with each further one.
+    const FIRST_PAUSE: Duration = Duration::from_secs(60);
+
+    const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+    pub(in crate::session) fn is_empty(&self) -> bool {
+        self.suspects.is_empty() && self.broke.is_empty()
+    }
+
+    pub(in crate::session) fn standing(&self, queue: JidView<'_>) -> Standing {
+        if let Some(at) = self.broke.iter().position(|broke| queue.same_queue(&broke.queue)) {
+            let times = self.broke.get(at).map_or(0, |broke| broke.times);
+            let rank = u64::from(u32::MAX) + u64::from(times);
+            return match times.checked_sub(2) {
+                None => Standing::Last { rank },
+                Some(more) => {
+                    let after = Self::FIRST_PAUSE.saturating_mul(1 << more.min(10)).min(Self::LONGEST_PAUSE);
+                    Standing::Late { after, rank }
+                }
+            };
+        }
+        match self.suspects.iter().position(|suspect| queue.same_queue(suspect)) {
+            Some(rank) => Standing::Last { rank: rank as u64 },
+            None => Standing::Good,
+        }
+    }
+
+    /// A page of a queue came well.
+    pub(in crate::session) fn answered(&mut self, queue: JidView<'_>) {
+        self.suspects.retain(|suspect| !queue.same_queue(suspect));
+        self.broke.retain(|broke| !queue.same_queue(&broke.queue));
+    }
+
+    /// A link broke by a page of one of these, which were being pulled, the oldest pull first. The queue, once it is
+    /// known and only the first time.
+    fn broken_by_one_of(&mut self, pulled: Vec<Jid>) -> Option<Jid> {
+        let known = |queue: &Jid| self.standing(queue.view()) != Standing::Good;
+        let mut likely: Vec<Jid> = pulled.iter().filter(|queue| known(queue)).cloned().collect();
+        if likely.is_empty() {
+            likely = pulled;
+        }
+        if let [_] = likely[..] {
+            return likely.pop().and_then(|queue| self.broken_by(queue));
+        }
+        self.suspects.retain(|suspect| !likely.iter().any(|queue| queue.same_queue(suspect)));
+        // What is asked for first is answered first.
+        self.suspects.extend(likely.into_iter().rev());
+        let over = self.suspects.len().saturating_sub(Self::SUSPECTS);
+        self.suspects.drain(..over);
+        None
+    }
+
+    fn broken_by(&mut self, queue: Jid) -> Option<Jid> {
+        self.suspects.retain(|suspect| !queue.same_queue(suspect));
+        if let Some(broke) = self.broke.iter_mut().find(|broke| broke.queue.same_queue(&queue)) {
+            broke.times = broke.times.saturating_add(1);
+            return None;
+        }
+        if self.broke.len() >= Self::BROKE {
+            self.broke.remove(0);
+        }
+        self.broke.push(Broke { queue: queue.clone(), times: 1 });
+        Some(queue)
+    }
+}
+
+/// Which page broke a link.
+pub(in crate::session) enum Page {
+    /// One of those that were being pulled.
+    Pulled,
+    /// One of those whose pulls nothing has answered for too long.
+    Unanswered,
+    /// One of this queue.
+    Of(Jid),
+}
+
+impl Session {
+    /// The link is about to end because of a page. `setting` is what to raise for it to be taken.
+    pub(in crate::session) fn page_broke_link(
+        &mut self,
+        page: Page,
+        setting: Option<&'static str>,
+        context: &mut Context<'_>,
+    ) {
+        let Phase::Online(online) = &mut self.phase else { return };
+        let (pulled, unanswered) = (online.queues.pulled(), online.queues.unanswered(context.now.mono));
+        let trouble = online.queues.trouble.get_or_insert_default();
+        let told = match page {
+            Page::Of(queue) => trouble.broken_by(queue),
+            Page::Unanswered => trouble.broken_by_one_of(unanswered),
+            Page::Pulled => trouble.broken_by_one_of(pulled),
+        };
+        if let Some(queue) = told {
+            context.out.push(Action::Note(Note::QueueBreaksLinks {
+                queue: self.shown(queue.name().to_owned()).into(),
+                setting,
+            }));
+        }
+    }
+
+    /// A message over the limit of a frame is about to come, and the link to end.
+    pub(in crate::session) fn too_large(&mut self, context: &mut Context<'_>) {
+        self.page_broke_link(Page::Pulled, Some("Config::max_frame"), context);
+    }
+
+    /// Pulls were not answered, twice.
+    pub(in crate::session) fn pull_unanswered(&mut self, context: &mut Context<'_>) -> LossCause {
+        self.page_broke_link(Page::Unanswered, None, context);
+        LossCause::PullUnanswered
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Standing, Trouble};
+    use crate::wire::Jid;
+
+    fn jid(name: &str) -> Jid {
+        Jid::user("o#a", name)
+    }
+
+    fn standing(trouble: &Trouble, name: &str) -> Standing {
+        trouble.standing(jid(name).view())
+    }
+
+    #[test]
+    fn of_many_the_one_is_found_that_is_there_each_time() {
+        let mut trouble = Trouble::default();
+        assert_eq!(trouble.broken_by_one_of(vec![jid("a"), jid("b"), jid("c")]), None);
+        assert_eq!(standing(&trouble, "c"), Standing::Last { rank: 0 });
+        assert_eq!(
+            standing(&trouble, "a"),
+            Standing::Last { rank: 2 },
+            "it was asked for first, so it is the likeliest"
+        );
+        assert_eq!(standing(&trouble, "d"), Standing::Good);
+        trouble.answered(jid("c").view());
+        assert_eq!(trouble.broken_by_one_of(vec![jid("b"), jid("d")]), Some(jid("b")), "told once");
+        assert!(matches!(standing(&trouble, "b"), Standing::Last { .. }));
+        assert_eq!(trouble.broken_by_one_of(vec![jid("b"), jid("x")]), None);
+        let Standing::Late { after, .. } = standing(&trouble, "b") else { panic!() };
+        assert_eq!(after, Duration::from_secs(60));
+        for _ in 0..1000 {
+            trouble.broken_by_one_of(vec![jid("b")]);
+        }
+        assert!(matches!(standing(&trouble, "b"), Standing::Late { after, .. } if after == Duration::from_secs(3600)));
+        trouble.answered(jid("b").view());
+        assert_eq!((standing(&trouble, "b"), standing(&trouble, "a")), (Standing::Good, Standing::Last { rank: 0 }));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut trouble = Trouble::default();
+        for n in 0..1000 {
+            trouble.broken_by_one_of(vec![jid(&n.to_string())]);
+            trouble.broken_by_one_of((0..16).map(|m| jid(&format!("{n}.{m}"))).collect());
+            (0..16).for_each(|m| trouble.answered(jid(&format!("{n}.{m}")).view()));
+        }
+        assert_eq!((trouble.broke.len(), trouble.suspects.len()), (Trouble::BROKE, 0));
+        trouble.broken_by_one_of((0..1000).map(|n| jid(&format!("s{n}"))).collect());
+        assert_eq!(trouble.suspects.len(), Trouble::SUSPECTS);
+        assert_eq!(standing(&trouble, "s0"), Standing::Last { rank: 255 });
+    }
+}

@@ -1,0 +1,158 @@
+//! Written sends that wait for their answer (connection spec §8.3).
+
+use std::{collections::VecDeque, time::Duration};
+
+use crate::model::{error::LossCause, outgoing::RoomRequest};
+
+/// The unanswered sends of a link, oldest first; all have the same limit, so the oldest falls due first.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Sends {
+    unanswered: VecDeque<Unanswered>,
+    /// When a page came last that was asked for no later than the oldest of them was written: its answer may be behind
+    /// others like it.
+    progress: Duration,
+    /// How many of them are receipts.
+    receipts: usize,
+    /// No id among them is higher: fresh ids ascend, so one is known to be new without a look at all of them.
+    highest: u64,
+    /// Whether some do not ascend, so that one is found by a look at all of them only.
+    mixed: bool,
+}
+
+#[derive(Debug)]
+struct Unanswered {
+    client_id: u64,
+    since: Duration,
+    what: What,
+}
+
+/// What waits for its answer, and so who hears of it.
+#[derive(Debug)]
+pub(in crate::session) enum What {
+    /// A message of the application's.
+    Message,
+    /// A delivery receipt; nobody asked for it, so nobody hears.
+    Receipt,
+    /// The application joins or leaves a chat room.
+    Room(Box<RoomRequest>),
+    /// A chat room that is joined again on a new link, for the first time on it or once more. Nobody asked for it, so
+    /// only what it fails with is told.
+    Rejoin(Box<RoomRequest>, Try),
+}
+
+/// Which try on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum Try {
+    First,
+    Second,
+}
+
+impl What {
+    /// Why the link is given up when no answer comes; `None` where the application asked for nothing.
+    pub(in crate::session) fn unanswered(&self) -> Option<LossCause> {
+        match self {
+            What::Message => Some(LossCause::SendUnanswered),
+            What::Room(_) => Some(LossCause::RoomUnanswered),
+            What::Receipt | What::Rejoin(..) => None,
+        }
+    }
+}
+
+impl Sends {
+    pub(in crate::session) fn len(&self) -> usize {
+        self.unanswered.len()
+    }
+
+    /// How many receipts are among them.
+    pub(in crate::session) fn receipts(&self) -> usize {
+        self.receipts
+    }
+
+    pub(in crate::session) fn push(&mut self, client_id: u64, since: Duration, what: What) {
+        (self.mixed, self.highest) = match self.unanswered.is_empty() {
+            true => (false, client_id),
+            false => (self.mixed || client_id <= self.highest, self.highest.max(client_id)),
+        };
+        self.receipts += usize::from(matches!(what, What::Receipt));
+        self.unanswered.push_back(Unanswered { client_id, since, what });
+    }
+
+    /// Whether the application has asked to leave a room, and there is no answer yet.
+    pub(in crate::session) fn is_leaving(&self, room: &str) -> bool {
+        self.unanswered.iter().any(|send| match &send.what {
+            What::Room(request) if request.is_join() => request.leaves_others() && request.room() != room,
+            What::Room(request) => request.room() == room,
+            _ => false,
+        })
+    }
+
+    pub(in crate::session) fn contains(&self, client_id: u64) -> bool {
+        client_id <= self.highest && self.find(client_id).is_some()
+    }
+
+    /// Takes the send the answer belongs to; `None` for one that nobody waits for.
+    pub(in crate::session) fn answered(&mut self, client_id: u64) -> Option<What> {
+        let at = self.find(client_id)?;
+        let send = self.unanswered.remove(at)?;
+        Some(self.taken(send).1)
+    }
+
+    fn find(&self, client_id: u64) -> Option<usize> {
+        if self.mixed {
+            return self.unanswered.iter().position(|send| send.client_id == client_id);
+        }
+        self.unanswered.binary_search_by_key(&client_id, |send| send.client_id).ok()
+    }
+
+    /// A page came that was asked for at this moment.
+    pub(in crate::session) fn page_came(&mut self, asked: Duration, now: Duration) {
+        if self.unanswered.front().is_some_and(|oldest| asked <= oldest.since) {
+            self.progress = now;
+        }
+    }
+
+    /// When the oldest falls due, which has so long to be answered.
+    pub(in crate::session) fn deadline(&self, limit: Duration) -> Option<Duration> {
+        self.unanswered.front().map(|send| send.since.max(self.progress).saturating_add(limit))
+    }
+
+    /// Takes the oldest if it is due.
+    pub(in crate::session) fn take_due(&mut self, limit: Duration, now: Duration) -> Option<(u64, What)> {
+        let is_due = self.deadline(limit).is_some_and(|due| now >= due);
+        let send = if is_due { self.unanswered.pop_front()? } else { return None };
+        Some(self.taken(send))
+    }
+
+    fn taken(&mut self, send: Unanswered) -> (u64, What) {
+        self.receipts -= usize::from(matches!(send.what, What::Receipt));
+        (send.client_id, send.what)
+    }
+
+    /// All of them, oldest first.
+    pub(in crate::session) fn into_all(self) -> impl Iterator<Item = (u64, What)> {
+        self.unanswered.into_iter().map(|send| (send.client_id, send.what))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Sends, What};
+
+    #[test]
+    fn an_id_is_contained_from_its_push_to_its_answer_whatever_its_order() {
+        let mut sends = Sends::default();
+        for round in 0..2 {
+            for id in [5, 9, 2, u64::MAX, 7] {
+                assert!(!sends.contains(id), "{id} in round {round}");
+                sends.push(id, Duration::ZERO, What::Message);
+                assert!(sends.contains(id));
+            }
+            for id in [u64::MAX, 5, 7, 9, 2] {
+                assert!(sends.answered(id).is_some() && !sends.contains(id));
+                assert!(sends.answered(id).is_none());
+            }
+        }
+    }
+}

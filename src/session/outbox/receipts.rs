@@ -1,0 +1,186 @@
+//! Delivery receipts, sent by the client itself (messages spec §3).
+
+use std::{collections::VecDeque, mem};
+
+use super::sending::encoded;
+use crate::session::{
+    Action, Note,
+    context::Context,
+    inbox::metas::Got,
+    machine::{Phase, Session},
+    outbox::pending::What,
+};
+use crate::{
+    model::{
+        account::{AppKey, UserId},
+        message::{ChatType, Parties, name_of},
+    },
+    wire::{
+        self, Body, Content, Jid, MessageBody, Meta,
+        message_body::Type as MessageType,
+        meta::{NameSpace, RouteType},
+    },
+};
+
+/// The subtype of a piece of a streamed text (messages spec §2.8).
+const STREAM: i32 = 10;
+
+/// Delivery receipts of a session that are not on their way.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Receipts {
+    /// Those that wait for a place among the unanswered, oldest first: to whom, and for which message.
+    waiting: VecDeque<(Box<str>, u64)>,
+    /// Left out and not told of yet.
+    left_out: u64,
+    /// Not answered and not told of yet.
+    unanswered: u64,
+    /// Whether it was said that they are not answered.
+    told: bool,
+}
+
+impl Receipts {
+    /// How many wait at most.
+    const WAITING: usize = 1024;
+
+    /// One was not answered in time.
+    pub(in crate::session) fn expired(&mut self) {
+        self.unanswered = self.unanswered.saturating_add(1);
+    }
+}
+
+impl Session {
+    /// Sends a receipt for a received meta, if receipts are wanted and it is one that gets them.
+    pub(in crate::session) fn confirm_delivery(&mut self, got: &Got<'_>, context: &mut Context<'_>) {
+        if !context.world.config.delivery_receipts {
+            return;
+        }
+        match got {
+            Got::Text(text, _) if !text.is_group && !text.from.is_empty() => {
+                self.delivered(text.from, text.id, context)
+            }
+            Got::Meta(meta) => {
+                if let Some(from) = sender(meta) {
+                    self.delivered(&from, meta.id.unwrap_or(0), context);
+                }
+            }
+            Got::Text(..) | Got::Broken(_) => {}
+        }
+    }
+
+    /// Tells `to` that its message `id` has arrived. Nobody waits for the outcome. It goes out at once if there is a place
+    /// for it, and otherwise once there is; where too many wait for that it is left out and counted.
+    pub(in crate::session) fn delivered(&mut self, to: &str, id: u64, context: &mut Context<'_>) {
+        // No user has a longer name, and what waits must have a bound.
+        if id == 0 || to == self.user.as_str() || to.len() > UserId::MAX_BYTES {
+            return;
+        }
+        if self.outbox.receipts.waiting.is_empty() && self.receipt_has_place(context) {
+            self.send_receipt(to, id, context);
+        } else if self.outbox.receipts.waiting.len() < Receipts::WAITING {
+            self.outbox.receipts.waiting.push_back((to.into(), id));
+        } else {
+            self.outbox.receipts.left_out = self.outbox.receipts.left_out.saturating_add(1);
+        }
+    }
+
+    /// Whether one may go out: at most half the places of the unanswered are for receipts, so that the application's own
+    /// sends always have the others.
+    fn receipt_has_place(&self, context: &Context<'_>) -> bool {
+        let places = context.world.config.limits.pending_sends;
+        matches!(self.phase, Phase::Online(_))
+            && self.outbox.sends.receipts() < (places / 2).max(1)
+            && self.outbox.sends.len() < places
+    }
+
+    fn send_receipt(&mut self, to: &str, id: u64, context: &mut Context<'_>) {
+        let client_id = context.world.fresh_id();
+        let frame = encoded(receipt(client_id, &context.world.config.app_key, &self.user, to, id));
+        self.write("receipt", client_id, What::Receipt, frame, context);
+    }
+
+    /// Sends those that waited, as far as there are places.
+    pub(in crate::session) fn send_receipts(&mut self, context: &mut Context<'_>) {
+        while self.receipt_has_place(context) {
+            let Some((to, id)) = self.outbox.receipts.waiting.pop_front() else { return };
+            self.send_receipt(&to, id, context);
+        }
+    }
+
+    /// The session ends: nothing that waits will go out.
+    pub(in crate::session) fn drop_receipts(&mut self, context: &mut Context<'_>) {
+        let waiting = mem::take(&mut self.outbox.receipts.waiting).len();
+        self.outbox.receipts.left_out = self.outbox.receipts.left_out.saturating_add(waiting as u64);
+        self.tell_receipts(context);
+    }
+
+    /// Says once a session, as soon as it shows, that receipts are not answered; further ones count until the link ends.
+    pub(in crate::session) fn tell_first_unanswered(&mut self, context: &mut Context<'_>) {
+        if self.outbox.receipts.unanswered > 0 && !mem::replace(&mut self.outbox.receipts.told, true) {
+            self.tell_receipts(context);
+        }
+    }
+
+    /// Says how many receipts were left out, and how many not answered, since that was last said.
+    pub(in crate::session) fn tell_receipts(&mut self, context: &mut Context<'_>) {
+        let (left_out, unanswered) =
+            (mem::take(&mut self.outbox.receipts.left_out), mem::take(&mut self.outbox.receipts.unanswered));
+        if left_out > 0 {
+            context.out.push(Action::Note(Note::ReceiptsLeftOut { count: left_out }));
+        }
+        if unanswered > 0 {
+            context.out.push(Action::Note(Note::ReceiptsUnanswered { count: unanswered }));
+        }
+    }
+}
+
+/// Who sent it, if it is a whole message between two users: no receipt, recall, edit or piece of a stream.
+fn sender(meta: &Meta) -> Option<String> {
+    if meta.ns != Some(NameSpace::Chat as i32) {
+        return None;
+    }
+    let Ok(Body::Chat(body)) = meta.body() else { return None };
+    let first = body.contents.first()?;
+    if body.r#type != Some(MessageType::Chat as i32) || body.stream.is_some() || first.sub_type == Some(STREAM) {
+        return None;
+    }
+    let parties = Parties::of(meta, name_of(body.from.as_ref()), name_of(body.to.as_ref()), Some(ChatType::Single));
+    (parties.chat == ChatType::Single && !parties.from.is_empty()).then(|| parties.from.to_owned())
+}
+
+fn receipt(client_id: u64, app_key: &AppKey, from: &UserId, to: &str, id: u64) -> Meta {
+    let named = |name: &str| Some(Jid { name: Some(name.to_owned()), ..Jid::default() });
+    let body = MessageBody {
+        r#type: Some(MessageType::DeliverAck as i32),
+        from: named(from.as_str()),
+        to: named(to),
+        contents: vec![Content::default()],
+        ack_message_id: Some(id),
+        ..MessageBody::default()
+    };
+    Meta {
+        id: Some(client_id),
+        to: Some(Jid::user(app_key.as_str(), to)),
+        ns: Some(NameSpace::Chat as i32),
+        payload: Some(wire::encode(&body)),
+        routetype: Some(RouteType::RouteAll as i32),
+        ..Meta::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::receipt;
+
+    #[test]
+    fn a_receipt_is_encoded_as_recorded() {
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/messages.json")))
+                .unwrap();
+        let recorded = vectors.as_array().unwrap().iter().find(|entry| entry["name"] == "delivery_ack_meta").unwrap();
+        let (app_key, alice) = ("org#app".parse().unwrap(), "alice".parse().unwrap());
+        let meta = receipt(500_000_000_026, &app_key, &alice, "bob", 1_157_777_777_777_777_777);
+        assert_eq!(hex::encode(meta.encode_to_vec()), recorded["hex"].as_str().unwrap());
+    }
+}

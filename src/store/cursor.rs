@@ -1,0 +1,111 @@
+//! Where keys of queues are kept.
+
+use crate::model::account::Account;
+use crate::util::Escaped;
+use crate::util::guarded;
+use crate::{model::error::StateError, store, util::lent::caught};
+use serde::{Deserialize, Serialize};
+use slog::{Logger, warn};
+use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc, time::Duration};
+
+/// How far a queue has been handled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Cursor {
+    /// The queue's name: domain, app key and name, with slashes between.
+    pub queue: String,
+    /// The key that its next pull carries.
+    pub key: u64,
+}
+
+impl Cursor {
+    /// The key of a queue.
+    #[must_use]
+    pub fn new(queue: impl Into<String>, key: u64) -> Self {
+        Cursor { queue: queue.into(), key }
+    }
+}
+
+/// The answer of a [`CursorStore`] to come.
+pub type CursorFuture<T> = Pin<Box<dyn Future<Output = Result<T, CursorError>> + Send>>;
+
+/// Keeps the keys of an account's queues over restarts; given to [`Config::cursor_store`](crate::Config::cursor_store).
+///
+/// [`FileCursors`](crate::FileCursors) keeps them in files. The futures are polled on the connection's thread, so they
+/// must not block.
+///
+/// Saves for different queues may overlap, for one queue they do not. A store may forget queues that were not saved for
+/// long; that costs at most a page that comes twice.
+pub trait CursorStore: Send + Sync + 'static {
+    /// Reads all keys of an account; none is no error.
+    fn load(&self, account: &Account) -> CursorFuture<Vec<Cursor>>;
+
+    /// Keeps a queue's key in the place of the one before; done when it would outlive the process.
+    fn save(&self, account: &Account, cursor: &Cursor) -> CursorFuture<()>;
+
+    /// The folder it is kept in, whose rights are looked at.
+    #[doc(hidden)]
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
+}
+
+/// Why a [`CursorStore`] could not load or save.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CursorError {
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] StateError),
+    /// It took too long.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// A store of the application's own says this. It goes to the log, so it must not hold a secret.
+    #[error("{}", Escaped(.0))]
+    Other(String),
+}
+
+impl CursorError {
+    /// An error of this text.
+    pub fn new(reason: impl fmt::Display) -> Self {
+        CursorError::Other(reason.to_string())
+    }
+}
+
+/// A configuration's store.
+#[derive(Clone)]
+pub(crate) struct Cursors(pub(crate) Arc<dyn CursorStore>);
+
+impl fmt::Debug for Cursors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CursorStore")
+    }
+}
+
+/// How long a store may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The keys of an account; what cannot be read counts as none.
+pub(crate) async fn load(store: Arc<dyn CursorStore>, account: Account, log: Logger) -> Vec<Cursor> {
+    if let Some(Some(folder)) = caught(|| store.folder()) {
+        store::tell_exposed_soon(folder, &log);
+    }
+    within(|| store.load(&account)).await.unwrap_or_else(|error| {
+        warn!(log, "the keys of the queues cannot be read, so messages may come again"; "error" => %error);
+        Vec::new()
+    })
+}
+
+/// Keeps a key; whether that is possible costs no message.
+pub(crate) async fn save(store: &dyn CursorStore, account: &Account, cursor: Cursor, log: &Logger) {
+    if let Err(error) = within(|| store.save(account, &cursor)).await {
+        warn!(log, "the key of a queue is not kept over a restart"; "error" => %error);
+    }
+}
+
+async fn within<T>(begin: impl FnOnce() -> CursorFuture<T>) -> Result<T, CursorError> {
+    match actix_rt::time::timeout(PATIENCE, guarded(begin)).await {
+        Ok(answer) => answer.unwrap_or_else(|| Err(CursorError::new("the store panicked"))),
+        Err(_) => Err(CursorError::Timeout(PATIENCE)),
+    }
+}

@@ -1,0 +1,300 @@
+//! Keys kept in files.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde::{Deserialize, Serialize};
+
+use tokio::sync::oneshot;
+
+use super::{Cursor, CursorError, CursorFuture, CursorStore, CursorTable};
+use crate::model::account::Account;
+use crate::{
+    model::error::StateError,
+    store::{Place, make_private},
+    util::threads::{self, Single, Threads},
+};
+
+/// Keeps keys of queues in a folder, which may be that of a [`StateDir`](crate::StateDir): `APP/USER/cursors.json`.
+///
+/// A file is JSON with a version, and written whole or not at all, so a process that dies over it leaves the former one.
+/// Saves that come while a file is being written are written together. It holds at most 4096 queues of an account; the
+/// ones longest not used are forgotten, and so are queues whose name is longer than 512 bytes. A file that cannot be
+/// read as what it should be is renamed to `….damaged`, and the account begins without keys: what was not acknowledged
+/// comes again.
+///
+/// What is no regular file, and folders and files of another user than the process's, are neither used nor replaced, as in
+/// a [`StateDir`](crate::StateDir): the account begins without keys, and saves fail until somebody puts it right.
+///
+/// Reads and writes happen on threads of the crate's own, one at a time for each account: a disk that hangs costs one thread
+/// and nobody else's saves. Two processes at once with one account need two
+/// folders, or the last write wins.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use agora_chat::{Config, FileCursors};
+/// let config = Config::new("org#app")?.cursor_store(Arc::new(FileCursors::open("/var/lib/bot")?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct FileCursors {
+    path: Arc<Path>,
+    accounts: Arc<Mutex<HashMap<Account, Arc<File>>>>,
+    threads: &'static Threads,
+}
+
+const CURSORS: &str = "cursors.json";
+
+/// More than the largest table needs.
+const LARGEST: u64 = 4 << 20;
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    cursors: Vec<Cursor>,
+}
+
+impl FileCursors {
+    /// Takes a folder, and makes it where it is missing. The folder of a relative path is that of this moment.
+    ///
+    /// # Errors
+    /// [`StateError::Io`] where it cannot be made or is no folder.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StateError> {
+        let path = path.as_ref();
+        let absolute = std::path::absolute(path).map_err(StateError::io("find", path))?;
+        make_private(&absolute)?;
+        Ok(FileCursors { path: absolute.into(), accounts: Arc::default(), threads: &threads::FILES })
+    }
+
+    fn file(&self, account: &Account) -> Arc<File> {
+        let mut accounts = lock(&self.accounts);
+        if let Some(file) = accounts.get(account) {
+            return Arc::clone(file);
+        }
+        let place = Place::of(&self.path, &account.app_key, &account.user);
+        let file = Arc::new(File {
+            state: Mutex::default(),
+            work: Single::on(place.line()),
+            place,
+            #[cfg(test)]
+            disk: Arc::default(),
+        });
+        accounts.insert(account.clone(), Arc::clone(&file));
+        file
+    }
+}
+
+impl CursorStore for FileCursors {
+    fn folder(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
+
+    fn load(&self, account: &Account) -> CursorFuture<Vec<Cursor>> {
+        let (answer, loaded) = oneshot::channel();
+        let file = self.file(account);
+        // What was saved here is newer than what the file may hold yet.
+        let known = lock(&file.state).table.as_ref().map(CursorTable::to_cursors);
+        if let Some(cursors) = known {
+            return Box::pin(std::future::ready(Ok(cursors)));
+        }
+        file.ask(self.threads, |state| state.loads.push(answer));
+        answered(loaded)
+    }
+
+    fn save(&self, account: &Account, cursor: &Cursor) -> CursorFuture<()> {
+        let (answer, saved) = oneshot::channel();
+        let file = self.file(account);
+        file.ask(self.threads, |state| {
+            state.changes += 1;
+            // What the file holds is not known before it is read, but this is newer.
+            state.table.as_mut().unwrap_or(&mut state.unread).set(&cursor.queue, cursor.key);
+            state.saves.push((state.changes, answer));
+        });
+        answered(saved)
+    }
+}
+
+fn answered<T: Send + 'static>(answer: oneshot::Receiver<Result<T, StateError>>) -> CursorFuture<T> {
+    Box::pin(async move {
+        let none = |_| CursorError::new("no thread could be started for it");
+        Ok(answer.await.map_err(none)??)
+    })
+}
+
+/// One account's file.
+#[derive(Debug)]
+struct File {
+    place: Place,
+    state: Mutex<State>,
+    work: Single,
+    /// A disk that stands still while this is locked.
+    #[cfg(test)]
+    disk: Arc<Mutex<()>>,
+}
+
+type Answer<T> = oneshot::Sender<Result<T, StateError>>;
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the file holds, or will; `None` before it was read.
+    table: Option<CursorTable>,
+    /// What was saved before it was read.
+    unread: CursorTable,
+    changes: u64,
+    /// Which change the file holds.
+    written: u64,
+    loads: Vec<Answer<Vec<Cursor>>>,
+    /// Who waits for which change.
+    saves: Vec<(u64, Answer<()>)>,
+}
+
+impl File {
+    /// Asks for something, and has the file read or written for it. Whoever gave up leaves nothing behind but a change.
+    fn ask(self: &Arc<Self>, threads: &'static Threads, ask: impl FnOnce(&mut State)) {
+        {
+            let mut state = lock(&self.state);
+            state.loads.retain(|answer| !answer.is_closed());
+            state.saves.retain(|(_, answer)| !answer.is_closed());
+            ask(&mut state);
+        }
+        let file = Arc::clone(self);
+        self.work.run(threads, move || file.serve());
+    }
+
+    /// Answers all who wait, after one read and one write at most.
+    fn serve(&self) {
+        if let Err(error) = self.read() {
+            let mut state = lock(&self.state);
+            let (loads, saves) = (std::mem::take(&mut state.loads), std::mem::take(&mut state.saves));
+            drop(state);
+            answer(loads, || Err(error.again()));
+            // What a damaged file held is lost, and what is new is written in its place.
+            if !matches!(error, StateError::Damaged { .. }) {
+                return answer(saves.into_iter().map(|(_, answer)| answer), || Err(error.again()));
+            }
+            lock(&self.state).saves.extend(saves);
+        }
+        let (cursors, changes, dirty, loads) = {
+            let mut state = lock(&self.state);
+            let cursors = state.table.as_ref().map(CursorTable::to_cursors).unwrap_or_default();
+            (cursors, state.changes, state.changes > state.written, std::mem::take(&mut state.loads))
+        };
+        answer(loads, || Ok(cursors.clone()));
+        let written = if dirty { self.write(cursors) } else { Ok(()) };
+        let mut state = lock(&self.state);
+        if written.is_ok() {
+            state.written = changes;
+        }
+        // One that came meanwhile has a piece of work of its own.
+        let (done, later) = std::mem::take(&mut state.saves).into_iter().partition(|(change, _)| *change <= changes);
+        state.saves = later;
+        drop(state);
+        let done: Vec<(u64, Answer<()>)> = done;
+        answer(done.into_iter().map(|(_, answer)| answer), || match &written {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.again()),
+        });
+    }
+
+    /// Reads the file, once.
+    fn read(&self) -> Result<(), StateError> {
+        if lock(&self.state).table.is_some() {
+            return Ok(());
+        }
+        let understood = |content: Content| Ok(content.cursors);
+        let content = self.place.open()?.map_or(Ok(None), |folder| folder.read(CURSORS, LARGEST, understood));
+        let (cursors, damaged) = match content {
+            Ok(cursors) => (cursors.unwrap_or_default(), None),
+            // It is set aside. After any other failure the file is still what it was.
+            Err(damaged @ StateError::Damaged { .. }) => (Vec::new(), Some(damaged)),
+            Err(error) => return Err(error),
+        };
+        let mut table = CursorTable::default();
+        let mut state = lock(&self.state);
+        for Cursor { queue, key } in cursors.into_iter().chain(std::mem::take(&mut state.unread).to_cursors()) {
+            table.set(&queue, key);
+        }
+        state.table = Some(table);
+        damaged.map_or(Ok(()), Err)
+    }
+
+    fn write(&self, cursors: Vec<Cursor>) -> Result<(), StateError> {
+        #[cfg(test)]
+        drop(lock(&self.disk));
+        let folder = self.place.make()?;
+        if lock(&self.state).written == 0 {
+            folder.remove_leftovers();
+        }
+        folder.replace(CURSORS, &Content { cursors })
+    }
+}
+
+fn answer<T>(waiting: impl IntoIterator<Item = Answer<T>>, answer: impl Fn() -> Result<T, StateError>) {
+    for waiting in waiting {
+        // Nobody may wait any more.
+        let _ = waiting.send(answer());
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{task::Context, time::Duration};
+
+    use tokio::time::timeout;
+
+    use super::{Account, Arc, Cursor, CursorStore as _, FileCursors, Threads, lock};
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    fn account(user: &str) -> Account {
+        Account::new("org#app".parse().unwrap(), user.parse().unwrap())
+    }
+
+    #[tokio::test]
+    #[allow(clippy::await_holding_lock, reason = "it holds up the threads below, never this one")]
+    async fn however_often_a_disk_that_hangs_is_tried_it_keeps_one_thread_and_no_other_account() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = FileCursors::open(folder.path()).unwrap();
+        // Nothing ever counts as standing still here, so that no more than one may.
+        store.threads = Box::leak(Box::new(Threads::new("test", 2, Duration::MAX)));
+        let (alice, bob) = (account("alice"), account("bob"));
+        let disk = Arc::clone(&store.file(&alice).disk);
+        let hangs = lock(&disk);
+        for key in 1..=1000 {
+            let mut save = store.save(&alice, &Cursor::new("queue", key));
+            let mut task = Context::from_waker(std::task::Waker::noop());
+            assert!(save.as_mut().poll(&mut task).is_pending());
+        }
+        let saved = store.save(&bob, &Cursor::new("queue", 1));
+        timeout(LONG, saved).await.unwrap().unwrap();
+        assert!(store.threads.count() <= 3, "{} threads", store.threads.count());
+        assert!(lock(&store.file(&alice).state).saves.len() <= 1, "who gave up is forgotten");
+        let known = timeout(LONG, store.load(&alice)).await.unwrap().unwrap();
+        assert_eq!(known, [Cursor::new("queue", 1000)], "what is known needs no disk");
+        drop(hangs);
+        timeout(LONG, store.save(&alice, &Cursor::new("other", 1))).await.unwrap().unwrap();
+        let again = FileCursors::open(folder.path()).unwrap();
+        assert_eq!(again.load(&alice).await.unwrap(), [Cursor::new("queue", 1000), Cursor::new("other", 1)]);
+    }
+
+    #[tokio::test]
+    async fn what_is_saved_before_the_file_was_read_is_newer_than_it_and_loses_nothing_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileCursors::open(folder.path()).unwrap();
+        for (queue, key) in [("a", 1), ("b", 2)] {
+            store.save(&account("alice"), &Cursor::new(queue, key)).await.unwrap();
+        }
+        let again = FileCursors::open(folder.path()).unwrap();
+        // Nobody waits for it.
+        drop(again.save(&account("alice"), &Cursor::new("a", 7)));
+        let mut loaded = again.load(&account("alice")).await.unwrap();
+        loaded.sort_by(|one, other| one.queue.cmp(&other.queue));
+        assert_eq!(loaded, [Cursor::new("a", 7), Cursor::new("b", 2)]);
+    }
+}

@@ -1,0 +1,12 @@
+//! Small tools without a word of chat in them.
+
+mod escape;
+mod guarded;
+pub(crate) mod lenient;
+pub(crate) mod lent;
+pub(crate) mod threads;
+pub(crate) mod weight;
+
+pub use escape::Escaped;
+pub(crate) use escape::must_be_escaped;
+pub(crate) use guarded::guarded;
