@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use std::{fs::DirBuilder, path::Path, sync::Arc};
 
 /// A folder that keeps accounts over restarts: the device's identity, so that the service sees one device, and the
-/// token, so that a login by password needs no REST call while it lasts. Give it to [`Config::state_dir`].
+/// token, so that a login by password needs no REST call while it lasts. Give it to [`Config::state_dir`](crate::Config::state_dir).
 ///
 /// | File | Holds |
 /// |---|---|

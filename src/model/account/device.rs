@@ -29,7 +29,7 @@ impl Device {
     /// The longest resource, in bytes.
     pub const MAX_RESOURCE: usize = 128;
 
-    /// A device of the given resource; it is checked by [`Config::device`].
+    /// A device of the given resource; it is checked by [`Config::device`](crate::Config::device).
     #[must_use]
     pub fn new(resource: impl Into<String>) -> Self {
         let resource = resource.into();

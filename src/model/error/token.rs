@@ -7,7 +7,7 @@ use crate::{
     util::{Escaped, weight::weigh},
 };
 
-/// Why a [`TokenProvider`] has no token. Its text goes to the log, so it must not hold a secret.
+/// Why a [`TokenProvider`](crate::TokenProvider) has no token. Its text goes to the log, so it must not hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", Escaped(.text))]
 pub struct ProviderError {

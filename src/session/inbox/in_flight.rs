@@ -20,7 +20,7 @@ use crate::{
     wire::{Jid, JidView, QueueKey},
 };
 
-/// Names a page given out by [`Action::Deliver`](super::Action::Deliver); never used twice by one engine.
+/// Names a page given out by [`Action::Deliver`](crate::session::Action::Deliver); never used twice by one engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PageId(pub(in crate::session) u64);
 
@@ -37,7 +37,7 @@ pub struct Page {
     pub bytes: usize,
     /// What to handle, in order; may be empty where only the key is to be kept.
     pub events: Vec<PageEvent>,
-    /// Whether it can be [postponed](super::Input::Postponed): one that belongs to no queue cannot be pulled again.
+    /// Whether it can be [postponed](crate::session::Input::Postponed): one that belongs to no queue cannot be pulled again.
     pub comes_again: bool,
 }
 
