@@ -26,6 +26,7 @@ const FRAME_DECODER: Target = ("frame_decoder", fuzzing::frame_decoder);
 const PAGE_VIEW: Target = ("page_view", fuzzing::page_view);
 const ENGINE: Target = ("engine", fuzzing::engine);
 const REST_ERRORS: Target = ("rest_errors", fuzzing::rest_errors);
+const LENIENT: Target = ("lenient", fuzzing::lenient);
 const REDACTOR: Target = ("redactor", fuzzing::redactor);
 const TOKENS: Target = ("tokens", fuzzing::tokens);
 const WEIGHTS: Target = ("weights", weights);
@@ -166,7 +167,7 @@ fn recorded(kept: &str, made: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 
 #[test]
 fn every_kept_input_keeps_every_promise() {
-    for target in [FRAME_DECODER, PAGE_VIEW, ENGINE, REST_ERRORS, REDACTOR, TOKENS, WEIGHTS] {
+    for target in [FRAME_DECODER, PAGE_VIEW, ENGINE, REST_ERRORS, LENIENT, REDACTOR, TOKENS, WEIGHTS] {
         let inputs = corpus(target.0);
         assert!(inputs.len() >= 10, "{} has a corpus", target.0);
         inputs.iter().for_each(|input| run(target, input));
@@ -238,7 +239,7 @@ proptest! {
 
     #[test]
     fn any_bytes_keep_every_promise(bytes in vec(any::<u8>(), 0..600)) {
-        [FRAME_DECODER, PAGE_VIEW, ENGINE, REST_ERRORS, REDACTOR, TOKENS, WEIGHTS].into_iter().for_each(|target| run(target, &bytes));
+        [FRAME_DECODER, PAGE_VIEW, ENGINE, REST_ERRORS, LENIENT, REDACTOR, TOKENS, WEIGHTS].into_iter().for_each(|target| run(target, &bytes));
     }
 
     #[test]
@@ -264,6 +265,11 @@ proptest! {
     #[test]
     fn a_damaged_token_keeps_every_promise(bytes in damaged(corpus("tokens"))) {
         run(TOKENS, &bytes);
+    }
+
+    #[test]
+    fn damaged_json_keeps_every_promise(bytes in damaged(corpus("lenient"))) {
+        run(LENIENT, &bytes);
     }
 
     #[test]

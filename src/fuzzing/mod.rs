@@ -33,7 +33,7 @@ pub fn page_view(data: &[u8]) {
 /// It is not fuzzed: what it costs is measured (`benches/costliest.rs`).
 #[must_use]
 pub fn framing(data: &[u8], largest: usize) -> usize {
-    let (mut decoder, mut count) = (crate::connection::frame::Decoder::new(largest), 0);
+    let (mut decoder, mut count) = (crate::net::websocket::frame::Decoder::new(largest), 0);
     for read in data.chunks(16 << 10) {
         if decoder.feed(read, |_| count += 1).is_err() {
             break;
@@ -94,6 +94,14 @@ pub fn weights(data: &[u8]) {
 #[must_use]
 pub fn event(meta: &[u8]) -> Option<crate::model::Event> {
     weights::event(meta)
+}
+
+/// Any bytes as text and as JSON, whatever is broken in them.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn lenient(data: &[u8]) {
+    let _ = crate::util::lenient::fuzzing::run(data);
 }
 
 /// Any texts before any secrets: what is shown of them, and how they are cut.

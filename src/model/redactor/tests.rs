@@ -227,7 +227,7 @@ fn the_last_net_hides_secrets_in_every_record_and_leaves_the_rest_as_it_is() {
     assert!(lines[0].starts_with("said <redacted>") && lines[0].contains("count=u64 1"), "{noted}");
     assert!(lines[0].contains("error=no <redacted>") && lines[0].contains("host=h"), "{noted}");
     assert!(
-        lines[0].contains("user=hunter22, app=mine at INFO src/redactor/tests.rs:true"),
+        lines[0].contains("user=hunter22, app=mine at INFO src/model/redactor/tests.rs:true"),
         "the account's own: {noted}"
     );
     assert!(lines[1].starts_with("clean") && lines[1].contains("what=Some(7)") && lines[1].contains("count=u64 1"));
