@@ -24,9 +24,9 @@ pub(crate) fn run(data: &[u8]) -> Result<()> {
     if let Ok(kept) = &kept {
         assert!(kept.len() <= 3 * bytes.len() + 16, "a text of JSON grew");
         assert!(serde_json::from_str::<Value>(kept).is_ok(), "what was kept as JSON is none");
-        let values = json::count(kept, usize::MAX).expect("it was counted");
-        assert!(json::count(kept, values).is_ok(), "as many values as there are, are too many");
-        assert!(values == 0 || json::count(kept, values - 1).is_err(), "there are more values than were counted");
+        let values = json::count(kept, usize::MAX).unwrap_or(0);
+        assert!(values > 0 && json::count(kept, values).is_ok(), "as many values as there are, are too many");
+        assert!(json::count(kept, values - 1).is_err(), "there are more values than were counted");
     }
     if serde_json::from_slice::<Value>(bytes).is_ok() {
         let same = matches!(&kept, Ok(Cow::Borrowed(kept)) if kept.as_bytes() == bytes);
