@@ -112,6 +112,8 @@ pub struct ConnectionActor {
     asking: Option<oneshot::Sender<Result<(), OpenError>>>,
     opening: Option<oneshot::Sender<Result<(), OpenError>>>,
     closing: Vec<oneshot::Sender<Closed>>,
+    /// Ends that wait for what was begun to be written.
+    pub(super) ends: Vec<Ending>,
     sends: HashMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
     pub(super) renewals: Vec<Renewal>,
     pub(super) fared: Fared,
@@ -170,6 +172,22 @@ pub(super) struct Dialing {
     pub(super) told: Option<Step>,
 }
 
+/// The end of a session, for those who are to hear of it once the account's files are as they stay.
+pub(super) struct Ending {
+    closed: Closed,
+    asked: Vec<oneshot::Sender<Closed>>,
+    pub(super) written: Doing<()>,
+}
+
+impl Ending {
+    fn tell(self) {
+        for asked in self.asked {
+            // An error here means that nobody waits any more.
+            let _ = asked.send(self.closed);
+        }
+    }
+}
+
 /// What a call of the way in came to.
 pub(super) enum CallDone {
     Recalled(Result<Recalled, Unfinished>),
@@ -222,6 +240,7 @@ impl ConnectionActor {
             asking: None,
             opening: None,
             closing: Vec::new(),
+            ends: Vec::new(),
             sends: HashMap::new(),
             renewals: Vec::new(),
             fared: Fared::default(),
@@ -269,17 +288,37 @@ impl ConnectionActor {
         }
     }
 
-    /// Drops the link the engine has let go of, and only then tells those who asked for the end.
+    /// Drops the link the engine has let go of, and only then tells those who asked for the end, after what was begun of the
+    /// account's files is written.
     pub(super) fn settle(&mut self, ctx: &mut Context<Self>) {
         self.let_go();
-        if let Some(closed) = self.closed.take() {
-            for asked in self.closing.drain(..) {
-                // An error here means that nobody waits any more.
-                let _ = asked.send(closed);
+        let Some(closed) = self.closed.take() else { return };
+        let asked = std::mem::take(&mut self.closing);
+        if asked.is_empty() && !self.stopping {
+            return;
+        }
+        match self.keeper.as_ref().and_then(Keeper::written) {
+            // Whoever reopens the account, in another process too, must find what was written.
+            Some(written) => {
+                self.ends.push(Ending { closed, asked, written: Box::pin(written) });
+                self.wake();
             }
-            if self.stopping {
-                ctx.stop();
+            None => {
+                Ending { closed, asked, written: Box::pin(std::future::ready(())) }.tell();
+                self.stop_if_asked(ctx);
             }
+        }
+    }
+
+    /// Tells of an end whose account's files are as they stay.
+    pub(super) fn ended(&mut self, end: Ending, ctx: &mut Context<Self>) {
+        end.tell();
+        self.stop_if_asked(ctx);
+    }
+
+    fn stop_if_asked(&self, ctx: &mut Context<Self>) {
+        if self.stopping && self.ends.is_empty() {
+            ctx.stop();
         }
     }
 
@@ -782,6 +821,7 @@ impl Drop for ConnectionActor {
         for asked in self.closing.drain(..) {
             let _ = asked.send(closed);
         }
+        self.ends.drain(..).for_each(Ending::tell);
         // They may hold what the application lent, and another panic would end the process.
         lent::drop_caught((self.call.take(), self.asked_token.take(), std::mem::take(&mut self.renewals)));
         lent::drop_caught(std::mem::replace(&mut self.delivering, Delivering::new(Arc::default())));

@@ -13,7 +13,7 @@ use actix::{ActorFuture, Context};
 use actix_rt::time::{Instant, sleep, sleep_until};
 use slog::trace;
 
-use super::actor::{CallDone, ConnectionActor, Dialing, Renewal};
+use super::actor::{CallDone, ConnectionActor, Dialing, Ending, Renewal};
 use crate::net::websocket::{frame::Incoming, socket::Read};
 use crate::{model::error::LossCause, session::Input};
 
@@ -53,6 +53,7 @@ impl ConnectionActor {
         self.poll_dialing(ctx, task);
         self.poll_link(ctx, task);
         self.poll_timer(ctx, task);
+        self.poll_ends(ctx, task);
         // A frame or a timer may have led to frames to send.
         self.write(ctx, task);
     }
@@ -94,6 +95,12 @@ impl ConnectionActor {
             // An error here means that nobody waits any more.
             let _ = asked.send(answer.map_err(Into::into));
         }
+    }
+
+    fn poll_ends(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        let polled = |end: &mut Ending| end.written.as_mut().poll(task).is_ready();
+        let done: Vec<_> = self.ends.extract_if(.., polled).collect();
+        done.into_iter().for_each(|end| self.ended(end, ctx));
     }
 
     fn poll_dialing(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {

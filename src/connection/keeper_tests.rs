@@ -6,12 +6,14 @@ use std::{
 };
 
 use crate::{
-    connection::Connection,
+    connection::{Closed, Connection},
     local_server::LocalServer,
     model::{
         account::{AppKey, UserId},
         auth::Credentials,
+        error::Kick,
     },
+    session::ConnectionState,
     store::StateDir,
     util::threads::{FILES, Job},
 };
@@ -60,10 +62,22 @@ async fn a_disk_that_hangs_costs_its_accounts_the_kept_token_and_nobody_else_on_
     let stuck: Vec<_> = (0..STUCK).map(|n| actix_rt::spawn(opened(n))).collect();
     let (free, took) = opened(STUCK).await;
     assert!(took < Duration::from_secs(4), "another account needs no time of theirs: {took:?}");
+    let mut closing = Vec::new();
     for opening in stuck {
         let (connection, took) = opening.await.unwrap();
         assert!(took >= Duration::from_secs(5), "{took:?}");
-        connection.close().await;
+        closing.push(actix_rt::spawn(async move {
+            let began = Instant::now();
+            assert_eq!(connection.close().await, Closed::LoggedOut);
+            began.elapsed()
+        }));
+    }
+    for closing in closing {
+        let took = closing.await.unwrap();
+        assert!(
+            (Duration::from_secs(5)..LIMIT).contains(&took),
+            "the end waits for the disk, but not for ever: {took:?}"
+        );
     }
     assert!(FILES.count() <= STUCK + 17, "{} threads for {STUCK} stuck accounts", FILES.count());
     ticking.abort();
@@ -76,4 +90,34 @@ async fn a_disk_that_hangs_costs_its_accounts_the_kept_token_and_nobody_else_on_
     let (connection, took) = opened(0).await;
     assert!(took < Duration::from_secs(4), "{took:?}");
     connection.close().await;
+}
+
+#[actix::test]
+async fn a_close_is_done_after_the_writes_of_its_account_that_were_begun() {
+    let server = LocalServer::start().await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    server.create_user("alice", "pw").unwrap();
+    let (app, user): (AppKey, UserId) = (server.app_key().parse().unwrap(), "alice".parse().unwrap());
+    let connection = Connection::start(server.config().state_dir(state.clone())).unwrap();
+    connection.open(Credentials::password("alice", "pw").unwrap()).await.unwrap();
+    let line = state.place(&app, &user).line();
+    let (go, gone) = mpsc::channel::<()>();
+    line.submit(&FILES, Job::always(move || assert!(gone.recv().is_err())));
+    // Its removal waits behind what is under way.
+    server.kick("alice", Kick::UserRemoved);
+    let ended = async {
+        while connection.state() != ConnectionState::LoggedOut {
+            actix_rt::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, ended).await.unwrap();
+    let mut closing = std::pin::pin!(connection.close());
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut closing).await;
+    assert!(early.is_err(), "its token is not removed yet");
+    drop(go);
+    closing.await;
+    assert_eq!(state.token(&app, &user).unwrap().map(|_| ()), None);
+    // Nothing is under way any more.
+    assert_eq!(connection.close().await, Closed::NotLoggedIn);
 }

@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use slog::{Logger, warn};
@@ -18,6 +19,9 @@ use crate::{
     store::{self, StateDir},
     util::threads::{self, Serial, Single, Unfinished},
 };
+
+/// How long the end of a session waits for what was begun to be written.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What one account keeps. It is read and written on threads of their own, one piece of work at a time, where the newest
 /// write wins.
@@ -170,10 +174,22 @@ impl Keeper {
         self.change(Change::Forget);
     }
 
+    /// Resolves once all that was begun of the account's files is done, or has taken too long; `None` where nothing is under
+    /// way.
+    pub(super) fn written(&self) -> Option<impl Future<Output = ()> + use<>> {
+        let (line, log) = (self.account.line.clone(), self.account.log.clone());
+        line.is_busy().then_some(async move {
+            // It has its turn after all that came before it.
+            if let Err(error) = line.run(PATIENCE, || ()).await {
+                warn!(log, "the session ends before its state is written"; "error" => %error);
+            }
+        })
+    }
+
     fn change(&self, change: Change) {
         *self.account.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
         let account = Arc::clone(&self.account);
-        // Nobody waits for it: what the process's end keeps from being written costs one REST call later.
+        // Only the session's end waits for it: what the process's end keeps from being written costs one REST call later.
         self.account.writes.run(&threads::FILES, move || account.write());
     }
 }

@@ -50,7 +50,7 @@ use std::{fs::DirBuilder, path::Path, sync::Arc};
 /// without a kept token. So it does where the disk has not answered for 5 s.
 ///
 /// The token goes when it is refused or has ended, and when the service says that the user is removed (207) or the
-/// password changed (216); `close` leaves it, so that a restart finds it. [`StateDir::forget_token`] removes it.
+/// password changed (216); `close` leaves it, so that a restart finds it, and is done once it is written. [`StateDir::forget_token`] removes it.
 ///
 /// ```no_run
 /// use agora_chat::{Config, StateDir};

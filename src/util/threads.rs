@@ -263,6 +263,11 @@ impl Serial {
         new
     }
 
+    /// Whether work waits or is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        lock(&self.0).busy
+    }
+
     /// Has work done within the time. Once begun it goes on when its answer is waited for no more, and keeps its place.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
