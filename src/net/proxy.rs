@@ -469,12 +469,27 @@ mod tests {
             ("::/0", "wss://1.2.3.4/", false),
             ("10.0.0.0/99", "wss://10.0.0.1/", false),
             (". , :x ,", "wss://a.example/", false),
-            ("a.example", "wss://a.example./", true),
-            ("a.example.", "wss://a.example/", true),
-            ("a.example.:443", "wss://b.a.example./", true),
-            ("a.example.", "wss://ba.example./", false),
         ] {
             assert_eq!(direct(hosts, address), expected, "{hosts} {address}");
+        }
+    }
+
+    #[test]
+    fn a_final_dot_of_a_host_makes_no_difference_to_no_proxy() {
+        for (hosts, address, expected) in [
+            ("a.example", "wss://a.example./", true),
+            ("a.example", "wss://b.a.example./", true),
+            ("a.example.", "wss://a.example/", true),
+            (".a.example.", "wss://b.a.example/", true),
+            ("*.a.example.", "wss://b.a.example/", true),
+            ("a.example.", "wss://a.example./", true),
+            ("a.example.:443", "wss://b.a.example./", true),
+            ("a.example.:444", "wss://a.example./", false),
+            ("a.example.", "wss://ba.example./", false),
+        ] {
+            let environment = [("HTTPS_PROXY", "http://p.example:1"), ("NO_PROXY", hosts)];
+            let through = through(&Proxy::environment(), address, &environment);
+            assert_eq!(through.is_none(), expected, "{hosts} {address}");
         }
     }
 }

@@ -19,6 +19,7 @@ mod large;
 mod log_levels;
 mod losses;
 mod main_job;
+mod named_devices;
 mod odd_peers;
 mod raw;
 mod refused;
