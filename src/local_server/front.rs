@@ -1,15 +1,22 @@
 //! The public port: takes connections, gives each to a relay, and can go away and come back.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     io::duplex,
     net::{TcpListener, TcpStream},
     select,
     sync::{mpsc, oneshot},
+    time::{Instant, sleep, sleep_until},
 };
 
-use super::{http::Service, limits, port::Port, relay::relay, shared::Shared};
+use super::{
+    http::{Service, keep_alive},
+    limits,
+    port::Port,
+    relay::relay,
+    shared::Shared,
+};
 
 /// What the handle asks of the port.
 pub(super) enum Command {
@@ -56,8 +63,28 @@ fn take(stream: TcpStream, peer: SocketAddr, service: &Service, shared: &Arc<Sha
     let (near, far) = duplex(limits::BACKLOG);
     let shared = Arc::clone(shared);
     actix_rt::spawn(async move {
-        relay(stream, near, flow, &shared.delay_ms).await;
+        select! {
+            () = relay(stream, near, flow, &shared.delay_ms) => {}
+            never = overdue(&shared, peer) => match never {},
+        }
         shared.change(|state| state.link_closed(peer));
     });
     actix_rt::spawn(service(far, peer));
+}
+
+/// Cuts a link that takes longer to its next request than [`limits::REQUEST`] says, and never resolves. The HTTP stack has
+/// time limits for the first head and for a link without a byte, but none for a later head that drips in.
+async fn overdue(shared: &Shared, peer: SocketAddr) -> Infallible {
+    let limit = shared.look(|state| keep_alive(&state.rules) + state.rules.request_timeout);
+    loop {
+        let due = shared.look(|state| state.link_waits(peer)).map(|since| since + limit);
+        match due {
+            Some(due) if due <= Instant::now() => {
+                shared.change(|state| state.cut_link(peer));
+                return pending().await;
+            }
+            Some(due) => sleep_until(due).await,
+            None => sleep(limit).await,
+        }
+    }
 }

@@ -90,6 +90,31 @@ impl Builder {
         self
     }
 
+    /// How many bytes of uploads may be in flight at once, each counted whole from its head to its answer. Another one waits
+    /// for room, for at most [`request_timeout`](Builder::request_timeout), and is then refused with 503 and `Retry-After`;
+    /// one that is larger than this is refused with 413. Default: 64 MiB.
+    #[must_use]
+    pub fn upload_limit(mut self, bytes: usize) -> Self {
+        self.rules.upload_bytes = bytes;
+        self
+    }
+
+    /// How long the head of a request may take, and its body may stand still; past it the answer is 408 and the link ends.
+    /// Between two requests a link may be idle for a quarter longer, and a later head must be there after both.
+    /// Default: 60 s, from 1 ms to a day.
+    #[must_use]
+    pub fn request_timeout(mut self, limit: Duration) -> Self {
+        self.rules.request_timeout = limit.clamp(Duration::from_millis(1), Duration::from_secs(24 * 60 * 60));
+        self
+    }
+
+    /// How many TCP links may be open at once; one more is closed at once. Default: 20 000.
+    #[must_use]
+    pub fn link_limit(mut self, links: usize) -> Self {
+        self.rules.links = links;
+        self
+    }
+
     /// Starts the server in a thread of its own.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Open TCP links; one more is closed at once.
+/// Open TCP links, unless the builder says otherwise; one more is closed at once.
 pub(super) const LINKS: usize = 20_000;
 /// Users; creating one more is an error.
 pub(super) const USERS: usize = 100_000;
@@ -71,8 +71,23 @@ pub(super) const REPEATS: usize = 65_536;
 pub(super) const FILE: usize = 10 << 20;
 /// Bytes of an upload: a file and the form around it.
 pub(super) const UPLOAD: usize = FILE + (64 << 10);
-/// Bytes of all files; the oldest are dropped.
+/// Bytes of all files, with what is stored beside each; the oldest are dropped.
 pub(super) const FILES_BYTES: usize = 256 << 20;
+/// Bytes that a file counts for beside what came with it: its ids and its places in the tables.
+pub(super) const FILE_COST: usize = 512;
+/// Bytes of all uploads in flight, unless the builder says otherwise. Room for a whole upload is reserved before it is read:
+/// for its `Content-Length`, or for the largest one where none is said. Past the bound a new upload is not read until others
+/// are answered, first come first served, as behind a front that passes on so many at a time; one that has waited for
+/// [`REQUEST`] is refused with 503 and `Retry-After`, which clients know as a pause, and not with 413, which says that the
+/// file itself never fits.
+pub(super) const UPLOADS_BYTES: usize = 64 << 20;
+/// Bytes of all other REST bodies in flight, with the same rules.
+pub(super) const BODIES_BYTES: usize = 64 << 20;
+/// How long the head of a request may take, how long a body may stand still, and how long it may wait for room, unless the
+/// builder says otherwise; past the first two the answer is 408 and the link ends. As common fronts have it.
+pub(super) const REQUEST: Duration = Duration::from_secs(60);
+/// How long a body may take in all; past it the answer is 408 and the link ends.
+pub(super) const WHOLE_BODY: Duration = Duration::from_secs(600);
 /// Users one user may watch (message spec §5.2).
 pub(super) const WATCHED: usize = 3000;
 /// Users in one presence call.

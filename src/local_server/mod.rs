@@ -63,7 +63,10 @@
 //! 3000 members, and 10 000 rooms, of which a device may be in 100; members of a room of more than 500 users are not
 //! told who comes and goes. The history holds 1000 messages of a conversation, 100 000 or 64 MiB in all. Files have up to
 //! 10 MiB and 256 MiB in all; the oldest are dropped. The last 65 536 sends are recognised when they are repeated. A
-//! client that leaves 1024 frames unread is cut off. What had to be dropped of queues is counted in [`Stats`].
+//! client that leaves 1024 frames unread is cut off. Uploads in flight take up to 64 MiB at once (or
+//! [`upload_limit`](Builder::upload_limit)), other bodies as much; one more waits, and is refused with 503 after 60 s. A
+//! request whose head takes 60 s (or [`request_timeout`](Builder::request_timeout)), whose body stands still for as long or
+//! takes ten minutes in all, is answered 408. What had to be dropped of queues is counted in [`Stats`].
 //!
 //! # What it does not do
 //! Contacts and calls: what is sent in their name spaces is acknowledged and goes nowhere (what they would bring can be

@@ -13,6 +13,12 @@ pub(super) struct Rules {
     pub(super) repeats: Option<Duration>,
     /// Whether a body may lie about its sender and conversation.
     pub(super) forged_bodies: bool,
+    /// Bytes of uploads in flight.
+    pub(super) upload_bytes: usize,
+    /// How long a request's head may take, its body may stand still, and wait for room.
+    pub(super) request_timeout: Duration,
+    /// Open TCP links.
+    pub(super) links: usize,
 }
 
 impl Default for Rules {
@@ -22,6 +28,9 @@ impl Default for Rules {
             recall: Some(limits::RECALL),
             repeats: Some(limits::REPEAT),
             forged_bodies: false,
+            upload_bytes: limits::UPLOADS_BYTES,
+            request_timeout: limits::REQUEST,
+            links: limits::LINKS,
         }
     }
 }

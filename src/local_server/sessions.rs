@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 use super::{
     faults::{RefuseUpgrades, take_once},
-    limits,
     observed::SessionInfo,
     pump::Cut,
     relay::Flow,
@@ -17,6 +19,8 @@ use super::{
 pub(super) struct Link {
     flow: watch::Sender<Flow>,
     session: Option<u64>,
+    /// Since when a whole head of a request is awaited; `None` while one is served.
+    waiting_since: Option<Instant>,
 }
 
 /// One WebSocket connection.
@@ -32,11 +36,11 @@ pub(super) struct Session {
 impl State {
     /// `None` when there are too many.
     pub(super) fn link_opened(&mut self, peer: SocketAddr) -> Option<watch::Receiver<Flow>> {
-        if self.links.len() >= limits::LINKS {
+        if self.links.len() >= self.rules.links {
             return None;
         }
         let (flow, receiver) = watch::channel(Flow::default());
-        self.links.insert(peer, Link { flow, session: None });
+        self.links.insert(peer, Link { flow, session: None, waiting_since: Some(Instant::now()) });
         self.stats.connects += 1;
         Some(receiver)
     }
@@ -45,6 +49,18 @@ impl State {
         if let Some(session) = self.links.remove(&peer).and_then(|link| link.session) {
             self.session_closed(session);
         }
+    }
+
+    /// A request has come whole, or is answered.
+    pub(super) fn link_serves(&mut self, peer: Option<SocketAddr>, serves: bool) {
+        if let Some(link) = peer.and_then(|peer| self.links.get_mut(&peer)) {
+            link.waiting_since = (!serves).then(Instant::now);
+        }
+    }
+
+    /// Since when a link is waited for.
+    pub(super) fn link_waits(&self, peer: SocketAddr) -> Option<Instant> {
+        self.links.get(&peer)?.waiting_since
     }
 
     pub(super) fn cut_link(&mut self, peer: SocketAddr) {

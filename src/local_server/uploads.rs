@@ -20,6 +20,8 @@ pub(super) struct File {
     pub(super) name: String,
     pub(super) content_type: String,
     pub(super) bytes: Bytes,
+    /// Bytes that it takes, with what it keeps from being freed.
+    cost: usize,
 }
 
 /// Every file: [`limits::FILES_BYTES`] in all, the oldest are dropped.
@@ -32,13 +34,13 @@ pub(super) struct Files {
 
 impl Files {
     fn put(&mut self, id: String, file: File) {
-        self.bytes += file.bytes.len();
+        self.bytes += file.cost;
         self.order.push_back(id.clone());
         self.by_id.insert(id, file);
         while self.bytes > limits::FILES_BYTES {
             let Some(oldest) = self.order.pop_front() else { break };
             if let Some(file) = self.by_id.remove(&oldest) {
-                self.bytes -= file.bytes.len();
+                self.bytes -= file.cost;
             }
         }
     }
@@ -51,7 +53,7 @@ impl Files {
         let Some(file) = self.by_id.remove(id) else {
             return false;
         };
-        self.bytes -= file.bytes.len();
+        self.bytes -= file.cost;
         self.order.retain(|other| other != id);
         true
     }
@@ -79,8 +81,14 @@ impl State {
             "applicationName": self.app_key.app(),
         });
         let restricted = call.header("restrict-access").is_some_and(|value| value == "true");
-        let file =
-            File { secret, restricted, name: part.file_name, content_type: part.content_type, bytes: part.bytes };
+        // A small part must not keep the whole body.
+        let (bytes, held) = if part.bytes.len() < call.body.len() / 2 {
+            (Bytes::copy_from_slice(&part.bytes), part.bytes.len())
+        } else {
+            (part.bytes, call.body.len())
+        };
+        let cost = held + part.file_name.len() + part.content_type.len() + limits::FILE_COST;
+        let file = File { secret, restricted, name: part.file_name, content_type: part.content_type, bytes, cost };
         self.files.put(id, file);
         Ok(answer)
     }

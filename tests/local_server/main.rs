@@ -12,6 +12,7 @@ mod accounts;
 mod changes;
 mod forged;
 mod groups;
+mod intake;
 mod links;
 mod login;
 mod messages;
