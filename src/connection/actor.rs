@@ -49,6 +49,7 @@ use crate::{
         page_tasks::Delivering,
         token_cache::{Keeper, Recalled},
         token_fetch,
+        unwritten::unwritten,
         watch::Told,
     },
     net::websocket::{
@@ -297,7 +298,8 @@ impl ConnectionActor {
         if asked.is_empty() && !self.stopping {
             return;
         }
-        match self.keeper.as_ref().and_then(Keeper::written) {
+        let user = self.user.as_ref();
+        match user.and_then(|user| unwritten(&self.config, &self.delivering.slot, user, &self.log)) {
             // Whoever reopens the account, in another process too, must find what was written.
             Some(written) => {
                 self.ends.push(Ending { closed, asked, written: Box::pin(written) });

@@ -224,8 +224,8 @@ impl Connection {
     /// hear `Disconnected` with the reason `Closed`. On a connection that is logged out nothing happens. Sends that wait
     /// come to their outcome at once, and so does an `open` that is under way.
     ///
-    /// With a [`Config::state_dir`](crate::Config::state_dir), what was begun of the account's files is written by then, so
-    /// that whoever opens the account next finds it; a disk that has not answered for 5 s is not waited for (the log says so).
+    /// What was begun of the account's files, in a [`Config::state_dir`](crate::Config::state_dir) and in the stores of this
+    /// library, is written by then, so that whoever opens the account next finds it; a disk that has not answered for 5 s is not waited for (the log says so).
     ///
     /// The answer says whether the server knows of the end: see [`Closed`]. It is no error to leave it unread.
     ///

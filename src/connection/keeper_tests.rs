@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     connection::{Closed, Connection},
+    delivery::{FileDeadLetters, HandlerError, MessageHandler},
     local_server::LocalServer,
     model::{
         account::{AppKey, UserId},
@@ -14,7 +15,7 @@ use crate::{
         error::Kick,
     },
     session::ConnectionState,
-    store::StateDir,
+    store::{FileCursors, StateDir},
     util::threads::{FILES, Job},
 };
 
@@ -120,4 +121,28 @@ async fn a_close_is_done_after_the_writes_of_its_account_that_were_begun() {
     assert_eq!(state.token(&app, &user).unwrap().map(|_| ()), None);
     // Nothing is under way any more.
     assert_eq!(connection.close().await, Closed::NotLoggedIn);
+}
+
+#[actix::test]
+async fn a_close_waits_for_the_files_of_cursors_and_of_dead_letters_too() {
+    let server = LocalServer::start().await.unwrap();
+    let (cursors, letters) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    server.create_user("alice", "pw").unwrap();
+    let (app, user): (AppKey, UserId) = (server.app_key().parse().unwrap(), "alice".parse().unwrap());
+    let config = server.config().cursor_store(Arc::new(FileCursors::open(cursors.path()).unwrap()));
+    let connection = Connection::start(config).unwrap();
+    let letters_store = FileDeadLetters::open(letters.path()).unwrap();
+    let handler = MessageHandler::new(|_| async { Ok::<_, HandlerError>(()) }).dead_letter_store(letters_store);
+    connection.set_message_handler(handler);
+    for folder in [cursors.path(), letters.path()] {
+        connection.open(Credentials::password("alice", "pw").unwrap()).await.unwrap();
+        let line = StateDir::open(folder).unwrap().place(&app, &user).line();
+        let (go, gone) = mpsc::channel::<()>();
+        line.submit(&FILES, Job::always(move || assert!(gone.recv().is_err())));
+        let mut closing = std::pin::pin!(connection.close());
+        let early = tokio::time::timeout(Duration::from_millis(200), &mut closing).await;
+        assert!(early.is_err(), "what was begun is not written yet");
+        drop(go);
+        assert_eq!(closing.await, Closed::LoggedOut);
+    }
 }

@@ -30,6 +30,7 @@ mod requests;
 mod token_cache;
 mod token_fetch;
 mod trouble;
+mod unwritten;
 mod watch;
 
 pub use actor::ConnectionActor;

@@ -3,7 +3,6 @@
 use std::{
     future::Future,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use slog::{Logger, warn};
@@ -19,9 +18,6 @@ use crate::{
     store::{self, StateDir},
     util::threads::{self, Serial, Single, Unfinished},
 };
-
-/// How long the end of a session waits for what was begun to be written.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What one account keeps. It is read and written on threads of their own, one piece of work at a time, where the newest
 /// write wins.
@@ -172,18 +168,6 @@ impl Keeper {
     pub(super) fn forget(&mut self) {
         self.kept = None;
         self.change(Change::Forget);
-    }
-
-    /// Resolves once all that was begun of the account's files is done, or has taken too long; `None` where nothing is under
-    /// way.
-    pub(super) fn written(&self) -> Option<impl Future<Output = ()> + use<>> {
-        let (line, log) = (self.account.line.clone(), self.account.log.clone());
-        line.is_busy().then_some(async move {
-            // It has its turn after all that came before it.
-            if let Err(error) = line.run(PATIENCE, || ()).await {
-                warn!(log, "the session ends before its state is written"; "error" => %error);
-            }
-        })
     }
 
     fn change(&self, change: Change) {

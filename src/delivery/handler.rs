@@ -366,7 +366,7 @@ impl MessageHandler {
     }
 
     /// The folder that letters are kept in, where the place is one of ours.
-    pub(super) fn letters_folder(&self) -> Option<&Path> {
+    pub(crate) fn letters_folder(&self) -> Option<&Path> {
         match &self.place {
             Place::Store(store) => caught(|| store.folder()).flatten(),
             _ => None,

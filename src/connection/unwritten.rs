@@ -1,0 +1,50 @@
+//! What of an account's files is still to be written when its session ends.
+
+use std::{future::Future, path::Path, sync::Arc, time::Duration};
+
+use slog::{Logger, warn};
+
+use crate::{
+    config::Config,
+    delivery::Slot,
+    model::account::UserId,
+    store::Place,
+    util::{
+        lent::caught,
+        threads::{Serial, Unfinished},
+    },
+};
+
+/// How long the end of a session waits for it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Resolves once all that was begun of the account's files is done, or has taken too long; `None` where nothing is under way.
+///
+/// Those are the files of the state folder, and of the library's own stores of cursors and of dead letters.
+pub(super) fn unwritten(
+    config: &Config,
+    slot: &Slot,
+    user: &UserId,
+    log: &Logger,
+) -> Option<impl Future<Output = ()> + use<>> {
+    let state = config.state_dir.as_ref().map(|state| Arc::from(state.path()));
+    let cursors = config.cursors.as_ref().and_then(|store| caught(|| store.0.folder().map(Arc::from)).flatten());
+    let letters = slot.get().and_then(|handler| handler.letters_folder().map(Arc::from));
+    let roots: Vec<Arc<Path>> = [state, cursors, letters].into_iter().flatten().collect();
+    let lines: Vec<_> = roots.iter().map(|root| Place::of(root, &config.app_key, user).line()).collect();
+    let busy: Vec<_> = lines.into_iter().filter(Serial::is_busy).collect();
+    let log = log.clone();
+    (!busy.is_empty()).then_some(async move {
+        let all = async {
+            for line in busy {
+                // It has its turn after all that came before it.
+                line.run(PATIENCE, || ()).await?;
+            }
+            Ok(())
+        };
+        let done = tokio::time::timeout(PATIENCE, all).await;
+        if let Err(error) = done.unwrap_or(Err(Unfinished::Stuck(PATIENCE))) {
+            warn!(log, "the session ends before its state is written"; "error" => %error);
+        }
+    })
+}
