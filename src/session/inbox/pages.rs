@@ -357,15 +357,11 @@ impl Session {
         }
         let (wanted, handled) = (context.world.wanted, context.world.handled);
         let own = Own { user: &self.user, resource: context.world.config.resource() };
-        let inbound = match read_one(&got, &own, wanted | handled, &mut self.inbox.last_sender) {
-            Some(Inbound::Unreadable(event)) => {
-                read.unreadable += 1;
-                event.map(Inbound::Event)
-            }
-            inbound => inbound,
-        };
+        let inbound = read_one(&got, &own, wanted | handled, &mut self.inbox.last_sender);
+        read.unreadable += usize::from(matches!(inbound, Some(Inbound::Unreadable(_))));
         match inbound {
-            Some(Inbound::Event(event)) => {
+            // An event is large: it is moved as seldom as can be.
+            Some(Inbound::Event(event) | Inbound::Unreadable(Some(event))) => {
                 // A text that is seen in place makes no false claims.
                 if let Got::Meta(meta) = &got {
                     self.heed_claims(&event, meta.from.as_ref(), context);
@@ -383,7 +379,7 @@ impl Session {
                 context.out.push(Action::Note(Note::Unheard));
             }
             Some(Inbound::Kick(kick)) => read.kick = read.kick.take().or(Some(kick)),
-            Some(Inbound::Statistics | Inbound::Echo | Inbound::Unwanted(_) | Inbound::Unreadable(_)) | None => {}
+            Some(Inbound::Statistics | Inbound::Echo | Inbound::Unwanted(_) | Inbound::Unreadable(None)) | None => {}
         }
     }
 
