@@ -182,12 +182,16 @@ impl<'a> Agreed<'a> {
 struct Address<'a> {
     bytes: &'a [u8],
     view: JidView<'a>,
+    /// Whether it is a group's or a room's; `None` without a name or a domain.
+    conference: Option<bool>,
 }
 
 impl<'a> Address<'a> {
     fn look(&mut self, bytes: &'a [u8]) -> Option<JidView<'a>> {
         if self.bytes != bytes {
-            *self = Address { bytes, view: JidView::of(bytes)? };
+            let view = JidView::of(bytes)?;
+            let conference = view.name.and(view.domain).map(is_conference);
+            *self = Address { bytes, view, conference };
         }
         Some(self.view)
     }
@@ -220,12 +224,10 @@ impl<'a> TextView<'a> {
             2 => true,
             _ => return None,
         };
-        let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
-        if let (Some(_), Some(domain)) = (to.name, to.domain)
-            && is_conference(domain) != is_group
-        {
+        if to.and(seen.to.conference).is_some_and(|conference| conference != is_group) {
             return None;
         }
+        let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
         Some(TextView {
             id,
             timestamp,

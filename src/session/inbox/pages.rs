@@ -632,8 +632,13 @@ impl Session {
 /// Reads one meta; `last` is who sent the last plain text.
 fn read_one(got: &Got<'_>, own: &Own<'_>, wanted: EventMask, last: &mut Option<Arc<str>>) -> Option<Inbound> {
     match got {
-        Got::Text(text, encoded) => decode::text(text, own, wanted, last)
-            .or_else(|| full_meta(encoded, &mut MAX_FIELDS.clone()).map(|meta| decode::read(&meta, own, wanted))),
+        Got::Text(text, encoded) => {
+            let read = decode::text(text, own, wanted, last);
+            if read.is_some() {
+                return read;
+            }
+            full_meta(encoded, &mut MAX_FIELDS.clone()).map(|meta| decode::read(&meta, own, wanted))
+        }
         Got::Meta(meta) => Some(decode::read(meta, own, wanted)),
         Got::Broken(encoded) => Some(decode::broken(encoded, own, wanted)),
     }
