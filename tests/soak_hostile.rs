@@ -1,0 +1,550 @@
+//! A server that sends the costliest valid frames without end: the client's memory stays bounded, its heartbeat is on time,
+//! and other accounts on its thread are not held up.
+//!
+//! The client is a process of its own, whose memory is told from the server's. It has a slow message handler that fails now and
+//! then, a slow closure on another arbiter, and a log output that nobody reads. `.ci/long soak-hostile` runs it for two
+//! minutes.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests may fail loudly, and say what they measured"
+)]
+
+use std::{
+    env, fs,
+    io::{self, BufRead as _, BufReader, Write as _},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use actix::{Arbiter, System};
+use agora_chat::{
+    Config, Connection, Credentials, DeadLetters, Delivery, EventHandler, LogConfig, LogHandle, LogLevel,
+    MessageHandler,
+    logger::Terminal,
+    wire::{
+        CommSyncDl, CommSyncUl, CommUnreadDl, Content, Jid, KeyValue, MSync, MessageBody, Meta, MetaQueue, Provision,
+        Status, Upward, encode, key_value::Value, meta::NameSpace, msync::Command as Cmd,
+    },
+};
+use bytes::Bytes;
+use hdrhistogram::Histogram;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    time::{sleep, timeout},
+};
+use tungstenite::handshake::derive_accept_key;
+
+const APP: &str = "local#test";
+
+/// After so long without any frame from the server a heartbeat is due.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// How much later than due it may be: what still lies in the buffers of the socket is read first.
+const SLACK: Duration = Duration::from_millis(1000);
+
+/// How late other accounts on the thread may be in the long run; three times as much in the short one, which shares the
+/// machine with other tests and is not optimised.
+const LATE: Duration = Duration::from_millis(50);
+
+/// How much more memory the client may take than before the first frame.
+const MEMORY_KIB: u64 = 192 << 10;
+
+const OTHERS: usize = 3;
+
+/// The largest frame of the default limits.
+const FRAME: usize = 4 << 20;
+
+/// Some room for what is around the content of a frame.
+const AROUND: usize = 64 << 10;
+
+fn long() -> Option<Duration> {
+    env::var("AGORA_CHAT_SOAK_SECONDS").ok().map(|seconds| Duration::from_secs(seconds.parse().unwrap()))
+}
+
+/// A page's messages from the id on.
+type Page = Box<dyn Fn(&mut u64) -> Vec<Meta>>;
+
+fn next(id: &mut u64) -> Option<u64> {
+    *id += 1;
+    Some(*id)
+}
+
+fn chat(id: &mut u64, text: &str, ext: Vec<KeyValue>) -> Meta {
+    let content = Content { r#type: Some(0), text: Some(text.to_owned()), ..Content::default() };
+    let body = MessageBody { r#type: Some(1), contents: vec![content], ext, ..MessageBody::default() };
+    Meta {
+        id: next(id),
+        from: Some(Jid::user(APP, "mallory")),
+        to: Some(Jid::user(APP, "alice")),
+        timestamp: Some(5),
+        ns: Some(NameSpace::Chat as i32),
+        payload: Some(encode(&body)),
+        ..Meta::default()
+    }
+}
+
+fn attribute(json: &str) -> KeyValue {
+    KeyValue { key: Some("a".to_owned()), r#type: Some(8), value: Some(Value::String(json.to_owned())) }
+}
+
+fn notify(id: &mut u64, payload: &Bytes) -> Meta {
+    Meta { id: next(id), ns: Some(NameSpace::Notify as i32), payload: Some(payload.clone()), ..Meta::default() }
+}
+
+/// An array of as many of these as fit.
+fn array(of: &str, bytes: usize) -> String {
+    format!("[{}]", vec![of; (bytes - 2) / (of.len() + 1)].join(","))
+}
+
+/// The kinds of page that cost a client most for their bytes.
+fn pages() -> Vec<(&'static str, Page)> {
+    let mut pages: Vec<(&'static str, Page)> = Vec::new();
+    let small = array("{\"\":0}", 3 << 10);
+    pages.push((
+        "100 messages with 3 KiB of JSON",
+        Box::new(move |id| (0..100).map(|_| chat(id, "x", vec![attribute(&small)])).collect()),
+    ));
+    let large = array("{\"\":0}", (256 << 10) - 64);
+    pages.push((
+        "15 messages with 256 KiB of JSON",
+        Box::new(move |id| (0..15).map(|_| chat(id, "x", vec![attribute(&large)])).collect()),
+    ));
+    for (name, kind, key, element) in [
+        ("presence of 85 000 users", "presence", "values", r#"{"uid":"user-0000001","last_time":"1"}"#),
+        ("presence of users without anything", "presence", "values", "{}"),
+        ("silent modes", "user_notification_mute", "values", "{}"),
+        ("reactions", "reaction", "", "{}"),
+    ] {
+        let elements = array(element, FRAME - AROUND);
+        let data = if key.is_empty() { elements } else { format!("{{\"{key}\":{elements}}}") };
+        let payload = Bytes::from(format!("{{\"type\":\"{kind}\",\"data\":{data}}}"));
+        pages.push((name, Box::new(move |id| vec![notify(id, &payload)])));
+    }
+    pages.push(("10 000 messages", Box::new(|id| (0..9_999).map(|_| chat(id, "x", Vec::new())).collect())));
+    let text = "x".repeat(FRAME - AROUND);
+    pages.push(("a text of 4 MiB", Box::new(move |id| vec![chat(id, &text, Vec::new())])));
+    let number = |n: u32| KeyValue { key: Some(format!("{n}")), r#type: Some(2), value: Some(Value::Varint(1)) };
+    pages.push(("60 000 attributes", Box::new(move |id| vec![chat(id, "x", (0..60_000).map(number).collect())])));
+    let raw = Bytes::from(vec![b'x'; FRAME - AROUND]);
+    pages.push(("what nobody knows", Box::new(move |id| vec![Meta { ns: Some(99), ..notify(id, &raw) }])));
+    pages
+}
+
+/// A frame the server sends, unmasked.
+fn binary(payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x82];
+    match payload.len() {
+        short @ 0..126 => bytes.push(short as u8),
+        middle @ 126..=0xffff => {
+            bytes.push(126);
+            bytes.extend((middle as u16).to_be_bytes());
+        }
+        long => {
+            bytes.push(127);
+            bytes.extend((long as u64).to_be_bytes());
+        }
+    }
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+fn ok() -> Option<Status> {
+    Some(Status { error_code: Some(0), ..Status::default() })
+}
+
+fn page(queue: &Jid, key: Option<u64>, metas: Vec<Meta>) -> Vec<u8> {
+    let page = CommSyncDl {
+        status: ok(),
+        queue: Some(queue.clone()),
+        metas,
+        next_key: key,
+        is_last: Some(false),
+        ..CommSyncDl::default()
+    };
+    let frame = MSync::from_server(Cmd::Sync, &page).to_bytes();
+    assert!(frame.len() <= FRAME, "{} bytes", frame.len());
+    binary(&frame)
+}
+
+/// What the client says on one link, each with the moment it came.
+async fn hear(
+    mut from: OwnedReadHalf,
+    mut read: Vec<u8>,
+    heard: tokio::sync::mpsc::UnboundedSender<(Instant, Upward)>,
+) {
+    loop {
+        while let Some((opcode, payload)) = masked(&mut read) {
+            if opcode == 2 {
+                let upward = MSync::decode_frame(payload.into(), 1 << 20).unwrap().upward().unwrap();
+                if heard.send((Instant::now(), upward)).is_err() {
+                    return;
+                }
+            }
+        }
+        if !matches!(from.read_buf(&mut read).await, Ok(1..)) {
+            return;
+        }
+    }
+}
+
+fn masked(read: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
+    let [first, second, ..] = read[..] else { return None };
+    let (len, at) = match second & 0x7f {
+        126 => (u16::from_be_bytes(read.get(2..4)?.try_into().unwrap()) as usize, 4),
+        127 => (u64::from_be_bytes(read.get(2..10)?.try_into().unwrap()) as usize, 10),
+        short => (short as usize, 2),
+    };
+    let mask: [u8; 4] = read.get(at..at + 4)?.try_into().unwrap();
+    let payload =
+        read.get(at + 4..at + 4 + len)?.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+    read.drain(..at + 4 + len);
+    Some((first & 0x0f, payload))
+}
+
+/// One link, logged in.
+struct Peer {
+    user: String,
+    to: OwnedWriteHalf,
+    heard: UnboundedReceiver<(Instant, Upward)>,
+}
+
+impl Peer {
+    async fn login(mut stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        let mut read = Vec::new();
+        let end = loop {
+            if let Some(end) = read.windows(4).position(|four: &[u8]| four == b"\r\n\r\n") {
+                break end + 4;
+            }
+            assert!(stream.read_buf(&mut read).await.unwrap() > 0);
+        };
+        let head = String::from_utf8(read.drain(..end).collect()).unwrap();
+        let is_key = |(name, _): &(&str, &str)| name.eq_ignore_ascii_case("sec-websocket-key");
+        let (_, key) = head.lines().filter_map(|line| line.split_once(": ")).find(is_key).unwrap();
+        let accept = derive_accept_key(key.as_bytes());
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        );
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        let (from, to) = stream.into_split();
+        let (tell, heard) = unbounded_channel();
+        drop(actix_rt::spawn(hear(from, read, tell)));
+        let mut peer = Peer { user: String::new(), to, heard };
+        let (_, upward) = peer.heard.recv().await.unwrap();
+        assert!(matches!(upward, Upward::Provision(_)), "{upward:?}");
+        peer.send(&binary(
+            &MSync::from_server(Cmd::Provision, &Provision { status: ok(), ..Provision::default() }).to_bytes(),
+        ))
+        .await;
+        peer
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        timeout(Duration::from_secs(30), self.to.write_all(bytes))
+            .await
+            .expect("the client reads")
+            .expect("it is there");
+    }
+}
+
+fn queues() -> Vec<Jid> {
+    (0..16).map(|n| Jid::user(APP, &format!("mallory-{n}"))).collect()
+}
+
+fn unread(queues: &[Jid]) -> Vec<u8> {
+    let unread = queues.iter().map(|queue| MetaQueue { queue: Some(queue.clone()), n: Some(1_000_000) }).collect();
+    binary(
+        &MSync::from_server(Cmd::Unread, &CommUnreadDl { status: ok(), unread, ..CommUnreadDl::default() }).to_bytes(),
+    )
+}
+
+fn now_ns() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap()
+}
+
+/// Tells an account the time, again and again, and answers its heartbeats.
+async fn tell_the_time(mut peer: Peer) {
+    let (queue, mut id) = (Jid::user(APP, "clock"), 1 << 40);
+    loop {
+        while let Ok((_, upward)) = peer.heard.try_recv() {
+            match upward {
+                Upward::Unread(_) => peer.send(&unread(&[])).await,
+                Upward::Logout(_) => return,
+                _ => {}
+            }
+        }
+        let meta = chat(&mut id, &now_ns().to_string(), Vec::new());
+        let meta = Meta { from: Some(Jid::user(APP, "clock")), ..meta };
+        let frame = page(&queue, None, vec![meta]);
+        if peer.to.write_all(&frame).await.is_err() {
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// What became of one kind of page.
+struct Phase {
+    name: &'static str,
+    sent: usize,
+    bytes: usize,
+    peak_kib: u64,
+    heartbeat: Duration,
+}
+
+/// Sends one kind of page for a while, as answers to pulls and unasked, then nothing until the client's heartbeat.
+async fn flood(
+    peer: &mut Peer,
+    name: &'static str,
+    make: &Page,
+    id: &mut u64,
+    time: Duration,
+    peak: &AtomicU64,
+) -> Phase {
+    let (queues, began) = (queues(), Instant::now());
+    let pushed = Jid::user(APP, "mallory");
+    let mut phase = Phase { name, sent: 0, bytes: 0, peak_kib: 0, heartbeat: Duration::ZERO };
+    peak.store(0, Ordering::SeqCst);
+    peer.send(&unread(&queues)).await;
+    while began.elapsed() < time {
+        let answer = match peer.heard.try_recv() {
+            Ok((_, Upward::Sync(sync))) => {
+                let CommSyncUl { queue: Some(queue), key, .. } = *sync else { continue };
+                page(&queue, Some(key.unwrap_or(0) + 1), make(id))
+            }
+            Ok((_, Upward::Unread(_))) => unread(&queues),
+            Ok(_) => continue,
+            Err(_) => page(&pushed, None, make(id)),
+        };
+        peer.send(&answer).await;
+        phase.sent += 1;
+        phase.bytes += answer.len();
+        // The links of the other accounts are served by this thread, too.
+        sleep(Duration::from_millis(1)).await;
+    }
+    let last = Instant::now();
+    loop {
+        let heard =
+            timeout(IDLE + 10 * SLACK, peer.heard.recv()).await.unwrap_or_else(|_| panic!("{name}: no heartbeat"));
+        if let Some((at, Upward::Unread(_))) = heard
+            && at > last
+        {
+            phase.heartbeat = at - last;
+            break;
+        }
+    }
+    phase.peak_kib = peak.load(Ordering::SeqCst);
+    phase
+}
+
+fn resident_kib(process: u32) -> Option<u64> {
+    let statm = fs::read_to_string(format!("/proc/{process}/statm")).ok()?;
+    Some(statm.split(' ').nth(1)?.parse::<u64>().ok()? * 4)
+}
+
+/// The client as a process: it ends with this.
+struct Client {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Client {
+    fn start(port: u16) -> Self {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
+            .args(["--exact", "client", "--include-ignored", "--nocapture"])
+            .env("AGORA_CHAT_SOAK_PORT", port.to_string());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (tell, lines) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if let Some((_, line)) = line.split_once("SOAK ") {
+                    let _ = tell.send(line.to_owned());
+                }
+            }
+        });
+        Client { stdin: child.stdin.take(), child, lines }
+    }
+
+    async fn line(&self) -> String {
+        let began = Instant::now();
+        loop {
+            match self.lines.try_recv() {
+                Ok(line) => return line,
+                Err(error) => {
+                    assert!(error == mpsc::TryRecvError::Empty && began.elapsed() < Duration::from_secs(60), "{error}")
+                }
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_costliest_frames_without_end_leave_memory_the_heartbeat_and_other_accounts_as_they_are() {
+    System::new().block_on(async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let mut client = Client::start(listener.local_addr().unwrap().port());
+        let process = client.child.id();
+        let mut victim = None;
+        for n in 0..=OTHERS {
+            let (stream, _) = timeout(Duration::from_secs(30), listener.accept()).await.unwrap().unwrap();
+            let mut peer = Peer::login(stream).await;
+            // The first one to log in is the one that is flooded.
+            peer.user = format!("link {n}");
+            if n == 0 {
+                let (_, upward) = peer.heard.recv().await.unwrap();
+                assert!(matches!(upward, Upward::Unread(_)), "{upward:?}");
+                peer.send(&unread(&[])).await;
+                victim = Some(peer);
+            } else {
+                drop(actix_rt::spawn(tell_the_time(peer)));
+            }
+        }
+        assert_eq!(client.line().await, "ready");
+        let (peak, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        sleep(Duration::from_millis(200)).await;
+        let before = resident_kib(process).unwrap();
+        let watching = std::thread::spawn({
+            let (peak, over) = (Arc::clone(&peak), Arc::clone(&over));
+            move || {
+                while !over.load(Ordering::SeqCst) {
+                    peak.fetch_max(resident_kib(process).unwrap_or(0), Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+        });
+        let (pages, mut victim, mut id) = (pages(), victim.unwrap(), 1);
+        let each = long()
+            .map_or(Duration::from_millis(500), |all| (all / u32::try_from(pages.len()).unwrap()).saturating_sub(IDLE));
+        let mut phases = Vec::new();
+        for (name, make) in &pages {
+            let phase = flood(&mut victim, name, make, &mut id, each, &peak).await;
+            println!(
+                "{name}: {} frames, {} MiB, memory {} MiB, heartbeat after {} ms",
+                phase.sent,
+                phase.bytes >> 20,
+                phase.peak_kib.saturating_sub(before) >> 10,
+                phase.heartbeat.as_millis()
+            );
+            phases.push(phase);
+        }
+        over.store(true, Ordering::SeqCst);
+        watching.join().unwrap();
+        client.stdin.take().unwrap().write_all(b"stop\n").unwrap();
+        let report: serde_json::Value = serde_json::from_str(&client.line().await).unwrap();
+        println!("before: {} MiB; {report}", before >> 10);
+        let late = Duration::from_micros(report["late_us"].as_u64().unwrap());
+        let most_late = if long().is_some() { LATE } else { 3 * LATE };
+        for phase in &phases {
+            let more = phase.peak_kib.saturating_sub(before);
+            assert!(more <= MEMORY_KIB, "{}: {} MiB more memory", phase.name, more >> 10);
+            assert!(phase.heartbeat <= IDLE + SLACK, "{}: the heartbeat came after {:?}", phase.name, phase.heartbeat);
+            assert!(phase.sent > 3, "{}: only {} frames were sent", phase.name, phase.sent);
+        }
+        assert!(report["told"].as_u64().unwrap() > 20, "{report}");
+        assert!(late <= most_late, "other accounts were {late:?} late");
+        assert!(report["connected"].as_u64() == Some(1), "the link was lost: {report}");
+    });
+}
+
+/// A log output that takes some and then nothing.
+fn stuck() -> (io::PipeReader, LogHandle) {
+    let (reader, writer) = io::pipe().unwrap();
+    let log = LogConfig::new().terminal(Terminal::Off).level(LogLevel::Trace).writer(writer);
+    (reader, LogHandle::start(log).unwrap())
+}
+
+#[test]
+#[ignore = "the client of the test above, which starts it"]
+fn client() {
+    let Ok(port) = env::var("AGORA_CHAT_SOAK_PORT") else { return };
+    System::new().block_on(async {
+        let (_nobody_reads, log) = stuck();
+        let config = || {
+            let config = Config::new(APP).unwrap().allow_plaintext();
+            let socket = format!("ws://127.0.0.1:{port}/websocket");
+            let config = config.addresses(format!("http://127.0.0.1:{port}"), socket).unwrap();
+            config.heartbeat(IDLE, Duration::from_secs(20)).unwrap().logger(log.slog())
+        };
+        let open = async |connection: &Connection, user: &str| {
+            connection.open(Credentials::token(user, "YWMtsoak").unwrap()).await.unwrap();
+        };
+        let alice = Connection::start(config()).unwrap();
+        let count = Arc::new(AtomicU64::new(0));
+        let handled = Arc::clone(&count);
+        let handler = MessageHandler::new(move |_: Delivery| {
+            let n = handled.fetch_add(1, Ordering::SeqCst);
+            async move {
+                sleep(Duration::from_millis(5)).await;
+                if n % 3 == 0 { Err("on purpose") } else { Ok(()) }
+            }
+        });
+        let letters = DeadLetters::new().dropping_oldest();
+        let handler = handler.attempts(1).unwrap().dead_letters(letters.clone());
+        alice.set_message_handler(handler);
+        let connected = Arc::new(AtomicU64::new(0));
+        let (slow, times, heard) = (Arbiter::new(), Arc::clone(&connected), Arc::new(AtomicU64::new(0)));
+        let seen = Arc::clone(&heard);
+        let closure =
+            EventHandler::new().on_connected(move || drop(times.fetch_add(1, Ordering::SeqCst))).on_event(move |_| {
+                seen.fetch_add(1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(20));
+            });
+        alice.add_event_handler("slow", closure.in_arbiter(&slow.handle())).unwrap();
+        open(&alice, "alice").await;
+        let late = Arc::new(Mutex::new(Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).unwrap()));
+        let mut others = Vec::new();
+        for n in 0..OTHERS {
+            let other = Connection::start(config()).unwrap();
+            let late = Arc::clone(&late);
+            let closure = EventHandler::new().on_message(move |message| {
+                let sent: u64 = message.text().unwrap().parse().unwrap();
+                late.lock().unwrap().saturating_record(now_ns().saturating_sub(sent) / 1000);
+            });
+            other.add_event_handler("clock", closure).unwrap();
+            open(&other, &format!("other-{n}")).await;
+            others.push(other);
+        }
+        println!("\nSOAK ready");
+        let (tell, told) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || tell.send(io::stdin().read_line(&mut String::new()).unwrap()));
+        told.await.unwrap();
+        let late = late.lock().unwrap();
+        let report = serde_json::json!({
+            "told": late.len(), "late_us": late.max(), "late_us_p999": late.value_at_quantile(0.999),
+            "late_us_p99": late.value_at_quantile(0.99), "handled": count.load(Ordering::SeqCst),
+            "heard": heard.load(Ordering::SeqCst), "connected": connected.load(Ordering::SeqCst),
+            "letters": letters.len(), "dropped_letters": letters.dropped(),
+        });
+        println!("\nSOAK {report}");
+        // The log's thread stands still.
+        std::process::exit(0);
+    });
+}
