@@ -520,6 +520,12 @@ fn the_costliest_frames_without_end_leave_memory_the_heartbeat_and_other_account
     });
 }
 
+/// How long this thread was ready to run and did not, since it began: the machine had other things to do.
+fn kept_from_running() -> Duration {
+    let told = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(told.split(' ').nth(1).and_then(|waited| waited.parse().ok()).unwrap_or(0))
+}
+
 /// A log output that takes some and then nothing.
 fn stuck() -> (io::PipeReader, LogHandle) {
     let (reader, writer) = io::pipe().unwrap();
@@ -593,6 +599,18 @@ fn client() {
             open(&other, &format!("other-{n}")).await;
             others.push(other);
         }
+        // How late the thread is for whatever is due on it, without what other processes kept it from running.
+        let turns = Arc::new(Mutex::new(Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).unwrap()));
+        let taken = Arc::clone(&turns);
+        drop(actix_rt::spawn(async move {
+            const PAUSE: Duration = Duration::from_millis(2);
+            loop {
+                let (due, kept) = (Instant::now() + PAUSE, kept_from_running());
+                sleep(PAUSE).await;
+                let late = due.elapsed().saturating_sub(kept_from_running().saturating_sub(kept));
+                taken.lock().unwrap().saturating_record(u64::try_from(late.as_micros()).unwrap());
+            }
+        }));
         println!("\nSOAK ready");
         let (tell, mut told) = unbounded_channel();
         std::thread::spawn(move || io::stdin().lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
@@ -600,12 +618,15 @@ fn client() {
         while told.recv().await.is_some() {
             let report = {
                 let mut late = late.lock().unwrap();
+                let mut turns = turns.lock().unwrap();
                 let report = serde_json::json!({
-                    "told": late.len(), "late_us": late.max(), "late_us_p99": late.value_at_quantile(0.99),
+                    "late_us": turns.max(), "late_us_p99": turns.value_at_quantile(0.99),
+                    "told": late.len(), "told_late_us": late.max(), "told_late_us_p99": late.value_at_quantile(0.99),
                     "handled": count.swap(0, Ordering::SeqCst), "heard": heard.swap(0, Ordering::SeqCst),
                     "connected": connected.load(Ordering::SeqCst), "letters": letters.len(),
                 });
                 late.reset();
+                turns.reset();
                 report
             };
             let last = phase.fetch_add(1, Ordering::SeqCst);
