@@ -522,10 +522,15 @@ fn the_costliest_frames_without_end_leave_memory_the_heartbeat_and_other_account
     });
 }
 
-/// How long this thread was ready to run and did not, since it began: the machine had other things to do.
+/// How long this thread was ready to run and did not, as far as the system knows: it ran something else, or the machine is a
+/// virtual one and its host did.
 fn kept_from_running() -> Duration {
-    let told = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    Duration::from_nanos(told.split(' ').nth(1).and_then(|waited| waited.parse().ok()).unwrap_or(0))
+    let waited = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let waited = Duration::from_nanos(waited.split(' ').nth(1).and_then(|waited| waited.parse().ok()).unwrap_or(0));
+    // Of all processors, in hundredths of a second.
+    let stolen = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let stolen = stolen.lines().next().and_then(|all| all.split_ascii_whitespace().nth(8)?.parse().ok()).unwrap_or(0);
+    waited + Duration::from_millis(10 * stolen)
 }
 
 /// A log output that takes some and then nothing.
