@@ -128,7 +128,7 @@ impl DeadLetter {
             return Err(no("its checksum is wrong"));
         }
         let user: UserId = letter.user.parse().map_err(|_| no("its user cannot be one"))?;
-        let own = decode::Own { user: &user, resource: &letter.resource };
+        let own = decode::Own { user: &user, resource: &letter.resource, weighs: false };
         let kind = decode::read_again(&meta, &own);
         Ok(DeadLetter {
             event: Event::new(user, kind),

@@ -49,7 +49,7 @@ fn meta(id: u64, text: &str) -> Bytes {
 
 fn of_meta(id: u64, meta: Bytes) -> DeadLetter {
     let user: UserId = "alice".parse().unwrap();
-    let own = decode::Own { user: &user, resource: RESOURCE };
+    let own = decode::Own { user: &user, resource: RESOURCE, weighs: false };
     let event = Event::new(user.clone(), decode::read_again(&meta, &own));
     let event = PageEvent { event, bytes: meta.len(), key: id, encoded: Some(meta) };
     DeadLetter::of(&event, RESOURCE, "the disk is full".into(), 3)

@@ -86,6 +86,11 @@ impl Json {
         }
     }
 
+    /// Takes a text that may be none, to be weighed and not to be read.
+    pub(crate) fn unchecked(text: String) -> Self {
+        Json(text.into())
+    }
+
     /// What was seen in a text that is well formed.
     pub(crate) fn seen(view: json::View<'_>) -> Self {
         Json(view.raw().into())

@@ -44,7 +44,7 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
         if !body.contents.is_empty() && !wanted.contains(EventMask::MESSAGE) {
             return Some(Inbound::Unwanted(EventMask::MESSAGE));
         }
-        return Message::between(&parties, meta, *body, Some(own.user))
+        return Message::between(&parties, meta, *body, Some(own.user), own.weighs)
             .map(|message| Inbound::Event(EventKind::Message(message)));
     }
     let parties = Parties::of(meta, from, to, None);
@@ -162,7 +162,7 @@ fn edit(meta: &Meta, from: Option<&str>, to: Option<&str>, body: MessageBody, ow
         (sender, operator, sent) = (by.text(), editor.text(), time.number());
     }
     let parties = Parties::of(meta, from, to, chat);
-    let mut message = Message::between(&parties, meta, body, Some(own.user))?;
+    let mut message = Message::between(&parties, meta, body, Some(own.user), own.weighs)?;
     message.id = id;
     if !sender.is_empty() && !is_same(&message.from, &sender, None) {
         // Between two users each edits what is one's own. In groups others may, and the service says that they did.

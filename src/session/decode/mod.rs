@@ -30,6 +30,8 @@ pub(crate) use piece::{broken_key, repetition_key};
 pub(crate) struct Own<'a> {
     pub(crate) user: &'a UserId,
     pub(crate) resource: &'a str,
+    /// Whether what is read is only weighed, so that what weighs the same need not be told apart.
+    pub(crate) weighs: bool,
 }
 
 /// What a received meta turned out to be.

@@ -305,7 +305,7 @@ impl Session {
 
     /// Returns what a page would count for, as if nothing of it was known.
     fn weigh(&self, metas: &Metas<'_>, context: &Context<'_>) -> usize {
-        let own = Own { user: &self.user, resource: context.world.config.resource() };
+        let own = Own { user: &self.user, resource: context.world.config.resource(), weighs: true };
         let (handled, mut weight) = (context.world.handled, LEAST);
         metas.look(|got| {
             let (Some(Inbound::Event(kind)) | Some(Inbound::Unreadable(Some(kind)))) =
@@ -356,7 +356,7 @@ impl Session {
             }
         }
         let (wanted, handled) = (context.world.wanted, context.world.handled);
-        let own = Own { user: &self.user, resource: context.world.config.resource() };
+        let own = Own { user: &self.user, resource: context.world.config.resource(), weighs: false };
         let inbound = read_one(&got, &own, wanted | handled, &mut self.inbox.last_sender);
         read.unreadable += usize::from(matches!(inbound, Some(Inbound::Unreadable(_))));
         match inbound {

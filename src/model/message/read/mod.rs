@@ -43,7 +43,7 @@ impl Message {
         let chat = chat_type(body.r#type?)?;
         let (from, to) = (body.from.take(), body.to.take());
         let parties = Parties::of(meta, name_of(from.as_ref()), name_of(to.as_ref()), Some(chat));
-        Message::between(&parties, meta, body, own)
+        Message::between(&parties, meta, body, own, false)
     }
 
     /// As [`from_meta`](Message::from_meta), of a meta that a user wrote as a whole: its names are that user's words.
@@ -52,20 +52,22 @@ impl Message {
         let chat = chat_type(body.r#type?).filter(|_| meta.ns == Some(NameSpace::Chat as i32))?;
         let (from, to) = (body.from.take(), body.to.take());
         let parties = Parties::as_written(meta, name_of(from.as_ref()), name_of(to.as_ref()), chat);
-        Message::between(&parties, meta, *body, None)
+        Message::between(&parties, meta, *body, None, false)
     }
 
-    /// What a body of any type says, as a message between these; `None` without a content.
+    /// What a body of any type says, as a message between these; `None` without a content. One that is only
+    /// weighed has JSON in it that may be none.
     pub(crate) fn between(
         parties: &Parties<'_>,
         meta: &Meta,
         body: wire::MessageBody,
         own: Option<&UserId>,
+        weighs: bool,
     ) -> Option<Message> {
         let wire::MessageBody { contents, ext, msg_config, meta: body_meta, stream, .. } = body;
         let content = content::read(contents.into_iter().next()?, stream, meta);
         let mut message = Message::bare(meta, parties, content, own);
-        message.ext = Ext::from_wire(ext);
+        message.ext = if weighs { Ext::weighed(ext) } else { Ext::from_wire(ext) };
         message.extras = extras::read(meta, &message, body_meta.as_deref(), msg_config, parties);
         Some(message)
     }
