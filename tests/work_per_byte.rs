@@ -58,3 +58,20 @@ fn texts_of_mebibytes_in_refusals_and_kicks_take_no_time() {
         assert!(shown.len() < 40_000, "{}: {} bytes are shown", kind.name, shown.len());
     }
 }
+
+#[test]
+fn what_waits_of_refused_sends_is_what_is_shown_of_them_however_long_their_reasons_are() {
+    const SENDS: usize = 100;
+    let kind = ALL.iter().find(|kind| kind.name == "a refused send of no width").unwrap();
+    let frame = (kind.frame)(1 << 20);
+    let mut engines: Vec<_> = (0..SENDS).map(|_| (kind.ready)()).collect();
+    // As where nobody takes the outcomes, or a log stands still: everything is kept.
+    let mut kept = Vec::new();
+    let counted = allocation_counter::measure(|| {
+        kept.extend(engines.iter_mut().map(|engine| take(engine, &frame)));
+    });
+    assert_eq!(kept.iter().filter(|out| format!("{out:?}").contains('…')).count(), SENDS, "a reason was not cut");
+    let each = counted.bytes_current / SENDS as i64;
+    // The list of what the engine asks for is most of it; a reason was a mebibyte.
+    assert!(each < 32 << 10, "{each} bytes are kept of each refused send");
+}
