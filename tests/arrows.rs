@@ -269,7 +269,7 @@ fn an_arrow_is_seen_however_it_is_written() {
         ("use crate::{util, session::{self, Engine}};", "may not know"),
         ("use super::super::session::Engine as E;", "may not know"),
         ("use crate::session::*;", "may not know"),
-        ("fn f() -> crate::session::Engine { todo!() }", "may not know"),
+        ("fn f() -> crate::session::Engine { loop {} }", "may not know"),
         ("fn f() { crate::session::run(); }", "may not know"),
         ("fn f() { println!(\"{}\", crate::session::COUNT); }", "may not know"),
         ("mod inner { fn f(_: super::super::super::session::Engine) {} }", "may not know"),

@@ -21,13 +21,13 @@ mod driver;
 pub(crate) mod echo;
 mod handle;
 mod health;
-#[cfg(test)]
-#[cfg(feature = "local-server")]
-mod keeper_tests;
 mod messages;
 mod page_tasks;
 mod requests;
 mod token_cache;
+#[cfg(test)]
+#[cfg(feature = "local-server")]
+mod token_cache_tests;
 mod token_fetch;
 mod trouble;
 mod unwritten;

@@ -34,8 +34,7 @@ mod spec;
 mod upload;
 mod users;
 
-pub use crate::model::error::RestError;
-pub use crate::model::error::{Operation, RestErrorKind};
+pub use crate::model::error::{Operation, RestError, RestErrorKind};
 pub use answer::{Grant, NewUser, RegisteredUser};
 pub use attributes::{Attribute, UserAttributes};
 pub use client::RestClient;

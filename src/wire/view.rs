@@ -5,8 +5,6 @@
 //! where the full decoder would say exactly the same; whatever else there is, from a compressed payload to a field that
 //! occurs twice, gives none, and the full decoder has its say.
 
-use std::ptr;
-
 use super::{
     GROUP_DOMAIN, Jid, KeyValue, Layer, MAX_FIELDS, Meta,
     decode::{allowance, decode_within},
@@ -153,29 +151,6 @@ struct Addresses<'a> {
     to: Address<'a>,
     body_from: Address<'a>,
     body_to: Address<'a>,
-    agreed_from: Agreed<'a>,
-    agreed_to: Agreed<'a>,
-}
-
-/// Two names of one party that were compared last, and the one they agree on.
-#[derive(Default)]
-struct Agreed<'a> {
-    meta: &'a str,
-    body: &'a str,
-    name: &'a str,
-}
-
-impl<'a> Agreed<'a> {
-    /// Returns the one name of the meta and the body; `None` where they have two, which the full decoder compares.
-    #[inline]
-    fn look(&mut self, meta: Option<&'a str>, body: Option<&'a str>) -> Option<&'a str> {
-        let (meta, body) = (meta.unwrap_or_default(), body.unwrap_or_default());
-        // Addresses that repeat are seen in the same place.
-        if !(ptr::eq(self.meta, meta) && ptr::eq(self.body, body)) {
-            *self = Agreed { meta, body, name: agreed(meta, body)? };
-        }
-        Some(self.name)
-    }
 }
 
 #[derive(Default)]
@@ -231,9 +206,9 @@ impl<'a> TextView<'a> {
         Some(TextView {
             id,
             timestamp,
-            from: seen.agreed_from.look(from.name, body.from.name)?,
+            from: agreed(from.name, body.from.name)?,
             from_resource: from.client_resource,
-            to: seen.agreed_to.look(to.name, body.to.name)?,
+            to: agreed(to.name, body.to.name)?,
             to_resource: to.client_resource,
             is_group,
             text: body.text,
@@ -280,8 +255,10 @@ impl<'a> BodyView<'a> {
     }
 }
 
-fn agreed<'a>(meta: &'a str, body: &'a str) -> Option<&'a str> {
-    match (meta, body) {
+/// The one name of the meta and the body; `None` where they have two, which the full decoder compares.
+#[inline]
+fn agreed<'a>(meta: Option<&'a str>, body: Option<&'a str>) -> Option<&'a str> {
+    match (meta.unwrap_or_default(), body.unwrap_or_default()) {
         (meta, body) if meta == body || body.is_empty() => Some(meta),
         ("", body) => Some(body),
         _ => None,
