@@ -62,8 +62,8 @@
 //! - A stand-in for the service, for your own tests: the feature [`local-server`](crate#features).
 //!
 //! The README has what is supported against the vendor's web SDK, what every event and code means, what the client does
-//! in every fault, and all bounds in one table. "Connection spec §…" and "messages spec §…" in these pages name sections
-//! of the protocol's description that this crate was written from.
+//! in every fault, and all bounds in one table. "Connection spec" and "messages spec" in these pages name sections of the
+//! protocol's description, `docs/protocol/connection.md` and `docs/protocol/messages.md` of the repository.
 //!
 //! # Features
 //!

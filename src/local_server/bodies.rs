@@ -1,4 +1,4 @@
-//! A message in the JSON form of REST (message spec §5.4).
+//! A message in the JSON form of REST (messages spec §5.4).
 
 use serde_json::{Map, Value, json};
 

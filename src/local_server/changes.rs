@@ -1,4 +1,4 @@
-//! Recalls and edits (message spec §1.7).
+//! Recalls and edits (messages spec §1.7).
 
 use serde_json::json;
 

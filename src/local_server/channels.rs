@@ -1,4 +1,4 @@
-//! The conversations of one user, as the service lists them (message spec §5.4).
+//! The conversations of one user, as the service lists them (messages spec §5.4).
 
 use std::{
     collections::{BTreeMap, BTreeSet},

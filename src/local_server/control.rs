@@ -102,7 +102,8 @@ impl LocalServer {
         Ok(())
     }
 
-    /// Refuses everything a user sends, chat and room requests, with this `Status` number and reason (message spec §1.9).
+    /// Refuses everything a user sends, chat and room requests, with this `Status` number and reason (messages spec
+    /// §1.9).
     /// Of several faults of a user the first added applies.
     ///
     /// # Errors

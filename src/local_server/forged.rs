@@ -11,7 +11,7 @@ use crate::{
     wire::{Jid, MessageBody, Status, message_body::Type, status::ErrorCode},
 };
 
-/// What only the service writes into the `meta` of a body (message spec §2.6).
+/// What only the service writes into the `meta` of a body (messages spec §2.6).
 const OF_THE_SERVICE: [&str; 3] = ["edit_msg", "reaction", "thread_overview"];
 
 fn wrong(what: &str) -> Status {

@@ -1,4 +1,4 @@
-//! Groups, threads and rooms over REST (message spec §5.6).
+//! Groups, threads and rooms over REST (messages spec §5.6).
 
 use serde_json::{Value, json};
 

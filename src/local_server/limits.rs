@@ -55,19 +55,19 @@ pub(super) const HISTORY: usize = 1000;
 pub(super) const HISTORY_ALL: usize = 100_000;
 /// See [`HISTORY_ALL`].
 pub(super) const HISTORY_BYTES: usize = 64 << 20;
-/// Messages in one page of history (message spec §5.3).
+/// Messages in one page of history (messages spec §5.3).
 pub(super) const HISTORY_PAGE: usize = 50;
 /// Conversations listed of one user; the one longest silent is forgotten.
 pub(super) const CHANNELS: usize = 1000;
-/// How long a message may be recalled (message spec §1.7).
+/// How long a message may be recalled (messages spec §1.7).
 pub(super) const RECALL: Duration = Duration::from_secs(120);
-/// How often a message may be edited (message spec §1.7).
+/// How often a message may be edited (messages spec §1.7).
 pub(super) const EDITS: u32 = 5;
 /// How long a repeated client id is recognised.
 pub(super) const REPEAT: Duration = Duration::from_secs(600);
 /// Sends remembered so that they are recognised; the oldest are forgotten.
 pub(super) const REPEATS: usize = 65_536;
-/// Bytes of one file (message spec §6).
+/// Bytes of one file (messages spec §6).
 pub(super) const FILE: usize = 10 << 20;
 /// Bytes of an upload: a file and the form around it.
 pub(super) const UPLOAD: usize = FILE + (64 << 10);
@@ -88,11 +88,11 @@ pub(super) const BODIES_BYTES: usize = 64 << 20;
 pub(super) const REQUEST: Duration = Duration::from_secs(60);
 /// How long a body may take in all; past it the answer is 408 and the link ends.
 pub(super) const WHOLE_BODY: Duration = Duration::from_secs(600);
-/// Users one user may watch (message spec §5.2).
+/// Users one user may watch (messages spec §5.2).
 pub(super) const WATCHED: usize = 3000;
 /// Users in one presence call.
 pub(super) const WATCHED_AT_ONCE: usize = 100;
 /// Bytes of a presence text. The service's limit is not known.
 pub(super) const PRESENCE_TEXT: usize = 1024;
-/// Bytes of one user's attributes (message spec §5.5).
+/// Bytes of one user's attributes (messages spec §5.5).
 pub(super) const ATTRIBUTES: usize = 2048;

@@ -1,4 +1,4 @@
-//! Who comes into a group and leaves it, and who is told (message spec §4.1).
+//! Who comes into a group and leaves it, and who is told (messages spec §4.1).
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 //!
 //! It listens on a loopback port the system picks and offers what connection spec §17 asks of a compatible server:
 //! registration, tokens, management of users and discovery over REST, `/websocket` with PROVISION, heartbeats, queues,
-//! kicks and logout, and the messages of the message spec: between users, in groups, threads and chat rooms, with
+//! kicks and logout, and the messages of the messages spec: between users, in groups, threads and chat rooms, with
 //! receipts, recalls, edits, history and files. Every handle can create users, groups and rooms, send as anybody, look
 //! at what clients did, and make the server fail in most of the ways a service or a network can.
 //!
@@ -52,7 +52,7 @@
 //!
 //! # REST of a user
 //! With a user's token: files, presence, history, the list of conversations, attributes, groups, rooms (to look at) and
-//! threads, in the shapes of message spec §5 (where it knows them, else those of the vendor's documentation). A file is
+//! threads, in the shapes of messages spec §5 (where it knows them, else those of the vendor's documentation). A file is
 //! also opened by its secret alone. A thumbnail is the file itself.
 //!
 //! # Bounds

@@ -45,7 +45,7 @@ pub enum FrameKind {
         id: u64,
         /// The user, group or room it is for.
         to: String,
-        /// Its name space: 0 statistics, 1 chat (connection spec, appendix A).
+        /// Its name space: 0 statistics, 1 chat (connection spec §7.3).
         namespace: i32,
     },
     /// A pull of a queue.

@@ -1,4 +1,4 @@
-//! Presence: what a user says of itself, on which devices it is, and who is told (message spec §5.2).
+//! Presence: what a user says of itself, on which devices it is, and who is told (messages spec §5.2).
 
 use std::{
     collections::{BTreeMap, BTreeSet},

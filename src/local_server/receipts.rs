@@ -1,4 +1,4 @@
-//! Receipts: delivered, read, read by so many of a group, and a whole conversation read (message spec §3).
+//! Receipts: delivered, read, read by so many of a group, and a whole conversation read (messages spec §3).
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Knowing a message that is sent once more.
 //!
-//! Whether the service stores a repeated client id once is not known (message spec §9.2); this server does, because the
+//! Whether the service stores a repeated client id once is not known (messages spec §9.2); this server does, because the
 //! Go client's guide implies it.
 
 use std::{

@@ -1,4 +1,4 @@
-//! History, user attributes and the list of conversations over REST (message spec §5.3 to §5.5).
+//! History, user attributes and the list of conversations over REST (messages spec §5.3 to §5.5).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost::Message as _;

@@ -1,4 +1,4 @@
-//! Chat rooms: joined and left over the socket, by device, and left with the link (message spec §4.2).
+//! Chat rooms: joined and left over the socket, by device, and left with the link (messages spec §4.2).
 
 use std::{
     collections::{BTreeMap, HashMap},

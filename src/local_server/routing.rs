@@ -1,4 +1,4 @@
-//! What becomes of a sent message: checked, kept, and put into the queues of everybody it concerns (message spec §1).
+//! What becomes of a sent message: checked, kept, and put into the queues of everybody it concerns (messages spec §1).
 
 use std::sync::Arc;
 

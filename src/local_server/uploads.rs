@@ -1,4 +1,4 @@
-//! Files: uploaded as a form, downloaded with their secret (message spec §5.1).
+//! Files: uploaded as a form, downloaded with their secret (messages spec §5.1).
 
 use std::collections::{HashMap, VecDeque};
 

@@ -100,7 +100,7 @@ impl Head {
         self.lines.iter().filter(move |line| line.0 == name).map(|line| line.1.trim_ascii())
     }
 
-    /// The members of a list: lines of one name are one list (RFC 9110 §5.3), and empty members are none (§5.6.1).
+    /// The members of a list: lines of one name are one list and empty members are none (RFC 9110 §5.3, §5.6.1).
     pub(super) fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let members = self.lines(name).flat_map(|line| line.split(|byte| *byte == b','));
         members.map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())

@@ -101,7 +101,7 @@ impl RegisteredUser {
 }
 
 /// `expire_timestamp` of connection spec §3.4, in Unix milliseconds; [`u64::MAX`] for a token without an end, which the
-/// service writes as 0 (§3.2) and others as a number below it.
+/// service writes as 0 (connection spec §3.2) and others as a number below it.
 pub(super) fn parse_expiry(body: &Value) -> Result<u64, RestErrorKind> {
     match body.get("expire_timestamp").map(|end| (end.as_i64(), whole(body, "expire_timestamp"))) {
         Some((Some(..=0), _)) => Ok(u64::MAX),

@@ -38,8 +38,9 @@ use crate::{
 ///
 /// One call tries each host at most once, each for at most [`Config::rest_timeout`]: after a failure that another
 /// host may not have, the next host is tried and stays the first one of later calls, also of this client's clones
-/// (§2, "Failover"). Only what the service's own hosts say or fail to say counts: what a storage host answers, to which a
-/// download was redirected, neither moves the order of hosts nor holds a call back. A final failure ([`RestError::is_final`]) is reported at once.
+/// (connection spec §2, "Failover"). Only what the service's own hosts say or fail to say counts: what a storage host
+/// answers, to which a download was redirected, neither moves the order of hosts nor holds a call back. A final failure
+/// ([`RestError::is_final`]) is reported at once.
 ///
 /// Calls of one application wait for their turn within the [`RateLimits`](super::RateLimits), for
 /// [`Config::rest_timeout`] or a minute, whichever is less, and fail at once with [`RestErrorKind::NoTurn`] where it

@@ -330,7 +330,8 @@ impl Session {
         self.token_due(context)
     }
 
-    /// Starts the countdown with the first accepted PROVISION; a reconnect does not start it anew (§10.1).
+    /// Starts the countdown with the first accepted PROVISION; a reconnect does not start it anew (connection spec
+    /// §10.1).
     fn arm(&mut self, auth_token: Option<&str>, now: Now, patience: Duration) {
         if self.tokens.clock.is_some() {
             return;

@@ -138,7 +138,7 @@ impl Online {
 }
 
 impl Session {
-    /// Reads a binary message. What does not decode is dropped and noted; the connection survives (§16).
+    /// Reads a binary message. What does not decode is dropped and noted; the connection survives (connection spec §16).
     pub(super) fn frame(&mut self, bytes: &[u8], context: &mut Context<'_>) -> Flow {
         context.world.arrivals.whole();
         let limit = context.world.config.limits.frame;
@@ -199,7 +199,7 @@ impl Session {
     pub(super) fn online_due(&mut self, context: &mut Context<'_>) -> Flow {
         let now = context.now.mono;
         if let Some(cause) = self.give_up_due(context) {
-            // The others still had time: they are lost with the link (§8.3: 510, not 512).
+            // The others still had time: they are lost with the link (connection spec §8.3: 510, not 512).
             self.fail_sends(&LossCause::ClosedHere, context);
             return self.lost(cause, context);
         }

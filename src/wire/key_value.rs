@@ -1,4 +1,4 @@
-//! Typed application attributes (message spec §1.5).
+//! Typed application attributes (messages spec §1.5).
 
 use super::enumeration::enumeration;
 

@@ -1,4 +1,4 @@
-//! The body of a `CHAT` meta (message spec §1).
+//! The body of a `CHAT` meta (messages spec §1).
 
 use super::content::Content;
 use super::enumeration::enumeration;

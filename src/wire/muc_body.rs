@@ -1,4 +1,4 @@
-//! The body of a `MUC` meta: groups, chat rooms and threads (message spec §4.1).
+//! The body of a `MUC` meta: groups, chat rooms and threads (messages spec §4.1).
 
 use super::enumeration::enumeration;
 use super::jid::Jid;

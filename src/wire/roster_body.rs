@@ -1,4 +1,4 @@
-//! The body of a `ROSTER` meta: contacts (message spec §4.3).
+//! The body of a `ROSTER` meta: contacts (messages spec §4.3).
 
 use super::enumeration::enumeration;
 use super::jid::Jid;

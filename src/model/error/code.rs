@@ -154,7 +154,7 @@ impl fmt::Display for Code {
 mod tests {
     use super::Code;
 
-    /// §14 as published, number by number, kept apart from the macro so that a slip in one shows.
+    /// Connection spec §14 as published, number by number, kept apart from the macro so that a slip in one shows.
     const PUBLISHED: &[(i32, &str)] = &[
         (-4, "REQUEST_ABORT"),
         (-3, "REQUEST_PARAMETER_ERROR"),

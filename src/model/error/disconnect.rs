@@ -57,7 +57,7 @@ impl fmt::Display for ActorEnd {
 }
 
 impl DisconnectReason {
-    /// The vendor's number; `None` where the application asked for the end (§12).
+    /// The vendor's number; `None` where the application asked for the end (connection spec §12).
     #[must_use]
     pub fn code(&self) -> Option<Code> {
         match self {

@@ -162,7 +162,7 @@ impl LossCause {
     }
 
     /// The vendor's number where there is one: the refusal's, the REST error's, -1 for timeouts, 1 for a provider's error,
-    /// 16 otherwise (§4).
+    /// 16 otherwise (connection spec §4).
     #[must_use]
     pub fn code(&self) -> Code {
         match self {

@@ -8,19 +8,19 @@ use std::fmt;
 pub enum Operation {
     /// Open registration of one user (connection spec §3.1).
     RegisterUser,
-    /// Registration of one user by an app token (§3.1).
+    /// Registration of one user by an app token (connection spec §3.1).
     RegisterUserAsApp,
-    /// Registration of a batch of users by an app token (§3.1).
+    /// Registration of a batch of users by an app token (connection spec §3.1).
     RegisterUsers,
-    /// A token for a user's password (§3.2).
+    /// A token for a user's password (connection spec §3.2).
     PasswordToken,
-    /// A user token for an Agora token (§3.3).
+    /// A user token for an Agora token (connection spec §3.3).
     ExchangeAgoraToken,
-    /// When a token ends (§3.4).
+    /// When a token ends (connection spec §3.4).
     TokenExpiry,
     /// An app token for client credentials.
     AppToken,
-    /// The service's addresses (§2).
+    /// The service's addresses (connection spec §2).
     Discovery,
     /// Deletion of a user by an app token.
     DeleteUser,

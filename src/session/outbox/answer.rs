@@ -65,7 +65,7 @@ mod tests {
     use super::classify;
     use crate::{model::error::SendError, wire::Status};
 
-    /// §8.2 of the connection spec, row by row.
+    /// Connection spec §8.2, row by row.
     const ROWS: &[(i32, &str, i32)] = &[
         (1, "blocked", 603),
         (1, "group not found", 605),

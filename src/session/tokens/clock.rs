@@ -145,7 +145,7 @@ impl TokenClock {
         self
     }
 
-    /// Takes the server's clock from an UNREAD answer (§10.2).
+    /// Takes the server's clock from an UNREAD answer (connection spec §10.2).
     pub(crate) fn heard_server_clock(&mut self, timestamp: u64, now: Now) {
         let Some(at) = self.at else {
             let left = milliseconds(self.ends.saturating_sub(now.mono));
@@ -190,8 +190,8 @@ impl TokenClock {
 }
 
 /// Reads the end of a token from PROVISION's `authToken` JSON: milliseconds since 1970, despite its name
-/// `expires_in` (§6.2). Smaller numbers are understood as other clients do: seconds since 1970, or a life in
-/// seconds. `None` where there is none, or it says "for ever" (0, negative, or beyond any calendar).
+/// `expires_in` (connection spec §6.2). Smaller numbers are understood as other clients do: seconds since 1970, or a life
+/// in seconds. `None` where there is none, or it says "for ever" (0, negative, or beyond any calendar).
 pub(crate) fn expiry_of_auth_token(json: &str) -> Option<Expiry> {
     let told = crate::model::message::json::open(json)?;
     let field = told.view().get("expires_in");

@@ -318,7 +318,8 @@ fn control(kind: ControlKind, payload: &[u8]) -> Result<Incoming<'_>, FrameError
         (ControlKind::Close, [_]) => return Err(FrameError::CloseTruncated),
         (ControlKind::Close, [high, low, reason @ ..]) => {
             let code = u16::from_be_bytes([*high, *low]);
-            // §7.4: the codes an endpoint may send, those registered since (1012 to 1014), and the two open ranges.
+            // The codes an endpoint may send (RFC 6455 §7.4), those registered since (1012 to 1014), and the two open
+            // ranges.
             if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
                 return Err(FrameError::CloseCode(code));
             }

@@ -22,40 +22,40 @@ pub(crate) enum FrameError {
         /// The bound.
         limit: u16,
     },
-    /// A server must not mask (§5.1).
+    /// A server must not mask (RFC 6455 §5.1).
     #[error("the server masked a frame")]
     Masked,
-    /// A reserved bit was set though no extension was agreed on (§5.2).
+    /// A reserved bit was set though no extension was agreed on (RFC 6455 §5.2).
     #[error("a reserved bit was set without an extension")]
     ReservedBits,
-    /// The opcode is not one of §5.2.
+    /// The opcode is not one of RFC 6455 §5.2.
     #[error("unknown opcode {0:#x}")]
     UnknownOpcode(u8),
-    /// The 64-bit length had its top bit set (§5.2).
+    /// The 64-bit length had its top bit set (RFC 6455 §5.2).
     #[error("a frame length had its top bit set")]
     LengthTopBit,
-    /// A control frame announced, or was to carry, too long a payload (§5.5).
+    /// A control frame announced, or was to carry, too long a payload (RFC 6455 §5.5).
     #[error("a control frame of more than {MAX_CONTROL_PAYLOAD} bytes")]
     ControlTooLong,
-    /// A control frame was not final (§5.5).
+    /// A control frame was not final (RFC 6455 §5.5).
     #[error("a control frame was fragmented")]
     ControlFragmented,
-    /// A continuation frame came with no message to continue (§5.4).
+    /// A continuation frame came with no message to continue (RFC 6455 §5.4).
     #[error("a continuation frame continued nothing")]
     StrayContinuation,
-    /// A new message began within an unfinished one (§5.4).
+    /// A new message began within an unfinished one (RFC 6455 §5.4).
     #[error("a new message began before the last one ended")]
     UnfinishedMessage,
-    /// A text message was not UTF-8 (§8.1).
+    /// A text message was not UTF-8 (RFC 6455 §8.1).
     #[error("a text message was not UTF-8")]
     TextNotUtf8,
-    /// A Close frame's payload was one byte long, too short for a code (§5.5.1).
+    /// A Close frame's payload was one byte long, too short for a code (RFC 6455 §5.5.1).
     #[error("a close frame held half a code")]
     CloseTruncated,
-    /// A Close frame held a code no endpoint may send (§7.4).
+    /// A Close frame held a code no endpoint may send (RFC 6455 §7.4).
     #[error("a close frame held the invalid code {0}")]
     CloseCode(u16),
-    /// A Close frame's reason was not UTF-8 (§5.5.1).
+    /// A Close frame's reason was not UTF-8 (RFC 6455 §5.5.1).
     #[error("a close frame's reason was not UTF-8")]
     CloseReason,
 }
