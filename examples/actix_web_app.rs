@@ -141,7 +141,7 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let (config, credentials, _local) = service(options).await?;
 
     // Whoever asks over HTTP waits for the answer, so a message does not wait long for a lost link.
-    let config = config.keep_sends_for(Duration::from_secs(5))?;
+    let config = config.buffer_sends_for(Duration::from_secs(5))?;
     let connection = Connection::start(config.logger(log.slog()))?;
     let slog = log.slog();
     let told = EventHandler::new().on_message(move |message| info!(slog, "a message"; "from" => &*message.from));

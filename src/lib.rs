@@ -115,15 +115,15 @@ pub use delivery::{
 };
 pub use handlers::{EventHandler, HandlerRegistry, Handlers, Overflow, SubscriberId, SubscriberInfo, Subscription};
 pub use logger::{LogConfig, LogError, LogHandle, LogLevel, LoggerActor};
-pub use model::account::{Account, AppKey, AppKeyError, Device, Nickname, Password, Token, UserId};
+pub use model::account::{AccountKey, AppKey, AppKeyError, Device, Nickname, Password, Token, UserId};
 pub use model::auth::agora_token as token;
 pub use model::auth::{
     Credentials, ProvideToken, ProvidedToken, ProvidingToken, TokenProvider, TokenReason, TokenRequest,
 };
 pub use model::error::{
-    ActorEnd, CertificateProblem, Code, ConfigError, ConnectionError, CredentialError, DisconnectReason, Kick,
-    LossCause, OpenError, ProviderError, Refusal, RefusalKind, RequestError, RestError, RestErrorKind, SendError,
-    StateError, Step, TokenError,
+    ActorEnd, CertificateProblem, Code, ConfigError, ConnectStep, ConnectionError, CredentialError, DisconnectReason,
+    Kick, LossCause, OpenError, ProviderError, Refusal, RefusalKind, RequestError, RestError, RestErrorKind, SendError,
+    StateError, TokenError,
 };
 pub use model::message::{
     Attachment, Bundle, BundleError, BundledMessage, ChatType, Claims, Combined, Conversation, Custom, EditInfo, Ext,

@@ -31,7 +31,7 @@ async fn served() -> Served {
     let server = LocalServer::start().await.unwrap();
     server.create_user("web", "password").unwrap();
     server.create_user("bob", "password").unwrap();
-    let config = server.config().keep_sends_for(std::time::Duration::from_millis(100)).unwrap();
+    let config = server.config().buffer_sends_for(std::time::Duration::from_millis(100)).unwrap();
     let connection = Connection::start(config).unwrap();
     Served { server, chat: Data::new(Chat { connection, log: LogHandle::discard() }) }
 }

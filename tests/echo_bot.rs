@@ -17,7 +17,7 @@ use std::{
 };
 
 use agora_chat::{
-    Account, Config, Connection, Conversation, Credentials, EventHandler, FileDeadLetters, Kick, Message, Outgoing,
+    AccountKey, Config, Connection, Conversation, Credentials, EventHandler, FileDeadLetters, Kick, Message, Outgoing,
     local_server::{Cut, LocalServer},
 };
 use tokio::{
@@ -202,7 +202,7 @@ async fn what_it_cannot_answer_is_kept_in_its_folder_and_the_next_is_answered() 
     alice.says("bot", "one").await;
     alice.says("bot", "two").await;
     assert_eq!(alice.answer().await.1, "two");
-    let account = Account::new(server.app_key().parse().unwrap(), "bot".parse().unwrap());
+    let account = AccountKey::new(server.app_key().parse().unwrap(), "bot".parse().unwrap());
     let letters = FileDeadLetters::open(dir.path()).unwrap();
     let kept = letters.list(&account).await.unwrap();
     let letter = letters.read(&account, &kept[0].id).await.unwrap().unwrap();

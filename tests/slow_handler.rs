@@ -47,7 +47,7 @@ fn run(page: usize, test: impl AsyncFnOnce(&LocalServer)) {
 /// Heartbeats often, and has no more memory than `handling` for pages.
 fn config(server: &LocalServer, handling: usize) -> Config {
     let mut limits = Limits::default();
-    limits.handling = handling;
+    limits.in_flight_bytes = handling;
     server.config().heartbeat(IDLE, LIMIT).unwrap().limits(limits).unwrap()
 }
 

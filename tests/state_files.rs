@@ -18,8 +18,8 @@ use std::{
 };
 
 use agora_chat::{
-    Account, Config, Connection, Credentials, Cursor, CursorStore as _, DeadLetterError, FileCursors, FileDeadLetters,
-    LogConfig, LogHandle, LogLevel, StateDir, StateError, local_server::LocalServer, logger::Terminal,
+    AccountKey, Config, Connection, Credentials, Cursor, CursorStore as _, DeadLetterError, FileCursors,
+    FileDeadLetters, LogConfig, LogHandle, LogLevel, StateDir, StateError, local_server::LocalServer, logger::Terminal,
 };
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -73,8 +73,8 @@ impl Place {
         self.dir.path().join(self.server.app_key().replace('#', "%23"))
     }
 
-    fn account(&self, user: &str) -> Account {
-        Account::new(self.server.app_key().parse().unwrap(), user.parse().unwrap())
+    fn account(&self, user: &str) -> AccountKey {
+        AccountKey::new(self.server.app_key().parse().unwrap(), user.parse().unwrap())
     }
 
     fn token_calls(&self) -> usize {

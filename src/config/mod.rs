@@ -136,7 +136,7 @@ pub struct Config {
     pub(crate) token_timeout: Duration,
     pub(crate) logout_timeout: Duration,
     pub(crate) send_timeout: Duration,
-    pub(crate) keep_sends_for: Duration,
+    pub(crate) buffer_sends_for: Duration,
     pub(crate) rejoin_rooms: bool,
     pub(crate) delivery_receipts: bool,
     pub(crate) kick_policy: KickPolicy,
@@ -226,7 +226,7 @@ impl Config {
             token_timeout: Duration::from_secs(30),
             logout_timeout: Duration::from_secs(2),
             send_timeout: Duration::from_secs(15),
-            keep_sends_for: Duration::from_secs(60),
+            buffer_sends_for: Duration::from_secs(60),
             rejoin_rooms: true,
             delivery_receipts: false,
             kick_policy: KickPolicy::default(),
@@ -436,7 +436,7 @@ impl Config {
 
     /// Limits how long a message sent while a lost link is being regained waits for the next one; past it the send fails
     /// with [`SendError::Expired`](crate::SendError::Expired), and it surely was not sent. How many wait is bounded by
-    /// [`Limits::kept_sends`]. Default: 60 s, the longest pause that the ladder draws by default.
+    /// [`Limits::buffered_sends`]. Default: 60 s, the longest pause that the ladder draws by default.
     ///
     /// The time in which the floor of [`Flapping`] lets no attempt be made (60 s by default) does not count, so that a
     /// message has an attempt to go with. A longer pause that a server asks for, or that [`KickPolicy::RetryAfter`] makes,
@@ -444,9 +444,9 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError::Range`] for less than 10 ms or more than a day.
-    pub fn keep_sends_for(mut self, limit: Duration) -> Result<Self, ConfigError> {
+    pub fn buffer_sends_for(mut self, limit: Duration) -> Result<Self, ConfigError> {
         let least = Duration::from_millis(10);
-        self.keep_sends_for = in_range("the time sends are kept for", limit, least, "from 10 ms to a day")?;
+        self.buffer_sends_for = in_range("the time sends are kept for", limit, least, "from 10 ms to a day")?;
         Ok(self)
     }
 
@@ -543,15 +543,15 @@ impl Config {
     pub fn limits(mut self, limits: Limits) -> Result<Self, ConfigError> {
         const GIB: usize = 1 << 30;
         count("the frame limit", limits.frame, 1 << 10..=64 << 20, "from 1 KiB to 64 MiB")?;
-        count("the batch limit", limits.batch, 1..=1_000_000, "from 1 to 1 000 000")?;
+        count("the batch limit", limits.page_messages, 1..=1_000_000, "from 1 to 1 000 000")?;
         count("the outbox limit", limits.outbox, 1 << 10..=GIB, "from 1 KiB to 1 GiB")?;
         let allowed = "from the frame limit (which `Config::max_frame` raises together with it) to 1 GiB";
         count("the limit of a connection's bytes", limits.connection, limits.frame..=GIB, allowed)?;
         count("the limit of pulls at once", limits.pulls, 1..=4096, "from 1 to 4096")?;
         count("the limit of remembered ids", limits.remembered_ids, 0..=1_000_000, "at most 1 000 000")?;
         count("the limit of unanswered messages", limits.pending_sends, 1..=1_000_000, "from 1 to 1 000 000")?;
-        count("the limit of kept messages", limits.kept_sends, 0..=1_000_000, "at most 1 000 000")?;
-        count("the limit of bytes being handled", limits.handling, 1..=GIB, "from 1 to 1 GiB")?;
+        count("the limit of kept messages", limits.buffered_sends, 0..=1_000_000, "at most 1 000 000")?;
+        count("the limit of bytes being handled", limits.in_flight_bytes, 1..=GIB, "from 1 to 1 GiB")?;
         in_range("the time ids are remembered for", limits.remembered_for, Duration::ZERO, "at most a day")?;
         self.limits = limits;
         Ok(self)

@@ -1,6 +1,6 @@
 //! How a connection behaves in trouble: limits of memory, flapping, kicks.
 
-use crate::net::websocket::socket::Sizes;
+use crate::net::websocket::socket::LinkLimits;
 use std::time::Duration;
 
 /// What counts as flapping: sessions that end soon after they began, again and again.
@@ -62,7 +62,7 @@ pub struct Limits {
     /// the link before it is read (`LossCause::Protocol`). Default: 4 MiB (connection spec §18).
     pub frame: usize,
     /// The most metas in one page of a queue; a page of more ends the link. Default: 10 000.
-    pub batch: usize,
+    pub page_messages: usize,
     /// How many bytes may wait to be written, from 1 KiB; past it sends are refused with `SendError::OutboxFull`, and of
     /// the pings of a flood only the last is answered, once there is room. A peer
     /// that makes more than a frame beyond it wait, by asking without reading, loses the link. Default: 8 MiB.
@@ -86,18 +86,18 @@ pub struct Limits {
     /// more than [`pending_sends`](Self::pending_sends); another one is refused with `SendError::Backlog`, and one whose
     /// bytes would bring them over [`outbox`](Self::outbox) with `SendError::OutboxFull`. 0 keeps nothing: sends then fail
     /// with `SendError::Reconnecting`. Default: 256.
-    pub kept_sends: usize,
+    pub buffered_sends: usize,
     /// How many bytes of pages may be in the [message handler](crate::MessageHandler)'s hand, from 1 byte to 1 GiB. They
     /// are bytes of memory: a page counts for the [weight](crate::Event::weight) of its events, for some 150 bytes around
     /// each, and for what a [dead letter](crate::DeadLetter) would keep of it. Past it no queue is pulled, and a page that
     /// comes all the same is dropped unacknowledged and comes again. Only a single page may be larger. Default: 8 MiB.
-    pub handling: usize,
+    pub in_flight_bytes: usize,
 }
 
 impl Limits {
     /// Returns what a link may hold.
-    pub(crate) fn sizes(&self) -> Sizes {
-        Sizes { frame: self.frame, connection: self.connection, outbox: self.outbox }
+    pub(crate) fn sizes(&self) -> LinkLimits {
+        LinkLimits { frame: self.frame, connection: self.connection, outbox: self.outbox }
     }
 }
 
@@ -105,15 +105,15 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             frame: 4 << 20,
-            batch: 10_000,
+            page_messages: 10_000,
             outbox: 8 << 20,
             connection: 8 << 20,
             pulls: 16,
             remembered_ids: 1024,
             remembered_for: Duration::from_secs(3600),
             pending_sends: 1024,
-            kept_sends: 256,
-            handling: 8 << 20,
+            buffered_sends: 256,
+            in_flight_bytes: 8 << 20,
         }
     }
 }

@@ -19,9 +19,9 @@ use tokio::sync::oneshot;
 use super::{
     health::Health,
     messages::{
-        Asked, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop,
+        Call, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop,
     },
-    trouble::Trouble,
+    transient_failures::TransientFailures,
 };
 use crate::{
     config::{Addresses, Config, Endpoints},
@@ -33,28 +33,28 @@ use crate::{
         account::{Token, UserId},
         auth::{Credentials, Secret},
         error::{
-            ActorEnd, ConnectionError, DisconnectReason, LossCause, OpenError, RequestError, RestError, SendError,
-            Step, TokenError,
+            ActorEnd, ConnectStep, ConnectionError, DisconnectReason, LossCause, OpenError, RequestError, RestError,
+            SendError, TokenError,
         },
         outgoing::{Outgoing, RoomInfo, RoomRequest, Sent},
     },
-    net::Progress,
+    net::ConnectProgress,
     rest::{self, RegisteredUser, RestClient},
-    session::{Action, ConnectionState, Engine, FetchedToken, Input, Note, Now},
+    session::{Action, ConnectionState, Diagnostic, Engine, FetchedToken, Input, Now},
     util::{lent, threads::Unfinished},
 };
 use crate::{
     connection::{
-        driver::Pump,
-        page_tasks::Delivering,
-        token_cache::{Keeper, Recalled},
+        driver::Driver,
+        page_tasks::PageTasks,
+        token_cache::{Loaded, TokenCache},
         token_fetch,
         unwritten::unwritten,
-        watch::Told,
+        watch::StatePublisher,
     },
     net::websocket::{
-        outbox::Outbox,
-        socket::{Link, Traffic, connect},
+        write_queue::WriteQueue,
+        socket::{ByteCounts, Link, connect},
     },
 };
 
@@ -78,7 +78,7 @@ pub struct ConnectionActor {
     /// The same, with the account's name.
     pub(super) log: Logger,
     pub(super) handlers: Handlers,
-    told: Told,
+    publisher: StatePublisher,
     pub(super) begun: Instant,
     user: Option<UserId>,
     /// Scratch for a step's actions, so that a step allocates nothing for them.
@@ -96,7 +96,7 @@ pub struct ConnectionActor {
     /// A pause in reading, for the subscribers' registry to catch up.
     pub(super) behind: Option<Pin<Box<Sleep>>>,
     /// Frames to send that the link has no room for yet.
-    pub(super) queued: Outbox,
+    pub(super) queued: WriteQueue,
     pub(super) link: Option<Link>,
     pub(super) dialing: Option<Dialing>,
     pub(super) call: Option<Doing<CallDone>>,
@@ -117,15 +117,15 @@ pub struct ConnectionActor {
     pub(super) ends: Vec<Ending>,
     sends: HashMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
     pub(super) renewals: Vec<Renewal>,
-    pub(super) fared: Fared,
+    pub(super) fared: Stats,
     /// What the message handler is at.
-    pub(super) delivering: Delivering,
+    pub(super) delivering: PageTasks,
     /// Keeps the account over restarts, where there is a state folder.
-    keeper: Option<Keeper>,
+    token_cache: Option<TokenCache>,
     /// Being offline, or not getting in.
-    outage: Trouble,
+    outage: TransientFailures,
     /// Getting no next token.
-    unrenewed: Trouble,
+    unrenewed: TransientFailures,
     stopping: bool,
     /// Whether the actor is being dropped with its session.
     dying: bool,
@@ -140,15 +140,15 @@ macro_rules! warn_or_info {
 
 /// How the connection has fared, for [`Health`].
 #[derive(Default)]
-pub(super) struct Fared {
+pub(super) struct Stats {
     reconnects: u64,
     /// What went wrong last, in words and by the vendor's number.
     last: Option<(String, Option<i32>)>,
-    traffic: Traffic,
+    traffic: ByteCounts,
 }
 
-impl Fared {
-    pub(super) fn count(&mut self, traffic: Traffic) {
+impl Stats {
+    pub(super) fn count(&mut self, traffic: ByteCounts) {
         self.traffic.read += traffic.read;
         self.traffic.written += traffic.written;
     }
@@ -169,8 +169,8 @@ pub(super) struct Renewal {
 pub(super) struct Dialing {
     pub(super) connect: Doing<Result<Link, LossCause>>,
     /// The step it is at, and the one the engine was told last.
-    pub(super) progress: Progress,
-    pub(super) told: Option<Step>,
+    pub(super) progress: ConnectProgress,
+    pub(super) told: Option<ConnectStep>,
 }
 
 /// The end of a session, for those who are to hear of it once the account's files are as they stay.
@@ -191,7 +191,7 @@ impl Ending {
 
 /// What a call of the way in came to.
 pub(super) enum CallDone {
-    Recalled(Result<Recalled, Unfinished>),
+    Recalled(Result<Loaded, Unfinished>),
     Discovered(Result<Addresses, RestError>),
     Token(Result<FetchedToken, RestError>),
 }
@@ -203,7 +203,7 @@ impl ConnectionActor {
     /// How many `renew_token` calls may be under way at once; one more is refused with [`ConnectionError::Busy`].
     pub const RENEWALS: usize = 16;
 
-    pub(super) fn new(config: Arc<Config>, handlers: Handlers, slot: Arc<Slot>, told: Told) -> Self {
+    pub(super) fn new(config: Arc<Config>, handlers: Handlers, slot: Arc<Slot>, told: StatePublisher) -> Self {
         let engine = Engine::new(Arc::clone(&config), fastrand::u64(..));
         engine.redactor().learn_proxy(config.network.proxy().secrets());
         let logger = engine.redactor().logger(&config.logger);
@@ -218,7 +218,7 @@ impl ConnectionActor {
             log: logger.clone(),
             logger,
             handlers,
-            told,
+            publisher: told,
             begun: Instant::now(),
             user: None,
             actions: Vec::new(),
@@ -228,7 +228,7 @@ impl ConnectionActor {
             reading: false,
             read_at: None,
             behind: None,
-            queued: Outbox::default(),
+            queued: WriteQueue::default(),
             link: None,
             dialing: None,
             call: None,
@@ -244,11 +244,11 @@ impl ConnectionActor {
             ends: Vec::new(),
             sends: HashMap::new(),
             renewals: Vec::new(),
-            fared: Fared::default(),
-            delivering: Delivering::new(slot),
-            keeper: None,
-            outage: Trouble::default(),
-            unrenewed: Trouble::default(),
+            fared: Stats::default(),
+            delivering: PageTasks::new(slot),
+            token_cache: None,
+            outage: TransientFailures::default(),
+            unrenewed: TransientFailures::default(),
             stopping: false,
             dying: false,
             config,
@@ -271,14 +271,14 @@ impl ConnectionActor {
         self.engine.set_keeps_encoded(self.delivering.slot.keeps_encoded());
         let now = self.read_at.unwrap_or_else(|| self.now());
         self.engine.step(input, now, &mut actions);
-        self.told.set(self.engine.state());
+        self.publisher.set(self.engine.state());
         for action in actions.drain(..) {
             self.carry_out(action);
         }
         if !self.reading {
             self.publish_emitted();
         }
-        if let Some(keeper) = &mut self.keeper {
+        if let Some(keeper) = &mut self.token_cache {
             keeper.follow(&self.engine);
         }
         // One page can hold many messages; room for the usual few is enough while idle.
@@ -445,7 +445,7 @@ impl ConnectionActor {
             Action::LoadCursors { load, user } => self.delivering.load(load, &user, &self.config, &self.log),
             Action::Connect { url } => {
                 debug!(self.log, "connecting"; "url" => %url);
-                let (config, progress) = (Arc::clone(&self.config), Progress::new());
+                let (config, progress) = (Arc::clone(&self.config), ConnectProgress::new());
                 let at = progress.clone();
                 let connect = Box::pin(async move { connect(&url, &config.network, config.limits.sizes(), &at).await });
                 self.dialing = Some(Dialing { connect, progress, told: None });
@@ -580,7 +580,7 @@ impl ConnectionActor {
             }
             EventKind::Disconnected { reason } => {
                 // The end of the actor is none of the token.
-                if let Some(keeper) = &mut self.keeper
+                if let Some(keeper) = &mut self.token_cache
                     && !self.dying
                 {
                     keeper.ended(reason);
@@ -588,7 +588,7 @@ impl ConnectionActor {
                 if *reason != DisconnectReason::Closed {
                     self.fared.failed(reason, reason.code());
                 }
-                (self.outage, self.unrenewed) = (Trouble::default(), Trouble::default());
+                (self.outage, self.unrenewed) = (TransientFailures::default(), TransientFailures::default());
                 // Nothing is tried after it, so unless it was asked for it is the last chance to say so.
                 let code = reason.code().map(crate::model::error::Code::number);
                 warn_or_info!(*reason != DisconnectReason::Closed, self.log, "disconnected"; "code" => code,
@@ -645,90 +645,92 @@ impl ConnectionActor {
         self.emitted.push(event);
     }
 
-    fn note(&mut self, note: &Note) {
+    fn note(&mut self, note: &Diagnostic) {
         let now = self.now().mono;
         match note {
-            Note::KeptTokenRefused(refusal) => {
+            Diagnostic::KeptTokenRefused(refusal) => {
                 info!(self.log, "the kept token is refused, the password fetches another"; "refusal" => %refusal);
-                if let Some(keeper) = &mut self.keeper {
+                if let Some(keeper) = &mut self.token_cache {
                     keeper.forget();
                 }
             }
-            Note::StateUnread { limit } => {
+            Diagnostic::StateUnread { limit } => {
                 warn!(self.log, "the state folder does not answer; the login goes on as a new device, without a kept token";
                     "within" => ?limit);
             }
-            Note::KeptTokenTried => {
+            Diagnostic::KeptTokenTried => {
                 info!(self.log, "no new token, trying the kept one though its end seems to have passed");
             }
-            Note::Undecodable { length, error } => {
+            Diagnostic::Undecodable { length, error } => {
                 warn!(self.log, "dropped what does not decode"; "bytes" => length, "error" => %error);
             }
-            Note::MoreUndecodable { count } => {
+            Diagnostic::MoreUndecodable { count } => {
                 warn!(self.log, "dropped more of what does not decode"; "count" => count);
             }
-            Note::QueueNameTooLong { count, limit } => {
+            Diagnostic::QueueNameTooLong { count, limit } => {
                 warn!(self.log, "ignored queues whose names are too long"; "count" => count, "limit" => limit);
             }
-            Note::ResourceTaken { from, to } => {
+            Diagnostic::ResourceTaken { from, to } => {
                 info!(self.log, "the service names this device otherwise"; "from" => &**from, "to" => &**to);
             }
-            Note::ResourceIgnored { bytes, count } => {
+            Diagnostic::ResourceIgnored { bytes, count } => {
                 warn!(self.log, "the service gives this device a name that none can have; it keeps its own";
                     "bytes" => bytes, "count" => count);
             }
-            Note::FalseClaims { count, from, claims } => {
+            Diagnostic::FalseClaims { count, from, claims } => {
                 warn!(self.log, "somebody pretends to be another sender or in another conversation; the service's word counts";
                     "count" => count, "from" => &**from, "claims_from" => claims.from.as_deref(),
                     "claims_to" => claims.to.as_deref(), "claims_kind" => claims.chat.map(|chat| format!("{chat:?}")));
             }
-            Note::QueueBreaksLinks { queue, setting } => {
+            Diagnostic::QueueBreaksLinks { queue, setting } => {
                 let advice = setting.map(|setting| format!("raise `{setting}`"));
                 warn!(self.log, "a conversation's page breaks the link; it is fetched after all others from now on";
                     "conversation" => &**queue, "advice" => advice);
             }
-            Note::Unexpected { frame } => debug!(self.log, "dropped an unexpected frame"; "frame" => frame),
-            Note::Redirected { url, hop } => info!(self.log, "redirected"; "url" => %url, "hop" => hop),
-            Note::LoginRetry { attempt, delay, cause } => {
+            Diagnostic::Unexpected { frame } => debug!(self.log, "dropped an unexpected frame"; "frame" => frame),
+            Diagnostic::Redirected { url, hop } => info!(self.log, "redirected"; "url" => %url, "hop" => hop),
+            Diagnostic::LoginRetry { attempt, delay, cause } => {
                 self.fared.failed(cause, Some(cause.code()));
                 let warns = self.outage.failed(now, *delay);
                 warn_or_info!(warns, self.log, "login attempt failed, trying again"; "attempt" => attempt,
                     "delay" => ?delay, "cause" => %cause);
             }
-            Note::DiscoveryFailed(error) => {
+            Diagnostic::DiscoveryFailed(error) => {
                 info!(self.log, "discovery failed, using the addresses known before"; "error" => %error);
             }
-            Note::TokenRenewed { expires_at } => {
-                self.unrenewed = Trouble::default();
+            Diagnostic::TokenRenewed { expires_at } => {
+                self.unrenewed = TransientFailures::default();
                 info!(self.log, "the token is renewed"; "expires_at_ms" => expires_at);
             }
-            Note::TokenNotRenewed { error, again } => {
+            Diagnostic::TokenNotRenewed { error, again } => {
                 // One that is not asked for again never mends; of a login that fails with it, that says so.
                 let is_login = again.is_none() && (self.opening.is_some() || self.asking.is_some());
                 let warns = !is_login && self.unrenewed.failed(now, again.unwrap_or(Duration::MAX));
                 warn_or_info!(warns, self.log, "no new token"; "again_in" => ?again, "error" => %error);
             }
-            Note::RoomNotRejoined { room, error } => {
+            Diagnostic::RoomNotRejoined { room, error } => {
                 warn!(self.log, "a chat room was not joined again; join it anew"; "room" => &**room, "error" => %error);
             }
-            Note::RoomNotKept { room, limit } => {
+            Diagnostic::RoomNotKept { room, limit } => {
                 warn!(self.log, "too many chat rooms: this one will not be joined again after a lost link";
                     "room" => &**room, "limit" => limit);
             }
-            Note::ReceiptsLeftOut { count } => {
+            Diagnostic::ReceiptsLeftOut { count } => {
                 warn!(self.log, "delivery receipts were left out, too many sends are unanswered"; "count" => count);
             }
-            Note::ReceiptsUnanswered { count } => {
+            Diagnostic::ReceiptsUnanswered { count } => {
                 warn!(self.log, "delivery receipts are not answered; the service may not know them"; "count" => count);
             }
-            Note::Unheard => warn!(self.log, "messages come that no subscriber wants; add subscribers before open"),
-            Note::BrokenMetas { count } => {
+            Diagnostic::Unheard => {
+                warn!(self.log, "messages come that no subscriber wants; add subscribers before open")
+            }
+            Diagnostic::BrokenMetas { count } => {
                 warn!(self.log, "messages do not decode; they go on as unknown"; "count" => count)
             }
-            Note::PageDropped { bytes } => {
+            Diagnostic::PageDropped { bytes } => {
                 debug!(self.log, "no room for a page, so it is to come again"; "bytes" => bytes);
             }
-            Note::PageStatus { status } => warn!(self.log, "a page came with a status"; "status" => status),
+            Diagnostic::PageStatus { status } => warn!(self.log, "a page came with a status"; "status" => status),
         }
     }
 
@@ -742,22 +744,22 @@ impl ConnectionActor {
     /// Has what is kept of the account read.
     fn recall(&mut self, user: &UserId) {
         let Some(state) = &self.config.state_dir else { return };
-        let same = self.keeper.take().filter(|keeper| keeper.is_of(user));
-        let keeper = same.unwrap_or_else(|| Keeper::new(&self.config, state, user, &self.log));
+        let same = self.token_cache.take().filter(|keeper| keeper.is_of(user));
+        let keeper = same.unwrap_or_else(|| TokenCache::new(&self.config, state, user, &self.log));
         // The last one may be another account's.
         self.engine.set_device(self.config.device.clone());
         let recalled = keeper.recall(&self.config.device);
-        self.keeper = Some(keeper);
+        self.token_cache = Some(keeper);
         self.call = Some(Box::pin(async move { CallDone::Recalled(recalled.await) }));
         self.wake();
     }
 
     /// Goes on with what is kept of the account: as its device, and with its token.
-    pub(super) fn recalled(&mut self, recalled: Result<Recalled, Unfinished>, ctx: &mut Context<Self>) {
+    pub(super) fn recalled(&mut self, recalled: Result<Loaded, Unfinished>, ctx: &mut Context<Self>) {
         let token = match recalled {
-            Ok(Recalled { device, token }) => {
+            Ok(Loaded { device, token }) => {
                 self.engine.set_device(device);
-                if let Some(keeper) = &mut self.keeper {
+                if let Some(keeper) = &mut self.token_cache {
                     keeper.holds(token.clone());
                 }
                 token
@@ -804,7 +806,7 @@ impl Actor for ConnectionActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.delivering.actor = Some(ctx.address().downgrade());
-        ctx.spawn(Pump);
+        ctx.spawn(Driver);
     }
 }
 
@@ -814,7 +816,7 @@ impl Drop for ConnectionActor {
         let end = if std::thread::panicking() { ActorEnd::Panicked } else { ActorEnd::Stopped };
         let cut = self.engine.state() != ConnectionState::LoggedOut;
         // First, so that the state is right when the events are heard.
-        self.told.end(end, cut);
+        self.publisher.end(end, cut);
         self.dying = true;
         if cut && lent::caught(|| self.abort(end)).is_none() {
             let _ = lent::caught(|| self.abort_without_engine(end));
@@ -826,7 +828,7 @@ impl Drop for ConnectionActor {
         self.ends.drain(..).for_each(Ending::tell);
         // They may hold what the application lent, and another panic would end the process.
         lent::drop_caught((self.call.take(), self.asked_token.take(), std::mem::take(&mut self.renewals)));
-        lent::drop_caught(std::mem::replace(&mut self.delivering, Delivering::new(Arc::default())));
+        lent::drop_caught(std::mem::replace(&mut self.delivering, PageTasks::new(Arc::default())));
     }
 }
 
@@ -840,10 +842,10 @@ impl Handler<Open> for ConnectionActor {
     }
 }
 
-impl Handler<Asked<Open, Result<(), OpenError>>> for ConnectionActor {
+impl Handler<Call<Open, Result<(), OpenError>>> for ConnectionActor {
     type Result = ();
 
-    fn handle(&mut self, asked: Asked<Open, Result<(), OpenError>>, ctx: &mut Self::Context) {
+    fn handle(&mut self, asked: Call<Open, Result<(), OpenError>>, ctx: &mut Self::Context) {
         self.open(asked.message.0, asked.answer, ctx);
     }
 }
@@ -858,10 +860,10 @@ impl Handler<Close> for ConnectionActor {
     }
 }
 
-impl Handler<Asked<Close, Closed>> for ConnectionActor {
+impl Handler<Call<Close, Closed>> for ConnectionActor {
     type Result = ();
 
-    fn handle(&mut self, asked: Asked<Close, Closed>, ctx: &mut Self::Context) {
+    fn handle(&mut self, asked: Call<Close, Closed>, ctx: &mut Self::Context) {
         self.close(asked.answer, ctx);
     }
 }
@@ -876,10 +878,10 @@ impl Handler<SendMessage> for ConnectionActor {
     }
 }
 
-impl Handler<Asked<SendMessage, Result<Sent, SendError>>> for ConnectionActor {
+impl Handler<Call<SendMessage, Result<Sent, SendError>>> for ConnectionActor {
     type Result = ();
 
-    fn handle(&mut self, asked: Asked<SendMessage, Result<Sent, SendError>>, ctx: &mut Self::Context) {
+    fn handle(&mut self, asked: Call<SendMessage, Result<Sent, SendError>>, ctx: &mut Self::Context) {
         self.send_message(asked.message.0, asked.answer, ctx);
     }
 }
@@ -897,10 +899,10 @@ impl Handler<ChangeRoom> for ConnectionActor {
     }
 }
 
-impl Handler<Asked<ChangeRoom, Result<Sent, SendError>>> for ConnectionActor {
+impl Handler<Call<ChangeRoom, Result<Sent, SendError>>> for ConnectionActor {
     type Result = ();
 
-    fn handle(&mut self, asked: Asked<ChangeRoom, Result<Sent, SendError>>, ctx: &mut Self::Context) {
+    fn handle(&mut self, asked: Call<ChangeRoom, Result<Sent, SendError>>, ctx: &mut Self::Context) {
         self.change_room(asked.message.0, asked.answer, ctx);
     }
 }

@@ -25,23 +25,23 @@ use crate::{
 };
 
 /// Who is logged in.
-struct Me {
+struct LoggedIn {
     token: Token,
     user: UserId,
     resource: String,
 }
 
-impl Me {
+impl LoggedIn {
     fn resource(&self, operation: Operation) -> Result<Resource, RequestError> {
         Ok(rest::own_resource(operation, &self.user, &self.resource)?)
     }
 }
 
 impl ConnectionActor {
-    fn me(&self) -> Result<Me, RequestError> {
+    fn me(&self) -> Result<LoggedIn, RequestError> {
         match (self.engine.token(), self.engine.user()) {
             (Some(token), Some(user)) => {
-                Ok(Me { token: token.clone(), user: user.clone(), resource: self.engine.resource().to_owned() })
+                Ok(LoggedIn { token: token.clone(), user: user.clone(), resource: self.engine.resource().to_owned() })
             }
             _ => Err(RequestError::NotLoggedIn),
         }
@@ -49,23 +49,23 @@ impl ConnectionActor {
 }
 
 /// A message whose call ends when whoever asked has gone: for calls that take long.
-pub(super) struct WhileWanted<M> {
+pub(super) struct Cancellable<M> {
     pub(super) ask: M,
     /// Closed by whoever asked.
     pub(super) gone: oneshot::Receiver<()>,
 }
 
-impl<M: Message> Message for WhileWanted<M> {
+impl<M: Message> Message for Cancellable<M> {
     type Result = M::Result;
 }
 
 macro_rules! while_wanted {
     ($($name:ident),*) => {$(
-        impl Handler<WhileWanted<$name>> for ConnectionActor {
+        impl Handler<Cancellable<$name>> for ConnectionActor {
             type Result = ResponseFuture<<$name as Message>::Result>;
 
-            fn handle(&mut self, wanted: WhileWanted<$name>, ctx: &mut Self::Context) -> Self::Result {
-                let WhileWanted { ask, mut gone } = wanted;
+            fn handle(&mut self, wanted: Cancellable<$name>, ctx: &mut Self::Context) -> Self::Result {
+                let Cancellable { ask, mut gone } = wanted;
                 let mut call = Handler::<$name>::handle(self, ask, ctx);
                 Box::pin(poll_fn(move |task| match Pin::new(&mut gone).poll(task) {
                     // Nobody hears this.

@@ -14,7 +14,7 @@ use actix_rt::time::{Instant, sleep, sleep_until};
 use slog::trace;
 
 use super::actor::{CallDone, ConnectionActor, Dialing, Ending, Renewal};
-use crate::net::websocket::{frame::Incoming, socket::Read};
+use crate::net::websocket::{frame::Incoming, socket::ReadOutcome};
 use crate::{model::error::LossCause, session::Input};
 
 /// How long a registry that is behind holds back a round of reading at the most.
@@ -24,9 +24,9 @@ const BEHIND: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Never done: it ends with its actor.
-pub(super) struct Pump;
+pub(super) struct Driver;
 
-impl ActorFuture<ConnectionActor> for Pump {
+impl ActorFuture<ConnectionActor> for Driver {
     type Output = ();
 
     fn poll(
@@ -147,14 +147,14 @@ impl ConnectionActor {
             return;
         }
         // A task that has used up its share of the thread is told that there is nothing, whatever there is.
-        self.engine.set_unread(!matches!(read, Read::Blocked) || !tokio::task::coop::has_budget_remaining());
-        if part && !matches!(read, Read::Lost(_)) {
+        self.engine.set_unread(!matches!(read, ReadOutcome::Blocked) || !tokio::task::coop::has_budget_remaining());
+        if part && !matches!(read, ReadOutcome::Lost(_)) {
             self.step(Input::Arriving, ctx);
         }
         match read {
-            Read::Blocked => {}
-            Read::More => task.waker().wake_by_ref(),
-            Read::Lost(cause) => {
+            ReadOutcome::Blocked => {}
+            ReadOutcome::More => task.waker().wake_by_ref(),
+            ReadOutcome::Lost(cause) => {
                 if self.link.as_ref().is_some_and(|link| link.too_large) {
                     self.step(Input::TooLarge, ctx);
                 }

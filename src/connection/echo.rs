@@ -4,17 +4,17 @@ use std::{future::poll_fn, task::Poll};
 
 use crate::net::websocket::{
     frame::{Incoming, MessageKind},
-    socket::{Read, connect},
+    socket::{ReadOutcome, connect},
 };
 use crate::{
     config::Limits,
     model::error::LossCause,
-    net::{Network, Progress},
+    net::{ConnectProgress, Network},
 };
 
 /// Opens one link, sends every text and binary message back, and gives what ended it, and the messages.
 pub(crate) async fn echo(url: &str, limits: &Limits) -> (LossCause, Vec<Vec<u8>>) {
-    let mut link = match connect(url, &Network::default(), limits.sizes(), &Progress::new()).await {
+    let mut link = match connect(url, &Network::default(), limits.sizes(), &ConnectProgress::new()).await {
         Ok(link) => link,
         Err(cause) => return (cause, Vec::new()),
     };
@@ -38,12 +38,12 @@ pub(crate) async fn echo(url: &str, limits: &Limits) -> (LossCause, Vec<Vec<u8>>
                     seen.push(payload.into_iter().take(1024).collect());
                 }
                 match read {
-                    Read::Lost(cause) => lost = Some(cause),
-                    Read::More => {
+                    ReadOutcome::Lost(cause) => lost = Some(cause),
+                    ReadOutcome::More => {
                         link.flush(cx);
                         continue;
                     }
-                    Read::Blocked => {}
+                    ReadOutcome::Blocked => {}
                 }
             }
             link.flush(cx);

@@ -11,13 +11,11 @@ use tokio::sync::oneshot;
 
 use super::{
     actor::ConnectionActor,
-    calls::WhileWanted,
+    calls::Cancellable,
     health::Health,
-    messages::{
-        Asked, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, Stop,
-    },
+    messages::{Call, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, Stop},
 };
-use crate::connection::watch::{Shared, StateWatch, Told};
+use crate::connection::watch::{StateCell, StatePublisher, StateWatch};
 use crate::{
     config::Config,
     connection::Closed,
@@ -64,7 +62,7 @@ pub struct Connection(Arc<Inner>);
 struct Inner {
     actor: Addr<ConnectionActor>,
     handlers: Handlers,
-    shared: Arc<Shared>,
+    shared: Arc<StateCell>,
     slot: Arc<Slot>,
     config: Arc<Config>,
 }
@@ -143,10 +141,10 @@ impl Connection {
     /// they are.
     #[must_use]
     pub fn start_with(arbiter: &ArbiterHandle, config: impl Into<Arc<Config>>, handlers: Handlers) -> Self {
-        let (config, shared, slot) = (config.into(), Arc::<Shared>::default(), Arc::<Slot>::default());
+        let (config, shared, slot) = (config.into(), Arc::<StateCell>::default(), Arc::<Slot>::default());
         let (sender, mailbox) = actix::dev::channel::channel(ConnectionActor::MAILBOX);
         let of_actor = (Arc::clone(&config), handlers.clone(), Arc::clone(&slot));
-        let told = Told::new(Arc::clone(&shared));
+        let told = StatePublisher::new(Arc::clone(&shared));
         // An arbiter that has ended drops the mailbox, which senders then find closed.
         let _ = arbiter.spawn_fn(move || {
             let actor = ConnectionActor::new(of_actor.0, of_actor.1, of_actor.2, told);
@@ -160,11 +158,11 @@ impl Connection {
     where
         M: Message + Send + 'static,
         M::Result: Send,
-        ConnectionActor: actix::Handler<WhileWanted<M>>,
-        <ConnectionActor as actix::Actor>::Context: ToEnvelope<ConnectionActor, WhileWanted<M>>,
+        ConnectionActor: actix::Handler<Cancellable<M>>,
+        <ConnectionActor as actix::Actor>::Context: ToEnvelope<ConnectionActor, Cancellable<M>>,
     {
         let (_here, gone) = tokio::sync::oneshot::channel();
-        self.ask(WhileWanted { ask, gone }).await
+        self.ask(Cancellable { ask, gone }).await
     }
 
     pub(super) async fn ask<M>(&self, message: M) -> Result<M::Result, ConnectionError>
@@ -184,12 +182,12 @@ impl Connection {
     where
         M: Message + Send + 'static,
         T: Send + 'static,
-        ConnectionActor: actix::Handler<Asked<M, T>>,
-        <ConnectionActor as actix::Actor>::Context: ToEnvelope<ConnectionActor, Asked<M, T>>,
+        ConnectionActor: actix::Handler<Call<M, T>>,
+        <ConnectionActor as actix::Actor>::Context: ToEnvelope<ConnectionActor, Call<M, T>>,
     {
         let (asked, answer) = oneshot::channel();
         // Whether it was handled or dropped, the answer tells.
-        let _ = self.0.actor.send(Asked { message, answer: asked }).await;
+        let _ = self.0.actor.send(Call { message, answer: asked }).await;
         answer.await.ok()
     }
 
@@ -248,7 +246,7 @@ impl Connection {
     ///
     /// It waits for at most [`Config::send_timeout`]. While a lost link is being regained the message is kept: it goes out
     /// right after the next login, in order with the others and once, and its time begins then. It is kept for at most
-    /// [`Config::keep_sends_for`] (60 s), beside at most [`Limits::kept_sends`](crate::Limits::kept_sends) (256) others;
+    /// [`Config::buffer_sends_for`] (60 s), beside at most [`Limits::buffered_sends`](crate::Limits::buffered_sends) (256) others;
     /// past either, and when the session ends first, it fails and surely was not sent. A message that was on its way when
     /// the link was lost is never sent again by itself.
     ///

@@ -75,7 +75,7 @@ pub struct GetHealth;
 /// Where the actor ends, it still says what came of what it had taken on; a sender that is dropped was never looked at.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct Asked<M, T> {
+pub(super) struct Call<M, T> {
     pub(super) message: M,
     pub(super) answer: oneshot::Sender<T>,
 }

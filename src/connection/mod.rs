@@ -29,7 +29,7 @@ mod token_cache;
 #[cfg(feature = "local-server")]
 mod token_cache_tests;
 mod token_fetch;
-mod trouble;
+mod transient_failures;
 mod unwritten;
 mod watch;
 

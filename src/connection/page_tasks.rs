@@ -9,45 +9,45 @@ use slog::Logger;
 use super::actor::ConnectionActor;
 use crate::{
     config::Config,
-    delivery::{Outcome, PageTask, Progress, Retries, Slot},
-    model::account::{Account, UserId},
+    delivery::{PageOutcome, PageProgress, PageTask, Retries, Slot},
+    model::account::{AccountKey, UserId},
     session::{Input, Page, PageId},
     store::Cursor,
 };
 
 /// The pages being handled; no more than the engine gives out at once.
-pub(super) struct Delivering {
+pub(super) struct PageTasks {
     pub(super) slot: Arc<Slot>,
     /// Made in `started`.
     pub(super) actor: Option<WeakAddr<ConnectionActor>>,
     running: Vec<Running>,
     retries: Rc<RefCell<Retries>>,
     /// Waits for another handler than the one of this turn, while queues wait for their next try.
-    watch: Option<Watch>,
+    watch: Option<PageWatch>,
 }
 
-struct Watch {
+struct PageWatch {
     turn: u64,
     task: JoinHandle<()>,
 }
 
 struct Running {
     page: PageId,
-    progress: Progress,
+    progress: PageProgress,
     task: JoinHandle<()>,
 }
 
-impl Delivering {
+impl PageTasks {
     pub(super) fn new(slot: Arc<Slot>) -> Self {
-        Delivering { slot, actor: None, running: Vec::new(), retries: Rc::default(), watch: None }
+        PageTasks { slot, actor: None, running: Vec::new(), retries: Rc::default(), watch: None }
     }
 
     pub(super) fn begin(&mut self, page: Page, user: &UserId, resource: &str, config: &Config, log: &Logger) {
-        let (id, progress, actor) = (page.id, Progress::default(), self.actor.clone());
+        let (id, progress, actor) = (page.id, PageProgress::default(), self.actor.clone());
         let work = PageTask {
             slot: Arc::clone(&self.slot),
             store: config.cursors.as_ref().map(|cursors| Arc::clone(&cursors.0)),
-            account: Account::new(config.app_key.clone(), user.clone()),
+            account: AccountKey::new(config.app_key.clone(), user.clone()),
             resource: resource.into(),
             log: log.clone(),
             progress: progress.clone(),
@@ -55,7 +55,7 @@ impl Delivering {
         };
         let task = actix_rt::spawn(async move {
             let outcome = work.run(page).await;
-            if outcome != Outcome::Stopped
+            if outcome != PageOutcome::Stopped
                 && let Some(actor) = actor.and_then(|actor| actor.upgrade())
             {
                 // Past the mailbox's bound: one for each page given out, and losing it would stop the queue.
@@ -67,7 +67,7 @@ impl Delivering {
 
     pub(super) fn load(&self, load: u64, user: &UserId, config: &Config, log: &Logger) {
         let Some(cursors) = &config.cursors else { return };
-        let account = Account::new(config.app_key.clone(), user.clone());
+        let account = AccountKey::new(config.app_key.clone(), user.clone());
         let (store, log, actor) = (Arc::clone(&cursors.0), log.clone(), self.actor.clone());
         // Bounded by the store's time limit; what comes for a session that is over is ignored.
         drop(actix_rt::spawn(async move {
@@ -111,7 +111,7 @@ impl Delivering {
                 actor.do_send(HandlerChanged);
             }
         });
-        self.watch = Some(Watch { turn, task });
+        self.watch = Some(PageWatch { turn, task });
     }
 
     fn unwatch(&mut self) {
@@ -121,7 +121,7 @@ impl Delivering {
     }
 }
 
-impl Drop for Delivering {
+impl Drop for PageTasks {
     fn drop(&mut self) {
         self.end();
     }
@@ -130,7 +130,7 @@ impl Drop for Delivering {
 /// A page is handled, or postponed.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct PageDone(PageId, Outcome);
+pub(super) struct PageDone(PageId, PageOutcome);
 
 /// Another message handler is there, or none.
 #[derive(Message)]
@@ -151,12 +151,12 @@ impl Handler<PageDone> for ConnectionActor {
     fn handle(&mut self, PageDone(page, outcome): PageDone, ctx: &mut Context<Self>) {
         self.delivering.done(page);
         match outcome {
-            Outcome::Handled => self.step(Input::Handled { page }, ctx),
-            Outcome::Postponed { handled, pause, turn } => {
+            PageOutcome::Handled => self.step(Input::Handled { page }, ctx),
+            PageOutcome::Postponed { handled, pause, turn } => {
                 self.step(Input::Postponed { page, handled, pause }, ctx);
                 self.delivering.watch(turn);
             }
-            Outcome::Stopped => {}
+            PageOutcome::Stopped => {}
         }
         self.wake();
     }

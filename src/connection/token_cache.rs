@@ -21,13 +21,13 @@ use crate::{
 
 /// What one account keeps. It is read and written on threads of their own, one piece of work at a time, where the newest
 /// write wins.
-pub(super) struct Keeper {
-    account: Arc<Account>,
+pub(super) struct TokenCache {
+    account: Arc<AccountFiles>,
     /// What the file holds, or will.
     kept: Option<KeptToken>,
 }
 
-struct Account {
+struct AccountFiles {
     state: StateDir,
     app_key: AppKey,
     user: UserId,
@@ -39,7 +39,7 @@ struct Account {
 }
 
 /// What is kept of an account.
-pub(super) struct Recalled {
+pub(super) struct Loaded {
     /// The device to log in as.
     pub(super) device: Device,
     pub(super) token: Option<KeptToken>,
@@ -50,13 +50,13 @@ enum Change {
     Forget,
 }
 
-impl Account {
+impl AccountFiles {
     /// The device to log in as: the kept one, unless the application chose one itself.
     fn device(&self, configured: &Device) -> Device {
         if !configured.is_random() {
             return configured.clone();
         }
-        let Account { state, app_key, user, log, .. } = self;
+        let AccountFiles { state, app_key, user, log, .. } = self;
         let kept = state.identity(app_key, user, configured).or_else(|error| match error {
             StateError::Damaged { .. } => {
                 warn!(log, "a damaged file is set aside; this is a new device to the service"; "error" => %error);
@@ -97,10 +97,10 @@ impl Account {
     }
 }
 
-impl Keeper {
+impl TokenCache {
     pub(super) fn new(config: &Config, state: &StateDir, user: &UserId, log: &Logger) -> Self {
         let line = state.place(&config.app_key, user).line();
-        let account = Account {
+        let account = AccountFiles {
             state: state.clone(),
             app_key: config.app_key.clone(),
             user: user.clone(),
@@ -109,7 +109,7 @@ impl Keeper {
             line,
             next: Mutex::new(None),
         };
-        Keeper { account: Arc::new(account), kept: None }
+        TokenCache { account: Arc::new(account), kept: None }
     }
 
     pub(super) fn is_of(&self, user: &UserId) -> bool {
@@ -117,7 +117,7 @@ impl Keeper {
     }
 
     /// Reads what is kept of the account, and makes it a device where it has none.
-    pub(super) fn recall(&self, configured: &Device) -> impl Future<Output = Result<Recalled, Unfinished>> + use<> {
+    pub(super) fn recall(&self, configured: &Device) -> impl Future<Output = Result<Loaded, Unfinished>> + use<> {
         let (account, configured) = (Arc::clone(&self.account), configured.clone());
         let line = account.line.clone();
         async move {
@@ -125,7 +125,7 @@ impl Keeper {
                 // What the last session left to write comes first.
                 account.write();
                 store::tell_exposed(account.state.path(), &account.log);
-                Recalled { device: account.device(&configured), token: account.token() }
+                Loaded { device: account.device(&configured), token: account.token() }
             };
             // Whoever waits has less patience.
             line.run(Serial::PATIENCE, read).await

@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     delivery::Slot,
     model::account::UserId,
-    store::Place,
+    store::FolderPath,
     util::{
         lent::caught,
         threads::{Serial, Unfinished},
@@ -31,7 +31,7 @@ pub(super) fn unwritten(
     let cursors = config.cursors.as_ref().and_then(|store| caught(|| store.0.folder().map(Arc::from)).flatten());
     let letters = slot.get().and_then(|handler| handler.letters_folder().map(Arc::from));
     let roots: Vec<Arc<Path>> = [state, cursors, letters].into_iter().flatten().collect();
-    let lines: Vec<_> = roots.iter().map(|root| Place::of(root, &config.app_key, user).line()).collect();
+    let lines: Vec<_> = roots.iter().map(|root| FolderPath::of(root, &config.app_key, user).line()).collect();
     let busy: Vec<_> = lines.into_iter().filter(Serial::is_busy).collect();
     let log = log.clone();
     (!busy.is_empty()).then_some(async move {

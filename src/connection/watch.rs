@@ -9,7 +9,7 @@ use crate::{model::error::ActorEnd, session::ConnectionState};
 
 /// The connection's state as last seen by its actor, and those who watch it.
 #[derive(Debug, Default)]
-pub(super) struct Shared(Mutex<Inner>);
+pub(super) struct StateCell(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -24,14 +24,14 @@ struct Inner {
 /// The actor's hold on it. However the actor ends, also with its arbiter, by a panic or before it began: handles must
 /// not go on saying that it is online, nor watchers go on waiting.
 #[derive(Debug)]
-pub(super) struct Told {
-    shared: Arc<Shared>,
+pub(super) struct StatePublisher {
+    shared: Arc<StateCell>,
     last: ConnectionState,
 }
 
-impl Told {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Told { shared, last: ConnectionState::default() }
+impl StatePublisher {
+    pub(super) fn new(shared: Arc<StateCell>) -> Self {
+        StatePublisher { shared, last: ConnectionState::default() }
     }
 
     /// Tells the state where it has changed.
@@ -43,7 +43,7 @@ impl Told {
     }
 }
 
-impl Told {
+impl StatePublisher {
     /// Tells that the actor is at its end, and whether a session is.
     pub(super) fn end(&mut self, end: ActorEnd, cut: bool) {
         self.set(ConnectionState::LoggedOut);
@@ -54,7 +54,7 @@ impl Told {
     }
 }
 
-impl Drop for Told {
+impl Drop for StatePublisher {
     /// Where the actor never began there was no session either.
     fn drop(&mut self) {
         if self.shared.ended().is_none() {
@@ -63,7 +63,7 @@ impl Drop for Told {
     }
 }
 
-impl Shared {
+impl StateCell {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // Nothing in here can be left half-written, so a poisoned lock is as good as any.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

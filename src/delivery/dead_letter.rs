@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 
 use super::{Delivery, HandlerError};
-use crate::model::account::Account;
+use crate::model::account::AccountKey;
 use crate::util::Escaped;
 use crate::{
     model::{
@@ -128,7 +128,7 @@ impl DeadLetter {
             return Err(no("its checksum is wrong"));
         }
         let user: UserId = letter.user.parse().map_err(|_| no("its user cannot be one"))?;
-        let own = decode::Own { user: &user, resource: &letter.resource, weighs: false };
+        let own = decode::Receiver { user: &user, resource: &letter.resource, weighs: false };
         let kind = decode::read_again(&meta, &own);
         Ok(DeadLetter {
             event: Event::new(user, kind),
@@ -213,7 +213,7 @@ pub trait DeadLetterStore: Send + Sync + 'static {
     /// Keeps a letter of an account; done when it would outlive the process. The message is acknowledged after that.
     ///
     /// The same letter may come again, when the process ended or the link was lost before the message was acknowledged.
-    fn keep(&self, account: &Account, letter: &DeadLetter) -> DeadLetterFuture<()>;
+    fn keep(&self, account: &AccountKey, letter: &DeadLetter) -> DeadLetterFuture<()>;
 
     /// The folder it is kept in, whose rights are looked at.
     #[doc(hidden)]
@@ -223,7 +223,7 @@ pub trait DeadLetterStore: Send + Sync + 'static {
 }
 
 impl<T: DeadLetterStore + ?Sized> DeadLetterStore for Arc<T> {
-    fn keep(&self, account: &Account, letter: &DeadLetter) -> DeadLetterFuture<()> {
+    fn keep(&self, account: &AccountKey, letter: &DeadLetter) -> DeadLetterFuture<()> {
         (**self).keep(account, letter)
     }
 

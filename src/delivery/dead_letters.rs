@@ -33,12 +33,12 @@ struct Store {
     letters: usize,
     bytes: usize,
     drops_oldest: bool,
-    kept: Mutex<Kept>,
+    kept: Mutex<Letters>,
     told: Option<OnDeadLetter>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct Letters {
     letters: VecDeque<DeadLetter>,
     bytes: usize,
     dropped: u64,
@@ -190,7 +190,7 @@ impl DeadLetters {
         let (mut kept, mut dropped) = (self.kept(), Vec::new());
         kept.bytes = kept.bytes.saturating_add(letter.weight());
         kept.letters.push_back(letter);
-        let over = |kept: &Kept| kept.letters.len() > self.0.letters || kept.bytes > self.0.bytes;
+        let over = |kept: &Letters| kept.letters.len() > self.0.letters || kept.bytes > self.0.bytes;
         while self.0.drops_oldest && kept.letters.len() > 1 && over(&kept) {
             if let Some(oldest) = kept.letters.pop_front() {
                 kept.bytes = kept.bytes.saturating_sub(oldest.weight());
@@ -201,7 +201,7 @@ impl DeadLetters {
         dropped
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, Letters> {
         self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,11 +11,11 @@ use std::{
 use super::{
     DeadLetter, DeadLetterError, DeadLetterFuture, DeadLetterStore, Delivery, MessageHandler, Replayed, handler::Failed,
 };
-use crate::model::account::Account;
+use crate::model::account::AccountKey;
 use crate::{
     config::count,
     model::error::{ConfigError, StateError},
-    store::{self, Place, make_private},
+    store::{self, FolderPath, make_private},
     util::threads::{Serial, Unfinished},
 };
 
@@ -56,7 +56,7 @@ use crate::{
 pub struct FileDeadLetters {
     path: Arc<Path>,
     bounds: Bounds,
-    accounts: Arc<Mutex<HashMap<Account, Folder>>>,
+    accounts: Arc<Mutex<HashMap<AccountKey, Folder>>>,
 }
 
 #[derive(Clone, Copy)]
@@ -90,7 +90,7 @@ pub struct StoredLetter {
 /// The folder of an account's letters.
 #[derive(Clone)]
 struct Folder {
-    place: Place,
+    place: FolderPath,
     line: Serial,
 }
 
@@ -144,7 +144,7 @@ impl FileDeadLetters {
     /// # Errors
     /// [`DeadLetterError::File`] where the folder cannot be read, [`DeadLetterError::Timeout`] for a disk that does not
     /// answer.
-    pub async fn list(&self, account: &Account) -> Result<Vec<StoredLetter>, DeadLetterError> {
+    pub async fn list(&self, account: &AccountKey) -> Result<Vec<StoredLetter>, DeadLetterError> {
         let found = self.folder(account).run(found).await?;
         Ok(found.letters.into_iter().map(|(letter, _)| letter).collect())
     }
@@ -153,7 +153,7 @@ impl FileDeadLetters {
     ///
     /// # Errors
     /// As [`list`](FileDeadLetters::list), and [`StateError::Damaged`] for a damaged one, which is set aside by this.
-    pub async fn read(&self, account: &Account, id: &LetterId) -> Result<Option<DeadLetter>, DeadLetterError> {
+    pub async fn read(&self, account: &AccountKey, id: &LetterId) -> Result<Option<DeadLetter>, DeadLetterError> {
         let name = of(id);
         self.folder(account).run(move |place| place.open()?.map_or(Ok(None), |folder| read(&folder, &name))).await
     }
@@ -162,7 +162,7 @@ impl FileDeadLetters {
     ///
     /// # Errors
     /// As [`list`](FileDeadLetters::list).
-    pub async fn remove(&self, account: &Account, id: &LetterId) -> Result<bool, DeadLetterError> {
+    pub async fn remove(&self, account: &AccountKey, id: &LetterId) -> Result<bool, DeadLetterError> {
         let name = of(id);
         self.folder(account).run(move |place| Ok(place.open()?.map_or(Ok(false), |folder| folder.remove(&name))?)).await
     }
@@ -177,7 +177,7 @@ impl FileDeadLetters {
     ///
     /// # Cancel safety
     /// The letter that was being handled stays when the future is dropped.
-    pub async fn replay(&self, account: &Account, handler: &MessageHandler) -> Result<Replayed, DeadLetterError> {
+    pub async fn replay(&self, account: &AccountKey, handler: &MessageHandler) -> Result<Replayed, DeadLetterError> {
         let (folder, mut replayed) = (self.folder(account), Replayed::default());
         for StoredLetter { id, .. } in self.list(account).await? {
             let mut letter = match self.read(account, &id).await {
@@ -207,12 +207,12 @@ impl FileDeadLetters {
         Ok(replayed)
     }
 
-    fn folder(&self, account: &Account) -> Folder {
+    fn folder(&self, account: &AccountKey) -> Folder {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(folder) = accounts.get(account) {
             return folder.clone();
         }
-        let whole = Place::of(&self.path, &account.app_key, &account.user);
+        let whole = FolderPath::of(&self.path, &account.app_key, &account.user);
         let folder = Folder { line: whole.line(), place: whole.within("dead_letters") };
         accounts.insert(account.clone(), folder.clone());
         folder
@@ -234,7 +234,7 @@ impl DeadLetterStore for FileDeadLetters {
         Some(&self.path)
     }
 
-    fn keep(&self, account: &Account, letter: &DeadLetter) -> DeadLetterFuture<()> {
+    fn keep(&self, account: &AccountKey, letter: &DeadLetter) -> DeadLetterFuture<()> {
         let (folder, bounds, letter) = (self.folder(account), self.bounds, letter.clone());
         Box::pin(async move { folder.run(move |place| keep(place, &letter, bounds)).await })
     }
@@ -243,7 +243,7 @@ impl DeadLetterStore for FileDeadLetters {
 impl Folder {
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Place) -> Result<T, DeadLetterError> + Send + 'static,
+        work: impl FnOnce(&FolderPath) -> Result<T, DeadLetterError> + Send + 'static,
     ) -> Result<T, DeadLetterError> {
         let place = self.place.clone();
         self.line.run(Serial::PATIENCE, move || work(&place)).await.map_err(|error| match error {
@@ -265,7 +265,7 @@ fn parse(name: &OsStr) -> Option<(u64, (u64, u64), LetterId)> {
     parts.next().is_none().then(|| (order, (message, digest), LetterId(id.into())))
 }
 
-fn found(place: &Place) -> Result<Found, DeadLetterError> {
+fn found(place: &FolderPath) -> Result<Found, DeadLetterError> {
     let mut found = Found::default();
     let Some(folder) = place.open()? else { return Ok(found) };
     for store::Listed { name, bytes } in folder.files()? {
@@ -286,7 +286,7 @@ fn found(place: &Place) -> Result<Found, DeadLetterError> {
     Ok(found)
 }
 
-fn keep(place: &Place, letter: &DeadLetter, bounds: Bounds) -> Result<(), DeadLetterError> {
+fn keep(place: &FolderPath, letter: &DeadLetter, bounds: Bounds) -> Result<(), DeadLetterError> {
     let (message, digest) = letter.identity().ok_or(DeadLetterError::NotEncodable)?;
     let found = found(place)?;
     if found.letters.iter().any(|(stored, known)| (stored.message, *known) == (message, digest)) {

@@ -1,7 +1,7 @@
 //! Who handles messages, and what it is given.
 
 use super::{DeadLetter, DeadLetterError, DeadLetterStore, DeadLetters};
-use crate::model::account::Account;
+use crate::model::account::AccountKey;
 use crate::util::Escaped;
 use crate::util::guarded;
 use crate::{
@@ -117,7 +117,7 @@ type Sink = Arc<dyn Fn(DeadLetter) -> Answer<DeadLetterError> + Send + Sync>;
 
 /// Where dead letters go.
 #[derive(Clone)]
-enum Place {
+enum DeadLetterSink {
     /// There are none: the queue waits.
     Nowhere,
     Memory(DeadLetters),
@@ -131,7 +131,7 @@ enum Place {
 /// A page of a queue (a conversation, or the system) is acknowledged after all of its messages were handled, one after
 /// the other in the server's order. Pages of different queues are handled side by side, at most
 /// [`Limits::pulls`](crate::Limits) of them. A handler that is slow slows the fetching of its queues, and nothing else:
-/// at most [`Limits::handling`](crate::Limits) bytes wait for it.
+/// at most [`Limits::in_flight_bytes`](crate::Limits) bytes wait for it.
 ///
 /// An answer of `Err`, a panic, or no answer within the [timeout](MessageHandler::timeout) is a failed attempt. The queue
 /// then waits **on the server** for its next try: for a [pause](MessageHandler::pause) that doubles with each attempt, and
@@ -179,7 +179,7 @@ pub struct MessageHandler {
     attempts: u32,
     first_pause: Duration,
     longest_pause: Duration,
-    place: Place,
+    place: DeadLetterSink,
 }
 
 impl MessageHandler {
@@ -225,7 +225,7 @@ impl MessageHandler {
             attempts: 3,
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(300),
-            place: Place::Nowhere,
+            place: DeadLetterSink::Nowhere,
         }
     }
 
@@ -241,7 +241,7 @@ impl MessageHandler {
 
     /// How long one attempt may take. Default: 90 s.
     ///
-    /// An attempt that sends should have longer than [`Config::keep_sends_for`](crate::Config::keep_sends_for) and
+    /// An attempt that sends should have longer than [`Config::buffer_sends_for`](crate::Config::buffer_sends_for) and
     /// [`Config::send_timeout`](crate::Config::send_timeout) together, by default 60 s and 15 s: a send goes on when the
     /// attempt that waits for it is given up, and the next attempt sends again.
     ///
@@ -280,7 +280,7 @@ impl MessageHandler {
     /// Keeps what could not be handled in memory, in the place of what was given before; one store may serve many
     /// handlers. What it takes is acknowledged, and ends with the process. Default: nothing is taken, and queues wait.
     pub fn dead_letters(mut self, letters: DeadLetters) -> Self {
-        self.place = Place::Memory(letters);
+        self.place = DeadLetterSink::Memory(letters);
         self
     }
 
@@ -291,7 +291,7 @@ impl MessageHandler {
     /// [timeout](MessageHandler::timeout), its queue waits, and after a [pause](MessageHandler::pause), of 1 s at least, the
     /// handler and then the store are asked again, for as long as it takes.
     pub fn dead_letter_store(mut self, store: impl DeadLetterStore) -> Self {
-        self.place = Place::Store(Arc::new(store));
+        self.place = DeadLetterSink::Store(Arc::new(store));
         self
     }
 
@@ -313,7 +313,7 @@ impl MessageHandler {
         Kept: Future<Output = Result<(), E>> + 'static,
         E: fmt::Display,
     {
-        self.place = Place::Sink(Arc::new(move |letter| {
+        self.place = DeadLetterSink::Sink(Arc::new(move |letter| {
             let kept = keep(letter);
             Box::pin(async move { kept.await.map_err(|error| DeadLetterError::new(HandlerError::new(error))) })
         }));
@@ -325,19 +325,19 @@ impl MessageHandler {
     #[must_use]
     pub fn letters(&self) -> Option<&DeadLetters> {
         match &self.place {
-            Place::Memory(letters) => Some(letters),
+            DeadLetterSink::Memory(letters) => Some(letters),
             _ => None,
         }
     }
 
     /// Whether there is a place for dead letters.
     pub(super) fn has_place(&self) -> bool {
-        !matches!(self.place, Place::Nowhere)
+        !matches!(self.place, DeadLetterSink::Nowhere)
     }
 
     /// Whether its dead letters may have to outlive the process.
     pub(super) fn keeps_encoded(&self) -> bool {
-        matches!(self.place, Place::Store(_) | Place::Sink(_))
+        matches!(self.place, DeadLetterSink::Store(_) | DeadLetterSink::Sink(_))
     }
 
     pub(super) fn wanted(&self) -> EventMask {
@@ -368,7 +368,7 @@ impl MessageHandler {
     /// The folder that letters are kept in, where the place is one of ours.
     pub(crate) fn letters_folder(&self) -> Option<&Path> {
         match &self.place {
-            Place::Store(store) => caught(|| store.folder()).flatten(),
+            DeadLetterSink::Store(store) => caught(|| store.folder()).flatten(),
             _ => None,
         }
     }
@@ -376,17 +376,17 @@ impl MessageHandler {
     /// Keeps a letter, and gives back what had to be dropped for it.
     pub(super) async fn keep(
         &self,
-        account: &Account,
+        account: &AccountKey,
         letter: &DeadLetter,
     ) -> Result<Vec<DeadLetter>, DeadLetterError> {
         let kept = match &self.place {
-            Place::Nowhere => return Err(DeadLetterError::new("there is no place for dead letters")),
-            Place::Memory(letters) => return letters.push(letter.clone()),
-            Place::Store(store) => {
+            DeadLetterSink::Nowhere => return Err(DeadLetterError::new("there is no place for dead letters")),
+            DeadLetterSink::Memory(letters) => return letters.push(letter.clone()),
+            DeadLetterSink::Store(store) => {
                 let keep = || -> Answer<DeadLetterError> { store.keep(account, letter) };
                 self.answer(keep, "the store panicked").await
             }
-            Place::Sink(sink) => self.answer(|| sink(letter.clone()), "the sink panicked").await,
+            DeadLetterSink::Sink(sink) => self.answer(|| sink(letter.clone()), "the sink panicked").await,
         };
         kept.unwrap_or_else(|failed| Err(DeadLetterError::new(failed))).map(|()| Vec::new())
     }

@@ -14,6 +14,6 @@ pub use dead_letter::{DeadLetter, DeadLetterError, DeadLetterFuture, DeadLetterS
 pub use dead_letters::{DeadLetters, Replayed};
 pub use file_dead_letters::{FileDeadLetters, LetterId, StoredLetter};
 pub use handler::{Delivery, HandlerError, MessageHandler};
-pub(crate) use page_task::{Outcome, PageTask, Progress};
+pub(crate) use page_task::{PageOutcome, PageProgress, PageTask};
 pub(crate) use retries::Retries;
 pub(crate) use slot::Slot;

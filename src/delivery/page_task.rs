@@ -17,7 +17,7 @@ use super::{
     retries::Retries,
 };
 use crate::{
-    model::account::Account,
+    model::account::AccountKey,
     store::{Cursor, CursorStore},
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
 
 /// How far a page is, for whoever may want to end it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Progress(Rc<Flags>);
+pub(crate) struct PageProgress(Rc<Flags>);
 
 #[derive(Debug, Default)]
 struct Flags {
@@ -35,7 +35,7 @@ struct Flags {
     stopped: Cell<bool>,
 }
 
-impl Progress {
+impl PageProgress {
     /// Lets nothing more begin; whether a call is under way, which ends by itself.
     pub(crate) fn stop(&self) -> bool {
         self.0.stopped.set(true);
@@ -53,17 +53,17 @@ const LEAST_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct PageTask {
     pub(crate) slot: Arc<Slot>,
     pub(crate) store: Option<Arc<dyn CursorStore>>,
-    pub(crate) account: Account,
+    pub(crate) account: AccountKey,
     /// The device that the page came to.
     pub(crate) resource: Box<str>,
     pub(crate) log: Logger,
-    pub(crate) progress: Progress,
+    pub(crate) progress: PageProgress,
     pub(crate) retries: Rc<RefCell<Retries>>,
 }
 
 /// What became of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum PageOutcome {
     /// Every event was handled, and its key is kept.
     Handled,
     /// So many of its events were handled; the next one is to be tried again after a pause, or once a handler with
@@ -75,12 +75,12 @@ pub(crate) enum Outcome {
 
 impl PageTask {
     /// Has every event of a page handled, then keeps its key.
-    pub(crate) async fn run(&self, page: Page) -> Outcome {
+    pub(crate) async fn run(&self, page: Page) -> PageOutcome {
         for (n, event) in page.events.iter().enumerate() {
             match self.handle(&page, event).await {
-                End::Handled => {}
-                End::Later { pause, turn } => return Outcome::Postponed { handled: n, pause, turn },
-                End::Stopped => return Outcome::Stopped,
+                EventOutcome::Handled => {}
+                EventOutcome::Later { pause, turn } => return PageOutcome::Postponed { handled: n, pause, turn },
+                EventOutcome::Stopped => return PageOutcome::Stopped,
             }
             // A handler that never waits must not hold the thread for a whole page.
             if n % AT_A_STRETCH == AT_A_STRETCH - 1 {
@@ -91,28 +91,28 @@ impl PageTask {
         if let (Some(store), Some(key), false) = (&self.store, page.key, self.is_stopped()) {
             crate::store::save(&**store, &self.account, Cursor::new(page.queue, key), &self.log).await;
         }
-        if self.is_stopped() { Outcome::Stopped } else { Outcome::Handled }
+        if self.is_stopped() { PageOutcome::Stopped } else { PageOutcome::Handled }
     }
 
     /// Has an event handled by whoever has the turn.
-    async fn handle(&self, page: &Page, event: &PageEvent) -> End {
+    async fn handle(&self, page: &Page, event: &PageEvent) -> EventOutcome {
         loop {
             if self.is_stopped() {
-                return End::Stopped;
+                return EventOutcome::Stopped;
             }
             let wanted = |handler: &MessageHandler| event.event.kind().is_offered_to(handler.wanted());
             let Some((handler, turn)) = self.slot.with_turn().filter(|(handler, _)| wanted(handler)) else {
                 self.retries.borrow_mut().over(&page.queue);
-                return End::Handled;
+                return EventOutcome::Handled;
             };
             let attempts = self.retries.borrow().attempts(&page.queue, event.key, turn);
             let attempt = attempts.saturating_add(1);
             let error = match self.call(handler.offer(Delivery::new(event.event.clone(), attempt))).await {
                 Ok(()) => {
                     self.goes_on(page, attempt);
-                    return End::Handled;
+                    return EventOutcome::Handled;
                 }
-                Err(_) if self.is_stopped() => return End::Stopped,
+                Err(_) if self.is_stopped() => return EventOutcome::Stopped,
                 Err(Failed::Attempt(error)) => error,
                 Err(Failed::NobodyThere) => {
                     if self.slot.is_news(turn) {
@@ -131,8 +131,8 @@ impl PageTask {
             let mut not_kept = None;
             if attempt >= handler.limit() {
                 match self.bury(page, &handler, event, &error, attempt).await {
-                    Ok(()) => return End::Handled,
-                    Err(_) if self.is_stopped() => return End::Stopped,
+                    Ok(()) => return EventOutcome::Handled,
+                    Err(_) if self.is_stopped() => return EventOutcome::Stopped,
                     Err(error) => not_kept = error,
                 }
                 pause = pause.max(LEAST_PAUSE);
@@ -142,7 +142,7 @@ impl PageTask {
                 continue;
             }
             if page.comes_again {
-                return End::Later { pause, turn };
+                return EventOutcome::Later { pause, turn };
             }
             // It could not be fetched again.
             let _changed = actix_rt::time::timeout(pause, self.slot.changed(turn)).await;
@@ -226,7 +226,7 @@ struct Failure {
 }
 
 /// What becomes of an event.
-enum End {
+enum EventOutcome {
     Handled,
     /// It is to be tried again.
     Later {

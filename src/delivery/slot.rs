@@ -18,12 +18,12 @@ use crate::model::EventMask;
 pub(crate) struct Slot {
     wanted: AtomicU32,
     keeps_encoded: AtomicBool,
-    place: Mutex<Place>,
+    place: Mutex<Installed>,
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Place {
+struct Installed {
     handler: Option<MessageHandler>,
     /// Which handler it is, counted.
     turn: u64,
@@ -40,7 +40,7 @@ impl Slot {
         let keeps_encoded = handler.as_ref().is_some_and(MessageHandler::keeps_encoded);
         self.keeps_encoded.store(keeps_encoded, Ordering::Release);
         let turn = place.turn + 1;
-        let former = std::mem::replace(&mut *place, Place { handler, turn, told: false });
+        let former = std::mem::replace(&mut *place, Installed { handler, turn, told: false });
         drop(place);
         self.changed.notify_waiters();
         former.handler
@@ -80,7 +80,7 @@ impl Slot {
         self.keeps_encoded.load(Ordering::Acquire)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Place> {
+    fn lock(&self) -> MutexGuard<'_, Installed> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

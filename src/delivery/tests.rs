@@ -1,5 +1,5 @@
 use crate::{
-    model::account::Account,
+    model::account::AccountKey,
     store::{Cursor, CursorError, CursorFuture, CursorStore, FileCursors, load},
     wire::queue_name,
 };
@@ -49,15 +49,15 @@ fn page(ids: &[u64], key: Option<u64>) -> Page {
     Page::new(PageId::default(), "easemob.com/o#a/bob", key, 100, events)
 }
 
-fn account() -> Account {
-    Account::new("o#a".parse().unwrap(), "alice".parse().unwrap())
+fn account() -> AccountKey {
+    AccountKey::new("o#a".parse().unwrap(), "alice".parse().unwrap())
 }
 
 fn task(handler: Option<MessageHandler>, store: Option<Arc<dyn CursorStore>>) -> PageTask {
     let slot = Arc::new(Slot::default());
     slot.set(handler);
     let log = slog::Logger::root(slog::Discard, slog::o!());
-    let (progress, retries) = (Progress::default(), Rc::default());
+    let (progress, retries) = (PageProgress::default(), Rc::default());
     PageTask { slot, store, account: account(), resource: "phone".into(), log, progress, retries }
 }
 
@@ -67,9 +67,9 @@ impl PageTask {
         loop {
             let Page { id, queue, key, bytes, events, .. } = &page;
             match self.run(Page::new(*id, queue, *key, *bytes, events.clone())).await {
-                Outcome::Handled => return true,
-                Outcome::Stopped => return false,
-                Outcome::Postponed { handled, pause, turn } => {
+                PageOutcome::Handled => return true,
+                PageOutcome::Stopped => return false,
+                PageOutcome::Postponed { handled, pause, turn } => {
                     page.events.drain(..handled);
                     let _changed = actix_rt::time::timeout(pause, self.slot.changed(turn)).await;
                 }
@@ -264,7 +264,7 @@ async fn a_replay_to_an_ended_actor_leaves_the_letters_as_they_were() {
 fn an_attempt_may_take_longer_than_a_send_in_it_by_default() {
     let config = crate::config::Config::new("o#a").unwrap();
     let handler = MessageHandler::new(|_| pending::<Result<(), HandlerError>>());
-    assert!(handler.limit_of_time() > config.keep_sends_for + config.send_timeout);
+    assert!(handler.limit_of_time() > config.buffer_sends_for + config.send_timeout);
 }
 
 #[actix::test]
@@ -286,7 +286,7 @@ async fn a_page_of_no_queue_cannot_come_again_and_is_kept_until_it_is_handled() 
     let (handler, offered) = failing(|id, attempt| id == 1 && attempt < 5);
     let work = task(Some(handler), None);
     let page = Page { comes_again: false, ..page(&[1, 2], None) };
-    assert_eq!(work.run(page).await, Outcome::Handled);
+    assert_eq!(work.run(page).await, PageOutcome::Handled);
     assert_eq!(*offered.lock().unwrap(), [(1, 1, 0), (1, 2, 1), (1, 3, 3), (1, 4, 7), (1, 5, 15), (2, 1, 15)]);
 }
 
@@ -296,7 +296,7 @@ async fn what_is_postponed_is_counted_on_by_the_same_handler_and_anew_by_another
     let (handler, offered) = failing(|id, _| id == 2);
     let work = task(Some(handler.clone()), None);
     let second = Duration::from_secs(1);
-    let postponed = |handled, pause, turn| Outcome::Postponed { handled, pause, turn };
+    let postponed = |handled, pause, turn| PageOutcome::Postponed { handled, pause, turn };
     assert_eq!(work.run(page(&[1, 2], None)).await, postponed(1, second, 1));
     assert_eq!(work.run(page(&[2], None)).await, postponed(0, 2 * second, 1));
     work.slot.set(Some(handler));
@@ -442,7 +442,7 @@ async fn what_is_stopped_lets_its_call_end_and_begins_nothing_more() {
     assert!(!work.play(page(&[1], None)).await);
     assert_eq!(*calls.lock().unwrap(), 0);
 
-    let work = PageTask { progress: Progress::default(), ..work };
+    let work = PageTask { progress: PageProgress::default(), ..work };
     let mut running = pin!(work.play(page(&[1, 2], Some(7))));
     assert!(running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert!(work.progress.stop(), "a call is under way");
@@ -482,7 +482,7 @@ enum Does {
 }
 
 impl CursorStore for Noting {
-    fn load(&self, _: &Account) -> CursorFuture<Vec<Cursor>> {
+    fn load(&self, _: &AccountKey) -> CursorFuture<Vec<Cursor>> {
         match self.does {
             Does::Hang => Box::pin(pending()),
             Does::Panic => panic!("on purpose"),
@@ -490,7 +490,7 @@ impl CursorStore for Noting {
         }
     }
 
-    fn save(&self, of: &Account, cursor: &Cursor) -> CursorFuture<()> {
+    fn save(&self, of: &AccountKey, cursor: &Cursor) -> CursorFuture<()> {
         assert_eq!((of, self.handled.lock().unwrap().len()), (&account(), 2), "saved after all was handled");
         self.saved.lock().unwrap().push(cursor.clone());
         match self.does {
@@ -649,7 +649,7 @@ async fn keys_in_files_outlive_the_process_account_by_account() {
     for save in saves {
         save.await.unwrap();
     }
-    let other = Account::new("o#a".parse().unwrap(), "bob".parse().unwrap());
+    let other = AccountKey::new("o#a".parse().unwrap(), "bob".parse().unwrap());
     let restarted = FileCursors::open(dir.path()).unwrap();
     assert_eq!(keys(&restarted).await, [two, Cursor::new("a/b/c", 3)]);
     assert!(restarted.load(&other).await.unwrap().is_empty());

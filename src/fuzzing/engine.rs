@@ -13,7 +13,7 @@ use crate::{
     model::{
         account::Token,
         auth::{Credentials, ProvidedToken, TokenRequest},
-        error::{LossCause, Operation, ProviderError, RestError, Step},
+        error::{ConnectStep, LossCause, Operation, ProviderError, RestError},
         outgoing::{Outgoing, RoomRequest},
     },
     net::Target,
@@ -193,7 +193,7 @@ impl Script<'_> {
 
     fn cause(&mut self) -> Result<LossCause> {
         Ok(match self.0.arbitrary::<u8>()? & 7 {
-            0 => LossCause::Timeout(Step::Connect),
+            0 => LossCause::Timeout(ConnectStep::Connect),
             1 => LossCause::ClosedByPeer { code: Some(1000), reason: String::new() },
             2 => LossCause::UpgradeRefused { status: self.0.arbitrary()?, retry_after: None },
             3 => {

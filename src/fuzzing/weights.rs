@@ -4,7 +4,7 @@
 
 use crate::{
     model::{Event, EventMask, account::UserId},
-    session::decode::{self, Inbound, Own},
+    session::decode::{self, Inbound, Receiver},
     wire::{MAX_FIELDS, Meta, encode, full_meta},
 };
 
@@ -26,7 +26,7 @@ fn check(meta: &[u8]) {
 /// The event that an encoded meta of a page leads to, as alice hears it.
 pub(super) fn event(meta: &[u8]) -> Option<Event> {
     let user: UserId = "alice".parse().ok()?;
-    let own = Own { user: &user, resource: "phone", weighs: false };
+    let own = Receiver { user: &user, resource: "phone", weighs: false };
     let inbound = match full_meta(meta, &mut MAX_FIELDS.clone()) {
         Some(meta) => decode::read(&meta, &own, EventMask::ALL),
         None => decode::broken(meta, &own, EventMask::ALL),

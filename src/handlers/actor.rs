@@ -16,8 +16,8 @@ use crate::{
 
 use super::{Handlers, Overflow, Registry, SubscriberId, SubscriberInfo, Subscription};
 use crate::handlers::{
-    capacity::HasRoom,
-    interest::{Announcement, Wanted},
+    capacity::Drained,
+    interest::{Announcement, Interest},
 };
 
 /// Tells subscribers what happens; see the [module](crate::handlers) for what is promised.
@@ -33,7 +33,7 @@ use crate::handlers::{
 #[derive(Debug)]
 pub struct HandlerRegistry {
     registry: Registry,
-    wanted: Wanted,
+    wanted: Interest,
     told: EventMask,
     sweep: Option<SpawnHandle>,
     look: Option<SpawnHandle>,
@@ -82,7 +82,7 @@ impl HandlerRegistry {
 
     /// The same with a logger that does not panic.
     pub(crate) fn start_guarded(arbiter: &ArbiterHandle, log: Logger) -> Handlers {
-        let wanted = Wanted::default();
+        let wanted = Interest::default();
         let actor = HandlerRegistry {
             registry: Registry::with_guarded(log.clone()),
             wanted: wanted.clone(),
@@ -109,7 +109,7 @@ impl HandlerRegistry {
     fn carry_out(&mut self, task: Task) {
         match task {
             Task::Publish(event) => {
-                self.wanted.offered(Wanted::share(&event));
+                self.wanted.offered(Interest::share(&event));
                 self.registry.publish(&event);
             }
             Task::Add(add) => {
@@ -275,7 +275,7 @@ impl Subscribe {
         self
     }
 
-    pub(super) fn announced(mut self, wanted: &Wanted) -> Self {
+    pub(super) fn announced(mut self, wanted: &Interest) -> Self {
         self.announcement = Some(wanted.announce(self.subscription.mask));
         self
     }
@@ -335,7 +335,7 @@ impl Handler<PublishAll> for HandlerRegistry {
         let mut offered = 0;
         for event in events {
             if self.waiting.is_empty() && !self.registry.pressing() {
-                offered += Wanted::share(&event);
+                offered += Interest::share(&event);
                 self.registry.publish(&event);
             } else {
                 self.waiting.push_back(Task::Publish(event));
@@ -356,15 +356,15 @@ impl Handler<LastWords> for HandlerRegistry {
 
     fn handle(&mut self, _: LastWords, ctx: &mut Self::Context) {
         let words = self.wanted.take_words();
-        self.wanted.published(words.iter().map(Wanted::share).sum());
+        self.wanted.published(words.iter().map(Interest::share).sum());
         self.handle(PublishAll(words), ctx);
     }
 }
 
-impl Handler<HasRoom> for HandlerRegistry {
+impl Handler<Drained> for HandlerRegistry {
     type Result = ();
 
-    fn handle(&mut self, HasRoom { serial, freed }: HasRoom, ctx: &mut Self::Context) {
+    fn handle(&mut self, Drained { serial, freed }: Drained, ctx: &mut Self::Context) {
         self.registry.has_room(serial, freed);
         self.settle(ctx);
     }

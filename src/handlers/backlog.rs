@@ -8,7 +8,7 @@ use std::{
 use crate::model::{Event, EventKind, EventMask, account::UserId};
 
 use super::{Overflow, subscriber::Bound};
-use crate::handlers::capacity::Room;
+use crate::handlers::capacity::Capacity;
 
 /// What a subscriber is still to be given, in the order it is due: events, and a notice in each place where some are
 /// missing.
@@ -24,16 +24,16 @@ pub(super) struct Backlog {
     control: BTreeMap<u64, Event>,
     /// The newest control event of each kind and account that waits.
     newest: HashMap<(UserId, Control), u64>,
-    gaps: VecDeque<Gap>,
+    gaps: VecDeque<Lagged>,
     /// Whether the last thing the subscriber got was a notice. One event more may wait then: else a subscriber that
     /// frees one place at a time would hear of nothing but its own misses.
     after_notice: bool,
-    pub(super) room: Room,
+    pub(super) room: Capacity,
 }
 
 /// Events missed in one place, by account. Never empty.
 #[derive(Debug)]
-struct Gap {
+struct Lagged {
     at: u64,
     missed: BTreeMap<UserId, u64>,
 }
@@ -48,31 +48,31 @@ enum Control {
 
 /// The next thing to give.
 #[derive(Debug)]
-pub(super) enum Due {
+pub(super) enum Item {
     Event { at: u64, event: Event },
     Notice { at: u64, user: UserId, count: u64 },
 }
 
-impl Due {
+impl Item {
     pub(super) fn is_notice(&self) -> bool {
-        matches!(self, Due::Notice { .. })
+        matches!(self, Item::Notice { .. })
     }
 
     pub(super) fn is_control(&self) -> bool {
-        matches!(self, Due::Event { event, .. } if event.kind().is_control())
+        matches!(self, Item::Event { event, .. } if event.kind().is_control())
     }
 
     pub(super) fn event(&self) -> Event {
         match self {
-            Due::Event { event, .. } => event.clone(),
-            Due::Notice { user, count, .. } => Event::new(user.clone(), EventKind::Missed { count: *count }),
+            Item::Event { event, .. } => event.clone(),
+            Item::Notice { user, count, .. } => Event::new(user.clone(), EventKind::Missed { count: *count }),
         }
     }
 }
 
 /// What became of the event that came last.
 #[derive(Debug)]
-pub(super) enum Kept {
+pub(super) enum Queued {
     /// Everything waits.
     All,
     /// An event was missed; `true` where an episode began with it.
@@ -104,15 +104,15 @@ impl Backlog {
 
     /// Holds the backlog to its bound after one event was appended: the one place where is decided what may wait. To be
     /// repeated while something is missed: a large event may be one too many for several small ones.
-    pub(super) fn keep_within(&mut self, bound: Bound, in_mailbox: usize, policy: Overflow) -> Kept {
+    pub(super) fn keep_within(&mut self, bound: Bound, in_mailbox: usize, policy: Overflow) -> Queued {
         if self.has_too_many_control()
             && let Some((&at, event)) = self.control.last_key_value()
             && at + 1 == self.next
         {
             let key = (event.user().clone(), Control::of(event.kind()));
             return match self.newest.insert(key, at) {
-                Some(older) if older != at && self.control.remove(&older).is_some() => Kept::Coalesced,
-                _ => Kept::All,
+                Some(older) if older != at && self.control.remove(&older).is_some() => Queued::Coalesced,
+                _ => Queued::All,
             };
         }
         // What stands behind a notice is not missed for what comes.
@@ -126,16 +126,16 @@ impl Backlog {
             Overflow::DropOldest { .. } => (self.ordinary.len() > held + 1).then_some(held),
         };
         let Some(goes) = goes.filter(|_| bytes_are_full || self.ordinary.len() > bound.events + held) else {
-            return Kept::All;
+            return Queued::All;
         };
-        let Some((at, event)) = self.ordinary.remove(goes) else { return Kept::All };
+        let Some((at, event)) = self.ordinary.remove(goes) else { return Queued::All };
         self.bytes = self.bytes.saturating_sub(event.weight());
         if policy == Overflow::Disconnect {
-            return Kept::Overflowed;
+            return Queued::Overflowed;
         }
         let before = goes.checked_sub(1).and_then(|before| self.ordinary.get(before)).map(|(at, _)| *at);
         let began = self.miss(at, before, event.user());
-        Kept::Missed(event, began)
+        Queued::Missed(event, began)
     }
 
     fn has_too_many_control(&mut self) -> bool {
@@ -163,7 +163,7 @@ impl Backlog {
         let gap = match self.gaps.back_mut() {
             Some(gap) if !room_for_gaps || before.is_none_or(|before| before < gap.at) => gap,
             _ => {
-                self.gaps.push_back(Gap { at, missed: BTreeMap::from([(user.clone(), 1)]) });
+                self.gaps.push_back(Lagged { at, missed: BTreeMap::from([(user.clone(), 1)]) });
                 return true;
             }
         };
@@ -177,7 +177,7 @@ impl Backlog {
 
     /// Takes what is due next; what it comes to is to be said by [`given`](Backlog::given) or
     /// [`put_back`](Backlog::put_back).
-    pub(super) fn take_due(&mut self) -> Option<Due> {
+    pub(super) fn take_due(&mut self) -> Option<Item> {
         let ordinary = self.ordinary.front().map_or(u64::MAX, |(at, _)| *at);
         let control = self.control.first_key_value().map_or(u64::MAX, |(at, _)| *at);
         if let Some(gap) = self.gaps.front_mut()
@@ -187,22 +187,22 @@ impl Backlog {
             if gap.missed.is_empty() {
                 self.gaps.pop_front();
             }
-            return told.map(|(user, count)| Due::Notice { at, user, count });
+            return told.map(|(user, count)| Item::Notice { at, user, count });
         }
         if control < ordinary {
-            return self.control.pop_first().map(|(at, event)| Due::Event { at, event });
+            return self.control.pop_first().map(|(at, event)| Item::Event { at, event });
         }
         let (at, event) = self.ordinary.pop_front()?;
         self.bytes = self.bytes.saturating_sub(event.weight());
-        Some(Due::Event { at, event })
+        Some(Item::Event { at, event })
     }
 
     /// Returns the bytes that what was taken counts for in a mailbox. A notice waits for the event behind it to fit: so
     /// that it counts all that is missed till then.
-    pub(super) fn bytes_in_mailbox(&self, due: &Due) -> usize {
+    pub(super) fn bytes_in_mailbox(&self, due: &Item) -> usize {
         match due {
-            Due::Event { event, .. } => Self::counted(event),
-            Due::Notice { .. } => self.ordinary.front().map_or(0, |(_, event)| Self::counted(event)),
+            Item::Event { event, .. } => Self::counted(event),
+            Item::Notice { .. } => self.ordinary.front().map_or(0, |(_, event)| Self::counted(event)),
         }
     }
 
@@ -216,16 +216,16 @@ impl Backlog {
         self.after_notice = notice;
     }
 
-    pub(super) fn put_back(&mut self, due: Due) {
+    pub(super) fn put_back(&mut self, due: Item) {
         match due {
-            Due::Event { at, event } if event.kind().is_control() => drop(self.control.insert(at, event)),
-            Due::Event { at, event } => {
+            Item::Event { at, event } if event.kind().is_control() => drop(self.control.insert(at, event)),
+            Item::Event { at, event } => {
                 self.bytes = self.bytes.saturating_add(event.weight());
                 self.ordinary.push_front((at, event));
             }
-            Due::Notice { at, user, count } => {
+            Item::Notice { at, user, count } => {
                 if self.gaps.front().is_none_or(|gap| gap.at != at) {
-                    self.gaps.push_front(Gap { at, missed: BTreeMap::new() });
+                    self.gaps.push_front(Lagged { at, missed: BTreeMap::new() });
                 }
                 if let Some(gap) = self.gaps.front_mut() {
                     gap.missed.insert(user, count);
@@ -242,7 +242,7 @@ impl Backlog {
     /// Whether it is as if there had never been any.
     pub(super) fn is_over(&self) -> bool {
         // While an event is in the mailbox past its capacity, it must be known that there must not be another.
-        !self.owes() && !self.after_notice && self.room == Room::Unknown
+        !self.owes() && !self.after_notice && self.room == Capacity::Unknown
     }
 
     /// How many events wait.

@@ -18,7 +18,7 @@ use super::subscriber::Gone;
 /// handled; sent from a fresh clone it is taken by a full mailbox, past its capacity by the one place each sender
 /// has. There is never more than one such event of a subscription in a mailbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Room {
+pub(super) enum Capacity {
     #[default]
     Unknown,
     /// An event is in the mailbox past its capacity; a [`HasRoom`] follows once it has been handled.
@@ -28,7 +28,7 @@ pub(super) enum Room {
 /// The subscriber of this serial number has room again, or is gone.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct HasRoom {
+pub(super) struct Drained {
     pub(super) serial: u64,
     pub(super) freed: Freed,
 }
@@ -47,12 +47,12 @@ pub(super) fn ask(
     to: &Recipient<Event>,
     event: Event,
     serial: u64,
-    tell: &WeakRecipient<HasRoom>,
-) -> Result<Room, Gone> {
-    let mut handled = Kept(Some(Box::pin(to.send(event))));
+    tell: &WeakRecipient<Drained>,
+) -> Result<Capacity, Gone> {
+    let mut handled = PendingEvent(Some(Box::pin(to.send(event))));
     // What did not fit at once is sent by the first poll, which must come before anything else is sent.
     match handled.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(())) => return Ok(Room::Unknown),
+        Poll::Ready(Ok(())) => return Ok(Capacity::Unknown),
         Poll::Ready(Err(_)) => return Err(Gone),
         Poll::Pending => {}
     }
@@ -63,19 +63,19 @@ pub(super) fn ask(
         // An error means that the subscriber is gone, which the registry finds by itself.
         let _ = poll_fn(|task| handled.poll(task)).await;
         if let Some(registry) = tell.upgrade() {
-            registry.do_send(HasRoom { serial, freed: Freed::Place });
+            registry.do_send(Drained { serial, freed: Freed::Place });
         }
     });
-    Ok(Room::Awaited)
+    Ok(Capacity::Awaited)
 }
 
 /// The wait for an event's handling. An event whose sender no longer waits is skipped by its receiver, so that where the
 /// wait ends with its arbiter it is left behind as it is: the subscriber may live on another.
-struct Kept(Option<Pin<Box<Handled>>>);
+struct PendingEvent(Option<Pin<Box<Handled>>>);
 
 type Handled = dyn Future<Output = Result<(), MailboxError>>;
 
-impl Kept {
+impl PendingEvent {
     fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<(), MailboxError>> {
         let Some(handled) = &mut self.0 else { return Poll::Ready(Ok(())) };
         let polled = handled.as_mut().poll(task);
@@ -86,7 +86,7 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for PendingEvent {
     fn drop(&mut self) {
         std::mem::forget(self.0.take());
     }

@@ -13,7 +13,7 @@ use super::{
     Subscription, Unsubscribe,
     actor::{LastWords, MissedEvents},
 };
-use crate::handlers::interest::Wanted;
+use crate::handlers::interest::Interest;
 
 /// The handle to a [`HandlerRegistry`]: cheap to clone, usable from every thread.
 ///
@@ -21,13 +21,13 @@ use crate::handlers::interest::Wanted;
 #[derive(Clone, Debug)]
 pub struct Handlers {
     registry: Addr<HandlerRegistry>,
-    wanted: Wanted,
+    wanted: Interest,
     arbiter: ArbiterHandle,
     log: Logger,
 }
 
 impl Handlers {
-    pub(super) fn new(registry: Addr<HandlerRegistry>, wanted: Wanted, arbiter: ArbiterHandle, log: Logger) -> Self {
+    pub(super) fn new(registry: Addr<HandlerRegistry>, wanted: Interest, arbiter: ArbiterHandle, log: Logger) -> Self {
         Handlers { registry, wanted, arbiter, log }
     }
 
@@ -134,7 +134,7 @@ impl Handlers {
                 self.wanted.publish_to_orphans(&[event]);
                 return;
             }
-            self.wanted.published(Wanted::share(&event));
+            self.wanted.published(Interest::share(&event));
             self.registry.do_send(Publish(event));
         }
     }
@@ -210,7 +210,7 @@ impl Handlers {
         events.retain(|event| {
             let is_wanted = wanted.contains(event.kind().mask());
             if is_wanted {
-                shares += Wanted::share(event);
+                shares += Interest::share(event);
             }
             is_wanted
         });

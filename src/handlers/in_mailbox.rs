@@ -16,7 +16,7 @@ use std::{
 use crate::model::Ticket;
 use actix::WeakRecipient;
 
-use crate::handlers::capacity::{Freed, HasRoom};
+use crate::handlers::capacity::{Drained, Freed};
 
 /// The large events in one subscriber's mailbox, as the registry knows them.
 #[derive(Debug, Default)]
@@ -24,25 +24,25 @@ pub(super) struct InMailbox {
     /// Their bytes. Those given back meanwhile are taken off by [`take_back`](InMailbox::take_back) alone, so that in
     /// between nothing changes under the registry.
     bytes: usize,
-    desk: Arc<Desk>,
+    desk: Arc<ReleaseQueue>,
     /// The same for what lies before an event that tells when it has been handled, that one included.
-    older: Option<(usize, Arc<Desk>)>,
+    older: Option<(usize, Arc<ReleaseQueue>)>,
 }
 
 /// Where tickets are given back, from any thread.
 #[derive(Debug, Default)]
-struct Desk {
+struct ReleaseQueue {
     given_back: AtomicUsize,
     /// Whether the registry waits to be told.
     awaited: AtomicBool,
-    tell: Mutex<Option<(u64, WeakRecipient<HasRoom>)>>,
+    tell: Mutex<Option<(u64, WeakRecipient<Drained>)>>,
 }
 
 /// Bytes that an event takes in a subscriber's mailbox.
 #[derive(Debug)]
 pub(super) struct Bytes {
     bytes: AtomicUsize,
-    desk: Arc<Desk>,
+    desk: Arc<ReleaseQueue>,
 }
 
 impl InMailbox {
@@ -53,14 +53,14 @@ impl InMailbox {
 
     /// Returns the bytes in the mailbox now.
     pub(super) fn bytes_now(&self) -> usize {
-        let now = |bytes: usize, desk: &Desk| bytes.saturating_sub(desk.given_back.load(Ordering::SeqCst));
+        let now = |bytes: usize, desk: &ReleaseQueue| bytes.saturating_sub(desk.given_back.load(Ordering::SeqCst));
         let older = self.older.as_ref().map_or(0, |(older, desk)| now(*older, desk));
         now(self.bytes, &self.desk).saturating_add(older)
     }
 
     /// Takes off what was given back.
     pub(super) fn take_back(&mut self) {
-        let left = |bytes: usize, desk: &Desk| bytes.saturating_sub(desk.given_back.swap(0, Ordering::SeqCst));
+        let left = |bytes: usize, desk: &ReleaseQueue| bytes.saturating_sub(desk.given_back.swap(0, Ordering::SeqCst));
         self.bytes = left(self.bytes, &self.desk);
         if let Some((older, desk)) = &mut self.older {
             *older = left(*older, desk);
@@ -86,7 +86,7 @@ impl InMailbox {
         bytes: usize,
         share: usize,
         serial: u64,
-        tell: Option<&WeakRecipient<HasRoom>>,
+        tell: Option<&WeakRecipient<Drained>>,
     ) -> bool {
         if self.fits(bytes, share) {
             return true;
@@ -128,7 +128,7 @@ impl Ticket for Bytes {
             if let Some((serial, tell)) = tell
                 && let Some(registry) = tell.upgrade()
             {
-                registry.do_send(HasRoom { serial, freed: Freed::Bytes });
+                registry.do_send(Drained { serial, freed: Freed::Bytes });
             }
         }
     }

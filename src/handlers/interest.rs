@@ -22,10 +22,10 @@ use super::{HandlerRegistry, Handlers, Registry};
 /// the registry's own updates cannot wipe out an announcement they have not seen. Reading is one atomic load;
 /// the lock is taken only by additions and removals.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wanted(Arc<Shared>);
+pub(super) struct Interest(Arc<InterestCell>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct InterestCell {
     union: AtomicU32,
     /// How many subscribers were disconnected, kept here for the same reason.
     disconnected: AtomicU64,
@@ -59,7 +59,7 @@ struct Parts {
     next_ticket: u64,
 }
 
-impl Wanted {
+impl Interest {
     pub(super) fn get(&self) -> EventMask {
         EventMask::from_bits(self.0.union.load(Ordering::Acquire))
     }
@@ -214,14 +214,14 @@ impl Wanted {
 }
 
 /// The task for those whose registry is dead; it keeps nothing alive.
-struct Sweeping(Weak<Shared>);
+struct Sweeping(Weak<InterestCell>);
 
 impl Sweeping {
     /// Whether there is more to do.
     async fn sweep_later(&self) -> bool {
         actix_rt::time::sleep(HandlerRegistry::SWEEP).await;
         let Some(shared) = self.0.upgrade() else { return false };
-        Wanted(shared).with_orphans(|registry| {
+        Interest(shared).with_orphans(|registry| {
             registry.sweep();
             registry.behind()
         }) == Some(true)
@@ -232,7 +232,7 @@ impl Drop for Sweeping {
     /// It may end with its runtime, and the next one must be able to begin.
     fn drop(&mut self) {
         if let Some(shared) = self.0.upgrade() {
-            Wanted(shared).last().sweeping = false;
+            Interest(shared).last().sweeping = false;
         }
     }
 }
@@ -240,7 +240,7 @@ impl Drop for Sweeping {
 /// An addition on its way to the registry; dropping it takes its mask back.
 #[derive(Debug)]
 pub(super) struct Announcement {
-    wanted: Wanted,
+    wanted: Interest,
     ticket: u64,
 }
 
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn an_update_of_the_registry_does_not_wipe_out_an_announcement() {
-        let wanted = Wanted::default();
+        let wanted = Interest::default();
         let on_its_way = wanted.announce(EventMask::MESSAGE);
         wanted.set_registered(EventMask::CONNECTED);
         assert_eq!(wanted.get(), EventMask::MESSAGE | EventMask::CONNECTED);
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn two_announcements_of_one_mask_are_taken_back_one_by_one() {
-        let wanted = Wanted::default();
+        let wanted = Interest::default();
         let first = wanted.announce(EventMask::MESSAGE);
         let second = wanted.announce(EventMask::MESSAGE);
         drop(first);

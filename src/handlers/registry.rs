@@ -12,7 +12,7 @@ use super::{
     Overflow, SubscriberId, Subscription,
     subscriber::{Offer, Subscriber},
 };
-use crate::handlers::capacity::{Freed, HasRoom};
+use crate::handlers::capacity::{Drained, Freed};
 
 /// One subscriber's counts since it was registered.
 ///
@@ -63,7 +63,7 @@ struct Tally {
     behind: usize,
     /// How many would miss the next event though they may have the speed to take it.
     pressing: usize,
-    tell: Option<WeakRecipient<HasRoom>>,
+    tell: Option<WeakRecipient<Drained>>,
     disconnected: u64,
     log: Logger,
 }
@@ -191,7 +191,7 @@ impl Registry {
 
     /// Lets those with a ring be served as soon as they have room, by a [`HasRoom`] to `tell`; without it only the next
     /// event and [`sweep`](Registry::sweep) serve them.
-    pub(super) fn tell_of_room(&mut self, tell: WeakRecipient<HasRoom>) {
+    pub(super) fn tell_of_room(&mut self, tell: WeakRecipient<Drained>) {
         self.tally.tell = Some(tell);
     }
 

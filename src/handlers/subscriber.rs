@@ -11,10 +11,10 @@ use crate::model::{Event, EventMask, account::UserId};
 
 use super::{
     Overflow, SubscriberId, SubscriberInfo, Subscription,
-    backlog::{Backlog, Due, Kept, Misses},
+    backlog::{Backlog, Item, Misses, Queued},
     in_mailbox::InMailbox,
 };
-use crate::handlers::capacity::{self, HasRoom, Room};
+use crate::handlers::capacity::{self, Capacity, Drained};
 
 /// What came of one offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +142,7 @@ impl Subscriber {
     }
 
     /// Offers an event: what is owed goes first.
-    pub(super) fn offer(&mut self, event: &Event, tell: Option<&WeakRecipient<HasRoom>>) -> Offer {
+    pub(super) fn offer(&mut self, event: &Event, tell: Option<&WeakRecipient<Drained>>) -> Offer {
         self.rest.backlog.get_or_insert_default().push(event.clone());
         self.indebted = true;
         if self.settle(tell).is_err() {
@@ -153,18 +153,18 @@ impl Subscriber {
         let mut outcome = Offer::Taken;
         loop {
             match backlog.keep_within(rest.bound, rest.in_mailbox.bytes(), rest.overflow) {
-                Kept::All => return outcome,
-                Kept::Coalesced => {
+                Queued::All => return outcome,
+                Queued::Coalesced => {
                     rest.coalesced += 1;
                     return outcome;
                 }
-                Kept::Missed(missed, began) => {
+                Queued::Missed(missed, began) => {
                     rest.missed += 1;
                     rest.misses.count(missed.user());
                     rest.episodes += u64::from(began);
                     outcome = Offer::Missed;
                 }
-                Kept::Overflowed => {
+                Queued::Overflowed => {
                     rest.missed += 1;
                     rest.misses.count(event.user());
                     return Offer::Overflowed;
@@ -174,7 +174,7 @@ impl Subscriber {
     }
 
     /// Delivers what is owed as far as there is room; `tell` is told when there is more, where something waits for it.
-    pub(super) fn settle(&mut self, tell: Option<&WeakRecipient<HasRoom>>) -> Result<(), Gone> {
+    pub(super) fn settle(&mut self, tell: Option<&WeakRecipient<Drained>>) -> Result<(), Gone> {
         let Rest { backlog: owed, bound, in_mailbox, given, serial, pace, .. } = &mut *self.rest;
         in_mailbox.take_back();
         let Some(backlog) = owed else { return Ok(()) };
@@ -191,12 +191,14 @@ impl Subscriber {
             match sent {
                 Ok(()) => {}
                 Err(SendError::Full(event)) => match tell {
-                    Some(tell) if (bound.events > 0 || due.is_control() || !fits) && backlog.room == Room::Unknown => {
+                    Some(tell)
+                        if (bound.events > 0 || due.is_control() || !fits) && backlog.room == Capacity::Unknown =>
+                    {
                         // It tells by itself, without a ticket.
                         drop(event);
                         in_mailbox.take_back();
                         backlog.room = capacity::ask(&self.to, due.event(), *serial, tell)?;
-                        if backlog.room == Room::Awaited {
+                        if backlog.room == Capacity::Awaited {
                             in_mailbox.told_of(if notice { 0 } else { bytes });
                         }
                     }
@@ -227,7 +229,7 @@ impl Subscriber {
         let Some(mut backlog) = self.rest.backlog.take() else { return };
         self.indebted = false;
         while let Some(due) = backlog.take_due() {
-            self.delivered += u64::from(matches!(due, Due::Event { .. }));
+            self.delivered += u64::from(matches!(due, Item::Event { .. }));
             self.to.do_send(due.event());
         }
     }
@@ -235,7 +237,7 @@ impl Subscriber {
     /// The event it was given past its mailbox's capacity has been handled.
     pub(super) fn has_room(&mut self) {
         if let Some(backlog) = &mut self.rest.backlog {
-            backlog.room = Room::Unknown;
+            backlog.room = Capacity::Unknown;
         }
         self.rest.in_mailbox.handled();
     }

@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{history::Chat, limits, queue::Stored, queues::QueueName, routing::Target, state::State};
+use super::{history::Chat, limits, queue::StoredItem, queues::QueueName, routing::Target, state::State};
 
 /// One conversation.
 pub(super) struct Channel {
-    pub(super) last: Arc<Stored>,
+    pub(super) last: Arc<StoredItem>,
     pub(super) unread: u64,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    fn put(&mut self, stored: &Arc<Stored>, unread: bool) {
+    fn put(&mut self, stored: &Arc<StoredItem>, unread: bool) {
         let queue = &stored.queue;
         let before = self.by_queue.remove(queue);
         let mut count = 0;
@@ -51,7 +51,7 @@ impl Channels {
     }
 
     /// A message of a conversation is gone; `before` is what was said before it.
-    fn recalled(&mut self, queue: &QueueName, id: u64, before: Option<&Arc<Stored>>) {
+    fn recalled(&mut self, queue: &QueueName, id: u64, before: Option<&Arc<StoredItem>>) {
         if self.by_queue.get(queue).is_none_or(|channel| channel.last.id != id) {
             return;
         }
@@ -82,7 +82,7 @@ impl Channels {
 
 impl State {
     /// Counts a message in a user's conversations.
-    pub(super) fn count_for(&mut self, user: &str, stored: &Arc<Stored>, unread: bool) {
+    pub(super) fn count_for(&mut self, user: &str, stored: &Arc<StoredItem>, unread: bool) {
         if let Some(user) = self.users.get_mut(user) {
             user.channels.put(stored, unread);
         }
@@ -102,7 +102,7 @@ impl State {
             Target::Room(_) => Vec::new(),
         };
         for (user, queue) in concerned {
-            let before = last.map(|(id, meta)| Arc::new(Stored { id, queue: queue.clone(), meta: meta.clone() }));
+            let before = last.map(|(id, meta)| Arc::new(StoredItem { id, queue: queue.clone(), meta: meta.clone() }));
             if let Some(user) = self.users.get_mut(&user) {
                 user.channels.recalled(&queue, id, before.as_ref());
             }

@@ -15,7 +15,7 @@ use super::{
     limits,
     port::Port,
     relay::relay,
-    shared::Shared,
+    shared::SharedState,
 };
 
 /// What the handle asks of the port.
@@ -29,7 +29,7 @@ pub(super) enum Command {
 pub(super) async fn serve(
     listener: TcpListener,
     service: Service,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     mut commands: mpsc::Receiver<Command>,
 ) {
     let mut port = Port::listening(listener, shared.address);
@@ -54,7 +54,7 @@ pub(super) async fn serve(
     }
 }
 
-fn take(stream: TcpStream, peer: SocketAddr, service: &Service, shared: &Arc<Shared>) {
+fn take(stream: TcpStream, peer: SocketAddr, service: &Service, shared: &Arc<SharedState>) {
     let Some(flow) = shared.change(|state| state.link_opened(peer)) else {
         return;
     };
@@ -74,7 +74,7 @@ fn take(stream: TcpStream, peer: SocketAddr, service: &Service, shared: &Arc<Sha
 
 /// Cuts a link that takes longer to its next request than [`limits::REQUEST`] says, and never resolves. The HTTP stack has
 /// time limits for the first head and for a link without a byte, but none for a later head that drips in.
-async fn overdue(shared: &Shared, peer: SocketAddr) -> Infallible {
+async fn overdue(shared: &SharedState, peer: SocketAddr) -> Infallible {
     let limit = shared.look(|state| keep_alive(&state.rules) + state.rules.request_timeout);
     loop {
         let due = shared.look(|state| state.link_waits(peer)).map(|since| since + limit);

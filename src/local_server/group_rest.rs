@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     groups::{Group, Thread},
     limits,
-    membership::Word,
+    membership::GroupNotice,
     rest::{Answered, Call, Refused, decoded, illegal, not_found, object, query, strings, text},
     state::{State, now_ms},
 };
@@ -140,7 +140,7 @@ impl State {
             if let Some(group) = self.groups.get_mut(id) {
                 group.invited.insert(user.clone());
             }
-            let word = Word { reason: Some(reason.to_owned()), ..Word::new(Operation::Invite, me, user) };
+            let word = GroupNotice { reason: Some(reason.to_owned()), ..GroupNotice::new(Operation::Invite, me, user) };
             self.muc_told(id, [user.clone()], &word);
         }
     }
@@ -202,7 +202,7 @@ impl State {
                 group.applicants.insert(me.to_owned());
             }
             let (owner, said) = (group.owner.clone(), text(&body, "message").unwrap_or_default());
-            let word = Word { reason: Some(said.to_owned()), ..Word::new(Operation::Apply, me, &owner) };
+            let word = GroupNotice { reason: Some(said.to_owned()), ..GroupNotice::new(Operation::Apply, me, &owner) };
             self.muc_told(id, [owner.clone()], &word);
         } else {
             self.join_group(id, me, None);
@@ -259,7 +259,7 @@ impl State {
         group.invited.remove(me);
         let owner = group.owner.clone();
         let operation = if accepts { Operation::InviteAccept } else { Operation::InviteDecline };
-        self.muc_told(id, [owner.clone()], &Word::new(operation, me, &owner));
+        self.muc_told(id, [owner.clone()], &GroupNotice::new(operation, me, &owner));
         if accepts {
             self.join_group(id, me, None);
         }
@@ -281,7 +281,7 @@ impl State {
         group.applicants.remove(&applicant);
         let operation = if accepted { Operation::ApplyAccept } else { Operation::ApplyDecline };
         let reason = text(&body, "reason").map(str::to_owned);
-        self.muc_told(id, [applicant.clone()], &Word { reason, ..Word::new(operation, me, &applicant) });
+        self.muc_told(id, [applicant.clone()], &GroupNotice { reason, ..GroupNotice::new(operation, me, &applicant) });
         if accepted {
             self.join_group(id, &applicant, None);
         }

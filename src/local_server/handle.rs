@@ -17,7 +17,7 @@ use super::{
     front::{self, Command},
     http,
     rules::Rules,
-    shared::Shared,
+    shared::SharedState,
     state::State,
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
 /// A running local server. Clones are handles of the same server; when the last one is dropped it stops.
 #[derive(Clone)]
 pub struct LocalServer {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<SharedState>,
     commands: mpsc::Sender<Command>,
     /// Closed when the server's thread has let go of everything.
     running: watch::Receiver<()>,
@@ -131,7 +131,7 @@ impl Builder {
 
         let mut state = State::new(app_key.clone(), address, self.rules);
         state.token_life = self.token_life;
-        let shared = Arc::new(Shared::new(address, state));
+        let shared = Arc::new(SharedState::new(address, state));
         let (commands, asked) = mpsc::channel(8);
         let (alive, running) = watch::channel(());
         let (ready, started) = oneshot::channel();
@@ -154,7 +154,7 @@ impl Builder {
 /// The server's thread.
 fn run(
     listener: std::net::TcpListener,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     asked: mpsc::Receiver<Command>,
     ready: oneshot::Sender<io::Result<()>>,
 ) {

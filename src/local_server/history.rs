@@ -7,7 +7,7 @@ use std::{
 
 use prost::Message as _;
 
-use super::{limits, queue::Stored, routing::Target};
+use super::{limits, queue::StoredItem, routing::Target};
 use crate::wire::{MessageBody, Meta, content::ContentType, meta::RouteType};
 
 /// A conversation as nobody in particular sees it.
@@ -37,7 +37,7 @@ impl Chat {
 #[derive(Debug)]
 pub(super) struct Entry {
     /// As it is to be shown: edits are in it. Shared with the queues until it is edited.
-    stored: Arc<Stored>,
+    stored: Arc<StoredItem>,
     pub(super) from: String,
     pub(super) content: Option<ContentType>,
     pub(super) edits: u32,
@@ -73,7 +73,7 @@ pub(super) struct History {
 }
 
 /// What part of a conversation is asked for.
-pub(super) struct Asked<'a> {
+pub(super) struct HistoryRange<'a> {
     pub(super) viewer: &'a str,
     /// The message before or behind which it begins.
     pub(super) start: Option<u64>,
@@ -88,7 +88,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl History {
-    pub(super) fn put(&mut self, target: &Target, stored: &Arc<Stored>, body: &MessageBody) {
+    pub(super) fn put(&mut self, target: &Target, stored: &Arc<StoredItem>, body: &MessageBody) {
         let from = stored.meta.from.as_ref().map(|from| from.name().to_owned()).unwrap_or_default();
         let chat = Chat::of(target, &from);
         let content = body.contents.first().map(|content| content.r#type());
@@ -126,7 +126,7 @@ impl History {
             return;
         };
         let before = entry.bytes();
-        entry.stored = Arc::new(Stored { id, queue: entry.stored.queue.clone(), meta });
+        entry.stored = Arc::new(StoredItem { id, queue: entry.stored.queue.clone(), meta });
         entry.content = content;
         entry.edits += 1;
         let after = entry.bytes();
@@ -161,7 +161,7 @@ impl History {
     }
 
     /// A page of a conversation, and whether it is the last one.
-    pub(super) fn page(&self, chat: &Chat, asked: &Asked<'_>) -> (Vec<(u64, &Meta)>, bool) {
+    pub(super) fn page(&self, chat: &Chat, asked: &HistoryRange<'_>) -> (Vec<(u64, &Meta)>, bool) {
         let Some(entries) = self.chats.get(chat) else {
             return (Vec::new(), true);
         };

@@ -17,7 +17,7 @@ use super::{
     limits,
     rest::{Answer, Call},
     rules::Rules,
-    shared::Shared,
+    shared::SharedState,
     socket,
 };
 
@@ -25,12 +25,12 @@ use super::{
 pub(super) type Service = Rc<dyn Fn(DuplexStream, SocketAddr) -> Pin<Box<dyn Future<Output = ()>>>>;
 
 /// Builds the service; `None` if the HTTP stack could not be built.
-pub(super) async fn service(shared: Arc<Shared>) -> Option<Service> {
+pub(super) async fn service(shared: Arc<SharedState>) -> Option<Service> {
     let for_rest = Arc::clone(&shared);
     let rules = shared.look(|state| state.rules);
     let intake = Rc::new(Intake {
-        uploads: Room::of(rules.upload_bytes),
-        others: Room::of(limits::BODIES_BYTES),
+        uploads: BodyCapacity::of(rules.upload_bytes),
+        others: BodyCapacity::of(limits::BODIES_BYTES),
         pause: rules.request_timeout,
     });
     let rest = fn_service(move |request: Request| {
@@ -72,7 +72,7 @@ pub(super) fn keep_alive(rules: &Rules) -> Duration {
     rules.request_timeout + rules.request_timeout / 4
 }
 
-async fn rest(shared: &Shared, intake: &Intake, mut request: Request) -> Response<BoxBody> {
+async fn rest(shared: &SharedState, intake: &Intake, mut request: Request) -> Response<BoxBody> {
     let payload = request.take_payload();
     let read = intake.read(&request, payload).await;
     if shared.is_silent() {
@@ -118,22 +118,22 @@ fn answered(answer: Answer) -> Response<BoxBody> {
 }
 
 /// Room for bodies in flight, which keep theirs until they are answered.
-struct Room {
+struct BodyCapacity {
     bytes: usize,
     free: Semaphore,
 }
 
-impl Room {
+impl BodyCapacity {
     fn of(bytes: usize) -> Self {
         let bytes = bytes.min(Semaphore::MAX_PERMITS);
-        Room { bytes, free: Semaphore::new(bytes) }
+        BodyCapacity { bytes, free: Semaphore::new(bytes) }
     }
 }
 
 /// Takes in bodies, within bounds of bytes and time.
 struct Intake {
-    uploads: Room,
-    others: Room,
+    uploads: BodyCapacity,
+    others: BodyCapacity,
     /// How long a body may wait for room, and stand still.
     pause: Duration,
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     frames,
     groups::{Group, Thread},
-    queue::Stored,
+    queue::StoredItem,
     queues::QueueName,
     routing::Reach,
     state::{State, now_ms},
@@ -19,7 +19,7 @@ pub(super) fn named(name: &str) -> Jid {
 }
 
 /// Word of something that happened in a group.
-pub(super) struct Word<'a> {
+pub(super) struct GroupNotice<'a> {
     pub(super) operation: Operation,
     pub(super) from: &'a str,
     /// Whom it happened to.
@@ -27,9 +27,9 @@ pub(super) struct Word<'a> {
     pub(super) reason: Option<String>,
 }
 
-impl<'a> Word<'a> {
+impl<'a> GroupNotice<'a> {
     pub(super) fn new(operation: Operation, from: &'a str, to: &'a str) -> Self {
-        Word { operation, from, to: Some(to), reason: None }
+        GroupNotice { operation, from, to: Some(to), reason: None }
     }
 }
 
@@ -45,13 +45,13 @@ impl State {
         let (id, owner) = (group.id.clone(), group.owner.clone());
         let members: Vec<String> = group.members.keys().filter(|member| **member != owner).cloned().collect();
         self.groups.add(group);
-        let created = Word { operation: Operation::Create, from: &owner, to: None, reason: None };
+        let created = GroupNotice { operation: Operation::Create, from: &owner, to: None, reason: None };
         let meta = self.muc_meta(&id, &created);
-        let stored = Arc::new(Stored { id: meta.id(), queue: QueueName::muc(&id), meta });
+        let stored = Arc::new(StoredItem { id: meta.id(), queue: QueueName::muc(&id), meta });
         let frame = frames::notice(&self.app_key, &stored.queue);
         self.deliver(&owner, &stored, Reach::Online, resource, &frame);
         for member in members {
-            self.muc_told(&id, [member.clone()], &Word::new(Operation::DirectJoined, &owner, &member));
+            self.muc_told(&id, [member.clone()], &GroupNotice::new(Operation::DirectJoined, &owner, &member));
         }
     }
 
@@ -65,11 +65,11 @@ impl State {
         group.invited.remove(user);
         group.members.insert(user.to_owned(), now_ms());
         if let Some(by) = brought {
-            self.muc_told(id, [user.to_owned()], &Word::new(Operation::DirectJoined, by, user));
+            self.muc_told(id, [user.to_owned()], &GroupNotice::new(Operation::DirectJoined, by, user));
         }
         let mut others = self.groups.members_of(id);
         others.retain(|member| member != user);
-        self.muc_told(id, others, &Word::new(Operation::Presence, user, user));
+        self.muc_told(id, others, &GroupNotice::new(Operation::Presence, user, user));
         true
     }
 
@@ -89,10 +89,10 @@ impl State {
             }
         }
         if let Some(by) = removed {
-            self.muc_told(id, [user.to_owned()], &Word::new(Operation::Kick, by, user));
+            self.muc_told(id, [user.to_owned()], &GroupNotice::new(Operation::Kick, by, user));
         }
         let members = self.groups.members_of(id);
-        self.muc_told(id, members, &Word::new(Operation::Absence, user, user));
+        self.muc_told(id, members, &GroupNotice::new(Operation::Absence, user, user));
         true
     }
 
@@ -102,7 +102,7 @@ impl State {
         let Some(owner) = self.groups.get(id).map(|group| group.owner.clone()) else {
             return false;
         };
-        let word = Word { operation: Operation::Destroy, from: &owner, to: None, reason: None };
+        let word = GroupNotice { operation: Operation::Destroy, from: &owner, to: None, reason: None };
         self.muc_told(id, members, &word);
         self.groups.remove(id);
         true
@@ -147,16 +147,16 @@ impl State {
     }
 
     /// Tells some users, those offline at their next login.
-    pub(super) fn muc_told(&mut self, id: &str, users: impl IntoIterator<Item = String>, word: &Word<'_>) {
+    pub(super) fn muc_told(&mut self, id: &str, users: impl IntoIterator<Item = String>, word: &GroupNotice<'_>) {
         let meta = self.muc_meta(id, word);
-        let stored = Arc::new(Stored { id: meta.id(), queue: QueueName::muc(id), meta });
+        let stored = Arc::new(StoredItem { id: meta.id(), queue: QueueName::muc(id), meta });
         let frame = frames::notice(&self.app_key, &stored.queue);
         for user in users {
             self.deliver(&user, &stored, Reach::All, None, &frame);
         }
     }
 
-    fn muc_meta(&mut self, id: &str, word: &Word<'_>) -> Meta {
+    fn muc_meta(&mut self, id: &str, word: &GroupNotice<'_>) -> Meta {
         let jid = Jid::group(self.app_key.as_str(), id);
         let group = self.groups.get(id);
         let body = MucBody {

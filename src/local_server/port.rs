@@ -16,10 +16,10 @@ pub(super) struct Port {
     /// What each taken connection holds at most of what it has not read, where the system is not to decide.
     receive_buffer: Option<u32>,
     /// `None` only after the port was lost to another program.
-    state: Option<State>,
+    state: Option<PortState>,
 }
 
-enum State {
+enum PortState {
     Open(TcpListener),
     Shut(TcpSocket),
     /// Its backlog is full and nobody takes anything from it.
@@ -32,7 +32,7 @@ enum State {
 impl Port {
     /// A port that listens already.
     pub(super) fn listening(listener: TcpListener, address: SocketAddr) -> Self {
-        Port { address, receive_buffer: None, state: Some(State::Open(listener)) }
+        Port { address, receive_buffer: None, state: Some(PortState::Open(listener)) }
     }
 
     /// A loopback port that the system picks, listening.
@@ -40,7 +40,7 @@ impl Port {
         let receive_buffer = Some(receive_buffer);
         let socket = bound(([127, 0, 0, 1], 0).into(), receive_buffer)?;
         let address = socket.local_addr()?;
-        Ok(Port { address, receive_buffer, state: Some(State::Open(socket.listen(BACKLOG)?)) })
+        Ok(Port { address, receive_buffer, state: Some(PortState::Open(socket.listen(BACKLOG)?)) })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -50,16 +50,16 @@ impl Port {
     /// The next connection; none comes unless the port is open.
     pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         match &self.state {
-            Some(State::Open(listener)) => listener.accept().await,
+            Some(PortState::Open(listener)) => listener.accept().await,
             _ => pending().await,
         }
     }
 
     /// Takes connections.
     pub(super) fn open(&mut self) -> io::Result<()> {
-        if !matches!(self.state, Some(State::Open(_))) {
+        if !matches!(self.state, Some(PortState::Open(_))) {
             let socket = self.reserve()?;
-            self.state = Some(State::Open(socket.listen(BACKLOG)?));
+            self.state = Some(PortState::Open(socket.listen(BACKLOG)?));
         }
         Ok(())
     }
@@ -67,7 +67,7 @@ impl Port {
     /// Refuses connections.
     pub(super) fn shut(&mut self) -> io::Result<()> {
         let socket = self.reserve()?;
-        self.state = Some(State::Shut(socket));
+        self.state = Some(PortState::Shut(socket));
         Ok(())
     }
 
@@ -86,14 +86,14 @@ impl Port {
                 return Err(io::Error::other("this system's backlog does not fill"));
             }
         }
-        self.state = Some(State::Full { _listener: listener, _backlog: backlog });
+        self.state = Some(PortState::Full { _listener: listener, _backlog: backlog });
         Ok(())
     }
 
     /// Stops listening and keeps the port.
     fn reserve(&mut self) -> io::Result<TcpSocket> {
         match self.state.take() {
-            Some(State::Shut(socket)) => Ok(socket),
+            Some(PortState::Shut(socket)) => Ok(socket),
             // The old listener has to go before the port is bound anew.
             other => {
                 drop(other);

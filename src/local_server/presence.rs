@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     frames, limits,
-    queue::Stored,
+    queue::StoredItem,
     queues::QueueName,
     rest::{Answered, Call, Refused, decoded, illegal, not_found, object, query, strings, text},
     routing::Reach,
@@ -163,7 +163,7 @@ impl State {
                 ..Meta::default()
             };
             let queue = QueueName::user(&watcher);
-            let stored = Arc::new(Stored { id: meta.id(), queue, meta });
+            let stored = Arc::new(StoredItem { id: meta.id(), queue, meta });
             let frame = frames::notice(&self.app_key, &stored.queue);
             self.deliver(&watcher, &stored, Reach::Online, None, &frame);
         }

@@ -7,7 +7,7 @@ use super::{
     frames, limits,
     observed::{FrameKind, SessionInfo},
     queues::QueueName,
-    routing::Untaken,
+    routing::SendRefused,
     socket::Outgoing,
     state::{Owner, State, now_ms},
 };
@@ -254,10 +254,10 @@ impl State {
                     metas: taken.metas,
                     ..CommSyncDl::default()
                 }),
-                Err(Untaken::Refused(status)) => {
+                Err(SendRefused::Refused(status)) => {
                     Some(CommSyncDl { status: Some(status), timestamp: Some(now_ms()), ..CommSyncDl::default() })
                 }
-                Err(Untaken::Unanswered) => None,
+                Err(SendRefused::Unanswered) => None,
             };
             if let Some(answer) = answer {
                 let answer = CommSyncDl { meta_id, ..answer };

@@ -42,7 +42,7 @@ pub(super) struct Hold {
 }
 
 /// What one direction of a link suffers.
-pub(super) trait Weather {
+pub(super) trait LinkFaults {
     /// How bytes are held back now.
     fn hold(&mut self) -> Hold;
     /// Resolves when that may have changed; `false` if it never will again, which ends the link.
@@ -54,7 +54,7 @@ pub(super) trait Weather {
 }
 
 /// How a link came to its end.
-pub(super) enum End {
+pub(super) enum LinkEnd {
     /// Both sides were done.
     Done,
     /// One side broke.
@@ -67,17 +67,17 @@ pub(super) enum End {
 pub(super) async fn carry(
     public: &mut TcpStream,
     service: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    to_service: impl Weather,
-    to_client: impl Weather,
+    to_service: impl LinkFaults,
+    to_client: impl LinkFaults,
     cut_asked: impl Future<Output = Cut>,
-) -> End {
+) -> LinkEnd {
     let (mut from_public, mut into_public) = public.split();
     let (mut from_service, mut into_service) = tokio::io::split(service);
     let up = pump(&mut from_public, &mut into_service, to_service);
     let down = pump(&mut from_service, &mut into_public, to_client);
     select! {
         biased;
-        cut = cut_asked => End::Cut(cut),
+        cut = cut_asked => LinkEnd::Cut(cut),
         end = both(up, down) => end,
     }
 }
@@ -104,7 +104,7 @@ pub(super) fn reset(stream: &TcpStream) {
 async fn both(
     up: impl Future<Output = io::Result<Option<Cut>>>,
     down: impl Future<Output = io::Result<Option<Cut>>>,
-) -> End {
+) -> LinkEnd {
     let (mut up, mut down) = (pin!(up), pin!(down));
     let last = select! {
         done = &mut down => match done {
@@ -117,16 +117,16 @@ async fn both(
         },
     };
     match last {
-        Ok(None) => End::Done,
-        Ok(Some(cut)) => End::Cut(cut),
-        Err(_) => End::Broken,
+        Ok(None) => LinkEnd::Done,
+        Ok(Some(cut)) => LinkEnd::Cut(cut),
+        Err(_) => LinkEnd::Broken,
     }
 }
 
 async fn pump(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
-    mut weather: impl Weather,
+    mut weather: impl LinkFaults,
 ) -> io::Result<Option<Cut>> {
     let mut waiting: VecDeque<(Instant, Bytes)> = VecDeque::new();
     let mut held = 0;

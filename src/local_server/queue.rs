@@ -13,7 +13,7 @@ use crate::wire::{
 
 /// A message as it will be delivered.
 #[derive(Debug)]
-pub(super) struct Stored {
+pub(super) struct StoredItem {
     pub(super) id: u64,
     pub(super) queue: QueueName,
     pub(super) meta: Meta,
@@ -40,7 +40,7 @@ pub(super) struct Run {
 /// What a queue consists of.
 #[derive(Clone, Debug)]
 pub(super) enum Item {
-    One(Arc<Stored>),
+    One(Arc<StoredItem>),
     Run(Run),
 }
 

@@ -192,7 +192,7 @@ mod tests {
 
     use super::{Bounds, Mailbox, QueueName};
     use crate::{
-        local_server::queue::{Item, Run, Stored, Texts},
+        local_server::queue::{Item, Run, StoredItem, Texts},
         wire::{Jid, Meta},
     };
 
@@ -200,7 +200,7 @@ mod tests {
 
     fn message(id: u64, from: &str) -> Item {
         let meta = Meta { id: Some(id), ..Meta::default() };
-        Item::One(Arc::new(Stored { id, queue: QueueName::user(from), meta }))
+        Item::One(Arc::new(StoredItem { id, queue: QueueName::user(from), meta }))
     }
 
     fn run(first_id: u64, count: u64, from: &str) -> Item {

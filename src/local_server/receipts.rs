@@ -8,7 +8,7 @@ use super::{
     frames,
     history::Chat,
     payload,
-    queue::Stored,
+    queue::StoredItem,
     queues::QueueName,
     routing::{Reach, Target},
     state::State,
@@ -70,7 +70,7 @@ impl State {
             return;
         }
         let device = meta.from.as_ref().and_then(|from| from.client_resource.clone());
-        let stored = Arc::new(Stored { id: meta.id(), queue, meta });
+        let stored = Arc::new(StoredItem { id: meta.id(), queue, meta });
         let frame = frames::notice(&self.app_key, &stored.queue);
         self.deliver(user, &stored, Reach::Online, device.as_deref(), &frame);
     }
@@ -82,7 +82,7 @@ impl State {
 
     /// Puts a meta into a queue of one user, to be acknowledged by this id.
     pub(super) fn tell_as(&mut self, user: &str, id: u64, queue: QueueName, meta: Meta) {
-        let stored = Arc::new(Stored { id, queue, meta });
+        let stored = Arc::new(StoredItem { id, queue, meta });
         let frame = frames::notice(&self.app_key, &stored.queue);
         self.deliver(user, &stored, Reach::All, None, &frame);
     }

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{io::DuplexStream, net::TcpStream, sync::watch};
 
-use super::pump::{Cut, End, Hold, Weather, carry, finish};
+use super::pump::{Cut, Hold, LinkEnd, LinkFaults, carry, finish};
 
 /// What is asked of one link.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,7 +23,7 @@ struct Side<'a> {
     delay_ms: Option<&'a AtomicU64>,
 }
 
-impl Weather for Side<'_> {
+impl LinkFaults for Side<'_> {
     fn hold(&mut self) -> Hold {
         let delay = Duration::from_millis(self.delay_ms.map_or(0, |ms| ms.load(Ordering::Relaxed)));
         Hold { stalled: self.flow.borrow_and_update().stalled, delay, drip: None }
@@ -46,7 +46,7 @@ pub(super) async fn relay(
     let end = carry(&mut public, &mut service, up, down, cut_asked(flow)).await;
     // The service must not wait for the client's farewell.
     drop(service);
-    if let End::Cut(cut) = end {
+    if let LinkEnd::Cut(cut) = end {
         finish(public, cut).await;
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{limits, routing::Taken, state::now_ms};
+use super::{limits, routing::SendAccepted, state::now_ms};
 use crate::wire::Meta;
 
 /// A client id, and a digest of who sent what to whom under it.
@@ -19,7 +19,7 @@ type Key = (u64, u64);
 #[derive(Default)]
 pub(super) struct Repeats {
     digest: RandomState,
-    answers: HashMap<Key, Taken>,
+    answers: HashMap<Key, SendAccepted>,
     order: VecDeque<Key>,
 }
 
@@ -31,12 +31,12 @@ impl Repeats {
     }
 
     /// What the same send was answered with before.
-    pub(super) fn answer(&self, key: Key, window: Duration) -> Option<Taken> {
+    pub(super) fn answer(&self, key: Key, window: Duration) -> Option<SendAccepted> {
         let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
         self.answers.get(&key).filter(|taken| now_ms().saturating_sub(taken.at_ms) <= window).cloned()
     }
 
-    pub(super) fn remember(&mut self, key: Key, taken: &Taken) {
+    pub(super) fn remember(&mut self, key: Key, taken: &SendAccepted) {
         if self.answers.insert(key, taken.clone()).is_some() {
             return;
         }

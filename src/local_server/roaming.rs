@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     bodies,
-    history::{Asked, Chat},
+    history::{Chat, HistoryRange},
     limits,
     queues::QueueName,
     rest::{Answered, Call, Refused, decoded, illegal, not_found, object, query, strings, text},
@@ -64,7 +64,7 @@ impl State {
             Some(value) => value.as_u64(),
             None => None,
         };
-        let asked = Asked {
+        let asked = HistoryRange {
             viewer: me,
             start: number("start"),
             forward: body.get("is_positive").and_then(Value::as_bool).unwrap_or_default(),

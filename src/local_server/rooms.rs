@@ -10,9 +10,9 @@ use serde_json::json;
 use super::{
     frames, limits,
     membership::named,
-    queue::{Item, Stored},
+    queue::{Item, StoredItem},
     queues::QueueName,
-    routing::{Taken, refused},
+    routing::{SendAccepted, refused},
     socket::Outgoing,
     state::{State, now_ms},
 };
@@ -109,8 +109,8 @@ impl Rooms {
 
 impl State {
     /// Takes a request of name space MUC: joining and leaving a room. Others are acknowledged and go nowhere.
-    pub(super) fn muc_request(&mut self, session: u64, user: &str, meta: &Meta) -> Result<Taken, Status> {
-        let mut taken = Taken { id: Some(self.next_id()), at_ms: now_ms(), metas: Vec::new() };
+    pub(super) fn muc_request(&mut self, session: u64, user: &str, meta: &Meta) -> Result<SendAccepted, Status> {
+        let mut taken = SendAccepted { id: Some(self.next_id()), at_ms: now_ms(), metas: Vec::new() };
         let Ok(Body::Muc(body)) = meta.body() else {
             return Ok(taken);
         };
@@ -232,7 +232,7 @@ impl State {
             ..MucBody::default()
         };
         let meta = self.muc_envelope(jid, &body);
-        let stored = Arc::new(Stored { id: meta.id(), queue: QueueName::muc(id), meta });
+        let stored = Arc::new(StoredItem { id: meta.id(), queue: QueueName::muc(id), meta });
         let frame = frames::notice(&self.app_key, &stored.queue);
         let mut devices = self.rooms.devices_of(id);
         devices.retain(|(_, user, _)| operation == Operation::Destroy || user != from);

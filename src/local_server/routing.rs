@@ -9,7 +9,7 @@ use super::{
     frames,
     groups::Thread,
     payload,
-    queue::{Item, Stored},
+    queue::{Item, StoredItem},
     queues::QueueName,
     socket::Outgoing,
     state::{State, now_ms},
@@ -24,7 +24,7 @@ use crate::wire::{
 
 /// A send as it is answered.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Taken {
+pub(super) struct SendAccepted {
     /// The server's id; statistics have none.
     pub(super) id: Option<u64>,
     pub(super) at_ms: u64,
@@ -32,14 +32,14 @@ pub(super) struct Taken {
 }
 
 /// A send that is answered with something else, or not.
-pub(super) enum Untaken {
+pub(super) enum SendRefused {
     Refused(Status),
     Unanswered,
 }
 
-impl From<Status> for Untaken {
+impl From<Status> for SendRefused {
     fn from(status: Status) -> Self {
-        Untaken::Refused(status)
+        SendRefused::Refused(status)
     }
 }
 
@@ -68,23 +68,29 @@ pub(super) fn refused(reason: impl Into<String>) -> Status {
 
 impl State {
     /// Takes what a device sent.
-    pub(super) fn take_meta(&mut self, session: u64, user: &str, resource: &str, meta: Meta) -> Result<Taken, Untaken> {
+    pub(super) fn take_meta(
+        &mut self,
+        session: u64,
+        user: &str,
+        resource: &str,
+        meta: Meta,
+    ) -> Result<SendAccepted, SendRefused> {
         let namespace = meta.ns.and_then(|ns| NameSpace::try_from(ns).ok());
-        let taken = |id| Ok(Taken { id, at_ms: now_ms(), metas: Vec::new() });
+        let taken = |id| Ok(SendAccepted { id, at_ms: now_ms(), metas: Vec::new() });
         let fault = match namespace {
             Some(NameSpace::Statistic) | None => return taken(None),
             Some(_) => self.send_fault(user),
         };
         if let Some(SendFaultKind::Refuse(number, reason)) = fault {
             let status = Status { error_code: Some(number), reason, redirect_info: Vec::new() };
-            return Err(Untaken::Refused(status));
+            return Err(SendRefused::Refused(status));
         }
         let taken = match namespace {
             Some(NameSpace::Chat) => self.chat_once(user, resource, meta)?,
             Some(NameSpace::Muc) => self.muc_request(session, user, &meta)?,
             _ => taken(Some(self.next_id()))?,
         };
-        if matches!(fault, Some(SendFaultKind::Unanswered)) { Err(Untaken::Unanswered) } else { Ok(taken) }
+        if matches!(fault, Some(SendFaultKind::Unanswered)) { Err(SendRefused::Unanswered) } else { Ok(taken) }
     }
 
     fn send_fault(&mut self, user: &str) -> Option<SendFaultKind> {
@@ -94,7 +100,7 @@ impl State {
         Some(fault.kind.clone())
     }
 
-    fn chat_once(&mut self, user: &str, resource: &str, meta: Meta) -> Result<Taken, Status> {
+    fn chat_once(&mut self, user: &str, resource: &str, meta: Meta) -> Result<SendAccepted, Status> {
         let from = Jid::user(self.app_key.as_str(), user).with_resource(resource);
         let Some((window, key)) = self.rules.repeats.zip(self.repeats.key(user, &meta)) else {
             return self.chat(from, meta, true);
@@ -108,7 +114,7 @@ impl State {
     }
 
     /// Takes a chat meta. Unless `checked`, its sender need not exist nor be a member.
-    pub(super) fn chat(&mut self, from: Jid, meta: Meta, checked: bool) -> Result<Taken, Status> {
+    pub(super) fn chat(&mut self, from: Jid, meta: Meta, checked: bool) -> Result<SendAccepted, Status> {
         let body = match meta.body() {
             Ok(Body::Chat(body)) => *body,
             // An opaque payload is passed on as it is.
@@ -136,7 +142,7 @@ impl State {
                 Vec::new()
             }
         };
-        Ok(Taken { id, at_ms, metas })
+        Ok(SendAccepted { id, at_ms, metas })
     }
 
     /// Puts the sender into a recall that names nobody, which is what the administration's looks like.
@@ -195,7 +201,7 @@ impl State {
 
     /// Puts a meta into the queues of everybody it concerns: those it is for, and the sender's other devices. A message
     /// counts as unread, a command and other things do not.
-    pub(super) fn forward(&mut self, target: &Target, meta: Meta, is_message: bool) -> Arc<Stored> {
+    pub(super) fn forward(&mut self, target: &Target, meta: Meta, is_message: bool) -> Arc<StoredItem> {
         let id = meta.id();
         let from = meta.from.clone().unwrap_or_default();
         let (sender, sending) = (from.name().to_owned(), from.client_resource.as_deref());
@@ -213,13 +219,13 @@ impl State {
                     (Some(device), _) => Reach::Device(device),
                     (None, reach) => reach,
                 };
-                let stored = Arc::new(Stored { id, queue: QueueName::user(&sender), meta: meta.clone() });
+                let stored = Arc::new(StoredItem { id, queue: QueueName::user(&sender), meta: meta.clone() });
                 let but = sending.filter(|_| sender == *receiver);
                 let frame = frames::notice(&self.app_key, &stored.queue);
                 self.deliver(receiver, &stored, reach, but, &frame);
                 if sender != *receiver {
                     let queue = QueueName::user(receiver);
-                    let mirror = Arc::new(Stored { id, queue, meta });
+                    let mirror = Arc::new(StoredItem { id, queue, meta });
                     let frame = frames::notice(&self.app_key, &mirror.queue);
                     self.deliver(&sender, &mirror, Reach::Online, sending, &frame);
                     if is_message {
@@ -234,7 +240,7 @@ impl State {
             Target::Group(group) => {
                 let mut members = self.groups.members_of(group);
                 members.retain(|member| *member != sender && is_for(member));
-                let stored = Arc::new(Stored { id, queue: QueueName::muc(group), meta });
+                let stored = Arc::new(StoredItem { id, queue: QueueName::muc(group), meta });
                 let frame = frames::notice(&self.app_key, &stored.queue);
                 for member in &members {
                     self.deliver(member, &stored, reach, None, &frame);
@@ -251,7 +257,7 @@ impl State {
             Target::Room(room) => {
                 let mut devices = self.rooms.devices_of(room);
                 devices.retain(|(_, user, _)| *user == sender || is_for(user));
-                let stored = Arc::new(Stored { id, queue: QueueName::muc(room), meta });
+                let stored = Arc::new(StoredItem { id, queue: QueueName::muc(room), meta });
                 let frame = frames::notice(&self.app_key, &stored.queue);
                 for (session, user, resource) in devices {
                     if let Some(owner) = self.users.get_mut(&user) {
@@ -268,7 +274,7 @@ impl State {
     pub(super) fn deliver(
         &mut self,
         user: &str,
-        stored: &Arc<Stored>,
+        stored: &Arc<StoredItem>,
         reach: Reach<'_>,
         but: Option<&str>,
         notice: &Bytes,

@@ -16,7 +16,7 @@ use super::{
     state::State,
 };
 
-pub(super) struct Link {
+pub(super) struct SessionLink {
     flow: watch::Sender<Flow>,
     session: Option<u64>,
     /// Since when a whole head of a request is awaited; `None` while one is served.
@@ -40,7 +40,7 @@ impl State {
             return None;
         }
         let (flow, receiver) = watch::channel(Flow::default());
-        self.links.insert(peer, Link { flow, session: None, waiting_since: Some(Instant::now()) });
+        self.links.insert(peer, SessionLink { flow, session: None, waiting_since: Some(Instant::now()) });
         self.stats.connects += 1;
         Some(receiver)
     }

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 use super::state::State;
 
 /// The state of one server. The lock is held for one step at a time, never while waiting.
-pub(super) struct Shared {
+pub(super) struct SharedState {
     /// The public address.
     pub(super) address: SocketAddr,
     /// How long answers are held back.
@@ -21,9 +21,9 @@ pub(super) struct Shared {
     state: Mutex<State>,
 }
 
-impl Shared {
+impl SharedState {
     pub(super) fn new(address: SocketAddr, state: State) -> Self {
-        Shared {
+        SharedState {
             address,
             delay_ms: AtomicU64::new(0),
             changed: Notify::new(),

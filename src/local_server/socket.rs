@@ -12,7 +12,7 @@ use actix_http::{
 use bytes::{Bytes, BytesMut};
 use tokio::{io::DuplexStream, select, sync::mpsc, time::timeout};
 
-use super::{limits, shared::Shared};
+use super::{limits, shared::SharedState};
 
 type Socket = Framed<DuplexStream, ws::Codec>;
 
@@ -28,7 +28,7 @@ pub(super) enum Outgoing {
 
 /// Answers an upgrade and, when it is accepted, serves the socket until it ends.
 pub(super) async fn upgraded(
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     request: Request,
     mut framed: Framed<DuplexStream, h1::Codec>,
 ) -> Result<(), Infallible> {
@@ -83,7 +83,7 @@ async fn write_http(
     poll_fn(|cx| Pin::new(&mut *framed).flush::<h1::Message<(Response<()>, BodySize)>>(cx)).await
 }
 
-async fn serve(shared: &Shared, session: u64, mut socket: Socket, mut outgoing: mpsc::Receiver<Outgoing>) {
+async fn serve(shared: &SharedState, session: u64, mut socket: Socket, mut outgoing: mpsc::Receiver<Outgoing>) {
     let mut joined = Joined::default();
     loop {
         select! {

@@ -21,7 +21,7 @@ use super::{
     repeats::Repeats,
     rooms::Rooms,
     rules::Rules,
-    sessions::{Link, Session},
+    sessions::{Session, SessionLink},
     uploads::Files,
 };
 use crate::model::account::{AppKey, Password, UserId};
@@ -105,7 +105,7 @@ pub(super) struct State {
     pub(super) stats: Stats,
     tokens: HashMap<String, Token>,
     token_order: VecDeque<String>,
-    pub(super) links: HashMap<SocketAddr, Link>,
+    pub(super) links: HashMap<SocketAddr, SessionLink>,
     calls: VecDeque<RestCall>,
     pub(super) last_session: u64,
     last_id: u64,

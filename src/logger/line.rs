@@ -99,19 +99,19 @@ impl Output {
     }
 
     /// Writes a record, behind a line that says what was lost before it. Returns the failure that begins with it.
-    pub(super) fn write(&mut self, record: &Record<'_>, values: &OwnedKVList) -> Written {
+    pub(super) fn write(&mut self, record: &Record<'_>, values: &OwnedKVList) -> WriteOutcome {
         let written = self.report_lost().and_then(|()| self.put(record, values));
         match written {
             Ok(()) => {
                 self.failure = None;
                 self.lost = 0;
-                Written::Whole
+                WriteOutcome::Whole
             }
             Err(failure) => {
                 self.lost = self.lost.saturating_add(1);
                 match self.failure.replace(failure.clone()) {
-                    None => Written::FailsNow(failure),
-                    Some(_) => Written::FailsStill,
+                    None => WriteOutcome::FailsNow(failure),
+                    Some(_) => WriteOutcome::FailsStill,
                 }
             }
         }
@@ -142,7 +142,7 @@ impl Output {
 }
 
 /// What became of a record on one output.
-pub(super) enum Written {
+pub(super) enum WriteOutcome {
     Whole,
     /// The first failure of a row.
     FailsNow(String),

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use super::LogError;
 use super::file::LogFile;
-use super::line::{Clock, Output, Written};
+use super::line::{Clock, Output, WriteOutcome};
 use crate::util::lent;
 
 /// How long dropping the queue waits for what is in it.
@@ -81,7 +81,7 @@ fn weigh(record: &AsyncRecord) -> usize {
 /// Lines are numbered in the order in which they are to be written; a report of dropped records is a line like any
 /// other. So "all that was logged before now" is a number, and flushing is waiting for `written` to reach it.
 #[derive(Default)]
-struct State {
+struct QueueState {
     entries: VecDeque<Entry>,
     /// The memory that the entries take.
     bytes: usize,
@@ -101,30 +101,30 @@ struct State {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Progress {
+struct WriteProgress {
     /// Lines written so far.
     written: u64,
     /// Whether the worker is gone, its outputs closed.
     ended: bool,
 }
 
-struct Shared {
+struct QueueShared {
     capacity: usize,
     /// How many bytes of memory may wait; a record larger than this passes only an empty queue.
     max_bytes: usize,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// Wakes the worker.
     work: Condvar,
     /// Wakes those who wait without a runtime; guarded by `state`.
     blocked: Condvar,
     /// Wakes those who wait in async code. Changed by the worker alone, which then locks `state` before it wakes `blocked`.
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<WriteProgress>,
     dropped: AtomicU64,
     write_errors: AtomicU64,
 }
 
 // A panic cannot leave the state half changed: nothing that can panic runs while it is locked.
-impl RefUnwindSafe for Shared {}
+impl RefUnwindSafe for QueueShared {}
 
 /// Until when to wait.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -136,7 +136,7 @@ enum Until {
 }
 
 impl Until {
-    fn reached(self, progress: &Progress) -> bool {
+    fn reached(self, progress: &WriteProgress) -> bool {
         progress.ended || matches!(self, Until::Written(line) if progress.written >= line)
     }
 }
@@ -148,8 +148,8 @@ enum Step {
     End,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl QueueShared {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -196,7 +196,7 @@ impl Shared {
         }
     }
 
-    fn has_room_for(&self, bytes: usize, state: &State) -> bool {
+    fn has_room_for(&self, bytes: usize, state: &QueueState) -> bool {
         let fits = state.bytes.saturating_add(bytes) <= self.max_bytes || state.entries.is_empty();
         fits && state.entries.len() < self.capacity
     }
@@ -253,7 +253,7 @@ impl Shared {
 
     /// Whether it was reached in time.
     fn wait_blocking(&self, until: Until, limit: Duration) -> bool {
-        let pending = |_: &mut State| !until.reached(&self.progress.borrow());
+        let pending = |_: &mut QueueState| !until.reached(&self.progress.borrow());
         let mut state = self.lock();
         state.waiters += 1;
         let waited = self.blocked.wait_timeout_while(state, limit, pending);
@@ -267,7 +267,7 @@ impl Shared {
 ///
 /// Dropping it closes the queue, and waits up to a second for what is in it.
 pub(super) struct Queue {
-    shared: Arc<Shared>,
+    shared: Arc<QueueShared>,
     worker: ThreadId,
 }
 
@@ -283,13 +283,13 @@ impl Queue {
         outputs: Vec<Output>,
         clock: Clock,
     ) -> Result<Self, LogError> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(QueueShared {
             capacity,
             max_bytes,
             state: Mutex::default(),
             work: Condvar::new(),
             blocked: Condvar::new(),
-            progress: watch::Sender::new(Progress::default()),
+            progress: watch::Sender::new(WriteProgress::default()),
             dropped: AtomicU64::new(0),
             write_errors: AtomicU64::new(0),
         });
@@ -376,7 +376,7 @@ impl Drop for Queue {
 }
 
 /// Says that the worker is gone, however it went.
-struct End(Arc<Shared>);
+struct End(Arc<QueueShared>);
 
 impl Drop for End {
     fn drop(&mut self) {
@@ -387,7 +387,7 @@ impl Drop for End {
 }
 
 struct Worker<'a> {
-    shared: &'a Shared,
+    shared: &'a QueueShared,
     outputs: Vec<Output>,
     clock: Clock,
 }
@@ -468,11 +468,11 @@ impl Worker<'_> {
         let mut notices = Vec::new();
         for output in &mut self.outputs {
             match output.write(record, values) {
-                Written::Whole => {}
-                Written::FailsStill => {
+                WriteOutcome::Whole => {}
+                WriteOutcome::FailsStill => {
                     self.shared.write_errors.fetch_add(1, Ordering::Relaxed);
                 }
-                Written::FailsNow(failure) => {
+                WriteOutcome::FailsNow(failure) => {
                     self.shared.write_errors.fetch_add(1, Ordering::Relaxed);
                     failures.push((output.name().to_owned(), failure));
                 }

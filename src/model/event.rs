@@ -45,10 +45,10 @@ struct Inner {
     weight: usize,
     /// Hides the session's secrets where it is shown; `None` for one that no session made.
     redactor: Option<Redactor>,
-    what: What,
+    what: Payload,
 }
 
-enum What {
+enum Payload {
     Kind(EventKind),
     /// The same event in one subscriber's mailbox, where its bytes count until it is looked at or dropped.
     Handed(Event, Box<dyn Ticket>),
@@ -56,17 +56,17 @@ enum What {
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        struct Plain<'a>(&'a UserId, &'a EventKind);
-        impl fmt::Debug for Plain<'_> {
+        struct PlainText<'a>(&'a UserId, &'a EventKind);
+        impl fmt::Debug for PlainText<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct("Inner").field("user", self.0).field("kind", self.1).finish()
             }
         }
         match (&self.what, &self.redactor) {
-            (What::Handed(event, _), _) => event.0.fmt(f),
-            (What::Kind(kind), None) => Plain(&self.user, kind).fmt(f),
+            (Payload::Handed(event, _), _) => event.0.fmt(f),
+            (Payload::Kind(kind), None) => PlainText(&self.user, kind).fmt(f),
             // In it are names and texts, as the server or other users wrote them.
-            (What::Kind(kind), Some(redactor)) => redactor.show(&Plain(&self.user, kind), f),
+            (Payload::Kind(kind), Some(redactor)) => redactor.show(&PlainText(&self.user, kind), f),
         }
     }
 }
@@ -88,7 +88,7 @@ impl Event {
 
     fn made(user: UserId, kind: EventKind, redactor: Option<Redactor>) -> Self {
         let weight = Self::weight_of(&kind);
-        Event(Arc::new(Inner { user, weight, redactor, what: What::Kind(kind) }))
+        Event(Arc::new(Inner { user, weight, redactor, what: Payload::Kind(kind) }))
     }
 
     pub(crate) fn redactor(&self) -> Option<&Redactor> {
@@ -118,14 +118,14 @@ impl Event {
     /// or drops it unseen.
     pub(crate) fn handed(&self, ticket: Box<dyn Ticket>) -> Event {
         let shared = match &self.0.what {
-            What::Kind(_) => self.clone(),
-            What::Handed(event, _) => event.clone(),
+            Payload::Kind(_) => self.clone(),
+            Payload::Handed(event, _) => event.clone(),
         };
         Event(Arc::new(Inner {
             user: self.0.user.clone(),
             weight: self.0.weight,
             redactor: None,
-            what: What::Handed(shared, ticket),
+            what: Payload::Handed(shared, ticket),
         }))
     }
 
@@ -139,8 +139,8 @@ impl Event {
     #[must_use]
     pub fn kind(&self) -> &EventKind {
         match &self.0.what {
-            What::Kind(kind) => kind,
-            What::Handed(event, ticket) => {
+            Payload::Kind(kind) => kind,
+            Payload::Handed(event, ticket) => {
                 ticket.give_back();
                 event.kind()
             }

@@ -221,7 +221,7 @@ impl Redactor {
 
     /// A logger whose records are without the secrets: the last net, behind everything that hides them before.
     pub(crate) fn logger(&self, inner: &Logger) -> Logger {
-        Logger::root(Net { inner: inner.clone(), redactor: self.clone() }, slog::o!())
+        Logger::root(RedactingDrain { inner: inner.clone(), redactor: self.clone() }, slog::o!())
     }
 
     fn found_in(&self, text: &str, cut: bool) -> Option<String> {
@@ -602,12 +602,12 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Hides the secrets in what is logged.
-struct Net {
+struct RedactingDrain {
     inner: Logger,
     redactor: Redactor,
 }
 
-impl Drain for Net {
+impl Drain for RedactingDrain {
     type Ok = ();
     type Err = Never;
 

@@ -17,9 +17,11 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{Network, Progress, Stream, Target, certificate_problem, client_config, names, target::is_localhost};
+use super::{
+    ConnectProgress, Network, Stream, Target, certificate_problem, client_config, names, target::is_localhost,
+};
 use crate::model::error::CertificateProblem;
-use crate::model::error::{LossCause, Step};
+use crate::model::error::{ConnectStep, LossCause};
 use crate::util::Escaped;
 
 /// How long one of several addresses of a host is waited for before the next one is begun as well.
@@ -32,7 +34,7 @@ const ADDRESSES: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DialError {
     #[error("{step} failed: {}", Escaped(.detail))]
-    Failed { step: Step, detail: String },
+    Failed { step: ConnectStep, detail: String },
     #[error("the server's certificate was refused: {0}")]
     Certificate(CertificateProblem),
     /// Nothing was sent, and the host's name was not even asked for.
@@ -53,18 +55,18 @@ impl From<DialError> for LossCause {
             DialError::Failed { step, detail } => LossCause::Failed { step, detail },
             DialError::Certificate(problem) => LossCause::Certificate(problem),
             DialError::Plaintext(_) | DialError::PlaintextProxy { .. } => {
-                LossCause::Failed { step: Step::Connect, detail: error.to_string() }
+                LossCause::Failed { step: ConnectStep::Connect, detail: error.to_string() }
             }
         }
     }
 }
 
-fn failed(step: Step) -> impl Fn(io::Error) -> DialError {
+fn failed(step: ConnectStep) -> impl Fn(io::Error) -> DialError {
     move |error| DialError::Failed { step, detail: error.to_string() }
 }
 
 /// Opens a stream to a target. It has no time limit of its own.
-pub(crate) async fn dial(target: &Target, network: &Network, progress: &Progress) -> Result<Stream, DialError> {
+pub(crate) async fn dial(target: &Target, network: &Network, progress: &ConnectProgress) -> Result<Stream, DialError> {
     dial_by(target, network, progress, |tcp| tcp).await
 }
 
@@ -72,15 +74,15 @@ pub(crate) async fn dial(target: &Target, network: &Network, progress: &Progress
 pub(crate) async fn dial_by<S: AsyncRead + AsyncWrite + Unpin>(
     target: &Target,
     network: &Network,
-    progress: &Progress,
+    progress: &ConnectProgress,
     over: impl FnOnce(TcpStream) -> S,
 ) -> Result<Stream<S>, DialError> {
     let tcp = over(connect_tcp(target, network, progress).await?);
     if !target.secure {
         return Ok(Stream::Plain(tcp));
     }
-    progress.at(Step::Tls);
-    let setup = |detail: String| DialError::Failed { step: Step::Tls, detail };
+    progress.at(ConnectStep::Tls);
+    let setup = |detail: String| DialError::Failed { step: ConnectStep::Tls, detail };
     let config = client_config(network.roots()).await.map_err(setup)?;
     let name = ServerName::try_from(target.host.clone()).map_err(|error| setup(error.to_string()))?;
     match TlsConnector::from(config).connect(name, tcp).await {
@@ -95,11 +97,11 @@ pub(crate) async fn dial_by<S: AsyncRead + AsyncWrite + Unpin>(
 /// Opens TCP to a target, through a proxy's tunnel where there is one.
 ///
 /// Every way to the service comes through here, whoever named the address: the configuration, discovery or a redirect.
-async fn connect_tcp(target: &Target, network: &Network, progress: &Progress) -> Result<TcpStream, DialError> {
+async fn connect_tcp(target: &Target, network: &Network, progress: &ConnectProgress) -> Result<TcpStream, DialError> {
     let proxy = network
         .proxy()
         .of(target)
-        .map_err(|error| DialError::Failed { step: Step::Proxy, detail: error.to_string() })?;
+        .map_err(|error| DialError::Failed { step: ConnectStep::Proxy, detail: error.to_string() })?;
     if !network.allows_through(target, proxy.as_deref()) {
         let host = target.authority.clone();
         return Err(match proxy {
@@ -111,9 +113,9 @@ async fn connect_tcp(target: &Target, network: &Network, progress: &Progress) ->
         return connect_host(&target.host, target.port, network.local(), progress).await;
     };
     // Until the tunnel stands everything is about the proxy: a person must not look for the fault at the service.
-    progress.at(Step::Proxy);
-    let failed = |detail| DialError::Failed { step: Step::Proxy, detail };
-    let mut tcp = connect_host(&proxy.host, proxy.port, network.local(), &Progress::new())
+    progress.at(ConnectStep::Proxy);
+    let failed = |detail| DialError::Failed { step: ConnectStep::Proxy, detail };
+    let mut tcp = connect_host(&proxy.host, proxy.port, network.local(), &ConnectProgress::new())
         .await
         .map_err(|error| failed(format!("{proxy:?} is not reached: {error}")))?;
     proxy.tunnel(&mut tcp, target).await.map_err(failed)?;
@@ -124,19 +126,19 @@ async fn connect_host(
     host: &str,
     port: u16,
     local: Option<IpAddr>,
-    progress: &Progress,
+    progress: &ConnectProgress,
 ) -> Result<TcpStream, DialError> {
     if let Ok(address) = host.parse::<IpAddr>() {
-        progress.at(Step::Connect);
+        progress.at(ConnectStep::Connect);
         let to = SocketAddr::new(address, port);
-        return connect_from(local, to).await.map(quick).map_err(failed(Step::Connect));
+        return connect_from(local, to).await.map(quick).map_err(failed(ConnectStep::Connect));
     }
-    progress.at(Step::Resolve);
+    progress.at(ConnectStep::Resolve);
     let addresses = names::addresses(host).await.and_then(|addresses| usable(host, addresses));
-    let addresses = addresses.map_err(failed(Step::Resolve))?;
-    progress.at(Step::Connect);
+    let addresses = addresses.map_err(failed(ConnectStep::Resolve))?;
+    progress.at(ConnectStep::Connect);
     let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
-    connect_first(interleaved(addresses), local).await.map(quick).map_err(failed(Step::Connect))
+    connect_first(interleaved(addresses), local).await.map(quick).map_err(failed(ConnectStep::Connect))
 }
 
 /// The addresses that a name stands for. What this machine's own name is looked up as elsewhere is not this machine.
@@ -231,13 +233,13 @@ mod tests {
 
     use tokio::{net::TcpListener, time::timeout};
 
-    use super::{DialError, Network, Progress, Target, connect_first, connect_from, dial, interleaved, usable};
+    use super::{ConnectProgress, DialError, Network, Target, connect_first, connect_from, dial, interleaved, usable};
     use crate::{
         config::{Config, Reconnect},
         connection::Connection,
         model::{
             auth::Credentials,
-            error::{LossCause, OpenError, Step},
+            error::{ConnectStep, LossCause, OpenError},
         },
         net::{Proxy, names::tests::SILENT},
     };
@@ -251,16 +253,16 @@ mod tests {
         (listener, address)
     }
 
-    async fn stuck_at(address: &str, network: &Network) -> Step {
-        let progress = Progress::new();
+    async fn stuck_at(address: &str, network: &Network) -> ConnectStep {
+        let progress = ConnectProgress::new();
         let target = Target::parse(address).unwrap();
         let dialed = timeout(SHORT, dial(&target, network, &progress)).await;
         assert!(dialed.is_err(), "it was to take too long");
         progress.step()
     }
 
-    async fn failed_at(address: &str, network: &Network) -> Step {
-        match dial(&Target::parse(address).unwrap(), network, &Progress::new()).await {
+    async fn failed_at(address: &str, network: &Network) -> ConnectStep {
+        match dial(&Target::parse(address).unwrap(), network, &ConnectProgress::new()).await {
             Err(DialError::Failed { step, .. }) => step,
             Err(other) => panic!("{other:?}"),
             Ok(_) => panic!("it was to fail"),
@@ -270,8 +272,8 @@ mod tests {
     #[actix::test]
     async fn a_silent_resolver_is_the_step_under_way_and_holds_no_other_name_up() {
         let silent = format!("wss://{SILENT}:1/");
-        assert_eq!(stuck_at(&silent, &Network::default()).await, Step::Resolve);
-        assert_eq!(failed_at("ws://localhost:1/", &Network::default()).await, Step::Connect);
+        assert_eq!(stuck_at(&silent, &Network::default()).await, ConnectStep::Resolve);
+        assert_eq!(failed_at("ws://localhost:1/", &Network::default()).await, ConnectStep::Connect);
     }
 
     #[actix::test]
@@ -284,7 +286,7 @@ mod tests {
         let connection = Connection::start(config).unwrap();
         let refused = connection.open(Credentials::token("alice", "YWMt-token").unwrap()).await.unwrap_err();
         let OpenError::Unreachable { cause, .. } = &refused else { panic!("{refused:?}") };
-        assert_eq!(cause, &LossCause::Timeout(Step::Resolve));
+        assert_eq!(cause, &LossCause::Timeout(ConnectStep::Resolve));
     }
 
     #[test]
@@ -311,7 +313,9 @@ mod tests {
             assert!(network(&format!("http://{here}")).allows(&target), "what stays here may be plain");
             let direct = Network::default().with_proxy(Proxy::http(elsewhere).unwrap().except("*"));
             assert!(direct.allows(&target));
-            let Err(refused) = dial(&target, &network(elsewhere), &Progress::new()).await else { panic!("{address}") };
+            let Err(refused) = dial(&target, &network(elsewhere), &ConnectProgress::new()).await else {
+                panic!("{address}")
+            };
             assert!(matches!(refused, DialError::PlaintextProxy { .. }), "{refused:?}");
             let said = refused.to_string();
             assert!(said.contains("192.0.2.1:3128") && said.contains("allow_plaintext"), "{said}");
@@ -328,38 +332,38 @@ mod tests {
 
         let hole = FaultProxy::start("127.0.0.1:1").await.unwrap();
         hole.door(Door::Blackhole).await.unwrap();
-        assert_eq!(stuck_at(&format!("ws://{}/", hole.address()), &Network::default()).await, Step::Connect);
+        assert_eq!(stuck_at(&format!("ws://{}/", hole.address()), &Network::default()).await, ConnectStep::Connect);
     }
 
     #[actix::test]
     async fn a_silent_proxy_is_the_step_under_way_and_so_is_one_that_is_never_reached() {
         let (_listener, address) = silent().await;
         let network = Network::default().with_proxy(Proxy::http(&address.to_string()).unwrap());
-        assert_eq!(stuck_at("wss://a.example/", &network).await, Step::Proxy);
+        assert_eq!(stuck_at("wss://a.example/", &network).await, ConnectStep::Proxy);
     }
 
     #[actix::test]
     async fn a_silent_tls_handshake_is_the_step_under_way() {
         let (_listener, address) = silent().await;
-        assert_eq!(stuck_at(&format!("wss://{address}/"), &Network::default()).await, Step::Tls);
+        assert_eq!(stuck_at(&format!("wss://{address}/"), &Network::default()).await, ConnectStep::Tls);
     }
 
     #[actix::test]
     async fn a_failure_has_its_step() {
         let (listener, address) = silent().await;
         drop(listener);
-        assert_eq!(failed_at(&format!("ws://{address}/"), &Network::default()).await, Step::Connect);
+        assert_eq!(failed_at(&format!("ws://{address}/"), &Network::default()).await, ConnectStep::Connect);
         let proxied = Network::default().with_proxy(Proxy::http(&address.to_string()).unwrap());
-        assert_eq!(failed_at("wss://a.example/", &proxied).await, Step::Proxy);
+        assert_eq!(failed_at("wss://a.example/", &proxied).await, ConnectStep::Proxy);
         // A label longer than any name may have, so that nobody on the network is asked.
         let nowhere = format!("wss://{}.invalid/", "x".repeat(64));
-        assert_eq!(failed_at(&nowhere, &Network::default()).await, Step::Resolve);
+        assert_eq!(failed_at(&nowhere, &Network::default()).await, ConnectStep::Resolve);
     }
 
     #[actix::test]
     async fn a_plain_address_elsewhere_is_refused_before_anything_is_asked() {
         let target = Target::parse("ws://10.0.0.1/").unwrap();
-        let progress = Progress::new();
+        let progress = ConnectProgress::new();
         let refused = dial(&target, &Network::default(), &progress).await;
         assert!(matches!(refused, Err(DialError::Plaintext(_))));
         // Whatever way the configuration was built: the permission stays.
@@ -393,7 +397,7 @@ mod tests {
         let (listener, at) = silent().await;
         let from = IpAddr::from([127, 0, 0, 9]);
         let network = Network::default().with_local(from).with_proxy(Proxy::none());
-        let connected = dial(&Target::parse(&format!("ws://{at}/")).unwrap(), &network, &Progress::new()).await;
+        let connected = dial(&Target::parse(&format!("ws://{at}/")).unwrap(), &network, &ConnectProgress::new()).await;
         assert_eq!(listener.accept().await.unwrap().1.ip(), from);
         drop(connected);
         let of_another_family = connect_from(Some(IpAddr::from([0_u16, 0, 0, 0, 0, 0, 0, 1])), at);

@@ -18,7 +18,7 @@ pub(crate) mod websocket;
 
 use std::{cell::Cell, rc::Rc};
 
-use crate::model::error::Step;
+use crate::model::error::ConnectStep;
 
 pub(crate) use dial::{DialError, dial, dial_by};
 pub(crate) use network::Network;
@@ -28,29 +28,29 @@ pub(crate) use stream::Stream;
 pub(crate) use target::Target;
 pub use tls::{Roots, RootsError};
 pub(crate) use tls::{certificate_problem, client_config};
-pub(crate) use traffic::{Traffic, Watched, unacknowledged_bytes};
+pub(crate) use traffic::{Activity, WatchedStream, unacknowledged_bytes};
 pub(crate) use upgrade::{Upgraded, upgrade};
 
 /// The step a way in is at, readable from outside while it is under way.
 #[derive(Clone, Debug)]
-pub(crate) struct Progress(Rc<Cell<Step>>);
+pub(crate) struct ConnectProgress(Rc<Cell<ConnectStep>>);
 
-impl Default for Progress {
+impl Default for ConnectProgress {
     fn default() -> Self {
-        Progress::new()
+        ConnectProgress::new()
     }
 }
 
-impl Progress {
+impl ConnectProgress {
     pub(crate) fn new() -> Self {
-        Progress(Rc::new(Cell::new(Step::Resolve)))
+        ConnectProgress(Rc::new(Cell::new(ConnectStep::Resolve)))
     }
 
-    pub(crate) fn at(&self, step: Step) {
+    pub(crate) fn at(&self, step: ConnectStep) {
         self.0.set(step);
     }
 
-    pub(crate) fn step(&self) -> Step {
+    pub(crate) fn step(&self) -> ConnectStep {
         self.0.get()
     }
 }

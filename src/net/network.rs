@@ -12,11 +12,11 @@ use super::{Proxy, Roots, Target, proxy::Server, target::is_loopback};
 
 /// Proxy, root certificates, own address, and whether bytes may travel readable. A clone is a reference count.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Network(Option<Arc<Own>>);
+pub(crate) struct Network(Option<Arc<Overrides>>);
 
 /// What differs from the default, so that the many connections that use the default carry nothing.
 #[derive(Clone, Debug, Default)]
-struct Own {
+struct Overrides {
     id: u64,
     proxy: Proxy,
     roots: Roots,
@@ -80,10 +80,13 @@ impl Network {
         self.with(|own| own.local = Some(address))
     }
 
-    fn with(&self, change: impl FnOnce(&mut Own)) -> Self {
+    fn with(&self, change: impl FnOnce(&mut Overrides)) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(1);
-        let mut own =
-            self.0.as_deref().cloned().unwrap_or_else(|| Own { proxy: DEFAULT_PROXY.clone(), ..Own::default() });
+        let mut own = self
+            .0
+            .as_deref()
+            .cloned()
+            .unwrap_or_else(|| Overrides { proxy: DEFAULT_PROXY.clone(), ..Overrides::default() });
         own.id = IDS.fetch_add(1, Ordering::Relaxed);
         change(&mut own);
         Network(Some(Arc::new(own)))

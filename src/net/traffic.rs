@@ -23,19 +23,19 @@ use crate::util::threads::FILES;
 
 /// Tells when bytes last passed over a connection. A clone is a reference count.
 #[derive(Clone, Default)]
-pub(crate) struct Traffic(Rc<Passed>);
+pub(crate) struct Activity(Rc<LastActive>);
 
 #[derive(Default)]
-struct Passed {
+struct LastActive {
     moved: Cell<Option<Instant>>,
     ends: Cell<Option<(SocketAddr, SocketAddr)>>,
 }
 
-impl Traffic {
+impl Activity {
     /// A stream whose traffic shows here from now on.
-    pub(crate) fn of(&self, stream: TcpStream) -> Watched {
+    pub(crate) fn of(&self, stream: TcpStream) -> WatchedStream {
         self.0.ends.set(stream.local_addr().ok().zip(stream.peer_addr().ok()));
-        Watched { stream, traffic: self.clone() }
+        WatchedStream { stream, traffic: self.clone() }
     }
 
     /// When bytes last came, or were taken by this machine to be sent.
@@ -95,25 +95,25 @@ fn in_table(address: SocketAddr) -> String {
 }
 
 /// A stream whose traffic is watched.
-pub(crate) struct Watched {
+pub(crate) struct WatchedStream {
     stream: TcpStream,
-    traffic: Traffic,
+    traffic: Activity,
 }
 
-impl Watched {
+impl WatchedStream {
     /// The socket itself.
     pub(crate) fn socket(&self) -> &TcpStream {
         &self.stream
     }
 }
 
-impl fmt::Debug for Watched {
+impl fmt::Debug for WatchedStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.stream.fmt(f)
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for WatchedStream {
     fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let known = buffer.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(task, buffer));
@@ -124,7 +124,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for WatchedStream {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(task, bytes));
         self.traffic.moves();
@@ -154,7 +154,7 @@ impl AsyncWrite for Watched {
     }
 }
 
-impl ActixStream for Watched {
+impl ActixStream for WatchedStream {
     fn poll_read_ready(&self, task: &mut Context<'_>) -> Poll<io::Result<Ready>> {
         ActixStream::poll_read_ready(&self.stream, task)
     }
@@ -192,11 +192,11 @@ mod tests {
             net::{TcpListener, TcpStream},
         };
 
-        use super::{Traffic, unacknowledged_bytes};
+        use super::{Activity, unacknowledged_bytes};
 
         for host in ["127.0.0.1", "::1"] {
             let Ok(listener) = TcpListener::bind((host, 0)).await else { continue };
-            let traffic = Traffic::default();
+            let traffic = Activity::default();
             let mut stream = traffic.of(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
             let (mut peer, _) = listener.accept().await.unwrap();
             let ends = traffic.ends().unwrap();

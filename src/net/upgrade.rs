@@ -12,7 +12,7 @@ use super::{
     head::{Head, Heads},
 };
 use crate::{
-    model::error::{LossCause, Step},
+    model::error::{ConnectStep, LossCause},
     net::{answered_at, parse_retry_after},
 };
 
@@ -36,7 +36,7 @@ impl From<UpgradeError> for LossCause {
     fn from(error: UpgradeError) -> Self {
         match error {
             UpgradeError::Refused { status, retry_after } => LossCause::UpgradeRefused { status, retry_after },
-            UpgradeError::Failed(detail) => LossCause::Failed { step: Step::Upgrade, detail },
+            UpgradeError::Failed(detail) => LossCause::Failed { step: ConnectStep::Upgrade, detail },
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn classify(
     let (mut kind, mut code) = (answer.kind(), answer.code());
     if operation.is_a_sessions() {
         let number = answer.number();
-        let said = session_errors::Said { status, number, error: answer.error, description: answer.description };
+        let said = session_errors::ErrorBody { status, number, error: answer.error, description: answer.description };
         (kind, code) = session_errors::refine(operation, &said, kind, code);
     }
     RestError::answered(operation, status, kind, code).with_retry_after(pause).with_texts(

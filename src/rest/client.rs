@@ -30,7 +30,7 @@ use crate::{
     model::error::{Operation, RestError, RestErrorKind},
     rest::{
         http_call::Call,
-        rate_limit::{self, Budget, Governor},
+        rate_limit::{self, Budget, RateLimiter},
     },
 };
 
@@ -71,7 +71,7 @@ pub struct RestClient {
     pub(super) app_key: AppKey,
     bases: Arc<[String]>,
     first: Arc<AtomicUsize>,
-    pub(super) governor: Arc<Governor>,
+    pub(super) governor: Arc<RateLimiter>,
     pub(super) timeout: Duration,
     pub(super) network: Network,
     /// What no answer to any call may show.
@@ -80,22 +80,22 @@ pub struct RestClient {
 }
 
 #[derive(Serialize)]
-struct Registration<'a> {
+struct RegistrationBody<'a> {
     username: &'a str,
     password: &'a str,
     nickname: &'a str,
 }
 
-impl<'a> Registration<'a> {
+impl<'a> RegistrationBody<'a> {
     fn new(user: &'a UserId, password: &'a Password, nickname: Option<&'a Nickname>) -> Self {
         let nickname = nickname.map(Nickname::as_str).unwrap_or_default();
-        Registration { username: user.as_str(), password: password.expose(), nickname }
+        RegistrationBody { username: user.as_str(), password: password.expose(), nickname }
     }
 }
 
 #[derive(Serialize)]
 #[serde(tag = "grant_type", rename_all = "snake_case")]
-enum TokenRequest<'a> {
+enum TokenBody<'a> {
     Password { username: &'a str, password: &'a str, timestamp: u64 },
     Agora,
     ClientCredentials { client_id: &'a str, client_secret: &'a str },
@@ -189,7 +189,7 @@ impl RestClient {
             return Err(RestError::local(operation, RestErrorKind::BatchSize(users.len())));
         }
         let registrations: Vec<_> =
-            users.iter().map(|new| Registration::new(&new.user, &new.password, new.nickname.as_ref())).collect();
+            users.iter().map(|new| RegistrationBody::new(&new.user, &new.password, new.nickname.as_ref())).collect();
         let mut call = self.post(operation, None, "users", &registrations);
         call.token = Some(app_token);
         call.secrets.add(app_token);
@@ -203,7 +203,7 @@ impl RestClient {
     /// Any [`RestError`]; among them [`RestErrorKind::InvalidPassword`] and [`RestErrorKind::UserNotFound`], and
     /// [`RestErrorKind::UnexpectedAnswer`] where the answer is another user's.
     pub async fn password_token(&self, user: &UserId, password: &Password) -> Result<Grant, RestError> {
-        let request = TokenRequest::Password {
+        let request = TokenBody::Password {
             username: user.as_str(),
             password: password.expose(),
             timestamp: unix_milliseconds(),
@@ -230,7 +230,7 @@ impl RestClient {
     /// # Errors
     /// Any [`RestError`], each with the code 12.
     pub async fn exchange_agora_token(&self, agora_token: &Token) -> Result<Grant, RestError> {
-        let mut call = self.post(Operation::ExchangeAgoraToken, None, "token", &TokenRequest::Agora);
+        let mut call = self.post(Operation::ExchangeAgoraToken, None, "token", &TokenBody::Agora);
         call.token = Some(agora_token);
         call.secrets.add(agora_token);
         self.granted(call, Grant::parse).await
@@ -260,7 +260,7 @@ impl RestClient {
     /// # Errors
     /// Any [`RestError`].
     pub async fn app_token(&self, client_id: &str, client_secret: &Password) -> Result<Grant, RestError> {
-        let request = TokenRequest::ClientCredentials { client_id, client_secret: client_secret.expose() };
+        let request = TokenBody::ClientCredentials { client_id, client_secret: client_secret.expose() };
         let mut call = self.post(Operation::AppToken, None, "token", &request);
         call.secrets.add(client_secret);
         self.granted(call, Grant::parse).await
@@ -287,7 +287,7 @@ impl RestClient {
         password: &Password,
         nickname: Option<&Nickname>,
     ) -> Result<RegisteredUser, RestError> {
-        let mut call = self.post(operation, Some(user), "users", &Registration::new(user, password, nickname));
+        let mut call = self.post(operation, Some(user), "users", &RegistrationBody::new(user, password, nickname));
         call.token = app_token;
         call.secrets.add(password);
         app_token.into_iter().for_each(|token| call.secrets.add(token));

@@ -30,7 +30,7 @@ use crate::{
         message::{Attachment, Bare, FileSecret},
         redactor::Leased,
     },
-    net::Traffic,
+    net::Activity,
     store::regular,
     util::{
         lent::Lent,
@@ -152,7 +152,7 @@ impl From<Attachment> for Fetch {
 /// An answer whose body is still to come.
 pub(super) struct Incoming {
     response: awc::ClientResponse,
-    traffic: Traffic,
+    traffic: Activity,
     /// What the answer says its length is.
     announced: Option<u64>,
     /// The least it must be where the answer does not say.
@@ -170,7 +170,7 @@ pub(super) struct Incoming {
 impl Incoming {
     pub(super) fn new(
         response: awc::ClientResponse,
-        traffic: Traffic,
+        traffic: Activity,
         announced: Option<u64>,
         fetch: &Fetch,
     ) -> Result<Self, RestErrorKind> {
@@ -394,7 +394,7 @@ impl Download {
         }
         let path = path.as_ref().to_owned();
         let (mode, idle, whole) = (self.mode, self.idle, self.timeout);
-        let mut part = self.on_disk(idle, move || Part::beside(&path, mode)).await?;
+        let mut part = self.on_disk(idle, move || PartialFile::beside(&path, mode)).await?;
         while let Some(piece) = self.next_chunk().await {
             let piece = piece?;
             part = self.on_disk(idle, move || part.written(&piece)).await?;
@@ -426,26 +426,26 @@ impl Download {
 
 /// A file that is not whole yet. It goes when it is dropped, wherever that is: with a piece of work that nobody waits for
 /// any more, or between two.
-struct Part(Option<Beside>);
+struct PartialFile(Option<Beside>);
 
 struct Beside {
     // The fields are dropped in this order: not every system removes an open file.
     file: File,
-    name: Name,
+    name: TemporaryName,
     path: PathBuf,
 }
 
 /// A name in a folder, which goes when it is dropped.
-struct Name(PathBuf);
+struct TemporaryName(PathBuf);
 
-impl Drop for Name {
+impl Drop for TemporaryName {
     fn drop(&mut self) {
         // Once renamed it is not there any more.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-impl Part {
+impl PartialFile {
     fn beside(path: &Path, mode: u32) -> io::Result<Self> {
         // A pipe or a device in its place would be replaced by a file.
         match fs::metadata(path) {
@@ -464,7 +464,7 @@ impl Part {
         #[cfg(not(unix))]
         let _ = mode;
         let file = options.open(&name)?;
-        Ok(Part(Some(Beside { file, name: Name(name), path: path.to_owned() })))
+        Ok(PartialFile(Some(Beside { file, name: TemporaryName(name), path: path.to_owned() })))
     }
 
     fn written(mut self, piece: &[u8]) -> io::Result<Self> {
@@ -488,7 +488,7 @@ impl Part {
     }
 }
 
-impl Drop for Part {
+impl Drop for PartialFile {
     fn drop(&mut self) {
         /// How long the thread may wait for it to be gone: a disk that hangs is not to hang the thread with it.
         const MOMENT: Duration = Duration::from_millis(100);

@@ -30,7 +30,7 @@ use crate::{
     model::error::{Operation, RestError, RestErrorKind},
     rest::{
         http_call::{Call, texts},
-        multipart::{Broken, Form},
+        multipart::{Broken, Multipart},
         session_call::Caller,
     },
 };
@@ -39,7 +39,7 @@ use crate::{
         account::{Token, UserId},
         message::{Attachment, FileSecret},
     },
-    net::{Target, Traffic, unacknowledged_bytes},
+    net::{Activity, Target, unacknowledged_bytes},
     rest::http,
 };
 
@@ -86,13 +86,13 @@ impl RestClient {
         &self,
         call: &Call<'_>,
         base: &str,
-        form: &Rc<RefCell<Form>>,
+        form: &Rc<RefCell<Multipart>>,
         idle: Duration,
     ) -> Result<Attachment, RestError> {
         let base = base.trim_end_matches('/');
         let url = format!("{base}{}", call.path);
         let (host, started) = (host(&url), Instant::now());
-        let way = http::Way::default();
+        let way = http::CallProgress::default();
         form.borrow_mut().moved = tokio::time::Instant::now();
         let upload = way.of(exchanged(call, &url, form, &way));
         let outcome = moving(form, way.traffic(), idle, call.timeout, upload).await;
@@ -153,7 +153,7 @@ impl RestClient {
     async fn begun(&self, call: &Call<'_>, base: &str, fetch: &Fetch) -> Result<(Incoming, Option<String>), RestError> {
         let mut url = format!("{}{}", base.trim_end_matches('/'), call.path);
         let started = Instant::now();
-        let way = http::Way::default();
+        let way = http::CallProgress::default();
         let answered = timeout(call.timeout, way.of(followed(call, &mut url, fetch, &way))).await;
         let outcome = answered.unwrap_or_else(|_| Err(call.fail(RestErrorKind::Timeout(call.timeout)).at(way.step())));
         let outcome = outcome.map_err(|error| {
@@ -186,8 +186,8 @@ fn is_id(id: &str) -> bool {
 async fn exchanged(
     call: &Call<'_>,
     url: &str,
-    form: &Rc<RefCell<Form>>,
-    way: &http::Way,
+    form: &Rc<RefCell<Multipart>>,
+    way: &http::CallProgress,
 ) -> Result<(u16, Bytes), RestError> {
     let boundary = form.borrow().boundary.clone();
     let request = call
@@ -204,8 +204,8 @@ async fn exchanged(
 /// What this machine took to be sent may lie here for long on a slow link. So while nothing else moves, it is looked at
 /// now and then how much of it the peer has not acknowledged.
 async fn moving<T>(
-    form: &Rc<RefCell<Form>>,
-    traffic: &Traffic,
+    form: &Rc<RefCell<Multipart>>,
+    traffic: &Activity,
     idle: Duration,
     limit: Duration,
     upload: impl Future<Output = T>,
@@ -248,7 +248,7 @@ async fn first_of<T, E>(one: impl Future<Output = T>, other: impl Future<Output 
 }
 
 /// A form as the body of a request; what is left of it stays outside, should the request fail before it is asked for.
-struct FormBody(Rc<RefCell<Form>>);
+struct FormBody(Rc<RefCell<Multipart>>);
 
 impl MessageBody for FormBody {
     type Error = Broken;
@@ -267,7 +267,7 @@ async fn followed(
     call: &Call<'_>,
     url: &mut String,
     fetch: &Fetch,
-    way: &http::Way,
+    way: &http::CallProgress,
 ) -> Result<(u16, Incoming), RestError> {
     let home = Target::parse(url);
     let mut at_home = true;

@@ -166,13 +166,13 @@ impl HistoryQuery {
         self
     }
 
-    fn request(&self, conversation: &Conversation) -> Request<'_> {
+    fn request(&self, conversation: &Conversation) -> HistoryBody<'_> {
         let domain = match conversation.chat() {
             ChatType::Single => USER_DOMAIN,
             _ => GROUP_DOMAIN,
         };
         let types: Vec<_> = self.types.iter().map(|kind| kind.name()).collect();
-        Request {
+        HistoryBody {
             queue: format!("{}@{domain}", name(conversation)),
             start: self.start.as_ref().map_or(Start::Newest(-1), |cursor| Start::At(&cursor.0)),
             pull_number: self.limit.unwrap_or(RestClient::MAX_HISTORY_PAGE),
@@ -195,7 +195,7 @@ fn name(conversation: &Conversation) -> &str {
 }
 
 #[derive(Serialize)]
-struct Request<'a> {
+struct HistoryBody<'a> {
     queue: String,
     start: Start<'a>,
     pull_number: u32,

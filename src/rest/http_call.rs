@@ -31,7 +31,7 @@ use crate::{
 use crate::{
     model::{
         account::{Token, UserId},
-        error::{Code, Step},
+        error::{Code, ConnectStep},
         redactor::Leased,
     },
     net::{DialError, Network},
@@ -120,7 +120,7 @@ impl Call<'_> {
             return Err(self.fail(RestErrorKind::NoRuntime));
         }
         // awc's own limit ends with the answer's head; a body may then come for ever.
-        let way = http::Way::default();
+        let way = http::CallProgress::default();
         let outcome = tokio::time::timeout(self.timeout, way.of(self.exchange(url, &way))).await;
         match outcome.unwrap_or_else(|_| Err(self.fail(RestErrorKind::Timeout(self.timeout)))) {
             Err(error) if matches!(error.kind(), RestErrorKind::Timeout(_)) => Err(error.at(way.step())),
@@ -153,7 +153,7 @@ impl Call<'_> {
         Ok(request)
     }
 
-    async fn exchange(&self, url: &str, way: &http::Way) -> Result<(u16, Bytes), RestError> {
+    async fn exchange(&self, url: &str, way: &http::CallProgress) -> Result<(u16, Bytes), RestError> {
         let sent = match self.send(url, self.operation.shares_connections()).await? {
             // The server has closed a connection just as it was taken for this call, which it then never saw.
             Err(SendRequestError::Send(_) | SendRequestError::Connect(ConnectError::Disconnected)) if way.is_kept() => {
@@ -234,11 +234,13 @@ impl Call<'_> {
         use RestErrorKind as K;
         match error.get_ref() {
             Some(inner) => match inner.downcast_ref::<DialError>() {
-                Some(DialError::Failed { step: Step::Tls, detail }) => {
-                    self.fail(K::Tls(detail.clone())).at(Some(Step::Tls))
+                Some(DialError::Failed { step: ConnectStep::Tls, detail }) => {
+                    self.fail(K::Tls(detail.clone())).at(Some(ConnectStep::Tls))
                 }
                 Some(DialError::Failed { step, .. }) => self.fail(K::Unreachable(words(inner))).at(Some(*step)),
-                Some(DialError::Certificate(problem)) => self.fail(K::Certificate(problem.clone())).at(Some(Step::Tls)),
+                Some(DialError::Certificate(problem)) => {
+                    self.fail(K::Certificate(problem.clone())).at(Some(ConnectStep::Tls))
+                }
                 Some(DialError::Plaintext(_) | DialError::PlaintextProxy { .. }) => self.fail(K::Address(words(inner))),
                 None => self.fail(K::Unreachable(words(error))),
             },

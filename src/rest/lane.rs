@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, num::NonZeroU16, task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::rest::sliding_window::Window;
+use crate::rest::sliding_window::SlidingWindow;
 
 /// How long the first one may leave a turn that is there before others are let past: its thread stands still, or nobody
 /// polls it.
@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A fair queue before a [`Window`]: whoever is first takes a turn when it goes, and whoever leaves gives its place back.
 #[derive(Debug)]
 pub(super) struct Lane {
-    window: Window,
+    window: SlidingWindow,
     waiting: BTreeMap<u64, Waiting>,
     places: u64,
     /// The first two, and since when the first one is that.
@@ -66,9 +66,9 @@ impl Place {
 /// Those who are to look again; they are woken when the lane is not locked any more.
 #[derive(Debug, Default)]
 #[must_use]
-pub(super) struct Woken(Vec<Waker>);
+pub(super) struct Wakers(Vec<Waker>);
 
-impl Woken {
+impl Wakers {
     pub(super) fn wake(self) {
         self.0.into_iter().for_each(Waker::wake);
     }
@@ -76,12 +76,12 @@ impl Woken {
 
 impl Lane {
     pub(super) fn new(most: NonZeroU16) -> Self {
-        let (window, waiting) = (Window::new(most), BTreeMap::new());
+        let (window, waiting) = (SlidingWindow::new(most), BTreeMap::new());
         Lane { window, waiting, places: 0, heads: [None; 2], first_since: None, let_past: 0 }
     }
 
     /// Takes a turn for a caller, or says when it is to look again.
-    pub(super) fn look(&mut self, place: &mut Place, now: Instant, waker: &Waker, woken: &mut Woken) -> Look {
+    pub(super) fn look(&mut self, place: &mut Place, now: Instant, waker: &Waker, woken: &mut Wakers) -> Look {
         let number = match place.number {
             Some(number) => number,
             None => {
@@ -124,7 +124,7 @@ impl Lane {
     }
 
     /// Gives a place back.
-    pub(super) fn leave(&mut self, place: &mut Place, now: Instant, woken: &mut Woken) {
+    pub(super) fn leave(&mut self, place: &mut Place, now: Instant, woken: &mut Wakers) {
         if let Some(number) = place.number.take() {
             self.waiting.remove(&number);
             if self.heads.contains(&Some(number)) {
@@ -134,19 +134,19 @@ impl Lane {
     }
 
     /// Changes how many turns there are in a second.
-    pub(super) fn set_most(&mut self, most: NonZeroU16, now: Instant, woken: &mut Woken) {
+    pub(super) fn set_most(&mut self, most: NonZeroU16, now: Instant, woken: &mut Wakers) {
         self.window.set_most(most);
         self.refuse(now, woken);
     }
 
     /// Holds everybody back until then.
-    pub(super) fn pause(&mut self, now: Instant, until: Instant, woken: &mut Woken) {
+    pub(super) fn pause(&mut self, now: Instant, until: Instant, woken: &mut Wakers) {
         self.window.pause(now, until);
         self.refuse(now, woken);
     }
 
     /// Refuses those whose turn does not come in time any more, and has the first look at its turn anew.
-    fn refuse(&mut self, now: Instant, woken: &mut Woken) {
+    fn refuse(&mut self, now: Instant, woken: &mut Wakers) {
         let mut ahead = 0;
         for waiting in self.waiting.values_mut() {
             let turn = self.window.turn_after(ahead, now);
@@ -163,7 +163,7 @@ impl Lane {
     }
 
     /// Passes those who do not take a turn that is there, at first one, then ever more at once; whether it did.
-    fn let_past(&mut self, number: u64, now: Instant, woken: &mut Woken) -> bool {
+    fn let_past(&mut self, number: u64, now: Instant, woken: &mut Wakers) -> bool {
         let due = [self.window.next(), self.first_since].into_iter().flatten().max();
         if self.heads[0] == Some(number) || due.is_some_and(|due| due + GRACE > now) {
             return false;
@@ -178,7 +178,7 @@ impl Lane {
     }
 
     /// Wakes the first two where they are others than before, but for the one that looks right now.
-    fn tell_heads(&mut self, now: Instant, looking: Option<u64>, woken: &mut Woken) {
+    fn tell_heads(&mut self, now: Instant, looking: Option<u64>, woken: &mut Wakers) {
         // Whoever comes behind two others changes nothing for them.
         if let (Some(number), [Some(first), Some(second)]) = (looking, self.heads)
             && number > second
@@ -220,7 +220,7 @@ mod tests {
     use proptest::prelude::*;
     use tokio::time::Instant;
 
-    use super::{GRACE, LOOK, Lane, Look, Place, Woken};
+    use super::{GRACE, LOOK, Lane, Look, Place, Wakers};
 
     #[derive(Default)]
     struct Flag(AtomicBool);
@@ -275,14 +275,14 @@ mod tests {
 
         fn gives_up(&mut self, who: usize) {
             if let Some(mut caller) = self.callers.remove(&who) {
-                let mut woken = Woken::default();
+                let mut woken = Wakers::default();
                 self.lane.leave(&mut caller.place, self.now, &mut woken);
                 woken.wake();
             }
         }
 
         fn pauses(&mut self, pause: Duration) {
-            let mut woken = Woken::default();
+            let mut woken = Wakers::default();
             self.lane.pause(self.now, self.now + pause, &mut woken);
             woken.wake();
         }
@@ -290,7 +290,7 @@ mod tests {
         fn look(&mut self, who: usize) {
             let Some(caller) = self.callers.get_mut(&who) else { return };
             caller.woken.0.store(false, Ordering::SeqCst);
-            let (waker, mut woken) = (Arc::clone(&caller.woken).into(), Woken::default());
+            let (waker, mut woken) = (Arc::clone(&caller.woken).into(), Wakers::default());
             let look = self.lane.look(&mut caller.place, self.now, &waker, &mut woken);
             woken.wake();
             match look {
@@ -425,7 +425,7 @@ mod tests {
                 Step::Pauses(pause) => scene.pauses(ms(pause)),
                 Step::Limits(_) if !limits => {}
                 Step::Limits(most) => {
-                    let mut woken = Woken::default();
+                    let mut woken = Wakers::default();
                     scene.lane.set_most(NonZeroU16::new(most).unwrap(), scene.now, &mut woken);
                     woken.wake();
                 }

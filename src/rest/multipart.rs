@@ -16,11 +16,11 @@ use crate::model::error::RestErrorKind;
 use crate::util::{lent::Lent, threads};
 
 /// A multipart form that is read piece by piece.
-pub(super) struct Form {
+pub(super) struct Multipart {
     pub(super) boundary: String,
     pub(super) head: Bytes,
     pub(super) tail: Bytes,
-    pub(super) reading: Reading,
+    pub(super) reading: FileSource,
     pub(super) length: Option<u64>,
     pub(super) done: u64,
     pub(super) limit: u64,
@@ -36,7 +36,7 @@ pub(super) struct Form {
 }
 
 /// Where the file comes from.
-pub(super) enum Reading {
+pub(super) enum FileSource {
     Bytes(Bytes),
     Stream { stream: Lent<Pieces>, rest: Bytes },
     File(FileReading),
@@ -52,7 +52,7 @@ pub(super) enum FileReading {
 /// A file gives a piece, and itself back.
 type ReadPiece = Pin<Box<dyn Future<Output = io::Result<(File, Bytes)>> + Send>>;
 
-impl Form {
+impl Multipart {
     /// The length of the form as a whole.
     pub(super) fn size(&self) -> Option<u64> {
         Some(self.length? + (self.head.len() + self.tail.len()) as u64)
@@ -78,7 +78,7 @@ impl Form {
             Some(Ok(piece)) => Poll::Ready(Some(Ok(piece))),
             Some(Err(kind)) => {
                 self.failed = Some(kind);
-                self.reading = Reading::Over;
+                self.reading = FileSource::Over;
                 Poll::Ready(Some(Err(Broken)))
             }
             None if self.length.is_some_and(|length| length != self.done) && self.failed.is_none() => {
@@ -112,9 +112,9 @@ impl Form {
         // A file that grows while it is read ends where it ended at the start.
         let left = self.length.map_or(u64::MAX, |length| length.saturating_sub(self.done));
         let piece = match &mut self.reading {
-            Reading::Over => None,
-            Reading::Bytes(bytes) => Some(Ok(bytes.split_to(bytes.len().min(PIECE)))),
-            Reading::Stream { stream, rest } => {
+            FileSource::Over => None,
+            FileSource::Bytes(bytes) => Some(Ok(bytes.split_to(bytes.len().min(PIECE)))),
+            FileSource::Stream { stream, rest } => {
                 while rest.is_empty() {
                     let Some(polled) = stream.with(|stream| stream.as_mut().poll_next(task)) else {
                         return Poll::Ready(Some(Err(RestErrorKind::Panicked(STREAM))));
@@ -123,18 +123,20 @@ impl Form {
                         Some(Ok(next)) => *rest = next,
                         Some(Err(error)) => return Poll::Ready(Some(Err(failed(&error)))),
                         None => {
-                            self.reading = Reading::Over;
+                            self.reading = FileSource::Over;
                             return Poll::Ready(None);
                         }
                     }
                 }
                 Some(Ok(rest.split_to(rest.len().min(PIECE))))
             }
-            Reading::File(reading) => ready!(reading.poll(left, task)).map(|read| read.map_err(|error| failed(&error))),
+            FileSource::File(reading) => {
+                ready!(reading.poll(left, task)).map(|read| read.map_err(|error| failed(&error)))
+            }
         };
         match piece {
             Some(Ok(piece)) if piece.is_empty() => {
-                self.reading = Reading::Over;
+                self.reading = FileSource::Over;
                 Poll::Ready(None)
             }
             piece => Poll::Ready(piece),
@@ -182,7 +184,7 @@ mod tests {
     use bytes::Bytes;
     use futures_core::Stream;
 
-    use super::{Form, PIECE, Progress, RestErrorKind as Kind};
+    use super::{Multipart, PIECE, Progress, RestErrorKind as Kind};
     use crate::rest::Upload;
 
     struct Pieces(VecDeque<io::Result<Bytes>>);
@@ -199,7 +201,7 @@ mod tests {
         Pieces(lengths.iter().map(|length| Ok(vec![b'x'; *length].into())).collect())
     }
 
-    async fn read(form: &mut Form) -> Result<Vec<u8>, Kind> {
+    async fn read(form: &mut Multipart) -> Result<Vec<u8>, Kind> {
         let mut whole = Vec::new();
         while let Some(piece) = poll_fn(|task| form.poll_piece(task)).await {
             let Ok(piece) = piece else { return Err(form.failed.take().unwrap()) };

@@ -16,7 +16,7 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-use super::lane::{Lane, Look, Place, Woken};
+use super::lane::{Lane, Look, Place, Wakers};
 use crate::model::account::AppKey;
 use crate::model::error::Operation;
 
@@ -74,7 +74,7 @@ pub(super) enum Budget {
 
 /// The limits of one application.
 #[derive(Debug)]
-pub(super) struct Governor {
+pub(super) struct RateLimiter {
     lanes: Mutex<Lanes>,
 }
 
@@ -101,9 +101,9 @@ impl Lanes {
     }
 }
 
-impl Governor {
+impl RateLimiter {
     fn new(limits: RateLimits) -> Self {
-        Governor { lanes: Mutex::new(Lanes { limits, lanes: HashMap::new() }) }
+        RateLimiter { lanes: Mutex::new(Lanes { limits, lanes: HashMap::new() }) }
     }
 
     pub(super) fn set(&self, limits: RateLimits) {
@@ -154,8 +154,8 @@ impl Governor {
     }
 
     /// Does something to the lanes, and wakes afterwards whoever has to know.
-    fn wakes<T>(&self, change: impl FnOnce(&mut Lanes, &mut Woken) -> T) -> T {
-        let mut woken = Woken::default();
+    fn wakes<T>(&self, change: impl FnOnce(&mut Lanes, &mut Wakers) -> T) -> T {
+        let mut woken = Wakers::default();
         let done = change(&mut self.lock(), &mut woken);
         woken.wake();
         done
@@ -169,7 +169,7 @@ impl Governor {
 
 /// A caller that waits, or stops to.
 struct Caller<'a> {
-    governor: &'a Governor,
+    governor: &'a RateLimiter,
     budget: Budget,
     place: Place,
 }
@@ -186,7 +186,7 @@ impl Drop for Caller<'_> {
 struct Application {
     app_key: AppKey,
     addresses: Vec<String>,
-    governor: Arc<Governor>,
+    governor: Arc<RateLimiter>,
 }
 
 static APPLICATIONS_KNOWN: Mutex<VecDeque<Application>> = Mutex::new(VecDeque::new());
@@ -194,7 +194,7 @@ static APPLICATIONS_KNOWN: Mutex<VecDeque<Application>> = Mutex::new(VecDeque::n
 /// The governor of an application: one for all clients with its app key and at least one REST address in common.
 ///
 /// The same app key at other addresses is an application of another installation of the service.
-pub(super) fn shared(app_key: &AppKey, bases: &[String]) -> Arc<Governor> {
+pub(super) fn shared(app_key: &AppKey, bases: &[String]) -> Arc<RateLimiter> {
     let mut addresses: Vec<_> = bases.iter().map(|base| base.trim_end_matches('/').to_lowercase()).collect();
     let mut known = APPLICATIONS_KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let same = |application: &Application| {
@@ -205,7 +205,7 @@ pub(super) fn shared(app_key: &AppKey, bases: &[String]) -> Arc<Governor> {
         None => Application {
             app_key: app_key.clone(),
             addresses: Vec::new(),
-            governor: Arc::new(Governor::new(RateLimits::default())),
+            governor: Arc::new(RateLimiter::new(RateLimits::default())),
         },
     };
     addresses.retain(|address| !application.addresses.contains(address));
@@ -225,14 +225,14 @@ mod tests {
 
     use tokio::time::{Instant, sleep_until, timeout};
 
-    use super::{APPLICATIONS_KNOWN, Budget, Governor, MAX_PAUSE, Operation, PATIENCE, RateLimits, shared};
+    use super::{APPLICATIONS_KNOWN, Budget, MAX_PAUSE, Operation, PATIENCE, RateLimiter, RateLimits, shared};
 
-    fn governor(users: u16) -> Arc<Governor> {
+    fn governor(users: u16) -> Arc<RateLimiter> {
         let users = NonZeroU16::new(users).unwrap();
-        Arc::new(Governor::new(RateLimits { users, ..RateLimits::default() }))
+        Arc::new(RateLimiter::new(RateLimits { users, ..RateLimits::default() }))
     }
 
-    async fn turn(governor: &Governor, patience: u64) -> Result<(), Duration> {
+    async fn turn(governor: &RateLimiter, patience: u64) -> Result<(), Duration> {
         governor.turn(Budget::Users, Duration::from_secs(patience)).await
     }
 
@@ -248,7 +248,7 @@ mod tests {
     }
 
     /// Keeps asking, each time for so long at most, until it has its turn.
-    async fn impatient(governor: Arc<Governor>, patience: Duration) -> Instant {
+    async fn impatient(governor: Arc<RateLimiter>, patience: Duration) -> Instant {
         loop {
             let begun = Instant::now();
             if let Ok(Ok(())) = timeout(patience, governor.turn(Budget::Tokens, PATIENCE)).await {

@@ -5,7 +5,7 @@ use crate::model::error::Code;
 use crate::model::error::{Operation, RestErrorKind as Kind};
 
 /// What an answer said.
-pub(super) struct Said<'a> {
+pub(super) struct ErrorBody<'a> {
     pub(super) status: u16,
     /// `error_code`.
     pub(super) number: Option<u64>,
@@ -50,7 +50,7 @@ static WORDS: &[(u16, &str, Code, Option<Kind>)] = &[
 ];
 
 /// The kind and number of an answer other than success, from those that the status alone gives.
-pub(super) fn refine(operation: Operation, said: &Said<'_>, kind: Kind, code: Code) -> (Kind, Code) {
+pub(super) fn refine(operation: Operation, said: &ErrorBody<'_>, kind: Kind, code: Code) -> (Kind, Code) {
     if operation == Operation::Download {
         return download(said, kind);
     }
@@ -74,7 +74,7 @@ pub(super) fn refine(operation: Operation, said: &Said<'_>, kind: Kind, code: Co
 }
 
 /// Messages spec §5.1.
-fn download(said: &Said<'_>, kind: Kind) -> (Kind, Code) {
+fn download(said: &ErrorBody<'_>, kind: Kind) -> (Kind, Code) {
     match said.status {
         403 if [said.error, said.description].iter().any(|text| text.contains("chatfile no permission")) => {
             (Kind::FileForbidden, Code::FILE_FORBIDDEN)

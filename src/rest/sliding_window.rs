@@ -12,16 +12,16 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 /// A turn is counted when it is taken, never before, so none is kept for somebody who may not come. It keeps the turns of
 /// the last second, at most 65 535.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(super) struct SlidingWindow {
     most: NonZeroU16,
     /// When turns were taken, in order.
     taken: VecDeque<Instant>,
     paused_until: Option<Instant>,
 }
 
-impl Window {
+impl SlidingWindow {
     pub(super) fn new(most: NonZeroU16) -> Self {
-        Window { most, taken: VecDeque::new(), paused_until: None }
+        SlidingWindow { most, taken: VecDeque::new(), paused_until: None }
     }
 
     /// Changes how many turns there are in a second, from the next one taken on.
@@ -76,10 +76,10 @@ mod tests {
     use proptest::prelude::*;
     use tokio::time::Instant;
 
-    use super::{SECOND, Window};
+    use super::{SECOND, SlidingWindow};
 
-    fn window(most: u16) -> Window {
-        Window::new(NonZeroU16::new(most).unwrap())
+    fn window(most: u16) -> SlidingWindow {
+        SlidingWindow::new(NonZeroU16::new(most).unwrap())
     }
 
     fn ms(milliseconds: u64) -> Duration {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     /// Takes so many turns, each as soon as it can be.
-    fn turns(window: &mut Window, mut now: Instant, count: usize) -> Vec<Instant> {
+    fn turns(window: &mut SlidingWindow, mut now: Instant, count: usize) -> Vec<Instant> {
         let mut turns = Vec::new();
         for _ in 0..count {
             now = window.turn_after(0, now);

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     model::error::RestErrorKind,
-    rest::multipart::{FileReading, Form, Reading},
+    rest::multipart::{FileReading, FileSource, Multipart},
 };
 use crate::{
     model::message::{ChatType, Conversation},
@@ -200,19 +200,19 @@ impl Upload {
     }
 
     /// Opens the source, and refuses one that is known to be too large.
-    pub(super) async fn open(self) -> Result<Form, RestErrorKind> {
+    pub(super) async fn open(self) -> Result<Multipart, RestErrorKind> {
         let (reading, length) = match self.source {
             Source::Bytes(bytes) => {
                 let length = bytes.len() as u64;
-                (Reading::Bytes(bytes), Some(length))
+                (FileSource::Bytes(bytes), Some(length))
             }
-            Source::Stream(length, stream) => (Reading::Stream { stream, rest: Bytes::new() }, length),
+            Source::Stream(length, stream) => (FileSource::Stream { stream, rest: Bytes::new() }, length),
             Source::File(path) => {
                 let opened = threads::FILES.run(move || store::open_regular(&path));
                 let opened = timeout(self.idle.min(self.timeout), opened).await;
                 let opened = opened.map_err(|_| RestErrorKind::Timeout(self.idle.min(self.timeout)))?;
                 let (file, length) = opened.map_err(|error| failed(&error))?;
-                (Reading::File(FileReading::Idle(Some(file))), Some(length))
+                (FileSource::File(FileReading::Idle(Some(file))), Some(length))
             }
         };
         if length.is_some_and(|length| length > self.limit) {
@@ -234,7 +234,7 @@ impl Upload {
             }
         }
         tail.push_str(&format!("\r\n--{boundary}--\r\n"));
-        Ok(Form {
+        Ok(Multipart {
             boundary,
             head: head.into(),
             tail: tail.into(),

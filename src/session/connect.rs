@@ -2,12 +2,12 @@
 
 use std::{mem, sync::Arc, time::Duration};
 
-use super::{Action, FetchedToken, Note, Now, login::Login, online::Online};
+use super::{Action, Diagnostic, FetchedToken, Now, login::Login, online::Online};
 use crate::session::{
-    context::Context,
+    context::Cx,
     handshake::Identity,
-    machine::{Flow, Phase, Purpose, Session},
-    tokens::clock::{End, TokenClock, expiry_of_auth_token},
+    machine::{Attempt, Flow, Phase, Session},
+    tokens::clock::{TokenClock, TokenEnd, expiry_of_auth_token},
 };
 use crate::{
     config::{Addresses, Config, Endpoints, Flapping},
@@ -15,7 +15,7 @@ use crate::{
         EventKind,
         account::Token,
         auth::{KeptToken, Secret, TokenReason},
-        error::{DisconnectReason, LossCause, OpenError, Refusal, RefusalKind, RestError, Step, TokenError},
+        error::{ConnectStep, DisconnectReason, LossCause, OpenError, Refusal, RefusalKind, RestError, TokenError},
         server_text::ServerText,
     },
     wire::{Provision, RedirectInfo, status::ErrorCode},
@@ -23,7 +23,7 @@ use crate::{
 
 /// A step on the way in, with what it has to remember.
 #[derive(Debug)]
-pub(super) enum Entering {
+pub(super) enum Connecting {
     State,
     Discovery,
     Token,
@@ -41,19 +41,19 @@ pub(super) enum Entering {
 pub(super) struct Route {
     url: Arc<str>,
     /// How far the connect has got.
-    step: Step,
+    step: ConnectStep,
     /// The addresses that redirected this attempt, the first one included.
     behind: Vec<Arc<str>>,
 }
 
-impl Entering {
-    pub(super) fn step(&self) -> Step {
+impl Connecting {
+    pub(super) fn step(&self) -> ConnectStep {
         match self {
-            Entering::State => Step::State,
-            Entering::Discovery => Step::Discovery,
-            Entering::Token => Step::Token,
-            Entering::Connect(route) => route.step,
-            Entering::Provision { .. } => Step::Provision,
+            Connecting::State => ConnectStep::State,
+            Connecting::Discovery => ConnectStep::Discovery,
+            Connecting::Token => ConnectStep::Token,
+            Connecting::Connect(route) => route.step,
+            Connecting::Provision { .. } => ConnectStep::Provision,
         }
     }
 }
@@ -76,28 +76,23 @@ fn recall_limit(config: &Config) -> Duration {
 
 impl Session {
     /// Begins a login, with what is kept of the account where there is a state folder.
-    pub(super) fn recall(&mut self, context: &mut Context<'_>) -> Flow {
+    pub(super) fn recall(&mut self, context: &mut Cx<'_>) -> Flow {
         if context.world.config.state_dir.is_none() {
             return self.begin(context);
         }
         context.out.push(Action::Recall { user: self.user.clone() });
-        self.enter(Entering::State, recall_limit(&context.world.config), context)
+        self.enter(Connecting::State, recall_limit(&context.world.config), context)
     }
 
     /// A kept token is tried where the login has none of its own; one whose end seems to have passed is its last resort.
-    pub(super) fn recalled(
-        &mut self,
-        token: Option<Token>,
-        expires_at: Option<u64>,
-        context: &mut Context<'_>,
-    ) -> Flow {
-        if !self.is_at(Step::State) {
+    pub(super) fn recalled(&mut self, token: Option<Token>, expires_at: Option<u64>, context: &mut Cx<'_>) -> Flow {
+        if !self.is_at(ConnectStep::State) {
             return Flow::Stay;
         }
         if let Some(token) = token.filter(|_| self.tokens.token.is_none()) {
             if expires_at.is_none_or(|end| end > context.now.wall) {
                 self.tokens.token = Some(token);
-                self.tokens.fetched_expiry = expires_at.map(End::At);
+                self.tokens.fetched_expiry = expires_at.map(TokenEnd::At);
                 self.tokens.kept = true;
             } else {
                 self.tokens.spare = Some(KeptToken { token, expires_at });
@@ -107,7 +102,7 @@ impl Session {
     }
 
     /// Starts an attempt: whatever is still missing for a connection comes first.
-    pub(super) fn begin(&mut self, context: &mut Context<'_>) -> Flow {
+    pub(super) fn begin(&mut self, context: &mut Cx<'_>) -> Flow {
         let world = &mut *context.world;
         let rest_limit = world.config.rest_timeout;
         if let Endpoints::Discovery(hosts) = &world.config.endpoints {
@@ -117,14 +112,14 @@ impl Session {
                 // Each host may use up its own limit; one more keeps this from running out first.
                 let limits = u32::try_from(hosts.len()).unwrap_or(u32::MAX).saturating_add(1);
                 context.out.push(Action::Discover);
-                return self.enter(Entering::Discovery, rest_limit.saturating_mul(limits), context);
+                return self.enter(Connecting::Discovery, rest_limit.saturating_mul(limits), context);
             }
         }
         self.authorize(context)
     }
 
     /// Gets a token where there is none, or the one there is has ended or was refused.
-    pub(super) fn authorize(&mut self, context: &mut Context<'_>) -> Flow {
+    pub(super) fn authorize(&mut self, context: &mut Cx<'_>) -> Flow {
         let (server, now) = (self.tokens.server_clock, context.now);
         if self.is_logging_in() && self.tokens.fetched_expiry.is_some_and(|end| end.is_over(server, now)) {
             // It was fetched for an earlier attempt, too long ago.
@@ -143,25 +138,25 @@ impl Session {
             context.out.push(Action::FetchToken { user: self.user.clone(), password: password.clone() });
             // Every REST host may use up its own limit.
             let limit = context.world.config.rest_timeout.saturating_mul(8);
-            return self.enter(Entering::Token, limit, context);
+            return self.enter(Connecting::Token, limit, context);
         }
         self.await_token(reason, context)
     }
 
-    pub(super) fn connect(&mut self, context: &mut Context<'_>) -> Flow {
+    pub(super) fn connect(&mut self, context: &mut Cx<'_>) -> Flow {
         match context.world.sockets.take() {
             Some(url) => self.dial(url, Vec::new(), context),
             None => {
                 let detail = "no WebSocket address is known".to_owned();
-                self.lost(LossCause::Failed { step: Step::Discovery, detail }, context)
+                self.lost(LossCause::Failed { step: ConnectStep::Discovery, detail }, context)
             }
         }
     }
 
-    fn dial(&mut self, url: Arc<str>, behind: Vec<Arc<str>>, context: &mut Context<'_>) -> Flow {
+    fn dial(&mut self, url: Arc<str>, behind: Vec<Arc<str>>, context: &mut Cx<'_>) -> Flow {
         context.out.push(Action::Connect { url: self.address(&url) });
         let limit = context.world.config.connect_timeout;
-        self.enter(Entering::Connect(Route { url, step: Step::Connect, behind }), limit, context)
+        self.enter(Connecting::Connect(Route { url, step: ConnectStep::Connect, behind }), limit, context)
     }
 
     /// An address that the server may have named: whole for whoever goes there.
@@ -170,16 +165,19 @@ impl Session {
     }
 
     /// The connect under way has come to another of its steps; no other step can be one of a connect.
-    pub(super) fn connect_is_at(&mut self, step: Step) {
-        if !matches!(step, Step::Resolve | Step::Connect | Step::Proxy | Step::Tls | Step::Upgrade) {
+    pub(super) fn connect_is_at(&mut self, step: ConnectStep) {
+        if !matches!(
+            step,
+            ConnectStep::Resolve | ConnectStep::Connect | ConnectStep::Proxy | ConnectStep::Tls | ConnectStep::Upgrade
+        ) {
             return;
         }
-        if let Phase::Entering { at: Entering::Connect(route), .. } = &mut self.phase {
+        if let Phase::Entering { at: Connecting::Connect(route), .. } = &mut self.phase {
             route.step = step;
         }
     }
 
-    pub(super) fn enter(&mut self, at: Entering, limit: Duration, context: &Context<'_>) -> Flow {
+    pub(super) fn enter(&mut self, at: Connecting, limit: Duration, context: &Cx<'_>) -> Flow {
         let (Phase::Entering { purpose, .. } | Phase::Waiting { purpose, .. }) = &self.phase else {
             return Flow::Stay;
         };
@@ -190,16 +188,16 @@ impl Session {
     pub(super) fn is_resuming(&self) -> bool {
         matches!(
             &self.phase,
-            Phase::Entering { purpose: Purpose::Resume, .. } | Phase::Waiting { purpose: Purpose::Resume, .. }
+            Phase::Entering { purpose: Attempt::Resume, .. } | Phase::Waiting { purpose: Attempt::Resume, .. }
         )
     }
 
-    pub(super) fn is_at(&self, step: Step) -> bool {
+    pub(super) fn is_at(&self, step: ConnectStep) -> bool {
         matches!(&self.phase, Phase::Entering { at, .. } if at.step() == step)
     }
 
-    pub(super) fn discovered(&mut self, result: Result<Addresses, RestError>, context: &mut Context<'_>) -> Flow {
-        if !self.is_at(Step::Discovery) {
+    pub(super) fn discovered(&mut self, result: Result<Addresses, RestError>, context: &mut Cx<'_>) -> Flow {
+        if !self.is_at(ConnectStep::Discovery) {
             return Flow::Stay;
         }
         match result {
@@ -208,19 +206,19 @@ impl Session {
                 self.authorize(context)
             }
             Err(error) if !context.world.sockets.is_empty() => {
-                context.out.push(Action::Note(Note::DiscoveryFailed(error)));
+                context.out.push(Action::Note(Diagnostic::DiscoveryFailed(error)));
                 self.authorize(context)
             }
             Err(error) if self.is_logging_in() && error.is_final() => {
                 Flow::Fail(OpenError::Discovery { user: self.user.clone(), error })
             }
-            Err(error) => self.lost(LossCause::Rest { step: Step::Discovery, error }, context),
+            Err(error) => self.lost(LossCause::Rest { step: ConnectStep::Discovery, error }, context),
         }
     }
 
-    pub(super) fn token_fetched(&mut self, result: Result<FetchedToken, RestError>, context: &mut Context<'_>) -> Flow {
+    pub(super) fn token_fetched(&mut self, result: Result<FetchedToken, RestError>, context: &mut Cx<'_>) -> Flow {
         // Only a login fetches its token so; what else waits at this step waits for another answer.
-        if !self.is_at(Step::Token) || self.tokens.renewal.is_asking() {
+        if !self.is_at(ConnectStep::Token) || self.tokens.renewal.is_asking() {
             return Flow::Stay;
         }
         match result {
@@ -231,19 +229,19 @@ impl Session {
                 self.connect(context)
             }
             Err(error) if error.is_final() => Flow::Fail(OpenError::Token { user: self.user.clone(), error }),
-            Err(error) => self.no_token(LossCause::Rest { step: Step::Token, error }, context),
+            Err(error) => self.no_token(LossCause::Rest { step: ConnectStep::Token, error }, context),
         }
     }
 
     /// The socket is open: PROVISION goes first (connection spec §4).
-    pub(super) fn connected(&mut self, context: &mut Context<'_>) -> Flow {
+    pub(super) fn connected(&mut self, context: &mut Cx<'_>) -> Flow {
         let Some(token) = &self.tokens.token else {
             return Flow::Stay;
         };
-        let Phase::Entering { at: at @ Entering::Connect(_), until, .. } = &mut self.phase else {
+        let Phase::Entering { at: at @ Connecting::Connect(_), until, .. } = &mut self.phase else {
             return Flow::Stay;
         };
-        let Entering::Connect(route) = mem::replace(at, Entering::Token) else {
+        let Connecting::Connect(route) = mem::replace(at, Connecting::Token) else {
             return Flow::Stay;
         };
         let session_id = context.world.new_session_id(context.now);
@@ -251,19 +249,19 @@ impl Session {
         let identity = Identity { app_key: &config.app_key, user: &self.user, device: &config.device, token };
         let frame = identity.provision(&session_id, config.login_ext.as_deref());
         *until = context.now.mono.saturating_add(config.provision_timeout);
-        *at = Entering::Provision { route, session_id, token: token.clone() };
+        *at = Connecting::Provision { route, session_id, token: token.clone() };
         context.transmit("PROVISION", frame);
         Flow::Stay
     }
 
     /// The answer to PROVISION (connection spec §6.2, §6.3, §6.4).
-    pub(super) fn provision_answer(&mut self, answer: Provision, context: &mut Context<'_>) -> Flow {
-        if !self.is_at(Step::Provision) {
+    pub(super) fn provision_answer(&mut self, answer: Provision, context: &mut Cx<'_>) -> Flow {
+        if !self.is_at(ConnectStep::Provision) {
             return Flow::Stay;
         }
         let Some(status) = answer.status else {
             let detail = "the answer has no status".to_owned();
-            return self.lost(LossCause::Failed { step: Step::Provision, detail }, context);
+            return self.lost(LossCause::Failed { step: ConnectStep::Provision, detail }, context);
         };
         match status.error_code.unwrap_or(0) {
             code if code == ErrorCode::Ok as i32 => {
@@ -279,7 +277,7 @@ impl Session {
 
     /// Goes by the name that the service gives this device, from this login on, as every official client does (connection
     /// spec §6.2). One that no device can have is ignored, and so is an empty one.
-    fn take_resource(&mut self, named: Option<String>, context: &mut Context<'_>) {
+    fn take_resource(&mut self, named: Option<String>, context: &mut Cx<'_>) {
         let device = &context.world.config.device;
         let Some(resource) = named.filter(|named| !named.is_empty() && *named != device.resource) else { return };
         let bytes = resource.len();
@@ -287,27 +285,27 @@ impl Session {
         renamed.resource = resource;
         if renamed.check().is_err() {
             if let Some(count) = self.inbox.odd.resources.strikes(1, context.now.mono) {
-                context.out.push(Action::Note(Note::ResourceIgnored { bytes, count }));
+                context.out.push(Action::Note(Diagnostic::ResourceIgnored { bytes, count }));
             }
             return;
         }
         let shown = |name: &str| self.redactor.shown(name.to_owned()).into_boxed_str();
         let (from, to) = (shown(&device.resource), shown(&renamed.resource));
-        context.out.push(Action::Note(Note::ResourceTaken { from, to }));
+        context.out.push(Action::Note(Diagnostic::ResourceTaken { from, to }));
         Arc::make_mut(&mut context.world.config).device = renamed;
     }
 
-    fn accepted(&mut self, auth_token: Option<&str>, context: &mut Context<'_>) -> Flow {
-        let Phase::Entering { at: Entering::Provision { session_id, .. }, purpose, .. } = &mut self.phase else {
+    fn accepted(&mut self, auth_token: Option<&str>, context: &mut Cx<'_>) -> Flow {
+        let Phase::Entering { at: Connecting::Provision { session_id, .. }, purpose, .. } = &mut self.phase else {
             return Flow::Stay;
         };
-        let resumed = matches!(purpose, Purpose::Resume);
+        let resumed = matches!(purpose, Attempt::Resume);
         self.retry.failed = 0;
         self.tokens.renewal.accepted();
         let session_id = mem::take(session_id);
         context.world.arrivals.restart();
         let mut online = Box::new(Online::new(session_id, context.now));
-        online.queues.trouble = self.inbox.trouble.take();
+        online.queues.suspects = self.inbox.suspects.take();
         self.phase = Phase::Online(online);
         if !resumed {
             // Attempts of the login are not held against the link it led to.
@@ -346,7 +344,7 @@ impl Session {
         }
         self.tokens.clock = match (told, self.tokens.fetched_expiry) {
             // A life needs no wall clock until the server's is heard; by that one the moment is the better word.
-            (Some(End::At(at)), Some(life @ End::Counted { .. })) if self.tokens.server_clock.is_none() => {
+            (Some(TokenEnd::At(at)), Some(life @ TokenEnd::Counted { .. })) if self.tokens.server_clock.is_none() => {
                 TokenClock::start(life, None, now, patience).map(|clock| clock.told(at))
             }
             (told, fetched) => {
@@ -355,8 +353,8 @@ impl Session {
         };
     }
 
-    fn redirected(&mut self, targets: &[RedirectInfo], reason: Option<String>, context: &mut Context<'_>) -> Flow {
-        let Phase::Entering { at: Entering::Provision { route, .. }, .. } = &mut self.phase else {
+    fn redirected(&mut self, targets: &[RedirectInfo], reason: Option<String>, context: &mut Cx<'_>) -> Flow {
+        let Phase::Entering { at: Connecting::Provision { route, .. }, .. } = &mut self.phase else {
             return Flow::Stay;
         };
         let (url, mut behind) = (Arc::clone(&route.url), mem::take(&mut route.behind));
@@ -373,38 +371,38 @@ impl Session {
             return self.refused(Refusal::redirect(RefusalKind::TooManyRedirects, Some(next.to_string())), context);
         }
         context.out.push(Action::Hangup);
-        context.out.push(Action::Note(Note::Redirected { url: self.address(&next), hop }));
+        context.out.push(Action::Note(Diagnostic::Redirected { url: self.address(&next), hop }));
         self.dial(next, behind, context)
     }
 
     /// A step's deadline, or the login's.
-    pub(super) fn entering_due(&mut self, context: &mut Context<'_>) -> Flow {
+    pub(super) fn entering_due(&mut self, context: &mut Cx<'_>) -> Flow {
         let Phase::Entering { at, purpose, until } = &self.phase else {
             return Flow::Stay;
         };
         let (now, step, limit) = (context.now.mono, at.step(), answer_limit(at, &context.world.config));
         let arrivals = &mut context.world.arrivals;
-        if let Purpose::Login(Login { deadline: Some(deadline), .. }) = purpose
+        if let Attempt::Login(Login { deadline: Some(deadline), .. }) = purpose
             && arrivals.is_late_if_read(*deadline, limit, now)
         {
             return Flow::Fail(OpenError::Deadline { user: self.user.clone(), step });
         }
         match step {
-            Step::State if now < *until => Flow::Stay,
-            Step::State => {
+            ConnectStep::State if now < *until => Flow::Stay,
+            ConnectStep::State => {
                 let limit = recall_limit(&context.world.config);
                 context.out.push(Action::Hangup);
-                context.out.push(Action::Note(Note::StateUnread { limit }));
+                context.out.push(Action::Note(Diagnostic::StateUnread { limit }));
                 self.begin(context)
             }
             _ if !arrivals.is_late_if_read(*until, limit, now) => Flow::Stay,
-            Step::Token => self.no_token(LossCause::Timeout(step), context),
+            ConnectStep::Token => self.no_token(LossCause::Timeout(step), context),
             _ => self.lost(LossCause::Timeout(step), context),
         }
     }
 
     /// After a loss or a failed attempt: a pause and another attempt, or the end.
-    pub(super) fn try_again(&mut self, purpose: Purpose, cause: LossCause, context: &mut Context<'_>) -> Flow {
+    pub(super) fn try_again(&mut self, purpose: Attempt, cause: LossCause, context: &mut Cx<'_>) -> Flow {
         let asked = match &cause {
             LossCause::UpgradeRefused { retry_after, .. } => *retry_after,
             LossCause::Rest { error, .. } | LossCause::Token(TokenError::Rest(error)) => error.retry_after(),
@@ -417,16 +415,16 @@ impl Session {
     pub(super) fn try_again_after(
         &mut self,
         asked: Option<Duration>,
-        purpose: Purpose,
+        purpose: Attempt,
         cause: LossCause,
-        context: &mut Context<'_>,
+        context: &mut Cx<'_>,
     ) -> Flow {
         // The pause may be long: what was new before it may be refused after it.
         self.tokens.renewal.spent = false;
         let policy = &context.world.config.reconnect;
         match purpose {
-            Purpose::Login(login) => return self.log_in_again(asked, login, cause, context),
-            Purpose::Resume => {
+            Attempt::Login(login) => return self.log_in_again(asked, login, cause, context),
+            Attempt::Resume => {
                 if self.tokens.ended {
                     // The next attempt asks for a token.
                     self.tokens.renewal.forget_next();
@@ -449,7 +447,7 @@ impl Session {
                 let delay = self.retry.backoff.next(context.world.random.f64()).saturating_add(least);
                 context.out.push(Action::Hangup);
                 let (least, until) = (context.after(least), context.after(delay));
-                self.phase = Phase::Waiting { purpose: Purpose::Resume, least, until };
+                self.phase = Phase::Waiting { purpose: Attempt::Resume, least, until };
                 if let Some(rule) = self.retry.flaps.news(policy.flapping.as_ref()) {
                     let Flapping { sessions, window, floor } = *rule;
                     context.out.push(Action::Emit(EventKind::Flapping { sessions, window, floor }));
@@ -462,8 +460,8 @@ impl Session {
 }
 
 /// How long the answer that a step waits for may be put off, should it lie unread; nothing where none comes by the link.
-pub(super) fn answer_limit(at: &Entering, config: &Config) -> Duration {
-    if matches!(at, Entering::Provision { .. }) { config.provision_timeout } else { Duration::ZERO }
+pub(super) fn answer_limit(at: &Connecting, config: &Config) -> Duration {
+    if matches!(at, Connecting::Provision { .. }) { config.provision_timeout } else { Duration::ZERO }
 }
 
 /// The address a redirect leads to: scheme and path stay as they are.

@@ -14,12 +14,12 @@ const COUNT_BITS: u32 = 31;
 
 /// What outlives a session.
 #[derive(Debug)]
-pub(super) struct World {
+pub(super) struct Env {
     pub(super) config: Arc<Config>,
     /// What no session of this engine may show.
     pub(super) redactor: Redactor,
     pub(super) random: fastrand::Rng,
-    pub(super) sockets: Sockets,
+    pub(super) sockets: AddressRotation,
     pub(super) wanted: EventMask,
     /// What the message handler wants; nothing where there is none.
     pub(super) handled: EventMask,
@@ -34,15 +34,15 @@ pub(super) struct World {
     client_ids: u64,
 }
 
-impl World {
+impl Env {
     pub(super) fn new(config: Arc<Config>, mut random: fastrand::Rng) -> Self {
-        let mut sockets = Sockets::default();
+        let mut sockets = AddressRotation::default();
         if let Endpoints::Fixed(addresses) = &config.endpoints {
             sockets.set(addresses);
         }
         // 32 random bits above a count: unique among the unanswered sends of all of a user's devices, never 0.
         let client_ids = (u64::from(random.u32(1..)) << COUNT_BITS) + 1;
-        World {
+        Env {
             arrivals: Arrivals::new(config.heartbeat_answer),
             redactor: Redactor::default(),
             config,
@@ -89,12 +89,12 @@ impl World {
 
 /// The WebSocket addresses; each attempt takes the next one.
 #[derive(Debug, Default)]
-pub(super) struct Sockets {
+pub(super) struct AddressRotation {
     list: Vec<Arc<str>>,
     next: usize,
 }
 
-impl Sockets {
+impl AddressRotation {
     /// Takes new addresses; those known before stay where there are none.
     pub(super) fn set(&mut self, addresses: &Addresses) {
         if addresses.socket.is_empty() {
@@ -106,7 +106,7 @@ impl Sockets {
 
     /// Nothing could be reached by them: the service may have moved.
     pub(super) fn forget(&mut self) {
-        *self = Sockets::default();
+        *self = AddressRotation::default();
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -121,13 +121,13 @@ impl Sockets {
 }
 
 /// What a step works with.
-pub(super) struct Context<'a> {
-    pub(super) world: &'a mut World,
+pub(super) struct Cx<'a> {
+    pub(super) world: &'a mut Env,
     pub(super) now: Now,
     pub(super) out: &'a mut Vec<Action>,
 }
 
-impl Context<'_> {
+impl Cx<'_> {
     pub(super) fn transmit(&mut self, kind: &'static str, bytes: bytes::Bytes) {
         self.out.push(Action::Transmit(Frame::new(kind, bytes)));
     }

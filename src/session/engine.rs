@@ -5,9 +5,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{Action, ConnectionState, Input, Now, login::Login, online::Online};
 use crate::session::{
     connect::answer_limit,
-    context::{Context, World},
-    machine::{Flow, Phase, Purpose, Session},
-    tokens::clock::{End, TokenClock},
+    context::{Cx, Env},
+    machine::{Attempt, Flow, Phase, Session},
+    tokens::clock::{TokenClock, TokenEnd},
 };
 use crate::{
     config::Config,
@@ -15,7 +15,7 @@ use crate::{
         EventMask,
         account::{Device, Token, UserId},
         auth::{Credentials, Secret},
-        error::{SendError, Step},
+        error::{ConnectStep, SendError},
         redactor::Redactor,
     },
 };
@@ -27,14 +27,14 @@ use crate::{
 /// beside them 1024, receipts that wait for a place 1024, redirects in a row 5, attempts of one `open` 3, not counting those
 /// after which the service asked for a pause.
 pub struct Engine {
-    pub(super) world: World,
+    pub(super) env: Env,
     session: Option<Box<Session>>,
 }
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // In it are names, addresses and messages, as whoever wrote them wrote them.
-        self.world.redactor.show(&format_args!("Engine {{ world: {:?}, session: {:?} }}", self.world, self.session), f)
+        self.env.redactor.show(&format_args!("Engine {{ world: {:?}, session: {:?} }}", self.env, self.session), f)
     }
 }
 
@@ -46,35 +46,35 @@ impl Engine {
     /// A logged-out engine. The seed decides the jitter and the client ids.
     #[must_use]
     pub fn new(config: Arc<Config>, seed: u64) -> Self {
-        Engine { world: World::new(config, fastrand::Rng::with_seed(seed)), session: None }
+        Engine { env: Env::new(config, fastrand::Rng::with_seed(seed)), session: None }
     }
 
     /// Which events are asked for: what comes out of queues is built for these kinds only. Default: all.
     pub fn set_wanted(&mut self, wanted: EventMask) {
-        self.world.wanted = wanted;
+        self.env.wanted = wanted;
     }
 
     /// Which events of a page the message handler gets: a page with any is acknowledged once it is
     /// [`Input::Handled`]. Default: none, and every page is acknowledged at once.
     pub fn set_handled(&mut self, handled: EventMask) {
-        self.world.handled = handled;
+        self.env.handled = handled;
     }
 
     /// Whether the socket may hold more than was read, so that answers may be among it: those found to be late have as long
     /// again as they had at first, to be read. Default: no.
     pub fn set_unread(&mut self, unread: bool) {
-        self.world.arrivals.set_unread(unread);
+        self.env.arrivals.set_unread(unread);
     }
 
     /// What must not be shown of this engine's sessions, for all who work for them.
     pub(crate) fn redactor(&self) -> &Redactor {
-        &self.world.redactor
+        &self.env.redactor
     }
 
-    /// How many encoded bytes of pages are in the message handler's hand; see [`Limits::handling`](crate::Limits).
+    /// How many encoded bytes of pages are in the message handler's hand; see [`Limits::in_flight_bytes`](crate::Limits).
     #[must_use]
     pub fn bytes_in_hand(&self) -> usize {
-        self.session.as_ref().and_then(|session| session.inbox.in_hand.as_ref()).map_or(0, |in_hand| in_hand.bytes())
+        self.session.as_ref().and_then(|session| session.inbox.in_flight.as_ref()).map_or(0, |in_hand| in_hand.bytes())
     }
 
     /// How many queues wait because a message of theirs could not be handled; see [`Input::Postponed`].
@@ -82,31 +82,31 @@ impl Engine {
     pub fn waiting_queues(&self) -> usize {
         self.session
             .as_ref()
-            .and_then(|session| session.inbox.in_hand.as_ref())
+            .and_then(|session| session.inbox.in_flight.as_ref())
             .map_or(0, |in_hand| in_hand.parked.len())
     }
 
     /// Whether events for the message handler come with what they were read from, for a dead letter that outlives the
     /// process. Default: no.
     pub(crate) fn set_keeps_encoded(&mut self, keeps: bool) {
-        self.world.keeps_encoded = keeps;
+        self.env.keeps_encoded = keeps;
     }
 
     /// A fresh id for a message to send: none that this engine gave before, nor one it was given with a send.
     pub fn next_client_id(&mut self) -> u64 {
-        self.world.fresh_id()
+        self.env.fresh_id()
     }
 
     /// How many sends wait for their answer: messages, requests for chat rooms and delivery receipts.
     #[must_use]
     pub fn pending_sends(&self) -> usize {
-        self.session.as_ref().map_or(0, |session| session.outbox.sends.len())
+        self.session.as_ref().map_or(0, |session| session.outbox.pending.len())
     }
 
     /// How many messages are kept for the next link.
     #[must_use]
     pub fn kept_sends(&self) -> usize {
-        self.session.as_ref().map_or(0, |session| session.outbox.kept_sends.len())
+        self.session.as_ref().map_or(0, |session| session.outbox.buffered.len())
     }
 
     /// Who is logged in, or being logged in or out.
@@ -130,19 +130,19 @@ impl Engine {
             .clock
             .as_ref()
             .and_then(TokenClock::expires_at)
-            .or(session.tokens.fetched_expiry.and_then(End::at))
+            .or(session.tokens.fetched_expiry.and_then(TokenEnd::at))
     }
 
     /// Who the device is from the next login on, in the place of the configured one.
     pub(crate) fn set_device(&mut self, device: Device) {
-        if self.world.config.device != device {
-            Arc::make_mut(&mut self.world.config).device = device;
+        if self.env.config.device != device {
+            Arc::make_mut(&mut self.env.config).device = device;
         }
     }
 
     /// The resource of the device that is logged in, or will be.
     pub(crate) fn resource(&self) -> &str {
-        &self.world.config.device.resource
+        &self.env.config.device.resource
     }
 
     /// Where the connection stands.
@@ -155,18 +155,18 @@ impl Engine {
         match &session.phase {
             Phase::Online(_) => ConnectionState::Online,
             Phase::LoggingOut { .. } => ConnectionState::LoggingOut,
-            Phase::Entering { purpose: Purpose::Resume, .. } | Phase::Waiting { purpose: Purpose::Resume, .. } => {
+            Phase::Entering { purpose: Attempt::Resume, .. } | Phase::Waiting { purpose: Attempt::Resume, .. } => {
                 resuming
             }
             Phase::Entering { at, .. } => ConnectionState::LoggingIn { step: at.step() },
-            Phase::Waiting { .. } => ConnectionState::LoggingIn { step: Step::Connect },
+            Phase::Waiting { .. } => ConnectionState::LoggingIn { step: ConnectStep::Connect },
         }
     }
 
     /// Whether the last session ended with the server's answer to its LOGOUT.
     #[must_use]
     pub fn logout_answered(&self) -> bool {
-        self.world.logout_answered
+        self.env.logout_answered
     }
 
     /// Attempts to regain the link since it last was stable.
@@ -198,12 +198,12 @@ impl Engine {
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         let session = self.session.as_ref()?;
-        let (config, arrivals) = (&self.world.config, &self.world.arrivals);
+        let (config, arrivals) = (&self.env.config, &self.env.arrivals);
         let phase = match &session.phase {
             Phase::Entering { at, purpose, until } => {
                 let until = match purpose {
-                    Purpose::Login(Login { deadline: Some(deadline), .. }) => (*until).min(*deadline),
-                    Purpose::Login(_) | Purpose::Resume => *until,
+                    Attempt::Login(Login { deadline: Some(deadline), .. }) => (*until).min(*deadline),
+                    Attempt::Login(_) | Attempt::Resume => *until,
                 };
                 arrivals.due_if_read(until, answer_limit(at, config))
             }
@@ -211,7 +211,7 @@ impl Engine {
             Phase::LoggingOut { until, .. } => arrivals.due_if_read(*until, config.logout_timeout),
             Phase::Online(online) => {
                 let link = online.deadline(config, arrivals);
-                let sends = session.outbox.sends.deadline(config.send_timeout);
+                let sends = session.outbox.pending.deadline(config.send_timeout);
                 let sends = sends.map(|due| arrivals.due(due, config.send_timeout));
                 [sends, session.retry_deadline(config)].into_iter().flatten().fold(link, Duration::min)
             }
@@ -222,7 +222,7 @@ impl Engine {
         let others = [
             session.tokens.clock.as_ref().map(TokenClock::deadline),
             session.tokens.renewal.deadline(),
-            session.outbox.kept_sends.deadline(self.world.config.keep_sends_for),
+            session.outbox.buffered.deadline(self.env.config.buffer_sends_for),
         ];
         Some(others.into_iter().flatten().fold(phase, Duration::min))
     }
@@ -230,20 +230,20 @@ impl Engine {
     /// Takes what happened and appends what is to be done, in order.
     pub fn step(&mut self, mut input: Input<'_>, now: Now, out: &mut Vec<Action>) {
         match &input {
-            Input::Send { client_id, .. } => self.world.chosen_id(*client_id),
-            Input::Open(credentials) => learn(&self.world.redactor, credentials),
+            Input::Send { client_id, .. } => self.env.chosen_id(*client_id),
+            Input::Open(credentials) => learn(&self.env.redactor, credentials),
             Input::TokenFetched(Ok(fetched)) | Input::TokenProvided(Ok(fetched)) => {
-                self.world.redactor.learn_token(&fetched.token);
+                self.env.redactor.learn_token(&fetched.token);
             }
             Input::Renewed { token, .. } | Input::Recalled { token: Some(token), .. } => {
-                self.world.redactor.learn_token(token);
+                self.env.redactor.learn_token(token);
             }
             _ => {}
         }
         if let Some(session) = &self.session {
             session.take_words_in(&mut input);
         }
-        let mut context = Context { world: &mut self.world, now, out };
+        let mut context = Cx { world: &mut self.env, now, out };
         let flow = match (&mut self.session, input) {
             (Some(session), Input::Open(_)) => {
                 context.out.push(Action::Rejected(session.already_open()));
@@ -272,7 +272,7 @@ impl Engine {
             Flow::Fail(error) => (Some(error), None),
         };
         if let Some(session) = self.session.take() {
-            let mut context = Context { world: &mut self.world, now, out };
+            let mut context = Cx { world: &mut self.env, now, out };
             session.ended(failed, reason, &mut context);
         }
     }

@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Action, Note};
-use crate::session::{context::Context, inbox::queues::Queues, machine::Session};
+use super::{Action, Diagnostic};
+use crate::session::{context::Cx, inbox::queues::Queues, machine::Session};
 use crate::{
     model::{
         EventKind,
@@ -42,7 +42,7 @@ impl Episode {
 
 /// The oddities of a session.
 #[derive(Debug, Default)]
-pub(super) struct Odd {
+pub(super) struct Oddities {
     pub(super) undecodable: Episode,
     pub(super) broken_metas: Episode,
     pub(super) page_status: Episode,
@@ -55,7 +55,7 @@ pub(super) struct Odd {
 
 impl Session {
     /// Tells of an event that says something else of itself than the service does.
-    pub(super) fn heed_claims(&mut self, event: &EventKind, from: Option<&Jid>, context: &mut Context<'_>) {
+    pub(super) fn heed_claims(&mut self, event: &EventKind, from: Option<&Jid>, context: &mut Cx<'_>) {
         let Some(claims) = event.claims() else { return };
         // The server wrote the one and passed on the other: either may repeat a secret, and this is to be shown.
         let shown = |name: &str| cut(&self.redactor.taken_in(name, Claims::MAX_CHARS));
@@ -66,26 +66,26 @@ impl Session {
         if let Some(count) = self.inbox.odd.claims.strikes(1, context.now.mono)
             && let Some((from, claims)) = self.inbox.odd.last_claim.take()
         {
-            context.out.push(Action::Note(Note::FalseClaims { count, from, claims }));
+            context.out.push(Action::Note(Diagnostic::FalseClaims { count, from, claims }));
         }
     }
 
     /// The session ends: tells of what was only counted.
-    pub(super) fn tell_odd(&mut self, context: &mut Context<'_>) {
-        let Odd { undecodable, broken_metas, page_status: _, resources: _, long_names, claims, last_claim } =
+    pub(super) fn tell_odd(&mut self, context: &mut Cx<'_>) {
+        let Oddities { undecodable, broken_metas, page_status: _, resources: _, long_names, claims, last_claim } =
             &mut self.inbox.odd;
         if let Some(count) = undecodable.rest() {
-            context.out.push(Action::Note(Note::MoreUndecodable { count }));
+            context.out.push(Action::Note(Diagnostic::MoreUndecodable { count }));
         }
         if let Some(count) = broken_metas.rest() {
             let count = usize::try_from(count).unwrap_or(usize::MAX);
-            context.out.push(Action::Note(Note::BrokenMetas { count }));
+            context.out.push(Action::Note(Diagnostic::BrokenMetas { count }));
         }
         if let Some((count, (from, claims))) = claims.rest().zip(last_claim.take()) {
-            context.out.push(Action::Note(Note::FalseClaims { count, from, claims }));
+            context.out.push(Action::Note(Diagnostic::FalseClaims { count, from, claims }));
         }
         if let Some(count) = long_names.rest() {
-            context.out.push(Action::Note(Note::QueueNameTooLong { count, limit: Queues::LONGEST_NAME }));
+            context.out.push(Action::Note(Diagnostic::QueueNameTooLong { count, limit: Queues::LONGEST_NAME }));
         }
     }
 }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Action, Note, engine::Engine};
+use super::{Action, Diagnostic, engine::Engine};
 use crate::model::{
     EventKind,
-    error::{DisconnectReason, LossCause, OpenError, Step},
+    error::{ConnectStep, DisconnectReason, LossCause, OpenError},
 };
 use crate::session::{
-    context::Context,
-    machine::{Flow, Phase, Purpose, Session},
-    tokens::clock::End,
+    context::Cx,
+    machine::{Attempt, Flow, Phase, Session},
+    tokens::clock::TokenEnd,
 };
 
 /// How a login stands.
@@ -38,7 +38,7 @@ impl Session {
         asked: Option<Duration>,
         login: Login,
         cause: LossCause,
-        context: &mut Context<'_>,
+        context: &mut Cx<'_>,
     ) -> Flow {
         let Login { deadline, attempts, waits } = login;
         // A pause of nothing is none: an attempt after it counts.
@@ -62,9 +62,13 @@ impl Session {
         context.out.push(Action::Hangup);
         let waits = waits.saturating_add(u32::from(!least.is_zero()));
         let (least, until) = (context.after(least), context.after(delay));
-        self.phase = Phase::Waiting { purpose: Purpose::Login(Login { deadline, attempts, waits }), least, until };
+        self.phase = Phase::Waiting { purpose: Attempt::Login(Login { deadline, attempts, waits }), least, until };
         if deadline.is_some() {
-            context.out.push(Action::Note(Note::LoginRetry { attempt: attempts.saturating_add(1), delay, cause }));
+            context.out.push(Action::Note(Diagnostic::LoginRetry {
+                attempt: attempts.saturating_add(1),
+                delay,
+                cause,
+            }));
         } else {
             context.emit(EventKind::Reconnecting { attempt: self.retry.backoff.attempts(), delay, cause });
         }
@@ -76,7 +80,7 @@ impl Session {
         let user = self.user.clone();
         Flow::Fail(match cause {
             LossCause::Refused(refusal) => return Flow::End(DisconnectReason::Refused(refusal)),
-            LossCause::Rest { step: Step::Discovery, error } => OpenError::Discovery { user, error },
+            LossCause::Rest { step: ConnectStep::Discovery, error } => OpenError::Discovery { user, error },
             LossCause::Rest { error, .. } => OpenError::Token { user, error },
             LossCause::Token(error) => OpenError::Provider { user, error },
             cause => OpenError::Unreachable { user, attempts, cause },
@@ -85,7 +89,7 @@ impl Session {
 
     /// No token came for the attempt. A login has one more way where it has a kept token whose end seems to have passed:
     /// the clock that says so may be wrong.
-    pub(super) fn no_token(&mut self, cause: LossCause, context: &mut Context<'_>) -> Flow {
+    pub(super) fn no_token(&mut self, cause: LossCause, context: &mut Cx<'_>) -> Flow {
         if !self.is_logging_in() {
             return self.lost(cause, context);
         }
@@ -93,10 +97,10 @@ impl Session {
             return self.lost(cause, context);
         };
         self.tokens.token = Some(spare.token);
-        self.tokens.fetched_expiry = spare.expires_at.map(End::At);
+        self.tokens.fetched_expiry = spare.expires_at.map(TokenEnd::At);
         self.tokens.kept = true;
         context.out.push(Action::Hangup);
-        context.out.push(Action::Note(Note::KeptTokenTried));
+        context.out.push(Action::Note(Diagnostic::KeptTokenTried));
         self.connect(context)
     }
 }

@@ -3,16 +3,16 @@
 use super::{inbox::Inbox, outbox::Outbox, retry::Retry, tokens::Tokens};
 use std::time::Duration;
 
-use super::{Action, Input, Note, episodes::Odd, login::Login, online::Online};
+use super::{Action, Diagnostic, Input, episodes::Oddities, login::Login, online::Online};
 use crate::session::{
-    connect::Entering,
-    context::Context,
+    connect::Connecting,
+    context::Cx,
     handshake::Identity,
-    inbox::dedup::Recent,
-    outbox::{buffered::Kept, pending::Sends, receipts::Receipts},
+    inbox::dedup::DedupWindow,
+    outbox::{buffered::BufferedSends, pending::PendingSends, receipts::Receipts},
     retry::{
         backoff::Backoff,
-        flapping::Flaps,
+        flapping::ShortSessions,
         kicks::{AfterKick, Takeovers},
     },
     tokens::{clock::Countdown, renewal::Renewal},
@@ -23,7 +23,7 @@ use crate::{
         EventKind,
         account::UserId,
         auth::{Credentials, Secret},
-        error::{DisconnectReason, Kick, LossCause, OpenError, Refusal, Step},
+        error::{ConnectStep, DisconnectReason, Kick, LossCause, OpenError, Refusal},
         redactor::Redactor,
     },
 };
@@ -45,9 +45,9 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) enum Phase {
     /// On the way in, at a step with a deadline.
-    Entering { at: Entering, purpose: Purpose, until: Duration },
+    Entering { at: Connecting, purpose: Attempt, until: Duration },
     /// A pause before the next attempt; before `least` there is none, whatever the application hints at.
-    Waiting { purpose: Purpose, least: Duration, until: Duration },
+    Waiting { purpose: Attempt, least: Duration, until: Duration },
     /// The link is up.
     Online(Box<Online>),
     /// LOGOUT is sent; its answer, the end of the link or the deadline ends the session.
@@ -56,7 +56,7 @@ pub(super) enum Phase {
 
 /// What an attempt is for.
 #[derive(Clone, Debug)]
-pub(super) enum Purpose {
+pub(super) enum Attempt {
     /// The login asked for by `open`.
     Login(Login),
     /// The way back after a lost link.
@@ -77,7 +77,7 @@ impl Session {
     /// How far apart hints of a changed network are at least followed.
     const HINTS_APART: Duration = Duration::from_secs(5);
 
-    pub(super) fn new(credentials: Credentials, context: &Context<'_>) -> Self {
+    pub(super) fn new(credentials: Credentials, context: &Cx<'_>) -> Self {
         let user = credentials.user().clone();
         let token = match &credentials.secret {
             Secret::Token(token) => Some(token.clone()),
@@ -104,22 +104,22 @@ impl Session {
             retry: Retry {
                 failed: 0,
                 backoff: Backoff::new(&context.world.config.reconnect),
-                flaps: Flaps::default(),
+                flaps: ShortSessions::default(),
                 takeovers: Takeovers::default(),
                 hinted: None,
             },
             inbox: Inbox {
-                recent: Recent::default(),
+                dedup: DedupWindow::default(),
                 last_sender: None,
-                in_hand: None,
+                in_flight: None,
                 cursors: context.world.config.cursors.is_some().then(Box::default),
-                trouble: None,
-                odd: Odd::default(),
+                suspects: None,
+                odd: Oddities::default(),
                 unheard: false,
             },
             outbox: Outbox {
-                sends: Sends::default(),
-                kept_sends: Kept::default(),
+                pending: PendingSends::default(),
+                buffered: BufferedSends::default(),
                 kept_from: Duration::ZERO,
                 rooms: Vec::new(),
                 more_rooms: Vec::new(),
@@ -127,7 +127,7 @@ impl Session {
             },
             // `begin` moves on at once; until it does, a pause that is over describes the state truly.
             phase: Phase::Waiting {
-                purpose: Purpose::Login(Login { deadline, attempts: 0, waits: 0 }),
+                purpose: Attempt::Login(Login { deadline, attempts: 0, waits: 0 }),
                 least: context.now.mono,
                 until: context.now.mono,
             },
@@ -137,14 +137,14 @@ impl Session {
     pub(super) fn already_open(&self) -> OpenError {
         let user = self.user.clone();
         match &self.phase {
-            Phase::Entering { purpose: Purpose::Login(_), .. } | Phase::Waiting { purpose: Purpose::Login(_), .. } => {
+            Phase::Entering { purpose: Attempt::Login(_), .. } | Phase::Waiting { purpose: Attempt::Login(_), .. } => {
                 OpenError::InProgress { user }
             }
             _ => OpenError::AlreadyOpen { user },
         }
     }
 
-    pub(super) fn step(&mut self, input: Input<'_>, context: &mut Context<'_>) -> Flow {
+    pub(super) fn step(&mut self, input: Input<'_>, context: &mut Cx<'_>) -> Flow {
         match input {
             Input::Open(_) => Flow::Stay,
             Input::Close => self.close(context),
@@ -177,7 +177,11 @@ impl Session {
                 Flow::Stay
             }
             // Late word of a link that is given up already.
-            Input::Lost(_) if self.is_at(Step::State) || self.is_at(Step::Discovery) || self.is_at(Step::Token) => {
+            Input::Lost(_)
+                if self.is_at(ConnectStep::State)
+                    || self.is_at(ConnectStep::Discovery)
+                    || self.is_at(ConnectStep::Token) =>
+            {
                 Flow::Stay
             }
             Input::Lost(cause) => self.lost(cause, context),
@@ -198,7 +202,7 @@ impl Session {
                 Flow::Stay
             }
             Input::RetryPostponed => {
-                if let Some(in_hand) = &mut self.inbox.in_hand {
+                if let Some(in_hand) = &mut self.inbox.in_flight {
                     in_hand.parked.all_due(context.now.mono);
                 }
                 self.retry_due(context);
@@ -224,7 +228,7 @@ impl Session {
     }
 
     /// Says goodbye where the link is up, ends at once where it is not.
-    fn close(&mut self, context: &mut Context<'_>) -> Flow {
+    fn close(&mut self, context: &mut Cx<'_>) -> Flow {
         match &self.phase {
             // Why the goodbye began stays the reason: an application that closes because its token ended hears so.
             Phase::LoggingOut { .. } => Flow::Stay,
@@ -234,7 +238,7 @@ impl Session {
     }
 
     /// Ends at once; where the link is up, a goodbye that nobody waits for may still get out.
-    fn abort(&mut self, reason: DisconnectReason, context: &mut Context<'_>) -> Flow {
+    fn abort(&mut self, reason: DisconnectReason, context: &mut Cx<'_>) -> Flow {
         match &self.phase {
             Phase::LoggingOut { reason, .. } => Flow::End(reason.clone()),
             _ => {
@@ -244,7 +248,7 @@ impl Session {
         }
     }
 
-    pub(super) fn log_out(&mut self, text: &str, reason: DisconnectReason, context: &mut Context<'_>) -> Flow {
+    pub(super) fn log_out(&mut self, text: &str, reason: DisconnectReason, context: &mut Cx<'_>) -> Flow {
         let (Phase::Online(online), Some(token)) = (&self.phase, &self.tokens.token) else {
             return Flow::End(reason);
         };
@@ -259,7 +263,7 @@ impl Session {
     }
 
     /// The token's countdown runs in every phase, also while the link is down.
-    pub(super) fn token_due(&mut self, context: &mut Context<'_>) -> Flow {
+    pub(super) fn token_due(&mut self, context: &mut Cx<'_>) -> Flow {
         if matches!(self.phase, Phase::LoggingOut { .. }) {
             return Flow::Stay;
         }
@@ -283,7 +287,7 @@ impl Session {
         }
     }
 
-    fn phase_due(&mut self, context: &mut Context<'_>) -> Flow {
+    fn phase_due(&mut self, context: &mut Cx<'_>) -> Flow {
         let now = context.now.mono;
         match &self.phase {
             Phase::Entering { .. } => self.entering_due(context),
@@ -302,12 +306,12 @@ impl Session {
     }
 
     /// The link or an attempt is gone.
-    pub(super) fn lost(&mut self, cause: LossCause, context: &mut Context<'_>) -> Flow {
+    pub(super) fn lost(&mut self, cause: LossCause, context: &mut Cx<'_>) -> Flow {
         match &self.phase {
             Phase::Online(_) => {
                 self.link_ended(context);
                 self.fail_sends(&cause, context);
-                self.try_again(Purpose::Resume, cause, context)
+                self.try_again(Attempt::Resume, cause, context)
             }
             Phase::Entering { purpose, .. } => self.try_again(purpose.clone(), cause, context),
             Phase::LoggingOut { reason, .. } => Flow::End(reason.clone()),
@@ -316,14 +320,14 @@ impl Session {
     }
 
     /// A link that was up has ended: ladder and flapping go by how long it held.
-    fn link_ended(&mut self, context: &mut Context<'_>) {
+    fn link_ended(&mut self, context: &mut Cx<'_>) {
         self.offline_sync_ended(context);
-        if let Some(in_hand) = &mut self.inbox.in_hand {
+        if let Some(in_hand) = &mut self.inbox.in_flight {
             in_hand.link += 1;
             in_hand.parked.link_ended(context.now.mono);
         }
         let Phase::Online(online) = &mut self.phase else { return };
-        self.inbox.trouble = online.queues.trouble.take();
+        self.inbox.suspects = online.queues.suspects.take();
         let uptime = context.now.mono.saturating_sub(online.since());
         self.retry.backoff.ended(uptime);
         let policy = &context.world.config.reconnect;
@@ -331,7 +335,7 @@ impl Session {
     }
 
     /// The server logs this device out: the end, unless the policy is to come back.
-    pub(super) fn kicked(&mut self, kick: Kick, context: &mut Context<'_>) -> Flow {
+    pub(super) fn kicked(&mut self, kick: Kick, context: &mut Cx<'_>) -> Flow {
         let after = match (&self.phase, context.world.config.reconnect.enabled) {
             (Phase::Online(_), true) => {
                 self.retry.takeovers.after(&kick, &context.world.config.kick_policy, context.now.mono)
@@ -346,13 +350,13 @@ impl Session {
         let cause = LossCause::Kicked(kick);
         self.link_ended(context);
         self.fail_sends(&cause, context);
-        self.try_again_after(pause, Purpose::Resume, cause, context)
+        self.try_again_after(pause, Attempt::Resume, cause, context)
     }
 
     /// A hint from the application: one probe where the link seems up, one attempt at once where it is down, and the
     /// ladder starts anew. An attempt under way is given up for it, since it may be one over the network that is gone.
     /// Hints within [`Session::HINTS_APART`] of the last one followed are ignored.
-    fn network_changed(&mut self, context: &mut Context<'_>) -> Flow {
+    fn network_changed(&mut self, context: &mut Cx<'_>) -> Flow {
         let now = context.now.mono;
         if self.retry.hinted.is_some_and(|last| now.saturating_sub(last) < Self::HINTS_APART) {
             return Flow::Stay;
@@ -364,24 +368,24 @@ impl Session {
                 online.probe(context);
                 Flow::Stay
             }
-            Phase::Waiting { purpose: Purpose::Resume, least, until } if now < *least => {
+            Phase::Waiting { purpose: Attempt::Resume, least, until } if now < *least => {
                 self.retry.backoff.restart();
                 *until = (*until).min(least.saturating_add(self.retry.backoff.next(context.world.random.f64())));
                 Flow::Stay
             }
-            Phase::Waiting { purpose: Purpose::Resume, .. } => {
+            Phase::Waiting { purpose: Attempt::Resume, .. } => {
                 self.retry.backoff.restart_at_first();
                 self.begin(context)
             }
             Phase::Waiting { least, .. } if now >= *least => self.begin(context),
-            Phase::Entering { purpose: Purpose::Resume, .. } => {
+            Phase::Entering { purpose: Attempt::Resume, .. } => {
                 self.retry.backoff.restart_at_first();
                 context.out.push(Action::Hangup);
                 self.begin(context)
             }
             // It waits for no network yet.
-            Phase::Entering { at: Entering::State, .. } => Flow::Stay,
-            Phase::Entering { purpose: Purpose::Login(login), .. } if !login.is_last_attempt() => {
+            Phase::Entering { at: Connecting::State, .. } => Flow::Stay,
+            Phase::Entering { purpose: Attempt::Login(login), .. } if !login.is_last_attempt() => {
                 login.attempts = login.attempts.saturating_add(1);
                 context.out.push(Action::Hangup);
                 self.begin(context)
@@ -392,12 +396,7 @@ impl Session {
 
     /// The last things a session does, in this order: sends settled, link dropped, `open` answered, subscribers
     /// told, `close` answered.
-    pub(super) fn ended(
-        mut self,
-        failed: Option<OpenError>,
-        reason: Option<DisconnectReason>,
-        context: &mut Context<'_>,
-    ) {
+    pub(super) fn ended(mut self, failed: Option<OpenError>, reason: Option<DisconnectReason>, context: &mut Cx<'_>) {
         self.fail_sends(&LossCause::ClosedHere, context);
         self.drop_kept(reason.as_ref(), context);
         self.tell_odd(context);
@@ -410,7 +409,7 @@ impl Session {
         }
         let logging_in = matches!(
             &self.phase,
-            Phase::Entering { purpose: Purpose::Login(_), .. } | Phase::Waiting { purpose: Purpose::Login(_), .. }
+            Phase::Entering { purpose: Attempt::Login(_), .. } | Phase::Waiting { purpose: Attempt::Login(_), .. }
         );
         if logging_in {
             let user = self.user.clone();
@@ -430,7 +429,7 @@ impl Session {
     /// PROVISION was refused. A refused token is replaced where there is a source of tokens. Otherwise a refusal is the
     /// end of a login, unless that is kept trying, and of the way back, unless the reason may pass. A new token that is
     /// refused on the way back is a failed attempt: the next one may be good.
-    pub(super) fn refused(&mut self, refusal: Refusal, context: &mut Context<'_>) -> Flow {
+    pub(super) fn refused(&mut self, refusal: Refusal, context: &mut Cx<'_>) -> Flow {
         let Phase::Entering { purpose, .. } = &self.phase else {
             return Flow::Stay;
         };
@@ -442,17 +441,17 @@ impl Session {
             return self.connect(context);
         }
         match purpose {
-            Purpose::Login(_) if self.tokens.kept && refusal.is_of_token() => self.fetch_anew(refusal, context),
+            Attempt::Login(_) if self.tokens.kept && refusal.is_of_token() => self.fetch_anew(refusal, context),
             _ if self.may_be_made_good(&refusal) => {
                 context.out.push(Action::Hangup);
                 self.tokens.renewal.refused = Some(refusal);
                 self.authorize(context)
             }
-            Purpose::Resume if self.may_get_a_better_token(&refusal) => {
+            Attempt::Resume if self.may_get_a_better_token(&refusal) => {
                 self.tokens.renewal.refused = Some(refusal.clone());
-                self.try_again(Purpose::Resume, LossCause::Refused(refusal), context)
+                self.try_again(Attempt::Resume, LossCause::Refused(refusal), context)
             }
-            Purpose::Resume | Purpose::Login(Login { deadline: None, .. }) if !refusal.is_final() => {
+            Attempt::Resume | Attempt::Login(Login { deadline: None, .. }) if !refusal.is_final() => {
                 let purpose = purpose.clone();
                 self.try_again(purpose, LossCause::Refused(refusal), context)
             }
@@ -463,25 +462,27 @@ impl Session {
     /// Whether the token has changed since the PROVISION under way was sent.
     fn has_newer_token(&self) -> bool {
         match &self.phase {
-            Phase::Entering { at: Entering::Provision { token, .. }, .. } => self.tokens.token.as_ref() != Some(token),
+            Phase::Entering { at: Connecting::Provision { token, .. }, .. } => {
+                self.tokens.token.as_ref() != Some(token)
+            }
             _ => false,
         }
     }
 
     /// A kept token serves no more: the password, which is at hand, fetches another, or the provider is asked. Once, for
     /// that one is not kept.
-    fn fetch_anew(&mut self, refusal: Refusal, context: &mut Context<'_>) -> Flow {
+    fn fetch_anew(&mut self, refusal: Refusal, context: &mut Cx<'_>) -> Flow {
         self.tokens.kept = false;
         if matches!(self.tokens.secret, Secret::Provider) {
             context.out.push(Action::Hangup);
-            context.out.push(Action::Note(Note::KeptTokenRefused(refusal.clone())));
+            context.out.push(Action::Note(Diagnostic::KeptTokenRefused(refusal.clone())));
             // So that the provider hears why, and does not give the same one from a cache of its own.
             self.tokens.renewal.refused = Some(refusal);
             return self.authorize(context);
         }
         self.forget_token();
         context.out.push(Action::Hangup);
-        context.out.push(Action::Note(Note::KeptTokenRefused(refusal)));
+        context.out.push(Action::Note(Diagnostic::KeptTokenRefused(refusal)));
         self.begin(context)
     }
 
@@ -492,7 +493,7 @@ impl Session {
     }
 
     pub(super) fn is_logging_in(&self) -> bool {
-        matches!(self.phase, Phase::Entering { purpose: Purpose::Login(_), .. })
-            || matches!(self.phase, Phase::Waiting { purpose: Purpose::Login(_), .. })
+        matches!(self.phase, Phase::Entering { purpose: Attempt::Login(_), .. })
+            || matches!(self.phase, Phase::Waiting { purpose: Attempt::Login(_), .. })
     }
 }

@@ -41,7 +41,7 @@ use crate::{
         Event, EventKind,
         account::{Password, Token, UserId},
         auth::{Credentials, TokenRequest},
-        error::{ActorEnd, LossCause, OpenError, Refusal, RestError, SendError, Step, TokenError},
+        error::{ActorEnd, ConnectStep, LossCause, OpenError, Refusal, RestError, SendError, TokenError},
         outgoing::{Outgoing, RoomRequest, Sent},
         server_text::ServerText,
     },
@@ -81,7 +81,7 @@ pub enum Input<'a> {
     /// [`Action::RenewToken`] is done.
     TokenProvided(Result<FetchedToken, TokenError>),
     /// [`Action::Connect`] has come to this step (resolve, connect, proxy, TLS or upgrade); a timeout will name it.
-    At(Step),
+    At(ConnectStep),
     /// [`Action::Connect`] is done: the WebSocket is open.
     Connected,
     /// A binary message came.
@@ -275,13 +275,13 @@ pub enum Action {
         outcome: Result<Sent, SendError>,
     },
     /// Something worth a log record.
-    Note(Note),
+    Note(Diagnostic),
 }
 
 /// Something odd that the connection survives, or a change of state, for the log.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Note {
+pub enum Diagnostic {
     /// A frame or its payload does not decode; it was dropped.
     Undecodable {
         /// The frame's length in bytes.
@@ -433,7 +433,7 @@ pub enum ConnectionState {
     /// A login is under way.
     LoggingIn {
         /// The step it is at.
-        step: Step,
+        step: ConnectStep,
     },
     /// Logged in, the link is up.
     Online,

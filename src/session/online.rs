@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Action, Note, Now, arrivals::Arrivals};
+use super::{Action, Diagnostic, Now, arrivals::Arrivals};
 use crate::session::{
-    context::Context,
+    context::Cx,
     handshake,
     inbox::{
         offline_sync::OfflineSync,
@@ -91,7 +91,7 @@ impl Online {
     }
 
     /// Sends the heartbeat, which also asks which queues hold something.
-    pub(super) fn beat(&mut self, context: &mut Context<'_>) {
+    pub(super) fn beat(&mut self, context: &mut Cx<'_>) {
         self.last_beat = context.now.mono;
         self.beat_sent = Some(context.now.mono);
         self.queues.list_asked();
@@ -99,7 +99,7 @@ impl Online {
     }
 
     /// Sends a heartbeat now, unless one is unanswered: whether the peer is still there must be known soon.
-    pub(super) fn probe(&mut self, context: &mut Context<'_>) {
+    pub(super) fn probe(&mut self, context: &mut Cx<'_>) {
         if self.beat_sent.is_none() {
             self.beat(context);
         }
@@ -139,7 +139,7 @@ impl Online {
 
 impl Session {
     /// Reads a binary message. What does not decode is dropped and noted; the connection survives (connection spec §16).
-    pub(super) fn frame(&mut self, bytes: &[u8], context: &mut Context<'_>) -> Flow {
+    pub(super) fn frame(&mut self, bytes: &[u8], context: &mut Cx<'_>) -> Flow {
         context.world.arrivals.whole();
         let limit = context.world.config.limits.frame;
         if let Phase::Online(online) = &mut self.phase
@@ -156,8 +156,8 @@ impl Session {
             Err(error) => {
                 match self.inbox.odd.undecodable.strikes(1, context.now.mono) {
                     None => {}
-                    Some(1) => context.out.push(Action::Note(Note::Undecodable { length: bytes.len(), error })),
-                    Some(count) => context.out.push(Action::Note(Note::MoreUndecodable { count })),
+                    Some(1) => context.out.push(Action::Note(Diagnostic::Undecodable { length: bytes.len(), error })),
+                    Some(count) => context.out.push(Action::Note(Diagnostic::MoreUndecodable { count })),
                 }
                 if let Phase::Online(online) = &mut self.phase {
                     online.alive(context.now, &context.world.config);
@@ -189,14 +189,14 @@ impl Session {
                 Flow::Stay
             }
             (Phase::Entering { .. } | Phase::Online(_), frame) => {
-                context.out.push(Action::Note(Note::Unexpected { frame: kind(&frame) }));
+                context.out.push(Action::Note(Diagnostic::Unexpected { frame: kind(&frame) }));
                 Flow::Stay
             }
         }
     }
 
     /// The heartbeat's, a pull's or a send's deadline.
-    pub(super) fn online_due(&mut self, context: &mut Context<'_>) -> Flow {
+    pub(super) fn online_due(&mut self, context: &mut Cx<'_>) -> Flow {
         let now = context.now.mono;
         if let Some(cause) = self.give_up_due(context) {
             // The others still had time: they are lost with the link (connection spec §8.3: 510, not 512).

@@ -1,6 +1,6 @@
 //! Where keys of queues are kept.
 
-use crate::model::account::Account;
+use crate::model::account::AccountKey;
 use crate::util::Escaped;
 use crate::util::guarded;
 use crate::{model::error::StateError, store, util::lent::caught};
@@ -38,10 +38,10 @@ pub type CursorFuture<T> = Pin<Box<dyn Future<Output = Result<T, CursorError>> +
 /// long; that costs at most a page that comes twice.
 pub trait CursorStore: Send + Sync + 'static {
     /// Reads all keys of an account; none is no error.
-    fn load(&self, account: &Account) -> CursorFuture<Vec<Cursor>>;
+    fn load(&self, account: &AccountKey) -> CursorFuture<Vec<Cursor>>;
 
     /// Keeps a queue's key in the place of the one before; done when it would outlive the process.
-    fn save(&self, account: &Account, cursor: &Cursor) -> CursorFuture<()>;
+    fn save(&self, account: &AccountKey, cursor: &Cursor) -> CursorFuture<()>;
 
     /// The folder it is kept in, whose rights are looked at.
     #[doc(hidden)]
@@ -86,7 +86,7 @@ impl fmt::Debug for Cursors {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The keys of an account; what cannot be read counts as none.
-pub(crate) async fn load(store: Arc<dyn CursorStore>, account: Account, log: Logger) -> Vec<Cursor> {
+pub(crate) async fn load(store: Arc<dyn CursorStore>, account: AccountKey, log: Logger) -> Vec<Cursor> {
     if let Some(Some(folder)) = caught(|| store.folder()) {
         store::tell_exposed_soon(folder, &log);
     }
@@ -97,7 +97,7 @@ pub(crate) async fn load(store: Arc<dyn CursorStore>, account: Account, log: Log
 }
 
 /// Keeps a key; whether that is possible costs no message.
-pub(crate) async fn save(store: &dyn CursorStore, account: &Account, cursor: Cursor, log: &Logger) {
+pub(crate) async fn save(store: &dyn CursorStore, account: &AccountKey, cursor: Cursor, log: &Logger) {
     if let Err(error) = within(|| store.save(account, &cursor)).await {
         warn!(log, "the key of a queue is not kept over a restart"; "error" => %error);
     }

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::{Cursor, CursorError, CursorFuture, CursorStore, CursorTable};
-use crate::model::account::Account;
+use crate::model::account::AccountKey;
 use crate::{
     model::error::StateError,
-    store::{Place, make_private},
+    store::{FolderPath, make_private},
     util::threads::{self, Single, Threads},
 };
 
@@ -42,7 +42,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct FileCursors {
     path: Arc<Path>,
-    accounts: Arc<Mutex<HashMap<Account, Arc<File>>>>,
+    accounts: Arc<Mutex<HashMap<AccountKey, Arc<File>>>>,
     threads: &'static Threads,
 }
 
@@ -52,7 +52,7 @@ const CURSORS: &str = "cursors.json";
 const LARGEST: u64 = 4 << 20;
 
 #[derive(Serialize, Deserialize)]
-struct Content {
+struct FileContent {
     cursors: Vec<Cursor>,
 }
 
@@ -68,12 +68,12 @@ impl FileCursors {
         Ok(FileCursors { path: absolute.into(), accounts: Arc::default(), threads: &threads::FILES })
     }
 
-    fn file(&self, account: &Account) -> Arc<File> {
+    fn file(&self, account: &AccountKey) -> Arc<File> {
         let mut accounts = lock(&self.accounts);
         if let Some(file) = accounts.get(account) {
             return Arc::clone(file);
         }
-        let place = Place::of(&self.path, &account.app_key, &account.user);
+        let place = FolderPath::of(&self.path, &account.app_key, &account.user);
         let file = Arc::new(File {
             state: Mutex::default(),
             work: Single::on(place.line()),
@@ -91,7 +91,7 @@ impl CursorStore for FileCursors {
         Some(&self.path)
     }
 
-    fn load(&self, account: &Account) -> CursorFuture<Vec<Cursor>> {
+    fn load(&self, account: &AccountKey) -> CursorFuture<Vec<Cursor>> {
         let (answer, loaded) = oneshot::channel();
         let file = self.file(account);
         // What was saved here is newer than what the file may hold yet.
@@ -103,7 +103,7 @@ impl CursorStore for FileCursors {
         answered(loaded)
     }
 
-    fn save(&self, account: &Account, cursor: &Cursor) -> CursorFuture<()> {
+    fn save(&self, account: &AccountKey, cursor: &Cursor) -> CursorFuture<()> {
         let (answer, saved) = oneshot::channel();
         let file = self.file(account);
         file.ask(self.threads, |state| {
@@ -126,8 +126,8 @@ fn answered<T: Send + 'static>(answer: oneshot::Receiver<Result<T, StateError>>)
 /// One account's file.
 #[derive(Debug)]
 struct File {
-    place: Place,
-    state: Mutex<State>,
+    place: FolderPath,
+    state: Mutex<FileState>,
     work: Single,
     /// A disk that stands still while this is locked.
     #[cfg(test)]
@@ -137,7 +137,7 @@ struct File {
 type Answer<T> = oneshot::Sender<Result<T, StateError>>;
 
 #[derive(Debug, Default)]
-struct State {
+struct FileState {
     /// What the file holds, or will; `None` before it was read.
     table: Option<CursorTable>,
     /// What was saved before it was read.
@@ -152,7 +152,7 @@ struct State {
 
 impl File {
     /// Asks for something, and has the file read or written for it. Whoever gave up leaves nothing behind but a change.
-    fn ask(self: &Arc<Self>, threads: &'static Threads, ask: impl FnOnce(&mut State)) {
+    fn ask(self: &Arc<Self>, threads: &'static Threads, ask: impl FnOnce(&mut FileState)) {
         {
             let mut state = lock(&self.state);
             state.loads.retain(|answer| !answer.is_closed());
@@ -203,7 +203,7 @@ impl File {
         if lock(&self.state).table.is_some() {
             return Ok(());
         }
-        let understood = |content: Content| Ok(content.cursors);
+        let understood = |content: FileContent| Ok(content.cursors);
         let content = self.place.open()?.map_or(Ok(None), |folder| folder.read(CURSORS, LARGEST, understood));
         let (cursors, damaged) = match content {
             Ok(cursors) => (cursors.unwrap_or_default(), None),
@@ -227,7 +227,7 @@ impl File {
         if lock(&self.state).written == 0 {
             folder.remove_leftovers();
         }
-        folder.replace(CURSORS, &Content { cursors })
+        folder.replace(CURSORS, &FileContent { cursors })
     }
 }
 
@@ -248,12 +248,12 @@ mod tests {
 
     use tokio::time::timeout;
 
-    use super::{Account, Arc, Cursor, CursorStore as _, FileCursors, Threads, lock};
+    use super::{AccountKey, Arc, Cursor, CursorStore as _, FileCursors, Threads, lock};
 
     const LONG: Duration = Duration::from_secs(10);
 
-    fn account(user: &str) -> Account {
-        Account::new("org#app".parse().unwrap(), user.parse().unwrap())
+    fn account(user: &str) -> AccountKey {
+        AccountKey::new("org#app".parse().unwrap(), user.parse().unwrap())
     }
 
     #[tokio::test]

@@ -35,16 +35,16 @@ const TEMPORARY: &str = "tmp";
 
 /// Where an account's folder is, or one within it.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct FolderPath {
     root: Arc<Path>,
     /// The folders of our own, from the root on.
     names: Vec<String>,
 }
 
-impl Place {
+impl FolderPath {
     /// The folder of an account.
     pub(crate) fn of(root: &Arc<Path>, app_key: &AppKey, user: &UserId) -> Self {
-        Place { root: Arc::clone(root), names: vec![file_name(app_key.as_str()), file_name(user.as_str())] }
+        FolderPath { root: Arc::clone(root), names: vec![file_name(app_key.as_str()), file_name(user.as_str())] }
     }
 
     /// A folder within it.

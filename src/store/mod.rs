@@ -22,7 +22,7 @@ use crate::model::account::{AppKey, Device, Token, UserId};
 #[cfg(test)]
 #[cfg(unix)]
 use folder::exposed;
-pub(crate) use folder::{Folder, Listed, Place, open_regular, regular, tell_exposed, tell_exposed_soon};
+pub(crate) use folder::{Folder, FolderPath, Listed, open_regular, regular, tell_exposed, tell_exposed_soon};
 use serde::{Deserialize, Serialize};
 use std::{fs::DirBuilder, path::Path, sync::Arc};
 
@@ -158,8 +158,8 @@ impl StateDir {
     }
 
     /// Where the account's folder is.
-    pub(crate) fn place(&self, app_key: &AppKey, user: &UserId) -> Place {
-        Place::of(&self.path, app_key, user)
+    pub(crate) fn place(&self, app_key: &AppKey, user: &UserId) -> FolderPath {
+        FolderPath::of(&self.path, app_key, user)
     }
 
     fn make_account(&self, app_key: &AppKey, user: &UserId) -> Result<Folder, StateError> {

@@ -3,7 +3,8 @@
 use std::{future::Future, time::Duration};
 
 use agora_chat::{
-    Connection, ConnectionState, Credentials, DisconnectReason, Endpoints, EventKind, OpenError, RequestError, Step,
+    ConnectStep, Connection, ConnectionState, Credentials, DisconnectReason, Endpoints, EventKind, OpenError,
+    RequestError,
     local_server::{Cut, FrameKind},
     wire::Upward,
 };
@@ -56,9 +57,10 @@ async fn closing_during_discovery_and_during_the_token_request_ends_the_call() {
     let port = Port::open().await;
     let bootstrap = Endpoints::Discovery(vec![format!("http://{}", port.address())]);
     let by_discovery = port.config().endpoints(bootstrap).unwrap();
-    for (config, step, path) in
-        [(by_discovery, Step::Discovery, "server.json"), (port.config(), Step::Token, "/local/test/token")]
-    {
+    for (config, step, path) in [
+        (by_discovery, ConnectStep::Discovery, "server.json"),
+        (port.config(), ConnectStep::Token, "/local/test/token"),
+    ] {
         let (connection, mut heard) = start(config);
         let opening = open(&connection, alice());
         let mut call = port.link().await;
@@ -77,7 +79,7 @@ async fn closing_while_connecting_closes_the_half_open_socket() {
     let opening = open(&connection, token());
     let mut peer = port.link().await;
     peer.head().await;
-    assert_eq!(connection.state(), ConnectionState::LoggingIn { step: Step::Upgrade });
+    assert_eq!(connection.state(), ConnectionState::LoggingIn { step: ConnectStep::Upgrade });
     close_midway(&connection, &mut heard, opening).await;
     assert!(peer.end().await.is_empty());
     stays_away(port.link()).await;
@@ -90,7 +92,7 @@ async fn closing_while_provisioning_closes_the_socket() {
     let opening = open(&connection, token());
     let mut peer = port.upgraded().await;
     peer.upward().await;
-    assert_eq!(connection.state(), ConnectionState::LoggingIn { step: Step::Provision });
+    assert_eq!(connection.state(), ConnectionState::LoggingIn { step: ConnectStep::Provision });
     close_midway(&connection, &mut heard, opening).await;
     assert_eq!(peer.end().await.last().unwrap().0, CLOSE);
     stays_away(port.link()).await;

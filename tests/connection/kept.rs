@@ -80,9 +80,9 @@ async fn close_tells_kept_messages_that_they_were_not_sent() {
 async fn a_message_that_waits_too_long_fails_and_a_room_does_not_wait_at_all() {
     let server = server().await;
     let mut limits = Limits::default();
-    limits.kept_sends = 1;
+    limits.buffered_sends = 1;
     let config = quick(server.config()).limits(limits).unwrap();
-    let config = config.keep_sends_for(std::time::Duration::from_millis(50)).unwrap();
+    let config = config.buffer_sends_for(std::time::Duration::from_millis(50)).unwrap();
     let (connection, mut heard) = online(config, alice()).await;
     server.stop_listening().await.unwrap();
     server.drop_links("alice", Cut::Rst);

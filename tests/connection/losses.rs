@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use agora_chat::{
-    Addresses, Config, ConnectionState, Credentials, DisconnectReason, Endpoints, EventKind, LossCause, Refusal,
-    RefusalKind, SendError, Step,
+    Addresses, Config, ConnectStep, ConnectionState, Credentials, DisconnectReason, Endpoints, EventKind, LossCause,
+    Refusal, RefusalKind, SendError,
     local_server::{Cut, FrameKind, LocalServer, RestFault},
 };
 
@@ -94,7 +94,7 @@ async fn a_server_that_goes_and_comes_back_is_found_again() {
         assert_eq!(attempt, expected);
         match expected {
             1 => assert_eq!(cause, LossCause::Ended),
-            _ => assert!(matches!(cause, LossCause::Failed { step: Step::Connect, .. }), "{cause:?}"),
+            _ => assert!(matches!(cause, LossCause::Failed { step: ConnectStep::Connect, .. }), "{cause:?}"),
         }
     }
     server.listen_again().await.unwrap();
@@ -234,7 +234,7 @@ async fn the_next_attempt_goes_to_the_next_host() {
     // The live one is next to last now: the way back visits the dead one first.
     server.drop_links("alice", Cut::Fin);
     assert_eq!(heard.lost().await, LossCause::Ended);
-    assert!(matches!(heard.lost().await, LossCause::Failed { step: Step::Connect, .. }));
+    assert!(matches!(heard.lost().await, LossCause::Failed { step: ConnectStep::Connect, .. }));
     assert!(heard.connected().await);
     connection.close().await;
 }
@@ -291,7 +291,7 @@ async fn a_handshake_that_is_never_answered_is_given_up_after_its_limit() {
     let limit = Duration::from_millis(50);
     let (error, took) = fails_at_login(port.config().connect_timeouts(limit, LIMIT).unwrap()).await;
     let agora_chat::OpenError::Unreachable { attempts: 3, cause, .. } = &error else { panic!("{error:?}") };
-    assert_eq!(cause, &LossCause::Timeout(Step::Upgrade));
+    assert_eq!(cause, &LossCause::Timeout(ConnectStep::Upgrade));
     assert_eq!(error.code().number(), -1);
     assert!(took >= 3 * limit);
     for _ in 0..3 {
@@ -315,7 +315,7 @@ async fn a_provision_that_is_never_answered_is_given_up_after_its_limit() {
     assert!(
         matches!(
             &error,
-            agora_chat::OpenError::Unreachable { attempts: 3, cause: LossCause::Timeout(Step::Provision), .. }
+            agora_chat::OpenError::Unreachable { attempts: 3, cause: LossCause::Timeout(ConnectStep::Provision), .. }
         ),
         "{error:?}"
     );
@@ -328,7 +328,7 @@ async fn a_login_as_a_whole_has_a_deadline() {
     let limit = Duration::from_millis(500);
     let (connection, mut heard) = start(quick(server.config()).login_deadline(limit).unwrap());
     let error = within("open", connection.open(alice())).await.unwrap_err();
-    assert!(matches!(error, agora_chat::OpenError::Deadline { step: Step::Token, .. }), "{error:?}");
+    assert!(matches!(error, agora_chat::OpenError::Deadline { step: ConnectStep::Token, .. }), "{error:?}");
     server.set_silent(false);
     connection.open(alice()).await.unwrap();
     assert!(!heard.connected().await);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Connection, ConnectionState, Credentials, EventKind, Limits, LossCause, SendError, Step,
+    ConnectStep, Connection, ConnectionState, Credentials, EventKind, Limits, LossCause, SendError,
     wire::{CommNotice, CommSyncDl, Content, Jid, MSync, MessageBody, Meta, Upward, encode, msync::Command},
 };
 
@@ -235,7 +235,7 @@ async fn an_upgrade_that_drips_byte_by_byte_for_ever_meets_its_limit() {
     }
     let error = within("open", opening).await.unwrap().unwrap_err();
     assert!(
-        matches!(&error, agora_chat::OpenError::Unreachable { cause: LossCause::Timeout(Step::Upgrade), .. }),
+        matches!(&error, agora_chat::OpenError::Unreachable { cause: LossCause::Timeout(ConnectStep::Upgrade), .. }),
         "{error:?}"
     );
 }

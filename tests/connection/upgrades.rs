@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agora_chat::{Connection, Credentials, LossCause, OpenError, Step};
+use agora_chat::{ConnectStep, Connection, Credentials, LossCause, OpenError};
 
 use crate::{
     raw::{Peer, Port, accepted, switching, unread},
@@ -69,7 +69,7 @@ async fn refused(answer: String) -> LossCause {
 #[actix::test]
 async fn interim_answers_without_end_are_given_up() {
     let cause = refused("HTTP/1.1 102 Processing\r\n\r\n".repeat(17)).await;
-    let LossCause::Failed { step: Step::Upgrade, detail } = cause else { panic!("{cause:?}") };
+    let LossCause::Failed { step: ConnectStep::Upgrade, detail } = cause else { panic!("{cause:?}") };
     assert!(detail.contains("interim"), "{detail}");
 }
 

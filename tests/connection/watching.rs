@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_rt::Arbiter;
 use agora_chat::{
-    Connection, ConnectionState, Credentials, EventKind, Health, Step,
+    ConnectStep, Connection, ConnectionState, Credentials, EventKind, Health,
     connection::{StateChange, StateWatch},
     local_server::{Cut, FrameKind},
 };
@@ -47,8 +47,14 @@ async fn a_watcher_sees_every_step_of_a_login_a_loss_the_return_and_the_end_in_o
     connection.open(alice()).await.unwrap();
     let mut way_in = changes_to(&mut watch, Online).await;
     // An address that needs no resolving may pass that step before anybody looks.
-    way_in.retain(|state| *state != LoggingIn { step: Step::Resolve });
-    let steps = [Step::Discovery, Step::Token, Step::Connect, Step::Upgrade, Step::Provision];
+    way_in.retain(|state| *state != LoggingIn { step: ConnectStep::Resolve });
+    let steps = [
+        ConnectStep::Discovery,
+        ConnectStep::Token,
+        ConnectStep::Connect,
+        ConnectStep::Upgrade,
+        ConnectStep::Provision,
+    ];
     let mut expected: Vec<_> = steps.map(|step| LoggingIn { step }).into();
     expected.push(Online);
     assert_eq!(way_in, expected);
@@ -76,7 +82,7 @@ async fn the_state_without_a_round_trip_names_the_step_a_login_is_at() {
     });
     let mut peer = port.link().await;
     peer.head().await;
-    let upgrading = ConnectionState::LoggingIn { step: Step::Upgrade };
+    let upgrading = ConnectionState::LoggingIn { step: ConnectStep::Upgrade };
     changes_to(&mut watch, upgrading).await;
     assert_eq!(connection.state(), upgrading);
     connection.close().await;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use agora_chat::{
-    Account, Config, Connection, DeadLetters, Delivery, FileDeadLetters, MessageHandler, Outgoing,
+    AccountKey, Config, Connection, DeadLetters, Delivery, FileDeadLetters, MessageHandler, Outgoing,
     local_server::LocalServer,
 };
 use slog::{Drain, KV, Level, Logger, OwnedKVList, Record, o};
@@ -189,7 +189,7 @@ async fn what_goes_to_a_place_is_logged_with_its_id_and_conversation_and_so_is_w
 async fn letters_in_files_are_acknowledged_outlive_the_connection_and_are_replayed() {
     let (server, dir) = (server().await, tempfile::tempdir().unwrap());
     let files = FileDeadLetters::open(dir.path()).unwrap();
-    let account = Account::new(server.app_key().parse().unwrap(), "alice".parse().unwrap());
+    let account = AccountKey::new(server.app_key().parse().unwrap(), "alice".parse().unwrap());
     let failing = failing("bad");
     let connection = start(config(&server), failing.handler.clone().dead_letter_store(files.clone())).await;
     let bad = server.send_text("bob", "alice", "bad").unwrap();
@@ -215,7 +215,7 @@ async fn a_full_place_is_none_and_the_queue_waits_until_there_is_room() {
     let (server, lines, dir) = (server().await, Lines::default(), tempfile::tempdir().unwrap());
     server.create_user("carol", "pw").unwrap();
     let files = FileDeadLetters::open(dir.path()).unwrap().bounded(1, 1 << 20).unwrap();
-    let account = Account::new(server.app_key().parse().unwrap(), "alice".parse().unwrap());
+    let account = AccountKey::new(server.app_key().parse().unwrap(), "alice".parse().unwrap());
     let failing = failing("bad");
     let handler = failing.handler.clone().dead_letter_store(files.clone());
     let connection = start(lines.log_into(config(&server)), handler).await;

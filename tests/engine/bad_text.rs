@@ -2,7 +2,7 @@
 
 use agora_chat::{
     Code, ContactChange, DisconnectReason, EventKind, EventMask, ExtValue, Kick, MessageBody, SendError,
-    session::{Action, Input, Note, Page, PageEvent},
+    session::{Action, Diagnostic, Input, Page, PageEvent},
     wire::{
         self, Content, Jid, KeyValue, Meta, MucBody, RosterBody, Status,
         content::ContentType,
@@ -325,7 +325,7 @@ fn the_message_handler_is_offered_what_cannot_be_read_as_it_came_before_it_is_ac
             };
             assert_eq!((odd.id, odd.namespace, &odd.payload), (meta.id.unwrap(), meta.ns.unwrap(), &kept));
             assert!(odd.unreadable && !odd.undecoded);
-            assert!(matches!(did.notes()[..], [Note::BrokenMetas { count: 1 }]), "{did:?}");
+            assert!(matches!(did.notes()[..], [Diagnostic::BrokenMetas { count: 1 }]), "{did:?}");
             assert!(did.pulls().is_empty(), "not acknowledged yet");
             let page = pages(&did)[0].id;
             assert_eq!(sim.step(Input::Handled { page }).pulls(), [("bob".to_owned(), Some(9))]);

@@ -2,7 +2,7 @@
 
 use agora_chat::{
     Limits, LossCause,
-    session::{Action, Input, Note},
+    session::{Action, Diagnostic, Input},
     wire::Jid,
 };
 
@@ -16,7 +16,7 @@ fn names(did: &Did) -> Vec<String> {
 }
 
 /// A message over the limit of a frame begins, and ends the link; the next one is up and lists these.
-fn broken(sim: &mut Sim, queues: &[Jid]) -> (Vec<Note>, Vec<String>) {
+fn broken(sim: &mut Sim, queues: &[Jid]) -> (Vec<Diagnostic>, Vec<String>) {
     let mut did = sim.step(Input::TooLarge);
     did.0.extend(sim.step(Input::Lost(LossCause::Protocol("too large".to_owned()))).0);
     sim.due();
@@ -38,7 +38,7 @@ fn a_queue_whose_page_is_too_large_goes_last_and_once_it_is_known_which_one_it_i
     assert_eq!(names(&sim.frame(&page(&user("a"), vec![text(1, "x")], 7))), ["a"]);
     assert_eq!(names(&sim.frame(&last(&user("a")))), ["big"]);
     let (notes, pulled) = broken(&mut sim, &queues);
-    assert_eq!(notes, [Note::QueueBreaksLinks { queue: "big".into(), setting: Some("Config::max_frame") }]);
+    assert_eq!(notes, [Diagnostic::QueueBreaksLinks { queue: "big".into(), setting: Some("Config::max_frame") }]);
     assert_eq!(pulled, ["a", "b"]);
     sim.frame(&last(&user("a")));
     assert_eq!(names(&sim.frame(&last(&user("b")))), ["big"]);
@@ -69,13 +69,16 @@ fn a_queue_whose_page_is_too_large_goes_last_and_once_it_is_known_which_one_it_i
 #[test]
 fn a_page_of_more_messages_than_allowed_is_known_at_once() {
     let mut limits = Limits::default();
-    limits.batch = 2;
+    limits.page_messages = 2;
     let mut sim = Sim::online_with(config().limits(limits).unwrap());
     let queues = ["big", "a"].map(user);
     sim.frame(&unread(&queues));
     let metas = (1..=3).map(|id| text(id, "x")).collect();
     let did = sim.frame(&page(&user("big"), metas, 7));
-    assert_eq!(did.notes(), [&Note::QueueBreaksLinks { queue: "big".into(), setting: Some("Limits::batch") }]);
+    assert_eq!(
+        did.notes(),
+        [&Diagnostic::QueueBreaksLinks { queue: "big".into(), setting: Some("Limits::page_messages") }]
+    );
     sim.due();
     sim.accept();
     assert_eq!(names(&sim.frame(&unread(&queues))), ["a"]);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agora_chat::{ConnectionState, EventKind, LossCause, OpenError, Step, session::Input, wire::Upward};
+use agora_chat::{ConnectStep, ConnectionState, EventKind, LossCause, OpenError, session::Input, wire::Upward};
 
 use crate::{
     ledger::Place,
@@ -133,9 +133,9 @@ fn an_answer_that_came_during_the_suspension_is_read_before_its_deadline_is_look
 fn a_login_that_slept_through_its_deadline_fails_and_names_its_step() {
     let mut sim = Sim::new(config());
     sim.step(by_token());
-    sim.step(Input::At(Step::Tls));
+    sim.step(Input::At(ConnectStep::Tls));
     sim.pass(TEN_MINUTES);
-    assert!(matches!(sim.step(Input::Tick).open_error(), OpenError::Deadline { step: Step::Tls, .. }));
+    assert!(matches!(sim.step(Input::Tick).open_error(), OpenError::Deadline { step: ConnectStep::Tls, .. }));
 }
 
 #[test]

@@ -19,11 +19,11 @@ use crate::{
 struct Played;
 
 impl CursorStore for Played {
-    fn load(&self, _: &agora_chat::Account) -> CursorFuture<Vec<Cursor>> {
+    fn load(&self, _: &agora_chat::AccountKey) -> CursorFuture<Vec<Cursor>> {
         panic!("the engine reads nothing by itself")
     }
 
-    fn save(&self, _: &agora_chat::Account, _: &Cursor) -> CursorFuture<()> {
+    fn save(&self, _: &agora_chat::AccountKey, _: &Cursor) -> CursorFuture<()> {
         panic!("the engine writes nothing by itself")
     }
 }
@@ -430,7 +430,7 @@ proptest! {
         chances in vec(chance(), 0..200), stores: bool, small in prop::option::of(40_usize..400),
     ) {
         let mut limits = forgetful();
-        limits.handling = small.unwrap_or(limits.handling);
+        limits.in_flight_bytes = small.unwrap_or(limits.in_flight_bytes);
         let mut model = Model::new(&QUEUES, stores, limits);
         let mut ends = [9, 1011];
         for id in 1000..1011_u64 {

@@ -2,7 +2,7 @@
 
 use agora_chat::{
     ChatType, Claims, Config, Conversation, EventKind, Message, ReceiptKind,
-    session::Note,
+    session::Diagnostic,
     wire::{
         self, Body, Content, Jid, MessageBody, Meta, MucBody, RosterBody, Upward,
         content::ContentType,
@@ -55,7 +55,7 @@ fn heard(meta: Meta) -> Did {
 
 fn claims_of(did: &Did) -> Vec<&Claims> {
     let claims = did.notes().into_iter().filter_map(|note| match note {
-        Note::FalseClaims { count: 1, from, claims } => {
+        Diagnostic::FalseClaims { count: 1, from, claims } => {
             assert_eq!(&**from, "mallory");
             Some(&**claims)
         }
@@ -356,7 +356,7 @@ fn false_claims_without_end_are_told_of_once_in_ten_minutes_with_a_count() {
     let forged = |id: u64| by_mallory(id, &body(Type::Chat, &format!("admin{id}")));
     let counts = |did: &Did| {
         let counts = did.notes().into_iter().filter_map(|note| match note {
-            Note::FalseClaims { count, claims, .. } => Some((*count, claims.from.clone().unwrap().to_string())),
+            Diagnostic::FalseClaims { count, claims, .. } => Some((*count, claims.from.clone().unwrap().to_string())),
             _ => None,
         });
         counts.collect::<Vec<_>>()

@@ -2,7 +2,7 @@
 
 use agora_chat::{
     Config, EventKind, EventMask, Limits,
-    session::{Action, Input, Note, Page, PageId},
+    session::{Action, Diagnostic, Input, Page, PageId},
     wire::{
         self, CommSyncDl, Jid, KeyValue, MessageBody, Meta,
         key_value::{Value, ValueType},
@@ -189,12 +189,12 @@ fn a_page_beyond_the_budget_is_dropped_and_comes_again_once_there_is_room() {
     let (bob, carol) = (user("bob"), user("carol"));
     let (small, more) = (page(&bob, texts(1..4), 3), page(&carol, texts(11..14), 13));
     let budget = 2000;
-    let mut sim = handling(limited(|limits| limits.handling = budget));
+    let mut sim = handling(limited(|limits| limits.in_flight_bytes = budget));
     let (first, _) = one(&sim.frame(&small));
     let bytes = sim.engine.bytes_in_hand();
     assert!((3 * 150..budget).contains(&bytes), "{bytes} for three messages in {} bytes", small.len());
     let did = sim.frame(&more);
-    assert_eq!(did.notes(), [&Note::PageDropped { bytes: more.len() }]);
+    assert_eq!(did.notes(), [&Diagnostic::PageDropped { bytes: more.len() }]);
     assert_eq!(did.0.len(), 1, "nobody is told of it, and it is not acknowledged");
     let did = done(&mut sim, first);
     assert_eq!(did.pulls(), [("bob".to_owned(), Some(3))], "what was handled is acknowledged first");
@@ -206,9 +206,9 @@ fn a_page_beyond_the_budget_is_dropped_and_comes_again_once_there_is_room() {
 #[test]
 fn what_is_pushed_behind_a_dropped_page_is_dropped_too_until_one_comes_that_was_asked_for() {
     let (bob, carol) = (user("bob"), user("carol"));
-    let mut sim = handling(limited(|limits| limits.handling = 1));
+    let mut sim = handling(limited(|limits| limits.in_flight_bytes = 1));
     let (first, _) = one(&sim.frame(&page(&carol, texts(11..14), 13)));
-    let dropped = |did: &Did| matches!(did.notes()[..], [Note::PageDropped { .. }]) && did.0.len() == 1;
+    let dropped = |did: &Did| matches!(did.notes()[..], [Diagnostic::PageDropped { .. }]) && did.0.len() == 1;
     assert!(dropped(&sim.frame(&page(&bob, texts(1..3), 2))));
     assert_eq!(done(&mut sim, first).pulls(), [("carol".to_owned(), Some(13))]);
     // There is room, and taking it would acknowledge the one that was dropped.
@@ -249,7 +249,7 @@ fn a_message_counts_for_its_attributes() {
 #[test]
 fn nothing_is_pulled_while_there_is_no_room_and_the_heartbeat_goes_on() {
     let big = page(&user("bob"), texts(1..50), 49);
-    let mut sim = handling(limited(|limits| limits.handling = big.len()));
+    let mut sim = handling(limited(|limits| limits.in_flight_bytes = big.len()));
     let (first, _) = one(&sim.frame(&big));
     let carol = user("carol");
     assert!(sim.frame(&notice(&carol)).pulls().is_empty());
@@ -267,7 +267,7 @@ fn nothing_is_pulled_while_there_is_no_room_and_the_heartbeat_goes_on() {
 #[test]
 fn whatever_is_pushed_the_bytes_in_hand_stay_within_the_budget_and_everything_is_handled() {
     let (budget, queues) = (8192, 50_u64);
-    let mut sim = handling(limited(|limits| limits.handling = budget));
+    let mut sim = handling(limited(|limits| limits.in_flight_bytes = budget));
     let pages: Vec<Bytes> = (0..queues).map(|n| page(&user(&n.to_string()), texts(10 * n..10 * n + 9), 9)).collect();
     let (mut running, mut handled, mut dropped) = (Vec::new(), 0, 0);
     let mut to_answer = Vec::new();
@@ -300,7 +300,7 @@ fn whatever_is_pushed_the_bytes_in_hand_stay_within_the_budget_and_everything_is
 
 #[test]
 fn pages_without_end_that_bring_nothing_take_no_memory_without_end() {
-    let (mut sim, bob) = (handling(limited(|limits| limits.handling = 1 << 16)), user("bob"));
+    let (mut sim, bob) = (handling(limited(|limits| limits.in_flight_bytes = 1 << 16)), user("bob"));
     let (first, _) = one(&sim.frame(&page(&bob, texts(1..3), 2)));
     let mut dropped = 0;
     for key in 3..10_000 {
@@ -315,7 +315,7 @@ fn pages_without_end_that_bring_nothing_take_no_memory_without_end() {
 
 #[test]
 fn a_page_larger_than_the_budget_is_taken_while_nothing_is_in_hand() {
-    let mut sim = handling(limited(|limits| limits.handling = 1));
+    let mut sim = handling(limited(|limits| limits.in_flight_bytes = 1));
     let (bob, carol) = (user("bob"), user("carol"));
     let (first, _) = one(&sim.frame(&page(&bob, texts(1..50), 49)));
     sim.frame(&page(&carol, texts(101..150), 149));
@@ -371,7 +371,7 @@ fn a_new_link_has_a_sync_of_its_own_and_an_empty_list_has_none() {
 
 #[test]
 fn a_kick_on_a_page_for_which_there_is_no_room_is_heard() {
-    let mut sim = handling(limited(|limits| limits.handling = 1));
+    let mut sim = handling(limited(|limits| limits.in_flight_bytes = 1));
     sim.frame(&page(&user("bob"), texts(1..3), 2));
     let mut metas = texts(11..13);
     metas.push(peer::statistics(Some(9), 2, None));

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Config, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError, ProviderError, Reconnect,
-    Step, Token, TokenReason,
-    session::{Action, Expiry, FetchedToken, Input, Note},
+    Config, ConnectStep, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError,
+    ProviderError, Reconnect, Token, TokenReason,
+    session::{Action, Diagnostic, Expiry, FetchedToken, Input},
 };
 
 use crate::{
@@ -427,7 +427,7 @@ fn what_may_pass_is_tried_three_times_by_a_login_at_rest_as_at_the_socket() {
         sim.step(by_password());
         for _ in 0..2 {
             let did = sim.step(Input::TokenFetched(Err(answer())));
-            assert!(matches!(did.notes()[..], [Note::LoginRetry { .. }]), "{did:?}");
+            assert!(matches!(did.notes()[..], [Diagnostic::LoginRetry { .. }]), "{did:?}");
             assert!(wait(&mut sim) <= seconds(2));
         }
         let did = sim.step(Input::TokenFetched(Err(answer())));
@@ -596,7 +596,7 @@ fn a_hint_of_a_changed_network_tries_a_patient_login_at_once() {
 fn whether_anything_has_to_be_done_is_told_by_is_final() {
     let user = || "alice".parse().unwrap();
     let unreachable = OpenError::Unreachable { user: user(), attempts: 3, cause: LossCause::Ended };
-    let deadline = OpenError::Deadline { user: user(), step: Step::Token };
+    let deadline = OpenError::Deadline { user: user(), step: ConnectStep::Token };
     let busy = OpenError::Token { user: user(), error: rest_errors::overloaded() };
     let gateway = OpenError::Token { user: user(), error: rest_errors::gateway() };
     let failed = OpenError::Provider { user: user(), error: ProviderError::new("down").into() };

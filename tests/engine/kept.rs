@@ -95,7 +95,7 @@ fn the_time_for_the_answer_begins_when_the_message_is_written() {
 
 #[test]
 fn a_message_kept_for_longer_than_allowed_fails_and_never_goes_out() {
-    let mut sim = lost(config().keep_sends_for(seconds(3)).unwrap());
+    let mut sim = lost(config().buffer_sends_for(seconds(3)).unwrap());
     give(&mut sim, [1]);
     sim.pass(seconds(1));
     give(&mut sim, [2]);
@@ -104,7 +104,7 @@ fn a_message_kept_for_longer_than_allowed_fails_and_never_goes_out() {
     let error = SendError::Expired { client_id: 1, waited: seconds(3) };
     assert_eq!(errors(&did), [(1, &error)]);
     assert_eq!(error.code(), Code::DISCONNECTED);
-    assert!(error.to_string().contains("3.0 s") && error.to_string().contains("keep_sends_for"), "{error}");
+    assert!(error.to_string().contains("3.0 s") && error.to_string().contains("buffer_sends_for"), "{error}");
     let did = sim.run(seconds(1));
     assert_eq!(errors(&did), [(2, &SendError::Expired { client_id: 2, waited: seconds(3) })]);
     assert_eq!(sim.engine.kept_sends(), 0);
@@ -113,7 +113,7 @@ fn a_message_kept_for_longer_than_allowed_fails_and_never_goes_out() {
 #[test]
 fn the_age_of_the_oldest_kept_message_wakes_the_engine_at_every_step_of_the_way_back() {
     for steps in 0..=2 {
-        let mut sim = lost(config().keep_sends_for(millis(10)).unwrap());
+        let mut sim = lost(config().buffer_sends_for(millis(10)).unwrap());
         if steps > 0 {
             sim.due();
         }
@@ -129,7 +129,7 @@ fn the_age_of_the_oldest_kept_message_wakes_the_engine_at_every_step_of_the_way_
 
 #[test]
 fn nothing_too_old_goes_out_though_the_timer_is_late() {
-    let mut sim = lost(prompt().keep_sends_for(seconds(5)).unwrap());
+    let mut sim = lost(prompt().buffer_sends_for(seconds(5)).unwrap());
     sim.due();
     sim.step(Input::Connected);
     give(&mut sim, [1]);
@@ -152,8 +152,8 @@ fn a_minute_is_kept_by_default() {
 #[test]
 fn the_number_of_kept_messages_is_bounded_and_by_that_of_unanswered_ones() {
     for (config, bound) in [
-        (limits(|limits| limits.kept_sends = 3), 3),
-        (limits(|limits| (limits.kept_sends, limits.pending_sends) = (3, 2)), 2),
+        (limits(|limits| limits.buffered_sends = 3), 3),
+        (limits(|limits| (limits.buffered_sends, limits.pending_sends) = (3, 2)), 2),
         (config(), 256),
     ] {
         let mut sim = lost(config);
@@ -189,7 +189,7 @@ fn the_bytes_of_kept_messages_are_bounded_by_the_outbox() {
 
 #[test]
 fn keeping_can_be_switched_off_and_then_a_send_without_a_link_fails_at_once() {
-    let mut sim = lost(limits(|limits| limits.kept_sends = 0));
+    let mut sim = lost(limits(|limits| limits.buffered_sends = 0));
     for _ in 0..3 {
         let did = sim.step(hello(1));
         assert_eq!(errors(&did), [(1, &SendError::Reconnecting)]);
@@ -322,11 +322,11 @@ fn the_token_ending_while_the_link_is_down_ends_what_is_kept() {
 #[test]
 fn the_time_and_number_of_kept_messages_have_their_ranges() {
     for wrong in [Duration::ZERO, millis(9), seconds(86_401)] {
-        assert!(matches!(config().keep_sends_for(wrong), Err(ConfigError::Range { .. })), "{wrong:?}");
+        assert!(matches!(config().buffer_sends_for(wrong), Err(ConfigError::Range { .. })), "{wrong:?}");
     }
-    assert!(config().keep_sends_for(millis(10)).is_ok() && config().keep_sends_for(seconds(86_400)).is_ok());
+    assert!(config().buffer_sends_for(millis(10)).is_ok() && config().buffer_sends_for(seconds(86_400)).is_ok());
     let mut limits = Limits::default();
-    limits.kept_sends = 1_000_001;
+    limits.buffered_sends = 1_000_001;
     assert!(matches!(config().limits(limits), Err(ConfigError::Range { .. })));
 }
 
@@ -421,8 +421,8 @@ proptest! {
         keep_for in 1..8_u64,
         events in vec(event(), 1..150),
     ) {
-        let config = limits(|limits| (limits.kept_sends, limits.pending_sends) = (kept, 4));
-        let mut sim = Sim::seeded(config.keep_sends_for(seconds(keep_for)).unwrap(), seed);
+        let config = limits(|limits| (limits.buffered_sends, limits.pending_sends) = (kept, 4));
+        let mut sim = Sim::seeded(config.buffer_sends_for(seconds(keep_for)).unwrap(), seed);
         let (mut given, mut outcomes, mut last) = (0, 0, 0_u64);
         for event in &events {
             let id = |back: u8| u64::saturating_sub(last, u64::from(back % 8));

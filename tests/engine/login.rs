@@ -1,8 +1,8 @@
 //! The login: attempts, deadline, discovery and token.
 
 use agora_chat::{
-    Addresses, Code, Config, ConnectionState, Endpoints, LossCause, OpenError, Step, Token,
-    session::{Action, FetchedToken, Input, Note},
+    Addresses, Code, Config, ConnectStep, ConnectionState, Endpoints, LossCause, OpenError, Token,
+    session::{Action, Diagnostic, FetchedToken, Input},
 };
 
 use crate::{
@@ -30,14 +30,14 @@ fn a_login_by_password_walks_through_discovery_token_connect_and_provision() {
     let mut sim = Sim::new(discovering());
     let step = |sim: &Sim| sim.engine.state();
     assert!(matches!(sim.step(by_password()).0[..], [Action::Discover]));
-    assert_eq!(step(&sim), ConnectionState::LoggingIn { step: Step::Discovery });
+    assert_eq!(step(&sim), ConnectionState::LoggingIn { step: ConnectStep::Discovery });
     let did = sim.step(Input::Discovered(Ok(hosts(&["one"]))));
     assert!(matches!(&did.0[..], [Action::FetchToken { user, .. }] if user.as_str() == "alice"));
-    assert_eq!(step(&sim), ConnectionState::LoggingIn { step: Step::Token });
+    assert_eq!(step(&sim), ConnectionState::LoggingIn { step: ConnectStep::Token });
     assert_eq!(sim.step(fetched()).dialed(), ["ws://one.test/websocket"]);
-    assert_eq!(step(&sim), ConnectionState::LoggingIn { step: Step::Connect });
+    assert_eq!(step(&sim), ConnectionState::LoggingIn { step: ConnectStep::Connect });
     assert_eq!(sim.step(Input::Connected).kinds(), ["PROVISION"]);
-    assert_eq!(step(&sim), ConnectionState::LoggingIn { step: Step::Provision });
+    assert_eq!(step(&sim), ConnectionState::LoggingIn { step: ConnectStep::Provision });
     assert_eq!(sim.frame(&peer::accepted()).opened(), Some(&Ok(())));
     assert_eq!(step(&sim), ConnectionState::Online);
 }
@@ -53,7 +53,7 @@ fn three_attempts_are_made_each_at_the_next_host_and_then_the_login_fails() {
     let mut dialed: Vec<String> = sim.step(by_token()).dialed().iter().map(|url| (*url).to_owned()).collect();
     for attempt in 2..=3 {
         let did = sim.lose();
-        let [Note::LoginRetry { attempt: next, delay, cause: LossCause::Ended }] = did.notes()[..] else {
+        let [Diagnostic::LoginRetry { attempt: next, delay, cause: LossCause::Ended }] = did.notes()[..] else {
             panic!("{did:?}")
         };
         assert_eq!((*next, sim.left()), (attempt, *delay));
@@ -97,7 +97,7 @@ fn the_pauses_between_attempts_are_at_most_1_and_2_s() {
 #[test]
 fn unanswered_steps_fail_with_a_timeout_that_names_the_step() {
     let short = config().login_deadline(seconds(3600)).unwrap();
-    for (connected, step) in [(false, Step::Connect), (true, Step::Provision)] {
+    for (connected, step) in [(false, ConnectStep::Connect), (true, ConnectStep::Provision)] {
         let mut sim = Sim::new(short.clone());
         sim.step(by_token());
         for _ in 0..2 {
@@ -121,7 +121,7 @@ fn unanswered_steps_fail_with_a_timeout_that_names_the_step() {
 
 #[test]
 fn a_timeout_of_the_connection_names_how_far_it_got() {
-    for step in [Step::Tls, Step::Upgrade] {
+    for step in [ConnectStep::Tls, ConnectStep::Upgrade] {
         let mut sim = Sim::online();
         sim.redial();
         sim.pass(seconds(4));
@@ -145,19 +145,19 @@ fn the_deadline_of_the_login_as_a_whole_names_the_step_under_way() {
     };
     let mut sim = Sim::new(discovering());
     sim.step(by_password());
-    is(wait(&mut sim), Step::Discovery);
+    is(wait(&mut sim), ConnectStep::Discovery);
     sim.step(by_password());
     sim.step(Input::Discovered(Ok(hosts(&["one"]))));
-    is(wait(&mut sim), Step::Token);
+    is(wait(&mut sim), ConnectStep::Token);
     sim.step(by_token());
-    is(wait(&mut sim), Step::Discovery);
+    is(wait(&mut sim), ConnectStep::Discovery);
     let mut sim = Sim::new(config());
     sim.step(by_token());
-    is(wait(&mut sim), Step::Connect);
+    is(wait(&mut sim), ConnectStep::Connect);
     let mut sim = Sim::new(config().connect_timeouts(seconds(10), seconds(60)).unwrap());
     sim.step(by_token());
     sim.step(Input::Connected);
-    is(wait(&mut sim), Step::Provision);
+    is(wait(&mut sim), ConnectStep::Provision);
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn an_empty_list_of_addresses_is_a_failed_attempt_that_asks_again() {
     let mut sim = Sim::new(discovering());
     sim.step(by_token());
     let did = sim.step(Input::Discovered(Ok(Addresses::default())));
-    assert!(matches!(did.notes()[..], [Note::LoginRetry { .. }]), "{did:?}");
+    assert!(matches!(did.notes()[..], [Diagnostic::LoginRetry { .. }]), "{did:?}");
     assert!(matches!(sim.due().0[..], [Action::Discover]));
 }
 

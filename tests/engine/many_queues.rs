@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use agora_chat::{
     EventKind,
-    session::{Action, Input, Note},
+    session::{Action, Diagnostic, Input},
     wire::{CommNotice, Jid, MSync, Upward, msync::Command},
 };
 use bytes::Bytes;
@@ -167,13 +167,13 @@ fn names_longer_than_any_are_not_kept_and_told_of_once_with_a_count() {
         assert!(did.frames().is_empty());
         noted.extend(did.notes().into_iter().cloned());
     }
-    assert_eq!(noted, [Note::QueueNameTooLong { count: 1, limit: 4096 }]);
+    assert_eq!(noted, [Diagnostic::QueueNameTooLong { count: 1, limit: 4096 }]);
     assert!(format!("{:?}", sim.engine).len() < 20_000, "nothing of them is kept");
     let whole = long(&"y".repeat(4_000));
     assert_eq!(sim.frame(&whole).pulls().len(), 1, "a long name that could be one is");
     sim.pass(seconds(601));
     let did = sim.frame(&long(&"z".repeat(5_000)));
-    assert_eq!(did.notes(), [&Note::QueueNameTooLong { count: 4_000, limit: 4096 }]);
+    assert_eq!(did.notes(), [&Diagnostic::QueueNameTooLong { count: 4_000, limit: 4096 }]);
 }
 
 #[test]
@@ -198,8 +198,8 @@ fn what_does_not_decode_is_told_of_once_and_then_with_a_count() {
         for did in [sim.frame(b"\xff garbage"), sim.frame(b"\xff more")] {
             match did.notes()[..] {
                 [] => {}
-                [Note::Undecodable { length: 9, .. }] => assert_eq!(second, 0),
-                [Note::MoreUndecodable { count }] => assert_eq!((second % 600, *count), (0, 1_200)),
+                [Diagnostic::Undecodable { length: 9, .. }] => assert_eq!(second, 0),
+                [Diagnostic::MoreUndecodable { count }] => assert_eq!((second % 600, *count), (0, 1_200)),
                 ref other => panic!("{other:?}"),
             }
             noted += did.notes().len();
@@ -209,6 +209,6 @@ fn what_does_not_decode_is_told_of_once_and_then_with_a_count() {
     assert_eq!(noted, 4);
     sim.step(Input::Close);
     let did = sim.frame(&peer::logged_out());
-    assert!(did.closed() && matches!(did.notes()[..], [Note::MoreUndecodable { count: 1 }]), "{did:?}");
+    assert!(did.closed() && matches!(did.notes()[..], [Diagnostic::MoreUndecodable { count: 1 }]), "{did:?}");
     assert!(matches!(did.0.last(), Some(Action::Closed)));
 }

@@ -2,7 +2,7 @@
 
 use agora_chat::{
     ConnectionState, EventKind, Limits, LossCause, MessageBody, UnknownNotice,
-    session::{Input, Note},
+    session::{Diagnostic, Input},
     wire::{self, CommSyncDl, DecodeError, MSync, Meta, msync::Command},
 };
 use bytes::Bytes;
@@ -66,7 +66,7 @@ fn an_unknown_command_is_noted_and_dropped() {
         let mut sim = Sim::online();
         let frame = MSync { command: Some(command), ..MSync::default() };
         let did = sim.frame(&frame.to_bytes());
-        assert!(matches!(did.notes()[..], [Note::Unexpected { .. }]), "{did:?}");
+        assert!(matches!(did.notes()[..], [Diagnostic::Unexpected { .. }]), "{did:?}");
         survived(&mut sim, &did);
     }
 }
@@ -101,7 +101,7 @@ fn unknown_enum_numbers_are_kept_and_break_nothing() {
 
     let mut sim = Sim::online();
     let did = sim.frame(&peer::sync(CommSyncDl { status: Some(peer::status(4242, None)), ..CommSyncDl::default() }));
-    assert_eq!(did.notes(), [&Note::PageStatus { status: 4242 }]);
+    assert_eq!(did.notes(), [&Diagnostic::PageStatus { status: 4242 }]);
     survived(&mut sim, &did);
 }
 
@@ -212,7 +212,7 @@ fn of_a_batch_whose_third_message_does_not_decode_the_others_arrive_and_are_ackn
         let mut sim = Sim::online();
         let did = sim.frame(&raw_page(&metas));
         assert_eq!(did.texts(), ["a", "b", "d", "e"]);
-        assert_eq!(did.notes(), [&Note::BrokenMetas { count: 1 }]);
+        assert_eq!(did.notes(), [&Diagnostic::BrokenMetas { count: 1 }]);
         let told = did.events().into_iter().filter_map(|event| match event {
             EventKind::Unknown(told) => Some((told.undecoded, &told.payload[..], told.id, &*told.from)),
             _ => None,
@@ -235,7 +235,7 @@ fn a_message_that_does_not_decode_is_handed_on_as_it_came_also_where_its_page_is
     for (frame, place) in [(plain, 1), (other, 2)] {
         let mut sim = Sim::online();
         let did = sim.frame(&frame);
-        assert_eq!((did.events().len(), did.notes()), (3, vec![&Note::BrokenMetas { count: 1 }]));
+        assert_eq!((did.events().len(), did.notes()), (3, vec![&Diagnostic::BrokenMetas { count: 1 }]));
         let EventKind::Unknown(told) = did.events()[place] else { panic!("{did:?}") };
         assert_eq!((told.undecoded, &told.payload[..]), (true, &b"\xff\xff"[..]));
         assert_eq!(did.pulls(), [("bob".to_owned(), Some(9))]);
@@ -257,7 +257,10 @@ fn a_compressed_payload_is_noted_and_dropped() {
     let mut sim = Sim::online();
     let plain = MSync::from_server(Command::Sync, &CommSyncDl { metas: vec![text(1, "x")], ..CommSyncDl::default() });
     let did = sim.frame(&MSync { compress_algorimth: Some(1), ..plain.clone() }.to_bytes());
-    assert!(matches!(did.notes()[..], [Note::Undecodable { error: DecodeError::Compressed { .. }, .. }]), "{did:?}");
+    assert!(
+        matches!(did.notes()[..], [Diagnostic::Undecodable { error: DecodeError::Compressed { .. }, .. }]),
+        "{did:?}"
+    );
     survived(&mut sim, &did);
     let did = sim.frame(&MSync { compress_algorimth: Some(0), ..plain }.to_bytes());
     assert_eq!(did.texts(), ["x"], "0 says that it is not");
@@ -266,7 +269,7 @@ fn a_compressed_payload_is_noted_and_dropped() {
 #[test]
 fn a_page_over_the_batch_limit_ends_the_link_with_a_typed_reason_and_delivers_nothing() {
     let metas = |n: u64| (1..=n).map(|id| text(id, "x")).collect();
-    let mut sim = limited(|limits| limits.batch = 3);
+    let mut sim = limited(|limits| limits.page_messages = 3);
     assert_eq!(sim.frame(&page(&user("bob"), metas(3), 4)).texts().len(), 3);
     let did = sim.frame(&page(&user("carol"), metas(4), 4));
     assert!(matches!(did.reconnecting().2, LossCause::Protocol(detail) if detail.contains("limit of 3")), "{did:?}");
@@ -277,7 +280,10 @@ fn a_page_over_the_batch_limit_ends_the_link_with_a_typed_reason_and_delivers_no
 fn a_frame_over_the_limit_is_not_decoded() {
     let mut sim = limited(|limits| limits.frame = 1024);
     let did = sim.frame(&page(&user("bob"), vec![text(1, &"x".repeat(2000))], 4));
-    assert!(matches!(did.notes()[..], [Note::Undecodable { error: DecodeError::TooLarge { .. }, .. }]), "{did:?}");
+    assert!(
+        matches!(did.notes()[..], [Diagnostic::Undecodable { error: DecodeError::TooLarge { .. }, .. }]),
+        "{did:?}"
+    );
 }
 
 #[test]

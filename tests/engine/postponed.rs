@@ -163,7 +163,7 @@ fn an_offline_sync_does_not_wait_for_a_queue_that_cannot_be_handled() {
 #[test]
 fn a_hundred_queues_that_always_fail_hold_no_memory_and_no_place_of_those_that_do_not() {
     const POISONED: u64 = 100;
-    let mut sim = handling(|limits| limits.handling = 64 << 10);
+    let mut sim = handling(|limits| limits.in_flight_bytes = 64 << 10);
     let pages: Vec<_> = (0..POISONED).map(|n| (user(&n.to_string()), texts(100 * n + 1..100 * n + 50))).collect();
     let (mut tries, mut healthy, mut waiting) = (0, 0, 0);
     let fail = |sim: &mut Sim, did: Did, tries: &mut u64| {

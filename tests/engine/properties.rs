@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Addresses, Config, ConnectionState, Endpoints, EventMask, KickPolicy, LossCause, Reconnect, RoomRequest, Step,
-    Token,
+    Addresses, Config, ConnectStep, ConnectionState, Endpoints, EventMask, KickPolicy, LossCause, Reconnect,
+    RoomRequest, Token,
     session::{Expiry, FetchedToken, Input},
 };
 use bytes::Bytes;
@@ -29,7 +29,7 @@ enum Event {
     Close,
     Discovered(Option<u8>),
     TokenFetched(Option<Option<u64>>),
-    At(Step),
+    At(ConnectStep),
     Connected,
     Frame(Bytes),
     Alive,
@@ -102,7 +102,7 @@ fn cause() -> impl Strategy<Value = LossCause> {
     let retry = prop::option::of(any::<u32>().prop_map(|s| seconds(u64::from(s))));
     prop_oneof![
         Just(LossCause::Ended),
-        Just(LossCause::Timeout(Step::Tls)),
+        Just(LossCause::Timeout(ConnectStep::Tls)),
         Just(LossCause::ClosedByPeer { code: Some(1000), reason: String::new() }),
         retry.prop_map(|retry_after| LossCause::UpgradeRefused { status: 503, retry_after }),
     ]
@@ -122,7 +122,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Close),
         1 => prop::option::of(0..3_u8).prop_map(Event::Discovered),
         1 => prop::option::of(prop::option::of(any::<u64>())).prop_map(Event::TokenFetched),
-        1 => prop::sample::select(vec![Step::Discovery, Step::Token, Step::Connect, Step::Tls, Step::Provision])
+        1 => prop::sample::select(vec![ConnectStep::Discovery, ConnectStep::Token, ConnectStep::Connect, ConnectStep::Tls, ConnectStep::Provision])
             .prop_map(Event::At),
         1 => Just(Event::Connected),
         8 => frame().prop_map(Event::Frame),
@@ -168,7 +168,7 @@ prop_compose! {
             Endpoints::Fixed(addresses(hosts))
         };
         let config = Config::new(APP).unwrap().allow_plaintext().endpoints(endpoints).unwrap().reconnect(policy).unwrap();
-        let config = config.delivery_receipts(receipts).keep_sends_for(seconds(keeps)).unwrap();
+        let config = config.delivery_receipts(receipts).buffer_sends_for(seconds(keeps)).unwrap();
         config.kick_policy(kicks).unwrap().logout_timeout(seconds(logout)).unwrap().max_pending_sends(3).unwrap()
     }
 }

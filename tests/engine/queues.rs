@@ -2,7 +2,7 @@
 
 use agora_chat::{
     EventKind, EventMask, LossCause,
-    session::{Input, Note},
+    session::{Diagnostic, Input},
     wire::{CommSyncDl, Jid, Meta},
 };
 
@@ -192,7 +192,7 @@ fn a_page_with_a_bad_status_is_noted_and_pulled_no_further() {
         ..CommSyncDl::default()
     });
     let did = sim.frame(&frame);
-    assert_eq!(did.notes(), [&Note::PageStatus { status: 1 }]);
+    assert_eq!(did.notes(), [&Diagnostic::PageStatus { status: 1 }]);
     assert!(did.kinds().is_empty() && did.events().is_empty());
 }
 

@@ -2,7 +2,7 @@
 
 use agora_chat::{
     Config, ConnectionState, EventMask, LossCause,
-    session::{Input, Note},
+    session::{Diagnostic, Input},
     wire::{self, Body, Content, Jid, MessageBody, Meta, Upward, content::ContentType, message_body, meta::NameSpace},
 };
 
@@ -123,7 +123,7 @@ fn those_that_are_not_answered_cost_no_link_and_are_noted_at_once_and_then_when_
     let mut sim = Sim::online_with(on());
     sim.frame(&page(vec![peer::text(1, "x"), peer::text(2, "x")]));
     let did = sim.run(seconds(15));
-    assert_eq!(did.notes(), [&Note::ReceiptsUnanswered { count: 2 }]);
+    assert_eq!(did.notes(), [&Diagnostic::ReceiptsUnanswered { count: 2 }]);
     assert!(did.outcomes().is_empty() && did.events().is_empty());
     assert_eq!((sim.engine.state(), sim.engine.pending_sends()), (ConnectionState::Online, 0));
     for id in 3..6 {
@@ -131,7 +131,7 @@ fn those_that_are_not_answered_cost_no_link_and_are_noted_at_once_and_then_when_
         assert!(sim.run(seconds(15)).notes().is_empty(), "it was said");
         sim.frame(&peer::unread(&[]));
     }
-    assert_eq!(sim.lose().notes(), [&Note::ReceiptsUnanswered { count: 3 }]);
+    assert_eq!(sim.lose().notes(), [&Diagnostic::ReceiptsUnanswered { count: 3 }]);
 }
 
 #[test]
@@ -188,9 +188,9 @@ fn where_all_places_are_the_applications_a_receipt_waits_for_one() {
 fn past_1024_that_wait_they_are_left_out_and_counted_when_the_link_ends() {
     let mut sim = Sim::online_with(on().max_pending_sends(1).unwrap());
     assert_eq!(receipts(&sim.frame(&page((1..=1030).map(|id| peer::text(id, "x")).collect()))).len(), 1);
-    assert_eq!(sim.lose().notes(), [&Note::ReceiptsLeftOut { count: 5 }]);
+    assert_eq!(sim.lose().notes(), [&Diagnostic::ReceiptsLeftOut { count: 5 }]);
     // With the session goes what waits.
-    assert_eq!(sim.step(Input::Close).notes(), [&Note::ReceiptsLeftOut { count: 1024 }]);
+    assert_eq!(sim.step(Input::Close).notes(), [&Diagnostic::ReceiptsLeftOut { count: 1024 }]);
 }
 
 #[test]

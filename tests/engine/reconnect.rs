@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agora_chat::{
     Code, Config, ConfigError, ConnectionState, DisconnectReason, Endpoints, EventKind, LossCause, Reconnect,
-    session::{Action, Input, Note},
+    session::{Action, Diagnostic, Input},
 };
 
 use crate::{
@@ -199,11 +199,11 @@ fn unanswered_steps_of_an_attempt_are_failed_attempts() {
     let mut sim = Sim::online();
     sim.redial();
     assert_eq!(sim.left(), seconds(10));
-    assert_eq!(sim.due().reconnecting().2, &LossCause::Timeout(agora_chat::Step::Connect));
+    assert_eq!(sim.due().reconnecting().2, &LossCause::Timeout(agora_chat::ConnectStep::Connect));
     sim.due();
     sim.step(Input::Connected);
     assert_eq!(sim.left(), seconds(10));
-    assert_eq!(sim.due().reconnecting().2, &LossCause::Timeout(agora_chat::Step::Provision));
+    assert_eq!(sim.due().reconnecting().2, &LossCause::Timeout(agora_chat::ConnectStep::Provision));
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn discovery_that_fails_keeps_the_old_addresses() {
         }
         let did = fails(&mut sim);
         assert_eq!(did.dialed(), ["ws://old.test/websocket"]);
-        assert!(matches!(did.notes()[..], [Note::DiscoveryFailed(_)] | []));
+        assert!(matches!(did.notes()[..], [Diagnostic::DiscoveryFailed(_)] | []));
         sim.accept();
     }
 }

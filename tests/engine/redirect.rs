@@ -2,7 +2,7 @@
 
 use agora_chat::{
     Addresses, Config, Endpoints, LossCause, OpenError, RefusalKind,
-    session::{Input, Note},
+    session::{Diagnostic, Input},
 };
 
 use crate::{
@@ -42,7 +42,9 @@ fn a_redirect_is_followed_with_the_same_path_and_scheme() {
     let mut sim = opening();
     let did = redirect(&mut sim, "next.test", 8080);
     assert_eq!(did.dialed(), ["ws://next.test:8080/websocket"]);
-    assert!(matches!(did.notes()[..], [Note::Redirected { url, hop: 1 }] if &**url == "ws://next.test:8080/websocket"));
+    assert!(
+        matches!(did.notes()[..], [Diagnostic::Redirected { url, hop: 1 }] if &**url == "ws://next.test:8080/websocket")
+    );
     assert_eq!(sim.accept().opened(), Some(&Ok(())));
 }
 

@@ -3,9 +3,9 @@
 use std::{future::Pending, time::Duration};
 
 use agora_chat::{
-    Code, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError, ProvidedToken,
-    ProviderError, Step, Token, TokenError, TokenReason, TokenRequest,
-    session::{Action, Expiry, FetchedToken, Input, Note, TokenSource},
+    Code, ConnectStep, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError, ProvidedToken,
+    ProviderError, Token, TokenError, TokenReason, TokenRequest,
+    session::{Action, Diagnostic, Expiry, FetchedToken, Input, TokenSource},
 };
 
 use crate::{
@@ -49,7 +49,7 @@ pub(crate) fn asked(did: &Did) -> Vec<TokenReason> {
 /// When an ask failed, how long until the next.
 fn again(did: &Did) -> Option<Duration> {
     let told = did.notes().into_iter().find_map(|note| match note {
-        Note::TokenNotRenewed { again, .. } => Some(*again),
+        Diagnostic::TokenNotRenewed { again, .. } => Some(*again),
         _ => None,
     });
     told.expect("the failure is noted")
@@ -333,7 +333,7 @@ fn after_a_refusal_a_failed_ask_is_a_failed_attempt_and_the_sources_last_word_th
     refused(&mut sim, 1, "Sorry, token expired");
     let did = sim.step(Input::TokenProvided(Err(rest_errors::overloaded().into())));
     let (_, delay, cause) = did.reconnecting();
-    assert!(delay >= seconds(7) && matches!(cause, LossCause::Rest { step: Step::Token, .. }), "{did:?}");
+    assert!(delay >= seconds(7) && matches!(cause, LossCause::Rest { step: ConnectStep::Token, .. }), "{did:?}");
 
     let mut sim = online(by_password());
     sim.lose();
@@ -370,7 +370,7 @@ fn a_login_by_a_provider_asks_it_first_and_fails_with_it_after_three_attempts() 
     for _ in 0..2 {
         assert_eq!((asked(&did), did.dialed().len()), (vec![TokenReason::Login], 0));
         let failed = sim.step(not_provided());
-        assert!(matches!(failed.notes()[..], [Note::LoginRetry { .. }]), "{failed:?}");
+        assert!(matches!(failed.notes()[..], [Diagnostic::LoginRetry { .. }]), "{failed:?}");
         did = sim.due();
     }
     let did = sim.step(not_provided());
@@ -482,12 +482,14 @@ fn what_a_provider_says_is_noted_without_the_token_it_repeats() {
     let mut sim = online(by_token_with_provider());
     until_asked(&mut sim);
     let did = sim.step(Input::TokenProvided(Err(ProviderError::new(format!("{TOKEN} is no good")).into())));
-    let Note::TokenNotRenewed { error, .. } = did.notes()[0] else { panic!("{did:?}") };
+    let Diagnostic::TokenNotRenewed { error, .. } = did.notes()[0] else { panic!("{did:?}") };
     assert_eq!(error.to_string(), "the token provider failed: <redacted> is no good");
     until_asked(&mut sim);
     let long = format!("{}{TOKEN}", "x".repeat(ProviderError::MAX_CHARS - 8));
     let did = sim.step(Input::TokenProvided(Err(ProviderError::new(long).into())));
-    let Note::TokenNotRenewed { error: TokenError::Provider(error), .. } = did.notes()[0] else { panic!("{did:?}") };
+    let Diagnostic::TokenNotRenewed { error: TokenError::Provider(error), .. } = did.notes()[0] else {
+        panic!("{did:?}")
+    };
     assert!(error.to_string().ends_with("x<redacte"), "{error}");
     assert_eq!(error.to_string().chars().count(), ProviderError::MAX_CHARS);
 }

@@ -2,7 +2,7 @@
 
 use agora_chat::{
     EventKind,
-    session::{Input, Note},
+    session::{Diagnostic, Input},
     wire::{Jid, MSync, MessageBody, Meta, Upward, encode, message_body, meta::NameSpace},
 };
 
@@ -37,13 +37,13 @@ fn told(did: &Did) -> Vec<String> {
 }
 
 fn ignored(did: &Did) -> bool {
-    did.notes().iter().any(|note| matches!(note, Note::ResourceIgnored { .. }))
+    did.notes().iter().any(|note| matches!(note, Diagnostic::ResourceIgnored { .. }))
 }
 
 #[test]
 fn the_next_provision_and_the_logout_have_the_name_that_the_service_gave() {
     let (mut sim, did) = named(Some("of-the-service"));
-    let taken = Note::ResourceTaken { from: RESOURCE.into(), to: "of-the-service".into() };
+    let taken = Diagnostic::ResourceTaken { from: RESOURCE.into(), to: "of-the-service".into() };
     assert_eq!(did.notes(), [&taken]);
     sim.redial();
     let did = sim.step(Input::Connected);
@@ -60,7 +60,7 @@ fn the_next_provision_and_the_logout_have_the_name_that_the_service_gave() {
 #[test]
 fn a_name_that_repeats_a_secret_is_not_shown() {
     let (_, did) = named(Some(TOKEN));
-    let [Note::ResourceTaken { to, .. }] = did.notes()[..] else { panic!("{did:?}") };
+    let [Diagnostic::ResourceTaken { to, .. }] = did.notes()[..] else { panic!("{did:?}") };
     assert!(!to.contains(TOKEN), "{to}");
 }
 

@@ -2,7 +2,7 @@
 
 use agora_chat::{
     Code, Config, ConnectionState, EventKind, EventMask, LossCause, Reconnect, RoomInfo, RoomRequest, SendError, Sent,
-    session::{Input, Note},
+    session::{Diagnostic, Input},
     wire::{self, Body, CommSyncDl, Jid, Meta, MucBody, Upward, meta::NameSpace, muc_body},
 };
 use bytes::Bytes;
@@ -275,7 +275,7 @@ fn a_room_that_is_refused_when_it_is_joined_again_is_told_as_lost_and_forgotten(
     let did = back(&mut sim);
     let [(_, _, first), (_, _, second)] = asked(&did)[..] else { panic!("{did:?}") };
     let did = sim.frame(&peer::answer(first, 1, Some("grpID a does not exist!")));
-    let [Note::RoomNotRejoined { room, error }] = did.notes()[..] else { panic!("{did:?}") };
+    let [Diagnostic::RoomNotRejoined { room, error }] = did.notes()[..] else { panic!("{did:?}") };
     assert_eq!((&**room, error.code()), ("a", Code::CHATROOM_NOT_EXIST));
     assert_eq!(lost(&did), [("a", Some(error))]);
     assert!(did.outcomes().is_empty());
@@ -339,7 +339,7 @@ fn at_most_64_rooms_are_joined_again_and_the_rest_is_told_as_lost_once_it_is() {
         sim.step(join(id, room));
         let did = sim.frame(&peer::answer(id, 0, None));
         assert!(only(&did).1.is_ok(), "the join itself is no matter");
-        let [Note::RoomNotKept { room: noted, limit: 64 }] = did.notes()[..] else { panic!("{did:?}") };
+        let [Diagnostic::RoomNotKept { room: noted, limit: 64 }] = did.notes()[..] else { panic!("{did:?}") };
         assert_eq!(&**noted, room);
         assert!(lost(&did).is_empty(), "the account is in it");
     }

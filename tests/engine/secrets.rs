@@ -1,9 +1,9 @@
 //! What a server writes on the socket may repeat any secret of the session, in any place and spelling, and nothing shows it.
 
 use agora_chat::{
-    CertificateProblem, DisconnectReason, EventKind, EventMask, Kick, LossCause, MessageBody, OpenError, ProviderError,
-    RefusalKind, RoomRequest, SendError, Step, Token, TokenError,
-    session::{Action, FetchedToken, Input, Note},
+    CertificateProblem, ConnectStep, DisconnectReason, EventKind, EventMask, Kick, LossCause, MessageBody, OpenError,
+    ProviderError, RefusalKind, RoomRequest, SendError, Token, TokenError,
+    session::{Action, Diagnostic, FetchedToken, Input},
     wire::{CommSyncDl, Jid},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -86,7 +86,9 @@ fn places() -> Vec<Place> {
         ("a close reason", |sim, echo| lost(|reason| LossCause::ClosedByPeer { code: Some(1011), reason })(sim, echo)),
         ("words of an io error", |sim, echo| lost(LossCause::Io)(sim, echo)),
         ("words of the framing", |sim, echo| lost(LossCause::Protocol)(sim, echo)),
-        ("words of a step", |sim, echo| lost(|detail| LossCause::Failed { step: Step::Proxy, detail })(sim, echo)),
+        ("words of a step", |sim, echo| {
+            lost(|detail| LossCause::Failed { step: ConnectStep::Proxy, detail })(sim, echo)
+        }),
         ("words of a certificate", |sim, echo| {
             lost(|text| LossCause::Certificate(CertificateProblem::Other(text)))(sim, echo)
         }),
@@ -215,9 +217,9 @@ fn words(action: &Action) -> String {
         Action::Emit(EventKind::Disconnected { reason }) => format!("{reason}"),
         Action::Opened(Err(error)) | Action::Rejected(error) => format!("{error}"),
         Action::Sent { outcome: Err(error), .. } => format!("{error}"),
-        Action::Note(Note::Redirected { url, .. }) => url.to_string(),
-        Action::Note(Note::RoomNotRejoined { error, .. }) => format!("{error}"),
-        Action::Note(Note::LoginRetry { cause, .. }) => format!("{cause}"),
+        Action::Note(Diagnostic::Redirected { url, .. }) => url.to_string(),
+        Action::Note(Diagnostic::RoomNotRejoined { error, .. }) => format!("{error}"),
+        Action::Note(Diagnostic::LoginRetry { cause, .. }) => format!("{cause}"),
         _ => String::new(),
     }
 }

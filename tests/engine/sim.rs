@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use agora_chat::{
     Config, ConnectionState, Credentials, Device, DisconnectReason, EventKind, LossCause, OpenError, Outgoing,
     SendError, Sent,
-    session::{Action, Engine, Input, Note, Now, PageId},
+    session::{Action, Diagnostic, Engine, Input, Now, PageId},
     wire::{MSync, Upward},
 };
 use bytes::Bytes;
@@ -276,7 +276,7 @@ impl Did {
         outcomes.collect()
     }
 
-    pub(crate) fn notes(&self) -> Vec<&Note> {
+    pub(crate) fn notes(&self) -> Vec<&Diagnostic> {
         self.0.iter().filter_map(|action| if let Action::Note(note) = action { Some(note) } else { None }).collect()
     }
 

@@ -1,8 +1,8 @@
 //! What a state folder keeps is read before anything else, and waited for no longer than it may take.
 
 use agora_chat::{
-    Config, ConnectionState, DisconnectReason, OpenError, StateDir, Step, Token,
-    session::{Action, Input, Note},
+    Config, ConnectStep, ConnectionState, DisconnectReason, OpenError, StateDir, Token,
+    session::{Action, Diagnostic, Input},
 };
 use tempfile::TempDir;
 
@@ -24,7 +24,7 @@ fn recalled(token: Option<&str>, expires_at: Option<u64>) -> Input<'static> {
 fn reading(sim: &mut Sim, open: Input<'_>) {
     let did = sim.step(open);
     assert!(matches!(&did.0[..], [Action::Recall { user }] if user.as_str() == "alice"), "{did:?}");
-    assert_eq!(sim.engine.state(), ConnectionState::LoggingIn { step: Step::State });
+    assert_eq!(sim.engine.state(), ConnectionState::LoggingIn { step: ConnectStep::State });
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_folder_that_does_not_answer_is_waited_for_5_seconds_and_then_the_login_goes
     reading(&mut sim, by_password());
     assert_eq!(sim.left(), seconds(5));
     let did = sim.due();
-    assert_eq!(did.notes(), [&Note::StateUnread { limit: seconds(5) }]);
+    assert_eq!(did.notes(), [&Diagnostic::StateUnread { limit: seconds(5) }]);
     assert!(matches!(did.0.first(), Some(Action::Hangup)), "it is waited for no more: {did:?}");
     assert_eq!(sim.place(), Place::Token);
     // What comes later is too late.

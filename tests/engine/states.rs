@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use agora_chat::{
-    Addresses, Code, Config, DisconnectReason, Endpoints, OpenError, Step, Token,
+    Addresses, Code, Config, ConnectStep, DisconnectReason, Endpoints, OpenError, Token,
     session::{Action, FetchedToken, Input},
 };
 
@@ -134,10 +134,10 @@ fn give(sim: &mut Sim, input: &str) -> Did {
         "provided" => sim.step(provided("next", None)),
         "not provided" => sim.step(not_provided()),
         "refused as expired" => sim.frame(&peer::refused(1, Some("Sorry, token expired"))),
-        "at the TLS handshake" => sim.step(Input::At(Step::Tls)),
+        "at the TLS handshake" => sim.step(Input::At(ConnectStep::Tls)),
         // Two steps that are not the connection's own: nothing may come of them.
-        "at discovery" => sim.step(Input::At(Step::Discovery)),
-        "at PROVISION" => sim.step(Input::At(Step::Provision)),
+        "at discovery" => sim.step(Input::At(ConnectStep::Discovery)),
+        "at PROVISION" => sim.step(Input::At(ConnectStep::Provision)),
         "connected" => sim.step(Input::Connected),
         "accepted" => sim.frame(&peer::accepted()),
         "page" => sim.frame(&peer::page(&peer::user("bob"), vec![peer::text(1, "x")], 4)),

@@ -6,8 +6,8 @@
 use std::{collections::HashMap, sync::OnceLock, time::Duration};
 
 use agora_chat::{
-    Addresses, Config, ConnectionState, Credentials, DisconnectReason, Endpoints, EventKind, KickPolicy, LossCause,
-    ProviderError, Reconnect, RefusalKind, Step, Token,
+    Addresses, Config, ConnectStep, ConnectionState, Credentials, DisconnectReason, Endpoints, EventKind, KickPolicy,
+    LossCause, ProviderError, Reconnect, RefusalKind, Token,
     session::{Expiry, FetchedToken, Input},
 };
 use bytes::Bytes;
@@ -205,7 +205,7 @@ impl World {
             0 => LossCause::Io("reset".to_owned()),
             1 => LossCause::ClosedByPeer { code: Some(1011), reason: "down".to_owned() },
             2 => LossCause::Protocol("mask".to_owned()),
-            3 => LossCause::Failed { step: Step::Resolve, detail: "no such host".to_owned() },
+            3 => LossCause::Failed { step: ConnectStep::Resolve, detail: "no such host".to_owned() },
             4 => LossCause::UpgradeRefused { status: 401, retry_after: None },
             5 => {
                 let retry_after = (!self.one_in(2)).then(|| seconds(self.random.u64(..5_000)));
@@ -339,7 +339,7 @@ impl World {
                 self.sim.step(Input::Tick)
             }
             3..=5 => self.sim.step(Input::NetworkChanged),
-            6 => self.sim.step(Input::At(Step::Tls)),
+            6 => self.sim.step(Input::At(ConnectStep::Tls)),
             7 => {
                 let name = self.issue();
                 let expires_at = self.service.tokens[&name].unwrap_or(u64::MAX);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Addresses, Config, Endpoints, EventKind, LossCause, OpenError, RestErrorKind, Step,
+    Addresses, Config, ConnectStep, Endpoints, EventKind, LossCause, OpenError, RestErrorKind,
     local_server::{Cut, Door, FaultProxy, LocalServer},
 };
 use serde_json::{Value, json};
@@ -144,7 +144,7 @@ async fn discovery_that_fails_on_the_way_back_leaves_the_addresses_known_before(
     // The addresses are asked for anew after five failed attempts in a row.
     while bootstrap.count() < 3 {
         let cause = heard.lost().await;
-        assert!(matches!(cause, LossCause::Failed { step: Step::Connect, .. } | LossCause::Io(_)), "{cause:?}");
+        assert!(matches!(cause, LossCause::Failed { step: ConnectStep::Connect, .. } | LossCause::Io(_)), "{cause:?}");
     }
     server.listen_again().await.unwrap();
     assert!(heard.connected().await);

@@ -122,7 +122,7 @@ async fn bytes_too_slow_for_a_steps_limit_end_the_attempt() {
     let proxy = FaultProxy::start(server.address()).await.unwrap();
     proxy.set(Faults::dripping(1, Duration::from_millis(50)));
     let config = quick(proxy.config_through(&server).unwrap()).connect_timeouts(SHORT, SHORT).unwrap();
-    crate::steps::took_too_long(&unreachable(config).await, agora_chat::Step::Upgrade);
+    crate::steps::took_too_long(&unreachable(config).await, agora_chat::ConnectStep::Upgrade);
 }
 
 #[actix::test]

@@ -1,6 +1,6 @@
 //! Addresses over which bytes would travel readable: never, but on this machine or where the application says so.
 
-use agora_chat::{Addresses, ConfigError, Endpoints, LossCause, OpenError, RestErrorKind, Step};
+use agora_chat::{Addresses, ConfigError, ConnectStep, Endpoints, LossCause, OpenError, RestErrorKind};
 use serde_json::json;
 
 use crate::{
@@ -30,7 +30,8 @@ async fn a_redirect_leads_to_no_plain_address_of_another_machine() {
     for host in ["10.0.0.1", "evil.example", "localhost.example"] {
         server.redirect_provisions(host, 80);
         let error = refused_login(quick(server.config()), token(&server)).await;
-        let OpenError::Unreachable { cause: LossCause::Failed { step: Step::Connect, detail }, .. } = &error else {
+        let OpenError::Unreachable { cause: LossCause::Failed { step: ConnectStep::Connect, detail }, .. } = &error
+        else {
             panic!("{error:?}");
         };
         assert!(detail.contains(host) && detail.contains("allow_plaintext"), "{detail}");

@@ -1,7 +1,7 @@
 //! The service reached through an HTTP proxy. What the environment's variables mean is tested where they are read:
 //! a process cannot change its own safely while it runs.
 
-use agora_chat::{Config, LossCause, Password, Proxy, RestClient, RestError, RestErrorKind, Step};
+use agora_chat::{Config, ConnectStep, LossCause, Password, Proxy, RestClient, RestError, RestErrorKind};
 
 use crate::{
     SHORT,
@@ -89,11 +89,11 @@ async fn a_proxy_that_refuses_fails_or_talks_nonsense_is_named_as_the_step_and_t
         let config = quick(server.config()).proxy(through(&proxy, "user:CANARY@"));
         let cause = unreachable(config.clone()).await;
         assert!(
-            matches!(&cause, LossCause::Failed { step: Step::Proxy, detail } if detail.contains(words)),
+            matches!(&cause, LossCause::Failed { step: ConnectStep::Proxy, detail } if detail.contains(words)),
             "{cause:?}"
         );
         let failed = rest_fails(&config).await;
-        assert_eq!(failed.step(), Some(Step::Proxy), "{failed:?}");
+        assert_eq!(failed.step(), Some(ConnectStep::Proxy), "{failed:?}");
         assert!(failed.to_string().contains(words), "{failed}");
         assert!(!format!("{cause}{cause:?}{failed}{failed:?}").contains("CANARY"));
     }
@@ -106,9 +106,9 @@ async fn a_proxy_that_is_down_is_told_from_a_service_that_is() {
     let proxy = Proxy::http(&format!("http://user:CANARY@{}", dead.address())).unwrap();
     let config = quick(server.config()).proxy(proxy);
     let cause = unreachable(config.clone()).await;
-    let LossCause::Failed { step: Step::Proxy, detail } = &cause else { panic!("{cause:?}") };
+    let LossCause::Failed { step: ConnectStep::Proxy, detail } = &cause else { panic!("{cause:?}") };
     assert!(detail.contains(&dead.address().to_string()) && !detail.contains("CANARY"), "{detail}");
-    assert_eq!(rest_fails(&config).await.step(), Some(Step::Proxy));
+    assert_eq!(rest_fails(&config).await.step(), Some(ConnectStep::Proxy));
 }
 
 #[actix::test]
@@ -117,9 +117,9 @@ async fn a_silent_proxy_meets_the_limit_and_is_named() {
     let proxy = ConnectProxy::start(None, Does::Silent).await;
     let config = quick(server.config()).proxy(through(&proxy, ""));
     let config = config.connect_timeouts(SHORT, LIMIT).unwrap().rest_timeout(SHORT).unwrap();
-    crate::steps::took_too_long(&unreachable(config.clone()).await, Step::Proxy);
+    crate::steps::took_too_long(&unreachable(config.clone()).await, ConnectStep::Proxy);
     let failed = rest_fails(&config).await;
-    assert_eq!((failed.kind(), failed.step()), (&RestErrorKind::Timeout(SHORT), Some(Step::Proxy)));
+    assert_eq!((failed.kind(), failed.step()), (&RestErrorKind::Timeout(SHORT), Some(ConnectStep::Proxy)));
     assert!(failed.to_string().contains("the proxy's tunnel took too long"), "{failed}");
 }
 

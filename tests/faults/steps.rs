@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use agora_chat::{
-    Config, LossCause, OpenError, RestErrorKind, Step,
+    Config, ConnectStep, LossCause, OpenError, RestErrorKind,
     local_server::{Door, FaultProxy},
 };
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The cause of a step that took too long.
-pub(crate) fn took_too_long(cause: &LossCause, step: Step) {
+pub(crate) fn took_too_long(cause: &LossCause, step: ConnectStep) {
     assert_eq!(cause, &LossCause::Timeout(step));
 }
 
@@ -25,7 +25,7 @@ fn patient(config: Config) -> Config {
 }
 
 /// A silence is met three times at a login, and nothing else takes long.
-async fn given_up(config: Config, step: Step) {
+async fn given_up(config: Config, step: ConnectStep) {
     let began = Instant::now();
     took_too_long(&unreachable(config).await, step);
     assert!(began.elapsed() >= 3 * SHORT && began.elapsed() < LIMIT, "{:?}", began.elapsed());
@@ -38,10 +38,10 @@ async fn a_host_that_does_not_answer_a_connect_is_given_up() {
     let proxy = FaultProxy::start(server.address()).await.unwrap();
     proxy.door(Door::Blackhole).await.unwrap();
     let config = patient(proxy.config_through(&server).unwrap());
-    given_up(config.clone(), Step::Connect).await;
+    given_up(config.clone(), ConnectStep::Connect).await;
 
     let OpenError::Token { error, .. } = refused_login(config, alice()).await else { panic!() };
-    assert_eq!((error.kind(), error.step()), (&RestErrorKind::Timeout(SHORT), Some(Step::Connect)));
+    assert_eq!((error.kind(), error.step()), (&RestErrorKind::Timeout(SHORT), Some(ConnectStep::Connect)));
     assert!(error.to_string().contains("connecting took too long"), "{error}");
 }
 
@@ -52,7 +52,7 @@ async fn a_tls_handshake_that_is_not_answered_is_given_up() {
     proxy.door(Door::Silent).await.unwrap();
     let at = proxy.address();
     let config = patient(server.config()).addresses(format!("https://{at}"), format!("wss://{at}/websocket")).unwrap();
-    given_up(config.clone(), Step::Tls).await;
+    given_up(config.clone(), ConnectStep::Tls).await;
 
     let OpenError::Token { error, .. } = refused_login(config, alice()).await else { panic!() };
     assert_eq!(error.kind(), &RestErrorKind::Timeout(SHORT));
@@ -63,7 +63,7 @@ async fn an_upgrade_that_is_not_answered_is_given_up() {
     let server = server().await;
     let proxy = FaultProxy::start(server.address()).await.unwrap();
     proxy.door(Door::Silent).await.unwrap();
-    given_up(patient(proxy.config_through(&server).unwrap()), Step::Upgrade).await;
+    given_up(patient(proxy.config_through(&server).unwrap()), ConnectStep::Upgrade).await;
 }
 
 #[actix::test]
@@ -76,7 +76,7 @@ async fn a_provision_that_is_not_answered_is_given_up() {
             peers.push(port.upgraded().await);
         }
     });
-    given_up(config, Step::Provision).await;
+    given_up(config, ConnectStep::Provision).await;
 }
 
 #[actix::test]
@@ -97,6 +97,6 @@ async fn a_login_whose_every_step_is_slow_meets_the_deadline_over_all() {
     let config = quick(proxy.config_through(&server).unwrap()).login_deadline(SHORT).unwrap();
     let began = Instant::now();
     let error = refused_login(config, alice()).await;
-    assert!(matches!(error, OpenError::Deadline { step: Step::Token, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Deadline { step: ConnectStep::Token, .. }), "{error:?}");
     assert!(began.elapsed() < LIMIT);
 }

@@ -1,7 +1,7 @@
 //! `wss` and `https` with certificates made here. There is no setting that switches their verification off: what a
 //! client trusts is the system's roots and those given to `Config::extra_roots`.
 
-use agora_chat::{CertificateProblem, LossCause, OpenError, RestClient, RestErrorKind, Roots, Step};
+use agora_chat::{CertificateProblem, ConnectStep, LossCause, OpenError, RestClient, RestErrorKind, Roots};
 use tokio::io::AsyncReadExt as _;
 
 use crate::{
@@ -64,7 +64,7 @@ async fn each_fault_of_a_certificate_has_its_own_error_on_the_socket_and_on_rest
         let (user, password) = ("alice".parse().unwrap(), agora_chat::Password::new("pw-a").unwrap());
         let failed = within("the call", rest.password_token(&user, &password)).await.unwrap_err();
         assert_eq!(failed.kind(), &RestErrorKind::Certificate(problem.clone()));
-        assert_eq!(failed.step(), Some(Step::Tls));
+        assert_eq!(failed.step(), Some(ConnectStep::Tls));
         assert!(failed.to_string().contains(advice), "{failed}");
 
         let (connection, _heard) = start(config);
@@ -95,7 +95,7 @@ async fn a_handshake_that_is_cut_or_answered_with_garbage_is_a_failure_of_that_s
     });
     for _ in 0..3 {
         let cause = unreachable(config.clone()).await;
-        assert!(matches!(cause, LossCause::Failed { step: Step::Tls, .. }), "{cause:?}");
+        assert!(matches!(cause, LossCause::Failed { step: ConnectStep::Tls, .. }), "{cause:?}");
         assert!(cause.to_string().contains("the TLS handshake"), "{cause}");
     }
 }

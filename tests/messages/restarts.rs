@@ -19,7 +19,7 @@ use std::{
 };
 
 use agora_chat::{
-    Account, Config, Connection, Conversation, Credentials, Cursor, CursorFuture, CursorStore, DeadLetter,
+    AccountKey, Config, Connection, Conversation, Credentials, Cursor, CursorFuture, CursorStore, DeadLetter,
     DeadLetterFuture, DeadLetterStore, Delivery, FileCursors, FileDeadLetters, MessageHandler,
     local_server::LocalServer,
 };
@@ -93,11 +93,11 @@ struct Stopping {
 }
 
 impl CursorStore for Stopping {
-    fn load(&self, account: &Account) -> CursorFuture<Vec<Cursor>> {
+    fn load(&self, account: &AccountKey) -> CursorFuture<Vec<Cursor>> {
         self.files.load(account)
     }
 
-    fn save(&self, account: &Account, cursor: &Cursor) -> CursorFuture<()> {
+    fn save(&self, account: &AccountKey, cursor: &Cursor) -> CursorFuture<()> {
         let (nth, stop) = (self.saves.fetch_add(1, Ordering::Relaxed), self.stop);
         let queue = cursor.queue.rsplit('/').next().unwrap().to_owned();
         let (files, account, cursor) = (self.files.clone(), account.clone(), cursor.clone());
@@ -122,7 +122,7 @@ struct StoppingLetters {
 }
 
 impl DeadLetterStore for StoppingLetters {
-    fn keep(&self, account: &Account, letter: &DeadLetter) -> DeadLetterFuture<()> {
+    fn keep(&self, account: &AccountKey, letter: &DeadLetter) -> DeadLetterFuture<()> {
         let (nth, stop) = (self.letters.fetch_add(1, Ordering::Relaxed), self.stop);
         let queue = letter.message().unwrap().conversation().id().to_owned();
         let (files, account, letter) = (self.files.clone(), account.clone(), letter.clone());
@@ -344,7 +344,7 @@ impl Scene {
         }
         let files = FileDeadLetters::open(self.folder.path().join("letters")).unwrap();
         let server = &self.recipient.server;
-        let account = Account::new(server.app_key().parse().unwrap(), self.recipient.user.parse().unwrap());
+        let account = AccountKey::new(server.app_key().parse().unwrap(), self.recipient.user.parse().unwrap());
         for stored in files.list(&account).await.unwrap() {
             let letter = files.read(&account, &stored.id).await.unwrap().expect("it is whole");
             let message = letter.message().unwrap();

@@ -166,7 +166,7 @@ fn grown(field: Genome) -> Genome {
 
 #[test]
 fn what_waits_for_a_handler_that_hangs_takes_no_more_than_its_limit_whatever_the_messages_hold() {
-    let limit = Limits::default().handling as i64;
+    let limit = Limits::default().in_flight_bytes as i64;
     for (name, meta) in three_kib() {
         for (bytes, pages) in [(60 << 10, 160), (300 << 10, 32)] {
             // Six times the bytes, but for JSON.

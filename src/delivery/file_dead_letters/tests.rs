@@ -19,8 +19,8 @@ use crate::{
 
 const RESOURCE: &str = "phone";
 
-fn account() -> Account {
-    Account::new("o#a".parse().unwrap(), "alice".parse().unwrap())
+fn account() -> AccountKey {
+    AccountKey::new("o#a".parse().unwrap(), "alice".parse().unwrap())
 }
 
 /// An encoded text of bob's for alice.
@@ -49,7 +49,7 @@ fn meta(id: u64, text: &str) -> Bytes {
 
 fn of_meta(id: u64, meta: Bytes) -> DeadLetter {
     let user: UserId = "alice".parse().unwrap();
-    let own = decode::Own { user: &user, resource: RESOURCE, weighs: false };
+    let own = decode::Receiver { user: &user, resource: RESOURCE, weighs: false };
     let event = Event::new(user.clone(), decode::read_again(&meta, &own));
     let event = PageEvent { event, bytes: meta.len(), key: id, encoded: Some(meta) };
     DeadLetter::of(&event, RESOURCE, "the disk is full".into(), 3)
@@ -133,7 +133,7 @@ async fn letters_outlive_the_process_in_order_and_are_listed_read_and_removed() 
     assert_eq!(ids(&store).await, [3, 9], "what one store removes the other one has no more");
     store.keep(&account(), &letter(1)).await.unwrap();
     assert_eq!(ids(&restarted).await, [3, 9, 1]);
-    let other = Account::new("o#a".parse().unwrap(), "bob".parse().unwrap());
+    let other = AccountKey::new("o#a".parse().unwrap(), "bob".parse().unwrap());
     assert!(store.list(&other).await.unwrap().is_empty());
 }
 
@@ -288,7 +288,7 @@ async fn a_stuck_disk_costs_its_account_only() {
     let account = account();
     let mut kept = pin!(store.keep(&account, &letter));
     assert!(kept.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    let other = Account::new("o#a".parse().unwrap(), "bob".parse().unwrap());
+    let other = AccountKey::new("o#a".parse().unwrap(), "bob".parse().unwrap());
     store.keep(&other, &letter).await.unwrap();
     go.send(()).unwrap();
     assert!(working.await.unwrap().unwrap());

@@ -23,7 +23,7 @@ use tokio::{
 use super::{Direction, Door, Faults, handle::Counts};
 use crate::local_server::{
     Cut,
-    pump::{End, Hold, Weather, carry, finish, reset},
+    pump::{Hold, LinkEnd, LinkFaults, carry, finish, reset},
 };
 
 /// How long the server behind the proxy may take to be reached.
@@ -40,7 +40,7 @@ pub(super) struct Control {
 }
 
 /// What a connection needs to know.
-pub(super) struct Link {
+pub(super) struct ProxyLink {
     pub(super) door: Door,
     pub(super) upstream: Arc<str>,
     pub(super) control: watch::Receiver<Control>,
@@ -50,7 +50,7 @@ pub(super) struct Link {
     pub(super) cuts_before: u64,
 }
 
-impl Link {
+impl ProxyLink {
     /// Serves one connection until it ends.
     pub(super) async fn serve(mut self, mut public: TcpStream) {
         let asked = cut_asked(self.control.clone(), self.cuts_before);
@@ -81,20 +81,20 @@ impl Link {
                 // Failing costs latency only.
                 let _ = service.set_nodelay(true);
                 let end = self.carry(&mut public, &mut service).await;
-                if !matches!(end, End::Done) {
+                if !matches!(end, LinkEnd::Done) {
                     reset(&service);
                 }
                 drop(service);
                 match end {
-                    End::Done => {}
-                    End::Broken => reset(&public),
-                    End::Cut(cut) => self.cut(public, cut).await,
+                    LinkEnd::Done => {}
+                    LinkEnd::Broken => reset(&public),
+                    LinkEnd::Cut(cut) => self.cut(public, cut).await,
                 }
             }
         }
     }
 
-    async fn carry(&mut self, public: &mut TcpStream, service: &mut TcpStream) -> End {
+    async fn carry(&mut self, public: &mut TcpStream, service: &mut TcpStream) -> LinkEnd {
         let faults = self.control.borrow().faults.clone();
         let by_chance = happens(&mut self.rng, faults.cut_chance).then(|| self.rng.u64(1..=faults.cut_within.max(1)));
         let planned = by_chance.into_iter().chain(faults.cut_after).min();
@@ -138,7 +138,7 @@ struct Side {
     rng: Rng,
 }
 
-impl Weather for Side {
+impl LinkFaults for Side {
     fn hold(&mut self) -> Hold {
         let direction = *(self.faults)(&self.control.borrow_and_update().faults);
         let jitter = direction.jitter.min(LONGEST);

@@ -16,7 +16,7 @@ use tokio::{
 use super::{
     Door,
     handle::Counts,
-    link::{Control, Link},
+    link::{Control, ProxyLink},
 };
 use crate::local_server::{limits, port::Port};
 
@@ -77,7 +77,7 @@ impl Serving {
         // Failing costs latency only.
         let _ = public.set_nodelay(true);
         let counts = Arc::clone(&self.counts);
-        let link = Link {
+        let link = ProxyLink {
             door,
             upstream: Arc::clone(&self.upstream),
             control: self.control.clone(),

@@ -9,7 +9,7 @@ mod user_id;
 
 pub use app_key::{AppKey, AppKeyError};
 pub use device::Device;
-pub use key::Account;
+pub use key::AccountKey;
 pub use nickname::Nickname;
 pub use secret::{Password, Token};
 pub use user_id::UserId;

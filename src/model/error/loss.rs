@@ -1,9 +1,9 @@
 //! Why a link was lost.
 
 use super::step::advice_on_status;
+use crate::model::error::ConnectStep;
 use crate::model::error::Kick;
 use crate::model::error::Refusal;
-use crate::model::error::Step;
 use crate::{
     model::{
         error::{CertificateProblem, Code, RestError, TokenError},
@@ -39,11 +39,11 @@ pub enum LossCause {
         silent_for: Duration,
     },
     /// A step of the way in took longer than its limit.
-    Timeout(Step),
+    Timeout(ConnectStep),
     /// A step of the way in failed.
     Failed {
         /// The step.
-        step: Step,
+        step: ConnectStep,
         /// What happened, in words.
         detail: String,
     },
@@ -62,7 +62,7 @@ pub enum LossCause {
     /// A REST call on the way in failed for a reason that may pass.
     Rest {
         /// The call's step.
-        step: Step,
+        step: ConnectStep,
         /// The error.
         error: RestError,
     },

@@ -40,5 +40,5 @@ pub(crate) use rest_kind::MAX_BATCH;
 pub use rest_kind::RestErrorKind;
 pub use send::SendError;
 pub use state::StateError;
-pub use step::Step;
+pub use step::ConnectStep;
 pub use token::{ProviderError, TokenError};

@@ -4,7 +4,7 @@ use crate::model::error::ConnectionError;
 
 use crate::model::{
     account::UserId,
-    error::{Code, CredentialError, DisconnectReason, LossCause, Refusal, RestError, Step, TokenError},
+    error::{Code, ConnectStep, CredentialError, DisconnectReason, LossCause, Refusal, RestError, TokenError},
 };
 
 /// Why `open` did not log the user in; [`OpenError::code`] gives the vendor's number.
@@ -77,7 +77,7 @@ pub enum OpenError {
         /// Who was to be logged in.
         user: UserId,
         /// The step that was under way.
-        step: Step,
+        step: ConnectStep,
     },
     /// `close` was called, or the server ended the session, before the login was done.
     #[error("login of user {user} ended: {reason}")]

@@ -6,7 +6,7 @@ use crate::model::error::{Operation, RestErrorKind};
 use crate::{
     model::{
         account::UserId,
-        error::{CertificateProblem, Code, Step},
+        error::{CertificateProblem, Code, ConnectStep},
         redactor::Redactor,
     },
     util::{
@@ -36,7 +36,7 @@ struct Inner {
     spent: bool,
     /// Whether somebody other than the service's host that was called is behind it.
     elsewhere: bool,
-    step: Option<Step>,
+    step: Option<ConnectStep>,
     error: Option<String>,
     description: Option<String>,
 }
@@ -138,7 +138,7 @@ impl RestError {
         self
     }
 
-    pub(crate) fn at(mut self, step: Option<Step>) -> Self {
+    pub(crate) fn at(mut self, step: Option<ConnectStep>) -> Self {
         self.0.step = step;
         self
     }
@@ -202,7 +202,7 @@ impl RestError {
     /// The step of the way to the host that failed or took too long: [`Step::Resolve`], [`Step::Connect`],
     /// [`Step::Proxy`] or [`Step::Tls`]. `None` for what came later.
     #[must_use]
-    pub fn step(&self) -> Option<Step> {
+    pub fn step(&self) -> Option<ConnectStep> {
         self.0.step
     }
 

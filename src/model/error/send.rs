@@ -63,7 +63,7 @@ pub enum SendError {
     },
     /// 50: as many messages as allowed wait for their answers
     /// ([`Limits::pending_sends`](crate::Limits::pending_sends)), or for the link to come back
-    /// ([`Limits::kept_sends`](crate::Limits::kept_sends)); nothing was sent.
+    /// ([`Limits::buffered_sends`](crate::Limits::buffered_sends)); nothing was sent.
     #[error("{limit} messages wait for the link or their answers already; wait for some, then send again")]
     Backlog {
         /// The bound.
@@ -78,10 +78,10 @@ pub enum SendError {
         /// The bound.
         limit: usize,
     },
-    /// 16: the link did not come back within [`Config::keep_sends_for`](crate::Config::keep_sends_for); nothing was sent.
+    /// 16: the link did not come back within [`Config::buffer_sends_for`](crate::Config::buffer_sends_for); nothing was sent.
     #[error(
         "message {client_id} waited {:.1} s for the link to come back and was not sent; send it again after Connected, \
-         or raise `Config::keep_sends_for`", waited.as_secs_f64()
+         or raise `Config::buffer_sends_for`", waited.as_secs_f64()
     )]
     Expired {
         /// The client id it was to be sent with.
@@ -90,7 +90,7 @@ pub enum SendError {
         waited: Duration,
     },
     /// 16: the link is lost and being regained, and nothing is kept meanwhile: a request for a chat room never is, a
-    /// message where [`Limits::kept_sends`](crate::Limits::kept_sends) is 0. Nothing was sent.
+    /// message where [`Limits::buffered_sends`](crate::Limits::buffered_sends) is 0. Nothing was sent.
     #[error("the link is down and being regained; send again after Connected")]
     Reconnecting,
     /// 510: the connection ended before the message was written.

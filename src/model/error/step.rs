@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Step {
+pub enum ConnectStep {
     /// Reading what the [state folder](crate::StateDir) keeps.
     State,
     /// Fetching `server.json`.
@@ -27,35 +27,35 @@ pub enum Step {
     Provision,
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for ConnectStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Step::State => "reading the state folder",
-            Step::Discovery => "service discovery",
-            Step::Token => "the token request",
-            Step::Resolve => "resolving the host name",
-            Step::Connect => "connecting",
-            Step::Proxy => "the proxy's tunnel",
-            Step::Tls => "the TLS handshake",
-            Step::Upgrade => "the WebSocket upgrade",
-            Step::Provision => "PROVISION",
+            ConnectStep::State => "reading the state folder",
+            ConnectStep::Discovery => "service discovery",
+            ConnectStep::Token => "the token request",
+            ConnectStep::Resolve => "resolving the host name",
+            ConnectStep::Connect => "connecting",
+            ConnectStep::Proxy => "the proxy's tunnel",
+            ConnectStep::Tls => "the TLS handshake",
+            ConnectStep::Upgrade => "the WebSocket upgrade",
+            ConnectStep::Provision => "PROVISION",
         })
     }
 }
 
-impl Step {
+impl ConnectStep {
     /// What to look at when the step fails or takes too long.
     pub(crate) const fn advice(self) -> &'static str {
         match self {
-            Step::State => "check the disk that the state folder is on",
-            Step::Discovery => "check the network and the discovery address, or give the service's addresses",
-            Step::Token => "check the network and the REST address",
-            Step::Resolve => "check the host's name and this machine's DNS",
-            Step::Connect => "check the address, the network, and that the server runs",
-            Step::Proxy => "check the proxy's address and credentials, and that it lets this host through",
-            Step::Tls => "check that the address speaks TLS, and that nothing on the way cuts it",
-            Step::Upgrade => "check that the address is the service's WebSocket address",
-            Step::Provision => "the server may be overloaded; try again later",
+            ConnectStep::State => "check the disk that the state folder is on",
+            ConnectStep::Discovery => "check the network and the discovery address, or give the service's addresses",
+            ConnectStep::Token => "check the network and the REST address",
+            ConnectStep::Resolve => "check the host's name and this machine's DNS",
+            ConnectStep::Connect => "check the address, the network, and that the server runs",
+            ConnectStep::Proxy => "check the proxy's address and credentials, and that it lets this host through",
+            ConnectStep::Tls => "check that the address speaks TLS, and that nothing on the way cuts it",
+            ConnectStep::Upgrade => "check that the address is the service's WebSocket address",
+            ConnectStep::Provision => "the server may be overloaded; try again later",
         }
     }
 }

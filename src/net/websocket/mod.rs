@@ -1,5 +1,5 @@
 //! WebSocket: frames, the socket they go over, and what waits to be written.
 
 pub(crate) mod frame;
-pub(crate) mod outbox;
 pub(crate) mod socket;
+pub(crate) mod write_queue;

@@ -15,11 +15,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     frame::{ControlKind, Decoder, FrameError, Incoming, MessageKind, encode_close, encode_control, encode_message},
-    outbox::Outbox,
+    write_queue::WriteQueue,
 };
 use crate::{
-    model::error::{LossCause, Step},
-    net::{Network, Progress, Stream, Target, Upgraded, dial, upgrade},
+    model::error::{ConnectStep, LossCause},
+    net::{ConnectProgress, Network, Stream, Target, Upgraded, dial, upgrade},
 };
 
 /// How much one read takes at the most; the buffer is one per thread, shared by all its links.
@@ -57,7 +57,7 @@ fn mask() -> [u8; 4] {
 
 /// The bytes that went over a link, framing included.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Traffic {
+pub(crate) struct ByteCounts {
     pub(crate) read: u64,
     pub(crate) written: u64,
 }
@@ -74,7 +74,7 @@ pub(crate) struct Link<S = Stream> {
     pongs_limit: usize,
     /// The last ping that found no room for its pong.
     unanswered: Option<BytesMut>,
-    pub(crate) traffic: Traffic,
+    pub(crate) traffic: ByteCounts,
     /// Whether the io may hold back some of what it took, as TLS does.
     unflushed: bool,
     /// Whether the peer announced a message over the limit.
@@ -93,7 +93,7 @@ const GRACE: Duration = Duration::from_millis(100);
 
 /// What a link may hold, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sizes {
+pub(crate) struct LinkLimits {
     /// The largest message that is received.
     pub(crate) frame: usize,
     /// An unfinished message, and what is made ready to be written.
@@ -107,20 +107,22 @@ pub(crate) struct Sizes {
 pub(crate) async fn connect(
     url: &str,
     network: &Network,
-    sizes: Sizes,
-    progress: &Progress,
+    sizes: LinkLimits,
+    progress: &ConnectProgress,
 ) -> Result<Link, LossCause> {
-    let target = Target::parse(url)
-        .ok_or_else(|| LossCause::Failed { step: Step::Connect, detail: format!("{url:?} is not an address") })?;
+    let target = Target::parse(url).ok_or_else(|| LossCause::Failed {
+        step: ConnectStep::Connect,
+        detail: format!("{url:?} is not an address"),
+    })?;
     let stream = dial(&target, network, progress).await?;
-    progress.at(Step::Upgrade);
+    progress.at(ConnectStep::Upgrade);
     let nonce = MASKS.with(|masks| [masks.next(), masks.next()].concat());
     let Upgraded { stream, early } = upgrade(stream, &target, &nonce).await?;
     Ok(Link::new(stream, early, sizes))
 }
 
 /// What a round of reading came to.
-pub(crate) enum Read {
+pub(crate) enum ReadOutcome {
     /// Nothing more for now.
     Blocked,
     /// The round's share is used up; there may be more.
@@ -133,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// How many reads one round makes before other work of the thread gets its turn.
     const READS: usize = 16;
 
-    fn new(io: S, early: BytesMut, sizes: Sizes) -> Self {
+    fn new(io: S, early: BytesMut, sizes: LinkLimits) -> Self {
         Link {
             io,
             decoder: Decoder::new(sizes.frame),
@@ -142,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             bytes_limit: sizes.connection,
             pongs_limit: sizes.outbox.min(sizes.connection / 2).max(1),
             unanswered: None,
-            traffic: Traffic::default(),
+            traffic: ByteCounts::default(),
             unflushed: false,
             too_large: false,
             broken: None,
@@ -150,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     /// Reads what is there and hands out what is whole. `sink` answers whether to go on.
-    pub(crate) fn read(&mut self, cx: &mut Context<'_>, mut sink: impl FnMut(Incoming<'_>) -> bool) -> Read {
+    pub(crate) fn read(&mut self, cx: &mut Context<'_>, mut sink: impl FnMut(Incoming<'_>) -> bool) -> ReadOutcome {
         if !self.early.is_empty() {
             let early = std::mem::take(&mut self.early);
             if let Some(read) = self.feed(&early, &mut sink) {
@@ -162,8 +164,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         READ.set(Some(buffer));
         let Some(broken) = &mut self.broken else { return read };
         match read {
-            Read::Lost(LossCause::Ended | LossCause::Io(_)) => Read::Lost(broken.cause.clone()),
-            Read::Blocked if broken.grace.as_mut().poll(cx).is_ready() => Read::Lost(broken.cause.clone()),
+            ReadOutcome::Lost(LossCause::Ended | LossCause::Io(_)) => ReadOutcome::Lost(broken.cause.clone()),
+            ReadOutcome::Blocked if broken.grace.as_mut().poll(cx).is_ready() => {
+                ReadOutcome::Lost(broken.cause.clone())
+            }
             read => read,
         }
     }
@@ -173,13 +177,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         buffer: &mut [u8],
         cx: &mut Context<'_>,
         sink: &mut impl FnMut(Incoming<'_>) -> bool,
-    ) -> Read {
+    ) -> ReadOutcome {
         for _ in 0..Self::READS {
             let mut filled = ReadBuf::new(buffer);
             match Pin::new(&mut self.io).poll_read(cx, &mut filled) {
-                Poll::Pending => return Read::Blocked,
-                Poll::Ready(Err(error)) => return Read::Lost(LossCause::Io(error.to_string())),
-                Poll::Ready(Ok(())) if filled.filled().is_empty() => return Read::Lost(LossCause::Ended),
+                Poll::Pending => return ReadOutcome::Blocked,
+                Poll::Ready(Err(error)) => return ReadOutcome::Lost(LossCause::Io(error.to_string())),
+                Poll::Ready(Ok(())) if filled.filled().is_empty() => return ReadOutcome::Lost(LossCause::Ended),
                 Poll::Ready(Ok(())) => {
                     self.traffic.read += filled.filled().len() as u64;
                     if let Some(read) = self.feed(filled.filled(), sink) {
@@ -187,16 +191,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                     }
                     // There is probably more. Whoever is told what came has the thread first, or it piles up there.
                     if filled.remaining() == 0 {
-                        return Read::More;
+                        return ReadOutcome::More;
                     }
                 }
             }
         }
-        Read::More
+        ReadOutcome::More
     }
 
     /// `Some` when the link is over, or nobody wants to go on.
-    fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(Incoming<'_>) -> bool) -> Option<Read> {
+    fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(Incoming<'_>) -> bool) -> Option<ReadOutcome> {
         let (mut go_on, mut closed) = (true, None);
         let Link { decoder, outbox, unanswered, .. } = self;
         // Beside a message that comes there is less room.
@@ -212,22 +216,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             go_on = go_on && sink(incoming);
         });
         if !go_on {
-            return Some(Read::Blocked);
+            return Some(ReadOutcome::Blocked);
         }
         if let Some((code, reason)) = closed {
             self.answer_close(code);
-            return Some(Read::Lost(LossCause::ClosedByPeer { code, reason }));
+            return Some(ReadOutcome::Lost(LossCause::ClosedByPeer { code, reason }));
         }
         if let Err(error) = fed {
             encode_close(error.close_code(), "", mask(), &mut self.outbox);
             self.too_large = matches!(error, FrameError::TooLarge { .. });
-            return Some(Read::Lost(broken(&error)));
+            return Some(ReadOutcome::Lost(broken(&error)));
         }
         // The settings see to it that a message of the largest size fits, whatever waits to be written.
         let held = self.decoder.kept();
         (held > self.bytes_limit).then(|| {
             let limit = self.bytes_limit;
-            Read::Lost(LossCause::Protocol(format!("the connection holds {held} bytes, over its limit of {limit}")))
+            ReadOutcome::Lost(LossCause::Protocol(format!(
+                "the connection holds {held} bytes, over its limit of {limit}"
+            )))
         })
     }
 
@@ -248,7 +254,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Writes these frames as binary messages, in order and as far as the socket takes them; the rest stays.
     ///
     /// A link that cannot be written is found out by reading, after everything the server still said.
-    pub(crate) fn write(&mut self, frames: &mut Outbox, cx: &mut Context<'_>) {
+    pub(crate) fn write(&mut self, frames: &mut WriteQueue, cx: &mut Context<'_>) {
         let room = self.outbox_room();
         loop {
             self.fill(frames, room);
@@ -336,14 +342,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// Says goodbye as far as that goes without waiting: a Close frame behind what is still to be sent, then the end of
     /// the stream. Dropping the link does the rest. Answers what is not counted yet.
-    pub(crate) fn part(mut self, mut frames: Outbox, cx: &mut Context<'_>) -> Traffic {
+    pub(crate) fn part(mut self, mut frames: WriteQueue, cx: &mut Context<'_>) -> ByteCounts {
         // An error means that the socket takes nothing any more, and nobody waits for it to.
         let _ = self.say_goodbye(&mut frames, cx);
         self.traffic
     }
 
     /// Works also where the runtime is gone, as it does when a link is dropped with its system.
-    fn say_goodbye(&mut self, frames: &mut Outbox, cx: &mut Context<'_>) -> Result<(), LossCause> {
+    fn say_goodbye(&mut self, frames: &mut WriteQueue, cx: &mut Context<'_>) -> Result<(), LossCause> {
         if self.broken.is_some() {
             return Ok(());
         }
@@ -368,7 +374,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     /// Makes frames ready, as far as there is room.
-    fn fill(&mut self, frames: &mut Outbox, room: usize) {
+    fn fill(&mut self, frames: &mut WriteQueue, room: usize) {
         while self.outbox.len() < room
             && let Some(frame) = frames.pop()
         {

@@ -11,7 +11,7 @@ use std::{
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{GRACE, Link, OUTBOX_KEEP, OUTBOX_ROOM, Outbox, Read, Sizes};
+use super::{GRACE, Link, LinkLimits, OUTBOX_KEEP, OUTBOX_ROOM, ReadOutcome, WriteQueue};
 use crate::{model::error::LossCause, wire::Frame};
 
 /// Takes everything at once like TLS, and passes it on when it is flushed and may.
@@ -60,10 +60,10 @@ impl AsyncWrite for Holding {
     }
 }
 
-const SIZES: Sizes = Sizes { frame: 4 << 20, connection: 8 << 20, outbox: 8 << 20 };
+const SIZES: LinkLimits = LinkLimits { frame: 4 << 20, connection: 8 << 20, outbox: 8 << 20 };
 
-fn frames(sizes: &[usize]) -> Outbox {
-    let mut frames = Outbox::default();
+fn frames(sizes: &[usize]) -> WriteQueue {
+    let mut frames = WriteQueue::default();
     for size in sizes {
         frames.push(Frame::new("test", vec![0; *size].into()));
     }
@@ -82,7 +82,7 @@ fn what_the_io_holds_back_is_flushed_later_though_nothing_new_is_written() {
     link.write(&mut frames(&[5]), &mut cx);
     assert_eq!(io.0.lock().unwrap().passed_on, 0);
     io.0.lock().unwrap().open = true;
-    link.write(&mut Outbox::default(), &mut cx);
+    link.write(&mut WriteQueue::default(), &mut cx);
     assert_eq!(io.0.lock().unwrap().passed_on, 2 + 4 + 5);
 }
 
@@ -119,7 +119,7 @@ async fn a_link_that_cannot_be_written_is_still_read_for_a_moment() {
     let lost = poll_fn(|cx| {
         link.write(&mut frames(&[5]), cx);
         match link.read(cx, |_| true) {
-            Read::Lost(cause) => Poll::Ready(cause),
+            ReadOutcome::Lost(cause) => Poll::Ready(cause),
             _ => Poll::Pending,
         }
     });
@@ -129,13 +129,13 @@ async fn a_link_that_cannot_be_written_is_still_read_for_a_moment() {
 
 #[test]
 fn a_connection_that_would_hold_more_than_it_may_is_given_up() {
-    let limits = Sizes { connection: 2048, ..SIZES };
+    let limits = LinkLimits { connection: 2048, ..SIZES };
     let unfinished = [&[0x82, 126][..], &10_000_u16.to_be_bytes(), &[0; 5_000]].concat();
     let mut link = Link::new(Holding::default(), BytesMut::from(&unfinished[..]), limits);
     let read = link.read(&mut Context::from_waker(Waker::noop()), |_| true);
-    assert!(matches!(&read, Read::Lost(LossCause::Protocol(detail)) if detail.contains("2048")), "not given up");
+    assert!(matches!(&read, ReadOutcome::Lost(LossCause::Protocol(detail)) if detail.contains("2048")), "not given up");
     let mut link = Link::new(Holding::default(), BytesMut::from(&unfinished[..]), SIZES);
-    assert!(matches!(link.read(&mut Context::from_waker(Waker::noop()), |_| true), Read::Blocked));
+    assert!(matches!(link.read(&mut Context::from_waker(Waker::noop()), |_| true), ReadOutcome::Blocked));
 }
 
 /// The pings of a server with these payloads.
@@ -160,41 +160,41 @@ fn pongs(mut bytes: &[u8]) -> Vec<Vec<u8>> {
 fn every_ping_of_several_in_one_read_is_answered_in_order() {
     let payloads: Vec<Vec<u8>> = (0..50_u8).map(|n| vec![n; usize::from(n) * 5 / 2]).collect();
     let mut link = Link::new(Holding::default(), BytesMut::from(&pings(&payloads)[..]), SIZES);
-    assert!(matches!(link.read(&mut Context::from_waker(Waker::noop()), |_| true), Read::Blocked));
+    assert!(matches!(link.read(&mut Context::from_waker(Waker::noop()), |_| true), ReadOutcome::Blocked));
     assert_eq!(pongs(&link.outbox), payloads);
 }
 
 #[test]
 fn the_pongs_of_a_flood_stay_within_the_outbox_and_the_last_ping_is_answered_once_there_is_room() {
-    let limits = Sizes { outbox: 1024, ..SIZES };
+    let limits = LinkLimits { outbox: 1024, ..SIZES };
     let payloads: Vec<Vec<u8>> = (0..100_u8).map(|n| vec![n; 100]).collect();
     let io = Holding::default();
     io.0.lock().unwrap().full = true;
     let mut link = Link::new(io.clone(), BytesMut::from(&pings(&payloads)[..]), limits);
     let mut cx = Context::from_waker(Waker::noop());
-    assert!(matches!(link.read(&mut cx, |_| true), Read::Blocked));
+    assert!(matches!(link.read(&mut cx, |_| true), ReadOutcome::Blocked));
     assert!(link.waiting() <= 1024 + 6 + 125, "{} bytes wait", link.waiting());
     let answered = pongs(&link.outbox);
     assert_eq!(answered[..], payloads[..answered.len()]);
-    link.write(&mut Outbox::default(), &mut cx);
+    link.write(&mut WriteQueue::default(), &mut cx);
     io.0.lock().unwrap().full = false;
-    link.write(&mut Outbox::default(), &mut cx);
+    link.write(&mut WriteQueue::default(), &mut cx);
     assert_eq!((link.waiting(), io.0.lock().unwrap().taken), (0, (answered.len() + 1) * 106), "and the last one");
-    link.write(&mut Outbox::default(), &mut cx);
+    link.write(&mut WriteQueue::default(), &mut cx);
     assert_eq!(io.0.lock().unwrap().taken, (answered.len() + 1) * 106, "once");
 }
 
 #[test]
 fn a_message_of_the_largest_size_is_taken_beside_what_waits_to_be_written() {
     const FRAME: usize = 64 * 1024;
-    let limits = Sizes { frame: FRAME, connection: FRAME, ..SIZES };
+    let limits = LinkLimits { frame: FRAME, connection: FRAME, ..SIZES };
     let message = [&[0x82, 127][..], &(FRAME as u64).to_be_bytes(), &[7; FRAME]].concat();
     let (begun, rest) = message.split_at(FRAME);
     let io = Holding::default();
     io.0.lock().unwrap().full = true;
     let mut link = Link::new(io.clone(), BytesMut::from(begun), limits);
     let mut cx = Context::from_waker(Waker::noop());
-    assert!(matches!(link.read(&mut cx, |_| true), Read::Blocked));
+    assert!(matches!(link.read(&mut cx, |_| true), ReadOutcome::Blocked));
     let mut waiting = frames(&[FRAME, FRAME, 5]);
     link.write(&mut waiting, &mut cx);
     assert_eq!(waiting.bytes(), FRAME + 5, "one goes in any case");
@@ -206,5 +206,5 @@ fn a_message_of_the_largest_size_is_taken_beside_what_waits_to_be_written() {
         );
         true
     });
-    assert!(matches!(read, Read::Blocked) && whole == 1);
+    assert!(matches!(read, ReadOutcome::Blocked) && whole == 1);
 }

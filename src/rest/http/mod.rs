@@ -30,10 +30,10 @@ use awc::http::{Method, Uri, header::HOST};
 use tokio::time::Instant;
 
 use crate::{
-    model::error::Step,
-    net::{Network, Progress, Target, Traffic, dial_by},
+    model::error::ConnectStep,
+    net::{Activity, ConnectProgress, Network, Target, dial_by},
 };
-use wire::{Link, Wire};
+use wire::{LinkState, Wire};
 
 pub(crate) use refusable::Refusable;
 pub(crate) use unpack::{Packed, first_coding, unpacked};
@@ -63,11 +63,11 @@ const LINGER: Duration = Duration::from_secs(1);
 type Key = (u64, bool, bool);
 
 thread_local! {
-    static CLIENTS: RefCell<HashMap<Key, Kept>> = RefCell::default();
+    static CLIENTS: RefCell<HashMap<Key, CachedClients>> = RefCell::default();
     static SWEPT: Cell<bool> = const { Cell::new(false) };
 }
 
-struct Kept {
+struct CachedClients {
     client: awc::Client,
     used: Instant,
 }
@@ -162,7 +162,7 @@ fn client(secure: bool, network: &Network, share: bool) -> awc::Client {
         if clients.len() >= KEPT {
             clients.clear();
         }
-        clients.insert(key, Kept { client: client.clone(), used: Instant::now() });
+        clients.insert(key, CachedClients { client: client.clone(), used: Instant::now() });
     });
     Sweep::begin();
     client
@@ -170,12 +170,12 @@ fn client(secure: bool, network: &Network, share: bool) -> awc::Client {
 
 /// How far a call has come on its way to the host.
 #[derive(Clone, Default)]
-pub(crate) struct Way {
-    progress: Progress,
+pub(crate) struct CallProgress {
+    progress: ConnectProgress,
     connect: Rc<Cell<Connect>>,
-    traffic: Traffic,
+    traffic: Activity,
     /// The connection that the call goes over, once some of it was sent.
-    link: Rc<RefCell<Weak<RefCell<Link>>>>,
+    link: Rc<RefCell<Weak<RefCell<LinkState>>>>,
 }
 
 /// The connection of a call.
@@ -189,22 +189,22 @@ enum Connect {
 }
 
 tokio::task_local! {
-    static WAY: Way;
+    static WAY: CallProgress;
 }
 
-impl Way {
+impl CallProgress {
     /// Runs a call that this way belongs to.
     pub(crate) async fn of<F: Future>(&self, call: F) -> F::Output {
         WAY.scope(self.clone(), call).await
     }
 
     /// The step that is under way; `None` once the connection is open.
-    pub(crate) fn step(&self) -> Option<Step> {
+    pub(crate) fn step(&self) -> Option<ConnectStep> {
         (self.connect.get() == Connect::UnderWay).then(|| self.progress.step())
     }
 
     /// What passes over a connection that was opened for the call.
-    pub(crate) fn traffic(&self) -> &Traffic {
+    pub(crate) fn traffic(&self) -> &Activity {
         &self.traffic
     }
 
@@ -243,7 +243,7 @@ impl Service<ConnectInfo<Uri>> for Dialer {
             let target = uri.authority().and_then(|host| Target::parse(&format!("{scheme}://{host}/")));
             // awc panics at the error that is meant for this.
             let target = target.ok_or(ConnectError::Unresolved)?;
-            let way = WAY.try_with(Way::clone).unwrap_or_default();
+            let way = WAY.try_with(CallProgress::clone).unwrap_or_default();
             way.connect.set(Connect::UnderWay);
             match dial_by(&target, &network, &way.progress, |tcp| way.traffic.of(tcp)).await {
                 Ok(stream) => {

@@ -8,7 +8,7 @@ use std::{
 use awc::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use super::Way;
+use super::CallProgress;
 
 /// What stands for the rest of a body that nobody wants any more. It is never sent.
 static NOTHING: [u8; 64 * 1024] = [0; 64 * 1024];
@@ -22,14 +22,14 @@ const TURN: usize = 4 * 1024 * 1024;
 /// given its length, without the source.
 pub(crate) struct Refusable<B> {
     body: B,
-    way: Way,
+    way: CallProgress,
     /// How much is still to be given, where that was said.
     left: Option<u64>,
     turn: usize,
 }
 
 impl<B: MessageBody> Refusable<B> {
-    pub(crate) fn new(body: B, way: &Way) -> Self {
+    pub(crate) fn new(body: B, way: &CallProgress) -> Self {
         let left = match body.size() {
             BodySize::Sized(length) => Some(length),
             BodySize::None => Some(0),

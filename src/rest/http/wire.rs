@@ -30,7 +30,7 @@ use super::{
     head::{self, Framing, Head, LONGEST},
     request::Request,
 };
-use crate::net::{Stream, Watched};
+use crate::net::{Stream, WatchedStream};
 
 /// The most interim answers before a final one.
 const INTERIM: usize = 32;
@@ -48,7 +48,7 @@ const READ: usize = 4 * 1024;
 const PASSED: usize = 16 * 1024;
 
 /// A connection to a server.
-pub(super) struct Wire(pub(super) Rc<RefCell<Link>>);
+pub(super) struct Wire(pub(super) Rc<RefCell<LinkState>>);
 
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,8 +57,8 @@ impl fmt::Debug for Wire {
 }
 
 /// What is known of a connection; whoever sends a body looks at it too.
-pub(super) struct Link {
-    stream: Stream<Watched>,
+pub(super) struct LinkState {
+    stream: Stream<WatchedStream>,
     /// Read, and not yet passed on.
     read: BytesMut,
     /// How much of that is known not to hold the end of a head.
@@ -66,7 +66,7 @@ pub(super) struct Link {
     /// To be passed on before anything else.
     out: BytesMut,
     request: Request,
-    answer: Answer,
+    answer: ResponseState,
     /// The bytes and number of the heads of this answer.
     heads: usize,
     interim: usize,
@@ -83,7 +83,7 @@ pub(super) struct Link {
 
 /// How far an answer has come.
 #[derive(Clone, Copy)]
-enum Answer {
+enum ResponseState {
     /// None is waited for.
     None,
     Head,
@@ -111,14 +111,14 @@ enum Chunk {
 }
 
 impl Wire {
-    pub(super) fn new(stream: Stream<Watched>) -> Self {
-        Wire(Rc::new(RefCell::new(Link {
+    pub(super) fn new(stream: Stream<WatchedStream>) -> Self {
+        Wire(Rc::new(RefCell::new(LinkState {
             stream,
             read: BytesMut::new(),
             searched: 0,
             out: BytesMut::new(),
             request: Request::default(),
-            answer: Answer::None,
+            answer: ResponseState::None,
             heads: 0,
             interim: 0,
             keeps: true,
@@ -130,10 +130,13 @@ impl Wire {
     }
 }
 
-impl Link {
+impl LinkState {
     /// Whether the request was answered before all of it was sent, in a way that makes the rest useless.
     pub(super) fn poll_refused(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.refused && matches!(self.answer, Answer::Head) && self.request.has_begun() && !self.request.is_whole()
+        if !self.refused
+            && matches!(self.answer, ResponseState::Head)
+            && self.request.has_begun()
+            && !self.request.is_whole()
         {
             match self.poll_head(cx) {
                 // Something is answered, or nothing more will be; the rest may still be wanted after a success.
@@ -150,7 +153,7 @@ impl Link {
         if self.is_kept && !self.is_quiet(cx) {
             return Err(io::Error::new(io::ErrorKind::ConnectionReset, "the kept connection is of no more use"));
         }
-        (self.request, self.answer) = (Request::default(), Answer::Head);
+        (self.request, self.answer) = (Request::default(), ResponseState::Head);
         (self.heads, self.interim, self.keeps, self.refused) = (0, 0, true, false);
         Ok(())
     }
@@ -214,12 +217,12 @@ impl Link {
         self.keeps = head.keeps && self.request.is_whole();
         self.out.extend_from_slice(&head.canonical(self.keeps));
         self.answer = match head.framing {
-            _ if head.status == 101 => Answer::Over,
-            Framing::Length(all) => Answer::Length { left: all, all },
-            Framing::Chunked => Answer::Chunks { at: Chunk::Size, got: 0 },
-            Framing::UntilEnd => Answer::UntilEnd { got: 0 },
+            _ if head.status == 101 => ResponseState::Over,
+            Framing::Length(all) => ResponseState::Length { left: all, all },
+            Framing::Chunked => ResponseState::Chunks { at: Chunk::Size, got: 0 },
+            Framing::UntilEnd => ResponseState::UntilEnd { got: 0 },
         };
-        if matches!(self.answer, Answer::Length { all: 0, .. }) {
+        if matches!(self.answer, ResponseState::Length { all: 0, .. }) {
             self.finish();
         }
         Ok(Some(head.status))
@@ -228,7 +231,7 @@ impl Link {
     /// Notes that an answer has come as a whole.
     fn finish(&mut self) {
         self.keeps &= self.read.is_empty() && self.request.is_whole();
-        self.answer = if self.keeps { Answer::None } else { Answer::Over };
+        self.answer = if self.keeps { ResponseState::None } else { ResponseState::Over };
         self.is_kept = true;
         // What waits for another request holds no memory.
         self.read = BytesMut::new();
@@ -292,33 +295,33 @@ impl Link {
             }
             let answer = self.answer;
             match answer {
-                Answer::None if self.is_quiet(cx) => return Poll::Pending,
-                Answer::None | Answer::Over => return Poll::Ready(Ok(())),
-                Answer::Head => {
+                ResponseState::None if self.is_quiet(cx) => return Poll::Pending,
+                ResponseState::None | ResponseState::Over => return Poll::Ready(Ok(())),
+                ResponseState::Head => {
                     if ready!(self.poll_head(cx))?.is_none() {
                         let unsent = self.unsent.take().filter(|_| !self.is_kept);
-                        self.answer = Answer::Over;
+                        self.answer = ResponseState::Over;
                         return Poll::Ready(unsent.map_or(Ok(()), Err));
                     }
                 }
-                Answer::Length { left, all } => {
+                ResponseState::Length { left, all } => {
                     let passed = ready!(self.poll_pass(cx, to, left));
                     let passed = whole(passed, || format!("after {} of {all} bytes", all - left))? as u64;
-                    self.answer = Answer::Length { left: left - passed, all };
+                    self.answer = ResponseState::Length { left: left - passed, all };
                     if left == passed {
                         self.finish();
                     }
                     return Poll::Ready(Ok(()));
                 }
-                Answer::UntilEnd { got } => match ready!(self.poll_pass(cx, to, u64::MAX)) {
-                    Ok(0) => self.answer = Answer::Over,
+                ResponseState::UntilEnd { got } => match ready!(self.poll_pass(cx, to, u64::MAX)) {
+                    Ok(0) => self.answer = ResponseState::Over,
                     passed => {
                         let passed = whole(passed, || format!("after {got} bytes"))? as u64;
-                        self.answer = Answer::UntilEnd { got: got + passed };
+                        self.answer = ResponseState::UntilEnd { got: got + passed };
                         return Poll::Ready(Ok(()));
                     }
                 },
-                Answer::Chunks { at, got } => {
+                ResponseState::Chunks { at, got } => {
                     let short = || format!("after {got} bytes, within the chunks");
                     match at {
                         Chunk::Size => {
@@ -328,12 +331,12 @@ impl Link {
                             if size > 0 {
                                 self.out.extend_from_slice(format!("{size:X}\r\n").as_bytes());
                             }
-                            self.answer = Answer::Chunks { at, got };
+                            self.answer = ResponseState::Chunks { at, got };
                         }
                         Chunk::Data(left) => {
                             let passed = whole(ready!(self.poll_pass(cx, to, left)), short)? as u64;
                             let at = if left == passed { Chunk::End } else { Chunk::Data(left - passed) };
-                            self.answer = Answer::Chunks { at, got: got + passed };
+                            self.answer = ResponseState::Chunks { at, got: got + passed };
                             return Poll::Ready(Ok(()));
                         }
                         Chunk::End => {
@@ -342,7 +345,7 @@ impl Link {
                                 return Poll::Ready(Err(malformed("its chunks are malformed")));
                             }
                             self.out.extend_from_slice(b"\r\n");
-                            self.answer = Answer::Chunks { at: Chunk::Size, got };
+                            self.answer = ResponseState::Chunks { at: Chunk::Size, got };
                         }
                         Chunk::Trailer(length) => {
                             let line = ready!(self.poll_line(cx, LONGEST_LINE));
@@ -352,7 +355,7 @@ impl Link {
                                     if length > TRAILER {
                                         return Poll::Ready(Err(malformed("its trailer is too long")));
                                     }
-                                    self.answer = Answer::Chunks { at: Chunk::Trailer(length), got };
+                                    self.answer = ResponseState::Chunks { at: Chunk::Trailer(length), got };
                                     continue;
                                 }
                                 Ok(Some(_)) => {}
@@ -372,7 +375,7 @@ impl Link {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if matches!(self.answer, Answer::None) {
+        if matches!(self.answer, ResponseState::None) {
             self.begin(cx)?;
         }
         if self.poll_refused(cx) {
@@ -400,7 +403,7 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for LinkState {
     /// Tells a server under TLS that this is the end, as far as that can be done without waiting.
     fn drop(&mut self) {
         if matches!(self.stream, Stream::Tls(_)) {
@@ -414,7 +417,7 @@ impl AsyncRead for Wire {
         let mut link = self.0.borrow_mut();
         let read = link.poll_answer(cx, buffer);
         if matches!(read, Poll::Ready(Err(_))) {
-            (link.keeps, link.answer) = (false, Answer::Over);
+            (link.keeps, link.answer) = (false, ResponseState::Over);
         }
         read
     }

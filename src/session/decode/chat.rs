@@ -1,6 +1,6 @@
 //! Messages, receipts, recalls and edits (messages spec §2.6–2.9, §3).
 
-use super::{Inbound, Own, event};
+use super::{Inbound, Receiver, event};
 use crate::{
     model::{
         EventKind, EventMask,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// `None` for what has no event of its own.
-pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbound> {
+pub(super) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Option<Inbound> {
     let kinds = EventMask::MESSAGE | EventMask::RECEIPT | EventMask::RECALLED | EventMask::EDITED | EventMask::UNKNOWN;
     if !wanted.intersects(kinds) {
         return Some(Inbound::Unwanted(EventMask::MESSAGE));
@@ -65,7 +65,7 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
 }
 
 /// Whether this very device sent it: the service tells a chat room's messages to their sender too.
-fn is_echo(meta: &Meta, parties: &Parties<'_>, own: &Own<'_>) -> bool {
+fn is_echo(meta: &Meta, parties: &Parties<'_>, own: &Receiver<'_>) -> bool {
     let resource = meta.from.as_ref().and_then(|from| from.client_resource.as_deref());
     parties.chat == ChatType::Room && resource == Some(own.resource) && is_own(parties.from, own.user)
 }
@@ -76,7 +76,7 @@ fn receipt(
     body_to: Option<&str>,
     body: &MessageBody,
     kind: ReceiptKind,
-    own: &Own<'_>,
+    own: &Receiver<'_>,
 ) -> Receipt {
     let parties = match (&kind, body_to.filter(|to| !to.is_empty())) {
         // Counted readers are told to the sender alone, and the body names the group.
@@ -124,7 +124,7 @@ pub(super) fn counts(counted: View<'_>) -> Vec<(u64, u64)> {
     json::exactly(members.len(), members.iter().filter_map(|(id, count)| Some((id.parse().ok()?, *count))))
 }
 
-fn recall(meta: &Meta, parties: &Parties<'_>, names_nobody: bool, body: &MessageBody, own: &Own<'_>) -> Recall {
+fn recall(meta: &Meta, parties: &Parties<'_>, names_nobody: bool, body: &MessageBody, own: &Receiver<'_>) -> Recall {
     let Parties { from: sender, to, chat, .. } = *parties;
     let is_own = is_own(sender, own.user);
     // The administration has no name in the body, whatever the meta says; this account is not the administration.
@@ -151,7 +151,7 @@ fn extension(attribute: &KeyValue) -> Option<String> {
 }
 
 /// `None` where it does not say what was edited, or how.
-fn edit(meta: &Meta, from: Option<&str>, to: Option<&str>, body: MessageBody, own: &Own<'_>) -> Option<Edit> {
+fn edit(meta: &Meta, from: Option<&str>, to: Option<&str>, body: MessageBody, own: &Receiver<'_>) -> Option<Edit> {
     let id = body.edit_message_id.filter(|id| *id != 0)?;
     let replaces_ext = body.edit_scope == Some(EditScope::BodyAndExt as i32);
     let (mut chat, mut sender, mut operator, mut sent) = (None, String::new(), String::new(), None);

@@ -27,7 +27,7 @@ pub(crate) use piece::{broken_key, repetition_key};
 
 /// Who receives.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Own<'a> {
+pub(crate) struct Receiver<'a> {
     pub(crate) user: &'a UserId,
     pub(crate) resource: &'a str,
     /// Whether what is read is only weighed, so that what weighs the same need not be told apart.
@@ -59,7 +59,7 @@ pub(crate) fn is_statistics(meta: &Meta) -> bool {
 /// Reads one meta. Of events only those of the `wanted` kinds are built; a kick is told whatever is wanted.
 ///
 /// Nothing is lost in silence: what has no event of its own is an [`EventKind::Unknown`].
-pub(crate) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Inbound {
+pub(crate) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Inbound {
     let read = match NameSpace::try_from(meta.ns.unwrap_or(0)) {
         Ok(NameSpace::Statistic) => statistics::read(meta, own, wanted),
         Ok(NameSpace::Chat) => chat::read(meta, own, wanted),
@@ -97,7 +97,7 @@ fn unreadable(wanted: EventMask, build: impl FnOnce() -> UnknownNotice) -> Inbou
 /// `last` is who sent the last one, whose name is shared by texts in a row.
 pub(crate) fn text(
     text: &TextView<'_>,
-    own: &Own<'_>,
+    own: &Receiver<'_>,
     wanted: EventMask,
     last: &mut Option<Arc<str>>,
 ) -> Option<Inbound> {
@@ -130,7 +130,7 @@ pub(crate) fn text(
 }
 
 /// Tells a meta that does not decode, as it came.
-pub(crate) fn broken(encoded: &[u8], own: &Own<'_>, wanted: EventMask) -> Inbound {
+pub(crate) fn broken(encoded: &[u8], own: &Receiver<'_>, wanted: EventMask) -> Inbound {
     unreadable(wanted, || {
         let payload = Bytes::copy_from_slice(encoded);
         UnknownNotice { payload, undecoded: true, ..unknown(&Meta::default(), own) }
@@ -138,7 +138,7 @@ pub(crate) fn broken(encoded: &[u8], own: &Own<'_>, wanted: EventMask) -> Inboun
 }
 
 /// Reads an encoded meta that was an event before.
-pub(crate) fn read_again(encoded: &[u8], own: &Own<'_>) -> EventKind {
+pub(crate) fn read_again(encoded: &[u8], own: &Receiver<'_>) -> EventKind {
     match full_meta(encoded, &mut MAX_FIELDS.clone()).map(|meta| read(&meta, own, EventMask::ALL)) {
         Some(Inbound::Event(kind) | Inbound::Unreadable(Some(kind))) => kind,
         // Another release may take it for something else, and it must not be lost for that.
@@ -156,7 +156,7 @@ fn event(wanted: EventMask, kind: EventMask, build: impl FnOnce() -> EventKind) 
     if wanted.contains(kind) { Inbound::Event(build()) } else { Inbound::Unwanted(kind) }
 }
 
-fn unknown(meta: &Meta, own: &Own<'_>) -> UnknownNotice {
+fn unknown(meta: &Meta, own: &Receiver<'_>) -> UnknownNotice {
     UnknownNotice {
         id: meta.id.unwrap_or(0),
         from: shared(name_of(meta.from.as_ref()).unwrap_or_default(), own.user),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Inbound, Own, event};
+use super::{Inbound, Receiver, event};
 use crate::{
     model::{
         EventKind, EventMask,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// `None` for what has no event of its own.
-pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbound> {
+pub(super) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Option<Inbound> {
     let Ok(Body::Muc(mut body)) = meta.body() else { return None };
     let operation = Operation::try_from(body.operation?).ok()?;
     // The meta names the group, or who did it; whom it was done to stands in the body alone.
@@ -56,7 +56,13 @@ pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbo
     }))
 }
 
-fn told(meta: &Meta, body: MucBody, operation: MucOperation, claims: Option<Box<Claims>>, own: &Own<'_>) -> MucEvent {
+fn told(
+    meta: &Meta,
+    body: MucBody,
+    operation: MucOperation,
+    claims: Option<Box<Claims>>,
+    own: &Receiver<'_>,
+) -> MucEvent {
     let from = name_of(body.from.as_ref()).or(name_of(meta.from.as_ref())).unwrap_or_default();
     MucEvent {
         id: meta.id.unwrap_or(0),
@@ -133,7 +139,7 @@ fn happened(operation: Operation, body: &mut MucBody) -> Option<MucOperation> {
 }
 
 /// What the account did on another of its devices, if this is word of such.
-fn on_another_device(operation: Operation, body: &MucBody, own: &Own<'_>) -> Option<DeviceOperation> {
+fn on_another_device(operation: Operation, body: &MucBody, own: &Receiver<'_>) -> Option<DeviceOperation> {
     let muc = || shared(name_of(body.muc_id.as_ref()).unwrap_or_default(), own.user);
     let act = match operation {
         Operation::ThreadCreate => ThreadAct::Created,
@@ -156,7 +162,7 @@ fn on_another_device(operation: Operation, body: &MucBody, own: &Own<'_>) -> Opt
     Some(DeviceOperation::Thread { thread: muc(), name: body.muc_name.clone().unwrap_or_default(), group, act })
 }
 
-fn removal(meta: &Meta, body: &MucBody, claims: Option<Box<Claims>>, own: &Own<'_>) -> ThreadEvent {
+fn removal(meta: &Meta, body: &MucBody, claims: Option<Box<Claims>>, own: &Receiver<'_>) -> ThreadEvent {
     let name = |jid: Option<&Jid>| shared(name_of(jid).unwrap_or_default(), own.user);
     ThreadEvent {
         id: meta.id.unwrap_or(0),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Inbound, Own, event};
+use super::{Inbound, Receiver, event};
 use crate::{
     model::{
         EventKind, EventMask,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// `None` for what has no event of its own.
-pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbound> {
+pub(super) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Option<Inbound> {
     let kinds = EventMask::PRESENCE
         | EventMask::REACTION
         | EventMask::THREAD
@@ -156,7 +156,7 @@ fn reaction_operation(value: View<'_>) -> ReactionOperation {
 }
 
 /// `None` for an operation this release does not know.
-fn thread(meta: &Meta, data: View<'_>, own: &Own<'_>) -> Option<ThreadEvent> {
+fn thread(meta: &Meta, data: View<'_>, own: &Receiver<'_>) -> Option<ThreadEvent> {
     let [operation, thread, name, group, message, from, timestamp, messages, last_message] = data.fields([
         "operation",
         "id",
@@ -194,7 +194,7 @@ fn thread(meta: &Meta, data: View<'_>, own: &Own<'_>) -> Option<ThreadEvent> {
 }
 
 /// What was done with a whole conversation, or a message pinned in one; `None` for what this release does not know.
-fn conversation_act(meta: &Meta, data: View<'_>, own: &Own<'_>, wanted: EventMask) -> Option<Inbound> {
+fn conversation_act(meta: &Meta, data: View<'_>, own: &Receiver<'_>, wanted: EventMask) -> Option<Inbound> {
     let [device, from, timestamp, act, mark, kind, of] = data.fields(["res", "from", "ts", "op", "ext", "type", "id"]);
     let (device, from) = (device.text(), from.text());
     let parties = said_by(meta, &from);
@@ -229,7 +229,7 @@ fn conversation_act(meta: &Meta, data: View<'_>, own: &Own<'_>, wanted: EventMas
     Some(on_device(wanted, DeviceEvent { id, device: device.into(), timestamp, operation, claims }))
 }
 
-fn silent_mode(value: View<'_>, own: &Own<'_>) -> SilentMode {
+fn silent_mode(value: View<'_>, own: &Receiver<'_>) -> SilentMode {
     let [device, settings, user, group] = value.fields(["operator_resource", "data", "user", "group"]);
     let settings = Some(settings).filter(|settings| settings.has_members());
     // For all conversations the service names the account itself.

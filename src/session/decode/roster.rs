@@ -1,6 +1,6 @@
 //! Contacts (messages spec §4.3).
 
-use super::{Inbound, Own, event};
+use super::{Inbound, Receiver, event};
 use crate::{
     model::{
         EventKind, EventMask,
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// `None` for what has no event of its own.
-pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbound> {
+pub(super) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Option<Inbound> {
     let Ok(Body::Roster(body)) = meta.body() else { return None };
     let change = match Operation::try_from(body.operation?).ok()? {
         Operation::Add => ContactChange::Invited,

@@ -2,7 +2,7 @@
 
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
-use super::{Inbound, Own, event};
+use super::{Inbound, Receiver, event};
 use crate::{
     model::{
         EventKind, EventMask,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// `None` for what has no event of its own.
-pub(super) fn read(meta: &Meta, own: &Own<'_>, wanted: EventMask) -> Option<Inbound> {
+pub(super) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Option<Inbound> {
     let Ok(Body::Statistic(StatisticsBody { operation, location, reason, .. })) = meta.body() else {
         // A kick is one whatever stands behind its number.
         let operation = operation(meta.payload.as_deref().unwrap_or_default())?;

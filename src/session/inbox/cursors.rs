@@ -1,6 +1,6 @@
 //! The keys of queues that are kept over links and restarts, where there is a store.
 
-use crate::session::{Action, context::Context, machine::Session};
+use crate::session::{Action, context::Cx, machine::Session};
 use crate::{
     store::{Cursor, CursorTable},
     wire::{Jid, queue_name},
@@ -8,13 +8,13 @@ use crate::{
 
 /// What the store holds, or will.
 #[derive(Debug, Default)]
-pub(in crate::session) struct KeptCursors {
+pub(in crate::session) struct CursorState {
     table: CursorTable,
     /// The load under way; until it is done nothing is pulled, for its first pull would lack the key.
     loading: Option<u64>,
 }
 
-impl KeptCursors {
+impl CursorState {
     /// The longest name of a queue whose key is kept, in bytes.
     const LONGEST_NAME: usize = 1024;
 
@@ -36,7 +36,7 @@ impl KeptCursors {
 }
 
 impl Session {
-    pub(in crate::session) fn load_cursors(&mut self, context: &mut Context<'_>) {
+    pub(in crate::session) fn load_cursors(&mut self, context: &mut Cx<'_>) {
         if let Some(cursors) = &mut self.inbox.cursors {
             let load = context.world.new_page_id();
             cursors.loading = Some(load);
@@ -44,7 +44,7 @@ impl Session {
         }
     }
 
-    pub(in crate::session) fn cursors_loaded(&mut self, load: u64, loaded: Vec<Cursor>, context: &mut Context<'_>) {
+    pub(in crate::session) fn cursors_loaded(&mut self, load: u64, loaded: Vec<Cursor>, context: &mut Cx<'_>) {
         let Some(cursors) = self.inbox.cursors.as_mut().filter(|cursors| cursors.loading == Some(load)) else { return };
         cursors.loading = None;
         for Cursor { queue, key } in loaded.into_iter().take(CursorTable::CAPACITY) {

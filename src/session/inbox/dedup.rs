@@ -11,7 +11,7 @@ use crate::config::Limits;
 
 /// The message ids seen last in a login, bounded by number and age; it outlives reconnects.
 #[derive(Debug, Default)]
-pub(crate) struct Recent {
+pub(crate) struct DedupWindow {
     known: HashSet<u64, IdKey>,
     /// The same ids, oldest first, with when they came.
     order: VecDeque<(u64, Duration)>,
@@ -72,7 +72,7 @@ impl Hasher for IdHasher {
     }
 }
 
-impl Recent {
+impl DedupWindow {
     /// Notes an id; `false` when it was seen already. Id 0 stands for no id and is always new.
     pub(crate) fn insert(&mut self, id: u64, now: Duration, limits: &Limits) -> bool {
         if id == 0 {
@@ -115,13 +115,13 @@ impl Recent {
 mod tests {
     use std::time::Duration;
 
-    use super::{Limits, Recent};
+    use super::{DedupWindow, Limits};
 
     const NOW: Duration = Duration::from_secs(1);
 
     #[test]
     fn an_id_is_new_once_until_it_falls_out_of_the_window() {
-        let (mut recent, limits) = (Recent::default(), Limits::default());
+        let (mut recent, limits) = (DedupWindow::default(), Limits::default());
         assert!(recent.insert(7, NOW, &limits));
         assert!(!recent.insert(7, NOW, &limits));
         for id in 100..100 + limits.remembered_ids as u64 {
@@ -154,7 +154,7 @@ mod tests {
         let limits = Limits { remembered_ids: 100_000, ..Limits::default() };
         let took = |id: &dyn Fn(u64) -> u64| {
             let begun = std::time::Instant::now();
-            let mut recent = Recent::default();
+            let mut recent = DedupWindow::default();
             assert!((0..MANY).all(|n| recent.insert(id(n), NOW, &limits)));
             assert!((0..MANY).all(|n| !recent.insert(id(n), NOW, &limits)));
             begun.elapsed()
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn an_id_is_forgotten_after_its_time() {
-        let (mut recent, limits) = (Recent::default(), Limits::default());
+        let (mut recent, limits) = (DedupWindow::default(), Limits::default());
         assert!(recent.insert(7, NOW, &limits));
         assert!(!recent.insert(7, NOW + limits.remembered_for, &limits));
         assert!(recent.insert(7, NOW + limits.remembered_for + Duration::from_millis(1), &limits));
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn id_zero_is_never_a_repetition() {
-        let (mut recent, limits) = (Recent::default(), Limits::default());
+        let (mut recent, limits) = (DedupWindow::default(), Limits::default());
         assert!(recent.insert(0, NOW, &limits));
         assert!(recent.insert(0, NOW, &limits));
     }
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn nothing_is_remembered_where_nothing_may_be() {
         let limits = Limits { remembered_ids: 0, ..Limits::default() };
-        let mut recent = Recent::default();
+        let mut recent = DedupWindow::default();
         assert!(recent.insert(7, NOW, &limits));
         assert!(recent.insert(7, NOW, &limits));
         assert!(recent.order.is_empty());

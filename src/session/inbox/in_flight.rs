@@ -10,7 +10,7 @@ use super::{
     parked::Parked,
     queues::{Allowed, PageEnd},
 };
-use crate::session::inbox::dedup::Recent;
+use crate::session::inbox::dedup::DedupWindow;
 use bytes::Bytes;
 
 use crate::{
@@ -33,7 +33,7 @@ pub struct Page {
     pub queue: Box<str>,
     /// The key to keep once its events are handled; `None` where keys are not kept or it has none.
     pub key: Option<u64>,
-    /// What it counts for against [`Limits::handling`].
+    /// What it counts for against [`Limits::in_flight_bytes`].
     pub bytes: usize,
     /// What to handle, in order; may be empty where only the key is to be kept.
     pub events: Vec<PageEvent>,
@@ -84,7 +84,7 @@ impl Page {
 
 /// A page that came.
 #[derive(Debug)]
-pub(in crate::session) struct Held {
+pub(in crate::session) struct InFlightPage {
     pub(in crate::session) id: PageId,
     pub(in crate::session) queue: Jid,
     pub(in crate::session) ids: Vec<u64>,
@@ -101,7 +101,7 @@ pub(in crate::session) struct Held {
     pub(in crate::session) end: Option<(u64, PageEnd)>,
 }
 
-impl Held {
+impl InFlightPage {
     /// Nobody has to do anything for it.
     fn is_done(&self) -> bool {
         self.events.is_empty() && self.key.is_none()
@@ -118,12 +118,12 @@ struct Unconfirmed {
 
 /// All pages in hand of a session.
 ///
-/// Bounds: [`Limits::handling`] for their bytes, and so for their ids; ids of handled pages that are unconfirmed
-/// [`Limits::batch`] in all and two pages for each of [`Limits::pulls`], past which the oldest count as remembered only.
+/// Bounds: [`Limits::in_flight_bytes`] for their bytes, and so for their ids; ids of handled pages that are unconfirmed
+/// [`Limits::page_messages`] in all and two pages for each of [`Limits::pulls`], past which the oldest count as remembered only.
 #[derive(Debug, Default)]
-pub(in crate::session) struct InHand {
+pub(in crate::session) struct InFlight {
     /// Never an empty one; the first page of those in `begun` is given out.
-    lanes: HashMap<QueueKey, VecDeque<Held>>,
+    lanes: HashMap<QueueKey, VecDeque<InFlightPage>>,
     /// The queue of each page given out.
     begun: HashMap<PageId, QueueKey>,
     /// Queues whose first page waits until others are handled.
@@ -175,7 +175,7 @@ pub(in crate::session) fn weight_of(events: &[PageEvent]) -> usize {
 /// What a page is taken to be as large as before any has come.
 const FIRST_GUESS: usize = 4096;
 
-impl InHand {
+impl InFlight {
     pub(in crate::session) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -205,7 +205,7 @@ impl InHand {
 
     /// Whether a page of so many bytes can be taken.
     pub(in crate::session) fn has_room(&self, bytes: usize, limits: &Limits) -> bool {
-        self.bytes == 0 || self.bytes.saturating_add(bytes) <= limits.handling
+        self.bytes == 0 || self.bytes.saturating_add(bytes) <= limits.in_flight_bytes
     }
 
     /// A page of so many bytes came.
@@ -215,8 +215,8 @@ impl InHand {
 
     /// How much may be pulled as there is room for pages.
     pub(in crate::session) fn allowed(&self, limits: &Limits) -> Allowed {
-        let free =
-            limits.handling.saturating_sub(self.bytes) / self.expected.max(FIRST_GUESS.min(limits.handling)).max(1);
+        let free = limits.in_flight_bytes.saturating_sub(self.bytes)
+            / self.expected.max(FIRST_GUESS.min(limits.in_flight_bytes)).max(1);
         Allowed { queues: limits.pulls, pulls: if self.bytes == 0 { free.max(1) } else { free } }
     }
 
@@ -225,7 +225,7 @@ impl InHand {
         &mut self,
         queue: &QueueKey,
         pulled_with: Option<u64>,
-        recent: &mut Recent,
+        recent: &mut DedupWindow,
         limits: &Limits,
         now: Duration,
     ) {
@@ -237,7 +237,7 @@ impl InHand {
         }
     }
 
-    fn release(&mut self, ids: Vec<u64>, recent: &mut Recent, limits: &Limits, now: Duration) {
+    fn release(&mut self, ids: Vec<u64>, recent: &mut DedupWindow, limits: &Limits, now: Duration) {
         self.unconfirmed_ids = self.unconfirmed_ids.saturating_sub(ids.len());
         for id in ids {
             self.ids.remove(&id);
@@ -249,7 +249,7 @@ impl InHand {
     }
 
     /// Puts a page at the end of its queue.
-    pub(in crate::session) fn push(&mut self, queue: QueueKey, page: Held) {
+    pub(in crate::session) fn push(&mut self, queue: QueueKey, page: InFlightPage) {
         self.bytes = self.bytes.saturating_add(page.bytes);
         self.lanes.entry(queue).or_default().push_back(page);
     }
@@ -291,7 +291,7 @@ impl InHand {
 
     /// Lets go of all pages of a queue whose first one was given out and is handled up to so many of its events. What
     /// is not handled has to come again.
-    pub(in crate::session) fn give_back(&mut self, queue: &QueueKey, handled: usize) -> Option<Held> {
+    pub(in crate::session) fn give_back(&mut self, queue: &QueueKey, handled: usize) -> Option<InFlightPage> {
         let lane = self.lanes.remove(queue)?;
         let mut first = None;
         for page in lane {
@@ -321,10 +321,10 @@ impl InHand {
     pub(in crate::session) fn finish(
         &mut self,
         queue: &QueueKey,
-        recent: &mut Recent,
+        recent: &mut DedupWindow,
         limits: &Limits,
         now: Duration,
-    ) -> Option<Held> {
+    ) -> Option<InFlightPage> {
         let lane = self.lanes.get_mut(queue)?;
         let mut page = lane.pop_front()?;
         if lane.is_empty() {
@@ -337,7 +337,7 @@ impl InHand {
             Some(key) if !ids.is_empty() => self.unconfirmed.push_back(Unconfirmed { queue: queue.clone(), key, ids }),
             _ => self.release(ids, recent, limits, now),
         }
-        while (self.unconfirmed_ids > limits.batch || self.unconfirmed.len() > limits.pulls.saturating_mul(2))
+        while (self.unconfirmed_ids > limits.page_messages || self.unconfirmed.len() > limits.pulls.saturating_mul(2))
             && let Some(oldest) = self.unconfirmed.pop_front()
         {
             self.release(oldest.ids, recent, limits, now);

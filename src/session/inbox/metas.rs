@@ -7,7 +7,7 @@ use crate::wire::{self, JidView, MAX_FIELDS, Meta, PageView, TextView, full_meta
 
 /// What a page says of itself.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::session) struct Head<'a> {
+pub(in crate::session) struct PageHead<'a> {
     pub(in crate::session) queue: Option<JidView<'a>>,
     pub(in crate::session) next_key: Option<u64>,
     pub(in crate::session) is_last: bool,
@@ -24,7 +24,7 @@ pub(in crate::session) enum Metas<'a> {
 
 /// One of them.
 #[allow(clippy::large_enum_variant, reason = "one at a time, and never stored")]
-pub(in crate::session) enum Got<'a> {
+pub(in crate::session) enum ParsedMeta<'a> {
     /// A plain text that needs no decoding, and the meta it was seen in.
     Text(TextView<'a>, &'a [u8]),
     Meta(Meta),
@@ -32,29 +32,29 @@ pub(in crate::session) enum Got<'a> {
     Broken(&'a [u8]),
 }
 
-impl Got<'_> {
+impl ParsedMeta<'_> {
     /// What tells it from its repetitions.
     pub(in crate::session) fn key(&self) -> u64 {
         match self {
-            Got::Text(text, _) => text.id,
-            Got::Meta(meta) => decode::repetition_key(meta),
-            Got::Broken(encoded) => decode::broken_key(encoded),
+            ParsedMeta::Text(text, _) => text.id,
+            ParsedMeta::Meta(meta) => decode::repetition_key(meta),
+            ParsedMeta::Broken(encoded) => decode::broken_key(encoded),
         }
     }
 
     /// The encoded meta, as a copy that keeps nothing else in memory.
     pub(in crate::session) fn encoded(&self) -> Bytes {
         match self {
-            Got::Text(_, encoded) | Got::Broken(encoded) => Bytes::copy_from_slice(encoded),
-            Got::Meta(meta) => wire::encode(meta),
+            ParsedMeta::Text(_, encoded) | ParsedMeta::Broken(encoded) => Bytes::copy_from_slice(encoded),
+            ParsedMeta::Meta(meta) => wire::encode(meta),
         }
     }
 
     /// How many bytes of payload it has.
     pub(in crate::session) fn size(&self) -> usize {
         match self {
-            Got::Text(_, encoded) | Got::Broken(encoded) => encoded.len(),
-            Got::Meta(meta) => [&meta.payload, &meta.meta].into_iter().flatten().map(Bytes::len).sum(),
+            ParsedMeta::Text(_, encoded) | ParsedMeta::Broken(encoded) => encoded.len(),
+            ParsedMeta::Meta(meta) => [&meta.payload, &meta.meta].into_iter().flatten().map(Bytes::len).sum(),
         }
     }
 }
@@ -82,22 +82,22 @@ impl<'a> Metas<'a> {
     }
 
     /// Shows each of them in order.
-    pub(in crate::session) fn look(&self, mut look: impl FnMut(&Got<'_>)) {
+    pub(in crate::session) fn look(&self, mut look: impl FnMut(&ParsedMeta<'_>)) {
         match self {
             Metas::Decoded(metas, broken) => {
-                metas.iter().for_each(|meta| look(&Got::Meta(meta.clone())));
-                broken.iter().for_each(|encoded| look(&Got::Broken(encoded)));
+                metas.iter().for_each(|meta| look(&ParsedMeta::Meta(meta.clone())));
+                broken.iter().for_each(|encoded| look(&ParsedMeta::Broken(encoded)));
             }
             Metas::Seen(page) => Metas::Seen(*page).each(|got| look(&got)),
         }
     }
 
     /// Hands out each of them in order.
-    pub(in crate::session) fn each(self, mut take: impl FnMut(Got<'_>)) {
+    pub(in crate::session) fn each(self, mut take: impl FnMut(ParsedMeta<'_>)) {
         match self {
             Metas::Decoded(metas, broken) => {
-                metas.into_iter().for_each(|meta| take(Got::Meta(meta)));
-                broken.iter().for_each(|encoded| take(Got::Broken(encoded)));
+                metas.into_iter().for_each(|meta| take(ParsedMeta::Meta(meta)));
+                broken.iter().for_each(|encoded| take(ParsedMeta::Broken(encoded)));
             }
             Metas::Seen(page) => {
                 let mut left = MAX_FIELDS;
@@ -107,9 +107,9 @@ impl<'a> Metas<'a> {
     }
 }
 
-fn got<'a>(text: Option<TextView<'a>>, encoded: &'a [u8], left: &mut usize) -> Got<'a> {
+fn got<'a>(text: Option<TextView<'a>>, encoded: &'a [u8], left: &mut usize) -> ParsedMeta<'a> {
     match text {
-        Some(text) => Got::Text(text, encoded),
-        None => full_meta(encoded, left).map_or(Got::Broken(encoded), Got::Meta),
+        Some(text) => ParsedMeta::Text(text, encoded),
+        None => full_meta(encoded, left).map_or(ParsedMeta::Broken(encoded), ParsedMeta::Meta),
     }
 }

@@ -5,17 +5,19 @@ use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    cursors::KeptCursors,
-    metas::{Got, Head, Metas},
-    queues::{Allowed, Content, Listed, Next, PageEnd, Pull, Queues},
-    trouble,
+    cursors::CursorState,
+    metas::{Metas, PageHead, ParsedMeta},
+    queues::{Allowed, Listed, Next, PageContent, PageEnd, Pull, Queues},
+    suspects,
 };
 use crate::session::{
-    Action, Note,
-    context::Context,
-    decode::{self, Inbound, Own},
+    Action, Diagnostic,
+    context::Cx,
+    decode::{self, Inbound, Receiver},
     inbox::{
-        in_flight::{Begin, Held, InHand, LEAST, PageEvent, PageId, at_least, at_most, weight_of, weight_of_one},
+        in_flight::{
+            Begin, InFlight, InFlightPage, LEAST, PageEvent, PageId, at_least, at_most, weight_of, weight_of_one,
+        },
         offline_sync::Listing,
     },
     machine::{Flow, Phase, Session},
@@ -41,7 +43,7 @@ fn retries_at_once(config: &Config) -> usize {
 
 /// What becomes of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Taken {
+enum Disposition {
     /// Its events are told, and it is acknowledged at once.
     Told,
     /// It is acknowledged once it is handled.
@@ -61,7 +63,7 @@ enum Seen {
 
 /// What was read of a page.
 #[derive(Debug, Default)]
-struct Read {
+struct PageContents {
     /// How many metas it has.
     metas: usize,
     /// How many of them are still to be told or handled.
@@ -77,14 +79,14 @@ struct Read {
     unreadable: usize,
 }
 
-impl Read {
-    fn content(&self) -> Content {
-        Content::of(self.metas, self.fresh)
+impl PageContents {
+    fn content(&self) -> PageContent {
+        PageContent::of(self.metas, self.fresh)
     }
 }
 
 impl Session {
-    pub(in crate::session) fn unread(&mut self, unread: &CommUnreadDl, context: &mut Context<'_>) -> Flow {
+    pub(in crate::session) fn unread(&mut self, unread: &CommUnreadDl, context: &mut Cx<'_>) -> Flow {
         if let Some(timestamp) = unread.timestamp.filter(|timestamp| *timestamp != 0) {
             self.tokens.server_clock = Some(ServerClock::new(timestamp, context.now));
             if let Some(clock) = &mut self.tokens.clock {
@@ -128,7 +130,7 @@ impl Session {
         online.offline.listed(list)
     }
 
-    pub(in crate::session) fn announced(&mut self, queue: &Jid, context: &mut Context<'_>) {
+    pub(in crate::session) fn announced(&mut self, queue: &Jid, context: &mut Cx<'_>) {
         if !Queues::takes(queue.view()) {
             self.name_too_long(context);
             return;
@@ -146,7 +148,7 @@ impl Session {
     }
 
     /// Pulls the queues whose turn has come.
-    pub(in crate::session) fn pull_waiting(&mut self, context: &mut Context<'_>) {
+    pub(in crate::session) fn pull_waiting(&mut self, context: &mut Cx<'_>) {
         let allowed = self.allowed(context);
         while let Phase::Online(online) = &mut self.phase
             && let Some(pull) = online.queues.next_waiting(allowed, context.now.mono)
@@ -157,7 +159,7 @@ impl Session {
     }
 
     /// Asks which queues hold something, where some had no place and now there is room.
-    fn ask_again(&mut self, context: &mut Context<'_>) {
+    fn ask_again(&mut self, context: &mut Cx<'_>) {
         if let Phase::Online(online) = &mut self.phase
             && online.queues.wants_list()
         {
@@ -166,21 +168,21 @@ impl Session {
     }
 
     /// A queue's name is longer than any: it is not kept.
-    fn name_too_long(&mut self, context: &mut Context<'_>) {
+    fn name_too_long(&mut self, context: &mut Cx<'_>) {
         if let Some(count) = self.inbox.odd.long_names.strikes(1, context.now.mono) {
-            context.out.push(Action::Note(Note::QueueNameTooLong { count, limit: Queues::LONGEST_NAME }));
+            context.out.push(Action::Note(Diagnostic::QueueNameTooLong { count, limit: Queues::LONGEST_NAME }));
         }
     }
 
     /// How much may be pulled.
-    fn allowed(&self, context: &Context<'_>) -> Allowed {
+    fn allowed(&self, context: &Cx<'_>) -> Allowed {
         let limits = &context.world.config.limits;
         if self.inbox.cursors.as_ref().is_some_and(|cursors| cursors.is_loading()) {
             return Allowed { queues: 0, pulls: 0 };
         }
-        match &self.inbox.in_hand {
+        match &self.inbox.in_flight {
             Some(in_hand) => in_hand.allowed(limits),
-            None if context.world.handled != EventMask::NONE => InHand::default().allowed(limits),
+            None if context.world.handled != EventMask::NONE => InFlight::default().allowed(limits),
             None => Allowed { queues: limits.pulls, pulls: usize::MAX },
         }
     }
@@ -190,7 +192,7 @@ impl Session {
         sync: CommSyncDl,
         broken: Vec<Bytes>,
         bytes: usize,
-        context: &mut Context<'_>,
+        context: &mut Cx<'_>,
     ) -> Flow {
         if sync.meta_id.unwrap_or(0) > 0 {
             self.note_broken(broken.len(), context);
@@ -199,37 +201,32 @@ impl Session {
         }
         let status = sync.status.as_ref().and_then(|status| status.error_code).unwrap_or(0);
         if status != 0 && self.inbox.odd.page_status.strikes(1, context.now.mono).is_some() {
-            context.out.push(Action::Note(Note::PageStatus { status }));
+            context.out.push(Action::Note(Diagnostic::PageStatus { status }));
         }
         let (queue, is_last) = (sync.queue.as_ref().map(Jid::view), sync.is_last.unwrap_or(false));
-        let head = Head { queue, next_key: sync.next_key, is_last, bytes };
+        let head = PageHead { queue, next_key: sync.next_key, is_last, bytes };
         self.page(head, Metas::Decoded(sync.metas, broken), context)
     }
 
     /// A page that was seen in place.
-    pub(in crate::session) fn page_seen(
-        &mut self,
-        page: PageView<'_>,
-        bytes: usize,
-        context: &mut Context<'_>,
-    ) -> Flow {
-        let head = Head { queue: page.queue, next_key: page.next_key, is_last: page.is_last, bytes };
+    pub(in crate::session) fn page_seen(&mut self, page: PageView<'_>, bytes: usize, context: &mut Cx<'_>) -> Flow {
+        let head = PageHead { queue: page.queue, next_key: page.next_key, is_last: page.is_last, bytes };
         self.page(head, Metas::Seen(page), context)
     }
 
     /// A page of a queue, pulled or pushed: its messages, then, at once or once they are handled, the pull that
     /// acknowledges it.
-    fn page(&mut self, mut head: Head<'_>, metas: Metas<'_>, context: &mut Context<'_>) -> Flow {
+    fn page(&mut self, mut head: PageHead<'_>, metas: Metas<'_>, context: &mut Cx<'_>) -> Flow {
         if head.queue.is_some_and(|queue| !Queues::takes(queue)) {
             // What it brings is told; its queue can be neither pulled nor acknowledged.
             head.queue = None;
             self.name_too_long(context);
         }
         let limits = &context.world.config.limits;
-        if metas.len() > limits.batch {
-            let detail = format!("a page of {} messages is over the limit of {}", metas.len(), limits.batch);
+        if metas.len() > limits.page_messages {
+            let detail = format!("a page of {} messages is over the limit of {}", metas.len(), limits.page_messages);
             if let Some(queue) = head.queue {
-                self.page_broke_link(trouble::Page::Of(queue.to_jid()), Some("Limits::batch"), context);
+                self.page_broke_link(suspects::Page::Of(queue.to_jid()), Some("Limits::page_messages"), context);
             }
             return self.lost(LossCause::Protocol(detail), context);
         }
@@ -237,15 +234,15 @@ impl Session {
         let mut read = self.read_metas(metas, taken, context);
         let kick = read.kick.take();
         match taken {
-            Taken::InHand => self.hold(&head, read, context),
-            Taken::Not => self.drop_page(&head, read.metas, context),
-            Taken::Told if kick.is_none() => self.go_on(&head, &read, context),
-            Taken::Told => {}
+            Disposition::InHand => self.hold(&head, read, context),
+            Disposition::Not => self.drop_page(&head, read.metas, context),
+            Disposition::Told if kick.is_none() => self.go_on(&head, &read, context),
+            Disposition::Told => {}
         }
         if let Phase::Online(online) = &mut self.phase
             && let Some(asked) = online.queues.take_answered()
         {
-            self.outbox.sends.page_came(asked, context.now.mono);
+            self.outbox.pending.page_came(asked, context.now.mono);
         }
         // The messages beside a kick were taken from the queue for this device, so they are heard before it.
         if let Some(kick) = kick {
@@ -260,52 +257,52 @@ impl Session {
         Flow::Stay
     }
 
-    fn take(&mut self, head: &Head<'_>, metas: &Metas<'_>, context: &Context<'_>) -> Taken {
+    fn take(&mut self, head: &PageHead<'_>, metas: &Metas<'_>, context: &Cx<'_>) -> Disposition {
         // What comes behind LOGOUT can be acknowledged no more.
-        let Phase::Online(online) = &mut self.phase else { return Taken::Told };
+        let Phase::Online(online) = &mut self.phase else { return Disposition::Told };
         let wanted = context.world.handled != EventMask::NONE || self.inbox.cursors.is_some();
-        let Some(in_hand) = &mut self.inbox.in_hand else {
+        let Some(in_hand) = &mut self.inbox.in_flight else {
             if wanted {
-                self.inbox.in_hand = Some(Box::default());
+                self.inbox.in_flight = Some(Box::default());
             }
-            return if wanted { Taken::InHand } else { Taken::Told };
+            return if wanted { Disposition::InHand } else { Disposition::Told };
         };
         // What is pushed would be handled before what its queue waits for, and acknowledge it.
         if head.queue.is_some_and(|queue| online.queues.is_behind_a_gap(queue)) || in_hand.is_parked(head.queue) {
-            return Taken::Not;
+            return Disposition::Not;
         }
         // Without a handler, too, a page waits for those of its queue that came before.
         if !wanted && (in_hand.is_empty() || !in_hand.has_pages_of(&key_of(head))) {
-            return Taken::Told;
+            return Disposition::Told;
         }
         let limits = &context.world.config.limits;
         let encoded = if context.world.keeps_encoded { head.bytes } else { 0 };
         // Nearly always. Only near the limit is a page weighed before it is taken, which means reading it twice.
         if in_hand.has_room(at_most(head.bytes, metas.len()).saturating_add(encoded), limits) {
-            return Taken::InHand;
+            return Disposition::InHand;
         }
         let weight = match at_least(head.bytes, metas.len()).saturating_add(encoded) {
             least if in_hand.has_room(least, limits) => Some(self.weigh(metas, context)),
             _ => None,
         };
-        let Some(in_hand) = &mut self.inbox.in_hand else { return Taken::Not };
+        let Some(in_hand) = &mut self.inbox.in_flight else { return Disposition::Not };
         if weight.is_some_and(|weight| in_hand.has_room(weight, limits)) {
-            return Taken::InHand;
+            return Disposition::InHand;
         }
         if !in_hand.has_room(LEAST, limits) {
-            return Taken::Not;
+            return Disposition::Not;
         }
         if let Some(weight) = weight {
             in_hand.came(weight);
         }
-        let (recent, now) = (&mut self.inbox.recent, context.now.mono);
+        let (recent, now) = (&mut self.inbox.dedup, context.now.mono);
         let known = |id: u64| id != 0 && (in_hand.knows(id) || recent.contains(id, now, limits));
-        if metas.all_keys(known) { Taken::InHand } else { Taken::Not }
+        if metas.all_keys(known) { Disposition::InHand } else { Disposition::Not }
     }
 
     /// Returns what a page would count for, as if nothing of it was known.
-    fn weigh(&self, metas: &Metas<'_>, context: &Context<'_>) -> usize {
-        let own = Own { user: &self.user, resource: context.world.config.resource(), weighs: true };
+    fn weigh(&self, metas: &Metas<'_>, context: &Cx<'_>) -> usize {
+        let own = Receiver { user: &self.user, resource: context.world.config.resource(), weighs: true };
         let (handled, mut weight) = (context.world.handled, LEAST);
         metas.look(|got| {
             let (Some(Inbound::Event(kind)) | Some(Inbound::Unreadable(Some(kind)))) =
@@ -322,26 +319,26 @@ impl Session {
     }
 
     /// Tells the observers what a page holds, and collects what is for the message handler.
-    fn read_metas(&mut self, metas: Metas<'_>, taken: Taken, context: &mut Context<'_>) -> Read {
-        let mut read = Read { metas: metas.len(), ..Read::default() };
+    fn read_metas(&mut self, metas: Metas<'_>, taken: Disposition, context: &mut Cx<'_>) -> PageContents {
+        let mut read = PageContents { metas: metas.len(), ..PageContents::default() };
         metas.each(|got| self.read_meta(got, taken, &mut read, context));
         self.note_broken(read.unreadable, context);
         read
     }
 
-    fn note_broken(&mut self, metas: usize, context: &mut Context<'_>) {
+    fn note_broken(&mut self, metas: usize, context: &mut Cx<'_>) {
         if metas > 0
             && let Some(count) = self.inbox.odd.broken_metas.strikes(metas as u64, context.now.mono)
         {
             let count = usize::try_from(count).unwrap_or(usize::MAX);
-            context.out.push(Action::Note(Note::BrokenMetas { count }));
+            context.out.push(Action::Note(Diagnostic::BrokenMetas { count }));
         }
     }
 
-    fn read_meta(&mut self, got: Got<'_>, taken: Taken, read: &mut Read, context: &mut Context<'_>) {
+    fn read_meta(&mut self, got: ParsedMeta<'_>, taken: Disposition, read: &mut PageContents, context: &mut Cx<'_>) {
         let (key, bytes) = (got.key(), got.size());
         // A kick must be heard whatever its id; everything else once.
-        let statistics = matches!(&got, Got::Meta(meta) if decode::is_statistics(meta));
+        let statistics = matches!(&got, ParsedMeta::Meta(meta) if decode::is_statistics(meta));
         let mut seen = Seen::Never;
         if !statistics {
             seen = self.seen(key, taken, &mut read.ids, context);
@@ -356,27 +353,27 @@ impl Session {
             }
         }
         let (wanted, handled) = (context.world.wanted, context.world.handled);
-        let own = Own { user: &self.user, resource: context.world.config.resource(), weighs: false };
+        let own = Receiver { user: &self.user, resource: context.world.config.resource(), weighs: false };
         let inbound = read_one(&got, &own, wanted | handled, &mut self.inbox.last_sender);
         read.unreadable += usize::from(matches!(inbound, Some(Inbound::Unreadable(_))));
         match inbound {
             // An event is large: it is moved as seldom as can be.
             Some(Inbound::Event(event) | Inbound::Unreadable(Some(event))) => {
                 // A text that is seen in place makes no false claims.
-                if let Got::Meta(meta) = &got {
+                if let ParsedMeta::Meta(meta) = &got {
                     self.heed_claims(&event, meta.from.as_ref(), context);
                 }
                 if statistics {
                     seen = self.seen(key, taken, &mut read.ids, context);
                 }
-                let handled = if taken == Taken::InHand { handled } else { EventMask::NONE };
+                let handled = if taken == Disposition::InHand { handled } else { EventMask::NONE };
                 if let Some(event) = self.tell(event, seen, handled, context) {
                     let encoded = context.world.keeps_encoded.then(|| got.encoded());
                     read.events.push(PageEvent { event, bytes, key, encoded });
                 }
             }
             Some(Inbound::Unwanted(EventMask::MESSAGE)) if !mem::replace(&mut self.inbox.unheard, true) => {
-                context.out.push(Action::Note(Note::Unheard));
+                context.out.push(Action::Note(Diagnostic::Unheard));
             }
             Some(Inbound::Kick(kick)) => read.kick = read.kick.take().or(Some(kick)),
             Some(Inbound::Statistics | Inbound::Echo | Inbound::Unwanted(_) | Inbound::Unreadable(None)) | None => {}
@@ -384,14 +381,14 @@ impl Session {
     }
 
     /// Whether a message came before; from now on it is known, unless its page is not taken.
-    fn seen(&mut self, id: u64, taken: Taken, ids: &mut Vec<u64>, context: &Context<'_>) -> Seen {
+    fn seen(&mut self, id: u64, taken: Disposition, ids: &mut Vec<u64>, context: &Cx<'_>) -> Seen {
         let (limits, now) = (&context.world.config.limits, context.now.mono);
         // What is not taken comes again, and is told then.
-        if taken == Taken::Not {
+        if taken == Disposition::Not {
             return Seen::Handled;
         }
-        let Some(in_hand) = &mut self.inbox.in_hand else {
-            return if self.inbox.recent.insert(id, now, limits) { Seen::Never } else { Seen::Handled };
+        let Some(in_hand) = &mut self.inbox.in_flight else {
+            return if self.inbox.dedup.insert(id, now, limits) { Seen::Never } else { Seen::Handled };
         };
         let seen = match in_hand.parked.comes_again(id) {
             Some(true) => return Seen::Handled,
@@ -399,21 +396,21 @@ impl Session {
             None => Seen::Never,
         };
         let fresh = match taken {
-            Taken::InHand => {
-                let fresh = !self.inbox.recent.contains(id, now, limits) && in_hand.insert(id);
+            Disposition::InHand => {
+                let fresh = !self.inbox.dedup.contains(id, now, limits) && in_hand.insert(id);
                 if fresh && id != 0 {
                     ids.push(id);
                 }
                 fresh
             }
-            _ => !in_hand.knows(id) && self.inbox.recent.insert(id, now, limits),
+            _ => !in_hand.knows(id) && self.inbox.dedup.insert(id, now, limits),
         };
         if fresh { seen } else { Seen::Handled }
     }
 
     /// Tells an event to the observers, unless they have seen it; it is built once for them and the message handler, who
     /// gets what is returned.
-    fn tell(&self, kind: EventKind, seen: Seen, handled: EventMask, context: &mut Context<'_>) -> Option<Event> {
+    fn tell(&self, kind: EventKind, seen: Seen, handled: EventMask, context: &mut Cx<'_>) -> Option<Event> {
         let (mask, untold) = (kind.mask(), seen == Seen::Never);
         if !kind.is_offered_to(handled) {
             if untold && context.world.wanted.contains(mask) {
@@ -432,9 +429,9 @@ impl Session {
     }
 
     /// A page that needs no handling goes on at once.
-    fn go_on(&mut self, head: &Head<'_>, read: &Read, context: &mut Context<'_>) {
+    fn go_on(&mut self, head: &PageHead<'_>, read: &PageContents, context: &mut Cx<'_>) {
         let Some(queue) = head.queue else { return };
-        if let Some(in_hand) = &mut self.inbox.in_hand {
+        if let Some(in_hand) = &mut self.inbox.in_flight {
             in_hand.parked.over(&queue.to_jid().queue_key());
         }
         let allowed = self.allowed(context);
@@ -457,7 +454,7 @@ impl Session {
     }
 
     /// A queue has come to its end.
-    fn has_come(&mut self, queue: JidView<'_>, context: &mut Context<'_>) {
+    fn has_come(&mut self, queue: JidView<'_>, context: &mut Cx<'_>) {
         if let Phase::Online(online) = &mut self.phase
             && online.queues.has_come(queue)
             && let Some(event) = online.offline.finished()
@@ -467,9 +464,9 @@ impl Session {
     }
 
     /// Puts a page behind those of its queue that are being handled.
-    fn hold(&mut self, head: &Head<'_>, read: Read, context: &mut Context<'_>) {
+    fn hold(&mut self, head: &PageHead<'_>, read: PageContents, context: &mut Cx<'_>) {
         let (limits, now) = (&context.world.config.limits, context.now.mono);
-        let (Some(in_hand), Phase::Online(online)) = (&mut self.inbox.in_hand, &mut self.phase) else { return };
+        let (Some(in_hand), Phase::Online(online)) = (&mut self.inbox.in_flight, &mut self.phase) else { return };
         let key = key_of(head);
         if online.offline.is_running() && head.queue.is_some_and(|queue| online.queues.is_to_come(queue)) {
             online.offline.received(read.unseen);
@@ -481,12 +478,12 @@ impl Session {
         in_hand.came(bytes.max(head.bytes));
         let end = head.queue.map(|queue| {
             let pulled_with = online.queues.received(queue, now);
-            in_hand.confirmed(&key, pulled_with, &mut self.inbox.recent, limits, now);
+            in_hand.confirmed(&key, pulled_with, &mut self.inbox.dedup, limits, now);
             let next_key = head.next_key.filter(|key| *key != 0);
             (in_hand.link, PageEnd { pulled_with, next_key, is_last: head.is_last, content: read.content() })
         });
         let kept = end.as_ref().filter(|_| self.inbox.cursors.is_some()).and_then(|(_, end)| end.next_key);
-        let page = Held {
+        let page = InFlightPage {
             id: PageId(context.world.new_page_id()),
             queue: head.queue.map(|queue| queue.to_jid()).unwrap_or_default(),
             ids: read.ids,
@@ -502,12 +499,12 @@ impl Session {
     }
 
     /// There is no room for a page, or its queue waits: it is pulled again later, from the key its queue had.
-    fn drop_page(&mut self, head: &Head<'_>, metas: usize, context: &mut Context<'_>) {
-        if self.inbox.in_hand.as_ref().is_some_and(|in_hand| in_hand.is_parked(head.queue)) {
+    fn drop_page(&mut self, head: &PageHead<'_>, metas: usize, context: &mut Cx<'_>) {
+        if self.inbox.in_flight.as_ref().is_some_and(|in_hand| in_hand.is_parked(head.queue)) {
             return;
         }
-        context.out.push(Action::Note(Note::PageDropped { bytes: head.bytes }));
-        if let Some(in_hand) = &mut self.inbox.in_hand {
+        context.out.push(Action::Note(Diagnostic::PageDropped { bytes: head.bytes }));
+        if let Some(in_hand) = &mut self.inbox.in_flight {
             in_hand.came(at_least(head.bytes, metas));
         }
         if let (Phase::Online(online), Some(queue)) = (&mut self.phase, head.queue) {
@@ -516,8 +513,8 @@ impl Session {
     }
 
     /// A page given out is handled.
-    pub(in crate::session) fn handled(&mut self, page: PageId, context: &mut Context<'_>) {
-        let Some(queue) = self.inbox.in_hand.as_mut().and_then(|in_hand| in_hand.handled(page)) else { return };
+    pub(in crate::session) fn handled(&mut self, page: PageId, context: &mut Cx<'_>) {
+        let Some(queue) = self.inbox.in_flight.as_mut().and_then(|in_hand| in_hand.handled(page)) else { return };
         self.finish(&queue, context);
         // Nothing new begins once the end of the session has.
         if !matches!(self.phase, Phase::LoggingOut { .. }) {
@@ -531,9 +528,9 @@ impl Session {
         page: PageId,
         handled: usize,
         pause: Duration,
-        context: &mut Context<'_>,
+        context: &mut Cx<'_>,
     ) {
-        let Some(in_hand) = &mut self.inbox.in_hand else { return };
+        let Some(in_hand) = &mut self.inbox.in_flight else { return };
         let Some(queue) = in_hand.handled(page) else { return };
         let Some(first) = in_hand.give_back(&queue, handled) else { return };
         let more = pause.mul_f64(context.world.random.f64() * MORE);
@@ -552,11 +549,11 @@ impl Session {
     }
 
     /// Pulls the queues whose next try is due.
-    pub(in crate::session) fn retry_due(&mut self, context: &mut Context<'_>) {
+    pub(in crate::session) fn retry_due(&mut self, context: &mut Cx<'_>) {
         let at_once = retries_at_once(&context.world.config);
         loop {
             let allowed = self.allowed(context);
-            let (Some(in_hand), Phase::Online(online)) = (&mut self.inbox.in_hand, &mut self.phase) else { return };
+            let (Some(in_hand), Phase::Online(online)) = (&mut self.inbox.in_flight, &mut self.phase) else { return };
             let Some(queue) = in_hand.parked.next_due(at_once, context.now.mono) else { return };
             // On a new link, too, only what is asked for may be taken.
             online.queues.stand_still(queue.view());
@@ -568,19 +565,19 @@ impl Session {
 
     /// When the next try of a queue is due.
     pub(in crate::session) fn retry_deadline(&self, config: &Config) -> Option<Duration> {
-        self.inbox.in_hand.as_ref()?.parked.deadline(retries_at_once(config))
+        self.inbox.in_flight.as_ref()?.parked.deadline(retries_at_once(config))
     }
 
     fn is_parked(&self, queue: JidView<'_>) -> bool {
-        self.inbox.in_hand.as_ref().is_some_and(|in_hand| in_hand.is_parked(Some(queue)))
+        self.inbox.in_flight.as_ref().is_some_and(|in_hand| in_hand.is_parked(Some(queue)))
     }
 
     /// Gives out the next page of a queue, then those of queues that waited for a place.
-    fn proceed(&mut self, queue: QueueKey, context: &mut Context<'_>) {
+    fn proceed(&mut self, queue: QueueKey, context: &mut Cx<'_>) {
         let at_once = context.world.config.limits.pulls;
         let mut next = Some(queue);
         while let Some(queue) = next {
-            let Some(in_hand) = &mut self.inbox.in_hand else { return };
+            let Some(in_hand) = &mut self.inbox.in_flight else { return };
             match in_hand.begin(&queue, at_once) {
                 Begin::Done => {
                     self.finish(&queue, context);
@@ -597,10 +594,10 @@ impl Session {
     }
 
     /// The first page of a queue is handled: acknowledges it, if the link it came on is still there.
-    fn finish(&mut self, queue: &QueueKey, context: &mut Context<'_>) {
+    fn finish(&mut self, queue: &QueueKey, context: &mut Cx<'_>) {
         let (limits, now) = (&context.world.config.limits, context.now.mono);
-        let Some(in_hand) = &mut self.inbox.in_hand else { return };
-        let Some(page) = in_hand.finish(queue, &mut self.inbox.recent, limits, now) else { return };
+        let Some(in_hand) = &mut self.inbox.in_flight else { return };
+        let Some(page) = in_hand.finish(queue, &mut self.inbox.dedup, limits, now) else { return };
         in_hand.parked.over(queue);
         let link = in_hand.link;
         if let (Some(cursors), Some(key)) = (&mut self.inbox.cursors, page.key) {
@@ -620,7 +617,7 @@ impl Session {
     }
 
     /// The link is over before what waited on the server has come, if it is not there yet.
-    pub(in crate::session) fn offline_sync_ended(&mut self, context: &mut Context<'_>) {
+    pub(in crate::session) fn offline_sync_ended(&mut self, context: &mut Cx<'_>) {
         if let Phase::Online(online) = &mut self.phase
             && let Some(event) = online.offline.end()
         {
@@ -630,25 +627,26 @@ impl Session {
 }
 
 /// Reads one meta; `last` is who sent the last plain text.
-fn read_one(got: &Got<'_>, own: &Own<'_>, wanted: EventMask, last: &mut Option<Arc<str>>) -> Option<Inbound> {
+fn read_one(
+    got: &ParsedMeta<'_>,
+    own: &Receiver<'_>,
+    wanted: EventMask,
+    last: &mut Option<Arc<str>>,
+) -> Option<Inbound> {
     match got {
-        Got::Text(text, encoded) => {
+        ParsedMeta::Text(text, encoded) => {
             let read = decode::text(text, own, wanted, last);
             if read.is_some() {
                 return read;
             }
             full_meta(encoded, &mut MAX_FIELDS.clone()).map(|meta| decode::read(&meta, own, wanted))
         }
-        Got::Meta(meta) => Some(decode::read(meta, own, wanted)),
-        Got::Broken(encoded) => Some(decode::broken(encoded, own, wanted)),
+        ParsedMeta::Meta(meta) => Some(decode::read(meta, own, wanted)),
+        ParsedMeta::Broken(encoded) => Some(decode::broken(encoded, own, wanted)),
     }
 }
 
-pub(in crate::session) fn transmit_pull(
-    pull: Pull<'_>,
-    cursors: &mut Option<Box<KeptCursors>>,
-    context: &mut Context<'_>,
-) {
+pub(in crate::session) fn transmit_pull(pull: Pull<'_>, cursors: &mut Option<Box<CursorState>>, context: &mut Cx<'_>) {
     let key = pull.key.or_else(|| cursors.as_mut()?.key(pull.queue));
     context.transmit("pull", pull_frame(pull.queue, key));
 }
@@ -661,6 +659,6 @@ fn weight_of_name(queue: JidView<'_>) -> usize {
     parts.into_iter().flatten().map(str::len).sum::<usize>().saturating_sub(USUAL).saturating_mul(3)
 }
 
-fn key_of(head: &Head<'_>) -> QueueKey {
+fn key_of(head: &PageHead<'_>) -> QueueKey {
     head.queue.map(|queue| queue.to_jid()).unwrap_or_default().queue_key()
 }

@@ -18,7 +18,7 @@ pub(in crate::session) struct Parked {
     queues: HashMap<QueueKey, Place>,
     /// Those that wait, by when they are due.
     due: BTreeSet<(Duration, QueueKey)>,
-    given_back: GivenBack,
+    given_back: Returned,
 }
 
 #[derive(Debug)]
@@ -114,7 +114,7 @@ impl Parked {
 
 /// Messages of pages that were given back. They were told to the observers already, and some of them were handled.
 #[derive(Debug, Default)]
-struct GivenBack {
+struct Returned {
     /// When each was last used, counted, and whether it was handled.
     known: HashMap<u64, (u64, bool)>,
     /// The same by use; those longest not used are forgotten.
@@ -122,7 +122,7 @@ struct GivenBack {
     uses: u64,
 }
 
-impl GivenBack {
+impl Returned {
     /// How many are remembered, some 1 MiB; what is forgotten is told once more, or handled once more.
     const CAPACITY: usize = 16_384;
 
@@ -160,7 +160,7 @@ impl GivenBack {
 mod tests {
     use std::time::Duration;
 
-    use super::{GivenBack, Parked, Queues};
+    use super::{Parked, Queues, Returned};
     use crate::wire::Jid;
 
     const fn at(seconds: u64) -> Duration {
@@ -211,7 +211,7 @@ mod tests {
                 parked.give_back(8 * n + id, id % 2 == 0);
             }
             assert!(parked.len() <= Queues::CAPACITY && parked.due.len() == parked.len());
-            assert!(parked.given_back.known.len() <= GivenBack::CAPACITY);
+            assert!(parked.given_back.known.len() <= Returned::CAPACITY);
             assert_eq!(parked.given_back.known.len(), parked.given_back.order.len());
         }
     }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::trouble::{Standing, Trouble};
+use super::suspects::{Standing, Suspects};
 use crate::wire::{Jid, JidView};
 
 /// Where a queue stands in the table.
@@ -86,25 +86,25 @@ pub(crate) struct PageEnd {
     pub(crate) pulled_with: Option<u64>,
     pub(crate) next_key: Option<u64>,
     pub(crate) is_last: bool,
-    pub(crate) content: Content,
+    pub(crate) content: PageContent,
 }
 
 /// What a page brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Content {
+pub(crate) enum PageContent {
     Nothing,
     /// Messages that were all seen before.
     Known,
     New,
 }
 
-impl Content {
+impl PageContent {
     /// Of a page of so many metas, with so many messages not seen before.
     pub(crate) fn of(metas: usize, fresh: u64) -> Self {
         match (metas, fresh) {
-            (0, _) => Content::Nothing,
-            (_, 0) => Content::Known,
-            _ => Content::New,
+            (0, _) => PageContent::Nothing,
+            (_, 0) => PageContent::Known,
+            _ => PageContent::New,
         }
     }
 }
@@ -174,7 +174,7 @@ pub(crate) struct Queues {
     /// The last number given to anything.
     counted: u64,
     /// Which queues may break the link.
-    pub(in crate::session) trouble: Option<Box<Trouble>>,
+    pub(in crate::session) suspects: Option<Box<Suspects>>,
 }
 
 /// Pulls by their numbers, the oldest first; of two, the later one has the later moment too.
@@ -278,8 +278,8 @@ impl Queues {
     }
 
     fn standing(&self, slot: Slot) -> Standing {
-        match (&self.trouble, self.known.get(slot)) {
-            (Some(trouble), Some(entry)) => trouble.standing(entry.name.view()),
+        match (&self.suspects, self.known.get(slot)) {
+            (Some(suspects), Some(entry)) => suspects.standing(entry.name.view()),
             _ => Standing::Good,
         }
     }
@@ -362,7 +362,7 @@ impl Queues {
         queue: JidView<'_>,
         next_key: Option<u64>,
         is_last: bool,
-        content: Content,
+        content: PageContent,
         now: Duration,
     ) -> Option<Pull<'_>> {
         let slot = self.slot_of_page(queue)?;
@@ -517,10 +517,10 @@ impl Queues {
     fn pull_answered(&mut self, slot: Slot, pulling: Pulling, now: Duration) {
         self.pulls.remove(pulling.number);
         self.answered = Some(pulling.since);
-        if let (Some(trouble), Some(entry)) = (&mut self.trouble, self.known.get(slot)) {
-            trouble.answered(entry.name.view());
-            if trouble.is_empty() {
-                self.trouble = None;
+        if let (Some(suspects), Some(entry)) = (&mut self.suspects, self.known.get(slot)) {
+            suspects.answered(entry.name.view());
+            if suspects.is_empty() {
+                self.suspects = None;
             }
         }
         if self.oldest_pull().is_none_or(|(_, oldest)| pulling.since <= oldest.since) {
@@ -698,10 +698,10 @@ impl Queue {
             self.key = Some(key);
             self.highest = self.highest.max(next_key);
         }
-        let fresh = end.content == Content::New;
+        let fresh = end.content == PageContent::New;
         let go_on = match end.is_last {
             // One that comes again on a new link was not acknowledged on the old one.
-            true => changes && (fresh || (rises && end.content == Content::Known)),
+            true => changes && (fresh || (rises && end.content == PageContent::Known)),
             false => rises || (changes && fresh),
         };
         // With more pages in hand, the last of them sees to what was announced meanwhile.
@@ -715,7 +715,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Allowed, Content, PageEnd, Queues};
+    use super::{Allowed, PageContent, PageEnd, Queues};
     use crate::wire::Jid;
 
     /// A pull that outlives the table's next change.
@@ -754,7 +754,7 @@ mod tests {
             queue: &Jid,
             next_key: Option<u64>,
             is_last: bool,
-            content: Content,
+            content: PageContent,
             now: Duration,
         ) -> Option<Pull> {
             self.0.page(queue.view(), next_key, is_last, content, now).map(kept)
@@ -792,10 +792,10 @@ mod tests {
     fn the_recorded_exchange_of_25_messages_is_pulled_key_by_key() {
         let mut queues = Tested::default();
         assert_eq!(queues.announced(&jid("alice"), MANY, NOW), pull("alice", None));
-        assert_eq!(queues.page(&jid("alice"), Some(11), false, Content::New, NOW), pull("alice", Some(11)));
-        assert_eq!(queues.page(&jid("alice"), Some(12), false, Content::New, NOW), pull("alice", Some(12)));
-        assert_eq!(queues.page(&jid("alice"), Some(13), false, Content::New, NOW), pull("alice", Some(13)));
-        assert_eq!(queues.page(&jid("alice"), None, true, Content::Known, NOW), None);
+        assert_eq!(queues.page(&jid("alice"), Some(11), false, PageContent::New, NOW), pull("alice", Some(11)));
+        assert_eq!(queues.page(&jid("alice"), Some(12), false, PageContent::New, NOW), pull("alice", Some(12)));
+        assert_eq!(queues.page(&jid("alice"), Some(13), false, PageContent::New, NOW), pull("alice", Some(13)));
+        assert_eq!(queues.page(&jid("alice"), None, true, PageContent::Known, NOW), None);
         assert_eq!(queues.0.under_way(), 0);
     }
 
@@ -805,16 +805,16 @@ mod tests {
         assert!(queues.announced(&jid("a"), MANY, NOW).is_some());
         assert_eq!(queues.announced(&jid("a"), MANY, NOW), None);
         assert_eq!(queues.announced(&jid("a"), MANY, NOW), None);
-        assert_eq!(queues.page(&jid("a"), None, true, Content::Known, NOW), pull("a", None));
-        assert_eq!(queues.page(&jid("a"), None, true, Content::Known, NOW), None);
+        assert_eq!(queues.page(&jid("a"), None, true, PageContent::Known, NOW), pull("a", None));
+        assert_eq!(queues.page(&jid("a"), None, true, PageContent::Known, NOW), None);
     }
 
     #[test]
     fn the_last_key_is_sent_with_the_next_pull_after_a_finished_one() {
         let mut queues = Tested::default();
         queues.announced(&jid("a"), MANY, NOW);
-        assert_eq!(queues.page(&jid("a"), Some(5), false, Content::New, NOW), pull("a", Some(5)));
-        assert_eq!(queues.page(&jid("a"), Some(0), true, Content::Known, NOW), None);
+        assert_eq!(queues.page(&jid("a"), Some(5), false, PageContent::New, NOW), pull("a", Some(5)));
+        assert_eq!(queues.page(&jid("a"), Some(0), true, PageContent::Known, NOW), None);
         assert_eq!(queues.announced(&jid("a"), MANY, NOW), pull("a", Some(5)));
     }
 
@@ -832,23 +832,23 @@ mod tests {
     fn a_last_page_with_messages_and_a_key_is_acknowledged_once() {
         let mut queues = Tested::default();
         queues.announced(&jid("a"), MANY, NOW);
-        assert_eq!(queues.page(&jid("a"), Some(9), true, Content::New, NOW), pull("a", Some(9)));
-        assert_eq!(queues.page(&jid("a"), Some(9), true, Content::New, NOW), None);
+        assert_eq!(queues.page(&jid("a"), Some(9), true, PageContent::New, NOW), pull("a", Some(9)));
+        assert_eq!(queues.page(&jid("a"), Some(9), true, PageContent::New, NOW), None);
     }
 
     #[test]
     fn a_page_without_a_key_that_is_not_the_last_does_not_loop() {
         let mut queues = Tested::default();
         queues.announced(&jid("a"), MANY, NOW);
-        assert_eq!(queues.page(&jid("a"), None, false, Content::New, NOW), None);
+        assert_eq!(queues.page(&jid("a"), None, false, PageContent::New, NOW), None);
     }
 
     #[test]
     fn a_key_that_goes_backwards_without_anything_new_ends_the_queue() {
         let mut queues = Tested::default();
         queues.announced(&jid("a"), MANY, NOW);
-        assert!(queues.page(&jid("a"), Some(9), false, Content::New, NOW).is_some());
-        assert_eq!(queues.page(&jid("a"), Some(4), false, Content::Known, NOW), None);
+        assert!(queues.page(&jid("a"), Some(9), false, PageContent::New, NOW).is_some());
+        assert_eq!(queues.page(&jid("a"), Some(4), false, PageContent::Known, NOW), None);
     }
 
     #[test]
@@ -856,7 +856,7 @@ mod tests {
         let (mut queues, late, later) = (Queues::default(), NOW + Queues::PATIENCE, NOW + 2 * Queues::PATIENCE);
         assert_eq!(queues.deadline(), None);
         queues.announced(jid("a").view(), MANY, NOW);
-        queues.page(jid("a").view(), Some(5), false, Content::New, NOW);
+        queues.page(jid("a").view(), Some(5), false, PageContent::New, NOW);
         assert_eq!(queues.deadline(), Some(late));
         assert_eq!(queues.overdue(late - Duration::from_millis(1)), None);
         // An announcement meanwhile is no answer.
@@ -872,9 +872,9 @@ mod tests {
         let (mut queues, late) = (Queues::default(), NOW + Queues::PATIENCE);
         queues.announced(jid("a").view(), MANY, NOW);
         assert!(queues.overdue(late).is_some());
-        queues.page(jid("a").view(), Some(5), false, Content::New, late);
+        queues.page(jid("a").view(), Some(5), false, PageContent::New, late);
         assert!(matches!(queues.overdue(late + Queues::PATIENCE), Some(super::Overdue::Repeat(_))));
-        queues.page(jid("a").view(), None, true, Content::Nothing, late + Queues::PATIENCE);
+        queues.page(jid("a").view(), None, true, PageContent::Nothing, late + Queues::PATIENCE);
         queues.announced(jid("b").view(), MANY, NOW);
         queues.received(jid("b").view(), late);
         assert_eq!(queues.overdue(late + 9 * Queues::PATIENCE), None, "one is answered, the other has a page in hand");
@@ -882,7 +882,7 @@ mod tests {
     }
 
     fn end(pulled_with: Option<u64>, next_key: u64) -> PageEnd {
-        PageEnd { pulled_with, next_key: Some(next_key), is_last: false, content: Content::New }
+        PageEnd { pulled_with, next_key: Some(next_key), is_last: false, content: PageContent::New }
     }
 
     #[test]
@@ -895,7 +895,7 @@ mod tests {
         let next = queues.handled(&jid("a"), &end(None, 5), at_once(1), NOW);
         assert_eq!(next, Next::Pull(Pull { queue: jid("a"), key: Some(5) }));
         assert_eq!(queues.received(&jid("a")), Some(5));
-        let over = PageEnd { is_last: true, content: Content::Nothing, ..end(Some(5), 5) };
+        let over = PageEnd { is_last: true, content: PageContent::Nothing, ..end(Some(5), 5) };
         assert_eq!(queues.handled(&jid("a"), &over, at_once(1), NOW), Next::Rests);
         assert_eq!(queues.next_waiting(at_once(1), NOW), pull("b", None));
     }
@@ -922,7 +922,7 @@ mod tests {
         let mut order = Vec::new();
         while let Some(pull) = queues.next_waiting(one, NOW) {
             assert_eq!(queues.next_waiting(one, NOW), None);
-            assert_eq!(queues.page(&pull.queue, None, true, Content::Nothing, NOW), None);
+            assert_eq!(queues.page(&pull.queue, None, true, PageContent::Nothing, NOW), None);
             order.push((pull.queue.name().to_owned(), pull.key));
         }
         assert_eq!(order, [("a".to_owned(), Some(5)), ("c".to_owned(), None), ("b".to_owned(), None)]);
@@ -932,9 +932,9 @@ mod tests {
     fn a_last_page_that_comes_again_on_a_new_link_is_acknowledged_there_once() {
         let mut queues = Tested::default();
         queues.announced(&jid("a"), MANY, NOW);
-        assert_eq!(queues.page(&jid("a"), Some(9), true, Content::Known, NOW), pull("a", Some(9)));
-        assert_eq!(queues.page(&jid("a"), Some(9), true, Content::Known, NOW), None);
-        assert_eq!(queues.page(&jid("b"), Some(9), true, Content::Nothing, NOW), None);
+        assert_eq!(queues.page(&jid("a"), Some(9), true, PageContent::Known, NOW), pull("a", Some(9)));
+        assert_eq!(queues.page(&jid("a"), Some(9), true, PageContent::Known, NOW), None);
+        assert_eq!(queues.page(&jid("b"), Some(9), true, PageContent::Nothing, NOW), None);
     }
 
     #[test]
@@ -950,7 +950,7 @@ mod tests {
         while let Some(pull) = under_way.pop() {
             pulled += 1;
             assert!(queues.0.under_way() <= 3);
-            under_way.extend(queues.page(&pull.queue, None, true, Content::Known, NOW));
+            under_way.extend(queues.page(&pull.queue, None, true, PageContent::Known, NOW));
             under_way.extend(queues.next_waiting(at_once(3), NOW));
         }
         // The first three were announced once more while they were being pulled.
@@ -976,8 +976,8 @@ mod tests {
         let name = |n: u64| jid(&n.to_string());
         for n in 0..100 {
             queues.announced(&name(n), MANY, NOW);
-            queues.page(&name(n), Some(n + 1), false, Content::New, NOW);
-            queues.page(&name(n), None, true, Content::Nothing, NOW);
+            queues.page(&name(n), Some(n + 1), false, PageContent::New, NOW);
+            queues.page(&name(n), None, true, PageContent::Nothing, NOW);
         }
         for n in (0..100).rev() {
             assert_eq!(queues.announced(&name(n), MANY, NOW), pull(&n.to_string(), Some(n + 1)));
@@ -994,10 +994,10 @@ mod tests {
         queues.received(&jid("in hand"));
         queues.announced(&jid("waits"), few, NOW);
         for n in 0..2 * Queues::CAPACITY {
-            queues.page(&jid(&n.to_string()), Some(7), true, Content::Nothing, NOW);
+            queues.page(&jid(&n.to_string()), Some(7), true, PageContent::Nothing, NOW);
         }
         assert_eq!(queues.0.known.len(), Queues::CAPACITY);
-        assert_eq!(queues.page(&jid("pulled"), None, true, Content::Nothing, NOW), None);
+        assert_eq!(queues.page(&jid("pulled"), None, true, PageContent::Nothing, NOW), None);
         assert_eq!(queues.next_waiting(few, NOW), pull("waits", None));
         assert_eq!(
             queues.handled(&jid("in hand"), &end(None, 5), MANY, late),
@@ -1019,9 +1019,9 @@ mod tests {
             let (mut done, mut asked) = (0, None);
             for n in 0..Queues::CAPACITY {
                 if allowed.queues == usize::MAX {
-                    queues.page(&jid(&n.to_string()), None, true, Content::Nothing, NOW);
+                    queues.page(&jid(&n.to_string()), None, true, PageContent::Nothing, NOW);
                 } else {
-                    assert_eq!(queues.page(&jid(&n.to_string()), None, true, Content::Nothing, NOW), None);
+                    assert_eq!(queues.page(&jid(&n.to_string()), None, true, PageContent::Nothing, NOW), None);
                     queues.next_waiting(allowed, NOW);
                 }
                 done += 1;
@@ -1039,12 +1039,12 @@ mod tests {
     fn a_queue_at_rest_makes_room_and_the_one_at_rest_for_longest_goes_first() {
         let mut queues = Tested::default();
         for n in 0..Queues::CAPACITY {
-            queues.page(&jid(&n.to_string()), Some(7), true, Content::Nothing, NOW);
+            queues.page(&jid(&n.to_string()), Some(7), true, PageContent::Nothing, NOW);
         }
         queues.announced(&jid("0"), MANY, NOW);
         queues.announced(&jid("new"), MANY, NOW);
         assert_eq!(queues.announced(&jid("2"), MANY, NOW), pull("2", Some(7)), "it is still known");
-        assert_eq!(queues.page(&jid("0"), None, true, Content::Nothing, NOW), None, "and so is this");
+        assert_eq!(queues.page(&jid("0"), None, true, PageContent::Nothing, NOW), None, "and so is this");
         assert_eq!(queues.announced(&jid("0"), MANY, NOW), pull("0", Some(7)));
         assert_eq!(queues.announced(&jid("1"), MANY, NOW), pull("1", None), "it made room, and its key is forgotten");
     }
@@ -1077,14 +1077,16 @@ mod tests {
             for n in 0..3 {
                 now += Duration::from_secs(12);
                 assert_eq!(queues.0.overdue(now), None, "round {round}");
-                assert!(queues.page(&jid(&n.to_string()), Some(round * 3 + n + 1), false, Content::New, now).is_some());
+                assert!(
+                    queues.page(&jid(&n.to_string()), Some(round * 3 + n + 1), false, PageContent::New, now).is_some()
+                );
             }
         }
         // One that is overtaken by what was asked for later was not waiting for it.
         for step in 1..10 {
             let later = now + Duration::from_secs(5 * step);
-            queues.page(&jid("2"), Some(1000 + step), false, Content::New, later);
-            queues.page(&jid("1"), Some(1000 + step), false, Content::New, later);
+            queues.page(&jid("2"), Some(1000 + step), false, PageContent::New, later);
+            queues.page(&jid("1"), Some(1000 + step), false, PageContent::New, later);
         }
         assert!(
             matches!(queues.0.overdue(now + Queues::PATIENCE), Some(super::Overdue::Repeat(pull)) if *pull.queue == jid("0"))
@@ -1131,7 +1133,7 @@ mod tests {
                 }
                 pulls += 1;
                 prop_assert!(pulls < 20);
-                pulling = queues.page(&jid("a"), Some(*key), false, Content::Known, NOW).is_some();
+                pulling = queues.page(&jid("a"), Some(*key), false, PageContent::Known, NOW).is_some();
             }
         }
     }

@@ -6,14 +6,14 @@ use bytes::Bytes;
 
 /// The kept sends, oldest first, each encoded already: so their bytes are known, and nothing can be wrong with one later.
 #[derive(Debug, Default)]
-pub(in crate::session) struct Kept {
-    sends: VecDeque<KeptSend>,
+pub(in crate::session) struct BufferedSends {
+    sends: VecDeque<BufferedSend>,
     bytes: usize,
 }
 
 /// A message that waits for the next link.
 #[derive(Debug)]
-pub(in crate::session) struct KeptSend {
+pub(in crate::session) struct BufferedSend {
     pub(in crate::session) client_id: u64,
     /// When it was given.
     pub(in crate::session) since: Duration,
@@ -22,7 +22,7 @@ pub(in crate::session) struct KeptSend {
     pub(in crate::session) frame: Bytes,
 }
 
-impl Kept {
+impl BufferedSends {
     pub(in crate::session) fn len(&self) -> usize {
         self.sends.len()
     }
@@ -36,7 +36,7 @@ impl Kept {
         self.sends.iter().any(|send| send.client_id == client_id)
     }
 
-    pub(in crate::session) fn push(&mut self, send: KeptSend) {
+    pub(in crate::session) fn push(&mut self, send: BufferedSend) {
         self.bytes += send.frame.len();
         self.sends.push_back(send);
     }
@@ -47,7 +47,7 @@ impl Kept {
     }
 
     /// Takes the oldest if it has aged for so long.
-    pub(in crate::session) fn take_old(&mut self, longest: Duration, now: Duration) -> Option<KeptSend> {
+    pub(in crate::session) fn take_old(&mut self, longest: Duration, now: Duration) -> Option<BufferedSend> {
         self.deadline(longest).filter(|due| now >= *due)?;
         let send = self.sends.pop_front()?;
         self.bytes -= send.frame.len();
@@ -55,7 +55,7 @@ impl Kept {
     }
 
     /// All of them, oldest first.
-    pub(in crate::session) fn into_all(self) -> impl Iterator<Item = KeptSend> {
+    pub(in crate::session) fn into_all(self) -> impl Iterator<Item = BufferedSend> {
         self.sends.into_iter()
     }
 }

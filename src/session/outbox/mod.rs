@@ -11,14 +11,14 @@ pub(in crate::session) mod sending;
 use std::{sync::Arc, time::Duration};
 
 use crate::model::outgoing::RoomRequest;
-use crate::session::outbox::{buffered::Kept, pending::Sends, receipts::Receipts};
+use crate::session::outbox::{buffered::BufferedSends, pending::PendingSends, receipts::Receipts};
 
 /// What goes out, and what is to be made good on the next link.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    pub(super) sends: Sends,
+    pub(super) pending: PendingSends,
     /// What is to be sent once the link is back; empty while it is up.
-    pub(super) kept_sends: Kept,
+    pub(super) buffered: BufferedSends,
     /// When the floor of flapping lets an attempt through; kept sends age from then on.
     pub(super) kept_from: Duration,
     /// The joins of the rooms to be joined again on the next link.

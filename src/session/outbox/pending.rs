@@ -6,8 +6,8 @@ use crate::model::{error::LossCause, outgoing::RoomRequest};
 
 /// The unanswered sends of a link, oldest first; all have the same limit, so the oldest falls due first.
 #[derive(Debug, Default)]
-pub(in crate::session) struct Sends {
-    unanswered: VecDeque<Unanswered>,
+pub(in crate::session) struct PendingSends {
+    unanswered: VecDeque<PendingSend>,
     /// When a page came last that was asked for no later than the oldest of them was written: its answer may be behind
     /// others like it.
     progress: Duration,
@@ -20,15 +20,15 @@ pub(in crate::session) struct Sends {
 }
 
 #[derive(Debug)]
-struct Unanswered {
+struct PendingSend {
     client_id: u64,
     since: Duration,
-    what: What,
+    what: SendKind,
 }
 
 /// What waits for its answer, and so who hears of it.
 #[derive(Debug)]
-pub(in crate::session) enum What {
+pub(in crate::session) enum SendKind {
     /// A message of the application's.
     Message,
     /// A delivery receipt; nobody asked for it, so nobody hears.
@@ -47,18 +47,18 @@ pub(in crate::session) enum Try {
     Second,
 }
 
-impl What {
+impl SendKind {
     /// Why the link is given up when no answer comes; `None` where the application asked for nothing.
     pub(in crate::session) fn unanswered(&self) -> Option<LossCause> {
         match self {
-            What::Message => Some(LossCause::SendUnanswered),
-            What::Room(_) => Some(LossCause::RoomUnanswered),
-            What::Receipt | What::Rejoin(..) => None,
+            SendKind::Message => Some(LossCause::SendUnanswered),
+            SendKind::Room(_) => Some(LossCause::RoomUnanswered),
+            SendKind::Receipt | SendKind::Rejoin(..) => None,
         }
     }
 }
 
-impl Sends {
+impl PendingSends {
     pub(in crate::session) fn len(&self) -> usize {
         self.unanswered.len()
     }
@@ -68,20 +68,20 @@ impl Sends {
         self.receipts
     }
 
-    pub(in crate::session) fn push(&mut self, client_id: u64, since: Duration, what: What) {
+    pub(in crate::session) fn push(&mut self, client_id: u64, since: Duration, what: SendKind) {
         (self.mixed, self.highest) = match self.unanswered.is_empty() {
             true => (false, client_id),
             false => (self.mixed || client_id <= self.highest, self.highest.max(client_id)),
         };
-        self.receipts += usize::from(matches!(what, What::Receipt));
-        self.unanswered.push_back(Unanswered { client_id, since, what });
+        self.receipts += usize::from(matches!(what, SendKind::Receipt));
+        self.unanswered.push_back(PendingSend { client_id, since, what });
     }
 
     /// Whether the application has asked to leave a room, and there is no answer yet.
     pub(in crate::session) fn is_leaving(&self, room: &str) -> bool {
         self.unanswered.iter().any(|send| match &send.what {
-            What::Room(request) if request.is_join() => request.leaves_others() && request.room() != room,
-            What::Room(request) => request.room() == room,
+            SendKind::Room(request) if request.is_join() => request.leaves_others() && request.room() != room,
+            SendKind::Room(request) => request.room() == room,
             _ => false,
         })
     }
@@ -91,7 +91,7 @@ impl Sends {
     }
 
     /// Takes the send the answer belongs to; `None` for one that nobody waits for.
-    pub(in crate::session) fn answered(&mut self, client_id: u64) -> Option<What> {
+    pub(in crate::session) fn answered(&mut self, client_id: u64) -> Option<SendKind> {
         let at = self.find(client_id)?;
         let send = self.unanswered.remove(at)?;
         Some(self.taken(send).1)
@@ -117,19 +117,19 @@ impl Sends {
     }
 
     /// Takes the oldest if it is due.
-    pub(in crate::session) fn take_due(&mut self, limit: Duration, now: Duration) -> Option<(u64, What)> {
+    pub(in crate::session) fn take_due(&mut self, limit: Duration, now: Duration) -> Option<(u64, SendKind)> {
         let is_due = self.deadline(limit).is_some_and(|due| now >= due);
         let send = if is_due { self.unanswered.pop_front()? } else { return None };
         Some(self.taken(send))
     }
 
-    fn taken(&mut self, send: Unanswered) -> (u64, What) {
-        self.receipts -= usize::from(matches!(send.what, What::Receipt));
+    fn taken(&mut self, send: PendingSend) -> (u64, SendKind) {
+        self.receipts -= usize::from(matches!(send.what, SendKind::Receipt));
         (send.client_id, send.what)
     }
 
     /// All of them, oldest first.
-    pub(in crate::session) fn into_all(self) -> impl Iterator<Item = (u64, What)> {
+    pub(in crate::session) fn into_all(self) -> impl Iterator<Item = (u64, SendKind)> {
         self.unanswered.into_iter().map(|send| (send.client_id, send.what))
     }
 }
@@ -138,15 +138,15 @@ impl Sends {
 mod tests {
     use std::time::Duration;
 
-    use super::{Sends, What};
+    use super::{PendingSends, SendKind};
 
     #[test]
     fn an_id_is_contained_from_its_push_to_its_answer_whatever_its_order() {
-        let mut sends = Sends::default();
+        let mut sends = PendingSends::default();
         for round in 0..2 {
             for id in [5, 9, 2, u64::MAX, 7] {
                 assert!(!sends.contains(id), "{id} in round {round}");
-                sends.push(id, Duration::ZERO, What::Message);
+                sends.push(id, Duration::ZERO, SendKind::Message);
                 assert!(sends.contains(id));
             }
             for id in [u64::MAX, 5, 7, 9, 2] {

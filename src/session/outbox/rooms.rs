@@ -4,11 +4,11 @@ use std::mem;
 
 use super::sending::encoded;
 use crate::session::{
-    Action, Note,
-    context::Context,
-    inbox::metas::Got,
+    Action, Diagnostic,
+    context::Cx,
+    inbox::metas::ParsedMeta,
     machine::{Phase, Session},
-    outbox::pending::{Try, What},
+    outbox::pending::{SendKind, Try},
 };
 use crate::{
     model::{
@@ -31,7 +31,7 @@ impl Session {
     const TOLD: usize = 1024;
 
     /// Joins or leaves a room. Nothing is kept for the next link (messages spec §1.10).
-    pub(in crate::session) fn change_room(&mut self, client_id: u64, request: RoomRequest, context: &mut Context<'_>) {
+    pub(in crate::session) fn change_room(&mut self, client_id: u64, request: RoomRequest, context: &mut Cx<'_>) {
         let config = &context.world.config;
         let ready = match &self.phase {
             Phase::Online(_) => self.check(client_id, config.limits.pending_sends),
@@ -48,12 +48,12 @@ impl Session {
             context.out.push(Action::Sent { client_id, outcome: Err(SendError::TooLarge { bytes, limit }) });
             return;
         }
-        self.write("room", client_id, What::Room(Box::new(request)), frame, context);
+        self.write("room", client_id, SendKind::Room(Box::new(request)), frame, context);
     }
 
     /// A request is over: a room that was joined is to be joined again, and one that was to be left never, whatever came
     /// of leaving it.
-    pub(in crate::session) fn room_settled(&mut self, request: RoomRequest, done: bool, context: &mut Context<'_>) {
+    pub(in crate::session) fn room_settled(&mut self, request: RoomRequest, done: bool, context: &mut Cx<'_>) {
         if !request.is_join() {
             self.forget_room(request.room());
         }
@@ -72,7 +72,9 @@ impl Session {
             if self.outbox.more_rooms.len() < Self::TOLD {
                 self.outbox.more_rooms.push(request.shared_room());
             }
-            context.out.push(Action::Note(Note::RoomNotKept { room: request.room().into(), limit: Self::REJOINED }));
+            context
+                .out
+                .push(Action::Note(Diagnostic::RoomNotKept { room: request.room().into(), limit: Self::REJOINED }));
         }
     }
 
@@ -82,8 +84,8 @@ impl Session {
     }
 
     /// Forgets a room that is gone, or that the account was removed from: it is not to be joined again.
-    pub(in crate::session) fn heed_rooms(&mut self, got: &Got<'_>) {
-        let Got::Meta(meta) = got else { return };
+    pub(in crate::session) fn heed_rooms(&mut self, got: &ParsedMeta<'_>) {
+        let ParsedMeta::Meta(meta) = got else { return };
         if self.outbox.rooms.is_empty() && self.outbox.more_rooms.is_empty() || meta.ns != Some(NameSpace::Muc as i32) {
             return;
         }
@@ -104,18 +106,15 @@ impl Session {
     }
 
     /// A room could not be joined again.
-    pub(in crate::session) fn room_lost(
-        &mut self,
-        request: &RoomRequest,
-        error: &SendError,
-        context: &mut Context<'_>,
-    ) {
+    pub(in crate::session) fn room_lost(&mut self, request: &RoomRequest, error: &SendError, context: &mut Cx<'_>) {
         if !self.is_to_be_joined(request) {
             return;
         }
         self.forget_room(request.room());
         let room = request.shared_room();
-        context.out.push(Action::Note(Note::RoomNotRejoined { room: request.room().into(), error: error.clone() }));
+        context
+            .out
+            .push(Action::Note(Diagnostic::RoomNotRejoined { room: request.room().into(), error: error.clone() }));
         context.emit(EventKind::RoomLost { room, error: Some(error.clone()) });
     }
 
@@ -130,11 +129,11 @@ impl Session {
         client_id: u64,
         request: Box<RoomRequest>,
         tried: Try,
-        context: &mut Context<'_>,
+        context: &mut Cx<'_>,
     ) {
         match tried {
             // What the application asked for meanwhile comes after it, and must not be undone by it.
-            Try::First if self.outbox.sends.is_leaving(request.room()) => {}
+            Try::First if self.outbox.pending.is_leaving(request.room()) => {}
             Try::First if self.is_to_be_joined(&request) => self.join_again(request, Try::Second, context),
             Try::First => {}
             Try::Second => {
@@ -144,14 +143,14 @@ impl Session {
         }
     }
 
-    fn join_again(&mut self, request: Box<RoomRequest>, nth: Try, context: &mut Context<'_>) {
+    fn join_again(&mut self, request: Box<RoomRequest>, nth: Try, context: &mut Cx<'_>) {
         let client_id = context.world.fresh_id();
         let frame = encoded((*request).clone().into_meta(client_id, &context.world.config.app_key, &self.user));
-        self.write("room", client_id, What::Rejoin(request, nth), frame, context);
+        self.write("room", client_id, SendKind::Rejoin(request, nth), frame, context);
     }
 
     /// A new link: the rooms first, because what is sent to one needs the account to be in it.
-    pub(in crate::session) fn rejoin(&mut self, context: &mut Context<'_>) {
+    pub(in crate::session) fn rejoin(&mut self, context: &mut Cx<'_>) {
         for at in 0..self.outbox.rooms.len() {
             let Some(request) = self.outbox.rooms.get(at).cloned() else { return };
             self.join_again(Box::new(request), Try::First, context);

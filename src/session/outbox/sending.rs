@@ -7,9 +7,9 @@ use bytes::Bytes;
 use super::answer;
 use crate::session::{
     Action,
-    context::Context,
+    context::Cx,
     machine::{Phase, Session},
-    outbox::{ack, buffered::KeptSend, pending::What},
+    outbox::{ack, buffered::BufferedSend, pending::SendKind},
 };
 use crate::{
     model::{
@@ -26,24 +26,24 @@ pub(in crate::session) fn encoded(meta: Meta) -> Bytes {
 
 impl Session {
     /// Writes a message, or keeps it for the next link; says at once what keeps it from both.
-    pub(in crate::session) fn send(&mut self, client_id: u64, message: Outgoing, context: &mut Context<'_>) {
+    pub(in crate::session) fn send(&mut self, client_id: u64, message: Outgoing, context: &mut Cx<'_>) {
         if let Err(error) = self.try_send(client_id, message, context) {
             context.out.push(Action::Sent { client_id, outcome: Err(error) });
         }
     }
 
-    fn try_send(&mut self, client_id: u64, message: Outgoing, context: &mut Context<'_>) -> Result<(), SendError> {
+    fn try_send(&mut self, client_id: u64, message: Outgoing, context: &mut Cx<'_>) -> Result<(), SendError> {
         let keeps = self.is_resuming();
         if !keeps && !matches!(self.phase, Phase::Online(_)) {
             return Err(SendError::NotLoggedIn);
         }
         let config = &context.world.config;
         let limits = &config.limits;
-        if keeps && limits.kept_sends == 0 {
+        if keeps && limits.buffered_sends == 0 {
             return Err(SendError::Reconnecting);
         }
         // What is kept will be unanswered once it is written.
-        let limit = if keeps { limits.kept_sends.min(limits.pending_sends) } else { limits.pending_sends };
+        let limit = if keeps { limits.buffered_sends.min(limits.pending_sends) } else { limits.pending_sends };
         self.check(client_id, limit)?;
         let frame = encoded(message.into_meta(client_id, &config.app_key, &self.user));
         let (bytes, limit) = (frame.len(), limits.frame.min(limits.outbox));
@@ -51,28 +51,28 @@ impl Session {
             return Err(SendError::TooLarge { bytes, limit });
         }
         if keeps {
-            if self.outbox.kept_sends.bytes().saturating_add(bytes) > limits.outbox {
+            if self.outbox.buffered.bytes().saturating_add(bytes) > limits.outbox {
                 return Err(SendError::OutboxFull { limit: limits.outbox });
             }
             let since = context.now.mono;
-            self.outbox.kept_sends.push(KeptSend {
+            self.outbox.buffered.push(BufferedSend {
                 client_id,
                 since,
                 ages_from: since.max(self.outbox.kept_from),
                 frame,
             });
         } else {
-            self.write("send", client_id, What::Message, frame, context);
+            self.write("send", client_id, SendKind::Message, frame, context);
         }
         Ok(())
     }
 
     /// Whether one more send of this id fits; the id goes first, so that one in use is told as such in every case.
     pub(in crate::session) fn check(&self, client_id: u64, limit: usize) -> Result<(), SendError> {
-        if client_id == 0 || self.outbox.sends.contains(client_id) || self.outbox.kept_sends.contains(client_id) {
+        if client_id == 0 || self.outbox.pending.contains(client_id) || self.outbox.buffered.contains(client_id) {
             return Err(SendError::in_use(client_id));
         }
-        if self.outbox.sends.len() + self.outbox.kept_sends.len() >= limit {
+        if self.outbox.pending.len() + self.outbox.buffered.len() >= limit {
             Err(SendError::Backlog { limit })
         } else {
             Ok(())
@@ -84,36 +84,36 @@ impl Session {
         &mut self,
         kind: &'static str,
         client_id: u64,
-        what: What,
+        what: SendKind,
         frame: Bytes,
-        context: &mut Context<'_>,
+        context: &mut Cx<'_>,
     ) {
-        self.outbox.sends.push(client_id, context.now.mono, what);
+        self.outbox.pending.push(client_id, context.now.mono, what);
         context.transmit(kind, frame);
     }
 
     /// Writes what was kept, in the order it was given.
-    pub(in crate::session) fn send_kept(&mut self, context: &mut Context<'_>) {
+    pub(in crate::session) fn send_kept(&mut self, context: &mut Cx<'_>) {
         // The timer may be late, and nothing older than promised may go out.
         self.expire_kept(context);
-        for KeptSend { client_id, frame, .. } in mem::take(&mut self.outbox.kept_sends).into_all() {
-            self.write("send", client_id, What::Message, frame, context);
+        for BufferedSend { client_id, frame, .. } in mem::take(&mut self.outbox.buffered).into_all() {
+            self.write("send", client_id, SendKind::Message, frame, context);
         }
         self.send_receipts(context);
     }
 
     /// Gives up what was kept for as long as anything is.
-    pub(in crate::session) fn expire_kept(&mut self, context: &mut Context<'_>) {
-        let (longest, now) = (context.world.config.keep_sends_for, context.now.mono);
-        while let Some(KeptSend { client_id, since, .. }) = self.outbox.kept_sends.take_old(longest, now) {
+    pub(in crate::session) fn expire_kept(&mut self, context: &mut Cx<'_>) {
+        let (longest, now) = (context.world.config.buffer_sends_for, context.now.mono);
+        while let Some(BufferedSend { client_id, since, .. }) = self.outbox.buffered.take_old(longest, now) {
             let outcome = Err(SendError::Expired { client_id, waited: now.saturating_sub(since) });
             context.out.push(Action::Sent { client_id, outcome });
         }
     }
 
     /// The session ends: what was kept was never written.
-    pub(in crate::session) fn drop_kept(&mut self, reason: Option<&DisconnectReason>, context: &mut Context<'_>) {
-        for KeptSend { client_id, .. } in mem::take(&mut self.outbox.kept_sends).into_all() {
+    pub(in crate::session) fn drop_kept(&mut self, reason: Option<&DisconnectReason>, context: &mut Cx<'_>) {
+        for BufferedSend { client_id, .. } in mem::take(&mut self.outbox.buffered).into_all() {
             let reason = reason.cloned().unwrap_or(DisconnectReason::Closed);
             context.out.push(Action::Sent { client_id, outcome: Err(SendError::Ended(reason)) });
         }
@@ -121,9 +121,9 @@ impl Session {
     }
 
     /// The answer to a send; one that nobody waits for is ignored (messages spec §1.9).
-    pub(in crate::session) fn answered(&mut self, sync: &CommSyncDl, context: &mut Context<'_>) {
+    pub(in crate::session) fn answered(&mut self, sync: &CommSyncDl, context: &mut Cx<'_>) {
         let client_id = sync.meta_id.unwrap_or(0);
-        let Some(what) = self.outbox.sends.answered(client_id) else {
+        let Some(what) = self.outbox.pending.answered(client_id) else {
             return;
         };
         let outcome = match &sync.status {
@@ -147,29 +147,29 @@ impl Session {
     }
 
     /// Tells what came of a send to whom it concerns.
-    fn settle(&mut self, client_id: u64, what: What, outcome: Result<Sent, SendError>, context: &mut Context<'_>) {
+    fn settle(&mut self, client_id: u64, what: SendKind, outcome: Result<Sent, SendError>, context: &mut Cx<'_>) {
         match (what, &outcome) {
-            (What::Message, _) => {}
-            (What::Receipt, _) => return,
-            (What::Room(request), outcome) => self.room_settled(*request, outcome.is_ok(), context),
-            (What::Rejoin(request, _), Err(error @ SendError::Refused { .. })) => {
+            (SendKind::Message, _) => {}
+            (SendKind::Receipt, _) => return,
+            (SendKind::Room(request), outcome) => self.room_settled(*request, outcome.is_ok(), context),
+            (SendKind::Rejoin(request, _), Err(error @ SendError::Refused { .. })) => {
                 self.room_lost(&request, error, context);
                 return;
             }
             // One that was on its way when the link was lost is tried again on the next.
-            (What::Rejoin(..), _) => return,
+            (SendKind::Rejoin(..), _) => return,
         }
         context.out.push(Action::Sent { client_id, outcome });
     }
 
     /// Gives up on the sends whose answer is due; why the link is to be given up for it, if any was.
-    pub(in crate::session) fn give_up_due(&mut self, context: &mut Context<'_>) -> Option<LossCause> {
+    pub(in crate::session) fn give_up_due(&mut self, context: &mut Cx<'_>) -> Option<LossCause> {
         let (limit, now) = (context.world.config.send_timeout, context.now.mono);
-        if !self.outbox.sends.deadline(limit).is_some_and(|due| context.world.arrivals.is_late(due, limit, now)) {
+        if !self.outbox.pending.deadline(limit).is_some_and(|due| context.world.arrivals.is_late(due, limit, now)) {
             return None;
         }
         let mut first = None;
-        while let Some((client_id, what)) = self.outbox.sends.take_due(limit, now) {
+        while let Some((client_id, what)) = self.outbox.pending.take_due(limit, now) {
             let Some(cause) = what.unanswered() else {
                 self.unasked_for_is_due(client_id, what, context);
                 continue;
@@ -185,18 +185,18 @@ impl Session {
     }
 
     /// What nobody asked for costs no link: whether the service answers receipts is not known (messages spec §9.3).
-    fn unasked_for_is_due(&mut self, client_id: u64, what: What, context: &mut Context<'_>) {
+    fn unasked_for_is_due(&mut self, client_id: u64, what: SendKind, context: &mut Cx<'_>) {
         match what {
-            What::Receipt => self.outbox.receipts.expired(),
-            What::Rejoin(request, tried) => self.rejoin_due(client_id, request, tried, context),
-            What::Message | What::Room(_) => {}
+            SendKind::Receipt => self.outbox.receipts.expired(),
+            SendKind::Rejoin(request, tried) => self.rejoin_due(client_id, request, tried, context),
+            SendKind::Message | SendKind::Room(_) => {}
         }
     }
 
     /// Unanswered sends may or may not have arrived.
-    pub(in crate::session) fn fail_sends(&mut self, cause: &LossCause, context: &mut Context<'_>) {
+    pub(in crate::session) fn fail_sends(&mut self, cause: &LossCause, context: &mut Cx<'_>) {
         self.tell_receipts(context);
-        for (client_id, what) in mem::take(&mut self.outbox.sends).into_all() {
+        for (client_id, what) in mem::take(&mut self.outbox.pending).into_all() {
             let outcome = Err(SendError::OutcomeUnknown { client_id, cause: cause.clone() });
             self.settle(client_id, what, outcome, context);
         }

@@ -6,20 +6,20 @@ use crate::config::Flapping;
 
 /// When short sessions ended lately.
 #[derive(Debug, Default)]
-pub(crate) struct Flaps {
+pub(crate) struct ShortSessions {
     ends: VecDeque<Duration>,
     /// Only a session that holds ends it: the pauses under its floor alone would let the window run empty.
     raised: bool,
     said: bool,
 }
 
-impl Flaps {
+impl ShortSessions {
     /// A session ended.
     pub(crate) fn ended(&mut self, rule: Option<&Flapping>, short: bool, now: Duration) {
         let Some(rule) = rule else { return };
         if !short {
             if self.raised {
-                *self = Flaps::default();
+                *self = ShortSessions::default();
             }
             return;
         }
@@ -48,7 +48,7 @@ impl Flaps {
 mod tests {
     use std::time::Duration;
 
-    use super::{Flapping, Flaps};
+    use super::{Flapping, ShortSessions};
 
     const SHORT: bool = true;
 
@@ -57,19 +57,19 @@ mod tests {
     }
 
     /// A session that ended at `at` seconds; whether that is news.
-    fn ended(flaps: &mut Flaps, short: bool, at: u64) -> bool {
+    fn ended(flaps: &mut ShortSessions, short: bool, at: u64) -> bool {
         let rule = Flapping::default();
         flaps.ended(Some(&rule), short, seconds(at));
         flaps.news(Some(&rule)).is_some()
     }
 
-    fn floor(flaps: &Flaps) -> Duration {
+    fn floor(flaps: &ShortSessions) -> Duration {
         flaps.floor(Some(&Flapping::default()))
     }
 
     #[test]
     fn the_fifth_short_session_in_ten_minutes_is_flapping_and_is_said_once() {
-        let mut flaps = Flaps::default();
+        let mut flaps = ShortSessions::default();
         for n in 0..4 {
             assert!(!ended(&mut flaps, SHORT, n * 100));
             assert_eq!(floor(&flaps), Duration::ZERO);
@@ -82,20 +82,20 @@ mod tests {
 
     #[test]
     fn five_short_sessions_over_a_longer_time_are_not_flapping() {
-        let mut flaps = Flaps::default();
+        let mut flaps = ShortSessions::default();
         assert!((0..50).all(|n| !ended(&mut flaps, SHORT, n * 151)));
     }
 
     #[test]
     fn long_pauses_between_short_sessions_do_not_end_it() {
-        let mut flaps = Flaps::default();
+        let mut flaps = ShortSessions::default();
         assert_eq!((0..50_u64).filter(|n| ended(&mut flaps, SHORT, n * 10 + 150 * n.saturating_sub(4))).count(), 1);
         assert_eq!(floor(&flaps), seconds(60));
     }
 
     #[test]
     fn a_stable_session_ends_it_and_the_next_time_is_said_again() {
-        let mut flaps = Flaps::default();
+        let mut flaps = ShortSessions::default();
         for round in 0..2 {
             assert_eq!((0..5).filter(|n| ended(&mut flaps, SHORT, round * 5000 + n)).count(), 1);
             assert!(!ended(&mut flaps, !SHORT, round * 5000 + 100));
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_stable_session_between_five_short_ones_does_not_hide_them() {
-        let mut flaps = Flaps::default();
+        let mut flaps = ShortSessions::default();
         for n in 0..3 {
             assert!(!ended(&mut flaps, SHORT, n));
         }
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn switched_off_it_never_happens() {
-        let mut flaps = Flaps::default();
+        let mut flaps = ShortSessions::default();
         for n in 0..100 {
             flaps.ended(None, SHORT, seconds(n));
         }

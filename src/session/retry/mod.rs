@@ -6,7 +6,7 @@ pub(in crate::session) mod kicks;
 
 use std::time::Duration;
 
-use crate::session::retry::{backoff::Backoff, flapping::Flaps, kicks::Takeovers};
+use crate::session::retry::{backoff::Backoff, flapping::ShortSessions, kicks::Takeovers};
 
 /// What decides about the next attempt, and whether there is one.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) struct Retry {
     /// Attempts that failed since the link was up. The ladder counts on beyond: it is about pauses, this about giving up.
     pub(super) failed: u32,
     pub(super) backoff: Backoff,
-    pub(super) flaps: Flaps,
+    pub(super) flaps: ShortSessions,
     pub(super) takeovers: Takeovers,
     /// When the last hint of a changed network was followed.
     pub(super) hinted: Option<Duration>,

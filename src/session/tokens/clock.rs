@@ -18,11 +18,11 @@ pub enum Expiry {
 
 impl Expiry {
     /// Fixes the end of a token that is given now; `None` for one without an end.
-    pub(in crate::session) fn counted_from(self, now: Now) -> Option<End> {
+    pub(in crate::session) fn counted_from(self, now: Now) -> Option<TokenEnd> {
         match self {
-            Expiry::At(at) => Some(End::At(at)),
+            Expiry::At(at) => Some(TokenEnd::At(at)),
             Expiry::In(life) if life >= FOREVER => None,
-            Expiry::In(life) => Some(End::Counted { ends: now.mono.saturating_add(life), life }),
+            Expiry::In(life) => Some(TokenEnd::Counted { ends: now.mono.saturating_add(life), life }),
         }
     }
 
@@ -37,28 +37,28 @@ impl Expiry {
 
 /// The end of a token, by a clock that does not jump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session) enum End {
+pub(in crate::session) enum TokenEnd {
     /// By the server's clock, in milliseconds since 1970.
     At(u64),
     /// On the monotonic clock, and the whole life of the token.
     Counted { ends: Duration, life: Duration },
 }
 
-impl End {
+impl TokenEnd {
     /// Whether the end has certainly come; the local wall clock is not asked.
     pub(in crate::session) fn is_over(self, server: Option<ServerClock>, now: Now) -> bool {
         match (self, server) {
-            (End::At(at), Some(clock)) => at <= clock.read(now),
-            (End::At(_), None) => false,
-            (End::Counted { ends, .. }, _) => ends <= now.mono,
+            (TokenEnd::At(at), Some(clock)) => at <= clock.read(now),
+            (TokenEnd::At(_), None) => false,
+            (TokenEnd::Counted { ends, .. }, _) => ends <= now.mono,
         }
     }
 
     /// The end by the server's clock, where it is known by that.
     pub(in crate::session) fn at(self) -> Option<u64> {
         match self {
-            End::At(at) => Some(at),
-            End::Counted { .. } => None,
+            TokenEnd::At(at) => Some(at),
+            TokenEnd::Counted { .. } => None,
         }
     }
 }
@@ -116,21 +116,21 @@ impl TokenClock {
     /// The local wall clock is used only for an absolute end and until the server's is heard. It is not relied on for
     /// `patience`, and not at all where by it the token has ended already: whoever gave or accepted it knows better.
     pub(in crate::session) fn start(
-        end: End,
+        end: TokenEnd,
         server: Option<ServerClock>,
         now: Now,
         patience: Duration,
     ) -> Option<Self> {
         let (at, ends, life, by_wall_from) = match (end, server) {
-            (End::Counted { ends, life }, server) => {
+            (TokenEnd::Counted { ends, life }, server) => {
                 let left = milliseconds(ends.saturating_sub(now.mono));
                 (server.map(|clock| clock.read(now).saturating_add(left)), ends, life, None)
             }
-            (End::At(at), Some(clock)) => {
+            (TokenEnd::At(at), Some(clock)) => {
                 let left = Duration::from_millis(at.saturating_sub(clock.read(now)));
                 (Some(at), now.mono.saturating_add(left), left, None)
             }
-            (End::At(at), None) => {
+            (TokenEnd::At(at), None) => {
                 let left = Duration::from_millis(at.saturating_sub(now.wall));
                 let from = if left.is_zero() { Duration::MAX } else { now.mono.saturating_add(patience) };
                 (Some(at), now.mono.saturating_add(left), left, Some(from))
@@ -214,7 +214,7 @@ pub(crate) fn expiry_of_auth_token(json: &str) -> Option<Expiry> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Countdown, End, Expiry, Now, ServerClock, TokenClock, expiry_of_auth_token};
+    use super::{Countdown, Expiry, Now, ServerClock, TokenClock, TokenEnd, expiry_of_auth_token};
 
     const T0: u64 = 1_700_000_000_000;
     const PATIENCE: Duration = Duration::from_secs(10);
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn the_warning_comes_at_four_fifths_and_the_end_at_the_whole() {
-        let mut clock = TokenClock::start(End::At(T0 + 100_000), None, at(0), PATIENCE).unwrap();
+        let mut clock = TokenClock::start(TokenEnd::At(T0 + 100_000), None, at(0), PATIENCE).unwrap();
         clock.heard_server_clock(T0, at(0));
         assert_eq!(clock.check(at(79_999)), Countdown::Quiet);
         assert_eq!(
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_life_of_nothing_warns_and_ends_at_once_when_the_server_says_so() {
-        let mut clock = TokenClock::start(End::At(T0), None, at(0), PATIENCE).unwrap();
+        let mut clock = TokenClock::start(TokenEnd::At(T0), None, at(0), PATIENCE).unwrap();
         clock.heard_server_clock(T0, at(5));
         assert!(matches!(clock.check(at(5)), Countdown::WillExpire { expires_in: Duration::ZERO, .. }));
         assert_eq!(clock.check(at(5)), Countdown::Expired { certain: true });
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn sixty_days_do_not_overflow() {
         let sixty = 60 * 24 * 60 * 60 * 1000;
-        let mut clock = TokenClock::start(End::At(T0 + sixty), None, at(0), PATIENCE).unwrap();
+        let mut clock = TokenClock::start(TokenEnd::At(T0 + sixty), None, at(0), PATIENCE).unwrap();
         clock.heard_server_clock(T0, at(0));
         assert_eq!(clock.check(at(sixty / 5 * 4 - 1)), Countdown::Quiet);
         assert!(matches!(clock.check(at(sixty / 5 * 4)), Countdown::WillExpire { .. }));
@@ -257,15 +257,15 @@ mod tests {
 
     #[test]
     fn a_token_without_an_end_has_no_countdown() {
-        assert!(TokenClock::start(End::At(u64::MAX), None, at(0), PATIENCE).is_none());
-        assert!(TokenClock::start(End::At(i64::MAX as u64), None, at(0), PATIENCE).is_none());
+        assert!(TokenClock::start(TokenEnd::At(u64::MAX), None, at(0), PATIENCE).is_none());
+        assert!(TokenClock::start(TokenEnd::At(i64::MAX as u64), None, at(0), PATIENCE).is_none());
     }
 
     #[test]
     fn a_local_clock_an_hour_ahead_does_not_end_a_token_the_server_accepted() {
         let hour = 3_600_000;
         let wrong = |ms: u64| Now { mono: Duration::from_millis(ms), wall: T0 + hour + ms };
-        let mut clock = TokenClock::start(End::At(T0 + 1_800_000), None, wrong(0), PATIENCE).unwrap();
+        let mut clock = TokenClock::start(TokenEnd::At(T0 + 1_800_000), None, wrong(0), PATIENCE).unwrap();
         assert_eq!(clock.check(wrong(0)), Countdown::Quiet);
         clock.heard_server_clock(T0, wrong(50));
         assert_eq!(clock.check(wrong(60)), Countdown::Quiet);
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn without_the_servers_clock_the_local_one_decides_after_the_patience_and_is_not_certain() {
-        let mut clock = TokenClock::start(End::At(T0 + 1_000), None, at(0), PATIENCE).unwrap();
+        let mut clock = TokenClock::start(TokenEnd::At(T0 + 1_000), None, at(0), PATIENCE).unwrap();
         assert_eq!(clock.check(at(9_999)), Countdown::Quiet);
         assert!(matches!(clock.check(at(10_000)), Countdown::WillExpire { .. }));
         assert_eq!(clock.check(at(10_000)), Countdown::Expired { certain: false });
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn an_end_that_the_local_clock_has_passed_already_waits_for_the_servers_clock() {
-        let mut clock = TokenClock::start(End::At(T0), None, at(0), PATIENCE).unwrap();
+        let mut clock = TokenClock::start(TokenEnd::At(T0), None, at(0), PATIENCE).unwrap();
         assert_eq!(clock.check(at(1_000_000)), Countdown::Quiet);
         clock.heard_server_clock(T0 - 100_000, at(1_000_000));
         assert_eq!(clock.check(at(1_079_999)), Countdown::Quiet);
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_later_server_clock_moves_the_end_but_warns_once() {
-        let mut clock = TokenClock::start(End::At(T0 + 100_000), None, at(0), PATIENCE).unwrap();
+        let mut clock = TokenClock::start(TokenEnd::At(T0 + 100_000), None, at(0), PATIENCE).unwrap();
         clock.heard_server_clock(T0, at(0));
         assert!(matches!(clock.check(at(80_000)), Countdown::WillExpire { .. }));
         clock.heard_server_clock(T0 + 70_000, at(81_000));

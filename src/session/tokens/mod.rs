@@ -8,7 +8,7 @@ use crate::model::{
     auth::{KeptToken, Provider, Secret},
 };
 use crate::session::tokens::{
-    clock::{End, ServerClock, TokenClock},
+    clock::{ServerClock, TokenClock, TokenEnd},
     renewal::Renewal,
 };
 
@@ -27,7 +27,7 @@ pub(super) struct Tokens {
     /// A kept token whose end seems to have passed; the last resort of a login that can get no other.
     pub(super) spare: Option<KeptToken>,
     /// The end of a token fetched by REST, for servers whose PROVISION answer does not tell it.
-    pub(super) fetched_expiry: Option<End>,
+    pub(super) fetched_expiry: Option<TokenEnd>,
     /// Whether the token has certainly ended: a new one is needed before the next attempt.
     pub(super) ended: bool,
     pub(super) clock: Option<TokenClock>,

@@ -6,14 +6,14 @@ use crate::model::{
     EventKind,
     account::{Password, Token},
     auth::{Secret, TokenProvider, TokenReason, TokenRequest},
-    error::{DisconnectReason, LossCause, OpenError, ProviderError, Refusal, RefusalKind, Step, TokenError},
+    error::{ConnectStep, DisconnectReason, LossCause, OpenError, ProviderError, Refusal, RefusalKind, TokenError},
 };
 use crate::session::{
-    Action, FetchedToken, Note,
-    connect::{Entering, LONGEST_RETRY_AFTER},
-    context::Context,
-    machine::{Flow, Phase, Purpose, Session},
-    tokens::clock::{End, TokenClock},
+    Action, Diagnostic, FetchedToken,
+    connect::{Connecting, LONGEST_RETRY_AFTER},
+    context::Cx,
+    machine::{Attempt, Flow, Phase, Session},
+    tokens::clock::{TokenClock, TokenEnd},
 };
 
 /// Where [`Action::RenewToken`] gets the token from. Prints no secret.
@@ -111,7 +111,7 @@ impl Session {
     }
 
     /// The countdown says that it is time.
-    pub(in crate::session) fn renew_ahead(&mut self, context: &mut Context<'_>) {
+    pub(in crate::session) fn renew_ahead(&mut self, context: &mut Cx<'_>) {
         let least = self.tokens.renewal.last.map(|last| last.saturating_add(LEAST_APART));
         match least {
             Some(least) if context.now.mono < least => self.tokens.renewal.next = self.token_source().map(|_| least),
@@ -120,7 +120,7 @@ impl Session {
     }
 
     /// Asks for a token, unless that is under way or of no use.
-    fn ask(&mut self, reason: TokenReason, context: &mut Context<'_>) {
+    fn ask(&mut self, reason: TokenReason, context: &mut Cx<'_>) {
         if self.tokens.renewal.is_asking() {
             return;
         }
@@ -133,7 +133,7 @@ impl Session {
 
     /// The token has reached its end, and there is a source of others: the session goes on. Online the server decides how
     /// long it bears with the old one; on the way back the next attempt asks for a new one first.
-    pub(in crate::session) fn outlived(&mut self, certain: bool, context: &mut Context<'_>) {
+    pub(in crate::session) fn outlived(&mut self, certain: bool, context: &mut Cx<'_>) {
         self.tokens.ended |= certain;
         if !matches!(self.phase, Phase::Online(_)) {
             if certain {
@@ -145,7 +145,7 @@ impl Session {
     }
 
     /// On the way in, and no token to go on with: asks for one and waits, at first as long as the service asked to.
-    pub(in crate::session) fn await_token(&mut self, reason: TokenReason, context: &mut Context<'_>) -> Flow {
+    pub(in crate::session) fn await_token(&mut self, reason: TokenReason, context: &mut Cx<'_>) -> Flow {
         if self.token_source().is_none() {
             return match self.tokens.renewal.refused.take() {
                 Some(refusal) => self.refused_for_good(refusal, context),
@@ -157,12 +157,12 @@ impl Session {
             && self.is_resuming()
         {
             context.out.push(Action::Hangup);
-            self.phase = Phase::Waiting { purpose: Purpose::Resume, least, until: least };
+            self.phase = Phase::Waiting { purpose: Attempt::Resume, least, until: least };
             return Flow::Stay;
         }
         self.ask(reason, context);
         let until = self.tokens.renewal.under_way.unwrap_or(context.now.mono);
-        self.enter(Entering::Token, until.saturating_sub(context.now.mono), context)
+        self.enter(Connecting::Token, until.saturating_sub(context.now.mono), context)
     }
 
     /// Whether a refusal of PROVISION may be made good by a new token at once; tried once.
@@ -176,7 +176,7 @@ impl Session {
     }
 
     /// The ask's deadline, or the time of the next one.
-    pub(in crate::session) fn renewal_due(&mut self, context: &mut Context<'_>) -> Flow {
+    pub(in crate::session) fn renewal_due(&mut self, context: &mut Cx<'_>) -> Flow {
         let now = context.now.mono;
         match self.tokens.renewal.deadline() {
             Some(due) if now >= due && !matches!(self.phase, Phase::LoggingOut { .. }) => {}
@@ -194,7 +194,7 @@ impl Session {
     pub(in crate::session) fn token_provided(
         &mut self,
         result: Result<FetchedToken, TokenError>,
-        context: &mut Context<'_>,
+        context: &mut Cx<'_>,
     ) -> Flow {
         if !self.tokens.renewal.is_asking() || matches!(self.phase, Phase::LoggingOut { .. }) {
             return Flow::Stay;
@@ -210,7 +210,7 @@ impl Session {
                     return self.not_renewed(TokenError::Stale, context);
                 }
                 let expires_at = expires_at.map(|end| end.shown(context.now));
-                context.out.push(Action::Note(Note::TokenRenewed { expires_at }));
+                context.out.push(Action::Note(Diagnostic::TokenRenewed { expires_at }));
                 self.take_token(token, end, context)
             }
             Err(error) => self.not_renewed(error, context),
@@ -218,15 +218,15 @@ impl Session {
     }
 
     /// A token that the application gives unasked; it counts for more than one that is being asked for.
-    pub(in crate::session) fn token_given(&mut self, token: Token, expires_at: u64, context: &mut Context<'_>) -> Flow {
+    pub(in crate::session) fn token_given(&mut self, token: Token, expires_at: u64, context: &mut Cx<'_>) -> Flow {
         if self.tokens.renewal.is_asking() {
             context.out.push(Action::DropRenewal);
         }
-        self.take_token(token, Some(End::At(expires_at)), context)
+        self.take_token(token, Some(TokenEnd::At(expires_at)), context)
     }
 
-    fn take_token(&mut self, token: Token, end: Option<End>, context: &mut Context<'_>) -> Flow {
-        let awaited = self.tokens.renewal.is_asking() && self.is_at(Step::Token);
+    fn take_token(&mut self, token: Token, end: Option<TokenEnd>, context: &mut Cx<'_>) -> Flow {
+        let awaited = self.tokens.renewal.is_asking() && self.is_at(ConnectStep::Token);
         let patience = context.world.config.heartbeat_answer;
         // The countdown of a login's token starts when the server accepts it.
         let counted = end.filter(|_| !(awaited && self.is_logging_in()));
@@ -243,14 +243,14 @@ impl Session {
         self.connect(context)
     }
 
-    fn not_renewed(&mut self, error: TokenError, context: &mut Context<'_>) -> Flow {
+    fn not_renewed(&mut self, error: TokenError, context: &mut Cx<'_>) -> Flow {
         let error = match error {
             TokenError::Provider(error) => {
                 TokenError::Provider(ProviderError::shown_by(error, |text| self.redactor.shown(text)))
             }
             other => other,
         };
-        let awaited = self.is_at(Step::Token);
+        let awaited = self.is_at(ConnectStep::Token);
         let is_last = self.is_last(&error);
         self.tokens.renewal.under_way = None;
         self.tokens.renewal.stopped |= is_last;
@@ -266,14 +266,14 @@ impl Session {
         self.tokens.renewal.next = again.then(|| context.after(pause));
         if !awaited || (is_last && self.is_resuming()) {
             let again = again.then_some(pause);
-            context.out.push(Action::Note(Note::TokenNotRenewed { error: error.clone(), again }));
+            context.out.push(Action::Note(Diagnostic::TokenNotRenewed { error: error.clone(), again }));
         }
         match (awaited, is_last) {
             (true, true) => self.no_token_for_good(error, context),
             (true, false) => {
                 let cause = match error {
                     TokenError::Rest(error) if self.tokens.provider.is_none() => {
-                        LossCause::Rest { step: Step::Token, error }
+                        LossCause::Rest { step: ConnectStep::Token, error }
                     }
                     error => LossCause::Token(error),
                 };
@@ -294,7 +294,7 @@ impl Session {
     }
 
     /// The attempt needs a token, and its source has given the last word.
-    fn no_token_for_good(&mut self, error: TokenError, context: &mut Context<'_>) -> Flow {
+    fn no_token_for_good(&mut self, error: TokenError, context: &mut Cx<'_>) -> Flow {
         let user = self.user.clone();
         match (self.tokens.renewal.refused.take(), error, self.is_logging_in()) {
             (_, TokenError::Rest(error), true) => Flow::Fail(OpenError::Token { user, error }),
@@ -306,14 +306,14 @@ impl Session {
     }
 
     /// The token has ended and there is no source of others.
-    pub(in crate::session) fn expired(&mut self, context: &mut Context<'_>) -> Flow {
+    pub(in crate::session) fn expired(&mut self, context: &mut Cx<'_>) -> Flow {
         self.tokens.clock = None;
         context.emit(EventKind::TokenExpired);
         self.log_out("inner:token expired", DisconnectReason::TokenExpired, context)
     }
 
     /// PROVISION was refused and another attempt can do nothing about it.
-    pub(in crate::session) fn refused_for_good(&mut self, refusal: Refusal, context: &mut Context<'_>) -> Flow {
+    pub(in crate::session) fn refused_for_good(&mut self, refusal: Refusal, context: &mut Cx<'_>) -> Flow {
         if refusal.kind() == RefusalKind::TokenExpired && !self.is_logging_in() {
             context.emit(EventKind::TokenExpired);
             return Flow::End(DisconnectReason::TokenExpired);

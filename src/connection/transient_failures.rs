@@ -1,15 +1,15 @@
-//! When a trouble is worth a warning.
+//! When a failures is worth a warning.
 
 use std::time::Duration;
 
 /// Something that goes wrong, is tried again, and mostly mends itself.
 #[derive(Debug, Default)]
-pub(super) struct Trouble {
+pub(super) struct TransientFailures {
     since: Option<Duration>,
     warned: bool,
 }
 
-impl Trouble {
+impl TransientFailures {
     /// What mends itself within this time is none of an operator's business.
     pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -34,26 +34,26 @@ impl Trouble {
 mod tests {
     use std::time::Duration;
 
-    use super::Trouble;
+    use super::TransientFailures;
 
     #[test]
     fn what_lasts_for_a_minute_is_warned_of_once() {
         let at = Duration::from_secs;
-        let mut trouble = Trouble::default();
+        let mut failures = TransientFailures::default();
         for (now, again_in, warns) in
             [(100, 1, false), (101, 2, false), (130, 20, false), (150, 10, true), (160, 60, false), (9000, 60, false)]
         {
-            assert_eq!(trouble.failed(at(now), at(again_in)), warns, "{now}");
+            assert_eq!(failures.failed(at(now), at(again_in)), warns, "{now}");
         }
-        assert_eq!(trouble.over(at(9001)), Some(at(8901)));
-        assert_eq!(trouble.over(at(9002)), None);
-        assert!(!trouble.failed(at(9003), at(1)), "the next one is another");
+        assert_eq!(failures.over(at(9001)), Some(at(8901)));
+        assert_eq!(failures.over(at(9002)), None);
+        assert!(!failures.failed(at(9003), at(1)), "the next one is another");
     }
 
     #[test]
     fn what_is_not_tried_again_within_the_minute_is_warned_of_at_once() {
-        let mut trouble = Trouble::default();
-        assert!(trouble.failed(Duration::from_secs(5), Trouble::PATIENCE));
-        assert!(!trouble.failed(Duration::from_secs(6), Duration::MAX));
+        let mut failures = TransientFailures::default();
+        assert!(failures.failed(Duration::from_secs(5), TransientFailures::PATIENCE));
+        assert!(!failures.failed(Duration::from_secs(6), Duration::MAX));
     }
 }

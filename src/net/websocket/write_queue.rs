@@ -6,12 +6,12 @@ use crate::wire::Frame;
 
 /// A queue of frames that knows how many bytes it holds.
 #[derive(Default)]
-pub(crate) struct Outbox {
+pub(crate) struct WriteQueue {
     frames: VecDeque<Frame>,
     bytes: usize,
 }
 
-impl Outbox {
+impl WriteQueue {
     /// How many places an empty queue keeps.
     const KEEP: usize = 16;
 
@@ -30,7 +30,7 @@ impl Outbox {
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = Outbox::default();
+        *self = WriteQueue::default();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -44,18 +44,18 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use super::{Frame, Outbox};
+    use super::{Frame, WriteQueue};
 
     #[test]
     fn frames_leave_in_order_and_are_counted_in_bytes() {
-        let mut outbox = Outbox::default();
-        outbox.push(Frame::new("a", bytes::Bytes::from_static(b"12345")));
-        outbox.push(Frame::new("b", bytes::Bytes::from_static(b"678")));
-        assert_eq!(outbox.bytes(), 8);
-        assert_eq!(outbox.pop().map(|frame| frame.kind()), Some("a"));
-        assert_eq!(outbox.bytes(), 3);
-        assert_eq!(outbox.pop().map(|frame| frame.kind()), Some("b"));
-        assert!(outbox.pop().is_none() && outbox.is_empty());
-        assert_eq!(outbox.bytes(), 0);
+        let mut queue = WriteQueue::default();
+        queue.push(Frame::new("a", bytes::Bytes::from_static(b"12345")));
+        queue.push(Frame::new("b", bytes::Bytes::from_static(b"678")));
+        assert_eq!(queue.bytes(), 8);
+        assert_eq!(queue.pop().map(|frame| frame.kind()), Some("a"));
+        assert_eq!(queue.bytes(), 3);
+        assert_eq!(queue.pop().map(|frame| frame.kind()), Some("b"));
+        assert!(queue.pop().is_none() && queue.is_empty());
+        assert_eq!(queue.bytes(), 0);
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::session::{
-    Action, Note,
-    context::Context,
+    Action, Diagnostic,
+    context::Cx,
     machine::{Phase, Session},
 };
 use crate::{
@@ -16,15 +16,15 @@ use crate::{
 ///
 /// Bounds: 256 suspects, those of the oldest pulls; 64 queues that broke links.
 #[derive(Debug, Default)]
-pub(in crate::session) struct Trouble {
+pub(in crate::session) struct Suspects {
     /// Those that were being pulled when a link broke, the likeliest last. One that has answered since is none.
     suspects: Vec<Jid>,
-    broke: Vec<Broke>,
+    broke: Vec<Suspect>,
 }
 
 /// A queue that broke links.
 #[derive(Debug)]
-struct Broke {
+struct Suspect {
     queue: Jid,
     times: u32,
 }
@@ -44,7 +44,7 @@ pub(in crate::session) enum Standing {
     },
 }
 
-impl Trouble {
+impl Suspects {
     const SUSPECTS: usize = 256;
 
     const BROKE: usize = 64;
@@ -110,7 +110,7 @@ impl Trouble {
         if self.broke.len() >= Self::BROKE {
             self.broke.remove(0);
         }
-        self.broke.push(Broke { queue: queue.clone(), times: 1 });
+        self.broke.push(Suspect { queue: queue.clone(), times: 1 });
         Some(queue)
     }
 }
@@ -131,18 +131,18 @@ impl Session {
         &mut self,
         page: Page,
         setting: Option<&'static str>,
-        context: &mut Context<'_>,
+        context: &mut Cx<'_>,
     ) {
         let Phase::Online(online) = &mut self.phase else { return };
         let (pulled, unanswered) = (online.queues.pulled(), online.queues.unanswered(context.now.mono));
-        let trouble = online.queues.trouble.get_or_insert_default();
+        let suspects = online.queues.suspects.get_or_insert_default();
         let told = match page {
-            Page::Of(queue) => trouble.broken_by(queue),
-            Page::Unanswered => trouble.broken_by_one_of(unanswered),
-            Page::Pulled => trouble.broken_by_one_of(pulled),
+            Page::Of(queue) => suspects.broken_by(queue),
+            Page::Unanswered => suspects.broken_by_one_of(unanswered),
+            Page::Pulled => suspects.broken_by_one_of(pulled),
         };
         if let Some(queue) = told {
-            context.out.push(Action::Note(Note::QueueBreaksLinks {
+            context.out.push(Action::Note(Diagnostic::QueueBreaksLinks {
                 queue: self.shown(queue.name().to_owned()).into(),
                 setting,
             }));
@@ -150,12 +150,12 @@ impl Session {
     }
 
     /// A message over the limit of a frame is about to come, and the link to end.
-    pub(in crate::session) fn too_large(&mut self, context: &mut Context<'_>) {
+    pub(in crate::session) fn too_large(&mut self, context: &mut Cx<'_>) {
         self.page_broke_link(Page::Pulled, Some("Config::max_frame"), context);
     }
 
     /// Pulls were not answered, twice.
-    pub(in crate::session) fn pull_unanswered(&mut self, context: &mut Context<'_>) -> LossCause {
+    pub(in crate::session) fn pull_unanswered(&mut self, context: &mut Cx<'_>) -> LossCause {
         self.page_broke_link(Page::Unanswered, None, context);
         LossCause::PullUnanswered
     }
@@ -165,53 +165,53 @@ impl Session {
 mod tests {
     use std::time::Duration;
 
-    use super::{Standing, Trouble};
+    use super::{Standing, Suspects};
     use crate::wire::Jid;
 
     fn jid(name: &str) -> Jid {
         Jid::user("o#a", name)
     }
 
-    fn standing(trouble: &Trouble, name: &str) -> Standing {
-        trouble.standing(jid(name).view())
+    fn standing(suspects: &Suspects, name: &str) -> Standing {
+        suspects.standing(jid(name).view())
     }
 
     #[test]
     fn of_many_the_one_is_found_that_is_there_each_time() {
-        let mut trouble = Trouble::default();
-        assert_eq!(trouble.broken_by_one_of(vec![jid("a"), jid("b"), jid("c")]), None);
-        assert_eq!(standing(&trouble, "c"), Standing::Last { rank: 0 });
+        let mut suspects = Suspects::default();
+        assert_eq!(suspects.broken_by_one_of(vec![jid("a"), jid("b"), jid("c")]), None);
+        assert_eq!(standing(&suspects, "c"), Standing::Last { rank: 0 });
         assert_eq!(
-            standing(&trouble, "a"),
+            standing(&suspects, "a"),
             Standing::Last { rank: 2 },
             "it was asked for first, so it is the likeliest"
         );
-        assert_eq!(standing(&trouble, "d"), Standing::Good);
-        trouble.answered(jid("c").view());
-        assert_eq!(trouble.broken_by_one_of(vec![jid("b"), jid("d")]), Some(jid("b")), "told once");
-        assert!(matches!(standing(&trouble, "b"), Standing::Last { .. }));
-        assert_eq!(trouble.broken_by_one_of(vec![jid("b"), jid("x")]), None);
-        let Standing::Late { after, .. } = standing(&trouble, "b") else { panic!() };
+        assert_eq!(standing(&suspects, "d"), Standing::Good);
+        suspects.answered(jid("c").view());
+        assert_eq!(suspects.broken_by_one_of(vec![jid("b"), jid("d")]), Some(jid("b")), "told once");
+        assert!(matches!(standing(&suspects, "b"), Standing::Last { .. }));
+        assert_eq!(suspects.broken_by_one_of(vec![jid("b"), jid("x")]), None);
+        let Standing::Late { after, .. } = standing(&suspects, "b") else { panic!() };
         assert_eq!(after, Duration::from_secs(60));
         for _ in 0..1000 {
-            trouble.broken_by_one_of(vec![jid("b")]);
+            suspects.broken_by_one_of(vec![jid("b")]);
         }
-        assert!(matches!(standing(&trouble, "b"), Standing::Late { after, .. } if after == Duration::from_secs(3600)));
-        trouble.answered(jid("b").view());
-        assert_eq!((standing(&trouble, "b"), standing(&trouble, "a")), (Standing::Good, Standing::Last { rank: 0 }));
+        assert!(matches!(standing(&suspects, "b"), Standing::Late { after, .. } if after == Duration::from_secs(3600)));
+        suspects.answered(jid("b").view());
+        assert_eq!((standing(&suspects, "b"), standing(&suspects, "a")), (Standing::Good, Standing::Last { rank: 0 }));
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut trouble = Trouble::default();
+        let mut suspects = Suspects::default();
         for n in 0..1000 {
-            trouble.broken_by_one_of(vec![jid(&n.to_string())]);
-            trouble.broken_by_one_of((0..16).map(|m| jid(&format!("{n}.{m}"))).collect());
-            (0..16).for_each(|m| trouble.answered(jid(&format!("{n}.{m}")).view()));
+            suspects.broken_by_one_of(vec![jid(&n.to_string())]);
+            suspects.broken_by_one_of((0..16).map(|m| jid(&format!("{n}.{m}"))).collect());
+            (0..16).for_each(|m| suspects.answered(jid(&format!("{n}.{m}")).view()));
         }
-        assert_eq!((trouble.broke.len(), trouble.suspects.len()), (Trouble::BROKE, 0));
-        trouble.broken_by_one_of((0..1000).map(|n| jid(&format!("s{n}"))).collect());
-        assert_eq!(trouble.suspects.len(), Trouble::SUSPECTS);
-        assert_eq!(standing(&trouble, "s0"), Standing::Last { rank: 255 });
+        assert_eq!((suspects.broke.len(), suspects.suspects.len()), (Suspects::BROKE, 0));
+        suspects.broken_by_one_of((0..1000).map(|n| jid(&format!("s{n}"))).collect());
+        assert_eq!(suspects.suspects.len(), Suspects::SUSPECTS);
+        assert_eq!(standing(&suspects, "s0"), Standing::Last { rank: 255 });
     }
 }
