@@ -7,10 +7,10 @@ use slog::Logger;
 use super::handle::{Core, current_arbiter};
 use super::{LogConfig, LogError, LogHandle, LogLevel};
 
-/// A logger reachable by message; each message does what the method of [`LogHandle`] of the same name does.
+/// Logger that is controlled by messages; each does the same as the method of [`LogHandle`] of its name.
 ///
-/// Records never pass through its mailbox, and a change of level that does is seen by all threads once it is handled.
-/// The actor ends with [`Shutdown`], or when the last handle made with it and the last copy of its address are gone.
+/// Records never pass through its mailbox. A change of level does, and is seen by all threads once it is handled. The
+/// actor ends with [`Shutdown`], or when the last handle made with it and the last copy of its address are gone.
 ///
 /// ```
 /// use agora_chat::logger::{GetLevel, LogConfig, LogLevel, LoggerActor, SetLevel};
@@ -38,12 +38,12 @@ impl LoggerActor {
     /// # Errors
     /// [`LogError::NoSystem`] when this thread has no arbiter, and those of [`LogHandle::start`].
     pub fn start_with(config: LogConfig) -> Result<LogHandle, LogError> {
-        // Asked first, so that no file is created in vain.
+        // Checked first, so that no file is created in vain.
         let arbiter = current_arbiter()?;
         Ok(LogHandle::start(config)?.with_actor_on(&arbiter))
     }
 
-    /// Starts an actor on the current arbiter that puts `level` on top of the application's own `logger`.
+    /// Starts an actor on the current arbiter for the application's own `logger`, with `level` on top.
     ///
     /// # Errors
     /// [`LogError::NoSystem`] when this thread has no arbiter.
@@ -61,17 +61,17 @@ impl Actor for LoggerActor {
 #[rtype(result = "()")]
 pub struct SetLevel(pub LogLevel);
 
-/// Writes everything: level TRACE.
+/// Sets level TRACE, so that everything is written.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct EnableAll;
 
-/// Writes nothing: level SILENT.
+/// Sets level SILENT, so that nothing is written.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct DisableAll;
 
-/// Asks for the level.
+/// Returns the level.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "LogLevel")]
 pub struct GetLevel;
@@ -81,12 +81,12 @@ pub struct GetLevel;
 #[rtype(result = "()")]
 pub struct Reopen;
 
-/// Answers when all that was logged before is written.
+/// Completes when every record logged before is written.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Flush;
 
-/// Ends the log and then the actor; answers when all that was logged before is written.
+/// Ends the log and then the actor; completes when every record logged before is written.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Shutdown;
@@ -146,7 +146,7 @@ impl Handler<Shutdown> for LoggerActor {
     fn handle(&mut self, Shutdown: Shutdown, _: &mut Context<Self>) -> Self::Result {
         let core = self.core.clone();
         let ended = async move { core.shutdown().await }.into_actor(self);
-        // Stopped by a message to itself, so that the answer leaves first.
+        // Stops by a message to itself, so that the answer leaves first.
         Box::pin(ended.map(|(), _, ctx| ctx.notify(Stop)))
     }
 }

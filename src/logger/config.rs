@@ -1,4 +1,4 @@
-//! What a logger is configured with, and how starting one fails.
+//! Configuration of a logger, and errors of starting one.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -11,7 +11,7 @@ use super::line::{Clock, Output, Sink};
 use super::queue::Queue;
 use crate::util::Escaped;
 
-/// Why a logger did not start, or did not flush.
+/// Reason that a logger did not start, or did not flush.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {
@@ -26,28 +26,28 @@ pub enum LogError {
     /// A setting is out of its range.
     #[error("{what} is {value}; it must be {allowed}")]
     Range {
-        /// Which setting.
+        /// The setting.
         what: &'static str,
         /// The value as given.
         value: u64,
-        /// What is allowed.
+        /// The allowed range.
         allowed: &'static str,
     },
-    /// The thread that writes cannot be started.
+    /// The writing thread cannot be started.
     #[error("the log's thread cannot be started: {0}")]
     Thread(#[source] io::Error),
-    /// There is no actix system on this thread to start the actor in.
+    /// This thread has no actix system to start the actor in.
     #[error("no actix system runs on this thread; call this from inside one, or use LogHandle::start")]
     NoSystem,
-    /// The outputs took too long; what is queued will still be written if they recover.
+    /// The outputs took too long; queued records will still be written if they recover.
     #[error("the log was not written out within {limit:?}")]
     Stalled {
-        /// How long was waited.
+        /// The time waited.
         limit: Duration,
     },
 }
 
-/// Which terminal stream the log goes to.
+/// Terminal stream of the log.
 ///
 /// Levels are coloured when the stream is a terminal and the environment's `NO_COLOR` is unset or empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,9 +61,9 @@ pub enum Terminal {
     Off,
 }
 
-/// Where the log goes, and from which level on.
+/// Configuration of a logger: outputs, level and bounds.
 ///
-/// All outputs are written at the same time, each record in one call.
+/// Every record goes to all outputs, to each in one call.
 ///
 /// ```
 /// use agora_chat::logger::{LogConfig, LogLevel};
@@ -91,7 +91,7 @@ impl LogConfig {
     pub const FILE_COUNT: u32 = 3;
     /// The largest [`file_count`](Self::file_count).
     pub const MAX_FILE_COUNT: u32 = 1000;
-    /// The default of [`file_mode`](Self::file_mode): the owner writes, the group reads.
+    /// The default of [`file_mode`](Self::file_mode): the owner may write, the group may read.
     pub const FILE_MODE: u32 = 0o640;
     /// The default of [`queue_bytes`](Self::queue_bytes), in bytes: 8 MiB.
     pub const QUEUE_BYTES: usize = 8 * 1024 * 1024;
@@ -100,7 +100,7 @@ impl LogConfig {
     /// The largest [`queue`](Self::queue), in records.
     pub const MAX_QUEUE: usize = 1 << 20;
 
-    /// The terminal (standard error) alone, from INFO on.
+    /// Makes the default configuration: the terminal (standard error) alone, from INFO on.
     pub fn new() -> Self {
         LogConfig {
             level: LogLevel::Info,
@@ -115,32 +115,32 @@ impl LogConfig {
         }
     }
 
-    /// The level to start with. Default: INFO.
+    /// Sets the initial level. Default: INFO.
     pub fn level(mut self, level: LogLevel) -> Self {
         self.level = level;
         self
     }
 
-    /// The terminal stream. Default: standard error.
+    /// Sets the terminal stream. Default: standard error.
     pub fn terminal(mut self, terminal: Terminal) -> Self {
         self.terminal = terminal;
         self
     }
 
-    /// One more output, without colours; each `write_all` is one whole line. Default: none.
+    /// Adds an output without colours; each `write_all` is one whole line. Default: none.
     ///
-    /// It is called in the log's own thread. While it blocks, the queue fills up; when it fails or panics, the record
-    /// is lost on this output only, and counted in [`write_errors`](super::LogHandle::write_errors).
+    /// The writer is called in the log's own thread. While it blocks, the queue fills up. When it fails or panics, the
+    /// record is lost on this output only, and counted in [`write_errors`](super::LogHandle::write_errors).
     pub fn writer(mut self, writer: impl Write + Send + 'static) -> Self {
         self.writers.push(Box::new(writer));
         self
     }
 
-    /// The log file, in a directory that exists; an old one is continued. Default: none.
+    /// Sets the log file, in a directory that exists; an old file is continued. Default: none.
     ///
     /// When a line would take it over [`file_size`](Self::file_size), it becomes `PATH.1`, the former `PATH.1` becomes
-    /// `PATH.2`, and so on; the oldest beyond [`file_count`](Self::file_count) is removed. So with the defaults there
-    /// are at most `PATH`, `PATH.1` and `PATH.2`, 15 MiB in all. Only one logger may write to a path.
+    /// `PATH.2`, and so on; the oldest beyond [`file_count`](Self::file_count) is removed. So by default there are at
+    /// most `PATH`, `PATH.1` and `PATH.2`, 15 MiB in all. Only one logger may write to a path.
     ///
     /// - Only a regular file is rotated. A pipe, a device or a link to a descriptor of a process is written as it is,
     ///   and may hold the log's own thread while nobody reads it. A link is resolved when the file is opened.
@@ -148,16 +148,16 @@ impl LogConfig {
     ///   once, and rotating is tried again when it has grown by another [`file_size`](Self::file_size).
     /// - A file that was moved or removed, as logrotate does it, is followed by a new one with the next record;
     ///   [`LogHandle::reopen`](super::LogHandle::reopen) does so at once. `copytruncate` works as well.
-    /// - A record that a full disk took half of is taken back. When the file takes records again, a line says how many
+    /// - Half a record, as a full disk leaves it, is removed. When the file takes records again, a line says how many
     ///   were lost.
     ///
-    /// Lines are handed to the system one by one, but not forced onto the disk.
+    /// Lines are passed to the system one by one, but not forced onto the disk.
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.file = Some(path.into());
         self
     }
 
-    /// The largest size of each file in bytes, at least 1. Default: 5 MiB.
+    /// Sets the largest size of each file in bytes, at least 1. Default: 5 MiB.
     ///
     /// A line is never split between two files: one longer than this (64 KiB at most) has a file to itself.
     pub fn file_size(mut self, bytes: u64) -> Self {
@@ -165,32 +165,32 @@ impl LogConfig {
         self
     }
 
-    /// How many files are kept, the current one included, 1 to 1 000. Default: 3.
+    /// Sets the number of files, including the current one, 1 to 1 000. Default: 3.
     pub fn file_count(mut self, files: u32) -> Self {
         self.file_count = files;
         self
     }
 
-    /// The permissions of a log file that does not exist yet, less what the process's umask takes. Default: `0o640`.
+    /// Sets the permissions of a new log file, less the process's umask. Default: `0o640`.
     ///
-    /// Only where files have such permissions, as on Unix. Bits beyond `0o777` are ignored.
+    /// Only for systems with such permissions, as Unix. Bits beyond `0o777` are ignored.
     pub fn file_mode(mut self, mode: u32) -> Self {
         self.file_mode = mode & 0o777;
         self
     }
 
-    /// How many records may wait to be written, 1 to 1 048 576. Default: 4 096.
+    /// Sets the number of records that may wait to be written, 1 to 1 048 576. Default: 4 096.
     ///
-    /// When so many wait, the caller goes on and the new record is dropped, counted and reported.
+    /// When that many wait, the caller goes on and the new record is dropped, counted and reported.
     pub fn queue(mut self, records: usize) -> Self {
         self.queue = records;
         self
     }
 
-    /// How many bytes of memory the waiting records may take, at least 1. Default: 8 MiB.
+    /// Sets the memory that waiting records may take, in bytes, at least 1. Default: 8 MiB.
     ///
     /// A record takes its message and values as text, 64 bytes for each value and 256 for itself. One that does not fit
-    /// is dropped, counted and reported as past [`queue`](Self::queue); a record larger than the bound is taken only
+    /// is dropped, counted and reported as with [`queue`](Self::queue); a record larger than the bound is accepted only
     /// while no other waits.
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = bytes;

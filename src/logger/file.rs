@@ -1,16 +1,16 @@
-//! A log file: opened where the log's thread can wait for it, rotated where it is a plain file of one's own.
+//! Log file: opened on the log's thread, which may wait for it, and rotated where it is a regular file.
 //!
-//! Written here because the crate looked at for it (file-rotate 0.8) cuts a record in two or goes over the limit, turns
-//! a file that cannot be opened into silence, and panics when somebody removes a rotated file meanwhile.
+//! An own implementation because file-rotate 0.8 cuts a record in two or exceeds the limit, says nothing about a file
+//! that cannot be opened, and panics when somebody removes a rotated file meanwhile.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// How many links to links are followed before the file is opened as it was named.
+/// Links to links that are followed before the file is opened as it was named.
 const MAX_LINKS: usize = 40;
 
-/// Appends to a path; a record that would take a regular file over `limit` bytes goes into a new one.
+/// A file that rotates: a record that would take it over `limit` bytes goes into a new one.
 ///
 /// The files are `path` (current), `path.1` (the one before), … `path.(count - 1)` (oldest). A record is never split
 /// between files; one longer than `limit` gets a file to itself. Where the path is a pipe, a device or a descriptor
@@ -23,9 +23,9 @@ pub(super) struct LogFile {
     mode: u32,
     /// `None` before the first record and after [`LogFile::reopen`].
     open: Option<Open>,
-    /// Set while the log goes on in a file that is too large, until a rotation works.
+    /// Set while the log goes on in a file over the limit, until a rotation succeeds.
     unrotated: Option<Unrotated>,
-    /// Whether the last look found the file gone and no new one could be made.
+    /// True where the file was found missing and no new one could be created.
     stranded: bool,
     notice: Option<String>,
 }
@@ -36,7 +36,7 @@ struct Open {
     regular: Option<Regular>,
 }
 
-/// A regular file, under the name it has on the disk.
+/// A regular file, under its name on the disk.
 #[derive(Debug)]
 struct Regular {
     path: PathBuf,
@@ -44,16 +44,16 @@ struct Regular {
     len: u64,
 }
 
-/// When a rotation that failed is tried again: once the file has grown by another limit.
+/// State of a failed rotation, which is tried again once the file has grown by another limit.
 #[derive(Clone, Copy, Debug)]
 struct Unrotated {
     retry_at: u64,
 }
 
-/// Tells one file from another that has taken its name.
+/// Identity of a file, to tell it from another under the same name.
 type FileId = (u64, u64);
 
-/// A write that failed, and how many bytes of the record stay behind.
+/// A failed write, and the number of bytes of the record that stay behind.
 #[derive(Debug)]
 pub(super) struct Torn {
     pub(super) error: io::Error,
@@ -75,9 +75,9 @@ impl LogFile {
         &self.path
     }
 
-    /// Returns whether opening may wait for somebody else, as a pipe without a reader does.
+    /// Returns whether opening may block, as for a pipe without a reader.
     pub(super) fn may_block(&self) -> bool {
-        // What cannot be looked at is for `open` to report.
+        // `open` reports a path that cannot be examined.
         fs::metadata(&self.path).is_ok_and(|data| !data.is_file() && !data.is_dir())
     }
 
@@ -96,7 +96,7 @@ impl LogFile {
         self.stranded = false;
     }
 
-    /// Takes what an operator should know and no write error says.
+    /// Takes the notice for the operator, which is not a write error.
     pub(super) fn notice(&mut self) -> Option<String> {
         self.notice.take()
     }
@@ -112,16 +112,16 @@ impl LogFile {
         open.append(record)
     }
 
-    /// Goes on at the path where somebody has moved, removed or replaced the file, as logrotate does.
+    /// Reopens the path where the file was moved, removed or replaced, as logrotate does.
     fn follow(&mut self) {
         let Some(Open { regular: Some(regular), .. }) = &mut self.open else { return };
         match fs::metadata(&regular.path) {
             Ok(data) if file_id(&data) == regular.id => {
-                // Somebody may have cut it as well.
+                // It may have been truncated as well.
                 regular.len = data.len();
                 return;
             }
-            // Nothing is known of the name now; what is open still takes records.
+            // The name cannot be examined now; the open file still takes records.
             Err(error) if error.kind() != ErrorKind::NotFound => return,
             _ => {}
         }
@@ -141,7 +141,7 @@ impl LogFile {
         }
     }
 
-    /// Rotates where `more` bytes would take the file over its limit. A log that cannot rotate goes on, and says so.
+    /// Rotates where `more` bytes would take the file over its limit. A log that cannot rotate goes on, and reports it.
     fn make_room(&mut self, more: u64) {
         let Some(Open { file, regular: Some(regular) }) = &mut self.open else { return };
         let full = regular.len > 0 && regular.len.saturating_add(more) > self.limit;
@@ -153,7 +153,7 @@ impl LogFile {
             file.set_len(0).map(|()| regular.len = 0)
         } else {
             rotate(&regular.path, self.count).and_then(|()| {
-                // Under the old name, so that a link that has changed meanwhile is not followed half way.
+                // Under the old name, so that a link that changed meanwhile is not followed half way.
                 self.open = Some(Open::at(&self.path, self.mode)?);
                 Ok(())
             })
@@ -198,7 +198,7 @@ impl Open {
                 regular.len = regular.len.saturating_add(u64::try_from(record.len()).unwrap_or(u64::MAX));
                 Ok(())
             }
-            // Half a record would have the next one glued to it: taken back where nobody has written behind it.
+            // Half a record would join the next one: it is removed where nobody has written behind it.
             Err(Torn { error, left }) if left > 0 => {
                 let end = regular.len.saturating_add(u64::try_from(left).unwrap_or(u64::MAX));
                 let ours = self.file.metadata().is_ok_and(|data| data.len() == end);
@@ -210,7 +210,7 @@ impl Open {
     }
 }
 
-/// Writes all of a record, counting what was written before an error.
+/// Writes all of a record, counting the bytes written before an error.
 pub(super) fn write_counted(to: &mut (impl Write + ?Sized), record: &[u8]) -> Result<(), Torn> {
     let mut left = 0;
     while let Some(rest) = record.get(left..).filter(|rest| !rest.is_empty()) {
@@ -226,7 +226,8 @@ pub(super) fn write_counted(to: &mut (impl Write + ?Sized), record: &[u8]) -> Re
 
 struct Resolved {
     path: PathBuf,
-    /// The path leads to a descriptor of a process, such as `/proc/self/fd/1`: what is behind it is not ours to rename.
+    /// True where the path leads to a descriptor of a process, such as `/proc/self/fd/1`, whose file must not be
+    /// renamed.
     is_descriptor: bool,
 }
 
@@ -257,13 +258,13 @@ fn file_id(data: &fs::Metadata) -> FileId {
     (data.dev(), data.ino())
 }
 
-/// An open file keeps its name where there are no inodes.
+/// Returns a constant: without inodes an open file is taken to keep its name.
 #[cfg(not(unix))]
 fn file_id(_: &fs::Metadata) -> FileId {
     (0, 0)
 }
 
-/// The path of the `n`th file before the current one.
+/// Returns the path of the `n`th file before the current one.
 fn rotated(path: &Path, n: u32) -> PathBuf {
     with_suffix(path, &n.to_string())
 }
@@ -275,24 +276,24 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-/// Gives the current file its place among the older ones; the oldest goes.
+/// Renames the current file and the older ones; the oldest is removed.
 ///
-/// The current file is put aside first: where that is not allowed, none of the older ones is touched.
+/// The current file is renamed first: where that is not allowed, none of the older ones is touched.
 fn rotate(path: &Path, count: u32) -> io::Result<()> {
     let aside = with_suffix(path, "rotating");
-    // Left by a rotation that was cut short.
+    // Left by an interrupted rotation.
     if aside.symlink_metadata().is_ok_and(|data| data.is_file()) {
         shift(path, count, &aside)?;
     }
     fs::rename(path, &aside)?;
     shift(path, count, &aside).inspect_err(|_| {
-        // Its descriptor is still open: under whatever name, the log goes on in it.
+        // Its descriptor is still open: the log goes on in it under any name.
         let _ = fs::rename(&aside, path);
     })
 }
 
 fn shift(path: &Path, count: u32, newest: &Path) -> io::Result<()> {
-    // More than one only where an earlier run kept more files.
+    // More than one only where an earlier run was set to more files.
     let mut surplus = count.saturating_sub(1);
     while unless_missing(fs::remove_file(rotated(path, surplus)))? {
         surplus = surplus.saturating_add(1);
@@ -303,7 +304,7 @@ fn shift(path: &Path, count: u32, newest: &Path) -> io::Result<()> {
     fs::rename(newest, rotated(path, 1))
 }
 
-/// Returns whether there was a file to act on; one that is gone already is no error.
+/// Returns whether there was a file to act on; a missing one is no error.
 fn unless_missing(result: io::Result<()>) -> io::Result<bool> {
     match result {
         Ok(()) => Ok(true),

@@ -1,4 +1,4 @@
-//! The logger as a value: what the actor's messages do, callable from anywhere.
+//! The logger as a handle: the actor's operations, callable from anywhere.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::util::lent::{self, LostRecords};
 use super::queue::Queue;
 use super::{LevelFilter, LevelSwitch, LogConfig, LogError, LogLevel, LoggerActor};
 
-/// A running logger; all clones are the same one.
+/// Handle to a running logger; all clones are the same one.
 ///
-/// Every call works on any thread, inside an actix system or not, and takes effect at once: the level is an atomic
-/// that the callers of the log read themselves. The same can be asked of the [`LoggerActor`] by message.
+/// Every call works on any thread, inside an actix system or not, and takes effect at once: the level is an atomic that
+/// the callers of the log read themselves. The [`LoggerActor`] takes the same calls as messages.
 ///
 /// The log ends when the last handle *and* the last `slog::Logger` made from it are gone; see the
 /// [module's page](super#at-the-end).
@@ -30,9 +30,9 @@ pub struct LogHandle {
 pub(super) struct Core {
     switch: LevelSwitch,
     logger: Logger,
-    /// `None` where the application's own logger writes.
+    /// The queue; `None` where the application's own logger writes.
     queue: Option<Arc<Queue>>,
-    /// Records that the application's own logger lost by a panic.
+    /// Count of records that the application's own logger lost by a panic.
     lost: LostRecords,
 }
 
@@ -68,8 +68,8 @@ impl LogHandle {
     /// Starts a logger without an actor; no actix system is needed.
     ///
     /// # Errors
-    /// [`LogError::File`] when it is known within a second that the file cannot be opened, [`LogError::Range`] for a setting out of its range,
-    /// [`LogError::Thread`] when the system gives no thread.
+    /// [`LogError::File`] when the file turns out within a second to be one that cannot be opened, [`LogError::Range`]
+    /// for a setting out of its range, [`LogError::Thread`] when the system starts no thread.
     pub fn start(config: LogConfig) -> Result<Self, LogError> {
         let switch = LevelSwitch::new(config.level);
         let queue = Arc::new(config.start()?);
@@ -78,11 +78,11 @@ impl LogHandle {
         Ok(LogHandle { core: Core { switch, logger, queue: Some(queue), lost: LostRecords::default() }, addr: None })
     }
 
-    /// Logs into the application's own `logger`, with `level` on top of whatever that one filters.
+    /// Logs into the application's own `logger`, with `level` on top of its own filters.
     ///
-    /// Its key-value pairs are kept. Queueing, overflow and flushing are its own business: here `dropped` stays 0,
-    /// `write_errors` counts its panics, which cost a record each and nothing else, and flushing returns at once. A
-    /// `logger` that blocks holds up the connection.
+    /// Its key-value pairs are kept. It does its own queueing and flushing: `dropped` stays 0, `write_errors` counts
+    /// its panics (each costs one record), and flushing returns at once. A `logger` that blocks holds up the
+    /// connection.
     ///
     /// ```
     /// use agora_chat::logger::{LogHandle, LogLevel};
@@ -99,7 +99,7 @@ impl LogHandle {
         LogHandle { core: Core { switch, logger: Logger::root(drain, slog::o!()), queue: None, lost }, addr: None }
     }
 
-    /// A logger that writes nothing, at any level.
+    /// Makes a logger that writes nothing, at any level.
     #[must_use]
     pub fn discard() -> Self {
         LogHandle::from_logger(Logger::root(slog::Discard, slog::o!()), LogLevel::Silent)
@@ -115,28 +115,28 @@ impl LogHandle {
 
     pub(super) fn with_actor_on(self, arbiter: &ArbiterHandle) -> Self {
         let core = self.core.clone();
-        // Not `start`, which panics where the arbiter's loop is not running yet.
+        // Not `start`, which panics while the arbiter's loop is not running yet.
         let addr = LoggerActor::start_in_arbiter(arbiter, move |_| LoggerActor::new(core));
         LogHandle { addr: Some(addr), ..self }
     }
 
-    /// The actor's address, if one was started with this handle.
+    /// Returns the actor's address, if one was started with this handle.
     #[must_use]
     pub fn addr(&self) -> Option<&Addr<LoggerActor>> {
         self.addr.as_ref()
     }
 
-    /// The `slog::Logger` to log with; a clone of it or a child (`logger.new(o!(…))`) follows the same level.
+    /// Returns the `slog::Logger` to log with; its clones and children (`logger.new(o!(…))`) follow the same level.
     pub fn slog(&self) -> Logger {
         self.core.logger.clone()
     }
 
-    /// Writes everything: level TRACE.
+    /// Sets level TRACE, so that everything is written.
     pub fn enable_all(&self) {
         self.set_level(LogLevel::Trace);
     }
 
-    /// Writes nothing: level SILENT. Records queued before are still written.
+    /// Sets level SILENT, so that nothing is written. Records queued before still are.
     pub fn disable_all(&self) {
         self.set_level(LogLevel::Silent);
     }
@@ -146,44 +146,44 @@ impl LogHandle {
         self.core.set_level(level);
     }
 
-    /// The level now.
+    /// Returns the current level.
     #[must_use]
     pub fn level(&self) -> LogLevel {
         self.core.level()
     }
 
-    /// How many records were dropped since the start, because the queue was full or the log was shut down.
+    /// Returns the number of records dropped since the start, because the queue was full or the log was shut down.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.core.queue.as_ref().map_or(0, |queue| queue.dropped())
     }
 
-    /// How many records an output failed to write, since the start; each output counts for itself.
+    /// Returns the number of records that outputs failed to write since the start; each output counts by itself.
     ///
-    /// The first failure of a row is reported on the other outputs. When the output takes records again, a line on it says
-    /// how many it lost.
+    /// The first failure in a row is reported on the other outputs. When the output takes records again, a line on it
+    /// says how many it lost.
     #[must_use]
     pub fn write_errors(&self) -> u64 {
         self.core.queue.as_ref().map_or_else(|| self.core.lost.get(), |queue| queue.write_errors())
     }
 
-    /// Closes the log file and opens its path anew before the next record, for a logrotate that signals.
+    /// Closes the log file and opens its path anew before the next record, for a logrotate that sends a signal.
     ///
-    /// It returns at once. A log file that was moved or removed is noticed by itself; this is for those that were
-    /// replaced in another way, such as a link that leads elsewhere now.
+    /// Returns at once. A moved or removed log file is noticed without this; call it for a file that was replaced in
+    /// another way, such as by a link that leads elsewhere now.
     pub fn reopen(&self) {
         self.core.reopen();
     }
 
-    /// Waits until all that was logged before is written; the log goes on.
+    /// Waits until every record logged before is written; the log goes on.
     ///
-    /// It waits as long as the outputs take; put it under a timeout where one of them may hang. Giving up waiting
-    /// does no harm.
+    /// It waits as long as the outputs take; use a timeout where one of them may hang. Dropping the future does no
+    /// harm.
     pub async fn flush(&self) {
         self.core.flush().await;
     }
 
-    /// Like [`flush`](Self::flush), holding the thread for at most `limit`. Not for an arbiter's thread.
+    /// Flushes as [`flush`](Self::flush) does, but blocks the thread for at most `limit`. Not for an arbiter's thread.
     ///
     /// # Errors
     /// [`LogError::Stalled`] when the outputs took longer.
@@ -192,15 +192,16 @@ impl LogHandle {
         done.then_some(()).ok_or(LogError::Stalled { limit })
     }
 
-    /// Ends the log: writes all that is queued, closes the outputs, and waits for it without holding the thread.
+    /// Ends the log: writes all queued records, closes the outputs, and waits for that without blocking the thread.
     ///
-    /// Records made afterwards are dropped and counted. It waits as long as the outputs take; put it under a timeout
-    /// where one of them may hang. Giving up waiting does no harm. Calling it again does nothing.
+    /// Later records are dropped and counted. It waits as long as the outputs take; use a timeout where one of them may
+    /// hang. Dropping the future does no harm. Calling it again does nothing.
     pub async fn shutdown(&self) {
         self.core.shutdown().await;
     }
 
-    /// Like [`shutdown`](Self::shutdown), holding the thread for at most `limit`. Not for an arbiter's thread.
+    /// Ends the log as [`shutdown`](Self::shutdown) does, but blocks the thread for at most `limit`. Not for an
+    /// arbiter's thread.
     ///
     /// # Errors
     /// [`LogError::Stalled`] when the outputs took longer.

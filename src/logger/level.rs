@@ -9,7 +9,7 @@ use slog::{Drain, FilterLevel, Level, OwnedKVList, Record};
 
 use crate::util::Escaped;
 
-/// From which level on records are written (connection spec §15).
+/// Lowest level at which records are written (connection spec §15).
 ///
 /// Numbers and names are the vendor's: 0 `TRACE`, 1 `DEBUG`, 2 `INFO`, 3 `WARN`, 4 `ERROR`, 5 `SILENT`. slog's
 /// `Critical` counts as `ERROR`.
@@ -44,13 +44,13 @@ impl LogLevel {
     pub const ALL: [LogLevel; 6] =
         [LogLevel::Trace, LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error, LogLevel::Silent];
 
-    /// The level's number, 0 to 5.
+    /// Returns the level's number, 0 to 5.
     #[must_use]
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The level's name in upper case.
+    /// Returns the level's name in upper case.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl LogLevel {
         }
     }
 
-    /// Whether a record of slog's level is written at this level.
+    /// Returns whether a record of slog's level is written at this level.
     #[must_use]
     pub fn allows(self, level: Level) -> bool {
         // `Silent` stands above every `LogLevel` a record can have.
@@ -102,7 +102,7 @@ impl From<LogLevel> for FilterLevel {
     }
 }
 
-/// A number or a word that is no level.
+/// A number or word is no level.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a log level; give 0 to 5, or TRACE, DEBUG, INFO, WARN, ERROR or SILENT in any case", Escaped(.value))]
 pub struct InvalidLevel {
@@ -110,7 +110,7 @@ pub struct InvalidLevel {
 }
 
 impl InvalidLevel {
-    /// The longest part of a refused word that is kept, in characters.
+    /// Length in characters at which a refused word is cut.
     const KEPT: usize = 32;
 
     fn new(value: impl fmt::Display) -> Self {
@@ -147,18 +147,18 @@ impl FromStr for LogLevel {
     }
 }
 
-/// A level shared by all clones: a change is seen by every thread with its next record.
+/// A level shared by all clones: every thread sees a change with its next record.
 #[derive(Clone, Debug)]
 pub struct LevelSwitch(Arc<AtomicU8>);
 
 impl LevelSwitch {
-    /// A switch of its own, set to `level`.
+    /// Makes a new switch, set to `level`.
     #[must_use]
     pub fn new(level: LogLevel) -> Self {
         LevelSwitch(Arc::new(AtomicU8::new(level.number())))
     }
 
-    /// The level now.
+    /// Returns the current level.
     #[must_use]
     pub fn get(&self) -> LogLevel {
         // Relaxed, here and below: the level alone is shared, it guards no other memory.
@@ -170,7 +170,7 @@ impl LevelSwitch {
         self.0.store(level.number(), Ordering::Relaxed);
     }
 
-    /// Whether a record of slog's level is written now.
+    /// Returns whether a record of slog's level is written now.
     #[inline]
     #[must_use]
     pub fn allows(&self, level: Level) -> bool {
@@ -178,7 +178,7 @@ impl LevelSwitch {
     }
 }
 
-/// A drain that passes on what its switch allows.
+/// Drain that passes on the records that its switch allows.
 ///
 /// It belongs outside any asynchronous drain: inside one, a record would be serialised and queued before it is refused.
 #[derive(Clone, Debug)]
@@ -195,7 +195,7 @@ impl<D> LevelFilter<D> {
 }
 
 impl<D: Drain> Drain for LevelFilter<D> {
-    /// `None` for a record that was not passed on.
+    /// Is `None` for a record that was not passed on.
     type Ok = Option<D::Ok>;
     type Err = D::Err;
 

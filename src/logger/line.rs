@@ -1,4 +1,4 @@
-//! How a record becomes one line, and one write.
+//! Formatting of a record as one line in one write.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -14,10 +14,10 @@ use super::file::{LogFile, Torn, write_counted};
 use crate::util::lent;
 use crate::util::must_be_escaped;
 
-/// Where a line is cut off, in bytes.
+/// Length at which a line is cut, in bytes.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// The time of the record being written, which is when it was made and not when its turn came.
+/// The time at which the record being written was made.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Clock(Arc<AtomicI64>);
 
@@ -35,7 +35,7 @@ impl Clock {
     }
 }
 
-/// Where lines go to.
+/// Target of lines.
 pub(super) enum Sink {
     Writer(Box<dyn Write + Send>),
     File(LogFile),
@@ -53,20 +53,20 @@ impl Sink {
     }
 }
 
-/// One destination of lines.
+/// One output of the log.
 pub(super) struct Output {
     name: String,
     format: FullFormat<OneWrite>,
     to: Arc<Mutex<To>>,
-    /// Why its last write failed, so that a failure is reported once and not with every record.
+    /// Error of its last write, so that a failure is reported once and not with every record.
     failure: Option<String>,
-    /// Records it has lost since its last success.
+    /// Number of records lost since its last success.
     lost: u64,
 }
 
 struct To {
     sink: Sink,
-    /// Whether half a line stays behind, which the next one must not be glued to.
+    /// True where half a line stays behind, which the next one must not join.
     torn: bool,
 }
 
@@ -98,7 +98,7 @@ impl Output {
         }
     }
 
-    /// Writes a record, behind a line that says what was lost before it. Returns the failure that begins with it.
+    /// Writes a record, after a line about those lost before it. Returns the failure that begins with it.
     pub(super) fn write(&mut self, record: &Record<'_>, values: &OwnedKVList) -> WriteOutcome {
         let written = self.report_lost().and_then(|()| self.put(record, values));
         match written {
@@ -132,7 +132,7 @@ impl Output {
         Ok(())
     }
 
-    /// Writes a record that is not counted.
+    /// Writes a record without counting a failure.
     pub(super) fn put(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), String> {
         match lent::caught(|| self.format.log(record, values).map_err(|error| error.to_string())) {
             Some(written) => written,
@@ -141,15 +141,15 @@ impl Output {
     }
 }
 
-/// What became of a record on one output.
+/// Outcome of a record on one output.
 pub(super) enum WriteOutcome {
     Whole,
-    /// The first failure of a row.
+    /// The first failure in a row.
     FailsNow(String),
     FailsStill,
 }
 
-/// A panic of a writer leaves nothing half changed here.
+/// Locks the target; a writer's panic leaves nothing half changed here.
 fn lock(to: &Mutex<To>) -> MutexGuard<'_, To> {
     to.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -179,7 +179,7 @@ fn header(
     Ok(true)
 }
 
-/// Hands each record to the writer in one call.
+/// Writer that passes each record on in one call.
 struct OneWrite {
     colour: bool,
     to: Arc<Mutex<To>>,
@@ -210,12 +210,12 @@ impl Decorator for OneWrite {
     }
 }
 
-/// Whose characters are being printed.
+/// Origin of the characters being printed.
 #[derive(Clone, Copy, PartialEq)]
 enum Text {
-    /// The layout's, line end included: printed as they are.
+    /// The layout, including the line end: printed as it is.
     Ours,
-    /// The record's, which may come from the network: what acts on a line or a terminal is escaped.
+    /// The record, which may come from the network: characters that act on a line or a terminal are escaped.
     Theirs,
 }
 
@@ -286,7 +286,7 @@ impl RecordDecorator for Line {
     }
 }
 
-/// The terminal's colour of a level.
+/// Returns the terminal's colour of a level.
 fn colour(level: Level) -> u8 {
     match level {
         Level::Critical | Level::Error => 31,

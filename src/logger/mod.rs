@@ -1,16 +1,16 @@
 //! Logging: [slog](https://docs.rs/slog) with a level that changes at run time, to the terminal and a rotating file.
 //!
 //! A record passes the [`LevelFilter`] first, in the caller's thread: when its level is off, that is all it costs.
-//! Otherwise it is put into a bounded queue, and one thread of the logger's own writes it, so that neither a slow disk
-//! nor a stopped terminal ever holds up an arbiter. What does not fit into the queue is counted
-//! ([`LogHandle::dropped`]) and reported by a line at the place where it is missing.
+//! Otherwise it goes into a bounded queue, and one thread of the logger's own writes it, so that neither a slow disk
+//! nor a stopped terminal ever holds up an arbiter. Records that do not fit into the queue are counted
+//! ([`LogHandle::dropped`]) and reported by a line in their place.
 //!
 //! A line is the local time at which the record was made, the level, the message, and the key-value pairs:
 //! `2026-02-03T09:20:37.962+01:00 INFO  connected, user: alice, attempt: 2`. Control characters, line separators and
-//! controls of writing direction in messages and values are escaped, so that text from the network can neither forge a line nor reach the terminal as a command; a line
-//! ends after 64 KiB at the latest.
+//! controls of writing direction in messages and values are escaped, so that text from the network can neither forge a
+//! line nor command the terminal. A line is cut after 64 KiB.
 //!
-//! Nothing here is global: two loggers in one process know nothing of each other.
+//! Nothing here is global: two loggers in one process are independent.
 //!
 //! ```
 //! use agora_chat::logger::{LogConfig, LogHandle, LogLevel, Terminal};

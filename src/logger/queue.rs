@@ -1,7 +1,7 @@
 //! The bounded queue between the callers and the thread that writes.
 //!
-//! slog-async serialises the records; the queue is ours because slog-async's own neither counts what it drops where
-//! that can be read, nor can it be flushed without ending it, and takes a dead worker for a full queue.
+//! slog-async serialises the records. The queue is an own one because slog-async's does not let its count of dropped
+//! records be read, cannot be flushed without ending it, and takes a dead worker for a full queue.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
@@ -22,29 +22,29 @@ use super::file::LogFile;
 use super::line::{Clock, Output, WriteOutcome};
 use crate::util::lent;
 
-/// How long dropping the queue waits for what is in it.
+/// Longest wait for queued records when the queue is dropped.
 const DROP_WAIT: Duration = Duration::from_secs(1);
 
-/// How long a start waits to hear whether the log file can be opened; after that it is opened when it can be.
+/// Longest wait of a start for the opening of the log file; after that it is opened when it can be.
 const OPEN_WAIT: Duration = Duration::from_secs(1);
 
-/// How long `slog::Logger::flush` holds its thread at most.
+/// Longest time that `slog::Logger::flush` blocks its thread.
 const FLUSH_WAIT: Duration = Duration::from_secs(5);
 
-/// What a record takes beside its texts, in bytes: its place in the queue, its values' boxes and their links.
+/// Bytes that a record takes besides its texts: its place in the queue, its values' boxes and their links.
 const RECORD_BYTES: usize = 256;
 const VALUE_BYTES: usize = 64;
 
 struct Entry {
-    /// How many records were dropped just before this one.
+    /// Number of records dropped just before this one.
     lost_before: u64,
-    /// The memory that it takes.
+    /// Its memory in bytes.
     bytes: usize,
     unix_ms: i64,
     record: AsyncRecord,
 }
 
-/// The memory that a record takes while it waits; pairs of its logger are shared and cost it nothing.
+/// Returns the memory that a record takes while it waits; its logger's pairs are shared and do not count.
 fn weigh(record: &AsyncRecord) -> usize {
     struct Weight(usize);
 
@@ -69,34 +69,34 @@ fn weigh(record: &AsyncRecord) -> usize {
 
     let mut weight = Weight(RECORD_BYTES);
     record.as_record_values(|record, _| {
-        // Neither can fail: the texts are there, and this only counts them.
+        // Neither can fail: this only counts the texts.
         let _ = weight.write_fmt(*record.msg());
         let _ = slog::KV::serialize(&record.kv(), record, &mut weight);
     });
     weight.0
 }
 
-/// What the callers and the worker share under one lock.
+/// State that the callers and the worker share under one lock.
 ///
-/// Lines are numbered in the order in which they are to be written; a report of dropped records is a line like any
-/// other. So "all that was logged before now" is a number, and flushing is waiting for `written` to reach it.
+/// Lines are numbered in the order of writing; a report of dropped records is a line like any other. So "every record
+/// logged before now" is a number, and flushing waits for `written` to reach it.
 #[derive(Default)]
 struct QueueState {
     entries: VecDeque<Entry>,
-    /// The memory that the entries take.
+    /// Memory of the entries in bytes.
     bytes: usize,
-    /// Whether the log file is to be opened anew before the next record.
+    /// True where the log file is to be reopened before the next record.
     reopen: bool,
-    /// Dropped since the last entry, and not reported yet.
+    /// Records dropped since the last entry, and not reported yet.
     lost: u64,
-    /// Lines owed so far.
+    /// Lines to be written so far.
     owed: u64,
-    /// Takes no more records.
+    /// True once no more records are accepted.
     closed: bool,
-    /// The worker sleeps and has not been woken yet. A condition variable costs a system call even when nobody waits,
-    /// so it is left alone unless this, or `waiters`, says otherwise.
+    /// True while the worker sleeps and has not been woken. Notifying a condition variable costs a system call even
+    /// without waiters, so it is done only where this or `waiters` asks for it.
     idle: bool,
-    /// How many threads wait on `Shared::blocked`.
+    /// Number of threads that wait on `Shared::blocked`.
     waiters: usize,
 }
 
@@ -104,20 +104,20 @@ struct QueueState {
 struct WriteProgress {
     /// Lines written so far.
     written: u64,
-    /// Whether the worker is gone, its outputs closed.
+    /// True once the worker is gone and its outputs are closed.
     ended: bool,
 }
 
 struct QueueShared {
     capacity: usize,
-    /// How many bytes of memory may wait; a record larger than this passes only an empty queue.
+    /// Most bytes of memory that may wait; a larger record passes only an empty queue.
     max_bytes: usize,
     state: Mutex<QueueState>,
     /// Wakes the worker.
     work: Condvar,
-    /// Wakes those who wait without a runtime; guarded by `state`.
+    /// Wakes waiters without a runtime; guarded by `state`.
     blocked: Condvar,
-    /// Wakes those who wait in async code. Changed by the worker alone, which then locks `state` before it wakes `blocked`.
+    /// Wakes waiters in async code. Changed by the worker alone, which then locks `state` before it wakes `blocked`.
     progress: watch::Sender<WriteProgress>,
     dropped: AtomicU64,
     write_errors: AtomicU64,
@@ -126,7 +126,7 @@ struct QueueShared {
 // A panic cannot leave the state half changed: nothing that can panic runs while it is locked.
 impl RefUnwindSafe for QueueShared {}
 
-/// Until when to wait.
+/// Condition to wait for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Until {
     /// The line of this number is written, or never will be.
@@ -155,7 +155,7 @@ impl QueueShared {
 
     fn offer(&self, record: &Record<'_>, values: &OwnedKVList) {
         let unix_ms = chrono::Utc::now().timestamp_millis();
-        // A value of the caller's may fail to serialise, which slog-async takes for impossible.
+        // A value of the caller's may panic when serialised, which slog-async does not expect.
         let record = lent::caught(|| {
             let record = AsyncRecord::from(record, values);
             let bytes = weigh(&record);
@@ -174,10 +174,10 @@ impl QueueShared {
                     state.owed += 1;
                 }
                 state.lost += 1;
-                // The worker may be asleep: nothing else would wake it to report this.
+                // The worker may be asleep, and nothing else would wake it to report this.
                 let wake = std::mem::take(&mut state.idle);
                 drop(state);
-                // What a record holds is the caller's, and dropped by the caller without the lock.
+                // A record's values are the caller's, and are dropped by the caller outside the lock.
                 drop(refused);
                 if wake {
                     self.work.notify_one();
@@ -211,7 +211,7 @@ impl QueueShared {
         }
     }
 
-    /// Waits for the worker's next step, the one before being done.
+    /// Waits for the worker's next step; the one before is done.
     fn next(&self) -> Step {
         let mut state = self.lock();
         if state.waiters > 0 {
@@ -247,11 +247,11 @@ impl QueueShared {
     }
 
     async fn wait(&self, until: Until) {
-        // An error would mean that the sender is gone; it is a field of `self`.
+        // The sender is a field of `self`, so this cannot fail.
         let _ = self.progress.subscribe().wait_for(|progress| until.reached(progress)).await;
     }
 
-    /// Whether it was reached in time.
+    /// Waits on this thread; returns whether the condition was reached in time.
     fn wait_blocking(&self, until: Until, limit: Duration) -> bool {
         let pending = |_: &mut QueueState| !until.reached(&self.progress.borrow());
         let mut state = self.lock();
@@ -265,18 +265,18 @@ impl QueueShared {
 
 /// The callers' end: a drain that never blocks and never fails.
 ///
-/// Dropping it closes the queue, and waits up to a second for what is in it.
+/// Dropping it closes the queue, and waits up to a second for queued records.
 pub(super) struct Queue {
     shared: Arc<QueueShared>,
     worker: ThreadId,
 }
 
 impl Queue {
-    /// Starts the thread that writes. At most `capacity` records of `max_bytes` of memory wait, besides the one being
+    /// Starts the writing thread. At most `capacity` records of `max_bytes` of memory wait, besides the one being
     /// written.
     ///
-    /// The files are opened by that thread, since a pipe without a reader or a hung disk may hold it. What is known
-    /// within a second decides the start.
+    /// That thread opens the files, since a pipe without a reader or a hung disk may block it. A failure within the
+    /// first second fails the start.
     pub(super) fn start(
         capacity: usize,
         max_bytes: usize,
@@ -355,9 +355,9 @@ impl Drain for Queue {
         Ok(())
     }
 
-    /// Waits up to five seconds for what was logged before.
+    /// Waits up to 5 seconds for the records logged before.
     fn flush(&self) -> Result<(), slog::FlushError> {
-        // The thread that writes cannot wait for itself.
+        // The writing thread cannot wait for itself.
         if thread::current().id() != self.worker && self.flush_blocking(FLUSH_WAIT) {
             Ok(())
         } else {
@@ -368,14 +368,14 @@ impl Drain for Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // A writer of the application's may own the last handle; it is dropped by the worker, which cannot wait for itself.
+        // A writer of the application's may own the last handle. The worker then drops it, and cannot wait for itself.
         if thread::current().id() != self.worker {
             self.shutdown_blocking(DROP_WAIT);
         }
     }
 }
 
-/// Says that the worker is gone, however it went.
+/// Marks the worker as gone when dropped, whatever ended it.
 struct End(Arc<QueueShared>);
 
 impl Drop for End {
@@ -394,13 +394,13 @@ struct Worker<'a> {
 
 impl Drop for Worker<'_> {
     fn drop(&mut self) {
-        // One by one: a second destructor that panics while the first one's panic unwinds would end the process.
+        // One by one: a destructor that panics during another one's panic would abort the process.
         self.outputs.drain(..).for_each(lent::drop_caught);
     }
 }
 
 impl Worker<'_> {
-    /// Opens the files, and says how it went unless one may block. Returns whether the log starts.
+    /// Opens the files, and reports the outcome unless one may block. Returns whether the log starts.
     fn open_files(&self, opened: SyncSender<Result<(), LogError>>) -> bool {
         let files = || self.outputs.iter();
         if files().any(|output| output.with_file(|file| file.may_block()).unwrap_or_default()) {
@@ -411,7 +411,7 @@ impl Worker<'_> {
                 let failed = file.open().err();
                 failed.map(|source| LogError::File { path: file.path().to_owned(), source })
             });
-            // Nobody listens any more where opening took too long; the first record tries again and counts.
+            // The receiver is gone where opening took too long; the first record tries again, and its failure counts.
             if let Some(Some(failure)) = failure
                 && opened.try_send(Err(failure)).is_ok()
             {
@@ -488,10 +488,10 @@ impl Worker<'_> {
         }
     }
 
-    /// Says on the outputs that work what has befallen one of them.
+    /// Reports the failure of one output on the others.
     fn tell(&self, level: Level, what: &str, name: &str, why: &str) {
         for output in self.outputs.iter().filter(|output| !output.is_failing()) {
-            // Should this one fail as well, its own next record says so.
+            // If this one fails as well, its own next record reports it.
             let values = slog::o!().into();
             let message = format_args!("{what}");
             let _ = match level {

@@ -1,8 +1,8 @@
-//! A stand-in for secrets.
+//! Placeholder for secrets.
 
 use std::fmt;
 
-/// Says in a log line that a secret was there; it never holds one.
+/// Marks the place of a secret in a log line; it never holds one.
 ///
 /// ```
 /// use agora_chat::logger::Redacted;

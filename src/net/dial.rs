@@ -1,4 +1,4 @@
-//! Name, TCP, proxy, TLS.
+//! Dialing: name, TCP, proxy, TLS.
 
 use std::{
     future::{Future, poll_fn},
@@ -24,23 +24,23 @@ use crate::model::error::CertificateProblem;
 use crate::model::error::{ConnectStep, LossCause};
 use crate::util::Escaped;
 
-/// How long one of several addresses of a host is waited for before the next one is begun as well.
+/// Delay before the next address of a host is tried as well.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// How many addresses of a host are tried.
+/// Most addresses of a host that are tried.
 const ADDRESSES: usize = 16;
 
-/// What went wrong on the way to a stream.
+/// Reason that a dial failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DialError {
     #[error("{step} failed: {}", Escaped(.detail))]
     Failed { step: ConnectStep, detail: String },
     #[error("the server's certificate was refused: {0}")]
     Certificate(CertificateProblem),
-    /// Nothing was sent, and the host's name was not even asked for.
+    /// Plaintext is not allowed. Nothing was sent, and the host's name was not looked up.
     #[error("`{}` is not encrypted and not on this machine; say `Config::allow_plaintext` if that is meant", Escaped(.0))]
     Plaintext(String),
-    /// Nothing was sent: the host is this machine by its name, but what is sent there would go elsewhere first.
+    /// The host is this machine by its name, but traffic would leave it through a proxy. Nothing was sent.
     #[error(
         "`{}` is not encrypted and would be reached through {}, which is not on this machine; name the host in \
          `Proxy::except`, or say `Config::allow_plaintext` if that is meant",
@@ -65,12 +65,12 @@ fn failed(step: ConnectStep) -> impl Fn(io::Error) -> DialError {
     move |error| DialError::Failed { step, detail: error.to_string() }
 }
 
-/// Opens a stream to a target. It has no time limit of its own.
+/// Opens a stream to a target, without a time limit of its own.
 pub(crate) async fn dial(target: &Target, network: &Network, progress: &ConnectProgress) -> Result<Stream, DialError> {
     dial_by(target, network, progress, |tcp| tcp).await
 }
 
-/// As [`dial`], over what is made of the socket.
+/// Dials as [`dial`] does, over a stream that `make` wraps around the socket.
 pub(crate) async fn dial_by<S: AsyncRead + AsyncWrite + Unpin>(
     target: &Target,
     network: &Network,
@@ -96,7 +96,7 @@ pub(crate) async fn dial_by<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Opens TCP to a target, through a proxy's tunnel where there is one.
 ///
-/// Every way to the service comes through here, whoever named the address: the configuration, discovery or a redirect.
+/// Every connection to the service passes here, whoever named the address: the configuration, discovery or a redirect.
 async fn connect_tcp(target: &Target, network: &Network, progress: &ConnectProgress) -> Result<TcpStream, DialError> {
     let proxy = network
         .proxy()
@@ -112,7 +112,7 @@ async fn connect_tcp(target: &Target, network: &Network, progress: &ConnectProgr
     let Some(proxy) = proxy else {
         return connect_host(&target.host, target.port, network.local(), progress).await;
     };
-    // Until the tunnel stands everything is about the proxy: a person must not look for the fault at the service.
+    // Until the tunnel is open every error is about the proxy, so that nobody looks for the fault at the service.
     progress.at(ConnectStep::Proxy);
     let failed = |detail| DialError::Failed { step: ConnectStep::Proxy, detail };
     let mut tcp = connect_host(&proxy.host, proxy.port, network.local(), &ConnectProgress::new())
@@ -141,7 +141,7 @@ async fn connect_host(
     connect_first(interleaved(addresses), local).await.map(quick).map_err(failed(ConnectStep::Connect))
 }
 
-/// The addresses that a name stands for. What this machine's own name is looked up as elsewhere is not this machine.
+/// Filters the addresses of a name: for this machine's own name only loopback addresses count.
 fn usable(host: &str, mut addresses: Vec<IpAddr>) -> io::Result<Vec<IpAddr>> {
     if is_localhost(host) && !addresses.is_empty() {
         addresses.retain(IpAddr::is_loopback);
@@ -153,13 +153,13 @@ fn usable(host: &str, mut addresses: Vec<IpAddr>) -> io::Result<Vec<IpAddr>> {
     Ok(addresses)
 }
 
-/// Frames are small and answers are waited for. A socket that refuses the option still works.
+/// Sets `TCP_NODELAY`, as frames are small and answers are waited for. A socket that refuses the option still works.
 fn quick(stream: TcpStream) -> TcpStream {
     let _ = stream.set_nodelay(true);
     stream
 }
 
-/// The addresses as they are tried: both families in turn, the resolver's order within each (RFC 8305 §4).
+/// Orders the addresses to try: both families in turn, in the resolver's order within each (RFC 8305 §4).
 fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|to| to.is_ipv6() == first_is_v6);
@@ -184,8 +184,8 @@ async fn connect_from(local: Option<IpAddr>, to: SocketAddr) -> io::Result<TcpSt
     socket.connect(to).await
 }
 
-/// Connects to whichever address answers first, each begun a moment after the one before it or once that has failed, so
-/// that dead ones cost little (RFC 8305 §5). Those that are too late are dropped.
+/// Connects to the address that answers first. Each attempt begins [`STAGGER`] after the one before it, or once that
+/// has failed, so that dead addresses cost little (RFC 8305 §5). Late connections are dropped.
 async fn connect_first(addresses: Vec<SocketAddr>, local: Option<IpAddr>) -> io::Result<TcpStream> {
     let mut waiting = addresses.into_iter();
     let mut under_way: Vec<Pin<Box<dyn Future<Output = io::Result<TcpStream>>>>> = Vec::new();
@@ -215,7 +215,7 @@ async fn connect_first(addresses: Vec<SocketAddr>, local: Option<IpAddr>) -> io:
                 None if under_way.is_empty() => {
                     return Poll::Ready(Err(std::mem::replace(&mut last, io::ErrorKind::NotFound.into())));
                 }
-                // Nothing is left to begin: only what is under way can wake this.
+                // No attempt is left to begin: only those under way can wake this.
                 None if !failed => return Poll::Pending,
                 None => {}
             }

@@ -1,20 +1,20 @@
-//! The head of an HTTP/1.1 answer, read from a socket that becomes something else behind it.
+//! Head of an HTTP/1.1 answer, read from a socket that changes protocol after it.
 
 use bytes::{Buf, BytesMut};
 
-/// The longest answer's head taken, in bytes, interim answers before it included.
+/// Longest head of an answer, in bytes, including interim answers before it.
 pub(super) const LONGEST: usize = 16 * 1024;
 
-/// The most interim answers before a final one.
+/// Most interim answers before a final one.
 const MOST_INTERIM: usize = 16;
 
-/// The most header lines of one head.
+/// Most header lines of one head.
 const MOST_LINES: usize = 100;
 
 /// Finds the final answer behind any interim ones (RFC 9110 §15.2: a client must be able to skip them).
 #[derive(Debug, Default)]
 pub(super) struct Heads {
-    /// How many bytes were looked at before.
+    /// Number of bytes examined before.
     known: usize,
     interim: usize,
     skipped: usize,
@@ -24,18 +24,18 @@ pub(super) struct Heads {
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) status: u16,
-    /// The bytes of it, up to the empty line.
+    /// Its length in bytes, including the empty line.
     pub(super) length: usize,
     lines: Vec<(String, Vec<u8>)>,
 }
 
 impl Heads {
-    /// Reads the head of the final answer once it is whole, and takes the interim ones before it off the bytes.
+    /// Reads the head of the final answer once it is whole, and removes the interim ones before it from the bytes.
     ///
-    /// `is_final` says which of the statuses below 200 end the exchange.
+    /// `is_final` tells whether a status below 200 ends the exchange.
     ///
     /// # Errors
-    /// What the answer is that it should not be: words to stand behind "the answer".
+    /// The fault of the answer, worded to follow "the answer".
     pub(super) fn read(
         &mut self,
         answer: &mut BytesMut,
@@ -60,11 +60,11 @@ impl Heads {
         Ok(None)
     }
 
-    /// Whether a head may be whole or show to be none with what came.
+    /// Returns whether parsing can lead to anything new with the bytes that came.
     ///
-    /// To parse it for every byte of a peer that sends single ones would cost the square of its length.
+    /// Reparsing after every byte would be quadratic for a peer that trickles.
     fn is_worth_parsing(&self, answer: &[u8]) -> bool {
-        /// Enough to see that it is not HTTP.
+        /// Number of bytes that show whether it is HTTP at all.
         const FIRST: usize = 16;
 
         !answer.is_empty()
@@ -73,12 +73,12 @@ impl Heads {
 }
 
 impl Head {
-    /// `None` for the beginning of one.
+    /// Parses a head; `None` for an incomplete one.
     fn parse(answer: &[u8]) -> Result<Option<Head>, String> {
         let mut headers = [httparse::EMPTY_HEADER; MOST_LINES];
         let mut response = httparse::Response::new(&mut headers);
         let mut config = httparse::ParserConfig::default();
-        // RFC 9112 §5.1 and §5.2 have a client put up with both.
+        // A client tolerates both (RFC 9112 §5.1, §5.2).
         config.allow_obsolete_multiline_headers_in_responses(true).allow_spaces_after_header_name_in_responses(true);
         match config.parse_response(&mut response, answer) {
             Ok(httparse::Status::Complete(length)) => Ok(Some(Head {
@@ -95,28 +95,29 @@ impl Head {
         }
     }
 
-    /// The values of each line of this name, which is given in lower case.
+    /// Returns the value of each line of this name, given in lower case.
     fn lines<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.lines.iter().filter(move |line| line.0 == name).map(|line| line.1.trim_ascii())
     }
 
-    /// The members of a list: lines of one name are one list and empty members are none (RFC 9110 §5.3, §5.6.1).
+    /// Returns the members of a list. Lines of one name form one list, and empty members do not count (RFC 9110 §5.3,
+    /// §5.6.1).
     pub(super) fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let members = self.lines(name).flat_map(|line| line.split(|byte| *byte == b','));
         members.map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
     }
 
-    /// Whether a list has a member, without regard to case.
+    /// Returns whether a list has a member, ignoring case.
     pub(super) fn lists(&self, name: &str, member: &str) -> bool {
         self.list(name).any(|listed| listed.eq_ignore_ascii_case(member.as_bytes()))
     }
 
-    /// The value of a header that is no list; the first that is a text where a server gives it more than once.
+    /// Returns the value of a header that is no list; of several lines, the first that is a text.
     pub(super) fn text<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.lines(name).find_map(|line| std::str::from_utf8(line).ok())
     }
 
-    /// The value of a header that must not be given twice.
+    /// Returns the value of a header that must not occur twice.
     pub(super) fn only<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
         let mut lines = self.lines(name);
         lines.next().filter(|_| lines.next().is_none())
@@ -129,7 +130,7 @@ mod tests {
 
     use super::{Head, Heads, LONGEST, MOST_INTERIM};
 
-    /// What comes of bytes that are read in pieces of this size, and what is left behind the head.
+    /// Reads bytes in pieces of this size; returns the outcome and the bytes left behind the head.
     fn read(answer: &[u8], piece: usize) -> Result<Option<(Head, Vec<u8>)>, String> {
         let (mut heads, mut bytes) = (Heads::default(), BytesMut::new());
         let mut pieces = answer.chunks(piece);

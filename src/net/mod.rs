@@ -1,7 +1,7 @@
 //! From an address to an open stream, step by step: name, TCP, proxy, TLS, WebSocket upgrade.
 //!
-//! awc's own WebSocket connect hides which step it is at, the headers of a refusal, and the way to a proxy, and keeps
-//! two buffers of 8 KiB for each socket; so the socket is opened here, and awc makes the REST calls.
+//! awc's own WebSocket connect hides its current step, the headers of a refusal and the proxy, and keeps two buffers of
+//! 8 KiB for each socket. So the socket is opened here, and awc makes the REST calls.
 
 mod dial;
 mod head;
@@ -31,7 +31,7 @@ pub(crate) use tls::{certificate_problem, client_config};
 pub(crate) use traffic::{Activity, WatchedStream, unacknowledged_bytes};
 pub(crate) use upgrade::{Upgraded, upgrade};
 
-/// The step a way in is at, readable from outside while it is under way.
+/// The current step of a dial, readable while it is under way.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectProgress(Rc<Cell<ConnectStep>>);
 

@@ -1,7 +1,7 @@
-//! Addresses of host names, asked of the system.
+//! Name look-ups by the system's resolver.
 //!
-//! Asking blocks for as long as the system's resolver likes. So there is one look-up of a name under way in the process,
-//! whoever waits for it: those who give up leave nothing behind that the next one does not share.
+//! A look-up blocks for as long as the system's resolver likes. So the process has at most one look-up of a name under
+//! way, shared by all callers. Callers that give up leave nothing behind but that one.
 
 use std::{
     collections::HashMap,
@@ -15,13 +15,13 @@ use tokio::sync::oneshot;
 
 use crate::util::threads::{Job, Threads};
 
-/// How many names are looked up at once. A name whose look-up hangs keeps its thread; those of a service, its proxies and
-/// its storage hosts are far fewer.
+/// Most names looked up at once. A look-up that hangs keeps its thread. A service with its proxies and storage hosts
+/// has far fewer names.
 const AT_ONCE: usize = 64;
 
 static THREADS: Threads = Threads::new("agora-names", AT_ONCE, Duration::MAX);
 
-/// The addresses of a host, in the resolver's order.
+/// Looks up the addresses of a host, in the resolver's order.
 pub(super) async fn addresses(host: &str) -> io::Result<Vec<IpAddr>> {
     static NAMES: Mutex<Option<&'static Names>> = Mutex::new(None);
     let names = *lock(&NAMES).get_or_insert_with(|| Names::new(&THREADS, system));
@@ -47,7 +47,7 @@ struct Names {
     under_way: Mutex<HashMap<String, LookUp>>,
 }
 
-/// One of them.
+/// One look-up under way.
 struct LookUp {
     number: u64,
     waiting: Vec<oneshot::Sender<Answer>>,
@@ -62,7 +62,7 @@ impl Names {
         let host = host.to_ascii_lowercase();
         match self.join(host).await {
             Ok(Ok(addresses)) => Ok(addresses),
-            // The error is everybody's who waited.
+            // All callers that waited share the error.
             Ok(Err(error)) => Err(io::Error::new(error.kind(), error.to_string())),
             Err(_) => Err(io::Error::other("no thread could be started for the look-up")),
         }
@@ -96,8 +96,8 @@ impl Names {
         answer
     }
 
-    /// Whether somebody waits for a look-up that has not begun. One that nobody waits for is forgotten by this, so that
-    /// whoever asks from now on begins another.
+    /// Returns whether somebody waits for a look-up that has not begun. A look-up without callers is removed, so that
+    /// the next caller begins another.
     fn is_wanted(&self, host: &str, number: u64) -> bool {
         let mut under_way = self.lock();
         match under_way.get(host) {
@@ -117,7 +117,7 @@ impl Names {
     }
 }
 
-/// Takes a look-up off the list when it is over, whatever its end.
+/// Removes a look-up from the table when it is over, whatever its end.
 struct Ends {
     names: &'static Names,
     host: String,

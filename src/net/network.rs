@@ -1,4 +1,4 @@
-//! The way to the network, as one configuration has it.
+//! Network settings of one configuration.
 
 use std::{
     net::IpAddr,
@@ -10,11 +10,11 @@ use std::{
 
 use super::{Proxy, Roots, Target, proxy::Server, target::is_loopback};
 
-/// Proxy, root certificates, own address, and whether bytes may travel readable. A clone is a reference count.
+/// Proxy, root certificates, local address and permission for plaintext. A clone is a reference count.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Network(Option<Arc<Overrides>>);
 
-/// What differs from the default, so that the many connections that use the default carry nothing.
+/// Settings that differ from the default. Connections with default settings carry none.
 #[derive(Clone, Debug, Default)]
 struct Overrides {
     id: u64,
@@ -27,7 +27,7 @@ struct Overrides {
 static DEFAULT_PROXY: Proxy = Proxy::environment();
 
 impl Network {
-    /// Tells one way from another; the default's is 0.
+    /// Returns an id that tells settings apart; that of the default is 0.
     pub(crate) fn id(&self) -> u64 {
         self.0.as_ref().map_or(0, |own| own.id)
     }
@@ -41,15 +41,15 @@ impl Network {
         self.0.as_ref().map_or(&NONE, |own| &own.roots)
     }
 
-    /// Whether a host may be called at this address, by the way that is taken to it now.
+    /// Returns whether a host may be called at this address, through the proxy that applies to it now.
     pub(crate) fn allows(&self, target: &Target) -> bool {
-        // A proxy that cannot be used is told when it is to be.
+        // An unusable proxy is reported when it is to be used.
         let proxy = self.proxy().of(target).ok().flatten();
         self.allows_through(target, proxy.as_deref())
     }
 
-    /// Whether bytes may go to a host, through this proxy if any: encrypted, or without leaving this machine, or the
-    /// application said so.
+    /// Returns whether bytes may go to a host, through this proxy if any: they are encrypted, or do not leave this
+    /// machine, or the application allows plaintext.
     pub(super) fn allows_through(&self, target: &Target, proxy: Option<&Server>) -> bool {
         let stays = target.is_loopback() && proxy.is_none_or(|proxy| is_loopback(&proxy.host));
         target.secure || stays || self.plaintext()
@@ -59,7 +59,7 @@ impl Network {
         self.0.as_ref().is_some_and(|own| own.plaintext)
     }
 
-    /// The address of this machine to connect from, if one was chosen.
+    /// Returns the local address to connect from, if one was chosen.
     pub(crate) fn local(&self) -> Option<IpAddr> {
         self.0.as_ref().and_then(|own| own.local)
     }

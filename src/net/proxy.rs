@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{Target, head::Heads, target::without_final_dot};
 
-/// Through which proxy the service is reached. Credentials never show.
+/// Proxy through which the service is reached. Its credentials are never shown.
 ///
 /// ```
 /// use agora_chat::Proxy;
@@ -44,11 +44,11 @@ impl fmt::Debug for Server {
     }
 }
 
-/// A text that is not a proxy's address. It is not quoted, for it may hold a password.
+/// A text is not a proxy's address. The error does not quote it, since it may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{of} must have the form http://[user:password@]host[:port]{advice}", advice = self.advice())]
 pub struct ProxyError {
-    /// Whose address it is: "the proxy's address", or the environment's variable.
+    /// Source of the address: "the proxy's address", or the environment's variable.
     of: &'static str,
 }
 
@@ -71,27 +71,29 @@ impl Default for Proxy {
 }
 
 impl Proxy {
-    /// No proxy, whatever the environment says.
+    /// Uses no proxy, whatever the environment says.
     #[must_use]
     pub fn none() -> Self {
         Proxy(Kind::None)
     }
 
-    /// As the environment says, read anew for every connection: `HTTPS_PROXY` for `https` and `wss`, `HTTP_PROXY` for
-    /// `http` and `ws`, else `ALL_PROXY`; not for loopback addresses nor for hosts in `NO_PROXY`. Lower-case names go
-    /// first; an empty variable counts as absent. Under CGI (`REQUEST_METHOD` is set) `HTTP_PROXY` is ignored, for there it
-    /// is whatever a request's `Proxy` header says. This is the default.
+    /// Uses the environment's proxy, read anew for every connection. This is the default.
+    ///
+    /// `HTTPS_PROXY` is for `https` and `wss`, `HTTP_PROXY` for `http` and `ws`, and `ALL_PROXY` for both where those
+    /// are absent. None is used for loopback addresses and hosts in `NO_PROXY`. Lower-case names go first; an empty
+    /// variable counts as absent. Under CGI (`REQUEST_METHOD` is set) `HTTP_PROXY` is ignored, since a request's
+    /// `Proxy` header sets it there.
     #[must_use]
     pub const fn environment() -> Self {
         Proxy(Kind::Environment)
     }
 
-    /// This proxy, for every host that [`except`](Proxy::except) does not name, loopback included: a loopback address that
-    /// is not encrypted is refused then, unless the proxy is on this machine too or
-    /// [`Config::allow_plaintext`](crate::Config::allow_plaintext) was said.
+    /// Uses this proxy for every host that [`except`](Proxy::except) does not name, loopback included. A loopback
+    /// address without encryption is then refused, unless the proxy is on this machine too or
+    /// [`Config::allow_plaintext`](crate::Config::allow_plaintext) is set.
     ///
-    /// In a user or password every byte may be written as `%` and two hexadecimal digits, and `%` must be; what stands
-    /// before the last `@` belongs to them.
+    /// User and password end at the last `@`. Any byte of them may be written as `%` and two hexadecimal digits, and
+    /// `%` must be.
     ///
     /// # Errors
     /// [`ProxyError`] unless it has the form `http://[user:password@]host[:port]`; the port is 80 where absent.
@@ -100,9 +102,9 @@ impl Proxy {
         Ok(Proxy(Kind::Http { server, except: NoProxy::default() }))
     }
 
-    /// Hosts to reach directly, in the form of `NO_PROXY`: separated by commas or white space, each a name (with all
-    /// below it; `.name` and `*.name` mean the same), an address, either with `:port`, a network such as `10.0.0.0/8`,
-    /// or `*`. A final dot makes no difference. What has none of these forms is ignored.
+    /// Names hosts to reach directly, in the form of `NO_PROXY`: a list separated by commas or white space. An entry is
+    /// a name (with all below it; `.name` and `*.name` mean the same) or an address, either with `:port`, a network
+    /// such as `10.0.0.0/8`, or `*`. A final dot makes no difference. Entries of other forms are ignored.
     #[must_use]
     pub fn except(mut self, hosts: &str) -> Self {
         if let Kind::Http { except, .. } = &mut self.0 {
@@ -111,7 +113,7 @@ impl Proxy {
         self
     }
 
-    /// What opens the proxies that there may be: password, user and password, and both as they are sent.
+    /// Returns the secrets of all proxies in question: password, user and password, and both as they are sent.
     pub(crate) fn secrets(&self) -> Vec<SecretString> {
         match &self.0 {
             Kind::None => Vec::new(),
@@ -124,9 +126,9 @@ impl Proxy {
         }
     }
 
-    /// The proxy for a target, if it is to be reached through one.
+    /// Returns the proxy for a target, if it is to be reached through one.
     pub(super) fn of(&self, target: &Target) -> Result<Option<Arc<Server>>, ProxyError> {
-        // What is not UTF-8 is not absent: its host will not be one.
+        // A variable that is not UTF-8 is not absent; it fails as a host later.
         self.with_environment(target, |name| Some(env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
@@ -145,7 +147,7 @@ impl Proxy {
                 let cgi = read("REQUEST_METHOD").is_some();
                 let read = |name: &str| {
                     let lower = name.to_ascii_lowercase();
-                    // Where names differ in more than their case nowhere, the lower-case one is the request's as well.
+                    // Where names of variables ignore case, the lower-case one comes from the request as well.
                     let forged = |of: &str| cgi && name == "HTTP_PROXY" && (of == name || cfg!(windows));
                     [lower.as_str(), name].into_iter().filter(|of| !forged(of)).find_map(set)
                 };
@@ -171,7 +173,7 @@ impl Server {
             Some(_) => return None,
             None => address,
         };
-        // A password may hold any of what would end the host, written as it is.
+        // A password may hold, unescaped, any character that would end the host.
         let (credentials, rest) = match rest.rsplit_once('@') {
             Some((credentials, rest)) => (Some(credentials), rest),
             None => (None, rest),
@@ -211,10 +213,10 @@ impl Server {
         stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
         let (mut heads, mut answer) = (Heads::default(), BytesMut::new());
         loop {
-            // Byte by byte, so that nothing of what follows the answer is taken from the tunnel; it is short.
+            // Byte by byte, so that nothing behind the answer is taken from the tunnel; the answer is short.
             let byte = stream.read_u8().await.map_err(|error| format!("the proxy went away: {error}"))?;
             answer.extend_from_slice(&[byte]);
-            // A proxy that changes the protocol has made no tunnel.
+            // A proxy that switches protocols has opened no tunnel.
             let head = heads.read(&mut answer, |status| status == 101);
             match head.map_err(|error| format!("the proxy's answer {error}"))?.map(|head| head.status) {
                 None => {}
@@ -246,7 +248,7 @@ fn percent_decoded(text: &str) -> Option<Vec<u8>> {
 #[derive(Clone, Debug, Default)]
 struct NoProxy(Vec<Direct>);
 
-/// One of them.
+/// One look-up under way.
 #[derive(Clone, Debug)]
 enum Direct {
     Every,

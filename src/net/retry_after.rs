@@ -1,17 +1,17 @@
-//! When a server asks to be asked again.
+//! Pauses that a server asks for: `Retry-After`.
 
 use std::time::{Duration, SystemTime};
 
-/// The longest pause taken from a server.
+/// Longest pause accepted from a server.
 pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// When an answer was given: by its own `Date`, which is of the same clock as a date in its `Retry-After`; without one,
-/// by this machine's clock.
+/// Returns the time of an answer: its own `Date`, which is of the same clock as a date in its `Retry-After`; without
+/// one, this machine's time.
 pub(crate) fn answered_at(date: Option<&str>) -> SystemTime {
     date.and_then(|date| httpdate::parse_http_date(date.trim()).ok()).unwrap_or_else(SystemTime::now)
 }
 
-/// The pause of a `Retry-After` header, given in seconds or as an HTTP date; `now` is [`answered_at`].
+/// Parses the pause of a `Retry-After` header, in seconds or as an HTTP date; `now` is [`answered_at`].
 pub(crate) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {

@@ -12,15 +12,15 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-/// TCP, with TLS on it where the address asks for it.
+/// A TCP stream, under TLS where the address asks for it.
 pub(crate) enum Stream<S = TcpStream> {
     Plain(S),
-    /// Boxed, because it is a kilobyte that a plain stream must not carry along.
+    /// Boxed: it takes a kilobyte that a plain stream must not carry along.
     Tls(Box<TlsStream<S>>),
 }
 
 impl<S> Stream<S> {
-    /// The stream that is not encrypted, or below TLS.
+    /// Returns the stream below TLS, or the plain one.
     pub(crate) fn below(&self) -> &S {
         match self {
             Stream::Plain(below) => below,

@@ -1,8 +1,8 @@
-//! An address taken apart.
+//! Parsed addresses.
 
 use std::net::IpAddr;
 
-/// Where to connect, from an `http`, `https`, `ws` or `wss` address.
+/// Target of a connection, from an `http`, `https`, `ws` or `wss` address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) secure: bool,
@@ -16,7 +16,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// `None` for anything that is not an address of one of the four schemes.
+    /// Parses an address; `None` for anything but one of the four schemes.
     pub(crate) fn parse(address: &str) -> Option<Self> {
         let uri: awc::http::Uri = address.parse().ok()?;
         let secure = match uri.scheme_str()? {
@@ -28,7 +28,7 @@ impl Target {
         let usual = if secure { 443 } else { 80 };
         let port = match uri.port_u16() {
             Some(port) => port,
-            // A port that is no number of 16 bits is read as none at all.
+            // `Uri` reads a port over 16 bits as an absent one.
             None if uri.authority()?.as_str().ends_with(host) => usual,
             None => return None,
         };
@@ -38,13 +38,13 @@ impl Target {
         Some(Target { secure, host, port, path, authority })
     }
 
-    /// Whether the host is this machine, so that traffic that goes there directly stays here.
+    /// Returns whether the host is this machine, so that direct traffic stays here.
     pub(crate) fn is_loopback(&self) -> bool {
         is_loopback(&self.host)
     }
 }
 
-/// Whether a host is this machine: a loopback address, or the name that is looked up as nothing else.
+/// Returns whether a host is this machine: a loopback address, or the name that only loopback addresses are used of.
 pub(super) fn is_loopback(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(address) => address.to_canonical().is_loopback(),
@@ -52,12 +52,12 @@ pub(super) fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// Whether it is the name of this machine, of which only loopback addresses are used.
+/// Returns whether it is the name of this machine, of which only loopback addresses are used.
 pub(super) fn is_localhost(host: &str) -> bool {
     without_final_dot(host).eq_ignore_ascii_case("localhost")
 }
 
-/// A name without the dot that ends it at the root of all names.
+/// Strips the final dot of a name, which marks it as absolute.
 pub(super) fn without_final_dot(host: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
 }

@@ -1,5 +1,5 @@
-//! TLS by rustls with ring: the system's root certificates, plus those of the application. There is no way to switch
-//! verification off.
+//! TLS by rustls with ring: the system's root certificates, plus those of the application. Verification cannot be
+//! switched off.
 
 use crate::model::error::CertificateProblem;
 use crate::util::{Escaped, threads::Serial};
@@ -17,14 +17,14 @@ use std::{
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Roots(Option<Arc<[CertificateDer<'static>]>>);
 
-/// A text that holds no usable root certificate.
+/// A text holds no usable root certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RootsError {
     /// The PEM text is malformed.
     #[error("the PEM text cannot be read: {}", Escaped(.0))]
     Malformed(String),
-    /// There is no certificate in it.
+    /// The text holds no certificate.
     #[error("the PEM text holds no certificate")]
     Empty,
 }
@@ -60,13 +60,14 @@ impl fmt::Debug for Roots {
 /// The TLS configurations of this process, one for each set of roots.
 static CONFIGS: LazyLock<Mutex<HashMap<Roots, Arc<ClientConfig>>>> = LazyLock::new(Mutex::default);
 
-/// Where the system's root certificates are read, which are files: a disk that does not answer holds one thread.
+/// Serial queue in which the system's root certificates are read. They are files: a disk that does not answer holds one
+/// thread.
 static READING: LazyLock<Serial> = LazyLock::new(Serial::default);
 
-/// The TLS configuration for these roots, made once in a process for each set of them, and not on this thread.
+/// Returns the TLS configuration for these roots. The process makes one for each set of roots, and not on this thread.
 ///
 /// # Errors
-/// In words, when the system has no root certificates and none were given, or its files do not answer for 30 s.
+/// A text, when the system has no root certificates and none were given, or its files do not answer for 30 s.
 pub(crate) async fn client_config(roots: &Roots) -> Result<Arc<ClientConfig>, String> {
     if let Some(config) = known(roots) {
         return Ok(config);
@@ -81,10 +82,10 @@ fn known(roots: &Roots) -> Option<Arc<ClientConfig>> {
 }
 
 fn made(roots: &Roots) -> Result<Arc<ClientConfig>, String> {
-    /// Distinct sets of roots kept; a process has one, a test suite a few.
+    /// Most sets of roots that are cached; a process has one, a test suite a few.
     const KEPT: usize = 64;
 
-    // Somebody else may have waited for the same one.
+    // Another caller may have waited for the same one.
     if let Some(config) = known(roots) {
         return Ok(config);
     }
@@ -109,7 +110,7 @@ fn build(roots: &Roots) -> Result<ClientConfig, rustls::Error> {
     )?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        // "Dangerous" is rustls's word for any verifier that is not its own; this one is the platform's.
+        // rustls calls every verifier but its own dangerous; this one is the platform's.
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
@@ -118,7 +119,7 @@ fn build(roots: &Roots) -> Result<ClientConfig, rustls::Error> {
     Ok(config)
 }
 
-/// The certificate problem behind an io error of a TLS handshake, if that is what it was.
+/// Returns the certificate problem behind an I/O error of a TLS handshake, if there is one.
 pub(crate) fn certificate_problem(error: &std::io::Error) -> Option<CertificateProblem> {
     let rustls::Error::InvalidCertificate(problem) = error.get_ref()?.downcast_ref::<rustls::Error>()? else {
         return None;
@@ -127,13 +128,13 @@ pub(crate) fn certificate_problem(error: &std::io::Error) -> Option<CertificateP
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             CertificateProblem::WrongName
         }
-        // A bad signature is that of a root of the same name, such as one that was made anew.
+        // A bad signature comes from a root of the same name, such as one that was made anew.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => CertificateProblem::UnknownRoot,
         CertificateError::Expired
         | CertificateError::ExpiredContext { .. }
         | CertificateError::NotValidYet
         | CertificateError::NotValidYetContext { .. } => CertificateProblem::Expired,
-        // The usual self-signed certificate of a private installation: rustls takes no authority for a server.
+        // The usual self-signed certificate of a private installation: rustls accepts no authority as a server.
         CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity") => CertificateProblem::Other(
             "it is a certificate authority's own; sign a certificate for the server with it, and trust the authority \
              by `Config::extra_roots`"

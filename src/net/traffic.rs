@@ -1,4 +1,4 @@
-//! What passes over one connection, below TLS and HTTP.
+//! Traffic of one connection, below TLS and HTTP.
 
 use std::{
     cell::Cell,
@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::util::threads::FILES;
 
-/// Tells when bytes last passed over a connection. A clone is a reference count.
+/// Clock of the traffic of a connection: when bytes last passed. A clone is a reference count.
 #[derive(Clone, Default)]
 pub(crate) struct Activity(Rc<LastActive>);
 
@@ -32,18 +32,18 @@ struct LastActive {
 }
 
 impl Activity {
-    /// A stream whose traffic shows here from now on.
+    /// Wraps a stream, whose traffic is recorded here from now on.
     pub(crate) fn of(&self, stream: TcpStream) -> WatchedStream {
         self.0.ends.set(stream.local_addr().ok().zip(stream.peer_addr().ok()));
         WatchedStream { stream, traffic: self.clone() }
     }
 
-    /// When bytes last came, or were taken by this machine to be sent.
+    /// Returns when bytes last came, or were last accepted by this machine for sending.
     pub(crate) fn moved(&self) -> Option<Instant> {
         self.0.moved.get()
     }
 
-    /// This machine's end of the connection, and the other one.
+    /// Returns the local and the remote address of the connection.
     pub(crate) fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
         self.0.ends.get()
     }
@@ -53,11 +53,11 @@ impl Activity {
     }
 }
 
-/// How many bytes this machine has taken to be sent on a connection that the other end has not acknowledged; `None` where
+/// Returns the number of bytes accepted for sending on a connection that the peer has not acknowledged; `None` where
 /// the system does not tell.
 ///
-/// Linux tells it in a table of all connections, which is read line by line on a thread of its own. There is a call for it
-/// (`SIOCOUTQ`), but no safe one in the standard library or the crates below this one.
+/// Linux tells it in a table of all connections, which is read line by line on one of this crate's threads. There is a
+/// call for it (`SIOCOUTQ`), but no safe one in the standard library or in this crate's dependencies.
 pub(crate) fn unacknowledged_bytes(
     ends: (SocketAddr, SocketAddr),
 ) -> impl Future<Output = Option<u64>> + Send + 'static {
@@ -70,7 +70,7 @@ pub(crate) fn unacknowledged_bytes(
     async move { asked?.await.ok().flatten() }
 }
 
-/// The bytes of a connection in the system's table.
+/// Finds the bytes of a connection in the system's table.
 fn found(table: impl io::BufRead, (local, remote): (SocketAddr, SocketAddr)) -> Option<u64> {
     let (local, remote) = (in_table(local), in_table(remote));
     table.lines().map_while(Result::ok).find_map(|line| {
@@ -81,7 +81,7 @@ fn found(table: impl io::BufRead, (local, remote): (SocketAddr, SocketAddr)) -> 
     })
 }
 
-/// An address as it stands there: words of 32 bits in hexadecimal digits, each as this machine has it in memory.
+/// Formats an address as in that table: words of 32 bits in hexadecimal digits, each in this machine's byte order.
 fn in_table(address: SocketAddr) -> String {
     let words = |octets: &[u8]| {
         let words = octets.chunks_exact(4).filter_map(|word| word.try_into().ok().map(u32::from_ne_bytes));
@@ -94,14 +94,14 @@ fn in_table(address: SocketAddr) -> String {
     format!("{host}:{:04X}", address.port())
 }
 
-/// A stream whose traffic is watched.
+/// A stream whose traffic is recorded.
 pub(crate) struct WatchedStream {
     stream: TcpStream,
     traffic: Activity,
 }
 
 impl WatchedStream {
-    /// The socket itself.
+    /// Returns the socket itself.
     pub(crate) fn socket(&self) -> &TcpStream {
         &self.stream
     }

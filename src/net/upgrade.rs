@@ -16,16 +16,16 @@ use crate::{
     net::{answered_at, parse_retry_after},
 };
 
-/// Every server hashes this behind the client's key (RFC 6455 §1.3).
+/// Suffix of the client's key that every server hashes (RFC 6455 §1.3).
 const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// An open WebSocket, and what the server sent right behind its answer.
+/// An open WebSocket, and the bytes that the server sent right behind its answer.
 pub(crate) struct Upgraded {
     pub(crate) stream: Stream,
     pub(crate) early: BytesMut,
 }
 
-/// Why an upgrade failed.
+/// Reason that an upgrade failed.
 #[derive(Debug)]
 pub(crate) enum UpgradeError {
     Refused { status: u16, retry_after: Option<Duration> },
@@ -41,7 +41,7 @@ impl From<UpgradeError> for LossCause {
     }
 }
 
-/// Asks for a WebSocket. `nonce` must be fresh; it only proves that the answer belongs to this question.
+/// Requests a WebSocket. `nonce` must be fresh; it only proves that the answer belongs to this request.
 pub(crate) async fn upgrade(mut stream: Stream, target: &Target, nonce: &[u8]) -> Result<Upgraded, UpgradeError> {
     let key = STANDARD.encode(nonce);
     let request = format!(
@@ -59,7 +59,7 @@ pub(crate) async fn upgrade(mut stream: Stream, target: &Target, nonce: &[u8]) -
         if stream.read_buf(&mut answer).await.map_err(io)? == 0 {
             return Err(UpgradeError::Failed("the connection ended".to_owned()));
         }
-        // 101 is the answer itself here.
+        // 101 is the final answer here.
         if let Some(head) = heads.read(&mut answer, |status| status == 101).map_err(no_answer)? {
             judge(&head, &key)?;
             let early = answer.split_off(head.length);
@@ -72,7 +72,7 @@ fn no_answer(what: String) -> UpgradeError {
     UpgradeError::Failed(format!("the answer {what}"))
 }
 
-/// Whether the answer says yes.
+/// Checks that the answer accepts the upgrade.
 fn judge(head: &Head, key: &str) -> Result<(), UpgradeError> {
     let status = head.status;
     if status != 101 {

@@ -1,4 +1,4 @@
-//! Where keys of queues are kept.
+//! Cursors, and the stores that keep them.
 
 use crate::model::account::AccountKey;
 use crate::util::Escaped;
@@ -8,49 +8,51 @@ use serde::{Deserialize, Serialize};
 use slog::{Logger, warn};
 use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc, time::Duration};
 
-/// How far a queue has been handled.
+/// Position up to which a queue has been handled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Cursor {
-    /// The queue's name: domain, app key and name, with slashes between.
+    /// The queue's name: domain, app key and name, separated by slashes.
     pub queue: String,
-    /// The key that its next pull carries.
+    /// The key that the queue's next pull carries.
     pub key: u64,
 }
 
 impl Cursor {
-    /// The key of a queue.
+    /// Makes the cursor of a queue.
     #[must_use]
     pub fn new(queue: impl Into<String>, key: u64) -> Self {
         Cursor { queue: queue.into(), key }
     }
 }
 
-/// The answer of a [`CursorStore`] to come.
+/// Future of a [`CursorStore`]'s answer.
 pub type CursorFuture<T> = Pin<Box<dyn Future<Output = Result<T, CursorError>> + Send>>;
 
-/// Keeps the keys of an account's queues over restarts; given to [`Config::cursor_store`](crate::Config::cursor_store).
+/// Store that keeps the cursors of an account's queues over restarts; given to
+/// [`Config::cursor_store`](crate::Config::cursor_store).
 ///
 /// [`FileCursors`](crate::FileCursors) keeps them in files. The futures are polled on the connection's thread, so they
 /// must not block.
 ///
-/// Saves for different queues may overlap, for one queue they do not. A store may forget queues that were not saved for
-/// long; that costs at most a page that comes twice.
+/// Saves for different queues may overlap, those for one queue do not. A store may forget queues that were not saved
+/// for long; that costs at most a page that comes twice.
 pub trait CursorStore: Send + Sync + 'static {
-    /// Reads all keys of an account; none is no error.
+    /// Reads all cursors of an account; having none is no error.
     fn load(&self, account: &AccountKey) -> CursorFuture<Vec<Cursor>>;
 
-    /// Keeps a queue's key in the place of the one before; done when it would outlive the process.
+    /// Saves a queue's cursor in place of the one before. The future completes when the cursor would outlive the
+    /// process.
     fn save(&self, account: &AccountKey, cursor: &Cursor) -> CursorFuture<()>;
 
-    /// The folder it is kept in, whose rights are looked at.
+    /// Returns the folder it writes to, whose permissions are checked.
     #[doc(hidden)]
     fn folder(&self) -> Option<&Path> {
         None
     }
 }
 
-/// Why a [`CursorStore`] could not load or save.
+/// Reason that a [`CursorStore`] could not load or save.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CursorError {
@@ -60,19 +62,19 @@ pub enum CursorError {
     /// It took too long.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    /// A store of the application's own says this. It goes to the log, so it must not hold a secret.
+    /// The error of an application's own store. It goes to the log, so it must not hold a secret.
     #[error("{}", Escaped(.0))]
     Other(String),
 }
 
 impl CursorError {
-    /// An error of this text.
+    /// Makes an error of this text.
     pub fn new(reason: impl fmt::Display) -> Self {
         CursorError::Other(reason.to_string())
     }
 }
 
-/// A configuration's store.
+/// The store of a configuration.
 #[derive(Clone)]
 pub(crate) struct Cursors(pub(crate) Arc<dyn CursorStore>);
 
@@ -82,10 +84,10 @@ impl fmt::Debug for Cursors {
     }
 }
 
-/// How long a store may take.
+/// Time limit of a store.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The keys of an account; what cannot be read counts as none.
+/// Loads the cursors of an account; a failure is logged and counts as none.
 pub(crate) async fn load(store: Arc<dyn CursorStore>, account: AccountKey, log: Logger) -> Vec<Cursor> {
     if let Some(Some(folder)) = caught(|| store.folder()) {
         store::tell_exposed_soon(folder, &log);
@@ -96,7 +98,7 @@ pub(crate) async fn load(store: Arc<dyn CursorStore>, account: AccountKey, log: 
     })
 }
 
-/// Keeps a key; whether that is possible costs no message.
+/// Saves a cursor; a failure is logged and costs no message.
 pub(crate) async fn save(store: &dyn CursorStore, account: &AccountKey, cursor: Cursor, log: &Logger) {
     if let Err(error) = within(|| store.save(account, &cursor)).await {
         warn!(log, "the key of a queue is not kept over a restart"; "error" => %error);

@@ -1,10 +1,10 @@
-//! A bounded table of keys.
+//! A bounded table of cursors.
 
 use std::collections::HashMap;
 
 use super::Cursor;
 
-/// The key of each queue; of those over the bound, the ones longest not used are forgotten.
+/// The cursor of each queue; over the bound, the least recently used are dropped.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CursorTable {
     keys: HashMap<Box<str>, Used>,
@@ -18,13 +18,13 @@ struct Used {
 }
 
 impl CursorTable {
-    /// How many queues are remembered.
+    /// Number of queues in the table.
     pub(crate) const CAPACITY: usize = 4096;
 
-    /// The longest name of a queue, in bytes; the key of one that is longer is not kept.
+    /// Longest name of a queue, in bytes; the cursor of a longer one is not kept.
     pub(crate) const LONGEST: usize = 512;
 
-    /// How many more may be there until the oldest are looked for, since that takes a while.
+    /// Entries over the capacity at which the oldest are removed, since finding them takes a while.
     const SLACK: usize = 256;
 
     pub(crate) fn get(&mut self, queue: &str) -> Option<u64> {
@@ -55,7 +55,7 @@ impl CursorTable {
         }
     }
 
-    /// All of them, the ones longest not used first.
+    /// Returns all cursors, the least recently used first.
     pub(crate) fn to_cursors(&self) -> Vec<Cursor> {
         let mut keys: Vec<(&str, &Used)> = self.keys.iter().map(|(queue, used)| (&**queue, used)).collect();
         keys.sort_unstable_by_key(|(_, used)| used.last);

@@ -1,4 +1,4 @@
-//! The form of a small JSON file: a version beside its content.
+//! Format of a small JSON file: a version and the content.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -22,9 +22,9 @@ struct Version {
     version: u32,
 }
 
-/// Reads a file's text, of at most so many bytes. What is wrong with it is said without a word of it.
+/// Parses a file's text of at most `largest` bytes. The error quotes nothing.
 pub(super) fn parse<T: DeserializeOwned>(text: &[u8], largest: u64) -> Result<T, String> {
-    // The parser's own words may repeat what stands in the file.
+    // The parser's own text may quote the file.
     let place = |error: serde_json::Error| {
         format!("it is not of the expected form at line {}, column {}", error.line(), error.column())
     };

@@ -1,4 +1,4 @@
-//! Keys kept in files.
+//! Cursors kept in files.
 
 use std::{
     collections::HashMap,
@@ -18,20 +18,20 @@ use crate::{
     util::threads::{self, Single, Threads},
 };
 
-/// Keeps keys of queues in a folder, which may be that of a [`StateDir`](crate::StateDir): `APP/USER/cursors.json`.
+/// Store that keeps cursors in a folder, which may be that of a [`StateDir`](crate::StateDir): `APP/USER/cursors.json`.
 ///
-/// A file is JSON with a version, and written whole or not at all, so a process that dies over it leaves the former one.
-/// Saves that come while a file is being written are written together. It holds at most 4096 queues of an account; the
-/// ones longest not used are forgotten, and so are queues whose name is longer than 512 bytes. A file that cannot be
-/// read as what it should be is renamed to `….damaged`, and the account begins without keys: what was not acknowledged
-/// comes again.
+/// A file is JSON with a version, and written whole or not at all, so a process that dies meanwhile leaves the former
+/// one. Saves that come while a file is being written are written together. A file holds at most 4096 queues of an
+/// account; the least recently used are dropped, and so are queues whose name is longer than 512 bytes. A damaged file
+/// is renamed to `….damaged`, and the account begins without cursors: unacknowledged messages come again.
 ///
-/// What is no regular file, and folders and files of another user than the process's, are neither used nor replaced, as in
-/// a [`StateDir`](crate::StateDir): the account begins without keys, and saves fail until somebody puts it right.
+/// Anything but a regular file, and folders and files of another user than the process's, are neither used nor
+/// replaced, as in a [`StateDir`](crate::StateDir): the account begins without cursors, and saves fail until that is
+/// mended.
 ///
-/// Reads and writes happen on threads of the crate's own, one at a time for each account: a disk that hangs costs one thread
-/// and nobody else's saves. Two processes at once with one account need two
-/// folders, or the last write wins.
+/// Reads and writes happen on threads of the crate's own, one at a time for each account: a disk that hangs costs one
+/// thread and no other account's saves. Two processes at once with one account need two folders, or the last write
+/// wins.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -48,7 +48,7 @@ pub struct FileCursors {
 
 const CURSORS: &str = "cursors.json";
 
-/// More than the largest table needs.
+/// Size limit in bytes, above that of the largest table.
 const LARGEST: u64 = 4 << 20;
 
 #[derive(Serialize, Deserialize)]
@@ -57,10 +57,10 @@ struct FileContent {
 }
 
 impl FileCursors {
-    /// Takes a folder, and makes it where it is missing. The folder of a relative path is that of this moment.
+    /// Opens a folder, and creates it where it is missing. A relative path is resolved now.
     ///
     /// # Errors
-    /// [`StateError::Io`] where it cannot be made or is no folder.
+    /// [`StateError::Io`] where it cannot be created or is no folder.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StateError> {
         let path = path.as_ref();
         let absolute = std::path::absolute(path).map_err(StateError::io("find", path))?;
@@ -94,7 +94,7 @@ impl CursorStore for FileCursors {
     fn load(&self, account: &AccountKey) -> CursorFuture<Vec<Cursor>> {
         let (answer, loaded) = oneshot::channel();
         let file = self.file(account);
-        // What was saved here is newer than what the file may hold yet.
+        // The table is newer than the file.
         let known = lock(&file.state).table.as_ref().map(CursorTable::to_cursors);
         if let Some(cursors) = known {
             return Box::pin(std::future::ready(Ok(cursors)));
@@ -108,7 +108,7 @@ impl CursorStore for FileCursors {
         let file = self.file(account);
         file.ask(self.threads, |state| {
             state.changes += 1;
-            // What the file holds is not known before it is read, but this is newer.
+            // The file is not read yet, but this is newer.
             state.table.as_mut().unwrap_or(&mut state.unread).set(&cursor.queue, cursor.key);
             state.saves.push((state.changes, answer));
         });
@@ -129,7 +129,7 @@ struct File {
     place: FolderPath,
     state: Mutex<FileState>,
     work: Single,
-    /// A disk that stands still while this is locked.
+    /// Simulates a hanging disk while this is locked.
     #[cfg(test)]
     disk: Arc<Mutex<()>>,
 }
@@ -138,20 +138,21 @@ type Answer<T> = oneshot::Sender<Result<T, StateError>>;
 
 #[derive(Debug, Default)]
 struct FileState {
-    /// What the file holds, or will; `None` before it was read.
+    /// Content that the file has or will have; `None` before it was read.
     table: Option<CursorTable>,
-    /// What was saved before it was read.
+    /// Cursors saved before the file was read.
     unread: CursorTable,
     changes: u64,
-    /// Which change the file holds.
+    /// Number of the last change that the file holds.
     written: u64,
     loads: Vec<Answer<Vec<Cursor>>>,
-    /// Who waits for which change.
+    /// Callers that wait for a change, by its number.
     saves: Vec<(u64, Answer<()>)>,
 }
 
 impl File {
-    /// Asks for something, and has the file read or written for it. Whoever gave up leaves nothing behind but a change.
+    /// Registers a request, and schedules the read or write it needs. A caller that gives up leaves nothing behind but
+    /// its change.
     fn ask(self: &Arc<Self>, threads: &'static Threads, ask: impl FnOnce(&mut FileState)) {
         {
             let mut state = lock(&self.state);
@@ -163,14 +164,14 @@ impl File {
         self.work.run(threads, move || file.serve());
     }
 
-    /// Answers all who wait, after one read and one write at most.
+    /// Answers all waiting callers, after at most one read and one write.
     fn serve(&self) {
         if let Err(error) = self.read() {
             let mut state = lock(&self.state);
             let (loads, saves) = (std::mem::take(&mut state.loads), std::mem::take(&mut state.saves));
             drop(state);
             answer(loads, || Err(error.again()));
-            // What a damaged file held is lost, and what is new is written in its place.
+            // The content of a damaged file is lost, and the new one is written in its place.
             if !matches!(error, StateError::Damaged { .. }) {
                 return answer(saves.into_iter().map(|(_, answer)| answer), || Err(error.again()));
             }
@@ -187,7 +188,7 @@ impl File {
         if written.is_ok() {
             state.written = changes;
         }
-        // One that came meanwhile has a piece of work of its own.
+        // A change that came meanwhile has a job of its own.
         let (done, later) = std::mem::take(&mut state.saves).into_iter().partition(|(change, _)| *change <= changes);
         state.saves = later;
         drop(state);
@@ -207,7 +208,7 @@ impl File {
         let content = self.place.open()?.map_or(Ok(None), |folder| folder.read(CURSORS, LARGEST, understood));
         let (cursors, damaged) = match content {
             Ok(cursors) => (cursors.unwrap_or_default(), None),
-            // It is set aside. After any other failure the file is still what it was.
+            // A damaged file is set aside. After any other failure the file is unchanged.
             Err(damaged @ StateError::Damaged { .. }) => (Vec::new(), Some(damaged)),
             Err(error) => return Err(error),
         };
@@ -233,7 +234,7 @@ impl File {
 
 fn answer<T>(waiting: impl IntoIterator<Item = Answer<T>>, answer: impl Fn() -> Result<T, StateError>) {
     for waiting in waiting {
-        // Nobody may wait any more.
+        // The receiver may be gone.
         let _ = waiting.send(answer());
     }
 }

@@ -1,8 +1,8 @@
-//! An account's folder and its files. Only what belongs to this process's user is used, whoever else may write where the
-//! folder stands.
+//! An account's folder and its files. Only files of this process's user are used, whoever else may write next to the
+//! folder.
 //!
-//! Folders are held open and files are opened from them, never through a link. What is looked at is what was opened, so
-//! nobody can change it between the look and the use.
+//! Folders are held open and files are opened from them, never through a link. The opened file itself is checked, so
+//! nobody can replace it between check and use.
 
 use std::{
     collections::BTreeSet,
@@ -28,32 +28,32 @@ use crate::{
     util::threads::Serial,
 };
 
-/// A temporary file this old belongs to a process that died over it.
+/// Age from which a temporary file counts as left by a process that died.
 const LEFT_OVER: Duration = Duration::from_secs(60);
 
 const TEMPORARY: &str = "tmp";
 
-/// Where an account's folder is, or one within it.
+/// Path of an account's folder, or of one inside it.
 #[derive(Clone, Debug)]
 pub(crate) struct FolderPath {
     root: Arc<Path>,
-    /// The folders of our own, from the root on.
+    /// Names of the own folders, from the root on.
     names: Vec<String>,
 }
 
 impl FolderPath {
-    /// The folder of an account.
+    /// Returns the folder of an account.
     pub(crate) fn of(root: &Arc<Path>, app_key: &AppKey, user: &UserId) -> Self {
         FolderPath { root: Arc::clone(root), names: vec![file_name(app_key.as_str()), file_name(user.as_str())] }
     }
 
-    /// A folder within it.
+    /// Returns a folder inside it.
     pub(crate) fn within(mut self, name: &str) -> Self {
         self.names.push(name.to_owned());
         self
     }
 
-    /// The line of all work on this folder: one piece at a time in this process.
+    /// Returns the serial queue of all work on this folder in this process.
     pub(crate) fn line(&self) -> Serial {
         Serial::of(&self.path())
     }
@@ -62,19 +62,19 @@ impl FolderPath {
         self.names.iter().fold(self.root.to_path_buf(), |path, name| path.join(name))
     }
 
-    /// Opens the folder; `None` where there is none.
+    /// Opens the folder; `None` where it is missing.
     pub(crate) fn open(&self) -> Result<Option<Folder>, StateError> {
         self.walked(Dir::open)
     }
 
-    /// Opens the folder, and makes it where it is missing.
+    /// Opens the folder, and creates it where it is missing.
     pub(crate) fn make(&self) -> Result<Folder, StateError> {
         let made = self.walked(|parent, path| {
             if let Some(dir) = Dir::open(parent, path)? {
                 return Ok(Some(dir));
             }
             if parent.is_none() {
-                // Somebody may have removed it meanwhile.
+                // It may have been removed meanwhile.
                 make_private(&self.root)?;
             }
             Dir::make(parent, path)?;
@@ -99,14 +99,14 @@ impl FolderPath {
     }
 }
 
-/// A folder of our own, open.
+/// An open folder of an account.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
     dir: Dir,
 }
 
-/// What stands in a folder under a name.
+/// An entry of a folder.
 #[derive(Debug)]
 pub(crate) struct Listed {
     pub(crate) name: OsString,
@@ -114,7 +114,7 @@ pub(crate) struct Listed {
 }
 
 impl Folder {
-    /// What a file holds that is read as `T` and then understood; `None` where there is none. A damaged one is set aside.
+    /// Reads a file as `T` and interprets it; `None` where there is none. A damaged file is set aside.
     pub(crate) fn read<T: DeserializeOwned, U>(
         &self,
         name: &str,
@@ -128,7 +128,7 @@ impl Folder {
         }
     }
 
-    /// The bytes of a file, or one more than so many; `None` where there is none.
+    /// Reads the bytes of a file, at most `largest` and one more; `None` where there is none.
     pub(crate) fn read_bytes(&self, name: &str, largest: u64) -> Result<Option<Vec<u8>>, StateError> {
         let path = self.path.join(name);
         let Some(file) = self.dir.file(&path)? else { return Ok(None) };
@@ -137,7 +137,7 @@ impl Folder {
         Ok(Some(bytes))
     }
 
-    /// One damaged file is kept, the newest.
+    /// Sets a damaged file aside, in place of an older one.
     pub(crate) fn set_aside(&self, name: &str, problem: String) -> StateError {
         let (path, aside) = (self.path.join(name), self.path.join(format!("{name}.damaged")));
         match self.dir.rename(&path, &aside) {
@@ -146,12 +146,12 @@ impl Folder {
         }
     }
 
-    /// Puts a file in the place of what is there; what is no file of ours stays, and is an error.
+    /// Writes a file in place of the present one; anything but an own file stays, and is an error.
     pub(crate) fn replace(&self, name: &str, content: &impl Serialize) -> Result<(), StateError> {
         self.replace_bytes(name, &self.encoded(name, content)?)
     }
 
-    /// As [`replace`](Folder::replace), of these bytes.
+    /// Writes these bytes as [`replace`](Folder::replace) does.
     pub(crate) fn replace_bytes(&self, name: &str, content: &[u8]) -> Result<(), StateError> {
         let path = self.path.join(name);
         self.dir.has_file(&path)?;
@@ -164,14 +164,14 @@ impl Folder {
         Ok(())
     }
 
-    /// Makes a file; `false` where there is something already, which stays.
+    /// Creates a file; `false` where something is there already, which stays.
     pub(crate) fn create(&self, name: &str, content: &impl Serialize) -> Result<bool, StateError> {
         let path = self.path.join(name);
         let temporary = self.write_temporary(&path, &self.encoded(name, content)?)?;
         let linked = match self.dir.link(&temporary, &path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            // Not every file system has links. What is left of the race there is won by the last one.
+            // Not every file system has links. Without them the last of two racing processes wins.
             Err(_) => self.dir.rename(&temporary, &path).map(|()| true),
         };
         let _renamed_already = self.dir.remove(&temporary);
@@ -188,11 +188,11 @@ impl Folder {
         }
     }
 
-    /// The files of ours.
+    /// Lists the own files.
     pub(crate) fn files(&self) -> Result<Vec<Listed>, StateError> {
         let mut files = Vec::new();
         for name in self.dir.names().map_err(StateError::io("read", &self.path))? {
-            // One that was removed meanwhile is none, and what is somebody else's is not ours to count.
+            // A file that was removed meanwhile or is another user's does not count.
             if let Ok(Some((bytes, _))) = self.dir.has_file(&self.path.join(&name)) {
                 files.push(Listed { name, bytes });
             }
@@ -200,7 +200,7 @@ impl Folder {
         Ok(files)
     }
 
-    /// Removes what processes left that died while they wrote; a token may stand in there.
+    /// Removes temporary files of processes that died while writing; they may hold a token.
     pub(crate) fn remove_leftovers(&self) {
         for name in self.dir.names().unwrap_or_default() {
             let path = self.path.join(&name);
@@ -215,7 +215,7 @@ impl Folder {
         }
     }
 
-    /// Removes all that is in the folder, and the folder.
+    /// Removes the folder and everything in it.
     pub(crate) fn remove_all(self) -> Result<(), StateError> {
         self.dir.remove_all(&self.path).map_err(StateError::io("remove", &self.path))
     }
@@ -244,16 +244,16 @@ impl Folder {
     }
 }
 
-/// The folders of which it was said that others may write there.
+/// Folders for which the warning of exposure was logged.
 static TOLD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 fn told() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     TOLD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Says once in a process, for each state folder, that others may write there. It waits for the disk.
+/// Warns once per process and state folder that others may write there. Blocks on the disk.
 pub(crate) fn tell_exposed(folder: &Path, log: &Logger) {
-    /// From so many folders on it may be said again.
+    /// Number of folders from which on a warning may be repeated.
     const MANY: usize = 256;
 
     if told().contains(folder) {
@@ -273,19 +273,19 @@ pub(crate) fn tell_exposed(folder: &Path, log: &Logger) {
     }
 }
 
-/// As [`tell_exposed`], on a thread that may wait.
+/// Warns as [`tell_exposed`] does, on a thread that may block.
 pub(crate) fn tell_exposed_soon(folder: &Path, log: &Logger) {
     if told().contains(folder) {
         return;
     }
     let (line, folder, log) = (Serial::of(folder), folder.to_owned(), log.clone());
-    // In a line, so that a disk that does not answer holds one thread however often it is asked.
+    // In a serial queue, so that a disk that does not answer holds one thread however often it is asked.
     drop(actix_rt::spawn(async move {
         let _best_effort = line.run(Serial::PATIENCE, move || tell_exposed(&folder, &log)).await;
     }));
 }
 
-/// Says how others could put their own things in the place of a state folder, or into it; `None` where nobody can.
+/// Describes how others could replace a state folder or write into it; `None` where nobody can.
 pub(crate) fn exposed(root: &Path) -> Option<String> {
     let root = root.canonicalize().ok()?;
     let mut folders = root.ancestors();
@@ -294,7 +294,7 @@ pub(crate) fn exposed(root: &Path) -> Option<String> {
     in_it.or_else(above)
 }
 
-/// Refuses what is no regular file.
+/// Refuses anything but a regular file.
 pub(crate) fn regular(about: &std::fs::Metadata) -> io::Result<()> {
     if about.is_file() {
         return Ok(());
@@ -302,10 +302,10 @@ pub(crate) fn regular(about: &std::fs::Metadata) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
 }
 
-/// Opens a file of the application's own, which may be behind a link, and refuses what is no regular file. It never waits
-/// for the other end of a pipe.
+/// Opens a file of the application's own, which may be behind a link, and refuses anything but a regular file. Never
+/// waits for the other end of a pipe.
 pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
-    // Opening a device may do anything, so it is looked at first; what was opened is what counts.
+    // Opening a device may do anything, so the path is checked first; the check of the opened file decides.
     regular(&std::fs::metadata(path)?)?;
     let file = system::open_without_waiting(path)?;
     let about = file.metadata()?;

@@ -50,7 +50,7 @@ impl Place {
     }
 }
 
-/// What may stand where a file should: its name, and what puts it there.
+/// An object in the place of a file: its name, and the function that puts it there.
 type Oddity = (&'static str, Box<dyn Fn()>);
 
 fn oddities(at: &Path, beside: &Path) -> Vec<Oddity> {

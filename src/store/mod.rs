@@ -1,4 +1,4 @@
-//! What outlives the process: who this device is, and the token while it lasts.
+//! State that outlives the process: the device's identity, the token while it lasts, and cursors.
 
 mod cursor;
 mod cursor_table;
@@ -26,8 +26,10 @@ pub(crate) use folder::{Folder, FolderPath, Listed, open_regular, regular, tell_
 use serde::{Deserialize, Serialize};
 use std::{fs::DirBuilder, path::Path, sync::Arc};
 
-/// A folder that keeps accounts over restarts: the device's identity, so that the service sees one device, and the
-/// token, so that a login by password needs no REST call while it lasts. Give it to [`Config::state_dir`](crate::Config::state_dir).
+/// Folder that keeps accounts over restarts; given to [`Config::state_dir`](crate::Config::state_dir).
+///
+/// It keeps the device's identity, so that the service sees one device, and the token, so that a login by password
+/// needs no REST call while it lasts.
 ///
 /// | File | Holds |
 /// |---|---|
@@ -40,17 +42,17 @@ use std::{fs::DirBuilder, path::Path, sync::Arc};
 /// at all, so processes that share a folder never see a torn one: the first identity stays, the last token wins. Two
 /// programs online at once with one account still need two folders, or they take the place from each other.
 ///
-/// A file that cannot be read as what it should be is renamed to `….damaged` (the newest one is kept), and what it
-/// held is made or fetched anew. What is no regular file of its own (a pipe, a device, a link), and folders and files
-/// that belong to another user than the process's (on Unix), are neither used nor replaced, for somebody else may have put
-/// them there. The folder itself may be anybody's, as that of a volume is: where others may write in it, the log says so
-/// once.
+/// A damaged file is renamed to `….damaged` (the newest one is kept), and its content is made or fetched anew. Anything
+/// but a regular file (a pipe, a device, a link), and folders and files of another user than the process's (on Unix),
+/// are neither used nor replaced, since somebody else may have put them there. The folder itself may be anybody's, such
+/// as that of a volume: where others may write in it, the log says so once.
 ///
-/// No trouble with files keeps a connection from going online: it is logged, and the login goes on as a new device and
-/// without a kept token. So it does where the disk has not answered for 5 s.
+/// No failure of files keeps a connection from going online: it is logged, and the login goes on as a new device and
+/// without a stored token. So does a login whose disk has not answered for 5 s.
 ///
-/// The token goes when it is refused or has ended, and when the service says that the user is removed (207) or the
-/// password changed (216); `close` leaves it, so that a restart finds it, and is done once it is written. [`StateDir::forget_token`] removes it.
+/// The token is removed when it is refused or has ended, when the user is removed (207) and when the password is
+/// changed (216). `close` keeps it for a restart, and completes once it is written. [`StateDir::forget_token`] removes
+/// it.
 ///
 /// ```no_run
 /// use agora_chat::{Config, StateDir};
@@ -66,7 +68,7 @@ const DEVICE: &str = "device.json";
 
 const TOKEN: &str = "token.json";
 
-/// More bytes than a file of these has.
+/// Size limit of a file, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
 #[derive(Serialize, Deserialize)]
@@ -82,12 +84,12 @@ struct TokenFile {
 }
 
 impl StateDir {
-    /// Takes a folder, and makes it where it is missing. The folder of a relative path is that of this moment.
+    /// Opens a folder, and creates it where it is missing. A relative path is resolved now.
     ///
-    /// This and the other methods here wait for the disk.
+    /// This method and the others here block on the disk.
     ///
     /// # Errors
-    /// [`StateError::Io`] where it cannot be made or is no folder.
+    /// [`StateError::Io`] where it cannot be created or is no folder.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StateError> {
         let path = path.as_ref();
         let absolute = std::path::absolute(path).map_err(StateError::io("find", path))?;
@@ -95,17 +97,17 @@ impl StateDir {
         Ok(StateDir { path: absolute.into() })
     }
 
-    /// Where it is.
+    /// Returns its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The device that the account is kept as; `None` before its first login.
+    /// Returns the device identity of the account; `None` before its first login.
     ///
     /// # Errors
-    /// [`StateError::Damaged`] for a damaged file, which is set aside by this; [`StateError::Owner`] and
-    /// [`StateError::Kind`] for what is somebody else's or no file; [`StateError::Io`] where it cannot be read.
+    /// [`StateError::Damaged`] for a damaged file, which is set aside; [`StateError::Owner`] for a file of another
+    /// user; [`StateError::Kind`] for anything but a file; [`StateError::Io`] where it cannot be read.
     pub fn device(&self, app_key: &AppKey, user: &UserId) -> Result<Option<Device>, StateError> {
         self.place(app_key, user).open()?.map_or(Ok(None), |folder| device(&folder))
     }
@@ -121,8 +123,8 @@ impl StateDir {
         }
     }
 
-    /// Removes everything about the account: its next login is one of a new device, and files set aside, cursors and dead
-    /// letters that stand in its folder go too.
+    /// Removes everything about the account, including damaged files, cursors and dead letters in its folder: its next
+    /// login is one of a new device.
     ///
     /// # Errors
     /// [`StateError::Io`] where it cannot be removed; none where there is none.
@@ -130,7 +132,7 @@ impl StateDir {
         self.place(app_key, user).open()?.map_or(Ok(()), Folder::remove_all)
     }
 
-    /// The kept identity, or else this one, which is kept from now on unless another process was first.
+    /// Returns the stored identity; without one, stores and returns `new`, unless another process was first.
     pub(crate) fn identity(&self, app_key: &AppKey, user: &UserId, new: &Device) -> Result<Device, StateError> {
         let folder = self.make_account(app_key, user)?;
         if let Some(kept) = device(&folder)? {
@@ -143,7 +145,7 @@ impl StateDir {
         Ok(device(&folder)?.unwrap_or_else(|| new.clone()))
     }
 
-    /// The kept token, also one whose end has passed.
+    /// Returns the stored token, even one whose end has passed.
     pub(crate) fn token(&self, app_key: &AppKey, user: &UserId) -> Result<Option<KeptToken>, StateError> {
         let Some(folder) = self.place(app_key, user).open()? else { return Ok(None) };
         folder.read(TOKEN, LARGEST, |kept: TokenFile| {
@@ -157,7 +159,7 @@ impl StateDir {
         self.make_account(app_key, user)?.replace(TOKEN, &content)
     }
 
-    /// Where the account's folder is.
+    /// Returns the account's folder.
     pub(crate) fn place(&self, app_key: &AppKey, user: &UserId) -> FolderPath {
         FolderPath::of(&self.path, app_key, user)
     }
@@ -177,7 +179,8 @@ fn device(folder: &Folder) -> Result<Option<Device>, StateError> {
     })
 }
 
-/// Different for different texts, on file systems that ignore case too, and never a way out of the folder.
+/// Returns a file name that differs for different texts, also on file systems that ignore case, and never leads out of
+/// the folder.
 pub(crate) fn file_name(text: &str) -> String {
     let mut name = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-//! Folders and files as the operating system has them.
+//! Folders and files of the operating system.
 
 use crate::model::error::Kind;
 
@@ -32,10 +32,10 @@ mod unix {
     use super::Kind;
     use crate::model::error::StateError;
 
-    /// How many folders within each other are removed.
+    /// Deepest nesting of folders that is removed.
     const DEPTH: usize = 16;
 
-    /// A folder of this process's user, held open: what is done in it is done there, wherever it is moved.
+    /// A folder of this process's user, held open: operations stay in it, wherever it is moved.
     #[derive(Debug)]
     pub(in crate::store) struct Dir(OwnedFd);
 
@@ -51,7 +51,7 @@ mod unix {
         }
     }
 
-    /// Refuses what is of another kind, or another user's.
+    /// Refuses anything of another kind or of another user.
     fn ours(stat: &Stat, wanted: Kind, path: &Path) -> Result<(), StateError> {
         let found = kind(stat);
         if found != wanted {
@@ -64,7 +64,7 @@ mod unix {
         Ok(())
     }
 
-    /// What stands there, links not followed; `None` for nothing.
+    /// Looks up an entry without following links; `None` where it is missing.
     fn look(at: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<Option<Stat>, StateError> {
         match fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
@@ -77,9 +77,9 @@ mod unix {
         path.file_name().unwrap_or_default()
     }
 
-    /// Opens what is of this kind and ours, if there is something.
+    /// Opens an entry of this kind and this user, if there is one.
     fn open(at: BorrowedFd<'_>, of: &OsStr, wanted: Kind, path: &Path) -> Result<Option<OwnedFd>, StateError> {
-        // To open a device may do something already, so nothing is opened that is odd at first sight.
+        // Opening a device may have effects, so the entry is checked before it is opened.
         let Some(stat) = look(at, of, path)? else { return Ok(None) };
         ours(&stat, wanted, path)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -93,13 +93,13 @@ mod unix {
     }
 
     impl Dir {
-        /// Opens a folder in another one, or by its whole path: `None` where it is missing.
+        /// Opens a folder in another one, or by its whole path; `None` where it is missing.
         pub(in crate::store) fn open(parent: Option<&Dir>, path: &Path) -> Result<Option<Self>, StateError> {
             let (at, of) = parent.map_or((CWD, path.as_os_str()), |parent| (parent.0.as_fd(), name(path)));
             Ok(open(at, of, Kind::Folder, path)?.map(Dir))
         }
 
-        /// Makes a folder, whose name outlives a loss of power; one that is there already is no error.
+        /// Creates a folder whose name outlives a loss of power; an existing one is no error.
         pub(in crate::store) fn make(parent: Option<&Dir>, path: &Path) -> Result<(), StateError> {
             let (at, of) = parent.map_or((CWD, path.as_os_str()), |parent| (parent.0.as_fd(), name(path)));
             match fs::mkdirat(at, of, Mode::RWXU) {
@@ -117,12 +117,12 @@ mod unix {
             Ok(())
         }
 
-        /// Opens a regular file to be read; `None` where it is missing.
+        /// Opens a regular file for reading; `None` where it is missing.
         pub(in crate::store) fn file(&self, path: &Path) -> Result<Option<File>, StateError> {
             Ok(open(self.0.as_fd(), name(path), Kind::File, path)?.map(File::from))
         }
 
-        /// The length of a regular file and when it was written last; `None` where there is nothing.
+        /// Returns the length of a regular file and the time of its last write; `None` where it is missing.
         pub(in crate::store) fn has_file(&self, path: &Path) -> Result<Option<(u64, SystemTime)>, StateError> {
             let Some(stat) = look(self.0.as_fd(), name(path), path)? else { return Ok(None) };
             ours(&stat, Kind::File, path)?;
@@ -130,7 +130,7 @@ mod unix {
             Ok(Some((u64::try_from(stat.st_size).unwrap_or_default(), UNIX_EPOCH + modified)))
         }
 
-        /// Makes a new file, which must not be there.
+        /// Creates a file, which must not exist.
         pub(in crate::store) fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             Ok(File::from(fs::openat(&self.0, name(path), flags, Mode::from_raw_mode(mode as _))?))
@@ -148,17 +148,17 @@ mod unix {
             Ok(fs::unlinkat(&self.0, name(path), AtFlags::empty())?)
         }
 
-        /// All names in it.
+        /// Lists all names in it.
         pub(in crate::store) fn names(&self) -> io::Result<Vec<OsString>> {
             names(self.0.as_fd())
         }
 
-        /// Has the names in it written to the disk, where folders can be.
+        /// Flushes the names in it to the disk, where the system can flush folders.
         pub(in crate::store) fn sync(&self) {
             let _best_effort = self.0.try_clone().and_then(|folder| File::from(folder).sync_all());
         }
 
-        /// Removes all that is in it, then itself. Links are removed and not followed.
+        /// Removes everything in it, then itself. Links are removed and not followed.
         pub(in crate::store) fn remove_all(&self, path: &Path) -> io::Result<()> {
             empty(self.0.as_fd(), DEPTH)?;
             let parent =
@@ -182,7 +182,7 @@ mod unix {
         for name in names(folder)? {
             match fs::unlinkat(folder, &name, AtFlags::empty()) {
                 Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-                // What systems say of a folder differs.
+                // Systems report a folder in different ways.
                 Err(error) => {
                     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                     let inner = fs::openat(folder, &name, flags, Mode::empty()).map_err(|_| error)?;
@@ -195,10 +195,10 @@ mod unix {
         Ok(())
     }
 
-    /// Says whether somebody else may write in a folder. In one with the sticky bit others cannot touch what is ours, which
-    /// does for a folder `above` the one in question.
+    /// Describes whether others may write in a folder. With the sticky bit others cannot touch our entries, which is
+    /// enough for a folder above the one in question (`itself` is false).
     pub(in crate::store) fn others_write(folder: &Path, itself: bool) -> Option<String> {
-        /// A user whom nothing can be kept from.
+        /// User id of the superuser, who may write anywhere.
         const ROOT: u32 = 0;
         const STICKY: u32 = 0o1000;
 
@@ -225,7 +225,7 @@ mod unix {
     }
 }
 
-/// Where there are no owners as on Unix: by paths, and by kind alone.
+/// Variant for systems without owners as on Unix: works by paths, and checks kinds alone.
 #[cfg(not(unix))]
 mod elsewhere {
     use std::{

@@ -1,8 +1,8 @@
-//! Text of others made harmless for a line and a terminal.
+//! Escaping of foreign text for log lines and terminals.
 
 use std::fmt;
 
-/// Shows a text without what would end its line, command a terminal, or reorder what is read.
+/// Shows a text with everything escaped that would end its line, command a terminal, or reorder the line.
 ///
 /// Control characters, the separators U+2028 and U+2029, and the controls of writing direction appear as escapes such as
 /// `\n` and `\u{202e}`. Everything else stays as it is. The log does this to every message and value.
@@ -28,7 +28,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Returns whether a character acts instead of being seen.
+/// Returns whether a character acts on a line or terminal instead of being printed.
 pub(crate) fn must_be_escaped(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}' | '\u{feff}')

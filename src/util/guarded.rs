@@ -1,4 +1,4 @@
-//! Futures that an application lends.
+//! Futures that an application lends, guarded against their panics.
 
 use std::{
     future::{Future, poll_fn},
@@ -7,7 +7,7 @@ use std::{
     task::Poll,
 };
 
-/// What the application's future comes to; `None` where it, or what makes it, panics.
+/// Runs the application's future to its end; `None` where it, or the closure that makes it, panics.
 pub(crate) async fn guarded<T, F>(begin: impl FnOnce() -> Pin<Box<F>>) -> Option<T>
 where
     F: Future<Output = T> + ?Sized,
@@ -23,13 +23,13 @@ where
     .await
 }
 
-/// The application's future, which may panic in its destructor too, also when it is given up.
+/// The application's future. Its destructor may panic too, also when it is dropped early.
 struct Begun<F: ?Sized>(Option<Pin<Box<F>>>);
 
 impl<F: ?Sized> Drop for Begun<F> {
     fn drop(&mut self) {
         let future = self.0.take();
-        // Its answer stands, if it gave one.
+        // Its answer, if it gave one, stands.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
     }
 }

@@ -1,4 +1,4 @@
-//! Code that the application lends: it may panic, and that costs nobody else anything.
+//! Guards for code that the application lends: its panics are caught.
 
 use std::{
     io::{self, Write as _},
@@ -15,12 +15,12 @@ use slog::{Drain, FlushError, Level, Logger, Never, OwnedKVList, Record};
 
 /// Calls lent code; `None` where it panicked.
 ///
-/// What the closure left half-done is the application's own affair, or is not looked at again.
+/// State that the closure left half-done is the application's own, or is not used again.
 pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(value) => Some(value),
         Err(payload) => {
-            // What was thrown may panic in its own destructor. That second payload, if any, is not looked at.
+            // The payload may panic in its own destructor. A second payload, if any, is leaked.
             if let Err(thrown) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
                 mem::forget(thrown);
             }
@@ -29,12 +29,12 @@ pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
-/// Drops what the application gave, whose destructor may panic.
+/// Drops a value of the application's, whose destructor may panic.
 pub(crate) fn drop_caught<T>(lent: T) {
     let _ = caught(|| drop(lent));
 }
 
-/// Something lent, whose panics cost nobody but whoever lent it.
+/// A lent value whose panics are caught.
 pub(crate) struct Lent<T>(Option<T>);
 
 impl<T> Lent<T> {
@@ -42,7 +42,7 @@ impl<T> Lent<T> {
         Lent(Some(lent))
     }
 
-    /// Uses it. `None` where it panics; it is dropped then, and so is every use after it.
+    /// Uses the value. `None` where it panics: the value is dropped then, and later uses return `None` too.
     pub(crate) fn with<R>(&mut self, used: impl FnOnce(&mut T) -> R) -> Option<R> {
         let lent = self.0.as_mut()?;
         let done = caught(|| used(lent));
@@ -52,7 +52,7 @@ impl<T> Lent<T> {
         done
     }
 
-    /// Returns it itself, for a use that is guarded elsewhere.
+    /// Returns the value itself, for a use that is guarded elsewhere.
     pub(crate) fn get(&self) -> Option<&T> {
         self.0.as_ref()
     }
@@ -64,7 +64,7 @@ impl<T> Drop for Lent<T> {
     }
 }
 
-/// How many records a lent logger lost by its panics; all clones are the same count.
+/// Count of records that a lent logger lost by its panics; clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LostRecords(Arc<AtomicU64>);
 
@@ -73,13 +73,13 @@ impl LostRecords {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Counts one more; `true` for the first.
+    /// Counts one more; returns `true` for the first.
     fn add(&self) -> bool {
         self.0.fetch_add(1, Ordering::Relaxed) == 0
     }
 }
 
-/// The application's logger behind a guard: a panic of its drain loses the record and nothing else.
+/// Wraps the application's logger in a guard: a panic of its drain loses the record and nothing else.
 pub(crate) fn guarded(logger: &Logger) -> (Logger, LostRecords) {
     let lost = LostRecords::default();
     let guard = Guard { inner: Some(logger.clone()), lost: lost.clone(), failing: Failing::default() };
@@ -87,18 +87,18 @@ pub(crate) fn guarded(logger: &Logger) -> (Logger, LostRecords) {
 }
 
 struct Guard {
-    /// Taken by the destructor alone.
+    /// `None` only within the destructor.
     inner: Option<Logger>,
     lost: LostRecords,
     failing: Failing,
 }
 
-/// A row of panics. A drain behind a poisoned lock panics at every record, and each panic costs a trip through the
-/// process's panic hook, so that such a one is tried only now and then.
+/// A row of panics. A drain behind a poisoned lock panics at every record, and each panic runs the process's panic
+/// hook. So a failing drain is tried only now and then.
 struct Failing {
     since: Instant,
     row: AtomicU32,
-    /// When the drain is tried next, in milliseconds from `since`.
+    /// Time of the next try, in milliseconds from `since`.
     again: AtomicU64,
 }
 
@@ -109,7 +109,7 @@ impl Default for Failing {
 }
 
 impl Failing {
-    /// After how many panics in a row the drain has pauses.
+    /// Panics in a row after which the drain gets pauses.
     const ROW: u32 = 8;
     const PAUSE: Duration = Duration::from_secs(1);
 
@@ -124,7 +124,7 @@ impl Failing {
     }
 
     fn worked(&self) {
-        // Usually there is nothing to write, and the line stays shared between threads.
+        // Usually nothing is written here, and the cache line stays shared between threads.
         if self.row.load(Ordering::Relaxed) != 0 {
             self.row.store(0, Ordering::Relaxed);
         }
@@ -138,7 +138,7 @@ impl Failing {
 impl Guard {
     fn lose(&self) {
         if self.lost.add() {
-            // Said where it can be said without the logger; whether that works does not matter.
+            // Reported without the logger; a failure of this does not matter.
             let _ = caught(|| {
                 writeln!(
                     io::stderr(),
@@ -160,7 +160,7 @@ impl Drain for Guard {
             self.lose();
             return Ok(());
         }
-        // Asked first: a logger as a drain allocates for every record it is given, wanted or not.
+        // Asked first: a logger as a drain allocates for every record, enabled or not.
         let logged = caught(|| {
             if inner.is_enabled(record.level()) {
                 let _ = Drain::log(inner, record, values);

@@ -1,4 +1,4 @@
-//! Small tools without a word of chat in them.
+//! Small tools that know nothing of chat.
 
 mod escape;
 mod guarded;

@@ -1,7 +1,7 @@
-//! Threads of our own for what may block for ever: look-ups of names, and files.
+//! Own threads for work that may block for ever: name look-ups and files.
 //!
-//! The runtime's threads for blocking work are the application's too, there are 512 of them, and a process waits for them
-//! at its end. What stands still here holds up none of that.
+//! The runtime's blocking threads are the application's too: there are 512 of them, and a process waits for them at its
+//! end. Work that hangs here holds up neither.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -20,26 +20,26 @@ use std::{
 
 use tokio::{sync::oneshot, time::timeout};
 
-/// How long a thread waits for more work before it ends.
+/// Time that an idle thread waits for more work before it ends.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// What is said where the answer does not come.
+/// Error text for an answer that does not come.
 const UNDONE: &str = "no thread could be started for it, or it panicked";
 
 /// The stack of a thread, in bytes: for the system's resolver and the modules it loads.
 const STACK: usize = 512 * 1024;
 
-/// Files of accounts and of up- and downloads: 16 that move, and one for each that stands still for over a second. An
-/// account or transfer has at most one piece of work here.
+/// Threads for files of accounts, uploads and downloads: 16 that make progress, and one more for each job that has hung
+/// for over a second. An account or transfer has at most one job here.
 pub(crate) static FILES: Threads = Threads::new("agora-files", 16, Duration::from_secs(1));
 
-/// A set of threads that is made as there is work, and ends after it.
+/// A pool of threads that grows with its work and ends after it.
 #[derive(Debug)]
 pub(crate) struct Threads {
     name: &'static str,
-    /// How many pieces of work may be under way, without those that stand still.
+    /// Most jobs at once, not counting those that hang.
     most: usize,
-    /// How long a piece of work may take before it counts as one that stands still.
+    /// Time after which a job counts as hanging.
     patience: Duration,
     state: Mutex<State>,
     news: Condvar,
@@ -48,22 +48,22 @@ pub(crate) struct Threads {
 #[derive(Debug)]
 struct State {
     waiting: VecDeque<Job>,
-    /// When each piece of work under way began.
+    /// Start times of the jobs under way.
     busy: BTreeMap<u64, Instant>,
     begun: u64,
-    /// Threads that wait for work.
+    /// Number of threads that wait for work.
     idle: usize,
 }
 
-/// A piece of work.
+/// One job.
 pub(crate) struct Job {
-    /// Whether somebody still waits for it.
+    /// Returns whether somebody still waits for it.
     pub(crate) wanted: Box<dyn Fn() -> bool + Send>,
     pub(crate) work: Box<dyn FnOnce() + Send>,
 }
 
 impl Job {
-    /// Work whose answer somebody waits for; it is not begun once nobody does.
+    /// Makes a job whose answer is waited for; it is skipped once nobody waits.
     fn answered<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> (Self, oneshot::Receiver<T>) {
         let (sender, answer) = oneshot::channel();
         let sender = Arc::new(Mutex::new(Some(sender)));
@@ -74,19 +74,19 @@ impl Job {
         let work = move || {
             let done = work();
             if let Some(sender) = lock(&sender).take() {
-                // Nobody may wait any more.
+                // The receiver may be gone.
                 let _ = sender.send(done);
             }
         };
         (Job { wanted: Box::new(wanted), work: Box::new(work) }, answer)
     }
 
-    /// Work that is done whoever waits for it.
+    /// Makes a job that runs in any case.
     pub(crate) fn always(work: impl FnOnce() + Send + 'static) -> Self {
         Job { wanted: Box::new(|| true), work: Box::new(work) }
     }
 
-    /// Does it, unless nobody wants it any more. A panic is told by whoever lent the work; the thread goes on.
+    /// Runs it, unless nobody waits for it any more. A panic is reported by the owner of the job; the thread goes on.
     fn done(self) {
         let _ = catch_unwind(AssertUnwindSafe(move || {
             if (self.wanted)() {
@@ -108,9 +108,9 @@ impl Threads {
         Threads { name, most, patience, state: Mutex::new(state), news: Condvar::new() }
     }
 
-    /// Does this on one of the threads, unless the future is dropped before it has begun.
+    /// Runs this on one of the threads, unless the future is dropped before it has begun.
     ///
-    /// Where the future is dropped later the work goes on, and its answer is dropped on the thread.
+    /// If the future is dropped later, the work goes on, and its answer is dropped on the thread.
     pub(crate) fn run<T: Send + 'static>(
         &'static self,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -120,10 +120,10 @@ impl Threads {
         async move { answer.await.unwrap_or_else(|_| Err(io::Error::other(UNDONE))) }
     }
 
-    /// Has a piece of work done, or drops it: where nobody wants it any more, or no thread can be made.
+    /// Queues a job. It is dropped where nobody waits for it any more, or no thread can be started.
     pub(crate) fn submit(&'static self, job: Job) {
         let mut state = self.lock();
-        // Work that nobody wants goes when there is more to come, so that what is given up does not pile up.
+        // Abandoned jobs are dropped when the queue is long, so that they do not pile up.
         let unwanted: Vec<_> = if state.waiting.len() < self.most {
             Vec::new()
         } else {
@@ -137,7 +137,7 @@ impl Threads {
         drop((unwanted, stranded));
     }
 
-    /// Sees to it that a thread waits while work does; where there is none at all, gives the work back.
+    /// Ensures that a thread serves the queue; where none can be started at all, returns the queued jobs.
     fn attended(&'static self, state: &mut State) -> VecDeque<Job> {
         if state.waiting.is_empty() {
             return VecDeque::new();
@@ -156,7 +156,7 @@ impl Threads {
         VecDeque::new()
     }
 
-    /// Works for as long as there is something to do, and a moment longer.
+    /// Runs jobs until none has come for [`LINGER`].
     fn attend(&'static self) {
         let mut state = self.lock();
         let mut waited = Duration::ZERO;
@@ -188,7 +188,7 @@ impl Threads {
                 }
                 LINGER
             } else {
-                // Until the next one counts as one that stands still.
+                // Until the next one counts as hanging.
                 let oldest = moving.into_iter().max().unwrap_or_default();
                 self.patience.saturating_sub(oldest).max(Duration::from_millis(1))
             };
@@ -202,7 +202,7 @@ impl Threads {
         lock(&self.state)
     }
 
-    /// How many threads there are.
+    /// Returns the number of threads.
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
         let state = self.lock();
@@ -210,10 +210,10 @@ impl Threads {
     }
 }
 
-/// Work on one account's files or the like: one piece at a time, in the order that it is asked for.
+/// A serial queue, such as for one account's files: one job at a time, in order.
 ///
-/// A disk that does not answer so holds one thread for each account that has files on it, however often those are tried,
-/// and the accounts whose files are elsewhere go on.
+/// So a disk that does not answer holds one thread for each account with files on it, however often those are tried.
+/// Accounts with files elsewhere go on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Serial(Arc<Mutex<Line>>);
 
@@ -223,10 +223,10 @@ struct Line {
     waiting: VecDeque<Job>,
 }
 
-/// Why a piece of work is not known to be done.
+/// Reason that a job is not known to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unfinished {
-    /// It, or what came before it, has not ended in this time; it may yet.
+    /// It, or a job before it, has not ended in this time; it still may.
     Stuck(Duration),
     /// No thread could be started for it, or it panicked.
     Undone,
@@ -241,20 +241,20 @@ impl fmt::Display for Unfinished {
     }
 }
 
-/// The lines that somebody has or that are at work, by what they are for.
+/// The serial queues in use, by folder.
 static LINES: Mutex<BTreeMap<PathBuf, Weak<Mutex<Line>>>> = Mutex::new(BTreeMap::new());
 
 impl Serial {
-    /// How long work may take where nobody waits for it impatiently, with the wait for what came before it.
+    /// Time limit for work that is not urgent, including the wait for the jobs before it.
     pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// Returns the one of this folder, which is the same for all in the process.
+    /// Returns the serial queue of this folder, the same for the whole process.
     pub(crate) fn of(folder: &Path) -> Self {
         let mut lines = lock(&LINES);
         if let Some(line) = lines.get(folder).and_then(Weak::upgrade) {
             return Serial(line);
         }
-        // A table of the dead would grow with every account that ever was.
+        // Otherwise the table would grow with every account that ever was.
         if lines.len().is_power_of_two() {
             lines.retain(|_, line| line.strong_count() > 0);
         }
@@ -263,12 +263,12 @@ impl Serial {
         new
     }
 
-    /// Whether work waits or is under way.
+    /// Returns whether a job waits or is under way.
     pub(crate) fn is_busy(&self) -> bool {
         lock(&self.0).busy
     }
 
-    /// Has work done within the time. Once begun it goes on when its answer is waited for no more, and keeps its place.
+    /// Runs a job within the time limit. Once begun, it goes on after the limit and keeps its place.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         limit: Duration,
@@ -282,9 +282,10 @@ impl Serial {
         }
     }
 
-    /// Has a piece of work done after those that wait, or drops it: where nobody wants it any more, or no thread can be made.
+    /// Queues a job behind those that wait. It is dropped where nobody waits for it any more, or no thread can be
+    /// started.
     pub(crate) fn submit(&self, threads: &'static Threads, job: Job) {
-        /// From how many on it is looked whether they are still wanted.
+        /// Length from which the queue is searched for abandoned jobs.
         const MANY: usize = 16;
 
         let mut line = lock(&self.0);
@@ -303,7 +304,7 @@ impl Serial {
     }
 }
 
-/// What serves a line, until nothing waits in it. Where it is never begun, what waits is dropped.
+/// The job that serves a serial queue until it is empty. Where it is never begun, the waiting jobs are dropped.
 struct Piece {
     line: Arc<Mutex<Line>>,
     over: bool,
@@ -327,7 +328,7 @@ impl Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        // After its end another one may be at work.
+        // After its end another one may be serving.
         if !self.over {
             let left = std::mem::take(&mut *lock(&self.line));
             drop(left);
@@ -335,24 +336,24 @@ impl Drop for Piece {
     }
 }
 
-/// Work that is always the same and looks up itself what there is to do: however often it is asked for, one piece at most
+/// Work that is always the same and finds out itself what is to be done. However often it is requested, at most one run
 /// is under way and one waits.
 #[derive(Clone, Debug)]
 pub(crate) struct Single {
     line: Serial,
-    /// Whether a piece waits, which will see all that there is to do by now.
+    /// True while a run waits, which will see everything that is to be done by now.
     asked: Arc<AtomicBool>,
 }
 
 impl Single {
-    /// Work in its turn with the other work of a line.
+    /// Makes work that takes its turn in a serial queue.
     pub(crate) fn on(line: Serial) -> Self {
         Single { line, asked: Arc::default() }
     }
 
-    /// Does this on one of the threads. It must always be the same work.
+    /// Requests a run on one of the threads. `work` must always be the same.
     pub(crate) fn run(&self, threads: &'static Threads, work: impl FnOnce() + Send + 'static) {
-        /// A piece that waits, until it is begun or dropped.
+        /// Marks a run as waiting, until it is begun or dropped.
         struct Asked(Arc<AtomicBool>);
 
         impl Drop for Asked {

@@ -1,19 +1,19 @@
-//! What values take in memory.
+//! Weights: upper bounds of the memory that values take.
 //!
-//! Everything that waits somewhere is bounded by this one weight: pages in the handler's hand, dead letters, events before
-//! subscribers, sends that are kept. It is an upper bound of what the allocator gives for a value, so a value that shares
-//! parts with others is counted as if it were alone.
+//! Everything that waits is bounded by this one weight: pages in flight, dead letters, subscribers' backlogs, buffered
+//! sends. It is an upper bound of a value's allocations. A value that shares parts with others is counted as if it were
+//! alone.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// Something whose memory can be told without walking through more than its own parts.
+/// A value that can state its memory by walking through its own parts only.
 pub(crate) trait Weigh {
-    /// Returns how many bytes it takes on the heap, beside its own `size_of`.
+    /// Returns the bytes it takes on the heap, besides its own `size_of`.
     fn heap(&self) -> usize;
 
-    /// Returns how many bytes it takes in all.
+    /// Returns the bytes it takes in all.
     fn weight(&self) -> usize
     where
         Self: Sized,
@@ -22,13 +22,13 @@ pub(crate) trait Weigh {
     }
 }
 
-/// What an allocation takes beside what was asked for: the allocator's header, and rounding to 16 bytes.
+/// Bytes that an allocation takes besides those asked for: the allocator's header, and rounding to 16 bytes.
 const ALLOCATION: usize = 24;
 
 /// The reference counts of an [`Arc`].
 const COUNTS: usize = 2 * size_of::<usize>();
 
-/// Returns what one allocation of so many bytes takes; nothing where none is made.
+/// Returns the weight of one allocation of `bytes` bytes; 0 where none is made.
 #[inline]
 pub(crate) const fn allocation(bytes: usize) -> usize {
     if bytes == 0 { 0 } else { bytes.saturating_add(ALLOCATION) }
@@ -56,10 +56,10 @@ impl Weigh for Box<str> {
 }
 
 impl Weigh for Bytes {
-    /// The bytes it shows: what it keeps alive beside them is for its holder to say.
+    /// Counts the bytes it shows; its holder accounts for a larger buffer behind it.
     #[inline]
     fn heap(&self) -> usize {
-        // A shared one has a small allocation of its own with its counts.
+        // A shared one has a small allocation of its own for its counts.
         allocation(self.len()).saturating_add(if self.is_empty() { 0 } else { allocation(3 * size_of::<usize>()) })
     }
 }
@@ -93,7 +93,7 @@ impl<A: Weigh, B: Weigh> Weigh for (A, B) {
     }
 }
 
-/// Types that are all in their own `size_of`.
+/// Declares types without heap memory.
 macro_rules! flat {
     ($($flat:ty),+ $(,)?) => {
         $(impl $crate::util::weight::Weigh for $flat {
@@ -105,7 +105,8 @@ macro_rules! flat {
     };
 }
 
-/// Weighs a struct by its fields, all of which are to be named: a new one does not compile unless it is weighed.
+/// Implements [`Weigh`] for a struct by its fields. All have to be named, so a new field does not compile until it is
+/// weighed.
 macro_rules! weigh {
     ($($whole:ty { $($field:ident),+ $(,)? })+) => {
         $(impl $crate::util::weight::Weigh for $whole {

@@ -86,7 +86,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// Why a call ended.
+    /// Reason that a call ended.
     pub enum EndReason {
         Hangup = 0 => "HANGUP",
         Noresponse = 1 => "NORESPONSE",

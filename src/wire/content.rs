@@ -1,4 +1,4 @@
-//! What a chat message says or shows (messages spec §1.3).
+//! The content of a chat message (messages spec §1.3).
 
 use super::enumeration::enumeration;
 use super::key_value::KeyValue;

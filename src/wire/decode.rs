@@ -1,8 +1,8 @@
 //! Decoding with bounds.
 //!
-//! A repeated message can cost two bytes in a frame and hundreds in memory. So the fields of a message, and of those
-//! inside it that repeat something themselves, are counted before anything is allocated, and so is the memory of what
-//! they repeat: it has to be in proportion to the bytes.
+//! A repeated message can cost two bytes in a frame and hundreds in memory. So two things are counted before anything
+//! is allocated: the fields of a message, those of nested messages with repeated fields included; and the memory of the
+//! repeated values, which has to be in proportion to the encoded bytes.
 
 use bytes::{Bytes, BytesMut};
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
@@ -10,55 +10,55 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 use super::error::{DecodeError, Layer};
 use super::mend::{Mend, decode_mended};
 
-/// Most fields that one payload or body may have, those of the repeated messages in it included.
+/// Most fields that one payload or body may have, including those of its repeated messages.
 ///
-/// It keeps what one frame can cost below some tens of megabytes, and is far above what the service sends.
+/// It keeps the memory of one frame below some tens of megabytes, and is far above what the service sends.
 pub const MAX_FIELDS: usize = 65_536;
 
-/// How many bytes of structs a message may have for each of its own bytes. Nothing that says something comes near.
+/// Most bytes of structs for each encoded byte of a message. No meaningful message comes near.
 const GROWTH: usize = 16;
 
-/// How many bytes of structs any message may have beside those.
+/// Bytes of structs that any message may have besides those.
 const FREE: usize = 4096;
 
-/// How many bytes of structs a message of so many bytes may have.
+/// Returns the bytes of structs that a message of `bytes` encoded bytes may have.
 pub(super) const fn allowance(bytes: usize) -> usize {
     bytes.saturating_mul(GROWTH).saturating_add(FREE)
 }
 
-/// A message type, as far as counting is concerned: the fields that are repeated, or hold messages with such fields.
+/// Shape of a message type for counting: its repeated fields, and its fields of messages with repeated fields.
 pub(super) struct Shape(pub(super) &'static [Field]);
 
-/// A message that repeats nothing.
+/// Shape of a message without repeated fields.
 pub(super) const FLAT: Shape = Shape(&[]);
 
-/// A field that is looked at in counting.
+/// Field that counting looks at.
 pub(super) struct Field {
     tag: u32,
-    /// What one of it takes beside its texts.
+    /// Bytes of one element, without its texts.
     size: usize,
-    /// Whether it is weighed by itself, against its own bytes.
+    /// True where each element is weighed against its own encoded bytes.
     alone: bool,
     inner: Option<&'static Shape>,
 }
 
 impl Field {
-    /// A repeated field with elements of this type.
+    /// Describes a repeated field with elements of this type.
     pub(super) const fn repeated<T>(tag: u32) -> Self {
         Field { tag, size: size_of::<T>(), alone: false, inner: None }
     }
 
-    /// A field whose message has such fields.
+    /// Describes a field whose message has repeated fields.
     pub(super) const fn holding(tag: u32, inner: &'static Shape) -> Self {
         Field { tag, size: 0, alone: false, inner: Some(inner) }
     }
 
-    /// The fields of its elements are counted too.
+    /// Counts the fields of its elements too.
     pub(super) const fn with(self, inner: &'static Shape) -> Self {
         Field { inner: Some(inner), ..self }
     }
 
-    /// The fields of its elements are counted, and each element is weighed against its own bytes.
+    /// Weighs each element against its own encoded bytes.
     pub(super) const fn alone(self) -> Self {
         Field { alone: true, size: 0, ..self }
     }
@@ -70,7 +70,7 @@ pub(super) fn decode<T: Mend>(bytes: &Bytes, shape: &Shape, layer: Layer) -> Res
     decode_within(bytes, shape, layer, &mut left)
 }
 
-/// Decodes one of several messages that may have `left` fields together, and takes its fields from that.
+/// Decodes one of several messages that share a budget of `left` fields, and deducts its own.
 pub(super) fn decode_within<T: Mend>(
     bytes: &Bytes,
     shape: &Shape,
@@ -83,8 +83,8 @@ pub(super) fn decode_within<T: Mend>(
     decode_mended(bytes.clone()).map_err(|source| DecodeError::Malformed { layer, source })
 }
 
-/// Splits the length-delimited fields numbered `tag` off a payload, one from `left` for each: the payload without
-/// them, and their contents, which are not looked at.
+/// Splits the length-delimited fields numbered `tag` off a payload: returns the payload without them, and their
+/// contents, which are not parsed. Deducts one from `left` for each.
 ///
 /// `None` where the payload's own structure is broken.
 pub(super) fn split_off(bytes: &Bytes, tag: u32, left: &mut usize) -> Result<Option<(Bytes, Vec<Bytes>)>, DecodeError> {
@@ -107,7 +107,7 @@ pub(super) fn split_off(bytes: &Bytes, tag: u32, left: &mut usize) -> Result<Opt
     Ok(Some((rest.freeze(), split)))
 }
 
-/// Takes one from `left` for every field, and from `memory` what repeated ones take; `None` when there is more.
+/// Deducts one from `left` for every field, and the memory of repeated ones from `memory`; `None` when either runs out.
 fn count(
     mut bytes: &[u8],
     shape: &Shape,

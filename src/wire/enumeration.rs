@@ -1,4 +1,4 @@
-//! How the enums of the schema are declared.
+//! The macro that declares the enums of the schema.
 
 /// Declares an enum of the schema: Rust name, number and the spec's name for each value.
 ///
@@ -19,7 +19,7 @@ macro_rules! enumeration {
         }
 
         impl $name {
-            /// The spec's name of this value.
+            /// Returns the spec's name of this value.
             #[must_use]
             pub fn as_str_name(self) -> &'static str {
                 match self {
@@ -27,7 +27,7 @@ macro_rules! enumeration {
                 }
             }
 
-            /// The value of this name in the spec, `None` when there is none.
+            /// Returns the value of this name in the spec, `None` when there is none.
             #[must_use]
             pub fn from_str_name(name: &str) -> Option<Self> {
                 match name {

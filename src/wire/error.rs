@@ -1,4 +1,4 @@
-//! Why received bytes could not be taken.
+//! Errors of decoding received bytes.
 
 /// The layer of a frame that an error is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,19 +34,19 @@ pub enum DecodeError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The message has more fields than [`MAX_FIELDS`](super::MAX_FIELDS), or so many that say nothing that they would take
-    /// more than 4 KiB and 16 times its bytes; nothing was decoded.
+    /// The message has more fields than [`MAX_FIELDS`](super::MAX_FIELDS), or its structs would take more than 4 KiB
+    /// plus 16 times its encoded bytes; nothing was decoded.
     #[error("the {layer} has more than {limit} fields, or too many empty ones", limit = super::MAX_FIELDS)]
     TooManyFields {
-        /// Which message.
+        /// The message.
         layer: Layer,
     },
     /// The bytes are not this message.
     #[error("the {layer} is not a message of the schema")]
     Malformed {
-        /// Which message.
+        /// The message.
         layer: Layer,
-        /// What is wrong with it: names of messages and fields, never their content.
+        /// The decoder's error: names of messages and fields, never their content.
         source: prost::DecodeError,
     },
     /// The payload is compressed, which a client that does not offer compression never has to understand.

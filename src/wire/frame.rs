@@ -1,4 +1,4 @@
-//! Whole frames: what goes into an envelope, and what comes out of it.
+//! Whole frames: envelopes put together and taken apart.
 
 use bytes::Bytes;
 use prost::Message;
@@ -12,7 +12,7 @@ use super::{
     RedirectInfo, encode,
 };
 
-/// What stands before a token in `auth` and `authToken`.
+/// Prefix of a token in `auth` and `authToken`.
 pub const TOKEN_PREFIX: &str = "$t$";
 
 const STATUS: Shape = Shape(&[Field::repeated::<RedirectInfo>(3)]);
@@ -23,11 +23,11 @@ const SYNC_DL: Shape = Shape(&[Field::holding(1, &STATUS), Field::repeated::<Met
 const PROVISION: Shape = Shape(&[Field::holding(8, &STATUS)]);
 const LOGOUT: Shape = Shape(&[Field::holding(3, &STATUS)]);
 
-/// What a server says in one frame.
+/// Payload of a frame from a server.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Downward {
-    /// The answer to a send, or a batch of a queue.
+    /// The answer to a send, or a page of a queue.
     Sync(CommSyncDl),
     /// The answer to a heartbeat.
     Unread(CommUnreadDl),
@@ -41,7 +41,7 @@ pub enum Downward {
     Unknown(i32),
 }
 
-/// What a client says in one frame.
+/// Payload of a frame from a client.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Upward {
@@ -53,7 +53,7 @@ pub enum Upward {
     Provision(Box<Provision>),
     /// The end of a session.
     Logout(Logout),
-    /// A command that no client sends, by number.
+    /// A command that no client sends, by its number.
     Unknown(i32),
 }
 
@@ -87,12 +87,12 @@ impl MSync {
         })
     }
 
-    /// Like [`downward`](Self::downward), but a meta that does not decode costs only itself: those that do not come
-    /// beside, as slices of the frame.
+    /// Like [`downward`](Self::downward), but drops only the metas that do not decode, and returns those as slices of
+    /// the frame.
     ///
     /// # Errors
     ///
-    /// As for [`downward`](Self::downward), where it is not a meta that is broken.
+    /// As for [`downward`](Self::downward), but not for a broken meta.
     pub fn downward_lossy(&self) -> Result<(Downward, Vec<Bytes>), DecodeError> {
         if self.known_command() == Ok(Command::Sync) {
             return self.sync_dl_lossy().map(|(sync, lost)| (Downward::Sync(sync), lost));
@@ -116,7 +116,7 @@ impl MSync {
         })
     }
 
-    /// The command, or its number when this crate does not know it; a missing one reads as SYNC.
+    /// Returns the command, or its number when this crate does not know it; a missing one reads as SYNC.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl MSync {
         Command::try_from(number).map_err(|_| number)
     }
 
-    /// The payload of a downward SYNC, whatever the command says.
+    /// Decodes the payload of a downward SYNC, whatever the command says.
     ///
     /// # Errors
     ///
@@ -135,12 +135,12 @@ impl MSync {
         self.payload_as(&SYNC_DL)
     }
 
-    /// Like [`sync_dl`](Self::sync_dl), but a meta that does not decode costs only itself: those that do not come beside,
-    /// as slices of the frame.
+    /// Like [`sync_dl`](Self::sync_dl), but drops only the metas that do not decode, and returns those as slices of the
+    /// frame.
     ///
     /// # Errors
     ///
-    /// As for [`downward`](Self::downward), where it is not a meta that is broken.
+    /// As for [`downward`](Self::downward), but not for a broken meta.
     pub fn sync_dl_lossy(&self) -> Result<(CommSyncDl, Vec<Bytes>), DecodeError> {
         /// `CommSyncDl.metas`.
         const METAS: u32 = 4;
@@ -150,7 +150,7 @@ impl MSync {
             Err(error @ DecodeError::Malformed { .. }) => error,
             Err(error) => return Err(error),
         };
-        // All of it together may have as many fields as a batch that decodes.
+        // The bound of a page that decodes holds for all its metas together.
         let mut left = MAX_FIELDS;
         let split = self.payload.as_ref().map_or(Ok(None), |payload| split_off(payload, METAS, &mut left))?;
         let Some((rest, metas)) = split else { return Err(error) };
@@ -166,7 +166,7 @@ impl MSync {
         Ok((sync, broken))
     }
 
-    /// The payload of an upward SYNC, whatever the command says.
+    /// Decodes the payload of an upward SYNC, whatever the command says.
     ///
     /// # Errors
     ///
@@ -175,7 +175,7 @@ impl MSync {
         self.payload_as(&SYNC_UL)
     }
 
-    /// The payload of a downward UNREAD, whatever the command says.
+    /// Decodes the payload of a downward UNREAD, whatever the command says.
     ///
     /// # Errors
     ///
@@ -184,7 +184,7 @@ impl MSync {
         self.payload_as(&UNREAD_DL)
     }
 
-    /// The payload of an upward UNREAD, whatever the command says.
+    /// Decodes the payload of an upward UNREAD, whatever the command says.
     ///
     /// # Errors
     ///
@@ -193,7 +193,7 @@ impl MSync {
         self.payload_as(&FLAT)
     }
 
-    /// The payload of a NOTICE, whatever the command says.
+    /// Decodes the payload of a NOTICE, whatever the command says.
     ///
     /// # Errors
     ///
@@ -202,7 +202,7 @@ impl MSync {
         self.payload_as(&FLAT)
     }
 
-    /// The payload of a PROVISION in either direction, whatever the command says.
+    /// Decodes the payload of a PROVISION in either direction, whatever the command says.
     ///
     /// # Errors
     ///
@@ -211,7 +211,7 @@ impl MSync {
         self.payload_as(&PROVISION)
     }
 
-    /// The payload of a LOGOUT in either direction, whatever the command says.
+    /// Decodes the payload of a LOGOUT in either direction, whatever the command says.
     ///
     /// # Errors
     ///
@@ -234,13 +234,13 @@ impl MSync {
 
 /// Putting frames together.
 impl MSync {
-    /// A frame from a client: version 0, the command, one `ENCRYPT_NONE`.
+    /// Makes a frame from a client: version 0, the command, one `ENCRYPT_NONE`.
     #[must_use]
     pub fn from_client(command: Command, payload: &impl Message) -> Self {
         MSync { encrypt_type: vec![EncryptType::EncryptNone.into()], ..Self::from_server(command, payload) }
     }
 
-    /// A frame from a server: version 0 and the command.
+    /// Makes a frame from a server: version 0 and the command.
     #[must_use]
     pub fn from_server(command: Command, payload: &impl Message) -> Self {
         MSync {
@@ -251,13 +251,13 @@ impl MSync {
         }
     }
 
-    /// The login: `own` is the full address of the device, `token` is without its prefix.
+    /// Makes the PROVISION of a client: `own` is the full address of the device, `token` is without its prefix.
     #[must_use]
     pub fn client_provision(own: Jid, token: &str, provision: &Provision) -> Self {
         Self::from_client(Command::Provision, provision).identified(own, token)
     }
 
-    /// The end of a session: `own` is the full address of the device, `token` is without its prefix.
+    /// Makes the LOGOUT of a client: `own` is the full address of the device, `token` is without its prefix.
     #[must_use]
     pub fn client_logout(own: Jid, token: &str, logout: &Logout) -> Self {
         Self::from_client(Command::Logout, logout).identified(own, token)
@@ -269,13 +269,13 @@ impl MSync {
         Self::from_client(Command::Sync, sync)
     }
 
-    /// The heartbeat, which has no payload.
+    /// Makes the heartbeat, which has no payload.
     #[must_use]
     pub fn client_unread() -> Self {
         MSync { payload: None, ..Self::from_client(Command::Unread, &CommUnreadUl {}) }
     }
 
-    /// The frame as the bytes of one WebSocket message.
+    /// Encodes the frame as the bytes of one WebSocket message.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         encode(self)
@@ -287,13 +287,13 @@ impl MSync {
 }
 
 impl CommSyncUl {
-    /// Sends one message.
+    /// Makes the send of one message.
     #[must_use]
     pub fn send(meta: Meta) -> Self {
         CommSyncUl { meta: Some(meta), ..CommSyncUl::default() }
     }
 
-    /// Pulls a queue from its beginning, or after what `key` covers.
+    /// Makes the pull of a queue, from its beginning or from the cursor `key` on.
     #[must_use]
     pub fn pull(queue: Jid, key: Option<u64>) -> Self {
         CommSyncUl { queue: Some(queue), key, ..CommSyncUl::default() }

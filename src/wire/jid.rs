@@ -23,7 +23,8 @@ pub const USER_DOMAIN: &str = "easemob.com";
 /// Domain of groups and chat rooms.
 pub const GROUP_DOMAIN: &str = "conference.easemob.com";
 
-/// Whether this is the domain of groups and rooms, also where an app has a domain of its own (messages spec §1.2).
+/// Returns whether this is the domain of groups and rooms, also where an app has a domain of its own (messages spec
+/// §1.2).
 #[inline]
 pub(crate) fn is_conference(domain: &str) -> bool {
     const BEGIN: &str = "conference.";
@@ -31,13 +32,13 @@ pub(crate) fn is_conference(domain: &str) -> bool {
 }
 
 impl Jid {
-    /// The user `name` of the app `app_key` (`org#app`), on any device.
+    /// Makes the address of the user `name` of the app `app_key` (`org#app`), on any device.
     #[must_use]
     pub fn user(app_key: &str, name: &str) -> Self {
         Self::new(app_key, name, USER_DOMAIN)
     }
 
-    /// The group or chat room `id` of the app `app_key` (`org#app`).
+    /// Makes the address of the group or chat room `id` of the app `app_key` (`org#app`).
     #[must_use]
     pub fn group(app_key: &str, id: &str) -> Self {
         Self::new(app_key, id, GROUP_DOMAIN)
@@ -52,25 +53,26 @@ impl Jid {
         }
     }
 
-    /// The same address on one device.
+    /// Returns the same address on one device.
     #[must_use]
     pub fn with_resource(self, resource: &str) -> Self {
         Jid { client_resource: Some(resource.to_owned()), ..self }
     }
 
-    /// The same address on any device.
+    /// Returns the same address on any device.
     #[must_use]
     pub fn bare(self) -> Self {
         Jid { client_resource: None, ..self }
     }
 
-    /// What tells the queue of this address from others: app key, name and domain, not the device.
+    /// Returns the identity of this address's queue: app key, name and domain, not the device.
     #[must_use]
     pub fn queue_key(&self) -> QueueKey {
         QueueKey { app_key: self.app_key().to_owned(), name: self.name().to_owned(), domain: self.domain().to_owned() }
     }
 
-    /// Whether both addresses name the same queue: the device does not count, and an absent part equals an empty one.
+    /// Returns whether both addresses name the same queue: the device does not count, and an absent part equals an
+    /// empty one.
     #[must_use]
     pub fn same_queue(&self, other: &Jid) -> bool {
         self.app_key() == other.app_key() && self.name() == other.name() && self.domain() == other.domain()

@@ -1,8 +1,8 @@
 //! Decoding of messages whose texts are not UTF-8.
 //!
-//! prost refuses a whole message for one bad byte of text in it, and with it the numbers that say what the message is.
-//! So a message that it refuses has its texts [mended](crate::lenient::text) in the encoded bytes, and is decoded once
-//! more. One without a fault is decoded as ever.
+//! prost refuses a whole message for one bad byte in a text, and with it the numbers that say what the message is. So a
+//! refused message has its texts [mended](crate::util::lenient::text) in the encoded bytes, and is decoded a second
+//! time. A message without a fault is decoded once.
 
 use bytes::Bytes;
 use prost::{
@@ -19,17 +19,17 @@ use super::{
 };
 use crate::util::lenient::text;
 
-/// Where the texts of a message are.
+/// Positions of the texts of a message type.
 pub(crate) struct Schema {
-    /// The fields that are texts.
+    /// Numbers of the text fields.
     texts: &'static [u32],
-    /// The fields that are messages with texts in them.
+    /// Numbers and schemas of the message fields that hold texts.
     messages: &'static [(u32, &'static Schema)],
 }
 
 /// A message that can be decoded whatever its texts hold.
 pub(crate) trait Mend: Message + Default {
-    /// Where its texts are.
+    /// Positions of its texts.
     const SCHEMA: Schema;
 }
 
@@ -76,7 +76,7 @@ schemas! {
     ConferenceBody: texts [1, 3, 5, 6, 7, 9, 10, 16], messages [];
 }
 
-/// Decodes a message, with U+FFFD for what is broken in its texts.
+/// Decodes a message, with U+FFFD for each broken part of its texts.
 pub(crate) fn decode_mended<T: Mend>(bytes: Bytes) -> Result<T, DecodeError> {
     T::decode(bytes.clone()).or_else(|error| match mended(&bytes, &T::SCHEMA) {
         Some(Some(mended)) => T::decode(Bytes::from(mended)),
@@ -84,9 +84,9 @@ pub(crate) fn decode_mended<T: Mend>(bytes: Bytes) -> Result<T, DecodeError> {
     })
 }
 
-/// The encoded message with its texts mended; `Some(None)` where nothing is to be, `None` where its structure is broken.
+/// Mends the texts of an encoded message; `Some(None)` where none is broken, `None` where the message's structure is.
 ///
-/// It descends as deep as the schema does, and becomes at most three times as long, lengths apart.
+/// The result is at most 3 times as long, length prefixes apart. Recursion is as deep as the schema.
 fn mended(bytes: &[u8], schema: &Schema) -> Option<Option<Vec<u8>>> {
     let mut mended: Option<Vec<u8>> = None;
     let mut unread = bytes;

@@ -65,7 +65,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// How much of a message an edit replaces.
+    /// Part of a message that an edit replaces.
     pub enum EditScope {
         Body = 1 => "BODY",
         BodyAndExt = 2 => "BODY_AND_EXT",
@@ -80,7 +80,7 @@ pub struct MessageConfig {
     pub allow_group_ack: Option<bool>,
 }
 
-/// Where a message stands in a stream of partial messages.
+/// Position of a message in a stream of partial messages.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub struct Stream {
     /// `streamType`.
@@ -108,7 +108,7 @@ enumeration! {
         StreamStartAndCompleted = 1 => "STREAM_START_AND_COMPLETED",
         StreamInProgress = 2 => "STREAM_IN_PROGRESS",
         StreamCompleted = 3 => "STREAM_COMPLETED",
-        /// The whole text, for those who miss pieces.
+        /// The whole text, for receivers that missed pieces.
         StreamFull = 4 => "STREAM_FULL",
     }
 }

@@ -6,7 +6,7 @@ use super::enumeration::enumeration;
 use super::jid::Jid;
 use super::key_value::KeyValue;
 
-/// One message in a queue; [`Meta::body`] decodes what is in it by name space.
+/// One message in a queue; [`Meta::body`] decodes its payload by name space.
 #[derive(Clone, PartialEq, prost::Message)]
 #[prost(skip_debug)]
 pub struct Meta {
@@ -22,7 +22,7 @@ pub struct Meta {
     /// `timestamp`: milliseconds since 1970; set by the server.
     #[prost(uint64, optional, tag = "4")]
     pub timestamp: Option<u64>,
-    /// `ns`: what `payload` is.
+    /// `ns`: the kind of `payload`.
     #[prost(enumeration = "NameSpace", optional, tag = "5")]
     pub ns: Option<i32>,
     /// `payload`: the encoded body.
@@ -43,7 +43,7 @@ pub struct Meta {
 }
 
 enumeration! {
-    /// What the payload of a meta is.
+    /// Kind of the payload of a meta.
     pub enum NameSpace {
         Statistic = 0 => "STATISTIC",
         Chat = 1 => "CHAT",
@@ -56,7 +56,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// Whom a meta is delivered to.
+    /// Recipients of a meta.
     pub enum RouteType {
         RouteAll = 0 => "ROUTE_ALL",
         /// To those online only.

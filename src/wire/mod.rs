@@ -1,13 +1,13 @@
 //! The protobuf messages of the protocol, with the spec's names in Rust spelling.
 //!
-//! These are wire types: they say what may stand in a frame, not what a client should do with it. Every scalar, enum
-//! and message is an `Option`, because the protocol tells an absent field from a present zero. Enums are held as their
-//! number, so that unknown ones survive; the generated accessors (`MSync::command()`) turn those into the default, so
-//! where it matters use `TryFrom<i32>`. Messages that carry secrets show neither them nor encoded bytes in `Debug`.
+//! These are wire types: they describe frames, not what a client does with them. Every scalar, enum and message is an
+//! `Option`, because the protocol tells an absent field from a present zero. Enums are held as their number, so that
+//! unknown ones survive. The generated accessors (`MSync::command()`) turn unknown numbers into the default, so use
+//! `TryFrom<i32>` where it matters. Messages that carry secrets show neither them nor encoded bytes in `Debug`.
 //!
 //! A text need not be UTF-8: JavaScript's may hold half of a surrogate pair. [`MSync::decode_frame`], the payloads and
-//! [`Meta::body`] read such texts with U+FFFD in the place of what is broken, one for half a pair (`ED A0 BD`); two
-//! halves that were encoded each by itself are the character they make. `prost::Message::decode` refuses them.
+//! [`Meta::body`] read such texts with U+FFFD in the place of each broken part, one for half a pair (`ED A0 BD`); two
+//! halves that were encoded one by one become the character they make. `prost::Message::decode` refuses them.
 
 mod body;
 pub mod conference_body;
@@ -59,7 +59,7 @@ pub use status::{RedirectInfo, Status};
 pub(crate) use view::BodyView;
 pub use view::{JidView, MetaView, PageView, TextView, full_meta};
 
-/// The bytes of a message.
+/// Encodes a message.
 #[must_use]
 pub fn encode(message: &impl prost::Message) -> bytes::Bytes {
     message.encode_to_vec().into()

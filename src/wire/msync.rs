@@ -59,7 +59,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// What the payload of a frame is.
+    /// Kind of the payload of a frame.
     pub enum Command {
         Sync = 0 => "SYNC",
         Unread = 1 => "UNREAD",

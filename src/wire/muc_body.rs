@@ -3,7 +3,7 @@
 use super::enumeration::enumeration;
 use super::jid::Jid;
 
-/// An operation on a group, chat room or thread, or word of one.
+/// An operation on a group, chat room or thread, or a notice of one.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub struct MucBody {
     /// `mucId`.
@@ -129,7 +129,7 @@ pub struct Setting {
 }
 
 enumeration! {
-    /// Who may join a group, and how.
+    /// Rules for joining a group.
     pub enum SettingType {
         PrivateOwnerInvite = 0 => "PRIVATE_OWNER_INVITE",
         PrivateMemberInvite = 1 => "PRIVATE_MEMBER_INVITE",
@@ -165,7 +165,7 @@ enumeration! {
     }
 }
 
-/// What a group event is part of.
+/// Larger event that a group event is part of.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub struct EventInfo {
     /// `eventType`.
@@ -177,7 +177,7 @@ pub struct EventInfo {
 }
 
 enumeration! {
-    /// What a group event is part of.
+    /// Larger event that a group event is part of.
     pub enum EventType {
         EventNone = 0 => "EVENT_NONE",
         CircleChannel = 1 => "CIRCLE_CHANNEL",

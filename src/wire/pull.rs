@@ -1,4 +1,4 @@
-//! The frame that pulls a queue, written by hand: it goes out once a page, so its building shows.
+//! The frame that pulls a queue, encoded by hand: one is sent for each page, so its cost shows.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::{
@@ -8,7 +8,8 @@ use prost::{
 
 use super::Jid;
 
-/// The frame that pulls a queue, with the key that acknowledges what came before (connection spec §7.2).
+/// Encodes the frame that pulls a queue; `key` is the cursor, which acknowledges everything before it (connection spec
+/// §7.2).
 #[must_use]
 pub fn pull_frame(queue: &Jid, key: Option<u64>) -> Bytes {
     let queue_len = queue.encoded_len();

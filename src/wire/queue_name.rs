@@ -1,8 +1,8 @@
-//! A queue by one text.
+//! Names of queues.
 
 use crate::wire::Jid;
 
-/// The name of a queue in a [`Cursor`].
+/// Returns the name of a queue in a [`Cursor`].
 pub(crate) fn queue_name(queue: &Jid) -> String {
     let escaped = |part: &str| part.replace('%', "%25").replace('/', "%2f");
     format!("{}/{}/{}", escaped(queue.domain()), escaped(queue.app_key()), queue.name())

@@ -22,7 +22,7 @@ pub struct CommUnreadDl {
     pub timestamp: Option<u64>,
 }
 
-/// A queue and how much it holds.
+/// A queue and its number of waiting messages.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub struct MetaQueue {
     /// `queue`.
@@ -33,7 +33,7 @@ pub struct MetaQueue {
     pub n: Option<u32>,
 }
 
-/// Word that a queue has something new.
+/// Notice that a queue has something new.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub struct CommNotice {
     /// `queue`.
@@ -47,7 +47,7 @@ pub struct CommSyncUl {
     /// `meta`: the message to send.
     #[prost(message, optional, tag = "1")]
     pub meta: Option<Meta>,
-    /// `key`: where to go on in the queue; what is before it may be forgotten.
+    /// `key`: the cursor; everything before it is acknowledged, and the server may forget it.
     #[prost(uint64, optional, tag = "2")]
     pub key: Option<u64>,
     /// `queue`: the queue to pull.
@@ -61,28 +61,28 @@ pub struct CommSyncUl {
     pub last_full_roam_key: Option<u64>,
 }
 
-/// Downward SYNC: the answer to a send (`meta_id`), or a batch of a queue.
+/// Downward SYNC: the answer to a send (`meta_id`), or a page of a queue.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct CommSyncDl {
     /// `status`.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// `metaId`: the client's id of the message answered; 0 or absent in a batch.
+    /// `metaId`: the client's id of the message answered; 0 or absent in a page.
     #[prost(uint64, optional, tag = "2")]
     pub meta_id: Option<u64>,
     /// `serverId`: the server's id of the message answered.
     #[prost(uint64, optional, tag = "3")]
     pub server_id: Option<u64>,
-    /// `metas`: the messages of a batch.
+    /// `metas`: the messages of a page.
     #[prost(message, repeated, tag = "4")]
     pub metas: Vec<Meta>,
-    /// `nextKey`: key of the next pull.
+    /// `nextKey`: the cursor for the next pull.
     #[prost(uint64, optional, tag = "5")]
     pub next_key: Option<u64>,
-    /// `queue`: the queue a batch comes from.
+    /// `queue`: the queue a page comes from.
     #[prost(message, optional, tag = "6")]
     pub queue: Option<Jid>,
-    /// `isLast`: nothing follows this batch.
+    /// `isLast`: nothing follows this page.
     #[prost(bool, optional, tag = "7")]
     pub is_last: Option<bool>,
     /// `timestamp`: clock of the server, in milliseconds since 1970.

@@ -21,7 +21,7 @@ impl<'a, 'b> Fields<'a, 'b> {
         self
     }
 
-    /// The name of a known value, the number of any other.
+    /// Writes the name of a known value, the number of any other.
     fn named<E: Debug + TryFrom<i32>>(mut self, name: &str, value: Option<i32>) -> Self {
         if let Some(number) = value {
             match E::try_from(number) {
@@ -46,7 +46,7 @@ impl<'a, 'b> Fields<'a, 'b> {
         self
     }
 
-    /// Bytes by length: encoded messages may hold any of the secrets.
+    /// Writes bytes by length: encoded messages may hold any of the secrets.
     fn length(mut self, name: &str, value: &Option<Bytes>) -> Self {
         if let Some(bytes) = value {
             self.0.field(name, &format_args!("{} bytes", bytes.len()));
@@ -59,7 +59,7 @@ impl<'a, 'b> Fields<'a, 'b> {
     }
 }
 
-/// An address of a file: what stands after a `?` can be the secret that opens it.
+/// Address of a file, shown without its query, which can be the secret that opens the file.
 struct Address<'a>(&'a str);
 
 impl Debug for Address<'_> {
@@ -181,7 +181,7 @@ mod tests {
         Some(CANARY.to_owned())
     }
 
-    /// What no `Debug` may contain: the secret as text, or as a list of its bytes.
+    /// Forms of the secret that no `Debug` may contain: as text, and as a list of its bytes.
     fn shows_secret(debug: &str) -> bool {
         debug.contains(CANARY) || debug.contains("99, 97, 110, 97, 114, 121")
     }

@@ -3,7 +3,7 @@
 use super::enumeration::enumeration;
 use super::jid::Jid;
 
-/// An operation on the contacts, or word of one.
+/// An operation on the contacts, or a notice of one.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub struct RosterBody {
     /// `operation`.

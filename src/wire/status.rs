@@ -1,4 +1,4 @@
-//! How the server answers a request (connection spec §6.3, §8.2).
+//! The outcome of a request (connection spec §6.3, §8.2).
 
 use super::enumeration::enumeration;
 
@@ -39,7 +39,7 @@ enumeration! {
         EncryptEnable = 17 => "ENCRYPT_ENABLE",
         DecryptFailure = 18 => "DECRYPT_FAILURE",
         PermissionDeniedExternal = 19 => "PERMISSION_DENIED_EXTERNAL",
-        /// Known only to the newer clients.
+        /// Known to newer clients only.
         ResourceChanged = 20 => "RESOURCE_CHANGED",
     }
 }

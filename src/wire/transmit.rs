@@ -1,4 +1,4 @@
-//! A frame to be sent, encoded.
+//! An encoded frame to send.
 
 use bytes::Bytes;
 use std::fmt;
@@ -15,13 +15,13 @@ impl Frame {
         Frame { kind, bytes }
     }
 
-    /// What it is, for a log.
+    /// Returns the frame's kind, for a log.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.kind
     }
 
-    /// The encoded `MSync`.
+    /// Returns the encoded `MSync`.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes

@@ -1,9 +1,9 @@
 //! Pages of plain texts, read in place.
 //!
-//! Building every struct of a page costs a dozen allocations a message, of which an application sees three. So the form
-//! that nearly all traffic has, a page of plain texts, can be looked at without building anything. A view is given only
-//! where the full decoder would say exactly the same; whatever else there is, from a compressed payload to a field that
-//! occurs twice, gives none, and the full decoder has its say.
+//! Building every struct of a page costs a dozen allocations a message, of which an application sees three. So a page
+//! of plain texts, which nearly all traffic is, can be read without building anything. A view exists only where the
+//! full decoder would read exactly the same. Everything else, from a compressed payload to a field that occurs twice,
+//! has no view and goes to the full decoder.
 
 use super::{
     GROUP_DOMAIN, Jid, KeyValue, Layer, MAX_FIELDS, Meta,
@@ -13,7 +13,7 @@ use super::{
     mend::decode_mended,
 };
 
-/// A page of a queue, seen in the bytes of its frame.
+/// A page of a queue, read in the bytes of its frame.
 #[derive(Clone, Copy, Debug)]
 pub struct PageView<'a> {
     /// `queue`.
@@ -22,12 +22,12 @@ pub struct PageView<'a> {
     pub next_key: Option<u64>,
     /// `isLast`.
     pub is_last: bool,
-    /// How many metas there are.
+    /// Number of metas.
     pub count: usize,
     payload: &'a [u8],
 }
 
-/// An address, seen in place; an absent part is empty.
+/// An address, read in place; an absent part is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JidView<'a> {
     /// `appKey`.
@@ -45,33 +45,33 @@ pub struct JidView<'a> {
 pub struct MetaView<'a> {
     /// The meta as it stands in the page; [`full_meta`] decodes it.
     pub encoded: &'a [u8],
-    /// What it says, where it is a plain text in a single chat or a group.
+    /// Its content, where it is a plain text in a single chat or a group.
     pub text: Option<TextView<'a>>,
 }
 
-/// A plain text, seen in place: no attributes, no options, nothing the server added.
+/// A plain text, read in place: no attributes, no options, nothing the server added.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TextView<'a> {
     /// `Meta.id`.
     pub id: u64,
     /// `Meta.timestamp`.
     pub timestamp: u64,
-    /// `Meta.from.name`, or that of the body where the meta has none. A body that names another sender gives no view.
+    /// `Meta.from.name`, or that of the body where the meta has none. A body that names another sender has no view.
     pub from: &'a str,
     /// `Meta.from.clientResource`.
     pub from_resource: Option<&'a str>,
-    /// `Meta.to.name`, or that of the body where the meta has none. A body that names another receiver gives no view.
+    /// `Meta.to.name`, or that of the body where the meta has none. A body that names another receiver has no view.
     pub to: &'a str,
     /// `Meta.to.clientResource`.
     pub to_resource: Option<&'a str>,
-    /// Whether it is a group's: `MessageBody.type`. One that does not fit the domain of `Meta.to` gives no view.
+    /// True for a group's text: `MessageBody.type`. A type that does not fit the domain of `Meta.to` has no view.
     pub is_group: bool,
     /// `contents[0].text`.
     pub text: &'a str,
 }
 
 impl<'a> PageView<'a> {
-    /// Looks at a frame; `None` for all that is not a page with structures as the service sends them.
+    /// Views a frame; `None` for anything but a page of the shape that the service sends.
     #[must_use]
     pub fn of(frame: &'a [u8]) -> Option<Self> {
         let (mut command, mut payload) = (0, None);
@@ -114,7 +114,7 @@ impl<'a> PageView<'a> {
         Some(page)
     }
 
-    /// The metas in order.
+    /// Returns the metas in order.
     pub fn metas(&self) -> impl Iterator<Item = MetaView<'a>> + use<'a> {
         let (mut fields, mut seen) = (Fields(self.payload), Addresses::default());
         std::iter::from_fn(move || {
@@ -129,11 +129,11 @@ impl<'a> PageView<'a> {
     }
 }
 
-/// Decodes one meta of a page, and takes its fields from `left`, of which a page has [`MAX_FIELDS`] for all the metas that
-/// are decoded; `None` where it is malformed or has more.
+/// Decodes one meta of a page, and deducts its fields from `left`, a budget of [`MAX_FIELDS`] for all metas of the page
+/// that are decoded; `None` where the meta is malformed or has more.
 #[must_use]
 pub fn full_meta(meta: &[u8], left: &mut usize) -> Option<Meta> {
-    // A copy, since its payload would keep the whole page in memory otherwise.
+    // A copy: its payload would otherwise keep the whole page in memory.
     let copy = bytes::Bytes::copy_from_slice(meta);
     let Some((count, size)) = Fields(meta).measure() else {
         // It may have a group, which is not malformed, in a field of a number that nobody knows.
@@ -144,7 +144,7 @@ pub fn full_meta(meta: &[u8], left: &mut usize) -> Option<Meta> {
     decode_mended(copy).ok()
 }
 
-/// The addresses of the last meta: those of the next one are mostly the same, byte for byte.
+/// Addresses of the last meta, since those of the next one are mostly the same, byte for byte.
 #[derive(Default)]
 struct Addresses<'a> {
     from: Address<'a>,
@@ -157,7 +157,7 @@ struct Addresses<'a> {
 struct Address<'a> {
     bytes: &'a [u8],
     view: JidView<'a>,
-    /// Whether it is a group's or a room's; `None` without a name or a domain.
+    /// Returns whether it is a group's or a room's; `None` without a name or a domain.
     conference: Option<bool>,
 }
 
@@ -216,7 +216,7 @@ impl<'a> TextView<'a> {
     }
 }
 
-/// The body of a plain text, seen in place.
+/// The body of a plain text, read in place.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct BodyView<'a> {
     /// `MessageBody.type`.
@@ -227,10 +227,10 @@ pub(crate) struct BodyView<'a> {
 }
 
 impl<'a> BodyView<'a> {
-    /// More fields than this has no plain text.
+    /// No plain text has more fields than this.
     const FIELDS: usize = 32;
 
-    /// `None` for all that is no message of one plain text.
+    /// Views a body; `None` for anything but a message of one plain text.
     pub(crate) fn of(body: &'a [u8]) -> Option<Self> {
         Self::look(body, &mut Addresses::default())
     }
@@ -245,7 +245,7 @@ impl<'a> BodyView<'a> {
                 (2, Value::Bytes(jid)) if from.is_none() => from = Some(seen.body_from.look(jid)?),
                 (3, Value::Bytes(jid)) if to.is_none() => to = Some(seen.body_to.look(jid)?),
                 (4, Value::Bytes(content)) if text.is_none() => text = Some(plain_text(content)?),
-                // What the schema does not name; the fields that newer clients know, up to 18, may be named one day.
+                // Unknown fields. Those up to 18 are known to newer clients, and the schema may name them one day.
                 (19.., _) => {}
                 _ => return None,
             }
@@ -255,7 +255,7 @@ impl<'a> BodyView<'a> {
     }
 }
 
-/// The one name of the meta and the body; `None` where they have two, which the full decoder compares.
+/// Returns the one name of the meta and the body; `None` where they differ, which the full decoder resolves.
 #[inline]
 fn agreed<'a>(meta: Option<&'a str>, body: Option<&'a str>) -> Option<&'a str> {
     match (meta.unwrap_or_default(), body.unwrap_or_default()) {
@@ -265,7 +265,7 @@ fn agreed<'a>(meta: Option<&'a str>, body: Option<&'a str>) -> Option<&'a str> {
     }
 }
 
-/// The text of a content that is nothing but a text.
+/// Returns the text of a content that is nothing but a text.
 fn plain_text(content: &[u8]) -> Option<&str> {
     let mut text = None;
     let mut fields = Fields(content);
@@ -279,7 +279,7 @@ fn plain_text(content: &[u8]) -> Option<&str> {
     Some(text.unwrap_or_default())
 }
 
-/// How many fields a status has that says nothing but OK.
+/// Returns the number of fields of a status that says nothing but OK.
 fn plain_status(status: &[u8]) -> Option<usize> {
     let (mut fields, mut count) = (Fields(status), 0);
     while let Some(field) = fields.next()? {
@@ -292,7 +292,7 @@ fn plain_status(status: &[u8]) -> Option<usize> {
 }
 
 impl Jid {
-    /// The address, seen in place.
+    /// Views the address.
     #[must_use]
     pub fn view(&self) -> JidView<'_> {
         JidView {
@@ -305,7 +305,7 @@ impl Jid {
 }
 
 impl<'a> JidView<'a> {
-    /// More fields than this has no address.
+    /// No address has more fields than this.
     const FIELDS: usize = 16;
 
     fn of(bytes: &'a [u8]) -> Option<Self> {
@@ -328,7 +328,7 @@ impl<'a> JidView<'a> {
         Some(jid)
     }
 
-    /// Whether both name the same queue: the device does not count, and an absent part equals an empty one.
+    /// Returns whether both name the same queue: the device does not count, and an absent part equals an empty one.
     #[must_use]
     pub fn same_queue(&self, other: &Jid) -> bool {
         self.name.unwrap_or_default() == other.name()
@@ -336,13 +336,13 @@ impl<'a> JidView<'a> {
             && self.app_key.unwrap_or_default() == other.app_key()
     }
 
-    /// Whether it is a group's or a room's.
+    /// Returns whether it is a group's or a room's.
     #[must_use]
     pub fn is_group(&self) -> bool {
         self.domain == Some(GROUP_DOMAIN)
     }
 
-    /// The address as a value.
+    /// Returns the address as a value.
     #[must_use]
     pub fn to_jid(&self) -> Jid {
         let owned = |part: Option<&str>| part.map(str::to_owned);
@@ -363,12 +363,12 @@ enum Value<'a> {
     Fixed,
 }
 
-/// The fields of a message, one after the other.
+/// Iterates over the fields of a message.
 #[derive(Clone, Copy)]
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// `None` for bytes that are no message, `Some(None)` at its end. Groups are not looked into.
+    /// Reads the next field; `None` for bytes that are no message, `Some(None)` at the end. Groups are not parsed.
     #[inline]
     fn next(&mut self) -> Option<Option<(u32, Value<'a>)>> {
         if self.0.is_empty() {
@@ -392,7 +392,7 @@ impl<'a> Fields<'a> {
         Some(Some((tag, value)))
     }
 
-    /// How many fields a meta has, and what those take that are repeated.
+    /// Measures a meta: its number of fields, and the memory of its repeated ones.
     fn measure(mut self) -> Option<(usize, usize)> {
         let (mut count, mut size) = (0, 0);
         while let Some((tag, _)) = self.next()? {

@@ -1,4 +1,4 @@
-//! WebSocket: frames, the socket they go over, and what waits to be written.
+//! WebSocket: framing, the socket, and the queue of frames to write.
 
 pub(crate) mod frame;
 pub(crate) mod socket;

@@ -1,4 +1,4 @@
-//! The socket: the bytes of a link in both directions.
+//! The socket of a link: its bytes in both directions.
 
 use std::{
     cell::RefCell,
@@ -22,13 +22,13 @@ use crate::{
     net::{ConnectProgress, Network, Stream, Target, Upgraded, dial, upgrade},
 };
 
-/// How much one read takes at the most; the buffer is one per thread, shared by all its links.
+/// Size of the read buffer in bytes; each thread has one, shared by all its links.
 const READ_BUFFER: usize = 16 * 1024;
 
-/// How many bytes are made ready to be written at a time; further frames wait until the socket takes more.
+/// Most encoded bytes that wait to be written; further frames wait until the socket takes more.
 const OUTBOX_ROOM: usize = 64 * 1024;
 
-/// How much room an idle link keeps for its next frames.
+/// Capacity in bytes that an idle link keeps for its next frames.
 const OUTBOX_KEEP: usize = 1024;
 
 thread_local! {
@@ -36,7 +36,7 @@ thread_local! {
     static MASKS: Masks = Masks { keyed: RandomState::new(), count: RefCell::new(0) };
 }
 
-/// Masking keys that a peer cannot foresee (RFC 6455 §5.3): a keyed hash of a count.
+/// Generator of masking keys that a peer cannot predict (RFC 6455 §5.3): a keyed hash of a counter.
 struct Masks {
     keyed: RandomState,
     count: RefCell<u64>,
@@ -66,44 +66,44 @@ pub(crate) struct ByteCounts {
 pub(crate) struct Link<S = Stream> {
     io: S,
     decoder: Decoder,
-    /// What the server sent right behind the upgrade's answer.
+    /// Bytes that the server sent right behind the upgrade's answer.
     early: BytesMut,
     outbox: BytesMut,
     bytes_limit: usize,
-    /// Up to how many bytes of the outbox pongs are put into it.
+    /// Length of the write buffer, in bytes, up to which pongs are put into it.
     pongs_limit: usize,
-    /// The last ping that found no room for its pong.
+    /// The last ping whose pong did not fit.
     unanswered: Option<BytesMut>,
     pub(crate) traffic: ByteCounts,
-    /// Whether the io may hold back some of what it took, as TLS does.
+    /// True while the stream may hold back bytes that it accepted, as TLS does.
     unflushed: bool,
-    /// Whether the peer announced a message over the limit.
+    /// True once the peer announced a message over the limit.
     pub(crate) too_large: bool,
     broken: Option<Broken>,
 }
 
-/// Nothing can be written any more; what the server said before that may still lie there to be read.
+/// A link that cannot be written any more; bytes that the server sent before may still be readable.
 struct Broken {
     cause: LossCause,
     grace: Pin<Box<Sleep>>,
 }
 
-/// How long what came before the break is looked for; usually it is there at once, with the end behind it.
+/// Time for which bytes sent before the break are read; usually they are there at once, and then the end.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// What a link may hold, in bytes.
+/// Bounds of a link's memory, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LinkLimits {
-    /// The largest message that is received.
+    /// Largest message that is received.
     pub(crate) frame: usize,
-    /// An unfinished message, and what is made ready to be written.
+    /// Bound for an unfinished message and the write buffer together.
     pub(crate) connection: usize,
-    /// What waits to be written.
+    /// Bound for the frames that wait to be written.
     pub(crate) outbox: usize,
 }
 
-/// Connects and upgrades. It has no limit of its own: whoever awaits it gives it up when its time has come, and
-/// `progress` tells at which step.
+/// Connects and upgrades, without a time limit of its own: the caller drops the future on a timeout, and `progress`
+/// names the step.
 pub(crate) async fn connect(
     url: &str,
     network: &Network,
@@ -121,18 +121,18 @@ pub(crate) async fn connect(
     Ok(Link::new(stream, early, sizes))
 }
 
-/// What a round of reading came to.
+/// Outcome of a round of reading.
 pub(crate) enum ReadOutcome {
     /// Nothing more for now.
     Blocked,
-    /// The round's share is used up; there may be more.
+    /// The round's share of reads is used up; there may be more.
     More,
     /// The link has ended.
     Lost(LossCause),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
-    /// How many reads one round makes before other work of the thread gets its turn.
+    /// Reads of one round before other work of the thread gets its turn.
     const READS: usize = 16;
 
     fn new(io: S, early: BytesMut, sizes: LinkLimits) -> Self {
@@ -189,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                     if let Some(read) = self.feed(filled.filled(), sink) {
                         return read;
                     }
-                    // There is probably more. Whoever is told what came has the thread first, or it piles up there.
+                    // There is probably more. The receivers of what came run first, or it piles up there.
                     if filled.remaining() == 0 {
                         return ReadOutcome::More;
                     }
@@ -203,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(Incoming<'_>) -> bool) -> Option<ReadOutcome> {
         let (mut go_on, mut closed) = (true, None);
         let Link { decoder, outbox, unanswered, .. } = self;
-        // Beside a message that comes there is less room.
+        // An incoming message leaves less space for pongs.
         let room = self.pongs_limit.min(self.bytes_limit.saturating_sub(decoder.kept())).max(1);
         let fed = decoder.feed(bytes, |incoming| {
             match &incoming {
@@ -227,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             self.too_large = matches!(error, FrameError::TooLarge { .. });
             return Some(ReadOutcome::Lost(broken(&error)));
         }
-        // The settings see to it that a message of the largest size fits, whatever waits to be written.
+        // The settings ensure that a message of the largest size fits, whatever waits to be written.
         let held = self.decoder.kept();
         (held > self.bytes_limit).then(|| {
             let limit = self.bytes_limit;
@@ -237,23 +237,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         })
     }
 
-    /// A Close is answered with a Close of the same code (RFC 6455 §5.5.1).
+    /// Answers a Close with a Close of the same code (RFC 6455 §5.5.1).
     fn answer_close(&mut self, code: Option<u16>) {
         match code {
             Some(code) => encode_close(code, "", mask(), &mut self.outbox),
-            // No payload is never too long.
+            // An empty payload is never too long.
             None => drop(encode_control(ControlKind::Close, &[], mask(), &mut self.outbox)),
         }
     }
 
-    /// Whether a binary message has begun to come and is not whole.
+    /// Returns whether a binary message has begun to arrive and is not whole.
     pub(crate) fn is_within_a_message(&self) -> bool {
         self.decoder.is_within_a_message()
     }
 
     /// Writes these frames as binary messages, in order and as far as the socket takes them; the rest stays.
     ///
-    /// A link that cannot be written is found out by reading, after everything the server still said.
+    /// A broken link is reported by reading, after everything that the server still sent.
     pub(crate) fn write(&mut self, frames: &mut WriteQueue, cx: &mut Context<'_>) {
         let room = self.outbox_room();
         loop {
@@ -268,13 +268,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    /// Makes a message ready behind what waits.
+    /// Encodes a message behind those that wait to be written.
     #[cfg(feature = "fuzzing")]
     pub(crate) fn put(&mut self, kind: MessageKind, payload: &[u8]) {
         encode_message(kind, payload, mask(), &mut self.outbox);
     }
 
-    /// Waits for the end of the stream, whatever still comes before it.
+    /// Waits for the end of the stream, discarding bytes before it.
     #[cfg(feature = "fuzzing")]
     pub(crate) fn ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
@@ -288,12 +288,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    /// How many bytes are made ready that the socket has not taken yet.
+    /// Returns the number of encoded bytes that the socket has not taken yet.
     pub(crate) fn waiting(&self) -> usize {
         self.outbox.len()
     }
 
-    /// Writes what is ready, as far as the socket takes it.
+    /// Writes encoded bytes, as far as the socket takes them.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_>) {
         if self.broken.is_some() {
             self.outbox = BytesMut::new();
@@ -326,7 +326,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         if !self.unflushed {
             return Ok(());
         }
-        // What was written counts as room again only once it is reclaimed.
+        // Written bytes become capacity again only once they are reclaimed.
         if self.outbox.try_reclaim(OUTBOX_KEEP + 1) {
             self.outbox = BytesMut::new();
         }
@@ -340,15 +340,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    /// Says goodbye as far as that goes without waiting: a Close frame behind what is still to be sent, then the end of
-    /// the stream. Dropping the link does the rest. Answers what is not counted yet.
+    /// Closes the link as far as that goes without waiting: a Close frame behind the frames that wait, then the end of
+    /// the stream. Dropping the link does the rest. Returns the traffic that is not counted yet.
     pub(crate) fn part(mut self, mut frames: WriteQueue, cx: &mut Context<'_>) -> ByteCounts {
         // An error means that the socket takes nothing any more, and nobody waits for it to.
         let _ = self.say_goodbye(&mut frames, cx);
         self.traffic
     }
 
-    /// Works also where the runtime is gone, as it does when a link is dropped with its system.
+    /// Writes what waits and a Close frame. Works also without a runtime, as when a link is dropped with its system.
     fn say_goodbye(&mut self, frames: &mut WriteQueue, cx: &mut Context<'_>) -> Result<(), LossCause> {
         if self.broken.is_some() {
             return Ok(());
@@ -368,12 +368,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         Ok(())
     }
 
-    /// Returns how many bytes may be ready to be written: fewer beside a message that comes, but always room for a frame.
+    /// Returns the bound of the write buffer in bytes: less during an incoming message, but always enough for one
+    /// frame.
     fn outbox_room(&self) -> usize {
         OUTBOX_ROOM.min(self.bytes_limit.saturating_sub(self.decoder.kept())).max(1)
     }
 
-    /// Makes frames ready, as far as there is room.
+    /// Encodes frames as far as they fit.
     fn fill(&mut self, frames: &mut WriteQueue, room: usize) {
         while self.outbox.len() < room
             && let Some(frame) = frames.pop()

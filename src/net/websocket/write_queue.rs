@@ -1,4 +1,4 @@
-//! Frames that wait for the socket to take them.
+//! Queue of frames to write.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ pub(crate) struct WriteQueue {
 }
 
 impl WriteQueue {
-    /// How many places an empty queue keeps.
+    /// Places that an empty queue keeps allocated.
     const KEEP: usize = 16;
 
     pub(crate) fn push(&mut self, frame: Frame) {

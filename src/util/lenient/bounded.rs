@@ -1,8 +1,7 @@
-//! JSON of which is known beforehand what it takes in memory, whatever it holds.
+//! JSON parsed within a bound of memory, whatever it holds.
 //!
-//! A parsed value takes up to a hundred times the bytes of its text: `{"":0},` is seven bytes, and a map of its own. So
-//! every part is charged for what the allocator gives for it, while it is parsed, and a text that would take more than it
-//! may is refused.
+//! A parsed value takes up to 100 times the bytes of its text: `{"":0},` is 7 bytes, and a map of its own. So each part
+//! is charged its allocation while it is parsed, and a text over the bound is refused.
 
 use std::{cell::Cell, fmt};
 
@@ -11,17 +10,16 @@ use serde_json::{Map, Number, Value};
 
 use super::json;
 
-/// Takes a JSON text apart, [mended](super::json) where it is broken, into a value that takes at most `most` bytes of
-/// memory.
+/// Parses a JSON text, [mended](super::json) where it is broken, into a value of at most `most` bytes of memory.
 ///
-/// While it is parsed, it takes up to nine times its length besides: a broken text is mended, which may make it three times
-/// as long, in memory that doubles.
+/// Parsing takes up to 9 times the text's length besides: mending may make a broken text 3 times as long, in a buffer
+/// that doubles.
 ///
 /// # Errors
-/// What is wrong with it still, its texts mended, or that it would take more. It quotes nothing.
+/// The text is no JSON even when mended, or would take more. The error quotes nothing.
 pub(crate) fn read(bytes: &[u8], most: usize) -> Result<Value, serde_json::Error> {
     parse(serde_json::Deserializer::from_slice(bytes), most).or_else(|error| match json::mended(bytes) {
-        // What is too much stays too much.
+        // Mending cannot help a text that is over the bound.
         Some(mended) if !error.is_data() => parse(serde_json::Deserializer::from_str(&mended), most),
         _ => Err(error),
     })
@@ -36,16 +34,16 @@ fn parse<'de, R: serde_json::de::Read<'de>>(
     Ok(value)
 }
 
-/// What an allocation takes beside what was asked for.
+/// Bytes that an allocation takes besides those asked for.
 const ALLOCATION: usize = 24;
-/// One entry of a list: its vector doubles, and while it does the old half is there as well.
+/// Bytes for one entry of a list: its vector doubles, and for that moment the old half is there as well.
 const ENTRY: usize = 3 * size_of::<Value>();
-/// A node of a map has room for 11 members; at least 5 are in each but the first, and at least 6 nodes below each that
-/// has any below it.
+/// Bytes for a node of a map, which has places for 11 members. Each node but the first holds at least 5, and each inner
+/// node has at least 6 children.
 const NODE: usize = 11 * (size_of::<Value>() + size_of::<String>()) + 2 * size_of::<usize>() + ALLOCATION;
 const NODE_ABOVE: usize = NODE + 12 * size_of::<usize>();
 
-/// One value within what is left to take.
+/// Parses one value within the memory that is left.
 #[derive(Clone, Copy)]
 struct Part<'a> {
     left: &'a Cell<usize>,
@@ -106,7 +104,7 @@ impl<'de> Visitor<'de> for Part<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
         while let Some(entry) = entries.next_element_seed(self)? {
-            // The first allocation has four places.
+            // The first allocation has 4 places.
             self.charge(if list.is_empty() { 4 * size_of::<Value>() + ALLOCATION } else { ENTRY })?;
             list.push(entry);
         }
@@ -129,7 +127,7 @@ impl<'de> Visitor<'de> for Part<'_> {
     }
 }
 
-/// The name of a member, charged before it is copied.
+/// Reads the name of a member, which is charged before it is copied.
 struct Name(String);
 
 struct NameOf<'a>(Part<'a>);
@@ -164,7 +162,7 @@ mod tests {
 
     const MOST: usize = 1 << 20;
 
-    /// What is costly for its length, over and over within a list or an object.
+    /// Values that are costly for their length, repeated within a list or an object.
     fn costly() -> Vec<String> {
         let repeated = |one: &str| format!("[{}]", vec![one; 400_000 / one.len()].join(","));
         let members = (0..20_000).map(|n| format!("\"{n:x}\":0")).collect::<Vec<_>>().join(",");

@@ -1,6 +1,6 @@
-//! Any bytes, read as a text, as JSON that is kept, and as JSON that is taken apart.
+//! Fuzz target: any bytes, read as a text, as JSON that is kept, and as JSON that is parsed.
 //!
-//! Input: how much may be taken apart (16 bits), and the rest is what somebody wrote.
+//! Input: the bound of the parser (16 bits); the rest is the text.
 
 use std::borrow::Cow;
 

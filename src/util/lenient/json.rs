@@ -1,13 +1,13 @@
-//! JSON as others write it.
+//! Lenient reading of JSON.
 //!
-//! What is JSON is parsed as it is. What is not has its texts mended, and is parsed once more:
-//! - a byte order mark before it is skipped,
-//! - bytes that are no UTF-8 become U+FFFD, as [`text`](super::text) has it,
+//! Valid JSON is parsed as it is. Anything else is mended and parsed once more:
+//! - a byte order mark at the beginning is skipped,
+//! - bytes that are not UTF-8 become U+FFFD, as in [`text`](super::text),
 //! - so does an escape of half a surrogate pair (`\ud83d`), which `JSON.stringify` writes for a text cut in two,
 //! - a control character that is not escaped stands for itself,
-//! - a number beyond what 64 bits of floating point hold is the largest one.
+//! - a number beyond the range of a 64-bit float becomes the largest one.
 //!
-//! Whoever calls this bounds the length first; mending makes it at most three times as long.
+//! Callers bound the length first; mending makes a text at most 3 times as long.
 
 use std::{borrow::Cow, cell::Cell, fmt};
 
@@ -17,10 +17,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use super::text;
 
-/// Takes a JSON text apart.
+/// Parses a JSON text.
 ///
 /// # Errors
-/// What is wrong with it still, its texts mended. It quotes nothing.
+/// The text is no JSON even when mended. The error quotes nothing.
 #[cfg(any(feature = "local-server", test))]
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(bytes).or_else(|error| match mended(bytes) {
@@ -29,10 +29,10 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::E
     })
 }
 
-/// Checks that a text is JSON, which takes no memory; its texts are mended where they are broken, which takes a copy.
+/// Checks that a text is JSON, without allocating. A broken text is mended in a copy.
 ///
 /// # Errors
-/// What is wrong with it still. It quotes nothing.
+/// The text is no JSON even when mended. The error quotes nothing.
 pub(crate) fn check(bytes: &[u8]) -> Result<Cow<'_, str>, serde_json::Error> {
     let wrong = match std::str::from_utf8(bytes) {
         Ok(text) => match count(text, usize::MAX) {
@@ -43,17 +43,17 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Cow<'_, str>, serde_json::Error> {
     };
     match (mended(bytes), wrong) {
         (None, Some(error)) => Err(error),
-        // What is no UTF-8 is always mended.
+        // A text that is not UTF-8 is always mended.
         (None, None) => Err(serde_json::Error::custom("it is no text")),
         (Some(mended), _) => count(&mended, usize::MAX).map(|_| Cow::Owned(mended)),
     }
 }
 
-/// Counts the values in a JSON text, as far as `most`, which takes no memory; each object, array and what is in them
-/// counts, names do not.
+/// Counts the values in a JSON text up to `most`, without allocating. Objects, arrays and the values in them count;
+/// names do not.
 ///
 /// # Errors
-/// What is wrong with it, or that there are more.
+/// The text is no JSON, or holds more values.
 pub(crate) fn count(text: &str, most: usize) -> Result<usize, serde_json::Error> {
     let left = Cell::new(most);
     let mut reader = serde_json::Deserializer::from_str(text);
@@ -62,7 +62,7 @@ pub(crate) fn count(text: &str, most: usize) -> Result<usize, serde_json::Error>
     Ok(most.saturating_sub(left.get()))
 }
 
-/// Takes one from what is left for each value, and keeps nothing of it.
+/// Deducts one from the rest for each value, and keeps none.
 #[derive(Clone, Copy)]
 struct Count<'a>(&'a Cell<usize>);
 
@@ -130,7 +130,7 @@ impl<'de> Visitor<'de> for Count<'_> {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The text with what is broken mended; `None` where nothing is.
+/// Mends a text; `None` where nothing is broken.
 pub(super) fn mended(bytes: &[u8]) -> Option<String> {
     let unmarked = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let read = text::read(unmarked);
@@ -151,7 +151,7 @@ pub(super) fn mended(bytes: &[u8]) -> Option<String> {
     (mended.as_bytes() != bytes).then_some(mended)
 }
 
-/// Appends a text and the quote behind it; what follows that.
+/// Appends a text and its closing quote; returns the rest.
 fn string<'a>(mut rest: &'a str, to: &mut String) -> &'a str {
     while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
         let (plain, from) = rest.split_at(at);
@@ -168,7 +168,7 @@ fn string<'a>(mut rest: &'a str, to: &mut String) -> &'a str {
             Some('\n') => to.push_str("\\n"),
             Some('\r') => to.push_str("\\r"),
             Some('\t') => to.push_str("\\t"),
-            // Written out it would take six bytes for one.
+            // As an escape it would take 6 bytes for one.
             _ => to.push(char::REPLACEMENT_CHARACTER),
         }
     }
@@ -176,7 +176,7 @@ fn string<'a>(mut rest: &'a str, to: &mut String) -> &'a str {
     ""
 }
 
-/// Appends what stands behind a backslash; what follows it.
+/// Appends an escape sequence; returns the rest.
 fn escape<'a>(rest: &'a str, to: &mut String) -> &'a str {
     let Some(digits) = rest.strip_prefix('u') else {
         to.push('\\');
@@ -201,14 +201,14 @@ fn escape<'a>(rest: &'a str, to: &mut String) -> &'a str {
     after
 }
 
-/// Four hexadecimal digits, and what follows them.
+/// Splits off four hexadecimal digits.
 fn unit(text: &str) -> Option<(u16, &str)> {
     let (digits, rest) = text.split_at_checked(4)?;
     let unit = digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16))?;
     Some((unit.ok()?, rest))
 }
 
-/// Appends a number; what follows it.
+/// Appends a number; returns the rest.
 fn number<'a>(text: &'a str, to: &mut String) -> &'a str {
     let end = text.find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')).unwrap_or(text.len());
     let (number, rest) = text.split_at(end);
@@ -226,7 +226,7 @@ mod tests {
 
     use super::{check, count, mended, read};
 
-    /// What it reads as; checking it says the same.
+    /// Reads a text, and asserts that checking it agrees.
     fn value(bytes: impl AsRef<[u8]>) -> Option<Value> {
         let value = read(bytes.as_ref()).ok();
         let checked = check(bytes.as_ref()).ok().map(|text| serde_json::from_str(&text).unwrap());

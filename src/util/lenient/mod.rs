@@ -1,4 +1,4 @@
-//! Reads texts and JSON that others wrote, without refusing all of it because a few bytes are broken.
+//! Lenient readers of foreign texts and JSON: a few broken bytes do not cost the rest.
 
 pub(crate) mod bounded;
 #[cfg(feature = "fuzzing")]

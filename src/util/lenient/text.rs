@@ -1,13 +1,13 @@
-//! Bytes as text: what is broken becomes U+FFFD.
+//! Bytes read as text: broken parts become U+FFFD.
 //!
-//! JavaScript's texts may hold half of a surrogate pair, and some encoders write each half as three bytes of its own.
-//! So beside what [`String::from_utf8_lossy`] does:
-//! - two such triples that belong together (`ED A0 BD ED B8 80`, CESU-8) are the character they stand for,
-//! - one alone (`ED A0 BD`) is one U+FFFD, as JavaScript's `toWellFormed` has it.
+//! JavaScript's texts may hold half of a surrogate pair, and some encoders write each half as 3 bytes of its own. So
+//! besides the work of [`String::from_utf8_lossy`]:
+//! - two such triples that belong together (`ED A0 BD ED B8 80`, CESU-8) become the character they stand for,
+//! - a lone one (`ED A0 BD`) becomes one U+FFFD, as in JavaScript's `toWellFormed`.
 
 use std::borrow::Cow;
 
-/// Reads a text. What is UTF-8 is looked at once and borrowed.
+/// Reads a text. Valid UTF-8 is checked once and borrowed.
 pub(crate) fn read(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -19,7 +19,7 @@ pub(crate) fn read(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Appends a text; at most three bytes for each one read.
+/// Appends a text, at most 3 bytes for each byte read.
 pub(crate) fn append(mut bytes: &[u8], to: &mut String) {
     loop {
         let error = match std::str::from_utf8(bytes) {
@@ -27,7 +27,7 @@ pub(crate) fn append(mut bytes: &[u8], to: &mut String) {
             Err(error) => error,
         };
         let (valid, broken) = bytes.split_at(error.valid_up_to());
-        // What is valid is so without a second look, but only unsafe code could say that.
+        // The second check is redundant; only unsafe code could skip it.
         to.push_str(std::str::from_utf8(valid).unwrap_or_default());
         let (found, length) = match surrogate(broken) {
             Some(high) => match broken.get(3..).and_then(surrogate).and_then(|low| pair(high, low)) {
@@ -41,12 +41,12 @@ pub(crate) fn append(mut bytes: &[u8], to: &mut String) {
     }
 }
 
-/// The character of a surrogate pair; `None` for what is none.
+/// Returns the character of a surrogate pair; `None` for other units.
 pub(super) fn pair(high: u16, low: u16) -> Option<char> {
     char::decode_utf16([high, low]).next().and_then(Result::ok).filter(|_| (0xd800..0xdc00).contains(&high))
 }
 
-/// The surrogate that three bytes stand for.
+/// Returns the surrogate that three bytes stand for.
 fn surrogate(bytes: &[u8]) -> Option<u16> {
     match bytes {
         [0xed, second @ 0xa0..=0xbf, third @ 0x80..=0xbf, ..] => {

@@ -1,16 +1,16 @@
-//! Frames from the server: bytes in as they come, whole messages out.
+//! Decoder of frames from the server: bytes in as they come, whole messages out.
 
 use std::fmt;
 
 use super::{ControlKind, FrameError, Incoming, MAX_CONTROL_PAYLOAD, MessageKind, Opcode};
 
-/// The longest header of an unmasked frame: two bytes and a 64-bit length.
+/// Longest header of an unmasked frame: 2 bytes and a 64-bit length.
 const MAX_HEADER: usize = 10;
 
-/// The most empty fragments before the last one of a message. They cost the sender bytes but never meet the size limit.
+/// Most empty fragments before the last one of a message. They never reach the size limit.
 const MAX_EMPTY_FRAGMENTS: u16 = 1024;
 
-/// The first allocation for an unfinished message, where the message may become that long.
+/// First allocation for an unfinished message, where the message may become that long.
 const FIRST_ALLOCATION: usize = 1024;
 
 /// Reads the frames of one link.
@@ -31,11 +31,11 @@ pub(crate) struct Decoder {
 }
 
 enum Phase {
-    /// Within a header, or before one.
+    /// In a header, or before one.
     Header(PartialHeader),
-    /// Within a text, binary or continuation frame.
+    /// In a text, binary or continuation frame.
     Message { message: Message, last: bool, left: usize },
-    /// Within a control frame.
+    /// In a control frame.
     Control { kind: ControlKind, kept: Vec<u8>, left: usize },
     /// A Close frame was handed out.
     Closed,
@@ -48,7 +48,7 @@ impl Phase {
 }
 
 impl Decoder {
-    /// A decoder for a new link whose messages may have at most `limit` bytes.
+    /// Makes a decoder for a new link whose messages may have at most `limit` bytes.
     #[must_use]
     pub(crate) fn new(limit: usize) -> Self {
         Decoder { limit, unfinished: None, phase: Phase::BETWEEN_FRAMES }
@@ -153,7 +153,7 @@ impl Decoder {
         }
     }
 
-    /// Whether a binary message has begun to come and is not whole.
+    /// Returns whether a binary message has begun to arrive and is not whole.
     pub(crate) fn is_within_a_message(&self) -> bool {
         let message = match &self.phase {
             Phase::Message { message, .. } => Some(message),
@@ -162,7 +162,7 @@ impl Decoder {
         message.is_some_and(|message| message.kind == MessageKind::Binary)
     }
 
-    /// The bytes of memory held on the heap.
+    /// Returns the bytes held on the heap.
     pub(crate) fn kept(&self) -> usize {
         let in_phase = match &self.phase {
             Phase::Message { message, .. } => message.joined.capacity(),
@@ -173,18 +173,18 @@ impl Decoder {
     }
 }
 
-/// Without what is kept: payloads do not belong in logs.
+/// Shows no payload: payloads do not belong in logs.
 impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 
-/// The part of a message that came before the bytes at hand.
+/// The part of a message that came before the current input.
 struct Message {
     kind: MessageKind,
     empty_fragments: u16,
-    /// How many bytes at the end of a text begin a character that is not whole; what is before them is UTF-8.
+    /// Number of bytes at the end of a text that begin an incomplete character; the bytes before them are UTF-8.
     begun: u8,
     joined: Vec<u8>,
 }
@@ -228,7 +228,7 @@ impl Message {
     }
 }
 
-/// How many bytes at the end of a text begin a character; `None` for what cannot become UTF-8.
+/// Returns the number of bytes at the end of a text that begin a character; `None` for bytes that cannot become UTF-8.
 fn begun(text: &[u8]) -> Option<u8> {
     match std::str::from_utf8(text) {
         Ok(_) => Some(0),
@@ -237,14 +237,14 @@ fn begun(text: &[u8]) -> Option<u8> {
     }
 }
 
-/// The bytes of a header that may not be whole yet.
+/// Bytes of a header that may not be whole yet.
 struct PartialHeader {
     bytes: [u8; MAX_HEADER],
     len: usize,
 }
 
 impl PartialHeader {
-    /// Moves the header's bytes off the front of `input`; `None` if they have not all come.
+    /// Moves the header's bytes off the front of `input`; `None` if some are missing.
     fn take_from(&mut self, input: &mut &[u8]) -> Result<Option<Header>, FrameError> {
         let before = self.len;
         for (slot, byte) in self.bytes.iter_mut().skip(before).zip(*input) {
@@ -258,7 +258,7 @@ impl PartialHeader {
     }
 }
 
-/// A frame's header, right in itself.
+/// A frame's header, valid in itself.
 struct Header {
     last: bool,
     opcode: Opcode,
@@ -269,7 +269,7 @@ struct Header {
 }
 
 impl Header {
-    /// `None` if `bytes` is only the beginning of a header.
+    /// Parses a header; `None` if `bytes` is only the beginning of one.
     fn parse(bytes: &[u8]) -> Result<Option<Self>, FrameError> {
         let [first, second, long @ ..] = bytes else { return Ok(None) };
         if first & 0x70 != 0 {
@@ -309,7 +309,7 @@ fn take_front<'a>(input: &mut &'a [u8], len: usize) -> &'a [u8] {
     front
 }
 
-/// The meaning of a whole control frame.
+/// Interprets a whole control frame.
 fn control(kind: ControlKind, payload: &[u8]) -> Result<Incoming<'_>, FrameError> {
     Ok(match (kind, payload) {
         (ControlKind::Ping, _) => Incoming::Ping(payload),

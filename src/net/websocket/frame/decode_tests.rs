@@ -3,7 +3,7 @@ use crate::net::websocket::frame::oracle_tests::Item;
 
 const LIMIT: usize = 4 << 20;
 
-/// What one fresh decoder makes of `input` when fed at once.
+/// Returns the output of a fresh decoder for `input` fed at once.
 fn decode(input: &[u8]) -> (Vec<Item>, Result<(), FrameError>) {
     decode_pieces([input])
 }

@@ -1,4 +1,4 @@
-//! Frames to the server: whole, final and masked.
+//! Encoder of frames to the server: whole, final and masked.
 
 use bytes::{BufMut, BytesMut};
 

@@ -1,8 +1,8 @@
-//! What a server can do wrong in its framing.
+//! Errors of a server's framing.
 
 use super::MAX_CONTROL_PAYLOAD;
 
-/// Why a frame was refused.
+/// Reason that a frame was refused.
 ///
 /// The stream cannot be read on after any of these: answer with a Close frame of [`close_code`](Self::close_code) and
 /// drop the link.
@@ -61,7 +61,7 @@ pub(crate) enum FrameError {
 }
 
 impl FrameError {
-    /// The code to close the link with (RFC 6455 §7.4.1).
+    /// Returns the code to close the link with (RFC 6455 §7.4.1).
     #[must_use]
     pub(crate) fn close_code(&self) -> u16 {
         match self {

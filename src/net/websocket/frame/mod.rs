@@ -1,8 +1,8 @@
 //! WebSocket framing for the client's end of a link (RFC 6455 §5), without sockets, clock or chance.
 //!
 //! A [`Decoder`] turns the bytes of one link into whole messages; the `encode_*` functions append masked frames to a
-//! buffer. Reading goes through a buffer the caller may share between links: a frame that lies whole in it is handed out
-//! where it lies, and only an unfinished message is copied, into a buffer that ends with it. An idle link keeps none.
+//! buffer. The read buffer may be shared between links: a frame that is whole in it is handed out in place. Only an
+//! unfinished message is copied, into a buffer that is freed with it. An idle link keeps none.
 
 mod decode;
 mod encode;
@@ -20,14 +20,14 @@ pub(crate) use error::FrameError;
 /// The most bytes a control frame may carry (RFC 6455 §5.5).
 pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
 
-/// What a message carries.
+/// Kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MessageKind {
     Text,
     Binary,
 }
 
-/// What a control frame asks for.
+/// Kind of a control frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ControlKind {
     Close,
@@ -76,9 +76,9 @@ pub(crate) enum Incoming<'a> {
     /// A text message, its fragments joined. It is UTF-8; as bytes, because the chat protocol has no text messages and
     /// ignores them.
     Text(&'a [u8]),
-    /// To be answered with a pong of the same payload, at most [`MAX_CONTROL_PAYLOAD`] bytes.
+    /// A ping, to be answered with a pong of the same payload, at most [`MAX_CONTROL_PAYLOAD`] bytes.
     Ping(&'a [u8]),
-    /// An answer to a ping, or unasked for.
+    /// A pong: an answer to a ping, or an unsolicited one.
     Pong(&'a [u8]),
     /// The server's last frame on this link.
     Close {
@@ -89,7 +89,7 @@ pub(crate) enum Incoming<'a> {
     },
 }
 
-/// By kind and length: payloads do not belong in logs.
+/// Shows kind and length: payloads do not belong in logs.
 impl fmt::Debug for Incoming<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, payload) = match self {
@@ -97,7 +97,7 @@ impl fmt::Debug for Incoming<'_> {
             Incoming::Text(payload) => ("Text", payload),
             Incoming::Ping(payload) => ("Ping", payload),
             Incoming::Pong(payload) => ("Pong", payload),
-            // A server's text may repeat what it was given.
+            // A server's text may repeat a secret it was sent.
             Incoming::Close { code, reason } => {
                 let code = code.map(|code| format!("{code}, ")).unwrap_or_default();
                 return write!(f, "Close({code}{} bytes of reason)", reason.len());

@@ -75,7 +75,7 @@ fn server(received: Vec<u8>) -> WebSocket<Wire> {
     WebSocket::from_raw_socket(wire, Role::Server, Some(WebSocketConfig::default()))
 }
 
-/// What a server sends: a message in pieces, each but the first after a ping or not, or a control frame.
+/// One thing that a server sends: a message in pieces, each but the first after a ping or not, or a control frame.
 #[derive(Clone, Debug)]
 enum Sent {
     Message { text: bool, pieces: Vec<(Vec<u8>, Option<Vec<u8>>)> },
