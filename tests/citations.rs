@@ -1,4 +1,4 @@
-//! Citations of the protocol's description lead to sections that exist.
+//! Citations lead somewhere: of the protocol's sections in the source, of paths and names in the documents.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
@@ -167,4 +167,91 @@ fn a_wrong_citation_is_seen_however_it_is_written() {
         let (_, told) = wrong(&one_line(text), None, &sections_of);
         assert_eq!(!told.is_empty(), is_wrong, "{text}: {told:?}");
     }
+}
+
+/// Links of a document, without those that lead out of the repository; and what its backquotes hold.
+fn paths_named(document: &str) -> impl Iterator<Item = (&str, bool)> {
+    let links = document.split("](").skip(1).filter_map(|text| text.split([')', '#']).next());
+    let links = links.filter(|link| !link.is_empty() && !link.contains("://") && !link.contains([' ', '(']));
+    let quoted = document.split('`').skip(1).step_by(2);
+    let is_path = |text: &&str| {
+        ["src/", "tests/", "docs/", "benches/", "examples/", "fuzz/", ".ci/"].iter().any(|root| text.starts_with(root))
+    };
+    links.map(|link| (link, true)).chain(quoted.filter(is_path).map(|path| (path, false)))
+}
+
+#[test]
+fn every_path_in_the_documents_leads_somewhere() {
+    let mut told = Vec::new();
+    let mut documents = files("docs", &[".md"]);
+    documents.push(root().join("CONTRIBUTING.md"));
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for (path, is_link) in paths_named(&text) {
+            let from = if is_link { document.parent().unwrap() } else { root() };
+            let path = path.split([' ', '*', '{', '…']).next().unwrap();
+            // A name for rustdoc, which checks it.
+            if !(path.contains("::") || is_link && !path.contains(['/', '.']) || from.join(path).exists()) {
+                told.push(format!("{}: {path}", document.strip_prefix(root()).unwrap().display()));
+            }
+        }
+    }
+    assert!(told.is_empty(), "{} paths lead nowhere:\n{}", told.len(), told.join("\n"));
+}
+
+#[test]
+fn the_architecture_has_a_line_for_each_room() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if path.is_dir() && name != "fuzzing" {
+            assert!(page.contains(&format!("\n  {name}/ ")), "no line for src/{name}");
+        }
+    }
+}
+
+/// The pages that name parts of the source.
+const PAGES: [&str; 2] = ["docs/architecture.md", "CONTRIBUTING.md"];
+
+#[test]
+fn every_name_that_the_pages_quote_is_in_the_source() {
+    let mut source = String::new();
+    for folder in ["src", "tests", "fuzz", ".ci", "benches"] {
+        for file in files(folder, &[".rs", "run", "long", ".sh"]) {
+            if !file.ends_with("citations.rs") {
+                source.push_str(&fs::read_to_string(&file).unwrap());
+            }
+        }
+    }
+    let mut told = Vec::new();
+    for page in PAGES {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let parts = quoted.trim_end_matches("!").split("::");
+            let is_name =
+                |part: &str| part.starts_with(|c: char| c.is_ascii_uppercase()) && !part.contains([' ', '/', '.']);
+            for part in parts.filter(|part| is_name(part)) {
+                let name = part.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
+                if !source.contains(name) {
+                    told.push(format!("{page}: {quoted}"));
+                }
+            }
+        }
+    }
+    assert!(told.is_empty(), "{} names are nowhere:\n{}", told.len(), told.join("\n"));
+}
+
+#[test]
+fn every_place_on_the_walks_is_a_file() {
+    let page = fs::read_to_string(root().join(PAGES[0])).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let mut count = 0;
+    for place in rows.flat_map(|row| row.split('|').nth(2).unwrap_or_default().split('`').skip(1).step_by(2)) {
+        if place.contains('/') {
+            count += 1;
+            assert!(root().join("src").join(place).exists(), "no src/{place}");
+        }
+    }
+    assert!(count > 20, "only {count} places were found");
 }
