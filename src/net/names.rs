@@ -88,7 +88,7 @@ impl Names {
         let work = move || {
             let answer = (self.look_up)(&ends.host).map_err(Arc::new);
             for waiting in ends.waiting() {
-                // Nobody may wait any more.
+                // The receiver may be gone.
                 let _ = waiting.send(answer.clone());
             }
         };

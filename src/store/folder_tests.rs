@@ -204,7 +204,7 @@ fn a_folder_that_others_may_write_is_told_from_one_that_they_may_not() {
     };
     assert_eq!(modes(0o700, 0o700), None);
     assert_eq!(modes(0o755, 0o755), None);
-    // In a folder with the sticky bit nobody can touch what is ours, but anybody can be there first.
+    // In a folder with the sticky bit others cannot touch our entries, but anybody can create one first.
     for mode in [0o777, 0o1777, 0o733] {
         let how = modes(0o700, mode).unwrap();
         assert!(how.contains(&format!("inner (mode {mode:04o})")), "{how}");

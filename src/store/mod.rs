@@ -37,10 +37,10 @@ use std::{fs::DirBuilder, path::Path, sync::Arc};
 /// | `APP/USER/token.json` | the token in use and its end; rewritten after a login and a renewal |
 ///
 /// `APP` and `USER` are app key and user id, with `%` and two hexadecimal digits for every byte but `a-z`, `0-9`, `_`
-/// and `-`. Folders are made with mode 0700 and files with 0600 (on Unix), for the token is as good as a password
-/// while it lasts, and stands there as it is. Files are JSON with a version, at most 64 KiB, and written whole or not
+/// and `-`. Folders are created with mode 0700 and files with 0600 (on Unix), since the token is stored in plain text
+/// and is as good as a password while it lasts. Files are JSON with a version, at most 64 KiB, and written whole or not
 /// at all, so processes that share a folder never see a torn one: the first identity stays, the last token wins. Two
-/// programs online at once with one account still need two folders, or they take the place from each other.
+/// programs online at once with one account still need two folders, or they push each other out.
 ///
 /// A damaged file is renamed to `….damaged` (the newest one is kept), and its content is made or fetched anew. Anything
 /// but a regular file (a pipe, a device, a link), and folders and files of another user than the process's (on Unix),

@@ -525,7 +525,7 @@ mod tests {
         while begun.load(Ordering::SeqCst) == 0 {
             tokio::task::yield_now().await;
         }
-        // A clock that stands still does not go on by itself while a thread is at work.
+        // A paused clock does not advance by itself while a thread works.
         tokio::time::pause();
         let later: Vec<_> = (0..100)
             .map(|_| {

@@ -1,4 +1,4 @@
-//! The schema against the types themselves, and what mending gives.
+//! Tests of the schema against the types themselves, and of mending.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ fn at(path: &[u32], bytes: &[u8]) -> Bytes {
         .into()
 }
 
-/// Walks a type by what prost says of a field of one byte: a text may not be `ff`, a message not `00`.
+/// Walks a type by prost's verdict on fields of one byte: a text may not be `ff`, a message not `00`.
 fn hold<T: Mend>(schema: &Schema, path: &mut Vec<u32>) {
     let says = |path: &[u32], byte: u8, what: &str| {
         T::decode(at(path, &[byte])).is_err_and(|error| error.to_string().contains(what))

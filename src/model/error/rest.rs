@@ -199,8 +199,8 @@ impl RestError {
         self.0.description.as_deref()
     }
 
-    /// The step of the way to the host that failed or took too long: [`Step::Resolve`], [`Step::Connect`],
-    /// [`Step::Proxy`] or [`Step::Tls`]. `None` for what came later.
+    /// Returns the step of dialing that failed or took too long: [`ConnectStep::Resolve`], [`ConnectStep::Connect`],
+    /// [`ConnectStep::Proxy`] or [`ConnectStep::Tls`]. `None` for a later failure.
     #[must_use]
     pub fn step(&self) -> Option<ConnectStep> {
         self.0.step

@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn whatever_a_text_holds_it_takes_no_more_than_it_may() {
         for text in costly() {
-            // The texts themselves, mended, beside the value.
+            // The mended texts themselves, besides the value.
             for most in [0, 1 << 10, MOST, 64 << 20] {
                 let bound = most as u64 + 9 * text.len() as u64 + 4096;
                 let cost = allocation_counter::measure(|| drop(read(text.as_bytes(), most))).bytes_max;

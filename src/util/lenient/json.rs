@@ -4,7 +4,7 @@
 //! - a byte order mark at the beginning is skipped,
 //! - bytes that are not UTF-8 become U+FFFD, as in [`text`](super::text),
 //! - so does an escape of half a surrogate pair (`\ud83d`), which `JSON.stringify` writes for a text cut in two,
-//! - a control character that is not escaped stands for itself,
+//! - an unescaped control character is taken as it is,
 //! - a number beyond the range of a 64-bit float becomes the largest one.
 //!
 //! Callers bound the length first; mending makes a text at most 3 times as long.

@@ -111,7 +111,7 @@ fn close() -> impl Strategy<Value = Item> {
     ]
 }
 
-/// Sends as tungstenite frames it and notes what a client should see.
+/// Frames sends with tungstenite, and records what a client should receive.
 fn send(server: &mut WebSocket<Wire>, sent: Sent, seen: &mut Vec<Item>) {
     match sent {
         Sent::Control(item) => {
