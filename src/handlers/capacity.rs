@@ -21,7 +21,7 @@ use super::subscriber::Gone;
 pub(super) enum Capacity {
     #[default]
     Unknown,
-    /// An event is in the mailbox past its capacity; a [`HasRoom`] follows once it has been handled.
+    /// An event is in the mailbox past its capacity; a [`Drained`] follows once it has been handled.
     Awaited,
 }
 

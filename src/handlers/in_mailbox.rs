@@ -2,7 +2,7 @@
 //!
 //! A mailbox bounds events by number only. So a large event goes into it with a [`Ticket`], which gives its bytes back once
 //! the subscriber looks at the event or drops it. A subscriber may do neither, and pass it on: so where there is no room
-//! left, one more event goes in that [tells](super::room) when it has been handled, and then all before it have been as
+//! left, one more event goes in that [tells](super::capacity) when it has been handled, and then all before it have been as
 //! well. Small ones go without a ticket: the mailbox's capacity bounds them.
 
 use std::{

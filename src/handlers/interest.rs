@@ -29,7 +29,7 @@ struct InterestCell {
     union: AtomicU32,
     /// How many subscribers were disconnected, kept here for the same reason.
     disconnected: AtomicU64,
-    /// The [shares](Wanted::share) of the events that are published and not yet offered to the subscribers.
+    /// The [shares](Interest::share) of the events that are published and not yet offered to the subscribers.
     pending: AtomicU64,
     /// Whether the registry is gone, and what is pending with it.
     ended: AtomicBool,

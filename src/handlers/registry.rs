@@ -189,7 +189,7 @@ impl Registry {
         self.subscribers.iter().map(|subscriber| subscriber.missed_of(user)).sum()
     }
 
-    /// Lets those with a ring be served as soon as they have room, by a [`HasRoom`] to `tell`; without it only the next
+    /// Serves subscribers with a ring as soon as they have capacity, by a [`Drained`] to `tell`; without it only the next
     /// event and [`sweep`](Registry::sweep) serve them.
     pub(super) fn tell_of_room(&mut self, tell: WeakRecipient<Drained>) {
         self.tally.tell = Some(tell);

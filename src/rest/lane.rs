@@ -13,7 +13,8 @@ const GRACE: Duration = Duration::from_millis(20);
 /// The longest anyone sleeps before it looks again, so that a line of callers that stand still is seen to be one.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A fair queue before a [`Window`]: whoever is first takes a turn when it goes, and whoever leaves gives its place back.
+/// Fair queue in front of a [`SlidingWindow`]: the first caller takes a turn when one is free, and a caller that leaves
+/// gives its place back.
 #[derive(Debug)]
 pub(super) struct Lane {
     window: SlidingWindow,

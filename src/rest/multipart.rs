@@ -63,7 +63,7 @@ impl Multipart {
         self.done
     }
 
-    /// The next piece of the form; after an error there is none, and [`Form::failed`] says why.
+    /// The next piece of the form; after an error there is none, and [`Multipart::failed`] says why.
     pub(super) fn poll_piece(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         self.started = true;
         if !self.head.is_empty() {
@@ -165,7 +165,7 @@ impl FileReading {
     }
 }
 
-/// The form could not be read to its end; [`Form::failed`] says why.
+/// The form could not be read to its end; [`Multipart::failed`] says why.
 #[derive(Debug, thiserror::Error)]
 #[error("the source of the upload failed")]
 pub(super) struct Broken;

@@ -12,7 +12,7 @@ use crate::wire::{Jid, QueueKey};
 /// The queues that wait for another try, and what is known of the pages that they gave back.
 ///
 /// It outlives links, as the server names such a queue anew on each. Bounds: [`Queues::CAPACITY`] queues, past which the
-/// one that is due first is forgotten and so tried as soon as the server names it; [`GivenBack::CAPACITY`] ids.
+/// one that is due first is forgotten and so tried as soon as the server names it; [`Returned::CAPACITY`] ids.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Parked {
     queues: HashMap<QueueKey, Place>,

@@ -2,7 +2,7 @@
 //!
 //! Valid JSON is parsed as it is. Anything else is mended and parsed once more:
 //! - a byte order mark at the beginning is skipped,
-//! - bytes that are not UTF-8 become U+FFFD, as in [`text`](super::text),
+//! - bytes that are not UTF-8 become U+FFFD, as in [`text`](super::text::read),
 //! - so does an escape of half a surrogate pair (`\ud83d`), which `JSON.stringify` writes for a text cut in two,
 //! - an unescaped control character is taken as it is,
 //! - a number beyond the range of a 64-bit float becomes the largest one.
