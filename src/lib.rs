@@ -20,13 +20,40 @@
 //! }
 //! ```
 //!
+//! # Where to go from here
+//!
+//! | Task | Guide | Start with |
+//! |---|---|---|
+//! | Log in, register, log out | [The service](guide::operating#the-service) | [`Config`], [`Credentials`], [`Connection::open`] |
+//! | Renew tokens | [Tokens](guide::events#tokens) | [`Credentials::provider`], [`Connection::renew_token`] |
+//! | Send messages and files, use chat rooms | [Sending](guide::sending) | [`Connection::send`], [`Outgoing`], [`Conversation`] |
+//! | Receive without loss | [Receiving without loss](guide::delivery) | [`MessageHandler`], [`Delivery`], [`CursorStore`] |
+//! | Subscribe to events | [Events](guide::events) | [`EventHandler`], [`Event`], [`Subscription`] |
+//! | Reconnect, and survive kicks | [Reconnecting](guide::reconnecting) | [`Reconnect`], [`KickPolicy`] |
+//! | Understand an error | [Codes](guide::codes), [faults](guide::faults) | [`OpenError`], [`SendError`], [`DisconnectReason`] |
+//! | Log | [Logging](guide::operating#logging) | [`LogConfig`], [`LoggerActor`], [`LogLevel`] |
+//! | Deploy: boot, SIGTERM, systemd, state on disk | [Operating](guide::operating) | [`Connection::close`], [`StateDir`] |
+//! | Run many accounts | [Many accounts](guide::operating#many-accounts) | [`Connection::start_with`], [`Handlers`] |
+//! | Watch a connection | [Watching](guide::operating#watching-a-connection) | [`Connection::watch`], [`Connection::health`] |
+//! | Manage users and devices from a server | [Users by REST](guide::operating#users-and-devices-by-rest) | [`RestClient`], [`rest`] |
+//! | Test against the local server | [Testing](guide::testing) | the feature [`local-server`](crate#features) |
+//! | Come from the vendor's web SDK | [Comparison](guide::compared_with_the_web_sdk) | |
+//!
+//! The [guide] has all pages, among them [limits](guide::limits), [security](guide::security) and
+//! [performance](guide::performance), and [three whole programs](guide::examples). "Connection spec" and "messages spec" on
+//! these pages name sections of the [protocol's description](guide::protocol).
+//!
 //! # The shape
 //!
 //! ```text
-//!   Connection (handle) --- messages ---> ConnectionActor ---> HandlerRegistry ---> subscriber actors
-//!     any thread                            |         |                             closures (EventHandler)
-//!                                       session     socket, rest                    LoggerActor
-//!                                   (decides, pure) (act)                           (level, terminal, files)
+//!   Connection ------ messages -----> ConnectionActor --- events ---> HandlerRegistry -----> subscriber actors,
+//!   handle, any thread                 |           |                                         closures (EventHandler)
+//!                                   session   socket, rest
+//!                             (decides, pure)   (act)
+//!
+//!   any slog::Logger --- records ---> level ---> bounded queue ---> a thread of its own: terminal, file
+//!                                       ^              ^
+//!   LogHandle, LoggerActor -------------+--------------+     set the level; flush, reopen, end
 //! ```
 //!
 //! Three actors do the work, and each has a handle that any thread may hold:
@@ -34,36 +61,12 @@
 //! | Actor | Handle | Does |
 //! |---|---|---|
 //! | [`ConnectionActor`] | [`Connection`] | keeps one account online: socket, timers, REST calls |
-//! | [`HandlerRegistry`] | [`Handlers`] | tells subscribers what happens, and waits for none of them |
-//! | [`LoggerActor`] | [`LogHandle`] | writes the log; its level changes at run time |
+//! | [`HandlerRegistry`] | [`Handlers`] | passes events to subscribers, and waits for none of them |
+//! | [`LoggerActor`] | [`LogHandle`] | controls the log by messages; records do not pass through it |
 //!
-//! What a connection does next is decided by [`session::Engine`], a value without a socket, clock or chance of its
-//! own. What goes over the wire is in [`wire`], HTTP calls are in [`rest`], and what an application hears is an
+//! What a connection does next is decided by [`session::Engine`], a value without a socket, clock or random numbers of its
+//! own. What goes over the wire is in [`wire`], HTTP calls are in [`rest`], and what an application receives is an
 //! [`Event`] of an [`EventKind`].
-//!
-//! # Where to look
-//!
-//! - Settings, their defaults and bounds: [`Config`], [`Limits`]. Who logs in: [`Credentials`].
-//! - What happens when the link is lost, comes and goes, or is taken by another device: [`Reconnect`], [`Flapping`],
-//!   [`KickPolicy`]. Proxies and root certificates: [`Proxy`], [`Roots`].
-//! - What is kept over restarts: [`StateDir`].
-//! - How a connection fares: [`Connection::state`], [`Connection::watch`], [`Connection::health`].
-//! - Why something failed or ended: [`OpenError`], [`SendError`], [`RequestError`], [`DisconnectReason`],
-//!   [`LossCause`]. Each has a `code()` with the vendor's number, a [`Code`].
-//! - Tokens: what one says of itself, and building them from an app's certificate: [`token`].
-//! - What can be sent, and to whom: [`Outgoing`], [`Conversation`], [`Bundle`]; what becomes of it:
-//!   [`Connection::send`], [`SendError`]. Chat rooms: [`Connection::join_room`], [`RoomRequest`].
-//! - What is received: [`EventKind`], [`Message`], [`MessageBody`].
-//! - Messages without loss: [`MessageHandler`], [`DeadLetters`]; keys kept over restarts: [`CursorStore`],
-//!   [`FileCursors`].
-//! - Files, history, presence, attributes, conversations: [`Connection::upload`] and the methods beside it, [`rest`].
-//! - Subscribers, what they are promised and who pays for a slow one: [`handlers`].
-//! - Logging, also the levels in release builds: [`logger`].
-//! - A stand-in for the service, for your own tests: the feature [`local-server`](crate#features).
-//!
-//! The README has what is supported against the vendor's web SDK, what every event and code means, what the client does
-//! in every fault, and all bounds in one table. "Connection spec" and "messages spec" in these pages name sections of the
-//! protocol's description, `docs/protocol/connection.md` and `docs/protocol/messages.md` of the repository.
 //!
 //! # Features
 //!
@@ -82,7 +85,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-// The programs of the README compile, and those that can, run.
+// The programs of the README compile, and those that can, run; those of the guide do so by its pages.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
@@ -93,6 +96,8 @@ mod delivery;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod handlers;
 #[cfg(feature = "local-server")]
 pub mod local_server;

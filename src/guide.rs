@@ -1,0 +1,165 @@
+//! The user guide: one page for each task. The same pages are in the repository's folder `docs`.
+//!
+//! # Use
+//!
+//! | I want to | Page |
+//! |---|---|
+//! | log in, by password, token or token provider | [The service](operating#the-service), [tokens](events#tokens) |
+//! | renew tokens | [Tokens](events#tokens) |
+//! | send messages and files, use chat rooms, read history | [Sending](sending) |
+//! | receive without loss | [Receiving without loss](delivery) |
+//! | subscribe to events | [Events](events), [subscribers](events#subscribers) |
+//! | understand a number | [Codes](codes) |
+//! | test against the local server | [Testing](testing) |
+//! | come from the vendor's web SDK | [Compared with the web SDK](compared_with_the_web_sdk) |
+//!
+//! # Operate
+//!
+//! | I want to | Page |
+//! |---|---|
+//! | deploy a program: start, stop, systemd, what is stored where | [Operating](operating) |
+//! | log, to a file or as JSON | [Logging](operating#logging) |
+//! | keep a connection over lost links and kicks | [Reconnecting](reconnecting) |
+//! | know what happens in a fault | [Faults](faults) |
+//! | run many accounts | [Many accounts](operating#many-accounts) |
+//! | manage users and devices from a server | [Users and devices by REST](operating#users-and-devices-by-rest) |
+//! | see or change a bound | [Limits](limits) |
+//! | know who is trusted with what | [Security](security) |
+//! | know what it costs | [Performance](performance), [work per received byte](work_per_byte) |
+//!
+//! # Programs
+//!
+//! [Examples](examples) has three whole programs.
+//!
+//! # In the repository
+//!
+//! Paths on these pages, such as `tests/vectors` or `.ci/run`, name files of the repository. "Connection spec" and
+//! "messages spec" are sections of the [protocol's description](protocol).
+
+/// Where the links of the pages lead in rustdoc.
+///
+/// A page ends with the definitions of its links, such as `[codes]: codes.md`, which lead to files of the repository. Of
+/// several definitions of one name the first counts, so these are put before each page. `tests/docs.rs` holds the two to
+/// the same pages.
+macro_rules! links {
+    () => {
+        "
+[boot]: crate::guide::operating#starting-while-the-service-is-down
+[codes]: crate::guide::codes
+[connection-spec]: crate::guide::protocol::connection
+[delivery]: crate::guide::delivery
+[events]: crate::guide::events
+[example-actix-web-app]: crate::guide::examples#an-actix-web-app
+[example-local-server]: crate::guide#in-the-repository
+[faults]: crate::guide::faults
+[files]: crate::guide::sending#files-history-presence-attributes-conversations
+[kick]: crate::Kick
+[kicks]: crate::guide::reconnecting#kicks
+[limits]: crate::guide::limits
+[local-server-limits]: crate#features
+[messages-spec]: crate::guide::protocol::messages
+[performance]: crate::guide::performance
+[reconnecting]: crate::guide::reconnecting
+[rooms]: crate::guide::sending#chat-rooms
+[security]: crate::guide::security
+[sending]: crate::guide::sending
+[service]: crate::guide::operating#the-service
+[stored]: crate::guide::operating#what-is-stored-where
+[subscribers]: crate::guide::events#subscribers
+[testing]: crate::guide::testing
+[tokens]: crate::guide::events#tokens
+[users]: crate::guide::operating#users-and-devices-by-rest
+[vectors]: crate::guide#in-the-repository
+[work-per-byte]: crate::guide::work_per_byte
+"
+    };
+}
+
+/// Makes a module of each page, with links to the items it speaks of.
+macro_rules! pages {
+    ($($name:ident = $file:literal, $items:literal;)*) => {
+        $(
+            #[doc = links!()]
+            #[doc = include_str!(concat!("../docs/", $file))]
+            #[doc = concat!("\n## In the API\n\n", $items)]
+            pub mod $name {}
+        )*
+    };
+}
+
+pages! {
+    codes = "codes.md",
+        "[`Code`](crate::Code), [`DisconnectReason`](crate::DisconnectReason), [`Kick`](crate::Kick), \
+         [`Refusal`](crate::Refusal), [`OpenError`](crate::OpenError), [`SendError`](crate::SendError), \
+         [`RequestError`](crate::RequestError), [`RestError`](crate::RestError), [`LossCause`](crate::LossCause)";
+    compared_with_the_web_sdk = "compared-with-the-web-sdk.md",
+        "[`Connection`](crate::Connection), [`EventHandler`](crate::EventHandler), [`token`](crate::token)";
+    delivery = "delivery.md",
+        "[`MessageHandler`](crate::MessageHandler), [`Delivery`](crate::Delivery), \
+         [`DeadLetters`](crate::DeadLetters), [`FileDeadLetters`](crate::FileDeadLetters), \
+         [`CursorStore`](crate::CursorStore), [`FileCursors`](crate::FileCursors), \
+         [`Connection::set_message_handler`](crate::Connection::set_message_handler)";
+    events = "events.md",
+        "[`Event`](crate::Event), [`EventKind`](crate::EventKind), [`EventMask`](crate::EventMask), \
+         [`EventHandler`](crate::EventHandler), [`Subscription`](crate::Subscription), \
+         [`Overflow`](crate::Overflow), [`handlers`](crate::handlers), [`Credentials`](crate::Credentials), \
+         [`TokenProvider`](crate::TokenProvider), [`token`](crate::token)";
+    faults = "faults.md",
+        "[`LossCause`](crate::LossCause), [`DisconnectReason`](crate::DisconnectReason), \
+         [`OpenError`](crate::OpenError), [`CertificateProblem`](crate::CertificateProblem), \
+         [`Connection::network_changed`](crate::Connection::network_changed)";
+    limits = "limits.md",
+        "[`Limits`](crate::Limits), [`Config`](crate::Config), [`Reconnect`](crate::Reconnect), \
+         [`Subscription`](crate::Subscription), [`MessageHandler`](crate::MessageHandler), \
+         [`LogConfig`](crate::LogConfig)";
+    operating = "operating.md",
+        "[`Config`](crate::Config), [`Credentials`](crate::Credentials), [`Connection`](crate::Connection), \
+         [`Closed`](crate::Closed), [`Health`](crate::Health), [`StateDir`](crate::StateDir), \
+         [`RestClient`](crate::RestClient), [`Proxy`](crate::Proxy), [`Roots`](crate::Roots), \
+         [`logger`](crate::logger)";
+    performance = "performance.md",
+        "[`Engine`](crate::session::Engine), [`handlers`](crate::handlers), [`logger`](crate::logger)";
+    reconnecting = "reconnecting.md",
+        "[`Reconnect`](crate::Reconnect), [`Flapping`](crate::Flapping), [`KickPolicy`](crate::KickPolicy), \
+         [`Connection::watch`](crate::Connection::watch), \
+         [`Connection::network_changed`](crate::Connection::network_changed)";
+    security = "security.md",
+        "[`Password`](crate::Password), [`Token`](crate::Token), [`StateDir`](crate::StateDir), \
+         [`Roots`](crate::Roots), [`Claims`](crate::Claims)";
+    sending = "sending.md",
+        "[`Connection::send`](crate::Connection::send), [`Outgoing`](crate::Outgoing), \
+         [`Conversation`](crate::Conversation), [`Sent`](crate::Sent), [`SendError`](crate::SendError), \
+         [`Attachment`](crate::Attachment), [`Bundle`](crate::Bundle), [`RoomRequest`](crate::RoomRequest), \
+         [`Connection::upload`](crate::Connection::upload), [`rest`](crate::rest)";
+    testing = "testing.md",
+        "The module `local_server`, with the feature [`local-server`](crate#features).";
+    work_per_byte = "work-per-byte.md",
+        "[`Limits`](crate::Limits), [`Engine`](crate::session::Engine), [`wire`](crate::wire)";
+}
+
+/// What this crate knows of the protocol: [the connection](connection), and [messages](messages) on it.
+pub mod protocol {
+    // A mark such as `[R]` on these pages says where a statement comes from.
+    #[allow(rustdoc::broken_intra_doc_links, reason = "marks in brackets are no links")]
+    #[doc = links!()]
+    #[doc = include_str!("../docs/protocol/connection.md")]
+    pub mod connection {}
+
+    #[allow(rustdoc::broken_intra_doc_links, reason = "marks in brackets are no links")]
+    #[doc = links!()]
+    #[doc = include_str!("../docs/protocol/messages.md")]
+    pub mod messages {}
+}
+
+/// Three whole programs. The repository has more in its folder `examples`, listed in the README.
+///
+/// # The whole story against a local server
+/// `cargo run --example quickstart`
+#[doc = concat!("```rust,ignore\n", include_str!("../examples/quickstart.rs"), "\n```")]
+/// # A bot
+/// `cargo run --example echo_bot -- --help`
+#[doc = concat!("```rust,ignore\n", include_str!("../examples/echo_bot.rs"), "\n```")]
+/// # An actix-web app
+/// `cargo run --example actix_web_app`
+#[doc = concat!("```rust,ignore\n", include_str!("../examples/actix_web_app.rs"), "\n```")]
+pub mod examples {}
