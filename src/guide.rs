@@ -137,7 +137,7 @@ pages! {
         "[`Limits`](crate::Limits), [`Engine`](crate::session::Engine), [`wire`](crate::wire)";
 }
 
-/// What this crate knows of the protocol: [the connection](connection), and [messages](messages) on it.
+/// What this crate knows of the protocol: [the connection](protocol::connection), and [messages](protocol::messages) on it.
 pub mod protocol {
     // A mark such as `[R]` on these pages says where a statement comes from.
     #[allow(rustdoc::broken_intra_doc_links, reason = "marks in brackets are no links")]

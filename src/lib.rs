@@ -77,7 +77,7 @@
 //! # Running
 //!
 //! Everything that touches the network runs on [actix] arbiters: start connections inside an actix system
-//! (`#[actix::main]`, `#[actix_web::main]`, or an [`Arbiter`](actix::Arbiter) of your own). This crate has no global
+//! (`#[actix::main]`, `#[actix_web::main]`, or an `actix::Arbiter` of your own). This crate has no global
 //! state that an application sees but the [rate limits](rest::RateLimits) of its REST calls, starts no threads of its own
 //! but a logger's, a local server's, and for as long as there is something to do those that look up names and read and
 //! write files, and installs neither a logger nor a TLS provider for the process.
