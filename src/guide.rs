@@ -27,6 +27,11 @@
 //! | know who is trusted with what | [Security](security) |
 //! | know what it costs | [Performance](performance), [work per received byte](work_per_byte) |
 //!
+//! # Understand and change the crate
+//!
+//! [Architecture](architecture) has the rooms of the source, the way of a text and of a token through them, and a glossary.
+//! [Protocol](protocol) describes what goes over the wire.
+//!
 //! # Programs
 //!
 //! [Examples](examples) has three whole programs.
@@ -88,6 +93,9 @@ macro_rules! pages {
 }
 
 pages! {
+    architecture = "architecture.md",
+        "[`ConnectionActor`](crate::ConnectionActor), [`HandlerRegistry`](crate::HandlerRegistry), \
+         [`LoggerActor`](crate::LoggerActor), [`Engine`](crate::session::Engine), [`wire`](crate::wire)";
     codes = "codes.md",
         "[`Code`](crate::Code), [`DisconnectReason`](crate::DisconnectReason), [`Kick`](crate::Kick), \
          [`Refusal`](crate::Refusal), [`OpenError`](crate::OpenError), [`SendError`](crate::SendError), \
