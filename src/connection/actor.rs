@@ -53,8 +53,8 @@ use crate::{
         watch::StatePublisher,
     },
     net::websocket::{
-        write_queue::WriteQueue,
         socket::{ByteCounts, Link, connect},
+        write_queue::WriteQueue,
     },
 };
 

@@ -6,7 +6,7 @@ use super::{Action, Diagnostic, FetchedToken, Now, login::Login, online::Online}
 use crate::session::{
     context::Cx,
     handshake::Identity,
-    machine::{Attempt, Flow, Phase, Session},
+    machine::{Attempt, Flow, Phase, Session, end, fail_login},
     tokens::clock::{TokenClock, TokenEnd, expiry_of_auth_token},
 };
 use crate::{
@@ -76,21 +76,21 @@ fn recall_limit(config: &Config) -> Duration {
 
 impl Session {
     /// Begins a login, with what is kept of the account where there is a state folder.
-    pub(super) fn recall(&mut self, context: &mut Cx<'_>) -> Flow {
-        if context.world.config.state_dir.is_none() {
-            return self.begin(context);
+    pub(super) fn recall(&mut self, cx: &mut Cx<'_>) -> Flow {
+        if cx.env.config.state_dir.is_none() {
+            return self.begin(cx);
         }
-        context.out.push(Action::Recall { user: self.user.clone() });
-        self.enter(Connecting::State, recall_limit(&context.world.config), context)
+        cx.out.push(Action::Recall { user: self.user.clone() });
+        self.enter(Connecting::State, recall_limit(&cx.env.config), cx)
     }
 
     /// A kept token is tried where the login has none of its own; one whose end seems to have passed is its last resort.
-    pub(super) fn recalled(&mut self, token: Option<Token>, expires_at: Option<u64>, context: &mut Cx<'_>) -> Flow {
+    pub(super) fn recalled(&mut self, token: Option<Token>, expires_at: Option<u64>, cx: &mut Cx<'_>) -> Flow {
         if !self.is_at(ConnectStep::State) {
-            return Flow::Stay;
+            return Flow::Continue(());
         }
         if let Some(token) = token.filter(|_| self.tokens.token.is_none()) {
-            if expires_at.is_none_or(|end| end > context.now.wall) {
+            if expires_at.is_none_or(|end| end > cx.now.wall) {
                 self.tokens.token = Some(token);
                 self.tokens.fetched_expiry = expires_at.map(TokenEnd::At);
                 self.tokens.kept = true;
@@ -98,29 +98,29 @@ impl Session {
                 self.tokens.spare = Some(KeptToken { token, expires_at });
             }
         }
-        self.begin(context)
+        self.begin(cx)
     }
 
     /// Starts an attempt: whatever is still missing for a connection comes first.
-    pub(super) fn begin(&mut self, context: &mut Cx<'_>) -> Flow {
-        let world = &mut *context.world;
-        let rest_limit = world.config.rest_timeout;
-        if let Endpoints::Discovery(hosts) = &world.config.endpoints {
+    pub(super) fn begin(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let env = &mut *cx.env;
+        let rest_limit = env.config.rest_timeout;
+        if let Endpoints::Discovery(hosts) = &env.config.endpoints {
             let attempts = self.retry.backoff.attempts();
             let stale = attempts > 1 && (attempts - 1).is_multiple_of(REDISCOVER_EVERY);
-            if world.sockets.is_empty() || stale {
+            if env.sockets.is_empty() || stale {
                 // Each host may use up its own limit; one more keeps this from running out first.
                 let limits = u32::try_from(hosts.len()).unwrap_or(u32::MAX).saturating_add(1);
-                context.out.push(Action::Discover);
-                return self.enter(Connecting::Discovery, rest_limit.saturating_mul(limits), context);
+                cx.out.push(Action::Discover);
+                return self.enter(Connecting::Discovery, rest_limit.saturating_mul(limits), cx);
             }
         }
-        self.authorize(context)
+        self.authorize(cx)
     }
 
     /// Gets a token where there is none, or the one there is has ended or was refused.
-    pub(super) fn authorize(&mut self, context: &mut Cx<'_>) -> Flow {
-        let (server, now) = (self.tokens.server_clock, context.now);
+    pub(super) fn authorize(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let (server, now) = (self.tokens.server_clock, cx.now);
         if self.is_logging_in() && self.tokens.fetched_expiry.is_some_and(|end| end.is_over(server, now)) {
             // It was fetched for an earlier attempt, too long ago.
             self.forget_token();
@@ -128,35 +128,35 @@ impl Session {
         let reason = match (self.tokens.renewal.refused.as_ref().map(Refusal::kind), &self.tokens.token) {
             (Some(RefusalKind::TokenExpired), _) => TokenReason::Expired,
             (Some(_), _) => TokenReason::Refused,
-            (None, Some(_)) if !self.tokens.ended => return self.connect(context),
+            (None, Some(_)) if !self.tokens.ended => return self.connect(cx),
             (None, Some(_)) => TokenReason::Expired,
             (None, None) => TokenReason::Login,
         };
         if reason == TokenReason::Login
             && let Secret::Password(password) = &self.tokens.secret
         {
-            context.out.push(Action::FetchToken { user: self.user.clone(), password: password.clone() });
+            cx.out.push(Action::FetchToken { user: self.user.clone(), password: password.clone() });
             // Every REST host may use up its own limit.
-            let limit = context.world.config.rest_timeout.saturating_mul(8);
-            return self.enter(Connecting::Token, limit, context);
+            let limit = cx.env.config.rest_timeout.saturating_mul(8);
+            return self.enter(Connecting::Token, limit, cx);
         }
-        self.await_token(reason, context)
+        self.await_token(reason, cx)
     }
 
-    pub(super) fn connect(&mut self, context: &mut Cx<'_>) -> Flow {
-        match context.world.sockets.take() {
-            Some(url) => self.dial(url, Vec::new(), context),
+    pub(super) fn connect(&mut self, cx: &mut Cx<'_>) -> Flow {
+        match cx.env.sockets.take() {
+            Some(url) => self.dial(url, Vec::new(), cx),
             None => {
                 let detail = "no WebSocket address is known".to_owned();
-                self.lost(LossCause::Failed { step: ConnectStep::Discovery, detail }, context)
+                self.lost(LossCause::Failed { step: ConnectStep::Discovery, detail }, cx)
             }
         }
     }
 
-    fn dial(&mut self, url: Arc<str>, behind: Vec<Arc<str>>, context: &mut Cx<'_>) -> Flow {
-        context.out.push(Action::Connect { url: self.address(&url) });
-        let limit = context.world.config.connect_timeout;
-        self.enter(Connecting::Connect(Route { url, step: ConnectStep::Connect, behind }), limit, context)
+    fn dial(&mut self, url: Arc<str>, behind: Vec<Arc<str>>, cx: &mut Cx<'_>) -> Flow {
+        cx.out.push(Action::Connect { url: self.address(&url) });
+        let limit = cx.env.config.connect_timeout;
+        self.enter(Connecting::Connect(Route { url, step: ConnectStep::Connect, behind }), limit, cx)
     }
 
     /// An address that the server may have named: whole for whoever goes there.
@@ -177,12 +177,12 @@ impl Session {
         }
     }
 
-    pub(super) fn enter(&mut self, at: Connecting, limit: Duration, context: &Cx<'_>) -> Flow {
+    pub(super) fn enter(&mut self, at: Connecting, limit: Duration, cx: &Cx<'_>) -> Flow {
         let (Phase::Entering { purpose, .. } | Phase::Waiting { purpose, .. }) = &self.phase else {
-            return Flow::Stay;
+            return Flow::Continue(());
         };
-        self.phase = Phase::Entering { at, purpose: purpose.clone(), until: context.after(limit) };
-        Flow::Stay
+        self.phase = Phase::Entering { at, purpose: purpose.clone(), until: cx.after(limit) };
+        Flow::Continue(())
     }
 
     pub(super) fn is_resuming(&self) -> bool {
@@ -196,136 +196,134 @@ impl Session {
         matches!(&self.phase, Phase::Entering { at, .. } if at.step() == step)
     }
 
-    pub(super) fn discovered(&mut self, result: Result<Addresses, RestError>, context: &mut Cx<'_>) -> Flow {
+    pub(super) fn discovered(&mut self, result: Result<Addresses, RestError>, cx: &mut Cx<'_>) -> Flow {
         if !self.is_at(ConnectStep::Discovery) {
-            return Flow::Stay;
+            return Flow::Continue(());
         }
         match result {
             Ok(addresses) => {
-                context.world.sockets.set(&addresses);
-                self.authorize(context)
+                cx.env.sockets.set(&addresses);
+                self.authorize(cx)
             }
-            Err(error) if !context.world.sockets.is_empty() => {
-                context.out.push(Action::Note(Diagnostic::DiscoveryFailed(error)));
-                self.authorize(context)
+            Err(error) if !cx.env.sockets.is_empty() => {
+                cx.out.push(Action::Note(Diagnostic::DiscoveryFailed(error)));
+                self.authorize(cx)
             }
             Err(error) if self.is_logging_in() && error.is_final() => {
-                Flow::Fail(OpenError::Discovery { user: self.user.clone(), error })
+                fail_login(OpenError::Discovery { user: self.user.clone(), error })
             }
-            Err(error) => self.lost(LossCause::Rest { step: ConnectStep::Discovery, error }, context),
+            Err(error) => self.lost(LossCause::Rest { step: ConnectStep::Discovery, error }, cx),
         }
     }
 
-    pub(super) fn token_fetched(&mut self, result: Result<FetchedToken, RestError>, context: &mut Cx<'_>) -> Flow {
+    pub(super) fn token_fetched(&mut self, result: Result<FetchedToken, RestError>, cx: &mut Cx<'_>) -> Flow {
         // Only a login fetches its token so; what else waits at this step waits for another answer.
         if !self.is_at(ConnectStep::Token) || self.tokens.renewal.is_asking() {
-            return Flow::Stay;
+            return Flow::Continue(());
         }
         match result {
             Ok(fetched) => {
                 self.tokens.token = Some(fetched.token);
-                self.tokens.fetched_expiry = fetched.expires_at.and_then(|end| end.counted_from(context.now));
+                self.tokens.fetched_expiry = fetched.expires_at.and_then(|end| end.counted_from(cx.now));
                 self.tokens.renewal.spent = true;
-                self.connect(context)
+                self.connect(cx)
             }
-            Err(error) if error.is_final() => Flow::Fail(OpenError::Token { user: self.user.clone(), error }),
-            Err(error) => self.no_token(LossCause::Rest { step: ConnectStep::Token, error }, context),
+            Err(error) if error.is_final() => fail_login(OpenError::Token { user: self.user.clone(), error }),
+            Err(error) => self.no_token(LossCause::Rest { step: ConnectStep::Token, error }, cx),
         }
     }
 
     /// The socket is open: PROVISION goes first (connection spec §4).
-    pub(super) fn connected(&mut self, context: &mut Cx<'_>) -> Flow {
+    pub(super) fn connected(&mut self, cx: &mut Cx<'_>) -> Flow {
         let Some(token) = &self.tokens.token else {
-            return Flow::Stay;
+            return Flow::Continue(());
         };
         let Phase::Entering { at: at @ Connecting::Connect(_), until, .. } = &mut self.phase else {
-            return Flow::Stay;
+            return Flow::Continue(());
         };
         let Connecting::Connect(route) = mem::replace(at, Connecting::Token) else {
-            return Flow::Stay;
+            return Flow::Continue(());
         };
-        let session_id = context.world.new_session_id(context.now);
-        let config = &context.world.config;
+        let session_id = cx.env.new_session_id(cx.now);
+        let config = &cx.env.config;
         let identity = Identity { app_key: &config.app_key, user: &self.user, device: &config.device, token };
         let frame = identity.provision(&session_id, config.login_ext.as_deref());
-        *until = context.now.mono.saturating_add(config.provision_timeout);
+        *until = cx.now.mono.saturating_add(config.provision_timeout);
         *at = Connecting::Provision { route, session_id, token: token.clone() };
-        context.transmit("PROVISION", frame);
-        Flow::Stay
+        cx.transmit("PROVISION", frame);
+        Flow::Continue(())
     }
 
     /// The answer to PROVISION (connection spec §6.2, §6.3, §6.4).
-    pub(super) fn provision_answer(&mut self, answer: Provision, context: &mut Cx<'_>) -> Flow {
+    pub(super) fn provision_answer(&mut self, answer: Provision, cx: &mut Cx<'_>) -> Flow {
         if !self.is_at(ConnectStep::Provision) {
-            return Flow::Stay;
+            return Flow::Continue(());
         }
         let Some(status) = answer.status else {
             let detail = "the answer has no status".to_owned();
-            return self.lost(LossCause::Failed { step: ConnectStep::Provision, detail }, context);
+            return self.lost(LossCause::Failed { step: ConnectStep::Provision, detail }, cx);
         };
         match status.error_code.unwrap_or(0) {
             code if code == ErrorCode::Ok as i32 => {
-                self.take_resource(answer.resource, context);
-                self.accepted(answer.auth_token.as_deref(), context)
+                self.take_resource(answer.resource, cx);
+                self.accepted(answer.auth_token.as_deref(), cx)
             }
-            code if code == ErrorCode::Redirect as i32 => {
-                self.redirected(&status.redirect_info, status.reason, context)
-            }
-            code => self.refused(Refusal::classify(code, status.reason), context),
+            code if code == ErrorCode::Redirect as i32 => self.redirected(&status.redirect_info, status.reason, cx),
+            code => self.refused(Refusal::classify(code, status.reason), cx),
         }
     }
 
     /// Goes by the name that the service gives this device, from this login on, as every official client does (connection
     /// spec §6.2). One that no device can have is ignored, and so is an empty one.
-    fn take_resource(&mut self, named: Option<String>, context: &mut Cx<'_>) {
-        let device = &context.world.config.device;
+    fn take_resource(&mut self, named: Option<String>, cx: &mut Cx<'_>) {
+        let device = &cx.env.config.device;
         let Some(resource) = named.filter(|named| !named.is_empty() && *named != device.resource) else { return };
         let bytes = resource.len();
         let mut renamed = device.clone();
         renamed.resource = resource;
         if renamed.check().is_err() {
-            if let Some(count) = self.inbox.odd.resources.strikes(1, context.now.mono) {
-                context.out.push(Action::Note(Diagnostic::ResourceIgnored { bytes, count }));
+            if let Some(count) = self.inbox.odd.resources.strikes(1, cx.now.mono) {
+                cx.out.push(Action::Note(Diagnostic::ResourceIgnored { bytes, count }));
             }
             return;
         }
         let shown = |name: &str| self.redactor.shown(name.to_owned()).into_boxed_str();
         let (from, to) = (shown(&device.resource), shown(&renamed.resource));
-        context.out.push(Action::Note(Diagnostic::ResourceTaken { from, to }));
-        Arc::make_mut(&mut context.world.config).device = renamed;
+        cx.out.push(Action::Note(Diagnostic::ResourceTaken { from, to }));
+        Arc::make_mut(&mut cx.env.config).device = renamed;
     }
 
-    fn accepted(&mut self, auth_token: Option<&str>, context: &mut Cx<'_>) -> Flow {
+    fn accepted(&mut self, auth_token: Option<&str>, cx: &mut Cx<'_>) -> Flow {
         let Phase::Entering { at: Connecting::Provision { session_id, .. }, purpose, .. } = &mut self.phase else {
-            return Flow::Stay;
+            return Flow::Continue(());
         };
         let resumed = matches!(purpose, Attempt::Resume);
         self.retry.failed = 0;
         self.tokens.renewal.accepted();
         let session_id = mem::take(session_id);
-        context.world.arrivals.restart();
-        let mut online = Box::new(Online::new(session_id, context.now));
+        cx.env.arrivals.restart();
+        let mut online = Box::new(Online::new(session_id, cx.now));
         online.queues.suspects = self.inbox.suspects.take();
         self.phase = Phase::Online(online);
         if !resumed {
             // Attempts of the login are not held against the link it led to.
             self.retry.backoff.restart();
         }
-        self.arm(auth_token, context.now, context.world.config.heartbeat_answer);
+        self.arm(auth_token, cx.now, cx.env.config.heartbeat_answer);
         if self.tokens.ended {
             // It ended during the attempt, and the server took it all the same.
-            self.renew_ahead(context);
+            self.renew_ahead(cx);
         }
-        context.emit(EventKind::Connected { resumed });
-        self.rejoin(context);
-        self.send_kept(context);
+        cx.emit(EventKind::Connected { resumed });
+        self.rejoin(cx);
+        self.send_kept(cx);
         if let Phase::Online(online) = &mut self.phase {
-            online.beat(context);
+            online.beat(cx);
         }
         if !resumed {
-            context.out.push(Action::Opened(Ok(())));
+            cx.out.push(Action::Opened(Ok(())));
         }
-        self.token_due(context)
+        self.token_due(cx)
     }
 
     /// Starts the countdown with the first accepted PROVISION; a reconnect does not start it anew (connection spec
@@ -353,62 +351,62 @@ impl Session {
         };
     }
 
-    fn redirected(&mut self, targets: &[RedirectInfo], reason: Option<String>, context: &mut Cx<'_>) -> Flow {
+    fn redirected(&mut self, targets: &[RedirectInfo], reason: Option<String>, cx: &mut Cx<'_>) -> Flow {
         let Phase::Entering { at: Connecting::Provision { route, .. }, .. } = &mut self.phase else {
-            return Flow::Stay;
+            return Flow::Continue(());
         };
         let (url, mut behind) = (Arc::clone(&route.url), mem::take(&mut route.behind));
         let next = targets.first().and_then(|target| redirect_url(&url, target));
         behind.push(url);
         let hop = behind.len();
         let Some(next) = next else {
-            return self.refused(Refusal::redirect(RefusalKind::RedirectWithoutAddress, reason), context);
+            return self.refused(Refusal::redirect(RefusalKind::RedirectWithoutAddress, reason), cx);
         };
         if behind.contains(&next) {
-            return self.refused(Refusal::redirect(RefusalKind::RedirectLoop, Some(next.to_string())), context);
+            return self.refused(Refusal::redirect(RefusalKind::RedirectLoop, Some(next.to_string())), cx);
         }
         if hop > MAX_REDIRECTS {
-            return self.refused(Refusal::redirect(RefusalKind::TooManyRedirects, Some(next.to_string())), context);
+            return self.refused(Refusal::redirect(RefusalKind::TooManyRedirects, Some(next.to_string())), cx);
         }
-        context.out.push(Action::Hangup);
-        context.out.push(Action::Note(Diagnostic::Redirected { url: self.address(&next), hop }));
-        self.dial(next, behind, context)
+        cx.out.push(Action::Hangup);
+        cx.out.push(Action::Note(Diagnostic::Redirected { url: self.address(&next), hop }));
+        self.dial(next, behind, cx)
     }
 
     /// A step's deadline, or the login's.
-    pub(super) fn entering_due(&mut self, context: &mut Cx<'_>) -> Flow {
+    pub(super) fn entering_due(&mut self, cx: &mut Cx<'_>) -> Flow {
         let Phase::Entering { at, purpose, until } = &self.phase else {
-            return Flow::Stay;
+            return Flow::Continue(());
         };
-        let (now, step, limit) = (context.now.mono, at.step(), answer_limit(at, &context.world.config));
-        let arrivals = &mut context.world.arrivals;
+        let (now, step, limit) = (cx.now.mono, at.step(), answer_limit(at, &cx.env.config));
+        let arrivals = &mut cx.env.arrivals;
         if let Attempt::Login(Login { deadline: Some(deadline), .. }) = purpose
             && arrivals.is_late_if_read(*deadline, limit, now)
         {
-            return Flow::Fail(OpenError::Deadline { user: self.user.clone(), step });
+            return fail_login(OpenError::Deadline { user: self.user.clone(), step });
         }
         match step {
-            ConnectStep::State if now < *until => Flow::Stay,
+            ConnectStep::State if now < *until => Flow::Continue(()),
             ConnectStep::State => {
-                let limit = recall_limit(&context.world.config);
-                context.out.push(Action::Hangup);
-                context.out.push(Action::Note(Diagnostic::StateUnread { limit }));
-                self.begin(context)
+                let limit = recall_limit(&cx.env.config);
+                cx.out.push(Action::Hangup);
+                cx.out.push(Action::Note(Diagnostic::StateUnread { limit }));
+                self.begin(cx)
             }
-            _ if !arrivals.is_late_if_read(*until, limit, now) => Flow::Stay,
-            ConnectStep::Token => self.no_token(LossCause::Timeout(step), context),
-            _ => self.lost(LossCause::Timeout(step), context),
+            _ if !arrivals.is_late_if_read(*until, limit, now) => Flow::Continue(()),
+            ConnectStep::Token => self.no_token(LossCause::Timeout(step), cx),
+            _ => self.lost(LossCause::Timeout(step), cx),
         }
     }
 
     /// After a loss or a failed attempt: a pause and another attempt, or the end.
-    pub(super) fn try_again(&mut self, purpose: Attempt, cause: LossCause, context: &mut Cx<'_>) -> Flow {
+    pub(super) fn try_again(&mut self, purpose: Attempt, cause: LossCause, cx: &mut Cx<'_>) -> Flow {
         let asked = match &cause {
             LossCause::UpgradeRefused { retry_after, .. } => *retry_after,
             LossCause::Rest { error, .. } | LossCause::Token(TokenError::Rest(error)) => error.retry_after(),
             _ => None,
         };
-        self.try_again_after(asked.map(|pause| pause.min(LONGEST_RETRY_AFTER)), purpose, cause, context)
+        self.try_again_after(asked.map(|pause| pause.min(LONGEST_RETRY_AFTER)), purpose, cause, cx)
     }
 
     /// Like [`Session::try_again`], with a pause that somebody asked for before the ladder's.
@@ -417,13 +415,13 @@ impl Session {
         asked: Option<Duration>,
         purpose: Attempt,
         cause: LossCause,
-        context: &mut Cx<'_>,
+        cx: &mut Cx<'_>,
     ) -> Flow {
         // The pause may be long: what was new before it may be refused after it.
         self.tokens.renewal.spent = false;
-        let policy = &context.world.config.reconnect;
+        let policy = &cx.env.config.reconnect;
         match purpose {
-            Attempt::Login(login) => return self.log_in_again(asked, login, cause, context),
+            Attempt::Login(login) => return self.log_in_again(asked, login, cause, cx),
             Attempt::Resume => {
                 if self.tokens.ended {
                     // The next attempt asks for a token.
@@ -434,7 +432,7 @@ impl Session {
                 }
                 let failed = self.retry.failed;
                 if !policy.enabled || policy.max_attempts.is_some_and(|limit| failed >= limit) {
-                    return Flow::End(match cause {
+                    return end(match cause {
                         LossCause::Kicked(kick) => DisconnectReason::Kicked(kick),
                         last => DisconnectReason::AttemptsExhausted { attempts: failed, last },
                     });
@@ -442,20 +440,20 @@ impl Session {
                 // The longer of what is asked for and the floor comes under the ladder's pause, whose jitter then
                 // still keeps many clients from coming back in one moment.
                 let floor = self.retry.flaps.floor(policy.flapping.as_ref());
-                self.outbox.kept_from = context.after(floor);
+                self.outbox.kept_from = cx.after(floor);
                 let least = asked.unwrap_or_default().max(floor);
-                let delay = self.retry.backoff.next(context.world.random.f64()).saturating_add(least);
-                context.out.push(Action::Hangup);
-                let (least, until) = (context.after(least), context.after(delay));
+                let delay = self.retry.backoff.next(cx.env.random.f64()).saturating_add(least);
+                cx.out.push(Action::Hangup);
+                let (least, until) = (cx.after(least), cx.after(delay));
                 self.phase = Phase::Waiting { purpose: Attempt::Resume, least, until };
                 if let Some(rule) = self.retry.flaps.news(policy.flapping.as_ref()) {
                     let Flapping { sessions, window, floor } = *rule;
-                    context.out.push(Action::Emit(EventKind::Flapping { sessions, window, floor }));
+                    cx.out.push(Action::Emit(EventKind::Flapping { sessions, window, floor }));
                 }
-                context.emit(EventKind::Reconnecting { attempt: self.retry.backoff.attempts(), delay, cause });
+                cx.emit(EventKind::Reconnecting { attempt: self.retry.backoff.attempts(), delay, cause });
             }
         }
-        Flow::Stay
+        Flow::Continue(())
     }
 }
 

@@ -122,7 +122,7 @@ impl AddressRotation {
 
 /// What a step works with.
 pub(super) struct Cx<'a> {
-    pub(super) world: &'a mut Env,
+    pub(super) env: &'a mut Env,
     pub(super) now: Now,
     pub(super) out: &'a mut Vec<Action>,
 }

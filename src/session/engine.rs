@@ -34,7 +34,7 @@ pub struct Engine {
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // In it are names, addresses and messages, as whoever wrote them wrote them.
-        self.env.redactor.show(&format_args!("Engine {{ world: {:?}, session: {:?} }}", self.env, self.session), f)
+        self.env.redactor.show(&format_args!("Engine {{ env: {:?}, session: {:?} }}", self.env, self.session), f)
     }
 }
 
@@ -74,7 +74,10 @@ impl Engine {
     /// How many encoded bytes of pages are in the message handler's hand; see [`Limits::in_flight_bytes`](crate::Limits).
     #[must_use]
     pub fn bytes_in_hand(&self) -> usize {
-        self.session.as_ref().and_then(|session| session.inbox.in_flight.as_ref()).map_or(0, |in_hand| in_hand.bytes())
+        self.session
+            .as_ref()
+            .and_then(|session| session.inbox.in_flight.as_ref())
+            .map_or(0, |in_flight| in_flight.bytes())
     }
 
     /// How many queues wait because a message of theirs could not be handled; see [`Input::Postponed`].
@@ -83,7 +86,7 @@ impl Engine {
         self.session
             .as_ref()
             .and_then(|session| session.inbox.in_flight.as_ref())
-            .map_or(0, |in_hand| in_hand.parked.len())
+            .map_or(0, |in_flight| in_flight.parked.len())
     }
 
     /// Whether events for the message handler come with what they were read from, for a dead letter that outlives the
@@ -243,37 +246,33 @@ impl Engine {
         if let Some(session) = &self.session {
             session.take_words_in(&mut input);
         }
-        let mut context = Cx { world: &mut self.env, now, out };
+        let mut cx = Cx { env: &mut self.env, now, out };
         let flow = match (&mut self.session, input) {
             (Some(session), Input::Open(_)) => {
-                context.out.push(Action::Rejected(session.already_open()));
-                Flow::Stay
+                cx.out.push(Action::Rejected(session.already_open()));
+                Flow::Continue(())
             }
             (none, Input::Open(credentials)) => {
-                context.world.logout_answered = false;
-                let session = none.insert(Box::new(Session::new(credentials, &context)));
-                session.load_cursors(&mut context);
-                session.recall(&mut context)
+                cx.env.logout_answered = false;
+                let session = none.insert(Box::new(Session::new(credentials, &cx)));
+                session.load_cursors(&mut cx);
+                session.recall(&mut cx)
             }
-            (Some(session), input) => session.step(input, &mut context),
+            (Some(session), input) => session.step(input, &mut cx),
             (None, Input::Close) => {
-                context.out.push(Action::Closed);
-                Flow::Stay
+                cx.out.push(Action::Closed);
+                Flow::Continue(())
             }
             (None, Input::Send { client_id, .. } | Input::Room { client_id, .. }) => {
-                context.out.push(Action::Sent { client_id, outcome: Err(SendError::NotLoggedIn) });
-                Flow::Stay
+                cx.out.push(Action::Sent { client_id, outcome: Err(SendError::NotLoggedIn) });
+                Flow::Continue(())
             }
-            (None, _) => Flow::Stay,
+            (None, _) => Flow::Continue(()),
         };
-        let (failed, reason) = match flow {
-            Flow::Stay => return,
-            Flow::End(reason) => (None, Some(reason)),
-            Flow::Fail(error) => (Some(error), None),
-        };
+        let Flow::Break(end) = flow else { return };
         if let Some(session) = self.session.take() {
-            let mut context = Cx { world: &mut self.env, now, out };
-            session.ended(failed, reason, &mut context);
+            let mut cx = Cx { env: &mut self.env, now, out };
+            session.ended(end, &mut cx);
         }
     }
 }

@@ -55,7 +55,7 @@ pub(super) struct Oddities {
 
 impl Session {
     /// Tells of an event that says something else of itself than the service does.
-    pub(super) fn heed_claims(&mut self, event: &EventKind, from: Option<&Jid>, context: &mut Cx<'_>) {
+    pub(super) fn heed_claims(&mut self, event: &EventKind, from: Option<&Jid>, cx: &mut Cx<'_>) {
         let Some(claims) = event.claims() else { return };
         // The server wrote the one and passed on the other: either may repeat a secret, and this is to be shown.
         let shown = |name: &str| cut(&self.redactor.taken_in(name, Claims::MAX_CHARS));
@@ -63,29 +63,29 @@ impl Session {
         let claims =
             Claims { from: claims.from.as_deref().map(shown), to: claims.to.as_deref().map(shown), chat: claims.chat };
         self.inbox.odd.last_claim = Some((from, Box::new(claims)));
-        if let Some(count) = self.inbox.odd.claims.strikes(1, context.now.mono)
+        if let Some(count) = self.inbox.odd.claims.strikes(1, cx.now.mono)
             && let Some((from, claims)) = self.inbox.odd.last_claim.take()
         {
-            context.out.push(Action::Note(Diagnostic::FalseClaims { count, from, claims }));
+            cx.out.push(Action::Note(Diagnostic::FalseClaims { count, from, claims }));
         }
     }
 
     /// The session ends: tells of what was only counted.
-    pub(super) fn tell_odd(&mut self, context: &mut Cx<'_>) {
+    pub(super) fn tell_odd(&mut self, cx: &mut Cx<'_>) {
         let Oddities { undecodable, broken_metas, page_status: _, resources: _, long_names, claims, last_claim } =
             &mut self.inbox.odd;
         if let Some(count) = undecodable.rest() {
-            context.out.push(Action::Note(Diagnostic::MoreUndecodable { count }));
+            cx.out.push(Action::Note(Diagnostic::MoreUndecodable { count }));
         }
         if let Some(count) = broken_metas.rest() {
             let count = usize::try_from(count).unwrap_or(usize::MAX);
-            context.out.push(Action::Note(Diagnostic::BrokenMetas { count }));
+            cx.out.push(Action::Note(Diagnostic::BrokenMetas { count }));
         }
         if let Some((count, (from, claims))) = claims.rest().zip(last_claim.take()) {
-            context.out.push(Action::Note(Diagnostic::FalseClaims { count, from, claims }));
+            cx.out.push(Action::Note(Diagnostic::FalseClaims { count, from, claims }));
         }
         if let Some(count) = long_names.rest() {
-            context.out.push(Action::Note(Diagnostic::QueueNameTooLong { count, limit: Queues::LONGEST_NAME }));
+            cx.out.push(Action::Note(Diagnostic::QueueNameTooLong { count, limit: Queues::LONGEST_NAME }));
         }
     }
 }

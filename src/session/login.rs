@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::session::{
     context::Cx,
-    machine::{Attempt, Flow, Phase, Session},
+    machine::{Attempt, Flow, Phase, Session, end, fail_login},
     tokens::clock::TokenEnd,
 };
 
@@ -38,17 +38,17 @@ impl Session {
         asked: Option<Duration>,
         login: Login,
         cause: LossCause,
-        context: &mut Cx<'_>,
+        cx: &mut Cx<'_>,
     ) -> Flow {
         let Login { deadline, attempts, waits } = login;
         // A pause of nothing is none: an attempt after it counts.
         let least = asked.unwrap_or_default();
         let is_last = login.is_last_attempt() && least.is_zero();
         let attempts = attempts.saturating_add(1);
-        let ladder = self.retry.backoff.next(context.world.random.f64());
+        let ladder = self.retry.backoff.next(cx.env.random.f64());
         let mut delay = least.saturating_add(ladder);
         if let Some(deadline) = deadline {
-            let left = deadline.saturating_sub(context.now.mono);
+            let left = deadline.saturating_sub(cx.now.mono);
             if !least.is_zero() && least < left {
                 // The pause asked for leaves time for an attempt, and chance is not to take it away.
                 delay = least.saturating_add(ladder.min((left - least) / 2));
@@ -56,30 +56,26 @@ impl Session {
             if is_last || delay >= left {
                 return self.login_failed(attempts, cause);
             }
-        } else if context.world.config.reconnect.max_attempts.is_some_and(|limit| attempts >= limit) {
+        } else if cx.env.config.reconnect.max_attempts.is_some_and(|limit| attempts >= limit) {
             return self.login_failed(attempts, cause);
         }
-        context.out.push(Action::Hangup);
+        cx.out.push(Action::Hangup);
         let waits = waits.saturating_add(u32::from(!least.is_zero()));
-        let (least, until) = (context.after(least), context.after(delay));
+        let (least, until) = (cx.after(least), cx.after(delay));
         self.phase = Phase::Waiting { purpose: Attempt::Login(Login { deadline, attempts, waits }), least, until };
         if deadline.is_some() {
-            context.out.push(Action::Note(Diagnostic::LoginRetry {
-                attempt: attempts.saturating_add(1),
-                delay,
-                cause,
-            }));
+            cx.out.push(Action::Note(Diagnostic::LoginRetry { attempt: attempts.saturating_add(1), delay, cause }));
         } else {
-            context.emit(EventKind::Reconnecting { attempt: self.retry.backoff.attempts(), delay, cause });
+            cx.emit(EventKind::Reconnecting { attempt: self.retry.backoff.attempts(), delay, cause });
         }
-        Flow::Stay
+        Flow::Continue(())
     }
 
     /// The login's last attempt has failed.
     fn login_failed(&self, attempts: u32, cause: LossCause) -> Flow {
         let user = self.user.clone();
-        Flow::Fail(match cause {
-            LossCause::Refused(refusal) => return Flow::End(DisconnectReason::Refused(refusal)),
+        fail_login(match cause {
+            LossCause::Refused(refusal) => return end(DisconnectReason::Refused(refusal)),
             LossCause::Rest { step: ConnectStep::Discovery, error } => OpenError::Discovery { user, error },
             LossCause::Rest { error, .. } => OpenError::Token { user, error },
             LossCause::Token(error) => OpenError::Provider { user, error },
@@ -89,18 +85,18 @@ impl Session {
 
     /// No token came for the attempt. A login has one more way where it has a kept token whose end seems to have passed:
     /// the clock that says so may be wrong.
-    pub(super) fn no_token(&mut self, cause: LossCause, context: &mut Cx<'_>) -> Flow {
+    pub(super) fn no_token(&mut self, cause: LossCause, cx: &mut Cx<'_>) -> Flow {
         if !self.is_logging_in() {
-            return self.lost(cause, context);
+            return self.lost(cause, cx);
         }
         let Some(spare) = self.tokens.spare.take() else {
-            return self.lost(cause, context);
+            return self.lost(cause, cx);
         };
         self.tokens.token = Some(spare.token);
         self.tokens.fetched_expiry = spare.expires_at.map(TokenEnd::At);
         self.tokens.kept = true;
-        context.out.push(Action::Hangup);
-        context.out.push(Action::Note(Diagnostic::KeptTokenTried));
-        self.connect(context)
+        cx.out.push(Action::Hangup);
+        cx.out.push(Action::Note(Diagnostic::KeptTokenTried));
+        self.connect(cx)
     }
 }

@@ -13,7 +13,7 @@ use crate::session::{
         pages::transmit_pull,
         queues::{Overdue, Queues},
     },
-    machine::{Flow, Phase, Session},
+    machine::{Flow, Phase, Session, end},
 };
 use crate::{
     config::Config,
@@ -91,17 +91,17 @@ impl Online {
     }
 
     /// Sends the heartbeat, which also asks which queues hold something.
-    pub(super) fn beat(&mut self, context: &mut Cx<'_>) {
-        self.last_beat = context.now.mono;
-        self.beat_sent = Some(context.now.mono);
+    pub(super) fn beat(&mut self, cx: &mut Cx<'_>) {
+        self.last_beat = cx.now.mono;
+        self.beat_sent = Some(cx.now.mono);
         self.queues.list_asked();
-        context.transmit("UNREAD", handshake::unread());
+        cx.transmit("UNREAD", handshake::unread());
     }
 
     /// Sends a heartbeat now, unless one is unanswered: whether the peer is still there must be known soon.
-    pub(super) fn probe(&mut self, context: &mut Cx<'_>) {
+    pub(super) fn probe(&mut self, cx: &mut Cx<'_>) {
         if self.beat_sent.is_none() {
-            self.beat(context);
+            self.beat(cx);
         }
     }
 
@@ -139,105 +139,105 @@ impl Online {
 
 impl Session {
     /// Reads a binary message. What does not decode is dropped and noted; the connection survives (connection spec §16).
-    pub(super) fn frame(&mut self, bytes: &[u8], context: &mut Cx<'_>) -> Flow {
-        context.world.arrivals.whole();
-        let limit = context.world.config.limits.frame;
+    pub(super) fn frame(&mut self, bytes: &[u8], cx: &mut Cx<'_>) -> Flow {
+        cx.env.arrivals.whole();
+        let limit = cx.env.config.limits.frame;
         if let Phase::Online(online) = &mut self.phase
             && bytes.len() <= limit
             && let Some(page) = PageView::of(bytes)
         {
-            online.heard(context.now);
-            return self.page_seen(page, bytes.len(), context);
+            online.heard(cx.now);
+            return self.page_seen(page, bytes.len(), cx);
         }
         let decoded =
             MSync::decode_frame(Bytes::copy_from_slice(bytes), limit).and_then(|frame| frame.downward_lossy());
         let (mut frame, broken) = match decoded {
             Ok(decoded) => decoded,
             Err(error) => {
-                match self.inbox.odd.undecodable.strikes(1, context.now.mono) {
+                match self.inbox.odd.undecodable.strikes(1, cx.now.mono) {
                     None => {}
-                    Some(1) => context.out.push(Action::Note(Diagnostic::Undecodable { length: bytes.len(), error })),
-                    Some(count) => context.out.push(Action::Note(Diagnostic::MoreUndecodable { count })),
+                    Some(1) => cx.out.push(Action::Note(Diagnostic::Undecodable { length: bytes.len(), error })),
+                    Some(count) => cx.out.push(Action::Note(Diagnostic::MoreUndecodable { count })),
                 }
                 if let Phase::Online(online) = &mut self.phase {
-                    online.alive(context.now, &context.world.config);
+                    online.alive(cx.now, &cx.env.config);
                 }
-                return Flow::Stay;
+                return Flow::Continue(());
             }
         };
         if let Phase::Online(online) = &mut self.phase {
-            online.heard(context.now);
+            online.heard(cx.now);
         }
         Self::take_texts_in(&mut frame);
         match (&self.phase, frame) {
-            (Phase::Waiting { .. }, _) => Flow::Stay,
-            (Phase::Entering { .. }, Downward::Provision(answer)) => self.provision_answer(*answer, context),
+            (Phase::Waiting { .. }, _) => Flow::Continue(()),
+            (Phase::Entering { .. }, Downward::Provision(answer)) => self.provision_answer(*answer, cx),
             (Phase::Online(_) | Phase::LoggingOut { .. }, Downward::Sync(sync)) => {
-                self.sync(sync, broken, bytes.len(), context)
+                self.sync(sync, broken, bytes.len(), cx)
             }
             (Phase::LoggingOut { reason, .. }, Downward::Logout(_)) => {
-                context.world.logout_answered = true;
-                Flow::End(reason.clone())
+                cx.env.logout_answered = true;
+                end(reason.clone())
             }
-            (Phase::LoggingOut { .. }, _) => Flow::Stay,
-            (Phase::Online(_), Downward::Unread(unread)) => self.unread(&unread, context),
+            (Phase::LoggingOut { .. }, _) => Flow::Continue(()),
+            (Phase::Online(_), Downward::Unread(unread)) => self.unread(&unread, cx),
             (Phase::Online(_), Downward::Notice(notice)) => {
                 if let Some(queue) = &notice.queue {
-                    self.announced(queue, context);
-                    self.pull_waiting(context);
+                    self.announced(queue, cx);
+                    self.pull_waiting(cx);
                 }
-                Flow::Stay
+                Flow::Continue(())
             }
             (Phase::Entering { .. } | Phase::Online(_), frame) => {
-                context.out.push(Action::Note(Diagnostic::Unexpected { frame: kind(&frame) }));
-                Flow::Stay
+                cx.out.push(Action::Note(Diagnostic::Unexpected { frame: kind(&frame) }));
+                Flow::Continue(())
             }
         }
     }
 
     /// The heartbeat's, a pull's or a send's deadline.
-    pub(super) fn online_due(&mut self, context: &mut Cx<'_>) -> Flow {
-        let now = context.now.mono;
-        if let Some(cause) = self.give_up_due(context) {
+    pub(super) fn online_due(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let now = cx.now.mono;
+        if let Some(cause) = self.give_up_due(cx) {
             // The others still had time: they are lost with the link (connection spec §8.3: 510, not 512).
-            self.fail_sends(&LossCause::ClosedHere, context);
-            return self.lost(cause, context);
+            self.fail_sends(&LossCause::ClosedHere, cx);
+            return self.lost(cause, cx);
         }
-        self.retry_due(context);
+        self.retry_due(cx);
         let Phase::Online(online) = &mut self.phase else {
-            return Flow::Stay;
+            return Flow::Continue(());
         };
-        let arrivals = &mut context.world.arrivals;
+        let arrivals = &mut cx.env.arrivals;
         let late = online.queues.deadline().is_some_and(|due| arrivals.is_late(due, Queues::PATIENCE, now));
         while late && let Some(overdue) = online.queues.overdue(now) {
             match overdue {
-                Overdue::Repeat(pull) => transmit_pull(pull, &mut self.inbox.cursors, context),
+                Overdue::Repeat(pull) => transmit_pull(pull, &mut self.inbox.cursors, cx),
                 // Whatever else comes on this link, what waits in that queue does not.
                 Overdue::GiveUp => {
-                    let cause = self.pull_unanswered(context);
-                    return self.lost(cause, context);
+                    let cause = self.pull_unanswered(cx);
+                    return self.lost(cause, cx);
                 }
             }
         }
         if online.queues.parked_until().is_some_and(|until| now >= until) {
-            self.pull_waiting(context);
+            self.pull_waiting(cx);
         }
         let Phase::Online(online) = &mut self.phase else {
-            return Flow::Stay;
+            return Flow::Continue(());
         };
-        let (due, limit) = (online.heartbeat_due(&context.world.config), context.world.config.heartbeat_answer);
+        let (due, limit) = (online.heartbeat_due(&cx.env.config), cx.env.config.heartbeat_answer);
         if now < due {
-            return Flow::Stay;
+            return Flow::Continue(());
         }
         if online.beat_sent.is_some() {
-            if !context.world.arrivals.is_late(due, limit, now) {
-                return Flow::Stay;
+            if !cx.env.arrivals.is_late(due, limit, now) {
+                return Flow::Continue(());
             }
             let silent_for = now.saturating_sub(online.last_frame);
-            return self.lost(LossCause::HeartbeatTimeout { silent_for }, context);
+            return self.lost(LossCause::HeartbeatTimeout { silent_for }, cx);
         }
-        online.beat(context);
-        Flow::Stay
+        online.beat(cx);
+        Flow::Continue(())
     }
 }
 

@@ -36,20 +36,20 @@ impl CursorState {
 }
 
 impl Session {
-    pub(in crate::session) fn load_cursors(&mut self, context: &mut Cx<'_>) {
+    pub(in crate::session) fn load_cursors(&mut self, cx: &mut Cx<'_>) {
         if let Some(cursors) = &mut self.inbox.cursors {
-            let load = context.world.new_page_id();
+            let load = cx.env.new_page_id();
             cursors.loading = Some(load);
-            context.out.push(Action::LoadCursors { load, user: self.user.clone() });
+            cx.out.push(Action::LoadCursors { load, user: self.user.clone() });
         }
     }
 
-    pub(in crate::session) fn cursors_loaded(&mut self, load: u64, loaded: Vec<Cursor>, context: &mut Cx<'_>) {
+    pub(in crate::session) fn cursors_loaded(&mut self, load: u64, loaded: Vec<Cursor>, cx: &mut Cx<'_>) {
         let Some(cursors) = self.inbox.cursors.as_mut().filter(|cursors| cursors.loading == Some(load)) else { return };
         cursors.loading = None;
         for Cursor { queue, key } in loaded.into_iter().take(CursorTable::CAPACITY) {
             cursors.table.set(&queue, key);
         }
-        self.pull_waiting(context);
+        self.pull_waiting(cx);
     }
 }

@@ -25,7 +25,7 @@ struct Queue {
     /// The key the pull under way was made with, and when it was made.
     pulling: Option<Pulling>,
     /// How many of its pages have come and are still to be handled.
-    in_hand: u32,
+    in_flight: u32,
     /// A page of it was dropped, so that the next one to take is one that was asked for.
     gap: bool,
     /// Something was announced while a pull was under way or a page in hand.
@@ -346,7 +346,7 @@ impl Queues {
             let again = self.change(slot, |entry| {
                 entry.waiting = None;
                 // One that is being pulled meanwhile has had its turn and must not cost the next one's.
-                entry.again |= entry.in_hand > 0;
+                entry.again |= entry.in_flight > 0;
                 entry.is_busy()
             });
             if again == Some(false) {
@@ -382,7 +382,7 @@ impl Queues {
     pub(crate) fn received(&mut self, queue: JidView<'_>, now: Duration) -> Option<u64> {
         let slot = self.slot_of_page(queue)?;
         let pulled_with = self.answered(slot, now);
-        self.change(slot, |entry| entry.in_hand = entry.in_hand.saturating_add(1));
+        self.change(slot, |entry| entry.in_flight = entry.in_flight.saturating_add(1));
         pulled_with
     }
 
@@ -398,7 +398,7 @@ impl Queues {
     pub(crate) fn stand_still(&mut self, queue: JidView<'_>) {
         let Some(slot) = self.slot_of_page(queue) else { return };
         let under_way = self.change(slot, |entry| {
-            (entry.in_hand, entry.again, entry.gap) = (0, false, true);
+            (entry.in_flight, entry.again, entry.gap) = (0, false, true);
             (entry.pulling.take(), entry.waiting.take(), entry.parked.take())
         });
         let Some((pulling, turn, parked)) = under_way else { return };
@@ -428,7 +428,7 @@ impl Queues {
         let full = self.pulls.len() >= allowed.pulls;
         let Some(slot) = self.slot_of_page(queue) else { return Next::Rests };
         let goes_on = self.change(slot, |entry| {
-            entry.in_hand = entry.in_hand.saturating_sub(1);
+            entry.in_flight = entry.in_flight.saturating_sub(1);
             entry.goes_on(end)
         });
         if goes_on != Some(true) {
@@ -675,7 +675,7 @@ impl Queues {
 
 impl Queue {
     fn is_busy(&self) -> bool {
-        self.in_hand > 0 || self.pulling.is_some()
+        self.in_flight > 0 || self.pulling.is_some()
     }
 
     /// Nothing would be lost with it but its key.
@@ -705,7 +705,7 @@ impl Queue {
             false => rises || (changes && fresh),
         };
         // With more pages in hand, the last of them sees to what was announced meanwhile.
-        go_on || (self.in_hand == 0 && mem::take(&mut self.again))
+        go_on || (self.in_flight == 0 && mem::take(&mut self.again))
     }
 }
 

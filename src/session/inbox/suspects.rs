@@ -127,14 +127,9 @@ pub(in crate::session) enum Page {
 
 impl Session {
     /// The link is about to end because of a page. `setting` is what to raise for it to be taken.
-    pub(in crate::session) fn page_broke_link(
-        &mut self,
-        page: Page,
-        setting: Option<&'static str>,
-        context: &mut Cx<'_>,
-    ) {
+    pub(in crate::session) fn page_broke_link(&mut self, page: Page, setting: Option<&'static str>, cx: &mut Cx<'_>) {
         let Phase::Online(online) = &mut self.phase else { return };
-        let (pulled, unanswered) = (online.queues.pulled(), online.queues.unanswered(context.now.mono));
+        let (pulled, unanswered) = (online.queues.pulled(), online.queues.unanswered(cx.now.mono));
         let suspects = online.queues.suspects.get_or_insert_default();
         let told = match page {
             Page::Of(queue) => suspects.broken_by(queue),
@@ -142,7 +137,7 @@ impl Session {
             Page::Pulled => suspects.broken_by_one_of(pulled),
         };
         if let Some(queue) = told {
-            context.out.push(Action::Note(Diagnostic::QueueBreaksLinks {
+            cx.out.push(Action::Note(Diagnostic::QueueBreaksLinks {
                 queue: self.shown(queue.name().to_owned()).into(),
                 setting,
             }));
@@ -150,13 +145,13 @@ impl Session {
     }
 
     /// A message over the limit of a frame is about to come, and the link to end.
-    pub(in crate::session) fn too_large(&mut self, context: &mut Cx<'_>) {
-        self.page_broke_link(Page::Pulled, Some("Config::max_frame"), context);
+    pub(in crate::session) fn too_large(&mut self, cx: &mut Cx<'_>) {
+        self.page_broke_link(Page::Pulled, Some("Config::max_frame"), cx);
     }
 
     /// Pulls were not answered, twice.
-    pub(in crate::session) fn pull_unanswered(&mut self, context: &mut Cx<'_>) -> LossCause {
-        self.page_broke_link(Page::Unanswered, None, context);
+    pub(in crate::session) fn pull_unanswered(&mut self, cx: &mut Cx<'_>) -> LossCause {
+        self.page_broke_link(Page::Unanswered, None, cx);
         LossCause::PullUnanswered
     }
 }

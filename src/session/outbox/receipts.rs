@@ -50,17 +50,17 @@ impl Receipts {
 
 impl Session {
     /// Sends a receipt for a received meta, if receipts are wanted and it is one that gets them.
-    pub(in crate::session) fn confirm_delivery(&mut self, got: &ParsedMeta<'_>, context: &mut Cx<'_>) {
-        if !context.world.config.delivery_receipts {
+    pub(in crate::session) fn confirm_delivery(&mut self, got: &ParsedMeta<'_>, cx: &mut Cx<'_>) {
+        if !cx.env.config.delivery_receipts {
             return;
         }
         match got {
             ParsedMeta::Text(text, _) if !text.is_group && !text.from.is_empty() => {
-                self.delivered(text.from, text.id, context)
+                self.delivered(text.from, text.id, cx)
             }
             ParsedMeta::Meta(meta) => {
                 if let Some(from) = sender(meta) {
-                    self.delivered(&from, meta.id.unwrap_or(0), context);
+                    self.delivered(&from, meta.id.unwrap_or(0), cx);
                 }
             }
             ParsedMeta::Text(..) | ParsedMeta::Broken(_) => {}
@@ -69,13 +69,13 @@ impl Session {
 
     /// Tells `to` that its message `id` has arrived. Nobody waits for the outcome. It goes out at once if there is a place
     /// for it, and otherwise once there is; where too many wait for that it is left out and counted.
-    pub(in crate::session) fn delivered(&mut self, to: &str, id: u64, context: &mut Cx<'_>) {
+    pub(in crate::session) fn delivered(&mut self, to: &str, id: u64, cx: &mut Cx<'_>) {
         // No user has a longer name, and what waits must have a bound.
         if id == 0 || to == self.user.as_str() || to.len() > UserId::MAX_BYTES {
             return;
         }
-        if self.outbox.receipts.waiting.is_empty() && self.receipt_has_place(context) {
-            self.send_receipt(to, id, context);
+        if self.outbox.receipts.waiting.is_empty() && self.receipt_has_place(cx) {
+            self.send_receipt(to, id, cx);
         } else if self.outbox.receipts.waiting.len() < Receipts::WAITING {
             self.outbox.receipts.waiting.push_back((to.into(), id));
         } else {
@@ -85,50 +85,50 @@ impl Session {
 
     /// Whether one may go out: at most half the places of the unanswered are for receipts, so that the application's own
     /// sends always have the others.
-    fn receipt_has_place(&self, context: &Cx<'_>) -> bool {
-        let places = context.world.config.limits.pending_sends;
+    fn receipt_has_place(&self, cx: &Cx<'_>) -> bool {
+        let places = cx.env.config.limits.pending_sends;
         matches!(self.phase, Phase::Online(_))
             && self.outbox.pending.receipts() < (places / 2).max(1)
             && self.outbox.pending.len() < places
     }
 
-    fn send_receipt(&mut self, to: &str, id: u64, context: &mut Cx<'_>) {
-        let client_id = context.world.fresh_id();
-        let frame = encoded(receipt(client_id, &context.world.config.app_key, &self.user, to, id));
-        self.write("receipt", client_id, SendKind::Receipt, frame, context);
+    fn send_receipt(&mut self, to: &str, id: u64, cx: &mut Cx<'_>) {
+        let client_id = cx.env.fresh_id();
+        let frame = encoded(receipt(client_id, &cx.env.config.app_key, &self.user, to, id));
+        self.write("receipt", client_id, SendKind::Receipt, frame, cx);
     }
 
     /// Sends those that waited, as far as there are places.
-    pub(in crate::session) fn send_receipts(&mut self, context: &mut Cx<'_>) {
-        while self.receipt_has_place(context) {
+    pub(in crate::session) fn send_receipts(&mut self, cx: &mut Cx<'_>) {
+        while self.receipt_has_place(cx) {
             let Some((to, id)) = self.outbox.receipts.waiting.pop_front() else { return };
-            self.send_receipt(&to, id, context);
+            self.send_receipt(&to, id, cx);
         }
     }
 
     /// The session ends: nothing that waits will go out.
-    pub(in crate::session) fn drop_receipts(&mut self, context: &mut Cx<'_>) {
+    pub(in crate::session) fn drop_receipts(&mut self, cx: &mut Cx<'_>) {
         let waiting = mem::take(&mut self.outbox.receipts.waiting).len();
         self.outbox.receipts.left_out = self.outbox.receipts.left_out.saturating_add(waiting as u64);
-        self.tell_receipts(context);
+        self.tell_receipts(cx);
     }
 
     /// Says once a session, as soon as it shows, that receipts are not answered; further ones count until the link ends.
-    pub(in crate::session) fn tell_first_unanswered(&mut self, context: &mut Cx<'_>) {
+    pub(in crate::session) fn tell_first_unanswered(&mut self, cx: &mut Cx<'_>) {
         if self.outbox.receipts.unanswered > 0 && !mem::replace(&mut self.outbox.receipts.told, true) {
-            self.tell_receipts(context);
+            self.tell_receipts(cx);
         }
     }
 
     /// Says how many receipts were left out, and how many not answered, since that was last said.
-    pub(in crate::session) fn tell_receipts(&mut self, context: &mut Cx<'_>) {
+    pub(in crate::session) fn tell_receipts(&mut self, cx: &mut Cx<'_>) {
         let (left_out, unanswered) =
             (mem::take(&mut self.outbox.receipts.left_out), mem::take(&mut self.outbox.receipts.unanswered));
         if left_out > 0 {
-            context.out.push(Action::Note(Diagnostic::ReceiptsLeftOut { count: left_out }));
+            cx.out.push(Action::Note(Diagnostic::ReceiptsLeftOut { count: left_out }));
         }
         if unanswered > 0 {
-            context.out.push(Action::Note(Diagnostic::ReceiptsUnanswered { count: unanswered }));
+            cx.out.push(Action::Note(Diagnostic::ReceiptsUnanswered { count: unanswered }));
         }
     }
 }

@@ -31,33 +31,33 @@ impl Session {
     const TOLD: usize = 1024;
 
     /// Joins or leaves a room. Nothing is kept for the next link (messages spec §1.10).
-    pub(in crate::session) fn change_room(&mut self, client_id: u64, request: RoomRequest, context: &mut Cx<'_>) {
-        let config = &context.world.config;
+    pub(in crate::session) fn change_room(&mut self, client_id: u64, request: RoomRequest, cx: &mut Cx<'_>) {
+        let config = &cx.env.config;
         let ready = match &self.phase {
             Phase::Online(_) => self.check(client_id, config.limits.pending_sends),
             _ if self.is_resuming() => Err(SendError::Reconnecting),
             _ => Err(SendError::NotLoggedIn),
         };
         if let Err(error) = ready {
-            context.out.push(Action::Sent { client_id, outcome: Err(error) });
+            cx.out.push(Action::Sent { client_id, outcome: Err(error) });
             return;
         }
         let frame = encoded(request.clone().into_meta(client_id, &config.app_key, &self.user));
         let (bytes, limit) = (frame.len(), config.limits.frame.min(config.limits.outbox));
         if bytes > limit {
-            context.out.push(Action::Sent { client_id, outcome: Err(SendError::TooLarge { bytes, limit }) });
+            cx.out.push(Action::Sent { client_id, outcome: Err(SendError::TooLarge { bytes, limit }) });
             return;
         }
-        self.write("room", client_id, SendKind::Room(Box::new(request)), frame, context);
+        self.write("room", client_id, SendKind::Room(Box::new(request)), frame, cx);
     }
 
     /// A request is over: a room that was joined is to be joined again, and one that was to be left never, whatever came
     /// of leaving it.
-    pub(in crate::session) fn room_settled(&mut self, request: RoomRequest, done: bool, context: &mut Cx<'_>) {
+    pub(in crate::session) fn room_settled(&mut self, request: RoomRequest, done: bool, cx: &mut Cx<'_>) {
         if !request.is_join() {
             self.forget_room(request.room());
         }
-        if !request.is_join() || !done || !context.world.config.rejoin_rooms {
+        if !request.is_join() || !done || !cx.env.config.rejoin_rooms {
             return;
         }
         if request.leaves_others() {
@@ -72,9 +72,7 @@ impl Session {
             if self.outbox.more_rooms.len() < Self::TOLD {
                 self.outbox.more_rooms.push(request.shared_room());
             }
-            context
-                .out
-                .push(Action::Note(Diagnostic::RoomNotKept { room: request.room().into(), limit: Self::REJOINED }));
+            cx.out.push(Action::Note(Diagnostic::RoomNotKept { room: request.room().into(), limit: Self::REJOINED }));
         }
     }
 
@@ -106,16 +104,14 @@ impl Session {
     }
 
     /// A room could not be joined again.
-    pub(in crate::session) fn room_lost(&mut self, request: &RoomRequest, error: &SendError, context: &mut Cx<'_>) {
+    pub(in crate::session) fn room_lost(&mut self, request: &RoomRequest, error: &SendError, cx: &mut Cx<'_>) {
         if !self.is_to_be_joined(request) {
             return;
         }
         self.forget_room(request.room());
         let room = request.shared_room();
-        context
-            .out
-            .push(Action::Note(Diagnostic::RoomNotRejoined { room: request.room().into(), error: error.clone() }));
-        context.emit(EventKind::RoomLost { room, error: Some(error.clone()) });
+        cx.out.push(Action::Note(Diagnostic::RoomNotRejoined { room: request.room().into(), error: error.clone() }));
+        cx.emit(EventKind::RoomLost { room, error: Some(error.clone()) });
     }
 
     /// Whether it was neither left nor ended meanwhile.
@@ -129,34 +125,34 @@ impl Session {
         client_id: u64,
         request: Box<RoomRequest>,
         tried: Try,
-        context: &mut Cx<'_>,
+        cx: &mut Cx<'_>,
     ) {
         match tried {
             // What the application asked for meanwhile comes after it, and must not be undone by it.
             Try::First if self.outbox.pending.is_leaving(request.room()) => {}
-            Try::First if self.is_to_be_joined(&request) => self.join_again(request, Try::Second, context),
+            Try::First if self.is_to_be_joined(&request) => self.join_again(request, Try::Second, cx),
             Try::First => {}
             Try::Second => {
                 let error = SendError::OutcomeUnknown { client_id, cause: LossCause::RoomUnanswered };
-                self.room_lost(&request, &error, context);
+                self.room_lost(&request, &error, cx);
             }
         }
     }
 
-    fn join_again(&mut self, request: Box<RoomRequest>, nth: Try, context: &mut Cx<'_>) {
-        let client_id = context.world.fresh_id();
-        let frame = encoded((*request).clone().into_meta(client_id, &context.world.config.app_key, &self.user));
-        self.write("room", client_id, SendKind::Rejoin(request, nth), frame, context);
+    fn join_again(&mut self, request: Box<RoomRequest>, nth: Try, cx: &mut Cx<'_>) {
+        let client_id = cx.env.fresh_id();
+        let frame = encoded((*request).clone().into_meta(client_id, &cx.env.config.app_key, &self.user));
+        self.write("room", client_id, SendKind::Rejoin(request, nth), frame, cx);
     }
 
     /// A new link: the rooms first, because what is sent to one needs the account to be in it.
-    pub(in crate::session) fn rejoin(&mut self, context: &mut Cx<'_>) {
+    pub(in crate::session) fn rejoin(&mut self, cx: &mut Cx<'_>) {
         for at in 0..self.outbox.rooms.len() {
             let Some(request) = self.outbox.rooms.get(at).cloned() else { return };
-            self.join_again(Box::new(request), Try::First, context);
+            self.join_again(Box::new(request), Try::First, cx);
         }
         for room in mem::take(&mut self.outbox.more_rooms) {
-            context.emit(EventKind::RoomLost { room, error: None });
+            cx.emit(EventKind::RoomLost { room, error: None });
         }
     }
 }

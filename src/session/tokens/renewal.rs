@@ -12,7 +12,7 @@ use crate::session::{
     Action, Diagnostic, FetchedToken,
     connect::{Connecting, LONGEST_RETRY_AFTER},
     context::Cx,
-    machine::{Attempt, Flow, Phase, Session},
+    machine::{Attempt, Flow, Phase, Session, end, fail_login},
     tokens::clock::{TokenClock, TokenEnd},
 };
 
@@ -111,58 +111,58 @@ impl Session {
     }
 
     /// The countdown says that it is time.
-    pub(in crate::session) fn renew_ahead(&mut self, context: &mut Cx<'_>) {
+    pub(in crate::session) fn renew_ahead(&mut self, cx: &mut Cx<'_>) {
         let least = self.tokens.renewal.last.map(|last| last.saturating_add(LEAST_APART));
         match least {
-            Some(least) if context.now.mono < least => self.tokens.renewal.next = self.token_source().map(|_| least),
-            _ => self.ask(TokenReason::Expiring, context),
+            Some(least) if cx.now.mono < least => self.tokens.renewal.next = self.token_source().map(|_| least),
+            _ => self.ask(TokenReason::Expiring, cx),
         }
     }
 
     /// Asks for a token, unless that is under way or of no use.
-    fn ask(&mut self, reason: TokenReason, context: &mut Cx<'_>) {
+    fn ask(&mut self, reason: TokenReason, cx: &mut Cx<'_>) {
         if self.tokens.renewal.is_asking() {
             return;
         }
         self.tokens.renewal.next = None;
         let Some(from) = self.token_source() else { return };
-        self.tokens.renewal.under_way = Some(context.after(context.world.config.token_timeout));
-        self.tokens.renewal.last = Some(context.now.mono);
-        context.out.push(Action::RenewToken { request: TokenRequest::new(self.user.clone(), reason), from });
+        self.tokens.renewal.under_way = Some(cx.after(cx.env.config.token_timeout));
+        self.tokens.renewal.last = Some(cx.now.mono);
+        cx.out.push(Action::RenewToken { request: TokenRequest::new(self.user.clone(), reason), from });
     }
 
     /// The token has reached its end, and there is a source of others: the session goes on. Online the server decides how
     /// long it bears with the old one; on the way back the next attempt asks for a new one first.
-    pub(in crate::session) fn outlived(&mut self, certain: bool, context: &mut Cx<'_>) {
+    pub(in crate::session) fn outlived(&mut self, certain: bool, cx: &mut Cx<'_>) {
         self.tokens.ended |= certain;
         if !matches!(self.phase, Phase::Online(_)) {
             if certain {
                 self.tokens.renewal.forget_next();
             }
         } else if self.tokens.renewal.deadline().is_none() {
-            self.renew_ahead(context);
+            self.renew_ahead(cx);
         }
     }
 
     /// On the way in, and no token to go on with: asks for one and waits, at first as long as the service asked to.
-    pub(in crate::session) fn await_token(&mut self, reason: TokenReason, context: &mut Cx<'_>) -> Flow {
+    pub(in crate::session) fn await_token(&mut self, reason: TokenReason, cx: &mut Cx<'_>) -> Flow {
         if self.token_source().is_none() {
             return match self.tokens.renewal.refused.take() {
-                Some(refusal) => self.refused_for_good(refusal, context),
-                None => self.expired(context),
+                Some(refusal) => self.refused_for_good(refusal, cx),
+                None => self.expired(cx),
             };
         }
-        if let Some(least) = self.tokens.renewal.not_before.filter(|least| context.now.mono < *least)
+        if let Some(least) = self.tokens.renewal.not_before.filter(|least| cx.now.mono < *least)
             && !self.tokens.renewal.is_asking()
             && self.is_resuming()
         {
-            context.out.push(Action::Hangup);
+            cx.out.push(Action::Hangup);
             self.phase = Phase::Waiting { purpose: Attempt::Resume, least, until: least };
-            return Flow::Stay;
+            return Flow::Continue(());
         }
-        self.ask(reason, context);
-        let until = self.tokens.renewal.under_way.unwrap_or(context.now.mono);
-        self.enter(Connecting::Token, until.saturating_sub(context.now.mono), context)
+        self.ask(reason, cx);
+        let until = self.tokens.renewal.under_way.unwrap_or(cx.now.mono);
+        self.enter(Connecting::Token, until.saturating_sub(cx.now.mono), cx)
     }
 
     /// Whether a refusal of PROVISION may be made good by a new token at once; tried once.
@@ -176,74 +176,73 @@ impl Session {
     }
 
     /// The ask's deadline, or the time of the next one.
-    pub(in crate::session) fn renewal_due(&mut self, context: &mut Cx<'_>) -> Flow {
-        let now = context.now.mono;
+    pub(in crate::session) fn renewal_due(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let now = cx.now.mono;
         match self.tokens.renewal.deadline() {
             Some(due) if now >= due && !matches!(self.phase, Phase::LoggingOut { .. }) => {}
-            _ => return Flow::Stay,
+            _ => return Flow::Continue(()),
         }
         if self.tokens.renewal.is_asking() {
-            context.out.push(Action::DropRenewal);
-            return self.not_renewed(TokenError::Timeout, context);
+            cx.out.push(Action::DropRenewal);
+            return self.not_renewed(TokenError::Timeout, cx);
         }
-        self.ask(TokenReason::Expiring, context);
-        Flow::Stay
+        self.ask(TokenReason::Expiring, cx);
+        Flow::Continue(())
     }
 
     /// The answer to [`Action::RenewToken`].
     pub(in crate::session) fn token_provided(
         &mut self,
         result: Result<FetchedToken, TokenError>,
-        context: &mut Cx<'_>,
+        cx: &mut Cx<'_>,
     ) -> Flow {
         if !self.tokens.renewal.is_asking() || matches!(self.phase, Phase::LoggingOut { .. }) {
-            return Flow::Stay;
+            return Flow::Continue(());
         }
         match result {
             Ok(FetchedToken { token, expires_at }) => {
-                let end = expires_at.and_then(|end| end.counted_from(context.now));
+                let end = expires_at.and_then(|end| end.counted_from(cx.now));
                 // Before the server's clock is heard, a local one that is wrong must not condemn a token.
-                let over = end.is_some_and(|end| end.is_over(self.tokens.server_clock, context.now));
+                let over = end.is_some_and(|end| end.is_over(self.tokens.server_clock, cx.now));
                 // The service may let a token live on that has ended; one that was refused is of no use all the same.
                 let lives_on = self.tokens.ended && end.is_some() && self.tokens.renewal.refused.is_none();
                 if over || (self.tokens.token.as_ref() == Some(&token) && !lives_on) {
-                    return self.not_renewed(TokenError::Stale, context);
+                    return self.not_renewed(TokenError::Stale, cx);
                 }
-                let expires_at = expires_at.map(|end| end.shown(context.now));
-                context.out.push(Action::Note(Diagnostic::TokenRenewed { expires_at }));
-                self.take_token(token, end, context)
+                let expires_at = expires_at.map(|end| end.shown(cx.now));
+                cx.out.push(Action::Note(Diagnostic::TokenRenewed { expires_at }));
+                self.take_token(token, end, cx)
             }
-            Err(error) => self.not_renewed(error, context),
+            Err(error) => self.not_renewed(error, cx),
         }
     }
 
     /// A token that the application gives unasked; it counts for more than one that is being asked for.
-    pub(in crate::session) fn token_given(&mut self, token: Token, expires_at: u64, context: &mut Cx<'_>) -> Flow {
+    pub(in crate::session) fn token_given(&mut self, token: Token, expires_at: u64, cx: &mut Cx<'_>) -> Flow {
         if self.tokens.renewal.is_asking() {
-            context.out.push(Action::DropRenewal);
+            cx.out.push(Action::DropRenewal);
         }
-        self.take_token(token, Some(TokenEnd::At(expires_at)), context)
+        self.take_token(token, Some(TokenEnd::At(expires_at)), cx)
     }
 
-    fn take_token(&mut self, token: Token, end: Option<TokenEnd>, context: &mut Cx<'_>) -> Flow {
+    fn take_token(&mut self, token: Token, end: Option<TokenEnd>, cx: &mut Cx<'_>) -> Flow {
         let awaited = self.tokens.renewal.is_asking() && self.is_at(ConnectStep::Token);
-        let patience = context.world.config.heartbeat_answer;
+        let patience = cx.env.config.heartbeat_answer;
         // The countdown of a login's token starts when the server accepts it.
         let counted = end.filter(|_| !(awaited && self.is_logging_in()));
-        self.tokens.clock =
-            counted.and_then(|end| TokenClock::start(end, self.tokens.server_clock, context.now, patience));
+        self.tokens.clock = counted.and_then(|end| TokenClock::start(end, self.tokens.server_clock, cx.now, patience));
         self.tokens.fetched_expiry = end;
         self.tokens.ended = false;
         self.tokens.former_token = self.tokens.token.replace(token);
         self.tokens.renewal.renewed();
         if !awaited {
-            return Flow::Stay;
+            return Flow::Continue(());
         }
         self.tokens.renewal.spent = true;
-        self.connect(context)
+        self.connect(cx)
     }
 
-    fn not_renewed(&mut self, error: TokenError, context: &mut Cx<'_>) -> Flow {
+    fn not_renewed(&mut self, error: TokenError, cx: &mut Cx<'_>) -> Flow {
         let error = match error {
             TokenError::Provider(error) => {
                 TokenError::Provider(ProviderError::shown_by(error, |text| self.redactor.shown(text)))
@@ -258,18 +257,18 @@ impl Session {
             TokenError::Rest(error) => error.retry_after().map(|pause| pause.min(LONGEST_RETRY_AFTER)),
             _ => None,
         };
-        self.tokens.renewal.not_before = asked.map(|pause| context.after(pause));
-        let pause = self.tokens.renewal.pause(context.world.random.f64()).max(asked.unwrap_or_default());
+        self.tokens.renewal.not_before = asked.map(|pause| cx.after(pause));
+        let pause = self.tokens.renewal.pause(cx.env.random.f64()).max(asked.unwrap_or_default());
         // On the way back, with a token that has ended, each attempt asks.
         let attempts_ask = awaited || (self.tokens.ended && self.is_resuming());
         let again = !is_last && !attempts_ask;
-        self.tokens.renewal.next = again.then(|| context.after(pause));
+        self.tokens.renewal.next = again.then(|| cx.after(pause));
         if !awaited || (is_last && self.is_resuming()) {
             let again = again.then_some(pause);
-            context.out.push(Action::Note(Diagnostic::TokenNotRenewed { error: error.clone(), again }));
+            cx.out.push(Action::Note(Diagnostic::TokenNotRenewed { error: error.clone(), again }));
         }
         match (awaited, is_last) {
-            (true, true) => self.no_token_for_good(error, context),
+            (true, true) => self.no_token_for_good(error, cx),
             (true, false) => {
                 let cause = match error {
                     TokenError::Rest(error) if self.tokens.provider.is_none() => {
@@ -277,10 +276,10 @@ impl Session {
                     }
                     error => LossCause::Token(error),
                 };
-                self.no_token(cause, context)
+                self.no_token(cause, cx)
             }
-            (false, true) if self.tokens.ended => self.expired(context),
-            (false, _) => Flow::Stay,
+            (false, true) if self.tokens.ended => self.expired(cx),
+            (false, _) => Flow::Continue(()),
         }
     }
 
@@ -294,31 +293,31 @@ impl Session {
     }
 
     /// The attempt needs a token, and its source has given the last word.
-    fn no_token_for_good(&mut self, error: TokenError, context: &mut Cx<'_>) -> Flow {
+    fn no_token_for_good(&mut self, error: TokenError, cx: &mut Cx<'_>) -> Flow {
         let user = self.user.clone();
         match (self.tokens.renewal.refused.take(), error, self.is_logging_in()) {
-            (_, TokenError::Rest(error), true) => Flow::Fail(OpenError::Token { user, error }),
-            (_, TokenError::Rest(error), false) => Flow::End(DisconnectReason::Rest(error)),
-            (Some(refusal), ..) => self.refused_for_good(refusal, context),
-            (None, error, true) => Flow::Fail(OpenError::Provider { user, error }),
-            (None, _, false) => self.expired(context),
+            (_, TokenError::Rest(error), true) => fail_login(OpenError::Token { user, error }),
+            (_, TokenError::Rest(error), false) => end(DisconnectReason::Rest(error)),
+            (Some(refusal), ..) => self.refused_for_good(refusal, cx),
+            (None, error, true) => fail_login(OpenError::Provider { user, error }),
+            (None, _, false) => self.expired(cx),
         }
     }
 
     /// The token has ended and there is no source of others.
-    pub(in crate::session) fn expired(&mut self, context: &mut Cx<'_>) -> Flow {
+    pub(in crate::session) fn expired(&mut self, cx: &mut Cx<'_>) -> Flow {
         self.tokens.clock = None;
-        context.emit(EventKind::TokenExpired);
-        self.log_out("inner:token expired", DisconnectReason::TokenExpired, context)
+        cx.emit(EventKind::TokenExpired);
+        self.log_out("inner:token expired", DisconnectReason::TokenExpired, cx)
     }
 
     /// PROVISION was refused and another attempt can do nothing about it.
-    pub(in crate::session) fn refused_for_good(&mut self, refusal: Refusal, context: &mut Cx<'_>) -> Flow {
+    pub(in crate::session) fn refused_for_good(&mut self, refusal: Refusal, cx: &mut Cx<'_>) -> Flow {
         if refusal.kind() == RefusalKind::TokenExpired && !self.is_logging_in() {
-            context.emit(EventKind::TokenExpired);
-            return Flow::End(DisconnectReason::TokenExpired);
+            cx.emit(EventKind::TokenExpired);
+            return end(DisconnectReason::TokenExpired);
         }
-        Flow::End(DisconnectReason::Refused(refusal))
+        end(DisconnectReason::Refused(refusal))
     }
 }
 
