@@ -15,7 +15,7 @@ mod seeds;
 use agora_chat::{Event, EventMask, fuzzing};
 use genome::{Dice, Genome};
 
-/// What an event takes at most for each byte it was read from, and beside that (README, "Bounds").
+/// What an event takes at most for each byte it was read from, and beside that (docs/limits.md).
 const KEPT: (i64, i64) = (16, 1024);
 
 /// The same while it is read.
