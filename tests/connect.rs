@@ -253,7 +253,7 @@ async fn a_command_that_fails_says_which_and_makes_a_good_end_7() {
         (b"@3 cmd bob", json!({"code": null, "id": "3", "to": "bob"})),
         (b"@4 send", json!({"code": null, "id": "4", "to": null})),
         (b"@5 renew", json!({"code": null, "id": "5", "to": null})),
-        (b"@6 sned bob hi", json!({"code": null, "id": "6", "to": null})),
+        (b"@6 shout bob hi", json!({"code": null, "id": "6", "to": null})),
         (b"@7 level loud", json!({"code": null, "id": "7", "to": null})),
         (b"@8 quit now", json!({"code": null, "id": "8", "to": null})),
         (b"@9", json!({"code": null, "id": "9", "to": null})),

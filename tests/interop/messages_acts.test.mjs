@@ -113,7 +113,7 @@ for (const [name, sdk] of Object.entries(sdks)) {
         const within = { kind: place.kind, id: place.to('alice') };
         const next = async (event) => (await alice.events.next(event)).value;
 
-        const sent = await bob.send(within.kind, within.id, hello('befoer'), { ext: { a: 1 } });
+        const sent = await bob.send(within.kind, within.id, hello('at first'), { ext: { a: 1 } });
         for (const [count, more, ext] of [[1, {}, { a: 1 }], [2, { ext: { b: [null] } }, { b: [null] }]]) {
           const text = `before, ${count}`;
           const { edit, ...answer } = await bob.ask({ do: 'edit', within, id: sent.server_id, body: hello(text), ...more });
@@ -144,7 +144,7 @@ for (const [name, sdk] of Object.entries(sdks)) {
         const place = places(stage)[where];
         const [to, { chatType }] = [place.to('bob'), place];
 
-        const sent = await alice.send({ type: 'txt', chatType, to, msg: 'befoer', ext: { a: 1 } });
+        const sent = await alice.send({ type: 'txt', chatType, to, msg: 'at first', ext: { a: 1 } });
         for (const [count, ext] of [[1, undefined], [2, { b: [null] }]]) {
           const msg = `before, ${count}`;
           const modifiedMessage = sdk.message.create({ type: 'txt', chatType, to, msg, ext });

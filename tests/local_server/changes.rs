@@ -76,7 +76,7 @@ async fn an_edit_is_answered_forwarded_and_shown_five_times() {
     let id = server.create_group("alice", &["bob"]).unwrap();
     let mut alice = Peer::login(&server, "alice", "a1");
     let mut bob = Peer::login(&server, "bob", "b1");
-    let original = MessageBody { ext: vec![keyed("a", "1")], ..text(2, "frist") };
+    let original = MessageBody { ext: vec![keyed("a", "1")], ..text(2, "first try") };
     let message = sent(&mut alice, meta(1, group(&id), &original));
     drain(&mut bob, &group(&id));
 
