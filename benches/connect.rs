@@ -14,7 +14,7 @@ fn logins(c: &mut Criterion) {
     let server = system.block_on(LocalServer::start()).unwrap();
     server.create_user("alice", "pw").unwrap();
     let token = server.issue_token("alice", None).unwrap();
-    let config = server.config();
+    let config = server.config().build().unwrap();
 
     c.bench_function("connect/login by token", |b| {
         b.iter_custom(|iterations| {

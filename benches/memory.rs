@@ -67,9 +67,10 @@ async fn measure(scheme: &str, connections: usize) {
     BufReader::new(server.stdout.take().unwrap()).read_line(&mut told).unwrap();
     let [app_key, plain, tls, pem] = told.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{told:?}") };
     let socket = if scheme == "ws" { format!("ws://127.0.0.1:{plain}") } else { format!("wss://localhost:{tls}") };
-    let config = Config::new(app_key).unwrap().extra_roots(Roots::from_pem(fs::read(pem).unwrap()).unwrap());
-    let config = config.addresses(format!("http://127.0.0.1:{plain}"), format!("{socket}/websocket")).unwrap();
+    let config = Config::builder(app_key).extra_roots(Roots::from_pem(fs::read(pem).unwrap()).unwrap());
+    let config = config.addresses(format!("http://127.0.0.1:{plain}"), format!("{socket}/websocket"));
     let most = std::num::NonZeroU16::MAX;
+    let config = std::sync::Arc::new(config.build().unwrap());
     RestClient::new(&config).unwrap().set_rate_limits(RateLimits { tokens: most, ..RateLimits::default() });
 
     let arbiter = actix_rt::Arbiter::current();

@@ -29,8 +29,8 @@ use actix_web::{
     web,
 };
 use agora_chat::{
-    Code, Config, Connection, Credentials, EventHandler, LogConfig, LogHandle, LogLevel, LoggerActor, OpenError,
-    SendError, local_server::LocalServer,
+    Code, Config, ConfigBuilder, Connection, Credentials, EventHandler, LogConfig, LogHandle, LogLevel, LoggerActor,
+    OpenError, SendError, local_server::LocalServer,
 };
 use clap::Parser;
 use serde::Deserialize;
@@ -141,8 +141,8 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let (config, credentials, _local) = service(options).await?;
 
     // Whoever asks over HTTP waits for the answer, so a message does not wait long for a lost link.
-    let config = config.buffer_sends_for(Duration::from_secs(5))?;
-    let connection = Connection::start(config.logger(log.slog()))?;
+    let config = config.buffer_sends_for(Duration::from_secs(5));
+    let connection = Connection::start(config.logger(log.slog()).build()?)?;
     let slog = log.slog();
     let told = EventHandler::new().on_message(move |message| info!(slog, "a message"; "from" => &*message.from));
     connection.add_event_handler("app", told)?;
@@ -192,16 +192,16 @@ fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
 }
 
 /// Where to log in and as whom: elsewhere if the flags say so, else at a local server of our own.
-async fn service(options: &Options) -> Result<(Config, Credentials, Option<LocalServer>), Box<dyn Error>> {
+async fn service(options: &Options) -> Result<(ConfigBuilder, Credentials, Option<LocalServer>), Box<dyn Error>> {
     let Some(app_key) = &options.app_key else {
         let local = LocalServer::start().await?;
         local.create_user("web", "password")?;
         local.create_user("bob", "password")?;
         return Ok((local.config(), Credentials::password("web", "password")?, Some(local)));
     };
-    let mut config = Config::new(app_key)?;
+    let mut config = Config::builder(app_key);
     if let (Some(rest), Some(socket)) = (&options.rest_url, &options.socket_url) {
-        config = config.addresses(rest, socket)?;
+        config = config.addresses(rest, socket);
     }
     let token = env::var("AGORA_CHAT_TOKEN").map_err(|_| "set AGORA_CHAT_TOKEN")?;
     Ok((config, Credentials::token(&options.user, token)?, None))

@@ -13,8 +13,8 @@ mod signals;
 use std::{error::Error, path::PathBuf, process::ExitCode, sync::Arc};
 
 use agora_chat::{
-    Config, Connection, Credentials, Delivery, EventHandler, FileCursors, FileDeadLetters, LogConfig, LoggerActor,
-    MessageHandler, Outgoing, SendError, StateDir, WeakConnection,
+    Account, AppKey, Config, Connection, Credentials, Delivery, EventHandler, FileCursors, FileDeadLetters, LogConfig,
+    LoggerActor, MessageHandler, Outgoing, SendError, StateDir, WeakConnection,
 };
 use clap::Parser;
 use signals::Signals;
@@ -22,8 +22,8 @@ use signals::Signals;
 /// Answers every text in the conversation it came in. The password is in AGORA_CHAT_PASSWORD.
 #[derive(Parser)]
 struct Args {
-    #[arg(long, value_name = "ORG#APP", value_parser = |key: &str| Config::new(key))]
-    app_key: Config,
+    #[arg(long, value_name = "ORG#APP", value_parser = |key: &str| key.parse::<AppKey>())]
+    app_key: AppKey,
     #[arg(long, value_name = "ID")]
     user: String,
     #[arg(long, value_name = "URL", requires = "socket_url")]
@@ -53,14 +53,16 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let password = secrets::variable("AGORA_CHAT_PASSWORD")?.ok_or("set AGORA_CHAT_PASSWORD")?;
     let log = LoggerActor::start_with(LogConfig::new())?;
-    let mut config = args.app_key.logger(log.slog());
+    let mut account = Account::new(Credentials::password(&args.user, password)?);
+    let mut config = Config::builder(args.app_key).logger(log.slog());
     if let (Some(rest), Some(socket)) = (args.rest_url, args.socket_url) {
-        config = config.addresses(rest, socket)?;
+        config = config.addresses(rest, socket);
     }
     if let Some(dir) = &args.state_dir {
-        config = config.state_dir(StateDir::open(dir)?).cursor_store(Arc::new(FileCursors::open(dir)?));
+        config = config.state_dir(StateDir::open(dir)?);
+        account = account.cursor_store(Arc::new(FileCursors::open(dir)?));
     }
-    let connection = Connection::start(config)?;
+    let connection = Connection::start(config.build()?)?;
     let bot = connection.downgrade();
     let mut handler = MessageHandler::new(move |delivery| answer(bot.clone(), delivery));
     if let Some(dir) = &args.state_dir {
@@ -75,7 +77,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     // From here on a signal logs out.
     let mut signals = Signals::listen()?;
     let online = async {
-        connection.open(Credentials::password(&args.user, password)?).await?;
+        connection.open(account).await?;
         match ended.recv().await {
             Some(reason) => Err(format!("user {} is logged out: {reason}", args.user).into()),
             None => Ok(()),

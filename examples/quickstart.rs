@@ -69,7 +69,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     say!("2. Warnings and errors are logged to the terminal; the level can change at any time.");
     let log = LoggerActor::start_with(LogConfig::new().level(LogLevel::Warn))?;
-    let connection = Connection::start(server.config().logger(log.slog()))?;
+    let connection = Connection::start(server.config().logger(log.slog()).build()?)?;
 
     say!("3. Two subscribers, each under an id: closures, and an actor.");
     connection.add_event_handler(

@@ -127,10 +127,10 @@ impl Soak {
             reconnect.flapping = Some(flapping.clone());
             let config = proxy
                 .config_through(&server)?
-                .reconnect(reconnect)?
-                .heartbeat(Duration::from_secs(5), Duration::from_secs(3))?
-                .connect_timeouts(Duration::from_secs(3), Duration::from_secs(3))?;
-            let connection = Connection::start(config)?;
+                .reconnect(reconnect)
+                .heartbeat(Duration::from_secs(5), Duration::from_secs(3))
+                .connect_timeouts(Duration::from_secs(3), Duration::from_secs(3));
+            let connection = Connection::start(config.build()?)?;
             connection.add_event_handler("soak", listen(nth, &heard))?;
             connection.open(Credentials::password(&name(nth), "secret")?).await?;
             connections.push(connection);

@@ -6,7 +6,7 @@
 //!
 //! #[actix::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let connection = Connection::start(Config::new("org#app")?)?;
+//!     let connection = Connection::start(Config::builder("org#app").build()?)?;
 //!     connection.add_event_handler(
 //!         "console",
 //!         EventHandler::new()
@@ -112,7 +112,7 @@ mod tests;
 mod util;
 pub mod wire;
 
-pub use config::{Addresses, Config, Endpoints, Flapping, KickPolicy, Limits, Reconnect};
+pub use config::{Account, Addresses, Config, ConfigBuilder, Endpoints, Flapping, KickPolicy, Limits, Reconnect};
 pub use connection::{Closed, Connection, ConnectionActor, Health, StateChange, StateWatch, WeakConnection};
 pub use delivery::{
     DeadLetter, DeadLetterError, DeadLetterFuture, DeadLetterStore, DeadLetters, Delivery, FileDeadLetters,

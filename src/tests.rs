@@ -51,10 +51,10 @@ fn no_error_shows_a_character_that_acts_on_a_terminal_or_a_line() {
     }
     let user: CredentialError = "x\r\nforged".parse::<UserId>().unwrap_err();
     repeats("CredentialError", user);
-    let config = || Config::new("o#a").unwrap().allow_plaintext();
-    repeats("ConfigError::Address", config().addresses(evil(), "ws://h/websocket").unwrap_err());
-    repeats("ConfigError::Address", config().addresses("http://h", evil()).unwrap_err());
-    repeats("ConfigError::Device", config().device(Device::new(evil())).unwrap_err());
+    let config = || Config::builder("o#a").allow_plaintext();
+    repeats("ConfigError::Address", config().addresses(evil(), "ws://h/websocket").build().unwrap_err());
+    repeats("ConfigError::Address", config().addresses("http://h", evil()).build().unwrap_err());
+    repeats("ConfigError::Device", Device::new(evil()).check().unwrap_err());
     repeats("ConfigError::Range", ConfigError::Range { what: "it", value: evil(), allowed: "less" });
     repeats("ResourceError", EVIL.parse::<Resource>().unwrap_err());
     is_safe("ProxyError", Proxy::http(EVIL).unwrap_err());

@@ -31,8 +31,8 @@ async fn served() -> Served {
     let server = LocalServer::start().await.unwrap();
     server.create_user("web", "password").unwrap();
     server.create_user("bob", "password").unwrap();
-    let config = server.config().buffer_sends_for(std::time::Duration::from_millis(100)).unwrap();
-    let connection = Connection::start(config).unwrap();
+    let config = server.config().buffer_sends_for(std::time::Duration::from_millis(100));
+    let connection = Connection::start(config.build().unwrap()).unwrap();
     Served { server, chat: Data::new(Chat { connection, log: LogHandle::discard() }) }
 }
 

@@ -17,7 +17,8 @@ use std::{
 };
 
 use agora_chat::{
-    AccountKey, Config, Connection, Conversation, Credentials, EventHandler, FileDeadLetters, Kick, Message, Outgoing,
+    AccountKey, ConfigBuilder, Connection, Conversation, Credentials, EventHandler, FileDeadLetters, Kick, Message,
+    Outgoing,
     local_server::{Cut, LocalServer},
 };
 use tokio::{
@@ -79,8 +80,8 @@ struct Person {
 }
 
 impl Person {
-    async fn online(config: Config, user: &str) -> Self {
-        let connection = Connection::start(config).unwrap();
+    async fn online(config: ConfigBuilder, user: &str) -> Self {
+        let connection = Connection::start(config.build().unwrap()).unwrap();
         let (tell, heard) = unbounded_channel();
         let handler = EventHandler::new().on_message(move |message| tell.send(message.clone()).unwrap());
         connection.add_event_handler("test", handler).unwrap();

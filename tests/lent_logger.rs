@@ -77,7 +77,7 @@ async fn live_with_a_full_disk() {
     let server = LocalServer::start().await.unwrap();
     server.create_user("alice", "password").unwrap();
     let config = server.discovery_config().logger(full_disk());
-    let connection = Connection::start(config).unwrap();
+    let connection = Connection::start(config.build().unwrap()).unwrap();
     let (tell, mut heard) = unbounded_channel();
     let handler = EventHandler::new().on_event(move |event| drop(tell.send(event.clone())));
     connection.add_event_handler("test", handler).unwrap();
@@ -126,7 +126,7 @@ async fn die_with_a_full_disk() {
 
     let server = LocalServer::start().await.unwrap();
     server.create_user("alice", "password").unwrap();
-    let connection = Connection::start(server.config().logger(full_disk())).unwrap();
+    let connection = Connection::start(server.config().logger(full_disk()).build().unwrap()).unwrap();
     let (tell, mut heard) = unbounded_channel();
     let handler = EventHandler::new().on_disconnected(move |reason| tell.send(reason.clone()).unwrap());
     connection.add_event_handler("test", handler).unwrap();

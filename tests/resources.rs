@@ -16,7 +16,7 @@ use std::{
 };
 
 use agora_chat::{
-    Config, Connection, ConnectionState, Credentials, EventHandler, EventKind, Reconnect,
+    ConfigBuilder, Connection, ConnectionState, Credentials, EventHandler, EventKind, Reconnect,
     local_server::{Cut, LocalServer},
 };
 use tokio::{
@@ -71,16 +71,16 @@ fn alice(server: &LocalServer) -> Credentials {
     Credentials::token("alice", server.issue_token("alice", None).unwrap()).unwrap()
 }
 
-fn quick(config: Config) -> Config {
+fn quick(config: ConfigBuilder) -> ConfigBuilder {
     let mut policy = Reconnect::default();
     policy.base = Duration::from_millis(1);
     policy.cap = Duration::from_millis(1);
     policy.flapping = None;
-    config.reconnect(policy).unwrap()
+    config.reconnect(policy)
 }
 
-fn start(config: Config) -> (Connection, UnboundedReceiver<EventKind>) {
-    let connection = Connection::start(config).unwrap();
+fn start(config: ConfigBuilder) -> (Connection, UnboundedReceiver<EventKind>) {
+    let connection = Connection::start(config.build().unwrap()).unwrap();
     let (tell, heard) = unbounded_channel();
     let handler = EventHandler::new().on_event(move |event| {
         let _ = tell.send(event.kind().clone());
@@ -155,7 +155,7 @@ fn connections_that_are_dropped_take_actor_registry_and_subscribers_with_them() 
         let fds = descriptors();
         let cycle = async |times: usize| {
             for turn in 0..times {
-                let connection = Connection::start(quick(server.config())).unwrap();
+                let connection = Connection::start(quick(server.config()).build().unwrap()).unwrap();
                 let held = Arc::clone(&probe);
                 let handler = EventHandler::new().on_event(move |_| assert!(Arc::strong_count(&held) > 1));
                 connection.add_event_handler("probe", handler).unwrap();
@@ -186,12 +186,11 @@ fn connections_with_nothing_to_do_cost_no_processor_time() {
         (day_long.base, day_long.cap) = (Duration::from_secs(86_400), Duration::from_secs(86_400));
         let mute = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = mute.local_addr().unwrap();
-        let to_mute =
-            server.config().addresses(format!("http://{address}"), format!("ws://{address}/websocket")).unwrap();
+        let to_mute = server.config().addresses(format!("http://{address}"), format!("ws://{address}/websocket"));
 
         let mut kept = Vec::new();
         for _ in 0..20 {
-            let (in_a_pause, mut heard) = start(server.config().reconnect(day_long.clone()).unwrap());
+            let (in_a_pause, mut heard) = start(server.config().reconnect(day_long.clone()));
             in_a_pause.open(alice(server)).await.unwrap();
             connected(&mut heard).await;
             assert_eq!(server.drop_links("alice", Cut::Fin), 1);

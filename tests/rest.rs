@@ -17,8 +17,8 @@ use std::{
 };
 
 use agora_chat::{
-    Addresses, Code, Config, ConfigError, Endpoints, Nickname, OpenError, Password, RestClient, RestError,
-    RestErrorKind as Kind, Token, UserId,
+    Addresses, Code, Config, ConfigBuilder, ConfigError, Endpoints, Nickname, OpenError, Password, RestClient,
+    RestError, RestErrorKind as Kind, Token, UserId,
     rest::{NewUser, Operation, discover},
 };
 use scripted::{Reply, Scripted};
@@ -26,17 +26,17 @@ use serde_json::{Value, json};
 use slog::Drain;
 
 /// Plain hosts other than loopback may stand in it; they are made up and never reached.
-fn config() -> Config {
-    Config::new("testorg#testapp").unwrap().allow_plaintext()
+fn config() -> ConfigBuilder {
+    Config::builder("testorg#testapp").allow_plaintext()
 }
 
-fn fixed(bases: &[String]) -> Config {
+fn fixed(bases: &[String]) -> ConfigBuilder {
     let socket = vec!["ws://127.0.0.1:1/websocket".to_owned()];
-    config().endpoints(Endpoints::Fixed(Addresses { rest: bases.to_vec(), socket })).unwrap()
+    config().endpoints(Endpoints::Fixed(Addresses { rest: bases.to_vec(), socket }))
 }
 
 fn client(server: &Scripted) -> RestClient {
-    RestClient::new(&fixed(&[server.base()])).unwrap()
+    RestClient::new(&fixed(&[server.base()]).build().unwrap()).unwrap()
 }
 
 fn user(id: &str) -> UserId {
@@ -176,11 +176,11 @@ async fn every_answer_becomes_the_number_of_the_spec() {
 
 #[actix::test]
 async fn no_answer_is_minus_2_and_is_said_in_words() {
-    let nobody = RestClient::new(&fixed(&[refused()])).unwrap();
+    let nobody = RestClient::new(&fixed(&[refused()]).build().unwrap()).unwrap();
     let cut = client(&Scripted::start([Reply::Raw(Vec::new())]).await);
     let torn = Reply::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec());
     let torn = client(&Scripted::start([torn]).await);
-    let unknown = RestClient::new(&fixed(&["http://does-not-exist.invalid".to_owned()])).unwrap();
+    let unknown = RestClient::new(&fixed(&["http://does-not-exist.invalid".to_owned()]).build().unwrap()).unwrap();
     for (row, client) in [("refused", nobody), ("cut before", cut), ("cut within", torn), ("no such name", unknown)] {
         let failed = login(&client).await.unwrap_err();
         assert!(matches!(failed.kind(), Kind::Unreachable(_)), "{row}: {failed:?}");
@@ -193,7 +193,7 @@ async fn silence_before_or_within_an_answer_is_minus_1_after_the_limit() {
     let limit = Duration::from_millis(50);
     for start in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"] {
         let server = Scripted::start([Reply::Stall(start.to_vec())]).await;
-        let client = RestClient::new(&fixed(&[server.base()]).rest_timeout(limit).unwrap()).unwrap();
+        let client = RestClient::new(&fixed(&[server.base()]).rest_timeout(limit).build().unwrap()).unwrap();
         let failed = login(&client).await.unwrap_err();
         assert_eq!((failed.kind(), failed.code()), (&Kind::Timeout(limit), Code::REQUEST_TIMEOUT));
         assert!(!failed.is_final());
@@ -230,7 +230,7 @@ async fn a_server_without_tls_at_an_https_address_is_a_tls_error() {
             let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 4096]).await;
         }
     });
-    let failed = login(&RestClient::new(&fixed(&[address])).unwrap()).await.unwrap_err();
+    let failed = login(&RestClient::new(&fixed(&[address]).build().unwrap()).unwrap()).await.unwrap_err();
     assert!(matches!(failed.kind(), Kind::Tls(_)), "{failed:?}");
     assert_eq!((failed.code(), failed.is_final()), (Code::REQUEST_UNKNOWN, false));
 }
@@ -291,8 +291,8 @@ async fn every_recorded_exchange_is_sent_and_understood_as_the_official_client_d
                 rest.token_expiry(&account, &token(bearer)).await.map(|at| assert_eq!(at, 1_795_385_472_521))
             }
             "dns" => {
-                let found = config().endpoints(Endpoints::Discovery(vec![server.base()])).unwrap();
-                discover(&found).await.map(|found| {
+                let found = config().endpoints(Endpoints::Discovery(vec![server.base()]));
+                discover(&found.build().unwrap()).await.map(|found| {
                     assert_eq!(found.rest, ["http://127.0.0.1:4242"]);
                     assert_eq!(found.socket, ["ws://127.0.0.1:4242/websocket"]);
                 })
@@ -423,9 +423,8 @@ async fn a_batch_of_none_or_of_61_is_refused_before_a_byte_is_sent() {
 #[actix::test]
 async fn app_key_and_user_cannot_leave_their_place_in_the_path() {
     let server = Scripted::start([Reply::json(200, &json!({"expire_timestamp": 1}))]).await;
-    let config =
-        Config::new("o&rg#\u{e4}pp:1").unwrap().addresses(format!("{}/", server.base()), "ws://127.0.0.1:1").unwrap();
-    RestClient::new(&config).unwrap().token_expiry(&user("a.b-c_d"), &token("t")).await.unwrap();
+    let config = Config::builder("o&rg#\u{e4}pp:1").addresses(format!("{}/", server.base()), "ws://127.0.0.1:1");
+    RestClient::new(&config.build().unwrap()).unwrap().token_expiry(&user("a.b-c_d"), &token("t")).await.unwrap();
     assert_eq!(server.requests()[0].url, "/o%26rg/%C3%A4pp%3A1/sdk/users/a.b-c_d/token/expires");
 }
 
@@ -437,7 +436,7 @@ fn a_call_outside_a_runtime_is_an_error_and_no_panic() {
         task::{Context, Poll, Waker},
     };
 
-    let rest = RestClient::new(&fixed(&["http://127.0.0.1:1".to_owned()])).unwrap();
+    let rest = RestClient::new(&fixed(&["http://127.0.0.1:1".to_owned()]).build().unwrap()).unwrap();
     let polled = pin!(login(&rest)).poll(&mut Context::from_waker(Waker::noop()));
     let Poll::Ready(Err(failed)) = polled else { panic!("{polled:?}") };
     assert_eq!((failed.kind(), failed.is_final()), (&Kind::NoRuntime, true));
@@ -449,7 +448,7 @@ fn a_call_outside_a_runtime_is_an_error_and_no_panic() {
 async fn a_failing_host_is_left_for_the_next_one_within_the_call_and_after_it() {
     let failing = Scripted::start([Reply::failure(500, "", "")]).await;
     let good = Scripted::start([granted()]).await;
-    let rest = RestClient::new(&fixed(&[failing.base(), good.base()])).unwrap();
+    let rest = RestClient::new(&fixed(&[failing.base(), good.base()]).build().unwrap()).unwrap();
     login(&rest).await.unwrap();
     login(&rest.clone()).await.unwrap();
     assert_eq!((failing.count(), good.count()), (1, 2), "the good host stays the first, for clones too");
@@ -458,14 +457,14 @@ async fn a_failing_host_is_left_for_the_next_one_within_the_call_and_after_it() 
 #[actix::test]
 async fn a_host_that_refuses_is_left_for_the_next_one() {
     let good = Scripted::start([granted()]).await;
-    login(&RestClient::new(&fixed(&[refused(), good.base()])).unwrap()).await.unwrap();
+    login(&RestClient::new(&fixed(&[refused(), good.base()]).build().unwrap()).unwrap()).await.unwrap();
 }
 
 #[actix::test]
 async fn each_host_is_tried_once_per_call_and_the_last_error_is_given() {
     let first = Scripted::start([Reply::failure(500, "", "")]).await;
     let second = Scripted::start([Reply::failure(503, "", "")]).await;
-    let rest = RestClient::new(&fixed(&[first.base(), second.base()])).unwrap();
+    let rest = RestClient::new(&fixed(&[first.base(), second.base()]).build().unwrap()).unwrap();
     let failed = login(&rest).await.unwrap_err();
     assert_eq!((failed.status(), failed.host()), (Some(503), Some(second.base().trim_start_matches("http://"))));
     assert_eq!((first.count(), second.count()), (1, 1));
@@ -475,7 +474,7 @@ async fn each_host_is_tried_once_per_call_and_the_last_error_is_given() {
 async fn a_final_failure_is_not_asked_again_elsewhere() {
     let first = Scripted::start([Reply::failure(400, "invalid_grant", "invalid password")]).await;
     let second = Scripted::start([granted()]).await;
-    let rest = RestClient::new(&fixed(&[first.base(), second.base()])).unwrap();
+    let rest = RestClient::new(&fixed(&[first.base(), second.base()]).build().unwrap()).unwrap();
     for calls in 1..=2 {
         assert_eq!(login(&rest).await.unwrap_err().kind(), &Kind::InvalidPassword);
         assert_eq!((first.count(), second.count()), (calls, 0));
@@ -486,7 +485,7 @@ async fn a_final_failure_is_not_asked_again_elsewhere() {
 async fn a_rate_limit_is_reported_at_once_and_the_next_call_goes_to_the_next_host() {
     let first = Scripted::start([Reply::failure(429, "reach_limit", "This request has reached api limit")]).await;
     let second = Scripted::start([granted()]).await;
-    let rest = RestClient::new(&fixed(&[first.base(), second.base()])).unwrap();
+    let rest = RestClient::new(&fixed(&[first.base(), second.base()]).build().unwrap()).unwrap();
     assert_eq!(login(&rest).await.unwrap_err().kind(), &Kind::RateLimited);
     assert_eq!((first.count(), second.count()), (1, 0));
     login(&rest).await.unwrap();
@@ -499,8 +498,8 @@ fn hosts(rest: Value, socket: Value) -> Reply {
     Reply::json(200, &json!({"rest": {"hosts": rest}, "msync-wx": {"hosts": socket}, "new": true}))
 }
 
-fn found_by(bootstrap: &[String]) -> Config {
-    config().endpoints(Endpoints::Discovery(bootstrap.to_vec())).unwrap()
+fn found_by(bootstrap: &[String]) -> ConfigBuilder {
+    config().endpoints(Endpoints::Discovery(bootstrap.to_vec()))
 }
 
 #[actix::test]
@@ -519,7 +518,7 @@ async fn discovery_reads_the_lists_in_their_order() {
         ]),
     )])
     .await;
-    let found = discover(&found_by(&[server.base()])).await.unwrap();
+    let found = discover(&found_by(&[server.base()]).build().unwrap()).await.unwrap();
     assert_eq!(found.rest, ["http://r1:8080", "http://10.0.0.1"]);
     assert_eq!(found.socket, ["ws://s1:8081/websocket", "ws://10.0.0.3/websocket"]);
     let came = server.requests().pop().unwrap();
@@ -544,11 +543,11 @@ async fn discovery_without_usable_addresses_is_304() {
         ("overloaded", Reply::failure(503, "", ""), Kind::ServerBusy),
     ] {
         let server = Scripted::start([reply]).await;
-        let failed = discover(&found_by(&[server.base()])).await.unwrap_err();
+        let failed = discover(&found_by(&[server.base()]).build().unwrap()).await.unwrap_err();
         assert_eq!((failed.kind(), failed.code()), (&kind, Code::DISCOVERY_FAILED), "{row}");
         assert_eq!(failed.operation(), Operation::Discovery, "{row}");
     }
-    let failed = discover(&found_by(&[refused()])).await.unwrap_err();
+    let failed = discover(&found_by(&[refused()]).build().unwrap()).await.unwrap_err();
     assert!(matches!(failed.kind(), Kind::Unreachable(_)), "{failed:?}");
     assert_eq!(failed.code(), Code::DISCOVERY_FAILED);
 }
@@ -560,7 +559,7 @@ async fn each_bootstrap_host_is_asked_once_until_one_answers_well() {
     let unknown = Scripted::start([Reply::failure(404, "organization_application_not_found", "")]).await;
     let (second, third) = (Scripted::start([good]).await, Scripted::start([granted()]).await);
     let all = [refused(), empty.base(), unknown.base(), second.base(), third.base()];
-    let found = discover(&found_by(&all)).await.unwrap();
+    let found = discover(&found_by(&all).build().unwrap()).await.unwrap();
     assert_eq!((found.rest, found.socket), (vec!["http://a".to_owned()], vec!["ws://b/websocket".to_owned()]));
     assert_eq!((empty.count(), unknown.count(), second.count(), third.count()), (1, 1, 1, 0));
 }
@@ -570,10 +569,10 @@ async fn a_client_takes_given_addresses_or_finds_them() {
     let rest = Scripted::start([granted()]).await;
     let entry = json!([{"protocol": "http", "domain": "127.0.0.1", "port": rest.port}]);
     let bootstrap = Scripted::start([hosts(entry.clone(), entry)]).await;
-    let config = found_by(&[bootstrap.base()]);
+    let config = found_by(&[bootstrap.base()]).build().unwrap();
     assert_eq!(RestClient::new(&config).unwrap_err(), ConfigError::NoAddress("REST"));
     login(&RestClient::discovered(&config).await.unwrap()).await.unwrap();
-    login(&RestClient::discovered(&fixed(&[rest.base()])).await.unwrap()).await.unwrap();
+    login(&RestClient::discovered(&fixed(&[rest.base()]).build().unwrap()).await.unwrap()).await.unwrap();
     assert_eq!((bootstrap.count(), rest.count()), (1, 2));
 }
 
@@ -599,7 +598,7 @@ async fn no_secret_stands_in_a_log_an_error_or_a_grant_even_if_the_server_repeat
     let logger = slog::Logger::root(drain, slog::o!());
     let echo = "CANARY-password and CANARY-token and CANARY-secret";
     let server = Scripted::start([Reply::failure(400, echo, echo)]).await;
-    let rest = RestClient::new(&fixed(&[server.base()]).logger(logger.clone())).unwrap();
+    let rest = RestClient::new(&fixed(&[server.base()]).logger(logger.clone()).build().unwrap()).unwrap();
     let (alice, pw, app, secret) =
         (user("alice"), password("CANARY-password"), token("CANARY-token"), password("CANARY-secret"));
 
@@ -629,7 +628,10 @@ async fn no_secret_stands_in_a_log_an_error_or_a_grant_even_if_the_server_repeat
         assert!(shown.contains("<redacted>"), "{shown}");
     }
     let good = Scripted::start([Reply::json(200, &json!({"access_token": "CANARY-granted", "expires_in": 1}))]).await;
-    let grant = RestClient::new(&fixed(&[good.base()]).logger(logger)).unwrap().password_token(&alice, &pw).await;
+    let grant = RestClient::new(&fixed(&[good.base()]).logger(logger).build().unwrap())
+        .unwrap()
+        .password_token(&alice, &pw)
+        .await;
     assert!(!format!("{grant:?} {rest:?} {:?}", NewUser::new(alice, pw)).contains("CANARY"));
 
     let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

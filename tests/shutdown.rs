@@ -180,7 +180,7 @@ async fn be_a_fleet(told: &str) {
     let mut told = told.lines().map(str::to_owned);
     let mut next = || told.next().unwrap();
     let (app_key, rest, socket, way) = (next(), next(), next(), next());
-    let config = std::sync::Arc::new(Config::new(&*app_key).unwrap().addresses(rest, socket).unwrap());
+    let config = std::sync::Arc::new(Config::builder(&*app_key).addresses(rest, socket).build().unwrap());
     let mut terminate = signal(SignalKind::terminate()).unwrap();
     let arbiters: Vec<_> = (0..ARBITERS).map(|_| Arbiter::new()).collect();
     let (tell, mut heard) = unbounded_channel();

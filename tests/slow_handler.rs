@@ -18,7 +18,7 @@ use std::{
 
 use actix::prelude::*;
 use agora_chat::{
-    Config, Connection, Credentials, Delivery, Event, EventMask, Limits, MessageHandler,
+    ConfigBuilder, Connection, Credentials, Delivery, Event, EventMask, Limits, MessageHandler,
     local_server::{FrameKind, LocalServer, Stats},
 };
 use tokio::{sync::Semaphore, time::timeout};
@@ -45,10 +45,10 @@ fn run(page: usize, test: impl AsyncFnOnce(&LocalServer)) {
 }
 
 /// Heartbeats often, and has no more memory than `handling` for pages.
-fn config(server: &LocalServer, handling: usize) -> Config {
+fn config(server: &LocalServer, handling: usize) -> ConfigBuilder {
     let mut limits = Limits::default();
     limits.in_flight_bytes = handling;
-    server.config().heartbeat(IDLE, LIMIT).unwrap().limits(limits).unwrap()
+    server.config().heartbeat(IDLE, LIMIT).limits(limits)
 }
 
 async fn open(connection: &Connection, server: &LocalServer) {
@@ -171,7 +171,7 @@ fn two_hundred_thousand_texts_for_a_slow_handler_take_no_memory_and_delay_no_hea
                 Ok::<(), String>(())
             }
         });
-        let connection = Connection::start(config(server, 256 << 10)).unwrap();
+        let connection = Connection::start(config(server, 256 << 10).build().unwrap()).unwrap();
         connection.set_message_handler(handler.timeout(LIMIT).unwrap());
         connection.add_subscriber_with("sleepy", Sleepy.start().recipient(), EventMask::MESSAGE).unwrap();
         open(&connection, server).await;
@@ -231,7 +231,7 @@ fn a_handler_that_never_waits_does_not_hold_the_heartbeat_up() {
             took.lock().unwrap().took(&delivery);
             async { Ok::<(), String>(()) }
         });
-        let connection = Connection::start(config(server, 1)).unwrap();
+        let connection = Connection::start(config(server, 1).build().unwrap()).unwrap();
         connection.set_message_handler(handler);
         open(&connection, server).await;
         let done = async {
@@ -277,7 +277,7 @@ fn a_hundred_queues_whose_messages_are_never_handled_take_no_memory_and_slow_no_
         });
         // Sooner than anybody would.
         let handler = handler.pause(Duration::from_millis(10), Duration::from_secs(1)).unwrap();
-        let connection = Connection::start(config(server, 256 << 10)).unwrap();
+        let connection = Connection::start(config(server, 256 << 10).build().unwrap()).unwrap();
         connection.set_message_handler(handler.timeout(LIMIT).unwrap());
         open(&connection, server).await;
 

@@ -547,15 +547,15 @@ fn client() {
     System::new().block_on(async {
         let (_nobody_reads, log) = stuck();
         let config = || {
-            let config = Config::new(APP).unwrap().allow_plaintext();
+            let config = Config::builder(APP).allow_plaintext();
             let socket = format!("ws://127.0.0.1:{port}/websocket");
-            let config = config.addresses(format!("http://127.0.0.1:{port}"), socket).unwrap();
-            config.heartbeat(IDLE, Duration::from_secs(20)).unwrap().logger(log.slog())
+            let config = config.addresses(format!("http://127.0.0.1:{port}"), socket);
+            config.heartbeat(IDLE, Duration::from_secs(20)).logger(log.slog())
         };
         let open = async |connection: &Connection, user: &str| {
             connection.open(Credentials::token(user, "YWMtsoak").unwrap()).await.unwrap();
         };
-        let alice = Connection::start(config()).unwrap();
+        let alice = Connection::start(config().build().unwrap()).unwrap();
         let count = Arc::new(AtomicU64::new(0));
         // Between two kinds of page what is left of the first is handled at once.
         let hurries = Arc::new(AtomicBool::new(false));
@@ -596,7 +596,7 @@ fn client() {
         let late = Arc::new(Mutex::new(Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).unwrap()));
         let mut others = Vec::new();
         for n in 0..OTHERS {
-            let other = Connection::start(config()).unwrap();
+            let other = Connection::start(config().build().unwrap()).unwrap();
             let late = Arc::clone(&late);
             let closure = EventHandler::new().on_message(move |message| {
                 let sent: u64 = message.text().unwrap().parse().unwrap();

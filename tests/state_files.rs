@@ -18,8 +18,9 @@ use std::{
 };
 
 use agora_chat::{
-    AccountKey, Config, Connection, Credentials, Cursor, CursorStore as _, DeadLetterError, FileCursors,
-    FileDeadLetters, LogConfig, LogHandle, LogLevel, StateDir, StateError, local_server::LocalServer, logger::Terminal,
+    Account, AccountKey, ConfigBuilder, Connection, Credentials, Cursor, CursorStore as _, DeadLetterError,
+    FileCursors, FileDeadLetters, LogConfig, LogHandle, LogLevel, StateDir, StateError, local_server::LocalServer,
+    logger::Terminal,
 };
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -65,7 +66,7 @@ impl Place {
         Place { server, dir: tempfile::tempdir().unwrap(), captured, log: LogHandle::start(log).unwrap() }
     }
 
-    fn config(&self) -> Config {
+    fn config(&self) -> ConfigBuilder {
         self.server.config().state_dir(StateDir::open(self.dir.path()).unwrap()).logger(self.log.slog())
     }
 
@@ -82,7 +83,7 @@ impl Place {
     }
 
     async fn online(&self, user: &str) -> Connection {
-        let connection = Connection::start(self.config()).unwrap();
+        let connection = Connection::start(self.config().build().unwrap()).unwrap();
         let opened = connection.open(Credentials::password(user, "pw").unwrap());
         timeout(SOON, opened).await.expect("it waits for no file").unwrap();
         connection
@@ -155,10 +156,11 @@ async fn state_files_that_are_pipes_stop_neither_their_accounts_nor_the_thread_a
         for round in 0..3 {
             let opening: Vec<_> = (0..USERS)
                 .map(|n| {
-                    let config = place.config().cursor_store(Arc::clone(&cursors) as _);
+                    let (config, cursors) = (place.config(), Arc::clone(&cursors));
                     actix_rt::spawn(async move {
-                        let connection = Connection::start(config).unwrap();
-                        connection.open(Credentials::password(&format!("user-{n}"), "pw").unwrap()).await.unwrap();
+                        let connection = Connection::start(config.build().unwrap()).unwrap();
+                        let account = Account::new(Credentials::password(&format!("user-{n}"), "pw").unwrap());
+                        connection.open(account.cursor_store(cursors)).await.unwrap();
                         connection
                     })
                 })
@@ -281,8 +283,9 @@ async fn a_folder_that_others_may_write_is_used_and_told_of_once() {
     let folder = tempfile::tempdir().unwrap();
     let cursors = FileCursors::open(folder.path()).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    let connection = Connection::start(place.config().cursor_store(Arc::new(cursors))).unwrap();
-    connection.open(Credentials::password("alice", "pw").unwrap()).await.unwrap();
+    let connection = Connection::start(place.config().build().unwrap()).unwrap();
+    let account = Account::new(Credentials::password("alice", "pw").unwrap()).cursor_store(Arc::new(cursors));
+    connection.open(account).await.unwrap();
     let began = Instant::now();
     while !place.warnings().contains("others may write") {
         assert!(began.elapsed() < LIMIT);

@@ -13,8 +13,8 @@ use std::{
 };
 
 use agora_chat::{
-    Config, Connection, CredentialError, Credentials, Device, DisconnectReason, EventHandler, Kick, OpenError,
-    Password, RefusalKind, RestClient, RestErrorKind as Kind, Token, UserId,
+    Config, ConfigBuilder, Connection, CredentialError, Credentials, Device, DisconnectReason, EventHandler, Kick,
+    OpenError, Password, RefusalKind, RestClient, RestErrorKind as Kind, Token, UserId,
     local_server::{LocalServer, RestFault},
     rest::{Operation, RateLimits, Resource},
 };
@@ -36,7 +36,7 @@ struct Scene {
 async fn scene() -> Scene {
     let server = LocalServer::start().await.unwrap();
     server.create_user("alice", "pw-alice").unwrap();
-    let rest = RestClient::new(&server.config()).unwrap();
+    let rest = RestClient::new(&server.config().build().unwrap()).unwrap();
     let app = Token::new(server.app_token()).unwrap();
     Scene { server, rest, app }
 }
@@ -54,10 +54,10 @@ fn device(resource: &str) -> Resource {
 }
 
 /// Alice online on a device of this name, and how she will be disconnected.
-async fn online(config: Config, resource: &str) -> (Connection, UnboundedReceiver<DisconnectReason>) {
+async fn online(config: ConfigBuilder, resource: &str) -> (Connection, UnboundedReceiver<DisconnectReason>) {
     let mut named = Device::new(resource);
     named.name = format!("name-of-{resource}");
-    let connection = Connection::start(config.device(named).unwrap()).unwrap();
+    let connection = Connection::start(config.build().unwrap()).unwrap();
     let (tell, ended) = unbounded_channel();
     // The test may have heard enough.
     let handler = EventHandler::new().on_disconnected(move |reason| drop(tell.send(reason.clone())));
@@ -200,8 +200,8 @@ async fn nothing_that_is_a_step_in_a_path_is_the_name_of_anything() {
     for step in [".", ".."] {
         assert_eq!(step.parse::<UserId>(), Err(CredentialError::UserIdStep));
         assert!(step.parse::<Resource>().is_err());
-        assert!(Config::new(format!("{step}#{step}")).is_err() && Config::new(format!("org#{step}")).is_err());
-        assert!(Config::new("org#app").unwrap().device(Device::new(step)).is_err());
+        assert!(Config::builder(format!("{step}#{step}")).build().is_err());
+        assert!(Config::builder(format!("org#{step}")).build().is_err());
     }
     assert!("...".parse::<UserId>().is_ok());
 }
@@ -215,7 +215,7 @@ fn users(per_second: u16) -> RateLimits {
 #[actix::test]
 async fn two_clients_of_one_app_key_share_the_budget() {
     let Scene { server, rest, app } = scene().await;
-    let other = RestClient::new(&server.config()).unwrap();
+    let other = RestClient::new(&server.config().build().unwrap()).unwrap();
     other.set_rate_limits(users(2));
     let started = Instant::now();
     for client in [&rest, &other, &rest, &other, &rest] {
@@ -254,7 +254,7 @@ async fn a_429_holds_back_every_client_of_the_app_key_and_no_other_kind_of_call(
     server.fail_rest(limited("/resources", 3600)).unwrap();
     let failed = rest.devices(&app, &alice()).await.unwrap_err();
     assert_eq!((failed.kind(), failed.retry_after()), (&Kind::RateLimited, Some(Duration::from_secs(3600))));
-    let other = RestClient::new(&server.config()).unwrap();
+    let other = RestClient::new(&server.config().build().unwrap()).unwrap();
     let held = other.kick_all(&app, &alice()).await.unwrap_err();
     let Kind::NoTurn(wait) = held.kind() else { panic!("{held}") };
     assert!((590..=600).contains(&wait.as_secs()), "capped at 10 minutes: {wait:?}");

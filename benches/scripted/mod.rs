@@ -87,10 +87,10 @@ fn text(id: u64) -> Meta {
 
 /// An engine that has sent its PROVISION.
 pub(crate) fn entering() -> Engine {
-    let config = Config::new(APP).unwrap().addresses("http://127.0.0.1:1", "ws://127.0.0.1:1/websocket").unwrap();
-    let mut engine = Engine::new(Arc::new(config), 7);
+    let config = Config::builder(APP).addresses("http://127.0.0.1:1", "ws://127.0.0.1:1/websocket");
+    let mut engine = Engine::new(Arc::new(config.build().unwrap()), 7);
     let mut out: Vec<Action> = Vec::new();
-    engine.step(Input::Open(Credentials::token("alice", "YWMt-token").unwrap()), START, &mut out);
+    engine.step(Input::Open(Credentials::token("alice", "YWMt-token").unwrap().into()), START, &mut out);
     engine.step(Input::Connected, START, &mut out);
     engine
 }

@@ -25,8 +25,8 @@ mod words;
 use std::{error::Error, fmt::Display, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
 
 use agora_chat::{
-    Config, Connection, Credentials, Device, DisconnectReason, Endpoints, Event, LogConfig, LogHandle, LogLevel,
-    Reconnect, RequestError, Roots, StateDir, UserId, logger::Terminal, rest::RestErrorKind,
+    Account, AppKey, Config, Connection, Credentials, Device, DisconnectReason, Endpoints, Event, LogConfig, LogHandle,
+    LogLevel, Reconnect, RequestError, Roots, StateDir, UserId, logger::Terminal, rest::RestErrorKind,
 };
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use out::Out;
@@ -90,8 +90,8 @@ the server or by the end of the token, 5 gave up reconnecting, 6 stdout is gone,
 )]
 struct Args {
     /// The application key.
-    #[arg(long = "app-key", value_name = "ORG#APP", value_parser = |key: &str| Config::new(key))]
-    config: Config,
+    #[arg(long = "app-key", value_name = "ORG#APP", value_parser = |key: &str| key.parse::<AppKey>())]
+    app_key: AppKey,
     /// REST address; without it and --socket-url, discovery finds both.
     #[arg(long, value_name = "URL", requires = "socket_url")]
     rest_url: Option<String>,
@@ -155,12 +155,12 @@ fn roots(path: &str) -> Result<Roots, Box<dyn Error + Send + Sync>> {
 }
 
 /// What to connect with, the password to register first, how to log in, and the log.
-type Plan = (Config, Option<String>, Credentials, LogHandle);
+type Plan = (Config, Option<String>, Account, LogHandle);
 
 impl Args {
     /// Whatever is wrong here is a usage error.
     fn plan(&self) -> Result<Plan, Box<dyn Error>> {
-        let mut config = self.config.clone();
+        let mut config = Config::builder(&self.app_key);
         if self.allow_plaintext {
             config = config.allow_plaintext();
         }
@@ -168,13 +168,10 @@ impl Args {
             config = config.extra_roots(roots.clone());
         }
         if let (Some(rest), Some(socket)) = (&self.rest_url, &self.socket_url) {
-            config = config.addresses(rest, socket)?;
+            config = config.addresses(rest, socket);
         }
         if let Some(host) = &self.discovery_url {
-            config = config.endpoints(Endpoints::Discovery(vec![host.clone()]))?;
-        }
-        if let Some(resource) = &self.resource {
-            config = config.device(Device::new(resource))?;
+            config = config.endpoints(Endpoints::Discovery(vec![host.clone()]));
         }
         if let Some(dir) = &self.state_dir {
             config = config.state_dir(StateDir::open(dir).map_err(|e| format!("--state-dir: {e}"))?);
@@ -183,7 +180,7 @@ impl Args {
             let mut reconnect = Reconnect::default();
             reconnect.enabled = attempts > 0;
             reconnect.max_attempts = Some(attempts).filter(|attempts| *attempts > 0);
-            config = config.reconnect(reconnect)?;
+            config = config.reconnect(reconnect);
         }
         config = config.keep_trying_first_login(self.keep_trying);
         let secret = |file: &Option<String>, variable| match file {
@@ -197,6 +194,10 @@ impl Args {
             (None, Some(password)) => Credentials::password(self.user.as_str(), password)?,
             (None, None) => return Err("set AGORA_CHAT_PASSWORD or AGORA_CHAT_TOKEN, or give a file".into()),
         };
+        let mut account = Account::new(credentials);
+        if let Some(resource) = &self.resource {
+            account = account.device(Device::new(resource));
+        }
         if self.register && password.is_none() {
             return Err("--register needs a password".into());
         }
@@ -205,7 +206,7 @@ impl Args {
             log = log.file(path);
         }
         let log = LogHandle::start(log)?;
-        Ok((config.logger(log.slog()), password.filter(|_| self.register), credentials, log))
+        Ok((config.logger(log.slog()).build()?, password.filter(|_| self.register), account, log))
     }
 }
 
@@ -252,7 +253,7 @@ fn of_event(as_json: bool) -> fn(&Event) -> String {
 /// Goes online and stays until something ends it.
 async fn run(
     args: &Args,
-    (config, register, credentials, log): Plan,
+    (config, register, account, log): Plan,
     signals: &mut Signals,
     out: &Out,
 ) -> Result<u8, Failure> {
@@ -263,7 +264,7 @@ async fn run(
         if let Some(password) = register {
             self::register(&connection, &args.user, password, &log).await?;
         }
-        connection.open(credentials).await.map_err(|e| numbered(e.code(), e))
+        connection.open(account).await.map_err(|e| numbered(e.code(), e))
     });
     let mut close_at = None;
     let mut states = connection.watch();

@@ -30,7 +30,9 @@ mod teller;
 
 use std::{error::Error, fmt::Display, time::Duration};
 
-use agora_chat::{Config, Connection, Credentials, Device, LogConfig, LogHandle, LogLevel, UserId, logger::Terminal};
+use agora_chat::{
+    Account, AppKey, Config, Connection, Credentials, Device, LogConfig, LogHandle, LogLevel, UserId, logger::Terminal,
+};
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use lines::Line;
 use out::Out;
@@ -68,8 +70,8 @@ Exit status: 0 closed as asked, 2 usage, 3 login failed, 4 logged out by anythin
 )]
 struct Args {
     /// The application key.
-    #[arg(long = "app-key", value_name = "ORG#APP", value_parser = |key: &str| Config::new(key))]
-    config: Config,
+    #[arg(long = "app-key", value_name = "ORG#APP", value_parser = |key: &str| key.parse::<AppKey>())]
+    app_key: AppKey,
     /// REST address; without it and --socket-url, discovery finds both.
     #[arg(long, value_name = "URL", requires = "socket_url")]
     rest_url: Option<String>,
@@ -92,32 +94,33 @@ struct Args {
 
 impl Args {
     /// Whatever is wrong here is a usage error.
-    fn plan(&self) -> Result<(Config, Credentials, LogHandle), Box<dyn Error>> {
-        let mut config = self.config.clone().delivery_receipts(self.delivery_receipts);
+    fn plan(&self) -> Result<(Config, Account, LogHandle), Box<dyn Error>> {
+        let mut config = Config::builder(&self.app_key).delivery_receipts(self.delivery_receipts);
         if let (Some(rest), Some(socket)) = (&self.rest_url, &self.socket_url) {
-            config = config.addresses(rest, socket)?;
-        }
-        if let Some(resource) = &self.resource {
-            config = config.device(Device::new(resource))?;
+            config = config.addresses(rest, socket);
         }
         let credentials = match (secrets::variable("AGORA_CHAT_TOKEN")?, secrets::variable("AGORA_CHAT_PASSWORD")?) {
             (Some(token), _) => Credentials::token(self.user.as_str(), token)?,
             (_, Some(password)) => Credentials::password(self.user.as_str(), password)?,
             _ => return Err("set AGORA_CHAT_PASSWORD or AGORA_CHAT_TOKEN".into()),
         };
+        let mut account = Account::new(credentials);
+        if let Some(resource) = &self.resource {
+            account = account.device(Device::new(resource));
+        }
         let log = LogHandle::start(LogConfig::new().terminal(Terminal::Stderr).level(self.log_level))?;
-        Ok((config.logger(log.slog()), credentials, log))
+        Ok((config.logger(log.slog()).build()?, account, log))
     }
 }
 
 #[actix::main]
 async fn main() {
     let args = Args::parse();
-    let (config, credentials, log) = args.plan().unwrap_or_else(|e| usage(e));
+    let (config, account, log) = args.plan().unwrap_or_else(|e| usage(e));
     let missed = |count| json!({"event": "missed", "count": count}).to_string();
     let started = Signals::listen().and_then(|signals| Ok((signals, Out::start(missed)?)));
     let (mut signals, out) = started.unwrap_or_else(|e| usage(e));
-    let status = run(config, credentials, &mut signals, &out).await.unwrap_or_else(|failure| {
+    let status = run(config, account, &mut signals, &out).await.unwrap_or_else(|failure| {
         out.tell(failure.to_string());
         LOGIN_FAILED
     });
@@ -134,7 +137,7 @@ fn usage(problem: impl Display) -> ! {
 }
 
 /// Goes online and does what stdin asks for, until one of both ends.
-async fn run(config: Config, credentials: Credentials, signals: &mut Signals, out: &Out) -> Result<u8, Value> {
+async fn run(config: Config, account: Account, signals: &mut Signals, out: &Out) -> Result<u8, Value> {
     let connection = Connection::start(config).map_err(|e| obey::failed(None, e))?;
     let told = teller::tell_all(&connection, out, |event| tell::event(event).to_string());
     let (in_hand, mut ended) = told.map_err(|e| obey::failed(None, e))?;
@@ -142,7 +145,7 @@ async fn run(config: Config, credentials: Credentials, signals: &mut Signals, ou
     let status = tokio::select! {
         _ = signals.next() => CLOSED,
         () = out.gone() => NOBODY_READS,
-        result = connection.open(credentials) => {
+        result = connection.open(account) => {
             result.map_err(|e| obey::failed(Some(e.code()), e))?;
             tokio::select! {
                 biased;

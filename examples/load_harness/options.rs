@@ -2,7 +2,7 @@
 
 use std::{error::Error, fs, num::NonZeroU16, sync::Arc, time::Duration};
 
-use agora_chat::{Config, Proxy, Reconnect, RestClient, Roots, rest::RateLimits};
+use agora_chat::{Config, ConfigBuilder, Proxy, Reconnect, RestClient, Roots, rest::RateLimits};
 use clap::{Parser, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -217,7 +217,7 @@ impl Options {
             interval: self.rate.map(|rate| Duration::try_from_secs_f64(1.0 / rate)).transpose()?,
             prefix: self.prefix.clone(),
             password,
-            configs: configs.into_iter().map(Arc::new).collect(),
+            configs: configs.into_iter().map(|config| config.build().map(Arc::new)).collect::<Result<_, _>>()?,
             pace: self.max_rate.map(|rate| Duration::from_secs(1) / u32::from(rate.get())),
             thresholds: self.fail_if.clone(),
             tls: guard::is_tls(&self.rest_url) || guard::is_tls(&self.socket_url),
@@ -225,8 +225,8 @@ impl Options {
         })
     }
 
-    fn config(&self, loopback: bool) -> Result<Config, Box<dyn Error>> {
-        let mut config = Config::new(&self.app_key)?;
+    fn config(&self, loopback: bool) -> Result<ConfigBuilder, Box<dyn Error>> {
+        let mut config = Config::builder(&self.app_key);
         if loopback {
             config = config.proxy(Proxy::none());
         }
@@ -238,11 +238,15 @@ impl Options {
         let mut reconnect = Reconnect::default();
         let second = Duration::from_secs(1);
         (reconnect.at_least, reconnect.base, reconnect.cap, reconnect.flapping) = (second, second, second, None);
-        config = config.reconnect(reconnect)?.addresses(&self.rest_url, &self.socket_url)?;
+        config = config.reconnect(reconnect).addresses(&self.rest_url, &self.socket_url);
         config = config.keep_trying_first_login(self.keep_trying);
         // The crate keeps the service's published limits, and would hold the logins back to 300 a second.
         let most = self.max_rate.unwrap_or(NonZeroU16::MAX);
-        RestClient::new(&config)?.set_rate_limits(RateLimits { users: most, tokens: most, other: most });
+        RestClient::new(&config.clone().build()?)?.set_rate_limits(RateLimits {
+            users: most,
+            tokens: most,
+            other: most,
+        });
         Ok(config)
     }
 }

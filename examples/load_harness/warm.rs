@@ -10,8 +10,8 @@ use tokio::{io::AsyncReadExt as _, net::TcpListener};
 pub(crate) async fn tls(config: &Config) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let port = listener.local_addr()?.port();
-    let config = config.clone().addresses("http://127.0.0.1:1", format!("wss://127.0.0.1:{port}/"))?;
-    let connection = Connection::start(config)?;
+    let config = config.to_builder().addresses("http://127.0.0.1:1", format!("wss://127.0.0.1:{port}/"));
+    let connection = Connection::start(config.build()?)?;
     let asking = connection.clone();
     let login = actix_rt::spawn(async move {
         let token = Credentials::token("warm", "up");

@@ -24,14 +24,14 @@ use super::{
     transient_failures::TransientFailures,
 };
 use crate::{
-    config::{Addresses, Config, Endpoints},
+    config::{Account, Addresses, Config, Endpoints},
     connection::Closed,
     delivery::Slot,
     handlers::Handlers,
     model::{
         Event, EventKind,
-        account::{Token, UserId},
-        auth::{Credentials, Secret},
+        account::{Device, Token, UserId},
+        auth::Secret,
         error::{
             ActorEnd, ConnectStep, ConnectionError, DisconnectReason, LossCause, OpenError, RequestError, RestError,
             SendError, TokenError,
@@ -299,7 +299,9 @@ impl ConnectionActor {
             return;
         }
         let user = self.user.as_ref();
-        match user.and_then(|user| unwritten(&self.config, &self.delivering.slot, user, &self.log)) {
+        match user.and_then(|user| {
+            unwritten(&self.config, self.delivering.cursors.as_ref(), &self.delivering.slot, user, &self.log)
+        }) {
             // Whoever reopens the account, in another process too, must find what was written.
             Some(written) => {
                 self.ends.push(Ending { closed, asked, written: Box::pin(written) });
@@ -369,21 +371,21 @@ impl ConnectionActor {
         self.send(client_id, Input::Room { client_id, request }, asked, ctx);
     }
 
-    fn open(
-        &mut self,
-        credentials: Credentials,
-        asked: oneshot::Sender<Result<(), OpenError>>,
-        ctx: &mut Context<Self>,
-    ) {
+    fn open(&mut self, account: Account, asked: oneshot::Sender<Result<(), OpenError>>, ctx: &mut Context<Self>) {
+        if let Err(error) = account.check() {
+            let _ = asked.send(Err(OpenError::Account(error)));
+            return;
+        }
         if self.engine.state() == ConnectionState::LoggedOut {
-            self.user = Some(credentials.user().clone());
-            self.log = self.logger.new(o!("user" => credentials.user().to_string()));
-            if let Secret::Token(token) = &credentials.secret {
-                self.look_at(token, credentials.user());
+            self.user = Some(account.user().clone());
+            self.log = self.logger.new(o!("user" => account.user().to_string()));
+            self.delivering.cursors = account.cursors.clone();
+            if let Secret::Token(token) = &account.credentials.secret {
+                self.look_at(token, account.user());
             }
         }
         self.asking = Some(asked);
-        self.step(Input::Open(credentials), ctx);
+        self.step(Input::Open(account), ctx);
         if let Some(asked) = self.asking.take() {
             self.opening = Some(asked);
         }
@@ -451,7 +453,7 @@ impl ConnectionActor {
                 self.dialing = Some(Dialing { connect, progress, told: None });
                 self.wake();
             }
-            Action::Recall { user } => self.recall(&user),
+            Action::Recall { user, device } => self.recall(&user, &device),
             Action::Discover => {
                 let (config, rest) = (Arc::clone(&self.config), Rc::clone(&self.rest));
                 let (redactor, logger) = (self.engine.redactor().clone(), self.logger.clone());
@@ -742,13 +744,11 @@ impl ConnectionActor {
     }
 
     /// Has what is kept of the account read.
-    fn recall(&mut self, user: &UserId) {
+    fn recall(&mut self, user: &UserId, device: &Device) {
         let Some(state) = &self.config.state_dir else { return };
         let same = self.token_cache.take().filter(|keeper| keeper.is_of(user));
         let keeper = same.unwrap_or_else(|| TokenCache::new(&self.config, state, user, &self.log));
-        // The last one may be another account's.
-        self.engine.set_device(self.config.device.clone());
-        let recalled = keeper.recall(&self.config.device);
+        let recalled = keeper.recall(device);
         self.token_cache = Some(keeper);
         self.call = Some(Box::pin(async move { CallDone::Recalled(recalled.await) }));
         self.wake();
@@ -756,22 +756,21 @@ impl ConnectionActor {
 
     /// Goes on with what is kept of the account: as its device, and with its token.
     pub(super) fn recalled(&mut self, recalled: Result<Loaded, Unfinished>, ctx: &mut Context<Self>) {
-        let token = match recalled {
+        let (device, token) = match recalled {
             Ok(Loaded { device, token }) => {
-                self.engine.set_device(device);
                 if let Some(keeper) = &mut self.token_cache {
                     keeper.holds(token.clone());
                 }
-                token
+                (Some(device), token)
             }
             Err(error) => {
                 warn!(self.log, "the state folder cannot be read; the login goes on as a new device, without a kept token";
                     "error" => %error);
-                None
+                (None, None)
             }
         };
         let (token, expires_at) = token.map_or((None, None), |kept| (Some(kept.token), kept.expires_at));
-        self.step(Input::Recalled { token, expires_at }, ctx);
+        self.step(Input::Recalled { device, token, expires_at }, ctx);
     }
 
     /// The REST client, found by discovery first where no address is known yet.

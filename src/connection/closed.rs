@@ -9,7 +9,7 @@ pub enum Closed {
     /// There was no session to end.
     NotLoggedIn,
     /// The session ended on this side alone: the link was down or not up yet, or LOGOUT was not answered within
-    /// [`Config::logout_timeout`](crate::Config::logout_timeout). The server may show the account as online until it notices
+    /// [`ConfigBuilder::logout_timeout`](crate::ConfigBuilder::logout_timeout). The server may show the account as online until it notices
     /// that the link is gone.
     Cut,
     /// The connection's actor ended first, with its arbiter or by a panic: nobody was left to wait for the server's answer,

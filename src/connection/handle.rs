@@ -17,14 +17,13 @@ use super::{
 };
 use crate::connection::watch::{StateCell, StatePublisher, StateWatch};
 use crate::{
-    config::Config,
+    config::{Account, Config},
     connection::Closed,
     delivery::{DeadLetters, MessageHandler, Slot},
     handlers::{EventHandler, HandlerRegistry, Handlers, SubscriberId, SubscriberInfo, Subscription},
     model::{
         Event, EventMask,
         account::{Nickname, Password, Token},
-        auth::Credentials,
         error::{ActorEnd, ConnectionError, OpenError, RequestError, SendError},
         message::Conversation,
         outgoing::{Outgoing, RoomInfo, RoomRequest, Sent},
@@ -43,7 +42,7 @@ use crate::{
 ///
 /// # #[actix::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let connection = Connection::start(Config::new("org#app")?)?;
+/// let connection = Connection::start(Config::builder("org#app").build()?)?;
 /// connection.add_event_handler(
 ///     "console",
 ///     EventHandler::new()
@@ -193,11 +192,14 @@ impl Connection {
 
     /// Logs a user in and returns once the server has accepted.
     ///
+    /// [`Credentials`](crate::Credentials) are enough; an [`Account`] also says who this device is, and where its cursors
+    /// are kept.
+    ///
     /// Subscribers hear `Connected`. A lost link is regained by itself from then on. A login makes at most
     /// [`Engine::LOGIN_ATTEMPTS`](crate::session::Engine::LOGIN_ATTEMPTS) attempts within the login deadline; what fails at
     /// discovery or the token request and may pass is tried again like a connection, and a pause that the service asks for
     /// is waited out where the deadline leaves time for it. With
-    /// [`Config::keep_trying_first_login`](crate::Config::keep_trying_first_login) neither limit holds, and this waits until
+    /// [`ConfigBuilder::keep_trying_first_login`](crate::ConfigBuilder::keep_trying_first_login) neither limit holds, and this waits until
     /// the login is accepted or fails for good.
     ///
     /// Add subscribers and set the [message handler](Connection::set_message_handler) first: what waits on the server is
@@ -212,17 +214,17 @@ impl Connection {
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the login; [`close`](Connection::close) does.
-    pub async fn open(&self, credentials: Credentials) -> Result<(), OpenError> {
-        self.ask_for_good(Open(credentials)).await.unwrap_or(Err(ConnectionError::Stopped.into()))
+    pub async fn open(&self, account: impl Into<Account>) -> Result<(), OpenError> {
+        self.ask_for_good(Open(account.into())).await.unwrap_or(Err(ConnectionError::Stopped.into()))
     }
 
     /// Logs out, in every state, and returns once nothing of the session is left: no socket, timer or call.
     ///
-    /// Where the link is up, LOGOUT is sent first and its answer awaited for `Config::logout_timeout`. Subscribers
+    /// Where the link is up, LOGOUT is sent first and its answer awaited for `ConfigBuilder::logout_timeout`. Subscribers
     /// hear `Disconnected` with the reason `Closed`. On a connection that is logged out nothing happens. Sends that wait
     /// come to their outcome at once, and so does an `open` that is under way.
     ///
-    /// What was begun of the account's files, in a [`Config::state_dir`](crate::Config::state_dir) and in the stores of this
+    /// What was begun of the account's files, in a [`ConfigBuilder::state_dir`](crate::ConfigBuilder::state_dir) and in the stores of this
     /// library, is written by then, so that whoever opens the account next finds it; a disk that has not answered for 5 s is not waited for (the log says so).
     ///
     /// The answer says whether the server knows of the end: see [`Closed`]. It is no error to leave it unread.
@@ -244,9 +246,9 @@ impl Connection {
 
     /// Sends a message and returns once the server has taken it.
     ///
-    /// It waits for at most [`Config::send_timeout`]. While a lost link is being regained the message is kept: it goes out
+    /// It waits for at most [`ConfigBuilder::send_timeout`]. While a lost link is being regained the message is kept: it goes out
     /// right after the next login, in order with the others and once, and its time begins then. It is kept for at most
-    /// [`Config::buffer_sends_for`] (60 s), beside at most [`Limits::buffered_sends`](crate::Limits::buffered_sends) (256) others;
+    /// [`ConfigBuilder::buffer_sends_for`] (60 s), beside at most [`Limits::buffered_sends`](crate::Limits::buffered_sends) (256) others;
     /// past either, and when the session ends first, it fails and surely was not sent. A message that was on its way when
     /// the link was lost is never sent again by itself.
     ///
@@ -278,7 +280,7 @@ impl Connection {
 
     /// Joins a chat room and returns what the service says of it (messages spec §4.2).
     ///
-    /// The room is joined again when a lost link comes back, unless [`Config::rejoin_rooms`] is off; where that fails,
+    /// The room is joined again when a lost link comes back, unless [`ConfigBuilder::rejoin_rooms`] is off; where that fails,
     /// [`RoomLost`](crate::EventKind::RoomLost) tells.
     ///
     /// # Errors
@@ -290,7 +292,7 @@ impl Connection {
     /// Joins or leaves a chat room: a [`RoomRequest`] to join may have a text for the room's members, and leave the other
     /// rooms.
     ///
-    /// It waits for at most [`Config::send_timeout`] and is not kept while the link is down.
+    /// It waits for at most [`ConfigBuilder::send_timeout`] and is not kept while the link is down.
     ///
     /// # Errors
     /// [`SendError::Reconnecting`] (16) while the link is down; [`SendError::OutcomeUnknown`] where no answer came, with

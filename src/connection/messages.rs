@@ -8,9 +8,9 @@ use tokio::sync::oneshot;
 use super::{Closed, Health};
 
 use crate::{
+    config::Account,
     model::{
         account::{Nickname, Password, Token, UserId},
-        auth::Credentials,
         error::{OpenError, RequestError, SendError},
         outgoing::{Outgoing, RoomInfo, RoomRequest, Sent},
     },
@@ -21,7 +21,7 @@ use crate::{
 /// Logs a user in; answered once the server accepted or the login failed.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), OpenError>")]
-pub struct Open(pub Credentials);
+pub struct Open(pub Account);
 
 /// Logs out, in any state; answered once nothing of the session is left.
 #[derive(Debug, Message)]

@@ -12,7 +12,7 @@ use crate::{
     delivery::{PageOutcome, PageProgress, PageTask, Retries, Slot},
     model::account::{AccountKey, UserId},
     session::{Input, Page, PageId},
-    store::Cursor,
+    store::{Cursor, Cursors},
 };
 
 /// The pages being handled; no more than the engine gives out at once.
@@ -20,6 +20,8 @@ pub(super) struct PageTasks {
     pub(super) slot: Arc<Slot>,
     /// Made in `started`.
     pub(super) actor: Option<WeakAddr<ConnectionActor>>,
+    /// The cursor store of the account that is logged in.
+    pub(super) cursors: Option<Cursors>,
     running: Vec<Running>,
     retries: Rc<RefCell<Retries>>,
     /// Waits for another handler than the one of this turn, while queues wait for their next try.
@@ -39,14 +41,14 @@ struct Running {
 
 impl PageTasks {
     pub(super) fn new(slot: Arc<Slot>) -> Self {
-        PageTasks { slot, actor: None, running: Vec::new(), retries: Rc::default(), watch: None }
+        PageTasks { slot, actor: None, cursors: None, running: Vec::new(), retries: Rc::default(), watch: None }
     }
 
     pub(super) fn begin(&mut self, page: Page, user: &UserId, resource: &str, config: &Config, log: &Logger) {
         let (id, progress, actor) = (page.id, PageProgress::default(), self.actor.clone());
         let work = PageTask {
             slot: Arc::clone(&self.slot),
-            store: config.cursors.as_ref().map(|cursors| Arc::clone(&cursors.0)),
+            store: self.cursors.as_ref().map(|cursors| Arc::clone(&cursors.0)),
             account: AccountKey::new(config.app_key.clone(), user.clone()),
             resource: resource.into(),
             log: log.clone(),
@@ -66,7 +68,7 @@ impl PageTasks {
     }
 
     pub(super) fn load(&self, load: u64, user: &UserId, config: &Config, log: &Logger) {
-        let Some(cursors) = &config.cursors else { return };
+        let Some(cursors) = &self.cursors else { return };
         let account = AccountKey::new(config.app_key.clone(), user.clone());
         let (store, log, actor) = (Arc::clone(&cursors.0), log.clone(), self.actor.clone());
         // Bounded by the store's time limit; what comes for a session that is over is ignored.

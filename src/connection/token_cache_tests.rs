@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    config::Account,
     connection::{Closed, Connection},
     delivery::{FileDeadLetters, HandlerError, MessageHandler},
     local_server::LocalServer,
@@ -52,9 +53,9 @@ async fn a_disk_that_hangs_costs_its_accounts_the_kept_token_and_nobody_else_on_
         }
     });
     let opened = |n: usize| {
-        let config = config().login_deadline(LIMIT).unwrap();
+        let config = config().login_deadline(LIMIT);
         async move {
-            let (connection, began) = (Connection::start(config).unwrap(), Instant::now());
+            let (connection, began) = (Connection::start(config.build().unwrap()).unwrap(), Instant::now());
             let credentials = Credentials::password(&format!("user-{n}"), "pw").unwrap();
             connection.open(credentials).await.unwrap();
             (connection, began.elapsed())
@@ -100,7 +101,7 @@ async fn a_close_is_done_after_the_writes_of_its_account_that_were_begun() {
     let state = StateDir::open(dir.path()).unwrap();
     server.create_user("alice", "pw").unwrap();
     let (app, user): (AppKey, UserId) = (server.app_key().parse().unwrap(), "alice".parse().unwrap());
-    let connection = Connection::start(server.config().state_dir(state.clone())).unwrap();
+    let connection = Connection::start(server.config().state_dir(state.clone()).build().unwrap()).unwrap();
     connection.open(Credentials::password("alice", "pw").unwrap()).await.unwrap();
     let line = state.place(&app, &user).line();
     let (go, gone) = mpsc::channel::<()>();
@@ -129,13 +130,14 @@ async fn a_close_waits_for_the_files_of_cursors_and_of_dead_letters_too() {
     let (cursors, letters) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     server.create_user("alice", "pw").unwrap();
     let (app, user): (AppKey, UserId) = (server.app_key().parse().unwrap(), "alice".parse().unwrap());
-    let config = server.config().cursor_store(Arc::new(FileCursors::open(cursors.path()).unwrap()));
-    let connection = Connection::start(config).unwrap();
+    let connection = Connection::start(server.config().build().unwrap()).unwrap();
+    let credentials = Credentials::password("alice", "pw").unwrap();
+    let account = Account::new(credentials).cursor_store(Arc::new(FileCursors::open(cursors.path()).unwrap()));
     let letters_store = FileDeadLetters::open(letters.path()).unwrap();
     let handler = MessageHandler::new(|_| async { Ok::<_, HandlerError>(()) }).dead_letter_store(letters_store);
     connection.set_message_handler(handler);
     for folder in [cursors.path(), letters.path()] {
-        connection.open(Credentials::password("alice", "pw").unwrap()).await.unwrap();
+        connection.open(account.clone()).await.unwrap();
         let line = StateDir::open(folder).unwrap().place(&app, &user).line();
         let (go, gone) = mpsc::channel::<()>();
         line.submit(&FILES, Job::always(move || assert!(gone.recv().is_err())));

@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     delivery::Slot,
     model::account::UserId,
-    store::FolderPath,
+    store::{Cursors, FolderPath},
     util::{
         lent::caught,
         threads::{Serial, Unfinished},
@@ -23,12 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Those are the files of the state folder, and of the library's own stores of cursors and of dead letters.
 pub(super) fn unwritten(
     config: &Config,
+    cursors: Option<&Cursors>,
     slot: &Slot,
     user: &UserId,
     log: &Logger,
 ) -> Option<impl Future<Output = ()> + use<>> {
     let state = config.state_dir.as_ref().map(|state| Arc::from(state.path()));
-    let cursors = config.cursors.as_ref().and_then(|store| caught(|| store.0.folder().map(Arc::from)).flatten());
+    let cursors = cursors.and_then(|store| caught(|| store.0.folder().map(Arc::from)).flatten());
     let letters = slot.get().and_then(|handler| handler.letters_folder().map(Arc::from));
     let roots: Vec<Arc<Path>> = [state, cursors, letters].into_iter().flatten().collect();
     let lines: Vec<_> = roots.iter().map(|root| FolderPath::of(root, &config.app_key, user).line()).collect();

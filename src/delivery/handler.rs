@@ -241,8 +241,8 @@ impl MessageHandler {
 
     /// How long one attempt may take. Default: 90 s.
     ///
-    /// An attempt that sends should have longer than [`Config::buffer_sends_for`](crate::Config::buffer_sends_for) and
-    /// [`Config::send_timeout`](crate::Config::send_timeout) together, by default 60 s and 15 s: a send goes on when the
+    /// An attempt that sends should have longer than [`ConfigBuilder::buffer_sends_for`](crate::ConfigBuilder::buffer_sends_for) and
+    /// [`ConfigBuilder::send_timeout`](crate::ConfigBuilder::send_timeout) together, by default 60 s and 15 s: a send goes on when the
     /// attempt that waits for it is given up, and the next attempt sends again.
     ///
     /// # Errors

@@ -262,7 +262,7 @@ async fn a_replay_to_an_ended_actor_leaves_the_letters_as_they_were() {
 
 #[test]
 fn an_attempt_may_take_longer_than_a_send_in_it_by_default() {
-    let config = crate::config::Config::new("o#a").unwrap();
+    let config = crate::config::Config::builder("o#a").build().unwrap();
     let handler = MessageHandler::new(|_| pending::<Result<(), HandlerError>>());
     assert!(handler.limit_of_time() > config.buffer_sends_for + config.send_timeout);
 }

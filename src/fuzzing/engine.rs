@@ -9,7 +9,7 @@ use arbitrary::{Result, Unstructured};
 
 use super::server;
 use crate::{
-    config::{Addresses, Config, Endpoints, Reconnect},
+    config::{Addresses, Config, Endpoints, Limits, Reconnect},
     model::{
         account::Token,
         auth::{Credentials, ProvidedToken, TokenRequest},
@@ -93,10 +93,9 @@ impl Script<'_> {
             _ => Endpoints::Discovery(vec!["https://boot.test".to_owned()]),
         };
         let logout = Duration::from_secs(u64::from(flags >> 3 & 3));
-        let made = Config::new("org#app")
-            .and_then(|config| config.endpoints(endpoints)?.reconnect(policy)?.logout_timeout(logout))
-            .and_then(|config| config.max_pending_sends(3))
-            .map(|config| config.delivery_receipts(flags & 16 != 0));
+        let limits = Limits { pending_sends: 3, ..Limits::default() };
+        let config = Config::builder("org#app").endpoints(endpoints).reconnect(policy).logout_timeout(logout);
+        let made = config.limits(limits).delivery_receipts(flags & 16 != 0).build();
         Ok(made.expect("all of it is within bounds"))
     }
 
@@ -273,7 +272,7 @@ impl Run {
 
     fn open(&mut self, credentials: Credentials) {
         self.opening |= self.engine.state() == ConnectionState::LoggedOut;
-        self.step(Input::Open(credentials), 0);
+        self.step(Input::Open(credentials.into()), 0);
     }
 
     fn send(&mut self, client_id: u64) {

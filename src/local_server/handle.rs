@@ -21,8 +21,8 @@ use super::{
     state::State,
 };
 use crate::{
-    config::{Config, Endpoints},
-    model::account::{AppKey, Device},
+    config::{Config, ConfigBuilder, Endpoints},
+    model::account::AppKey,
 };
 
 /// A running local server. Clones are handles of the same server; when the last one is dropped it stops.
@@ -32,7 +32,7 @@ pub struct LocalServer {
     commands: mpsc::Sender<Command>,
     /// Closed when the server's thread has let go of everything.
     running: watch::Receiver<()>,
-    config: Config,
+    config: ConfigBuilder,
     app_key: AppKey,
 }
 
@@ -126,8 +126,8 @@ impl Builder {
             std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).map_err(failed("take its port"))?;
         listener.set_nonblocking(true).map_err(failed("take its port"))?;
         let address = listener.local_addr().map_err(failed("take its port"))?;
-        let config = Config::new(app_key.as_str())?
-            .addresses(format!("http://{address}"), format!("ws://{address}/websocket"))?;
+        let config = Config::builder(app_key.as_str())
+            .addresses(format!("http://{address}"), format!("ws://{address}/websocket"));
 
         let mut state = State::new(app_key.clone(), address, self.rules);
         state.token_life = self.token_life;
@@ -236,16 +236,14 @@ impl LocalServer {
         done.map_err(|error| LocalServerError::Io { what, error: Arc::new(error) })
     }
 
-    /// A client configuration for this server's addresses, with every other default and a new device.
-    #[must_use]
-    pub fn config(&self) -> Config {
-        Config { device: Device::default(), ..self.config.clone() }
+    /// Begins a client configuration for this server's addresses, with every other default.
+    pub fn config(&self) -> ConfigBuilder {
+        self.config.clone()
     }
 
-    /// A client configuration that finds this server by discovery.
-    #[must_use]
-    pub fn discovery_config(&self) -> Config {
-        Config { endpoints: Endpoints::Discovery(vec![self.discovery_url()]), ..self.config() }
+    /// Begins a client configuration that finds this server by discovery.
+    pub fn discovery_config(&self) -> ConfigBuilder {
+        self.config().endpoints(Endpoints::Discovery(vec![self.discovery_url()]))
     }
 
     /// The base of REST calls, `http://127.0.0.1:PORT`.

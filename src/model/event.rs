@@ -218,7 +218,7 @@ pub enum EventKind {
     /// The link came back, and the account is not in this chat room any more: it was not joined again.
     ///
     /// [`join_room`](crate::Connection::join_room) joins it anew. Not said with
-    /// [`Config::rejoin_rooms`](crate::Config::rejoin_rooms) off, nor of a room that was destroyed or that the account was
+    /// [`ConfigBuilder::rejoin_rooms`](crate::ConfigBuilder::rejoin_rooms) off, nor of a room that was destroyed or that the account was
     /// removed from: [`Room`](EventKind::Room) tells of those.
     RoomLost {
         /// The room's id.

@@ -38,12 +38,12 @@ pub(crate) enum DialError {
     #[error("the server's certificate was refused: {0}")]
     Certificate(CertificateProblem),
     /// Plaintext is not allowed. Nothing was sent, and the host's name was not looked up.
-    #[error("`{}` is not encrypted and not on this machine; say `Config::allow_plaintext` if that is meant", Escaped(.0))]
+    #[error("`{}` is not encrypted and not on this machine; say `ConfigBuilder::allow_plaintext` if that is meant", Escaped(.0))]
     Plaintext(String),
     /// The host is this machine by its name, but traffic would leave it through a proxy. Nothing was sent.
     #[error(
         "`{}` is not encrypted and would be reached through {}, which is not on this machine; name the host in \
-         `Proxy::except`, or say `Config::allow_plaintext` if that is meant",
+         `Proxy::except`, or say `ConfigBuilder::allow_plaintext` if that is meant",
         Escaped(.host), Escaped(.proxy)
     )]
     PlaintextProxy { host: String, proxy: String },
@@ -278,11 +278,11 @@ mod tests {
 
     #[actix::test]
     async fn a_login_that_waits_for_a_silent_resolver_is_given_up_and_says_so() {
-        let config = Config::new("org#app").unwrap().connect_timeouts(SHORT, SHORT).unwrap();
-        let config = config.addresses(format!("https://{SILENT}"), format!("wss://{SILENT}/websocket")).unwrap();
+        let config = Config::builder("org#app").connect_timeouts(SHORT, SHORT);
+        let config = config.addresses(format!("https://{SILENT}"), format!("wss://{SILENT}/websocket"));
         let pause = Duration::from_millis(1);
         let quick = Reconnect { base: pause, cap: pause, ..Reconnect::default() };
-        let config = config.reconnect(quick).unwrap();
+        let config = config.reconnect(quick).build().unwrap();
         let connection = Connection::start(config).unwrap();
         let refused = connection.open(Credentials::token("alice", "YWMt-token").unwrap()).await.unwrap_err();
         let OpenError::Unreachable { cause, .. } = &refused else { panic!("{refused:?}") };

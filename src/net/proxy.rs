@@ -90,7 +90,7 @@ impl Proxy {
 
     /// Uses this proxy for every host that [`except`](Proxy::except) does not name, loopback included. A loopback
     /// address without encryption is then refused, unless the proxy is on this machine too or
-    /// [`Config::allow_plaintext`](crate::Config::allow_plaintext) is set.
+    /// [`ConfigBuilder::allow_plaintext`](crate::ConfigBuilder::allow_plaintext) is set.
     ///
     /// User and password end at the last `@`. Any byte of them may be written as `%` and two hexadecimal digits, and
     /// `%` must be.

@@ -137,7 +137,7 @@ pub(crate) fn certificate_problem(error: &std::io::Error) -> Option<CertificateP
         // The usual self-signed certificate of a private installation: rustls accepts no authority as a server.
         CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity") => CertificateProblem::Other(
             "it is a certificate authority's own; sign a certificate for the server with it, and trust the authority \
-             by `Config::extra_roots`"
+             by `ConfigBuilder::extra_roots`"
                 .to_owned(),
         ),
         other => CertificateProblem::Other(other.to_string()),

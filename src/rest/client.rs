@@ -36,14 +36,14 @@ use crate::{
 
 /// The service's REST calls for one application (connection spec §3).
 ///
-/// One call tries each host at most once, each for at most [`Config::rest_timeout`]: after a failure that another
+/// One call tries each host at most once, each for at most [`ConfigBuilder::rest_timeout`]: after a failure that another
 /// host may not have, the next host is tried and stays the first one of later calls, also of this client's clones
 /// (connection spec §2, "Failover"). Only what the service's own hosts say or fail to say counts: what a storage host
 /// answers, to which a download was redirected, neither moves the order of hosts nor holds a call back. A final failure
 /// ([`RestError::is_final`]) is reported at once.
 ///
 /// Calls of one application wait for their turn within the [`RateLimits`](super::RateLimits), for
-/// [`Config::rest_timeout`] or a minute, whichever is less, and fail at once with [`RestErrorKind::NoTurn`] where it
+/// [`ConfigBuilder::rest_timeout`] or a minute, whichever is less, and fail at once with [`RestErrorKind::NoTurn`] where it
 /// would take longer. A 429 is asked of no other host and holds back all calls of its kind (about users, for tokens, and any
 /// other call by itself) for as long as it asks (a
 /// second if it does not say or asks for less, at most 10 minutes). A call about users is made once more after that, if
@@ -58,7 +58,7 @@ use crate::{
 /// ```no_run
 /// use agora_chat::{Config, Password, RestClient};
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let config = Config::new("org#app")?.addresses("https://rest.example.com", "wss://example.com/websocket")?;
+/// let config = Config::builder("org#app").addresses("https://rest.example.com", "wss://example.com/websocket").build()?;
 /// let rest = RestClient::new(&config)?;
 /// let (user, password) = ("alice".parse()?, Password::new("s3cret")?);
 /// rest.register_user(&user, &password, None).await?;

@@ -23,10 +23,10 @@ pub(super) const MAX_HOSTS: usize = 16;
 /// The addresses of the service: those of the configuration or, where it leaves them to discovery, those that the
 /// first bootstrap host with a usable answer names (connection spec §2).
 ///
-/// Each bootstrap host is asked once, in order, for at most [`Config::rest_timeout`] (15 s by default) and its share of
-/// [`Config::login_deadline`]. Addresses
+/// Each bootstrap host is asked once, in order, for at most [`ConfigBuilder::rest_timeout`] (15 s by default) and its share of
+/// [`ConfigBuilder::login_deadline`]. Addresses
 /// keep the answer's order and the scheme of the host that named them, so that `https` never leads to `ws`; a plain
-/// one of another machine is dropped unless [`Config::allow_plaintext`] was said; at most 16 of each kind are taken.
+/// one of another machine is dropped unless [`ConfigBuilder::allow_plaintext`] was said; at most 16 of each kind are taken.
 ///
 /// # Errors
 /// The last host's error, with code 304: [`RestErrorKind::DiscoveryEmpty`] for an answer without usable addresses.

@@ -328,8 +328,8 @@ mod tests {
 
     #[test]
     fn only_the_address_of_a_file_of_this_application_names_one() {
-        let config = Config::new("org#App").unwrap().addresses("https://rest.example", "wss://s.example").unwrap();
-        let rest = RestClient::new(&config).unwrap();
+        let config = Config::builder("org#App").addresses("https://rest.example", "wss://s.example");
+        let rest = RestClient::new(&config.build().unwrap()).unwrap();
         let id = |url: &str| rest.stored(url).map(|(id, _)| id);
         for good in [
             "https://a/org/app/chatfiles/u-1",

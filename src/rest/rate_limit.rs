@@ -24,7 +24,7 @@ use crate::model::error::Operation;
 const APPLICATIONS: usize = 256;
 /// How many addresses of one application are remembered.
 const ADDRESSES: usize = 64;
-/// The longest a call waits for its turn, however long [`Config::rest_timeout`](crate::Config::rest_timeout) is.
+/// The longest a call waits for its turn, however long [`ConfigBuilder::rest_timeout`](crate::ConfigBuilder::rest_timeout) is.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest pause taken from a 429; what is left of a longer one, the service will say again.
 const MAX_PAUSE: Duration = Duration::from_secs(10 * 60);

@@ -1,9 +1,11 @@
 //! What a session has others do.
 
+use std::sync::Arc;
+
 use crate::{
     model::{
         Event, EventKind,
-        account::{Password, UserId},
+        account::{Device, Password, UserId},
         auth::TokenRequest,
         error::{OpenError, SendError},
         outgoing::Sent,
@@ -22,6 +24,8 @@ pub enum Action {
     Recall {
         /// Whose.
         user: UserId,
+        /// Who this device is where the folder does not say otherwise.
+        device: Arc<Device>,
     },
     /// Fetch `server.json`; answer with [`Input::Discovered`].
     Discover,

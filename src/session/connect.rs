@@ -13,7 +13,7 @@ use crate::{
     config::{Addresses, Config, Endpoints, Flapping},
     model::{
         EventKind,
-        account::Token,
+        account::{Device, Token},
         auth::{KeptToken, Secret, TokenReason},
         error::{ConnectStep, DisconnectReason, LossCause, OpenError, Refusal, RefusalKind, RestError, TokenError},
         server_text::ServerText,
@@ -80,14 +80,23 @@ impl Session {
         if cx.env.config.state_dir.is_none() {
             return self.begin(cx);
         }
-        cx.out.push(Action::Recall { user: self.user.clone() });
+        cx.out.push(Action::Recall { user: self.user.clone(), device: Arc::clone(&self.device) });
         self.enter(Connecting::State, recall_limit(&cx.env.config), cx)
     }
 
     /// A kept token is tried where the login has none of its own; one whose end seems to have passed is its last resort.
-    pub(super) fn recalled(&mut self, token: Option<Token>, expires_at: Option<u64>, cx: &mut Cx<'_>) -> Flow {
+    pub(super) fn recalled(
+        &mut self,
+        device: Option<Device>,
+        token: Option<Token>,
+        expires_at: Option<u64>,
+        cx: &mut Cx<'_>,
+    ) -> Flow {
         if !self.is_at(ConnectStep::State) {
             return Flow::Continue(());
+        }
+        if let Some(device) = device {
+            self.device = cx.env.known_as(Arc::new(device));
         }
         if let Some(token) = token.filter(|_| self.tokens.token.is_none()) {
             if expires_at.is_none_or(|end| end > cx.now.wall) {
@@ -246,8 +255,8 @@ impl Session {
         };
         let session_id = cx.env.new_session_id(cx.now);
         let config = &cx.env.config;
-        let identity = Identity { app_key: &config.app_key, user: &self.user, device: &config.device, token };
-        let frame = identity.provision(&session_id, config.login_ext.as_deref());
+        let identity = Identity { app_key: &config.app_key, user: &self.user, device: &self.device, token };
+        let frame = identity.provision(&session_id, self.login_ext.as_deref());
         *until = cx.now.mono.saturating_add(config.provision_timeout);
         *at = Connecting::Provision { route, session_id, token: token.clone() };
         cx.transmit("PROVISION", frame);
@@ -276,10 +285,10 @@ impl Session {
     /// Goes by the name that the service gives this device, from this login on, as every official client does (connection
     /// spec §6.2). One that no device can have is ignored, and so is an empty one.
     fn take_resource(&mut self, named: Option<String>, cx: &mut Cx<'_>) {
-        let device = &cx.env.config.device;
+        let device = &self.device;
         let Some(resource) = named.filter(|named| !named.is_empty() && *named != device.resource) else { return };
         let bytes = resource.len();
-        let mut renamed = device.clone();
+        let mut renamed = Device::clone(device);
         renamed.resource = resource;
         if renamed.check().is_err() {
             if let Some(count) = self.inbox.odd.resources.strikes(1, cx.now.mono) {
@@ -290,7 +299,9 @@ impl Session {
         let shown = |name: &str| self.redactor.shown(name.to_owned()).into_boxed_str();
         let (from, to) = (shown(&device.resource), shown(&renamed.resource));
         cx.out.push(Action::Note(Diagnostic::ResourceTaken { from, to }));
-        Arc::make_mut(&mut cx.env.config).device = renamed;
+        let renamed = Arc::new(renamed);
+        cx.env.rename(Arc::clone(&self.device), Arc::clone(&renamed));
+        self.device = renamed;
     }
 
     fn accepted(&mut self, auth_token: Option<&str>, cx: &mut Cx<'_>) -> Flow {

@@ -6,7 +6,7 @@ use super::{Action, Now, arrivals::Arrivals};
 use crate::wire::Frame;
 use crate::{
     config::{Addresses, Config, Endpoints},
-    model::{EventKind, EventMask, redactor::Redactor},
+    model::{EventKind, EventMask, account::Device, redactor::Redactor},
 };
 
 /// How many bits of a client id count; those above are chance (messages spec §1.8).
@@ -19,6 +19,10 @@ pub(super) struct Env {
     /// What no session of this engine may show.
     pub(super) redactor: Redactor,
     pub(super) random: fastrand::Rng,
+    /// Who this device is where an account does not say it.
+    pub(super) device: Arc<Device>,
+    /// A device that the service gave another name, and the device by that name.
+    renamed: Option<(Arc<Device>, Arc<Device>)>,
     pub(super) sockets: AddressRotation,
     pub(super) wanted: EventMask,
     /// What the message handler wants; nothing where there is none.
@@ -40,12 +44,16 @@ impl Env {
         if let Endpoints::Fixed(addresses) = &config.endpoints {
             sockets.set(addresses);
         }
+        // Of a generator of its own, so that a chosen device changes nothing else.
+        let device = Arc::new(Device::random(random.clone().u64(..)));
         // 32 random bits above a count: unique among the unanswered sends of all of a user's devices, never 0.
         let client_ids = (u64::from(random.u32(1..)) << COUNT_BITS) + 1;
         Env {
             arrivals: Arrivals::new(config.heartbeat_answer),
             redactor: Redactor::default(),
             config,
+            device,
+            renamed: None,
             random,
             sockets,
             wanted: EventMask::ALL,
@@ -55,6 +63,19 @@ impl Env {
             last_page: 0,
             last_session: 0,
             client_ids,
+        }
+    }
+
+    /// Remembers that the service gave a device another name.
+    pub(super) fn rename(&mut self, from: Arc<Device>, to: Arc<Device>) {
+        self.renamed = Some((from, to));
+    }
+
+    /// Returns a device by the name that the service knows it by.
+    pub(super) fn known_as(&self, device: Arc<Device>) -> Arc<Device> {
+        match &self.renamed {
+            Some((from, to)) if *from == device => Arc::clone(to),
+            _ => device,
         }
     }
 

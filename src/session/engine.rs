@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     model::{
         EventMask,
-        account::{Device, Token, UserId},
+        account::{Token, UserId},
         auth::{Credentials, Secret},
         error::{ConnectStep, SendError},
         redactor::Redactor,
@@ -136,16 +136,9 @@ impl Engine {
             .or(session.tokens.fetched_expiry.and_then(TokenEnd::at))
     }
 
-    /// Who the device is from the next login on, in the place of the configured one.
-    pub(crate) fn set_device(&mut self, device: Device) {
-        if self.env.config.device != device {
-            Arc::make_mut(&mut self.env.config).device = device;
-        }
-    }
-
     /// The resource of the device that is logged in, or will be.
     pub(crate) fn resource(&self) -> &str {
-        &self.env.config.device.resource
+        &self.session.as_ref().map_or(&self.env.device, |session| &session.device).resource
     }
 
     /// Where the connection stands.
@@ -234,7 +227,7 @@ impl Engine {
     pub fn step(&mut self, mut input: Input<'_>, now: Now, out: &mut Vec<Action>) {
         match &input {
             Input::Send { client_id, .. } => self.env.chosen_id(*client_id),
-            Input::Open(credentials) => learn(&self.env.redactor, credentials),
+            Input::Open(account) => learn(&self.env.redactor, &account.credentials),
             Input::TokenFetched(Ok(fetched)) | Input::TokenProvided(Ok(fetched)) => {
                 self.env.redactor.learn_token(&fetched.token);
             }
@@ -252,9 +245,9 @@ impl Engine {
                 cx.out.push(Action::Rejected(session.already_open()));
                 Flow::Continue(())
             }
-            (none, Input::Open(credentials)) => {
+            (none, Input::Open(account)) => {
                 cx.env.logout_answered = false;
-                let session = none.insert(Box::new(Session::new(credentials, &cx)));
+                let session = none.insert(Box::new(Session::new(account, &cx)));
                 session.load_cursors(&mut cx);
                 session.recall(&mut cx)
             }

@@ -3,10 +3,9 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    config::Addresses,
+    config::{Account, Addresses},
     model::{
-        account::Token,
-        auth::Credentials,
+        account::{Device, Token},
         error::{ActorEnd, ConnectStep, LossCause, RestError, TokenError},
         outgoing::{Outgoing, RoomRequest},
     },
@@ -38,7 +37,7 @@ pub struct FetchedToken {
 #[allow(clippy::large_enum_variant, reason = "inputs are taken one at a time and never stored")]
 pub enum Input<'a> {
     /// The application wants to log in.
-    Open(Credentials),
+    Open(Account),
     /// The application wants to log out.
     Close,
     /// Whoever carries the actions out is about to be gone: the session ends now. Where the link is up, a LOGOUT is
@@ -114,6 +113,8 @@ pub enum Input<'a> {
     },
     /// What the state folder keeps of the account, after [`Action::Recall`].
     Recalled {
+        /// The device to log in as; `None` where nothing could be read.
+        device: Option<Device>,
         /// The token kept; `None` where there is none.
         token: Option<Token>,
         /// Its end in milliseconds since 1970, if known.
@@ -128,7 +129,7 @@ pub enum Input<'a> {
 impl fmt::Debug for Input<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Input::Open(credentials) => f.debug_tuple("Open").field(credentials).finish(),
+            Input::Open(account) => f.debug_tuple("Open").field(account).finish(),
             Input::Close => f.write_str("Close"),
             Input::Abort(end) => f.debug_tuple("Abort").field(end).finish(),
             Input::Discovered(result) => f.debug_tuple("Discovered").field(result).finish(),
@@ -157,8 +158,9 @@ impl fmt::Debug for Input<'_> {
             Input::Cursors { load, cursors } => {
                 f.debug_struct("Cursors").field("load", load).field("cursors", &cursors.len()).finish()
             }
-            Input::Recalled { token, expires_at } => {
-                f.debug_struct("Recalled").field("token", token).field("expires_at", expires_at).finish()
+            Input::Recalled { device, token, expires_at } => {
+                let mut shown = f.debug_struct("Recalled");
+                shown.field("device", device).field("token", token).field("expires_at", expires_at).finish()
             }
             Input::TooLarge => f.write_str("TooLarge"),
             Input::Arriving => f.write_str("Arriving"),

@@ -1,7 +1,7 @@
 //! One session, from `open` to its end.
 
 use super::{inbox::Inbox, outbox::Outbox, retry::Retry, tokens::Tokens};
-use std::{ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use super::{Action, Diagnostic, Input, episodes::Oddities, login::Login, online::Online};
 use crate::session::{
@@ -18,11 +18,11 @@ use crate::session::{
     tokens::{clock::Countdown, renewal::Renewal},
 };
 use crate::{
-    config::Endpoints,
+    config::{Account, Endpoints},
     model::{
         EventKind,
-        account::UserId,
-        auth::{Credentials, Secret},
+        account::{Device, UserId},
+        auth::Secret,
         error::{ConnectStep, DisconnectReason, Kick, LossCause, OpenError, Refusal},
         redactor::Redactor,
     },
@@ -32,6 +32,10 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) user: UserId,
+    /// Who this device is, by the name that the service knows it by.
+    pub(super) device: Arc<Device>,
+    /// The text for a device that this login kicks.
+    pub(super) login_ext: Option<Box<str>>,
     /// What must not be shown, for all who show something of this session.
     pub(super) redactor: Redactor,
     pub(super) tokens: Tokens,
@@ -89,8 +93,11 @@ impl Session {
     /// How far apart hints of a changed network are at least followed.
     const HINTS_APART: Duration = Duration::from_secs(5);
 
-    pub(super) fn new(credentials: Credentials, cx: &Cx<'_>) -> Self {
+    pub(super) fn new(account: Account, cx: &Cx<'_>) -> Self {
+        let credentials = account.credentials;
         let user = credentials.user().clone();
+        let device = account.device.map_or_else(|| Arc::clone(&cx.env.device), Arc::new);
+        let device = cx.env.known_as(device);
         let token = match &credentials.secret {
             Secret::Token(token) => Some(token.clone()),
             Secret::Password(_) | Secret::Provider => None,
@@ -99,6 +106,8 @@ impl Session {
         let deadline = (!config.keep_trying_first_login).then(|| cx.after(config.login_deadline));
         Session {
             user,
+            device,
+            login_ext: account.login_ext.map(String::into_boxed_str),
             redactor: cx.env.redactor.clone(),
             tokens: Tokens {
                 kept: false,
@@ -124,7 +133,7 @@ impl Session {
                 dedup: DedupWindow::default(),
                 last_sender: None,
                 in_flight: None,
-                cursors: cx.env.config.cursors.is_some().then(Box::default),
+                cursors: account.cursors.is_some().then(Box::default),
                 suspects: None,
                 odd: Oddities::default(),
                 unheard: false,
@@ -162,7 +171,7 @@ impl Session {
             Input::Close => self.close(cx),
             Input::Abort(end) => self.abort(DisconnectReason::ActorEnded(end), cx),
             Input::Discovered(result) => self.discovered(result, cx),
-            Input::Recalled { token, expires_at } => self.recalled(token, expires_at, cx),
+            Input::Recalled { device, token, expires_at } => self.recalled(device, token, expires_at, cx),
             Input::TokenFetched(result) => self.token_fetched(result, cx),
             Input::TokenProvided(result) => self.token_provided(result, cx),
             Input::At(step) => {
@@ -261,7 +270,7 @@ impl Session {
             return end(reason);
         };
         let config = &cx.env.config;
-        let identity = Identity { app_key: &config.app_key, user: &self.user, device: &config.device, token };
+        let identity = Identity { app_key: &config.app_key, user: &self.user, device: &self.device, token };
         let frame = identity.logout(online.session_id(), text);
         let until = cx.after(config.logout_timeout);
         cx.transmit("LOGOUT", frame);

@@ -7,11 +7,11 @@
 //! use std::{sync::Arc, time::Duration};
 //! use agora_chat::{Config, Credentials, session::{Action, Engine, Input, Now}};
 //!
-//! let config = Config::new("org#app")?.addresses("http://127.0.0.1:1", "ws://127.0.0.1:1/websocket")?;
+//! let config = Config::builder("org#app").addresses("http://127.0.0.1:1", "ws://127.0.0.1:1/websocket").build()?;
 //! let mut engine = Engine::new(Arc::new(config), 7);
 //! let mut actions = Vec::new();
 //! let now = Now { mono: Duration::ZERO, wall: 1_700_000_000_000 };
-//! engine.step(Input::Open(Credentials::token("alice", "YWMt-token")?), now, &mut actions);
+//! engine.step(Input::Open(Credentials::token("alice", "YWMt-token")?.into()), now, &mut actions);
 //! assert!(matches!(&actions[..], [Action::Connect { url }] if &**url == "ws://127.0.0.1:1/websocket"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

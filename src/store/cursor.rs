@@ -30,7 +30,7 @@ impl Cursor {
 pub type CursorFuture<T> = Pin<Box<dyn Future<Output = Result<T, CursorError>> + Send>>;
 
 /// Store that keeps the cursors of an account's queues over restarts; given to
-/// [`Config::cursor_store`](crate::Config::cursor_store).
+/// [`Account::cursor_store`](crate::Account::cursor_store).
 ///
 /// [`FileCursors`](crate::FileCursors) keeps them in files. The futures are polled on the connection's thread, so they
 /// must not block.

@@ -35,8 +35,9 @@ use crate::{
 ///
 /// ```no_run
 /// use std::sync::Arc;
-/// use agora_chat::{Config, FileCursors};
-/// let config = Config::new("org#app")?.cursor_store(Arc::new(FileCursors::open("/var/lib/bot")?));
+/// use agora_chat::{Account, Credentials, FileCursors};
+/// let alice = Account::new(Credentials::password("alice", "s3cret")?);
+/// let alice = alice.cursor_store(Arc::new(FileCursors::open("/var/lib/bot")?));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

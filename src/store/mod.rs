@@ -26,7 +26,7 @@ pub(crate) use folder::{Folder, FolderPath, Listed, open_regular, regular, tell_
 use serde::{Deserialize, Serialize};
 use std::{fs::DirBuilder, path::Path, sync::Arc};
 
-/// Folder that keeps accounts over restarts; given to [`Config::state_dir`](crate::Config::state_dir).
+/// Folder that keeps accounts over restarts; given to [`ConfigBuilder::state_dir`](crate::ConfigBuilder::state_dir).
 ///
 /// It keeps the device's identity, so that the service sees one device, and the token, so that a login by password
 /// needs no REST call while it lasts.
@@ -56,7 +56,7 @@ use std::{fs::DirBuilder, path::Path, sync::Arc};
 ///
 /// ```no_run
 /// use agora_chat::{Config, StateDir};
-/// let config = Config::new("org#app")?.state_dir(StateDir::open("/var/lib/bot")?);
+/// let config = Config::builder("org#app").state_dir(StateDir::open("/var/lib/bot")?).build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -34,7 +34,7 @@ async fn a_connection_stops_reading_while_its_registry_is_behind_and_loses_nothi
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let handlers = HandlerRegistry::start_on(&elsewhere.handle(), &log);
     let here = actix_rt::Arbiter::try_current().unwrap();
-    let connection = Connection::start_with(&here, config, handlers.clone());
+    let connection = Connection::start_with(&here, config.build().unwrap(), handlers.clone());
     let (tell, mut heard) = unbounded_channel();
     let closures = EventHandler::new().capacity(TEXTS as usize + 100).on_message(move |message| {
         let _ = tell.send(message.id);
@@ -72,11 +72,11 @@ async fn a_registry_that_stands_still_costs_no_link() {
     server.create_user("alice", "pw-a").unwrap();
     server.create_user("bob", "pw-b").unwrap();
     let elsewhere = actix_rt::Arbiter::new();
-    let config = quick(server.config()).heartbeat(Duration::from_millis(100), Duration::from_millis(500)).unwrap();
+    let config = quick(server.config()).heartbeat(Duration::from_millis(100), Duration::from_millis(500));
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let handlers = HandlerRegistry::start_on(&elsewhere.handle(), &log);
     let here = actix_rt::Arbiter::try_current().unwrap();
-    let connection = Connection::start_with(&here, config, handlers.clone());
+    let connection = Connection::start_with(&here, config.build().unwrap(), handlers.clone());
     connection.add_event_handler("test", EventHandler::new().on_message(|_| {})).unwrap();
     let mut states = connection.watch();
     within("open", connection.open(alice())).await.unwrap();

@@ -56,7 +56,7 @@ async fn closing_while_logged_out_does_nothing() {
 async fn closing_during_discovery_and_during_the_token_request_ends_the_call() {
     let port = Port::open().await;
     let bootstrap = Endpoints::Discovery(vec![format!("http://{}", port.address())]);
-    let by_discovery = port.config().endpoints(bootstrap).unwrap();
+    let by_discovery = port.config().endpoints(bootstrap);
     for (config, step, path) in [
         (by_discovery, ConnectStep::Discovery, "server.json"),
         (port.config(), ConnectStep::Token, "/local/test/token"),
@@ -101,9 +101,9 @@ async fn closing_while_provisioning_closes_the_socket() {
 #[actix::test]
 async fn closing_in_the_pause_between_two_login_attempts_ends_the_login() {
     let dead = ClosedPort::new();
-    let config = agora_chat::Config::new("local#test").unwrap();
-    let config = config.addresses("http://127.0.0.1:1", socket_url(dead.address())).unwrap();
-    let (connection, mut heard) = start(config.reconnect(pauses_of(Duration::from_secs(20))).unwrap());
+    let config = agora_chat::Config::builder("local#test");
+    let config = config.addresses("http://127.0.0.1:1", socket_url(dead.address()));
+    let (connection, mut heard) = start(config.reconnect(pauses_of(Duration::from_secs(20))));
     let opening = open(&connection, token());
     // The refusal comes back within a few turns of the loop; whichever side of it `close` meets, it ends the login.
     for _ in 0..20 {
@@ -115,7 +115,7 @@ async fn closing_in_the_pause_between_two_login_attempts_ends_the_login() {
 #[actix::test]
 async fn closing_while_online_sends_logout_with_the_sessions_id_and_then_the_socket_is_gone() {
     let port = Port::open().await;
-    let (connection, mut heard) = start(port.config().logout_timeout(LIMIT).unwrap());
+    let (connection, mut heard) = start(port.config().logout_timeout(LIMIT));
     let opening = open(&connection, token());
     let mut peer = port.upgraded().await;
     let Upward::Provision(provision) = peer.upward().await else { panic!() };
@@ -147,7 +147,7 @@ async fn closing_while_online_sends_logout_with_the_sessions_id_and_then_the_soc
 async fn an_unanswered_logout_holds_close_for_its_limit_only() {
     let server = server().await;
     for limit in [Duration::ZERO, Duration::from_millis(80)] {
-        let (connection, mut heard) = online(quick(server.config()).logout_timeout(limit).unwrap(), alice()).await;
+        let (connection, mut heard) = online(quick(server.config()).logout_timeout(limit), alice()).await;
         server.set_silent(true);
         let began = std::time::Instant::now();
         within("close", connection.close()).await;
@@ -163,7 +163,7 @@ async fn an_unanswered_logout_holds_close_for_its_limit_only() {
 #[actix::test]
 async fn a_link_lost_while_logging_out_ends_the_wait() {
     let server = server().await;
-    let config = quick(server.config()).logout_timeout(Duration::from_secs(3600)).unwrap();
+    let config = quick(server.config()).logout_timeout(Duration::from_secs(3600));
     let (connection, mut heard) = online(config, alice()).await;
     server.set_silent(true);
     let closing = actix_rt::spawn({
@@ -182,7 +182,7 @@ async fn a_link_lost_while_logging_out_ends_the_wait() {
 #[actix::test]
 async fn closing_in_the_pause_before_an_attempt_ends_it_and_nothing_connects_any_more() {
     let port = Port::open().await;
-    let (connection, mut heard) = start(port.config().reconnect(pauses_of(Duration::from_secs(3600))).unwrap());
+    let (connection, mut heard) = start(port.config().reconnect(pauses_of(Duration::from_secs(3600))));
     let opening = open(&connection, token());
     let peer = port.login().await;
     opening.await.unwrap().unwrap();
@@ -241,8 +241,7 @@ async fn several_closes_at_once_all_return_and_the_end_is_told_once() {
 #[actix::test]
 async fn closing_settles_the_sends_that_wait_for_an_answer() {
     let server = server().await;
-    let (connection, _heard) =
-        online(quick(server.config()).logout_timeout(Duration::from_millis(20)).unwrap(), alice()).await;
+    let (connection, _heard) = online(quick(server.config()).logout_timeout(Duration::from_millis(20)), alice()).await;
     server.set_silent(true);
     let sending = actix_rt::spawn({
         let connection = connection.clone();
@@ -263,7 +262,7 @@ async fn closing_settles_the_sends_that_wait_for_an_answer() {
 #[actix::test]
 async fn closing_ends_a_renewal_that_is_under_way() {
     let port = Port::open().await;
-    let (connection, _heard) = start(port.config().logout_timeout(Duration::ZERO).unwrap());
+    let (connection, _heard) = start(port.config().logout_timeout(Duration::ZERO));
     let opening = open(&connection, token());
     let mut peer = port.login().await;
     opening.await.unwrap().unwrap();

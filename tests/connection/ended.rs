@@ -77,7 +77,7 @@ async fn an_actor_that_panics_is_told_to_everybody_who_waits() {
 async fn sends_of_an_actor_that_panics_come_to_their_true_outcome() {
     // One on its way, and one that waits for the link.
     let port = Port::open().await;
-    let (connection, mut heard) = start(port.config().reconnect(pauses_of(Duration::from_secs(3600))).unwrap());
+    let (connection, mut heard) = start(port.config().reconnect(pauses_of(Duration::from_secs(3600))));
     let opening = actix_rt::spawn({
         let connection = connection.clone();
         async move { connection.open(Credentials::token("alice", "YWMt-token").unwrap()).await }
@@ -90,7 +90,7 @@ async fn sends_of_an_actor_that_panics_come_to_their_true_outcome() {
     };
     let unanswered = send(&connection);
     assert!(matches!(peer.upward().await, Upward::Sync(_)));
-    let (second, mut second_heard) = start(port.config().reconnect(pauses_of(Duration::from_secs(3600))).unwrap());
+    let (second, mut second_heard) = start(port.config().reconnect(pauses_of(Duration::from_secs(3600))));
     let opening = actix_rt::spawn({
         let second = second.clone();
         async move { second.open(Credentials::token("bob", "YWMt-token").unwrap()).await }
@@ -130,7 +130,7 @@ async fn an_open_and_a_close_under_way_are_answered_by_an_actor_that_panics() {
     assert!(matches!(&error, OpenError::Ended { reason, .. } if *reason == PANICKED), "{error:?}");
     assert_eq!(heard.disconnected().await, PANICKED);
 
-    let (connection, mut heard) = start(port.config().logout_timeout(LIMIT).unwrap());
+    let (connection, mut heard) = start(port.config().logout_timeout(LIMIT));
     let opening = actix_rt::spawn({
         let connection = connection.clone();
         async move { connection.open(Credentials::token("alice", "YWMt-token").unwrap()).await }
@@ -176,7 +176,7 @@ async fn an_arbiter_that_ends_is_told_to_subscribers_of_other_arbiters_and_close
         } else {
             HandlerRegistry::start_on(&arbiter.handle(), &log)
         };
-        let connection = Connection::start_with(&arbiter.handle(), server.config(), handlers);
+        let connection = Connection::start_with(&arbiter.handle(), server.config().build().unwrap(), handlers);
         let mut heard = listen_here(&connection);
         within("open", connection.open(alice())).await.unwrap();
         assert_eq!(next(&mut heard).await, EventKind::Connected { resumed: false });
@@ -195,8 +195,8 @@ async fn an_arbiter_that_ends_is_told_to_subscribers_of_other_arbiters_and_close
 async fn an_arbiter_that_ends_while_close_waits_for_the_answer_is_told_by_close() {
     let server = server().await;
     let arbiter = Arbiter::new();
-    let config = server.config().logout_timeout(Duration::from_secs(3600)).unwrap();
-    let connection = Connection::start_on(&arbiter.handle(), config);
+    let config = server.config().logout_timeout(Duration::from_secs(3600));
+    let connection = Connection::start_on(&arbiter.handle(), config.build().unwrap());
     let mut heard = listen_here(&connection);
     within("open", connection.open(alice())).await.unwrap();
     server.set_silent(true);
@@ -220,7 +220,7 @@ async fn a_system_that_stops_is_told_by_close_and_to_subscribers_of_another_syst
     let thread = std::thread::spawn(move || {
         let system = actix::System::new();
         let handle = Arbiter::current();
-        tell.send((Connection::start_on(&handle, config), actix::System::current())).unwrap();
+        tell.send((Connection::start_on(&handle, config.build().unwrap()), actix::System::current())).unwrap();
         system.run().unwrap();
     });
     let (connection, system) = started.await.unwrap();
@@ -237,7 +237,7 @@ async fn a_system_that_stops_is_told_by_close_and_to_subscribers_of_another_syst
 async fn sends_of_an_arbiter_that_ends_come_to_their_true_outcome() {
     let server = server().await;
     let arbiter = Arbiter::new();
-    let connection = Connection::start_on(&arbiter.handle(), server.config());
+    let connection = Connection::start_on(&arbiter.handle(), server.config().build().unwrap());
     within("open", connection.open(alice())).await.unwrap();
     server.set_silent(true);
     let sending = actix_rt::spawn({
@@ -268,12 +268,12 @@ async fn close_says_whether_the_server_knows() {
     assert!(Closed::LoggedOut.is_clean() && Closed::NotLoggedIn.is_clean() && !Closed::Cut.is_clean());
 
     // A LOGOUT that is not answered, and a link that is down.
-    let config = quick(server.config()).logout_timeout(Duration::from_millis(20)).unwrap();
+    let config = quick(server.config()).logout_timeout(Duration::from_millis(20));
     let (connection, _heard) = online(config.clone(), alice()).await;
     server.set_silent(true);
     assert_eq!(within("close", connection.close()).await, Closed::Cut);
     server.set_silent(false);
-    let (connection, mut heard) = online(config.reconnect(pauses_of(Duration::from_secs(3600))).unwrap(), bob()).await;
+    let (connection, mut heard) = online(config.reconnect(pauses_of(Duration::from_secs(3600))), bob()).await;
     server.drop_links("bob", Cut::Rst);
     heard.lost().await;
     assert_eq!(within("close", connection.close()).await, Closed::Cut);
@@ -303,7 +303,7 @@ async fn losses_of_accounts_that_share_a_registry_are_told_apart() {
     let server = server().await;
     let handlers = HandlerRegistry::start_here(&slog::Logger::root(slog::Discard, slog::o!())).unwrap();
     let here = Arbiter::current();
-    let start = || Connection::start_with(&here, server.config(), handlers.clone());
+    let start = || Connection::start_with(&here, server.config().build().unwrap(), handlers.clone());
     let (ours, theirs) = (start(), start());
     let (gate, gated) = std::sync::mpsc::channel::<()>();
     let arbiter = Arbiter::new();

@@ -74,7 +74,7 @@ async fn dropping_the_last_handle_ends_a_connection_in_every_other_state_too() {
     // Asked by message, since a future of the handle would keep it alive.
     let port = Port::open().await;
     let (opening, mut heard) = start(port.config());
-    let asked = actix_rt::spawn(opening.address().send(Open(alice())));
+    let asked = actix_rt::spawn(opening.address().send(Open(alice().into())));
     let mut call = port.link().await;
     call.head().await;
     drop(opening);
@@ -83,7 +83,7 @@ async fn dropping_the_last_handle_ends_a_connection_in_every_other_state_too() {
     call.closed().await;
 
     let pause = pauses_of(Duration::from_secs(3600));
-    let (reconnecting, mut heard) = online(server.config().reconnect(pause).unwrap(), alice()).await;
+    let (reconnecting, mut heard) = online(server.config().reconnect(pause), alice()).await;
     server.drop_links("alice", Cut::Rst);
     heard.lost().await;
     drop(reconnecting);
@@ -96,7 +96,7 @@ async fn everything_can_be_asked_of_the_actor_by_message() {
     let (connection, _heard) = start(server.config());
     let actor = connection.address();
     assert_eq!(actor.send(State).await.unwrap(), ConnectionState::LoggedOut);
-    actor.send(Open(alice())).await.unwrap().unwrap();
+    actor.send(Open(alice().into())).await.unwrap().unwrap();
     assert_eq!(actor.send(State).await.unwrap(), ConnectionState::Online);
     actor.send(Close).await.unwrap();
     assert_eq!(actor.send(State).await.unwrap(), ConnectionState::LoggedOut);
@@ -155,7 +155,7 @@ async fn a_connection_is_used_from_many_threads_at_once() {
 async fn a_connection_lives_on_the_arbiter_it_was_started_on() {
     let server = server().await;
     let arbiter = Arbiter::new();
-    let connection = Connection::start_on(&arbiter.handle(), quick(server.config()));
+    let connection = Connection::start_on(&arbiter.handle(), quick(server.config()).build().unwrap());
     let (told, mut tells) = tokio::sync::mpsc::unbounded_channel();
     let here = thread::current().id();
     connection
@@ -182,8 +182,8 @@ async fn one_registry_may_serve_several_connections() {
     let arbiter = Arbiter::current();
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let handlers = HandlerRegistry::start_on(&arbiter, &log);
-    let first = Connection::start_with(&arbiter, server.config(), handlers.clone());
-    let second = Connection::start_with(&arbiter, server.config(), handlers);
+    let first = Connection::start_with(&arbiter, server.config().build().unwrap(), handlers.clone());
+    let second = Connection::start_with(&arbiter, server.config().build().unwrap(), handlers);
     let mut heard = listen(&first, "both");
     first.open(alice()).await.unwrap();
     second.open(bob()).await.unwrap();
@@ -214,7 +214,7 @@ async fn finds_it_stopped(connection: &Connection) {
 async fn an_arbiter_that_ends_takes_its_connections_along_and_the_handle_says_so() {
     let server = server().await;
     let arbiter = Arbiter::new();
-    let connection = Connection::start_on(&arbiter.handle(), quick(server.config()));
+    let connection = Connection::start_on(&arbiter.handle(), quick(server.config()).build().unwrap());
     within("open", connection.open(alice())).await.unwrap();
     arbiter.stop();
     arbiter.join().unwrap();
@@ -226,7 +226,7 @@ async fn an_arbiter_that_ends_takes_its_connections_along_and_the_handle_says_so
 async fn a_call_that_waits_when_the_arbiter_ends_is_answered() {
     let port = Port::open().await;
     let arbiter = Arbiter::new();
-    let connection = Connection::start_on(&arbiter.handle(), port.config());
+    let connection = Connection::start_on(&arbiter.handle(), port.config().build().unwrap());
     let opening = actix_rt::spawn({
         let connection = connection.clone();
         async move { connection.open(alice()).await }
@@ -269,14 +269,14 @@ async fn on_an_arbiter_that_has_ended_nothing_starts_and_every_call_says_so() {
     let handle = arbiter.handle();
     arbiter.stop();
     arbiter.join().unwrap();
-    let connection = Connection::start_on(&handle, server.config());
+    let connection = Connection::start_on(&handle, server.config().build().unwrap());
     finds_it_stopped(&connection).await;
 }
 
 #[test]
 fn outside_a_system_starting_is_a_typed_error() {
-    let config = Config::new("local#test").unwrap();
-    assert!(matches!(Connection::start(config), Err(ConnectionError::NoSystem)));
+    let config = Config::builder("local#test");
+    assert!(matches!(Connection::start(config.build().unwrap()), Err(ConnectionError::NoSystem)));
 }
 
 /// Runs a system to its end in a thread of its own and gives back what it left.

@@ -81,8 +81,8 @@ async fn a_message_that_waits_too_long_fails_and_a_room_does_not_wait_at_all() {
     let server = server().await;
     let mut limits = Limits::default();
     limits.buffered_sends = 1;
-    let config = quick(server.config()).limits(limits).unwrap();
-    let config = config.buffer_sends_for(std::time::Duration::from_millis(50)).unwrap();
+    let config = quick(server.config()).limits(limits);
+    let config = config.buffer_sends_for(std::time::Duration::from_millis(50));
     let (connection, mut heard) = online(config, alice()).await;
     server.stop_listening().await.unwrap();
     server.drop_links("alice", Cut::Rst);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Config, ConnectionState, DisconnectReason, EventKind, Flapping, Kick, KickPolicy, Reconnect,
+    ConfigBuilder, ConnectionState, DisconnectReason, EventKind, Flapping, Kick, KickPolicy, Reconnect,
     local_server::{DevicePolicy, LocalServer},
 };
 
@@ -18,9 +18,9 @@ async fn place_for_one() -> LocalServer {
     server
 }
 
-fn with(server: &LocalServer, policy: KickPolicy) -> Config {
-    let config = server.config().reconnect(pauses_of(Duration::from_millis(20))).unwrap();
-    config.kick_policy(policy).unwrap()
+fn with(server: &LocalServer, policy: KickPolicy) -> ConfigBuilder {
+    let config = server.config().reconnect(pauses_of(Duration::from_millis(20)));
+    config.kick_policy(policy)
 }
 
 /// What one client hears until its end: how often it came back.
@@ -86,7 +86,7 @@ async fn two_clients_with_one_resource_hear_that_they_flap_and_are_slowed_down()
     let mut rule = Flapping::default();
     rule.floor = HOUR;
     policy.flapping = Some(rule);
-    let config = server.config().reconnect(policy).unwrap();
+    let config = server.config().reconnect(policy);
     let (first, mut heard) = online(config.clone(), alice()).await;
     let (second, _second_hears) = online(config, alice()).await;
     let told = heard

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Config, Connection, Credentials, Limits, LossCause,
+    Config, ConfigBuilder, Connection, Credentials, Limits, LossCause,
     wire::{
         CommSyncDl, CommUnreadDl, Content, Jid, MSync, MessageBody, Meta, MetaQueue, Upward, encode, msync::Command,
     },
@@ -14,7 +14,13 @@ use crate::{
     support::{Heard, start, text, within},
 };
 
-async fn online(port: &Port, config: Config) -> (Connection, Heard, Peer) {
+fn frames(most: usize) -> Limits {
+    let mut limits = Limits::default();
+    (limits.frame, limits.connection) = (most, most.max(limits.connection));
+    limits
+}
+
+async fn online(port: &Port, config: ConfigBuilder) -> (Connection, Heard, Peer) {
     let (connection, mut heard) = start(config);
     let opening = actix_rt::spawn({
         let connection = connection.clone();
@@ -57,42 +63,38 @@ async fn pulled(peer: &mut Peer) -> String {
 }
 
 #[actix::test]
-async fn a_message_of_12_mib_is_taken_where_16_are_allowed_however_that_was_said() {
+async fn a_message_of_12_mib_is_taken_where_16_are_allowed() {
     let port = Port::open().await;
-    let mut limits = Limits::default();
-    (limits.frame, limits.connection) = (16 << 20, 16 << 20);
     let said = "x".repeat(12 << 20);
-    for config in [port.config().max_frame(16 << 20).unwrap(), port.config().limits(limits).unwrap()] {
-        let (connection, mut heard, mut peer) = online(&port, config).await;
-        // Something waits to be written meanwhile.
-        let sending = actix_rt::spawn({
-            let connection = connection.clone();
-            async move { connection.send_text("bob", &"y".repeat(1 << 20)).await }
-        });
-        peer.send(&page("bob", 1, &said)).await;
-        assert_eq!(text(&heard.message().await).len(), said.len());
-        assert_eq!(heard.rest(), []);
-        sending.abort();
-        connection.close().await;
-    }
+    let (connection, mut heard, mut peer) = online(&port, port.config().limits(frames(16 << 20))).await;
+    // Something waits to be written meanwhile.
+    let sending = actix_rt::spawn({
+        let connection = connection.clone();
+        async move { connection.send_text("bob", &"y".repeat(1 << 20)).await }
+    });
+    peer.send(&page("bob", 1, &said)).await;
+    assert_eq!(text(&heard.message().await).len(), said.len());
+    assert_eq!(heard.rest(), []);
+    sending.abort();
+    connection.close().await;
 }
 
 #[test]
-fn a_frame_limit_that_contradicts_that_of_the_connection_is_raised_with_it_or_refused() {
-    let config = || Config::new("o#a").unwrap();
-    assert!(config().max_frame(64 << 20).is_ok());
+fn a_frame_limit_that_contradicts_that_of_the_connection_is_refused() {
+    let config = || Config::builder("o#a");
+    assert!(config().limits(frames(64 << 20)).build().is_ok());
     let mut limits = Limits::default();
     limits.frame = 16 << 20;
-    let error = config().limits(limits.clone()).unwrap_err().to_string();
-    assert!(error.contains("connection") && error.contains("Config::max_frame"), "{error}");
+    let error = config().limits(limits.clone()).build().unwrap_err().to_string();
+    assert!(error.contains("connection") && error.contains("Limits::frame"), "{error}");
     limits.connection = 16 << 20;
-    assert!(config().limits(limits).is_ok());
+    assert!(config().limits(limits).build().is_ok());
 }
 
 #[actix::test]
 async fn a_page_over_the_limit_keeps_no_other_conversation_from_being_fetched() {
     let port = Port::open().await;
-    let (connection, mut heard, mut peer) = online(&port, port.config().max_frame(8 << 10).unwrap()).await;
+    let (connection, mut heard, mut peer) = online(&port, port.config().limits(frames(8 << 10))).await;
     let too_large = page("big", 1, &"x".repeat(10 << 10));
     peer.send(&list(&["big", "bob", "carol"])).await;
     for name in ["big", "bob", "carol"] {

@@ -6,8 +6,8 @@ use std::{
 };
 
 use agora_chat::{
-    Config, Connection, Credentials, EventKind, Kick, KickPolicy, ProvidedToken, ProviderError, Reconnect, StateDir,
-    TokenRequest,
+    ConfigBuilder, Connection, Credentials, EventKind, Kick, KickPolicy, ProvidedToken, ProviderError, Reconnect,
+    StateDir, TokenRequest,
     local_server::{Cut, LocalServer},
 };
 use slog::{Drain, Level, Logger, Never, OwnedKVList, Record, o};
@@ -42,14 +42,14 @@ impl Records {
     }
 }
 
-fn logged(config: Config) -> (Connection, Heard, Records) {
+fn logged(config: ConfigBuilder) -> (Connection, Heard, Records) {
     let records = Records::default();
     let (connection, heard) = start(config.logger(Logger::root(records.clone().fuse(), o!())));
     (connection, heard, records)
 }
 
 /// Somebody online.
-async fn online(server: &LocalServer, config: Config, credentials: Credentials) -> (Connection, Heard, Records) {
+async fn online(server: &LocalServer, config: ConfigBuilder, credentials: Credentials) -> (Connection, Heard, Records) {
     let (connection, heard, records) = logged(config);
     within("open", connection.open(credentials)).await.unwrap();
     server.wait_until(Duration::from_secs(10), |server| server.online() > 0).await.unwrap();
@@ -112,7 +112,7 @@ async fn every_end_that_was_not_asked_for_is_one_warning() {
     let server = server().await;
     let mut reconnect = pauses_of(Duration::from_millis(1));
     reconnect.max_attempts = Some(2);
-    let config = server.config().reconnect(reconnect).unwrap();
+    let config = server.config().reconnect(reconnect);
     let (_connection, mut heard, records) = online(&server, config, alice()).await;
     server.stop_listening().await.unwrap();
     server.drop_links("alice", Cut::Rst);
@@ -122,7 +122,7 @@ async fn every_end_that_was_not_asked_for_is_one_warning() {
     server.listen_again().await.unwrap();
     let mut reconnect = Reconnect::default();
     reconnect.enabled = false;
-    let config = server.config().reconnect(reconnect).unwrap();
+    let config = server.config().reconnect(reconnect);
     let (_connection, mut heard, records) = online(&server, config, alice()).await;
     server.drop_links("alice", Cut::Rst);
     heard.disconnected().await;
@@ -149,7 +149,7 @@ async fn a_token_that_ends_is_warned_of_with_the_session_that_ends_with_it() {
 async fn a_kick_is_warned_of_also_where_it_is_answered_by_another_login() {
     let server = server().await;
     let policy = KickPolicy::TakeOver { times: 2, window: Duration::from_secs(60) };
-    let config = quick(server.config()).kick_policy(policy).unwrap();
+    let config = quick(server.config()).kick_policy(policy);
     let (connection, mut heard, records) = online(&server, config, alice()).await;
     server.kick("alice", Kick::LoggedInElsewhere { ext: None });
     heard.until(|event| matches!(event, EventKind::Connected { resumed: true }).then_some(())).await;

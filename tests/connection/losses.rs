@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use agora_chat::{
-    Addresses, Config, ConnectStep, ConnectionState, Credentials, DisconnectReason, Endpoints, EventKind, LossCause,
-    Refusal, RefusalKind, SendError,
+    Addresses, ConfigBuilder, ConnectStep, ConnectionState, Credentials, DisconnectReason, Endpoints, EventKind,
+    LossCause, Refusal, RefusalKind, SendError,
     local_server::{Cut, FrameKind, LocalServer, RestFault},
 };
 
@@ -71,7 +71,7 @@ async fn a_send_whose_answer_is_lost_with_the_link_has_an_unknown_outcome() {
 #[actix::test]
 async fn an_unanswered_send_is_told_after_its_limit_and_the_link_is_regained() {
     let server = server().await;
-    let config = quick(server.config()).send_timeout(Duration::from_millis(50)).unwrap();
+    let config = quick(server.config()).send_timeout(Duration::from_millis(50));
     let (connection, mut heard) = online(config, alice()).await;
     server.set_silent(true);
     let error = within("the send", connection.send_text("bob", "hm")).await.unwrap_err();
@@ -107,7 +107,7 @@ async fn the_number_of_attempts_can_be_limited_and_regaining_switched_off() {
     let server = server().await;
     let mut policy = pauses_of(Duration::from_millis(1));
     policy.max_attempts = Some(3);
-    let (connection, mut heard) = online(server.config().reconnect(policy.clone()).unwrap(), alice()).await;
+    let (connection, mut heard) = online(server.config().reconnect(policy.clone()), alice()).await;
     server.stop_listening().await.unwrap();
     server.drop_all(Cut::Fin);
     for expected in 1..=3 {
@@ -119,7 +119,7 @@ async fn the_number_of_attempts_can_be_limited_and_regaining_switched_off() {
 
     server.listen_again().await.unwrap();
     policy.enabled = false;
-    let (connection, mut heard) = online(server.config().reconnect(policy).unwrap(), alice()).await;
+    let (connection, mut heard) = online(server.config().reconnect(policy), alice()).await;
     server.drop_all(Cut::Rst);
     let EventKind::Disconnected { reason } = heard.next().await else { panic!() };
     assert!(matches!(reason, DisconnectReason::AttemptsExhausted { attempts: 0, .. }), "{reason:?}");
@@ -132,7 +132,7 @@ async fn the_number_of_attempts_can_be_limited_and_regaining_switched_off() {
 async fn a_silent_server_is_noticed_by_the_unanswered_heartbeat() {
     let server = server().await;
     let answer = Duration::from_millis(500);
-    let config = quick(server.config()).heartbeat(Duration::from_millis(40), answer).unwrap();
+    let config = quick(server.config()).heartbeat(Duration::from_millis(40), answer);
     let (connection, mut heard) = online(config, alice()).await;
     let beats = server.stats().heartbeats;
     server.wait_until(LIMIT, |server| server.stats().heartbeats >= beats + 3).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_silent_server_is_noticed_by_the_unanswered_heartbeat() {
 #[actix::test]
 async fn a_stalled_link_is_noticed_by_the_unanswered_heartbeat() {
     let server = server().await;
-    let config = quick(server.config()).heartbeat(Duration::from_millis(40), Duration::from_millis(300)).unwrap();
+    let config = quick(server.config()).heartbeat(Duration::from_millis(40), Duration::from_millis(300));
     let (connection, mut heard) = online(config, alice()).await;
     assert_eq!(server.stall_links("alice"), 1);
     assert!(matches!(heard.lost().await, LossCause::HeartbeatTimeout { .. }));
@@ -229,7 +229,7 @@ async fn the_next_attempt_goes_to_the_next_host() {
     let dead = ClosedPort::new();
     let addresses =
         Addresses { rest: vec![server.rest_url()], socket: vec![socket_url(dead.address()), server.socket_url()] };
-    let config = quick(server.config()).endpoints(Endpoints::Fixed(addresses)).unwrap();
+    let config = quick(server.config()).endpoints(Endpoints::Fixed(addresses));
     let (connection, mut heard) = online(config, alice()).await;
     // The live one is next to last now: the way back visits the dead one first.
     server.drop_links("alice", Cut::Fin);
@@ -263,7 +263,7 @@ async fn a_server_that_takes_connections_and_drops_them_costs_one_attempt_each()
     let port = Port::open().await;
     let mut policy = pauses_of(Duration::from_millis(1));
     policy.max_attempts = Some(8);
-    let (connection, mut heard) = start(port.config().reconnect(policy).unwrap());
+    let (connection, mut heard) = start(port.config().reconnect(policy));
     let opening = actix_rt::spawn({
         let connection = connection.clone();
         async move { connection.open(Credentials::token("alice", "t").unwrap()).await }
@@ -278,7 +278,7 @@ async fn a_server_that_takes_connections_and_drops_them_costs_one_attempt_each()
     assert_eq!(attempts, 8);
 }
 
-async fn fails_at_login(config: Config) -> (agora_chat::OpenError, Duration) {
+async fn fails_at_login(config: ConfigBuilder) -> (agora_chat::OpenError, Duration) {
     let (connection, _heard) = start(config);
     let began = Instant::now();
     let opened = within("open", connection.open(Credentials::token("alice", "t").unwrap())).await;
@@ -289,7 +289,7 @@ async fn fails_at_login(config: Config) -> (agora_chat::OpenError, Duration) {
 async fn a_handshake_that_is_never_answered_is_given_up_after_its_limit() {
     let port = Port::open().await;
     let limit = Duration::from_millis(50);
-    let (error, took) = fails_at_login(port.config().connect_timeouts(limit, LIMIT).unwrap()).await;
+    let (error, took) = fails_at_login(port.config().connect_timeouts(limit, LIMIT)).await;
     let agora_chat::OpenError::Unreachable { attempts: 3, cause, .. } = &error else { panic!("{error:?}") };
     assert_eq!(cause, &LossCause::Timeout(ConnectStep::Upgrade));
     assert_eq!(error.code().number(), -1);
@@ -305,7 +305,7 @@ async fn a_handshake_that_is_never_answered_is_given_up_after_its_limit() {
 async fn a_provision_that_is_never_answered_is_given_up_after_its_limit() {
     let port = Port::open().await;
     let limit = Duration::from_millis(50);
-    let failing = actix_rt::spawn(fails_at_login(port.config().connect_timeouts(LIMIT, limit).unwrap()));
+    let failing = actix_rt::spawn(fails_at_login(port.config().connect_timeouts(LIMIT, limit)));
     for _ in 0..3 {
         let mut peer = port.upgraded().await;
         peer.upward().await;
@@ -326,7 +326,7 @@ async fn a_login_as_a_whole_has_a_deadline() {
     let server = server().await;
     server.set_silent(true);
     let limit = Duration::from_millis(500);
-    let (connection, mut heard) = start(quick(server.config()).login_deadline(limit).unwrap());
+    let (connection, mut heard) = start(quick(server.config()).login_deadline(limit));
     let error = within("open", connection.open(alice())).await.unwrap_err();
     assert!(matches!(error, agora_chat::OpenError::Deadline { step: ConnectStep::Token, .. }), "{error:?}");
     server.set_silent(false);

@@ -23,7 +23,7 @@ async fn at(port: &Port) -> (Connection, Heard, Peer) {
     with(port, port.config()).await
 }
 
-async fn with(port: &Port, config: agora_chat::Config) -> (Connection, Heard, Peer) {
+async fn with(port: &Port, config: agora_chat::ConfigBuilder) -> (Connection, Heard, Peer) {
     let (connection, mut heard) = start(config);
     let opening = actix_rt::spawn({
         let connection = connection.clone();
@@ -164,7 +164,9 @@ async fn what_follows_the_upgrades_answer_in_the_same_packet_is_not_lost() {
 #[actix::test]
 async fn a_broken_rule_ends_the_link_with_the_code_for_it_and_the_client_comes_back() {
     let port = Port::open().await;
-    let config = port.config().max_frame(1024).unwrap();
+    let mut limits = agora_chat::Limits::default();
+    limits.frame = 1024;
+    let config = port.config().limits(limits);
     let (connection, mut heard, mut peer) = with(&port, config).await;
     let breaches: [(&str, Vec<u8>, u16); 6] = [
         ("too large", frame(0x80 | BINARY, &[0; 1025]), 1009),
@@ -217,7 +219,7 @@ async fn anything_but_an_upgrade_in_answer_to_an_upgrade_is_a_failed_attempt() {
 #[actix::test]
 async fn an_upgrade_that_drips_byte_by_byte_for_ever_meets_its_limit() {
     let port = Port::open().await;
-    let config = port.config().connect_timeouts(Duration::from_millis(150), LIMIT).unwrap();
+    let config = port.config().connect_timeouts(Duration::from_millis(150), LIMIT);
     let (connection, _heard) = start(config);
     let opening = actix_rt::spawn({
         let connection = connection.clone();
@@ -269,7 +271,7 @@ async fn a_message_over_the_limit_is_refused_before_it_is_written() {
 #[actix::test]
 async fn a_peer_that_stops_reading_is_given_up_by_the_heartbeat_behind_what_it_does_not_take() {
     let port = Port::open().await;
-    let config = port.config().heartbeat(Duration::from_millis(50), Duration::from_millis(500)).unwrap();
+    let config = port.config().heartbeat(Duration::from_millis(50), Duration::from_millis(500));
     let (connection, mut heard, peer) = with(&port, config).await;
     let sends: Vec<_> = (0..3)
         .map(|_| {
@@ -292,7 +294,7 @@ async fn a_peer_that_asks_for_answers_without_reading_them_is_given_up_at_a_boun
     let port = Port::open().await;
     let mut limits = Limits::default();
     (limits.pulls, limits.outbox) = (4096, 64 * 1024);
-    let (_connection, mut heard, mut peer) = with(&port, port.config().limits(limits).unwrap()).await;
+    let (_connection, mut heard, mut peer) = with(&port, port.config().limits(limits)).await;
     let flooding = actix_rt::spawn(async move {
         let name = "q".repeat(4000);
         for batch in 0..200 {
@@ -334,11 +336,11 @@ async fn many_large_messages_at_once_are_no_reason_to_give_up_a_peer_that_reads(
 #[actix::test]
 async fn a_provision_comes_first_and_holds_user_device_and_token() {
     let port = Port::open().await;
-    let config = port.config().device(agora_chat::Device::new("desk-7")).unwrap().login_ext("hello").unwrap();
-    let (connection, _heard) = start(config);
+    let (connection, _heard) = start(port.config());
     let opening = actix_rt::spawn({
         let connection = connection.clone();
-        async move { connection.open(token()).await }
+        let account = agora_chat::Account::new(token()).device(agora_chat::Device::new("desk-7")).login_ext("hello");
+        async move { connection.open(account).await }
     });
     let mut peer = port.upgraded().await;
     let Upward::Provision(provision) = peer.upward().await else { panic!() };
@@ -354,7 +356,7 @@ async fn a_provision_comes_first_and_holds_user_device_and_token() {
 #[actix::test]
 async fn a_link_lost_while_provisioning_counts_as_an_attempt() {
     let port = Port::open().await;
-    let (connection, mut heard) = start(port.config().reconnect(pauses_of(Duration::from_millis(2))).unwrap());
+    let (connection, mut heard) = start(port.config().reconnect(pauses_of(Duration::from_millis(2))));
     let opening = actix_rt::spawn({
         let connection = connection.clone();
         async move { connection.open(token()).await }

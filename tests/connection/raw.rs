@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use agora_chat::{
-    Config,
+    Config, ConfigBuilder,
     wire::{
         CommSyncDl, CommUnreadDl, Jid, MSync, Meta, Provision, StatisticsBody, Status, Upward, encode, msync::Command,
     },
@@ -94,12 +94,12 @@ impl Port {
     }
 
     /// A configuration for this port.
-    pub(crate) fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> ConfigBuilder {
         let address = self.address();
-        let config = Config::new("local#test").unwrap();
-        let config = config.addresses(format!("http://{address}"), socket_url(address)).unwrap();
+        let config = Config::builder("local#test");
+        let config = config.addresses(format!("http://{address}"), socket_url(address));
         // Most of these peers do not answer a LOGOUT.
-        quick(config).logout_timeout(Duration::from_millis(20)).unwrap()
+        quick(config).logout_timeout(Duration::from_millis(20))
     }
 
     /// The next TCP link.

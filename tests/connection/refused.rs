@@ -79,11 +79,12 @@ async fn one_device_too_many_is_refused_or_ends_the_oldest_with_the_newcomers_wo
     let server = server().await;
     server.max_devices(Some(1), DevicePolicy::RefuseNew);
     let (first, mut first_hears) = online(quick(server.config()), alice()).await;
-    let (second, _second_hears) = start(server.config().login_ext("the new phone").unwrap());
-    assert_eq!(second.open(alice()).await.unwrap_err().code().number(), 214);
+    let (second, _second_hears) = start(server.config());
+    let new_phone = || agora_chat::Account::new(alice()).login_ext("the new phone");
+    assert_eq!(second.open(new_phone()).await.unwrap_err().code().number(), 214);
 
     server.max_devices(Some(1), DevicePolicy::KickOldest);
-    second.open(alice()).await.unwrap();
+    second.open(new_phone()).await.unwrap();
     let kicked = DisconnectReason::Kicked(Kick::LoggedInElsewhere { ext: Some("the new phone".into()) });
     assert_eq!(first_hears.next().await, EventKind::Disconnected { reason: kicked });
     assert_eq!(first.state(), ConnectionState::LoggedOut);

@@ -10,7 +10,7 @@ use std::{
 
 use actix::{Actor, Context, Handler, MessageResult, ResponseFuture};
 use agora_chat::{
-    Config, ConnectionState, Credentials, DisconnectReason, EventKind, OpenError, ProvideToken, ProvidedToken,
+    ConfigBuilder, ConnectionState, Credentials, DisconnectReason, EventKind, OpenError, ProvideToken, ProvidedToken,
     ProviderError, TokenError, TokenReason, TokenRequest,
     local_server::{Cut, LocalServer, RestCall},
 };
@@ -21,8 +21,8 @@ use crate::support::{Heard, LIMIT, alice, online, quick, server, start, within};
 const LIFE: Duration = Duration::from_millis(1500);
 
 /// The server's clock, which the countdown goes by, comes with the heartbeat.
-fn beating(server: &LocalServer) -> Config {
-    quick(server.config()).heartbeat(Duration::from_millis(50), LIMIT).unwrap()
+fn beating(server: &LocalServer) -> ConfigBuilder {
+    quick(server.config()).heartbeat(Duration::from_millis(50), LIMIT)
 }
 
 /// Waits until so many more tokens were about to end; nothing else may be heard meanwhile.
@@ -152,7 +152,7 @@ async fn a_provider_without_an_answer_is_given_up_and_its_future_dropped() {
         }
     }
     let server = server().await;
-    let (connection, _heard) = start(quick(server.config()).token_timeout(Duration::from_millis(50)).unwrap());
+    let (connection, _heard) = start(quick(server.config()).token_timeout(Duration::from_millis(50)));
     let (tell, mut dropped) = tokio::sync::mpsc::unbounded_channel();
     let hangs = move |_: TokenRequest| {
         let kept = Dropped(tell.clone());

@@ -15,7 +15,7 @@ use crate::{
 const ANSWER: Duration = Duration::from_millis(500);
 const STALL: Duration = Duration::from_millis(800);
 
-async fn online(port: &Port, config: agora_chat::Config) -> (Connection, Heard, Peer) {
+async fn online(port: &Port, config: agora_chat::ConfigBuilder) -> (Connection, Heard, Peer) {
     let (connection, mut heard) = start(config);
     let opening = actix_rt::spawn({
         let connection = connection.clone();
@@ -45,7 +45,7 @@ fn noise() -> Vec<u8> {
 async fn the_answer_to_a_send_that_came_while_the_thread_stood_still_counts() {
     for wakes in [0, 1, 5] {
         let port = Port::open().await;
-        let (connection, mut heard, mut peer) = online(&port, port.config().send_timeout(ANSWER).unwrap()).await;
+        let (connection, mut heard, mut peer) = online(&port, port.config().send_timeout(ANSWER)).await;
         let sending = actix_rt::spawn({
             let connection = connection.clone();
             async move { connection.send_text("bob", "hm").await }
@@ -69,8 +69,8 @@ async fn the_answer_to_a_send_that_came_while_the_thread_stood_still_counts() {
 #[actix::test]
 async fn the_answer_to_a_heartbeat_and_to_the_login_that_came_while_the_thread_stood_still_counts() {
     let port = Port::open().await;
-    let config = port.config().heartbeat(Duration::from_millis(300), ANSWER).unwrap();
-    let (connection, mut heard, mut peer) = online(&port, config.connect_timeouts(ANSWER, ANSWER).unwrap()).await;
+    let config = port.config().heartbeat(Duration::from_millis(300), ANSWER);
+    let (connection, mut heard, mut peer) = online(&port, config.connect_timeouts(ANSWER, ANSWER)).await;
     for _ in 0..3 {
         assert!(matches!(peer.upward().await, Upward::Unread(_)));
         peer.send(&unread()).await;
@@ -91,7 +91,7 @@ async fn the_answer_to_a_heartbeat_and_to_the_login_that_came_while_the_thread_s
 #[actix::test]
 async fn an_answer_that_has_not_come_is_still_found_to_be_missing_behind_a_flood() {
     let port = Port::open().await;
-    let (connection, mut heard, mut peer) = online(&port, port.config().send_timeout(ANSWER).unwrap()).await;
+    let (connection, mut heard, mut peer) = online(&port, port.config().send_timeout(ANSWER)).await;
     let flood = actix_rt::spawn(async move {
         let Upward::Sync(_) = peer.upward().await else { panic!() };
         let noise = noise();

@@ -3,8 +3,8 @@
 use std::{fmt::Debug, future::Future, time::Duration};
 
 use agora_chat::{
-    Config, Connection, ConnectionState, Credentials, DisconnectReason, Event, EventHandler, EventKind, EventMask,
-    LossCause, Message, MessageBody, Reconnect, local_server::LocalServer,
+    ConfigBuilder, Connection, ConnectionState, Credentials, DisconnectReason, Event, EventHandler, EventKind,
+    EventMask, LossCause, Message, MessageBody, Reconnect, local_server::LocalServer,
 };
 use tokio::{
     sync::mpsc::{UnboundedReceiver, error::TryRecvError, unbounded_channel},
@@ -32,8 +32,8 @@ pub(crate) fn bob() -> Credentials {
 }
 
 /// A configuration whose pauses take no time; everything else as by default.
-pub(crate) fn quick(config: Config) -> Config {
-    config.reconnect(pauses_of(Duration::from_millis(1))).unwrap()
+pub(crate) fn quick(config: ConfigBuilder) -> ConfigBuilder {
+    config.reconnect(pauses_of(Duration::from_millis(1)))
 }
 
 /// Pauses of at most so long.
@@ -50,8 +50,8 @@ pub(crate) fn pauses_of(longest: Duration) -> Reconnect {
 pub(crate) struct Heard(UnboundedReceiver<Event>);
 
 /// A connection and what its subscriber hears.
-pub(crate) fn start(config: Config) -> (Connection, Heard) {
-    let connection = Connection::start(config).unwrap();
+pub(crate) fn start(config: ConfigBuilder) -> (Connection, Heard) {
+    let connection = Connection::start(config.build().unwrap()).unwrap();
     let heard = listen(&connection, "test");
     (connection, heard)
 }
@@ -71,7 +71,7 @@ pub(crate) fn listen(connection: &Connection, id: &str) -> Heard {
 }
 
 /// A connection that is logged in, with `Connected` heard already.
-pub(crate) async fn online(config: Config, credentials: Credentials) -> (Connection, Heard) {
+pub(crate) async fn online(config: ConfigBuilder, credentials: Credentials) -> (Connection, Heard) {
     let (connection, mut heard) = start(config);
     within("open", connection.open(credentials)).await.unwrap();
     assert_eq!(heard.next().await, EventKind::Connected { resumed: false });

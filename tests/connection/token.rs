@@ -51,7 +51,7 @@ async fn a_renewed_token_counts_from_then_on_and_serves_the_next_reconnect() {
     // A countdown was started anew: this time it is the shorter one that comes second.
     let token = server.issue_token("alice", Some(Duration::from_secs(3600))).unwrap();
     // The server's clock, which the countdown goes by, comes with the heartbeat.
-    let config = quick(server.config()).heartbeat(Duration::from_millis(50), LIMIT).unwrap();
+    let config = quick(server.config()).heartbeat(Duration::from_millis(50), LIMIT);
     let (connection, mut heard) = online(config, Credentials::token("alice", token).unwrap()).await;
     let short = server.issue_token("alice", Some(SHORT)).unwrap();
     connection.renew_token(short).await.unwrap();

@@ -112,7 +112,7 @@ async fn a_watcher_that_does_not_look_is_told_how_much_it_missed() {
 async fn watchers_of_a_connection_whose_arbiter_ends_are_told_the_end_while_handles_are_left() {
     let server = server().await;
     let arbiter = Arbiter::new();
-    let connection = Connection::start_on(&arbiter.handle(), quick(server.config()));
+    let connection = Connection::start_on(&arbiter.handle(), quick(server.config()).build().unwrap());
     within("open", connection.open(alice())).await.unwrap();
     let mut watch = connection.watch();
     assert_eq!(next(&mut watch).await, ConnectionState::Online);
@@ -123,7 +123,7 @@ async fn watchers_of_a_connection_whose_arbiter_ends_are_told_the_end_while_hand
     let mut late = connection.watch();
     assert_eq!(next(&mut late).await, ConnectionState::LoggedOut);
     assert_eq!(within("the end", late.next()).await, None, "also for one that comes too late");
-    let never = Connection::start_on(&arbiter_that_has_ended(), server.config());
+    let never = Connection::start_on(&arbiter_that_has_ended(), server.config().build().unwrap());
     let mut watch = never.watch();
     assert_eq!(next(&mut watch).await, ConnectionState::LoggedOut);
     assert_eq!(within("the end", watch.next()).await, None, "and where nothing ever began");
@@ -140,7 +140,7 @@ fn arbiter_that_has_ended() -> actix_rt::ArbiterHandle {
 #[actix::test]
 async fn health_tells_how_a_connection_fares_before_during_and_after_a_session() {
     let server = server().await;
-    let (connection, mut heard) = start(server.config().reconnect(pauses_of(HOUR)).unwrap());
+    let (connection, mut heard) = start(server.config().reconnect(pauses_of(HOUR)));
     let idle = health(&connection).await;
     assert_eq!((idle.user.as_deref(), idle.state, idle.attempts), (None, ConnectionState::LoggedOut, 0));
     assert_eq!((idle.bytes_in, idle.bytes_out, idle.uptime_ms, idle.last_cause), (0, 0, None, None));
@@ -243,7 +243,7 @@ async fn online_a_changed_network_costs_one_probe() {
 #[actix::test]
 async fn offline_a_changed_network_brings_one_attempt_at_once() {
     let server = server().await;
-    let (connection, mut heard) = online(server.config().reconnect(pauses_of(HOUR)).unwrap(), alice()).await;
+    let (connection, mut heard) = online(server.config().reconnect(pauses_of(HOUR)), alice()).await;
     server.stop_listening().await.unwrap();
     server.drop_links("alice", Cut::Rst);
     heard.lost().await;
@@ -258,7 +258,7 @@ async fn offline_a_changed_network_brings_one_attempt_at_once() {
 #[actix::test]
 async fn a_connect_under_way_is_made_anew_when_the_network_changes() {
     let port = Port::open().await;
-    let (connection, mut heard) = start(port.config().reconnect(pauses_of(Duration::from_millis(1))).unwrap());
+    let (connection, mut heard) = start(port.config().reconnect(pauses_of(Duration::from_millis(1))));
     let opening = actix_rt::spawn({
         let connection = connection.clone();
         async move { connection.open(Credentials::token("alice", "YWMt").unwrap()).await }

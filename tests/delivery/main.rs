@@ -16,8 +16,8 @@ use std::{
 };
 
 use agora_chat::{
-    Config, Connection, Credentials, DeadLetters, Delivery, Device, EventHandler, FileCursors, HandlerError,
-    MessageBody, MessageHandler, Reconnect, SendError,
+    Account, ConfigBuilder, Connection, Credentials, DeadLetters, Delivery, Device, EventHandler, FileCursors,
+    HandlerError, MessageBody, MessageHandler, Reconnect, SendError,
     local_server::{Cut, FrameKind, LocalServer},
 };
 use tokio::{
@@ -42,15 +42,15 @@ async fn server() -> LocalServer {
     server
 }
 
-/// One device, so that a restart finds what waits for it.
-fn config(server: &LocalServer) -> Config {
+fn config(server: &LocalServer) -> ConfigBuilder {
     let mut quick = Reconnect::default();
     (quick.base, quick.cap, quick.flapping) = (Duration::from_millis(1), Duration::from_millis(1), None);
-    server.config().reconnect(quick).unwrap().device(Device::new("phone")).unwrap()
+    server.config().reconnect(quick)
 }
 
-fn alice() -> Credentials {
-    Credentials::password("alice", "pw").unwrap()
+/// One device, so that a restart finds what waits for it.
+fn alice() -> Account {
+    Account::new(Credentials::password("alice", "pw").unwrap()).device(Device::new("phone"))
 }
 
 /// The keys of alice's pulls so far that have one: what she has acknowledged.
@@ -90,10 +90,14 @@ async fn next(asked: &mut UnboundedReceiver<Asked>) -> (String, u32, oneshot::Se
     (words(&delivery), delivery.attempt(), answer)
 }
 
-async fn start(config: Config, handler: MessageHandler) -> Connection {
-    let connection = Connection::start(config).unwrap();
+async fn start(config: ConfigBuilder, handler: MessageHandler) -> Connection {
+    start_as(alice(), config, handler).await
+}
+
+async fn start_as(account: Account, config: ConfigBuilder, handler: MessageHandler) -> Connection {
+    let connection = Connection::start(config.build().unwrap()).unwrap();
     connection.set_message_handler(handler);
-    within("open", connection.open(alice())).await.unwrap();
+    within("open", connection.open(account)).await.unwrap();
     connection
 }
 
@@ -205,9 +209,9 @@ async fn what_cannot_be_handled_is_a_dead_letter_and_its_queue_moves_on() {
 #[actix::test]
 async fn with_a_store_a_new_process_goes_on_from_the_key_of_the_last_page_it_handled() {
     let (server, dir) = (server().await, tempfile::tempdir().unwrap());
-    let stored = || config(&server).cursor_store(Arc::new(FileCursors::open(dir.path()).unwrap()));
+    let stored = || alice().cursor_store(Arc::new(FileCursors::open(dir.path()).unwrap()));
     let (handler, mut asked) = asking();
-    let connection = start(stored(), handler).await;
+    let connection = start_as(stored(), config(&server), handler).await;
     server.send_text("bob", "alice", "one").unwrap();
     next(&mut asked).await.2.send(Ok(())).unwrap();
     acknowledged(&server, 1).await;
@@ -216,7 +220,7 @@ async fn with_a_store_a_new_process_goes_on_from_the_key_of_the_last_page_it_han
 
     server.send_text("bob", "alice", "two").unwrap();
     let (handler, mut asked) = asking();
-    let connection = start(stored(), handler).await;
+    let connection = start_as(stored(), config(&server), handler).await;
     let (text, _, answer) = next(&mut asked).await;
     assert_eq!(text, "two");
     assert_eq!(keys(&server), [key, key], "the first pull of the queue carries it");
@@ -228,9 +232,9 @@ async fn with_a_store_a_new_process_goes_on_from_the_key_of_the_last_page_it_han
 #[actix::test]
 async fn without_a_handler_everything_is_acknowledged_at_once_with_a_store_too() {
     let (server, dir) = (server().await, tempfile::tempdir().unwrap());
-    let config = config(&server).cursor_store(Arc::new(FileCursors::open(dir.path()).unwrap()));
+    let account = alice().cursor_store(Arc::new(FileCursors::open(dir.path()).unwrap()));
     let (handler, mut asked) = asking();
-    let connection = start(config, handler).await;
+    let connection = start_as(account, config(&server), handler).await;
     assert!(connection.clear_message_handler().is_some());
     assert!(connection.message_handler().is_none());
     server.send_text("bob", "alice", "one").unwrap();
@@ -242,7 +246,7 @@ async fn without_a_handler_everything_is_acknowledged_at_once_with_a_store_too()
 #[actix::test]
 async fn a_handler_that_answers_over_its_own_connection_answers_each_message_once() {
     let server = server().await;
-    let connection = Connection::start(config(&server)).unwrap();
+    let connection = Connection::start(config(&server).build().unwrap()).unwrap();
     let me = connection.downgrade();
     connection.set_message_handler(MessageHandler::new(move |delivery: Delivery| {
         let me = me.clone();

@@ -11,7 +11,7 @@ use std::{
 };
 
 use agora_chat::{
-    AccountKey, Config, Connection, DeadLetters, Delivery, FileDeadLetters, MessageHandler, Outgoing,
+    AccountKey, ConfigBuilder, Connection, DeadLetters, Delivery, FileDeadLetters, MessageHandler, Outgoing,
     local_server::LocalServer,
 };
 use slog::{Drain, KV, Level, Logger, OwnedKVList, Record, o};
@@ -45,7 +45,7 @@ impl Drain for Lines {
 }
 
 impl Lines {
-    fn log_into(&self, config: Config) -> Config {
+    fn log_into(&self, config: ConfigBuilder) -> ConfigBuilder {
         config.logger(Logger::root(self.clone(), o!()))
     }
 
@@ -266,7 +266,7 @@ async fn a_hundred_queues_that_always_fail_leave_the_others_their_speed() {
     let lines = Lines::default();
     let connection = start(lines.log_into(config(&server)), handler).await;
     failing.calls(200).await;
-    let bob = Connection::start(lines.log_into(config(&server))).unwrap();
+    let bob = Connection::start(lines.log_into(config(&server)).build().unwrap()).unwrap();
     bob.open(agora_chat::Credentials::password("bob", "pw").unwrap()).await.unwrap();
     for n in 0..GOOD {
         // Past the client's own bound of unanswered sends nothing is sent.

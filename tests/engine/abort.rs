@@ -72,7 +72,7 @@ fn a_logout_is_answered_where_the_server_answered_it_and_by_nothing_else() {
     assert!(did.closed() && sim.engine.logout_answered());
     sim.step(by_token());
     assert!(!sim.engine.logout_answered(), "that was another session");
-    let mut sim = Sim::online_with(config().logout_timeout(Duration::from_secs(1)).unwrap());
+    let mut sim = Sim::online_with(config().logout_timeout(Duration::from_secs(1)));
     sim.step(Input::Close);
     sim.pass(Duration::from_secs(2));
     let did = sim.due();

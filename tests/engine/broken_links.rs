@@ -70,7 +70,7 @@ fn a_queue_whose_page_is_too_large_goes_last_and_once_it_is_known_which_one_it_i
 fn a_page_of_more_messages_than_allowed_is_known_at_once() {
     let mut limits = Limits::default();
     limits.page_messages = 2;
-    let mut sim = Sim::online_with(config().limits(limits).unwrap());
+    let mut sim = Sim::online_with(config().limits(limits));
     let queues = ["big", "a"].map(user);
     sim.frame(&unread(&queues));
     let metas = (1..=3).map(|id| text(id, "x")).collect();

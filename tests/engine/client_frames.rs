@@ -1,7 +1,7 @@
 //! What is sent means the same as what the official clients sent; where the values are equal, so are the bytes.
 
 use agora_chat::{
-    Config, Outgoing,
+    Account, Config, ConfigBuilder, Outgoing,
     session::Input,
     wire::{Logout, MSync, MessageBody, Provision, Upward, encode, msync::Command, provision::OsType},
 };
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     peer,
-    sim::{APP, Did, Sim, TOKEN, by_token, config, device},
+    sim::{APP, Did, Sim, TOKEN, alice, by_token, config, device},
 };
 
 fn recorded(name: &str) -> Bytes {
@@ -35,12 +35,12 @@ fn clock_of(provision: &Provision) -> u64 {
 }
 
 /// Logs in at the moment the recorded frame was sent; our PROVISION with the release of the recorded one.
-fn provision_like(name: &str, config: Config) -> (Bytes, Bytes) {
+fn provision_like(name: &str, config: ConfigBuilder, account: Account) -> (Bytes, Bytes) {
     let theirs = recorded(name);
     let like = envelope(&theirs).provision().unwrap();
     let mut sim = Sim::new(config);
     sim.now.wall = clock_of(&like);
-    sim.step(by_token());
+    sim.step(Input::Open(account));
     let mut ours = envelope(&only_frame(&sim.step(Input::Connected)));
     let mut provision = ours.provision().unwrap();
     assert!(provision.version().starts_with("rust-"));
@@ -51,13 +51,13 @@ fn provision_like(name: &str, config: Config) -> (Bytes, Bytes) {
 
 #[test]
 fn provision_is_the_recorded_one_apart_from_the_release() {
-    let (ours, theirs) = provision_like("provision", config());
+    let (ours, theirs) = provision_like("provision", config(), alice());
     assert_eq!(hex::encode(ours), hex::encode(theirs));
 }
 
 #[test]
 fn provision_with_a_login_extension_is_the_recorded_one() {
-    let (ours, theirs) = provision_like("provision-with-ext", config().login_ext("my-phone").unwrap());
+    let (ours, theirs) = provision_like("provision-with-ext", config(), alice().login_ext("my-phone"));
     assert_eq!(hex::encode(ours), hex::encode(theirs));
 }
 
@@ -65,13 +65,8 @@ fn provision_with_a_login_extension_is_the_recorded_one() {
 fn provision_of_a_device_with_a_name_of_its_own_is_the_recorded_one() {
     let mut own = agora_chat::Device::new("webim_web_mydevice");
     own.name = "webim_web_mydevice".to_owned();
-    let config = Config::new(APP)
-        .unwrap()
-        .allow_plaintext()
-        .device(own)
-        .unwrap()
-        .addresses("http://r.test", "ws://s.test/websocket");
-    let (ours, theirs) = provision_like("provision-own-device-id", config.unwrap());
+    let config = Config::builder(APP).allow_plaintext().addresses("http://r.test", "ws://s.test/websocket");
+    let (ours, theirs) = provision_like("provision-own-device-id", config, alice().device(own));
     assert_eq!(hex::encode(ours), hex::encode(theirs));
 }
 
@@ -110,8 +105,8 @@ fn every_attempt_has_a_session_id_of_its_own_even_within_a_millisecond_or_when_t
 fn a_custom_platform_is_named_by_its_number() {
     let mut device = device();
     device.platform = Some(17);
-    let mut sim = Sim::new(config().device(device).unwrap());
-    sim.step(by_token());
+    let mut sim = Sim::new(config());
+    sim.step(Input::Open(alice().device(device)));
     let provision = envelope(&only_frame(&sim.step(Input::Connected))).provision().unwrap();
     assert_eq!((provision.os_type, provision.os_custom_value), (Some(OsType::OsCustom as i32), Some(17)));
 }

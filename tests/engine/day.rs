@@ -4,7 +4,7 @@ use agora_chat::{ConnectionState, EventKind, session::Input};
 
 use crate::{
     peer,
-    sim::{Did, Sim, config, hello, millis, seconds},
+    sim::{Did, Sim, config, hello, millis, pending_sends, seconds},
 };
 
 #[test]
@@ -59,7 +59,7 @@ fn a_day_with_1_000_losses_ends_online_with_nothing_left_over() {
 #[test]
 fn what_the_engine_remembers_is_bounded_however_much_comes() {
     let size = |sends: u64| {
-        let mut sim = Sim::online_with(config().max_pending_sends(8).unwrap());
+        let mut sim = Sim::online_with(config().limits(pending_sends(8)));
         for n in 1..sends {
             sim.step(hello(n));
             sim.frame(&peer::page(&peer::user("bob"), vec![peer::text(n + (1 << 40), "x")], n));

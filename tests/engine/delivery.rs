@@ -12,7 +12,7 @@ use proptest::{collection::vec, prelude::*};
 
 use crate::{
     peer::{self, text, user},
-    sim::{Did, Sim, by_token, config},
+    sim::{Did, Sim, alice, config},
 };
 
 /// Tells the engine that there is a store; the tests play it themselves.
@@ -132,11 +132,7 @@ impl Model {
 
     /// A new process logs in; all that was in memory is gone.
     fn restart(&mut self) {
-        let mut config = config().limits(self.limits.clone()).unwrap();
-        if self.stores {
-            config = config.cursor_store(std::sync::Arc::new(Played));
-        }
-        self.sim = Sim::new(config);
+        self.sim = Sim::new(config().limits(self.limits.clone()));
         self.sim.engine.set_handled(EventMask::MESSAGE);
         self.hand.clear();
         self.up.clear();
@@ -147,7 +143,11 @@ impl Model {
             let again = stored.iter().filter(|id| self.handled.contains(id) && kept.is_none_or(|key| **id > key));
             self.may_repeat.extend(again);
         }
-        let did = self.sim.step(by_token());
+        let mut account = alice();
+        if self.stores {
+            account = account.cursor_store(std::sync::Arc::new(Played));
+        }
+        let did = self.sim.step(Input::Open(account));
         self.act(did);
         let did = self.sim.accept();
         self.act(did);

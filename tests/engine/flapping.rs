@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use agora_chat::{Code, Config, DisconnectReason, EventKind, Reconnect, session::Input};
+use agora_chat::{Code, ConfigBuilder, DisconnectReason, EventKind, Reconnect, session::Input};
 
 use crate::sim::{Did, Sim, config, millis, seconds};
 
-fn policy(change: impl FnOnce(&mut Reconnect)) -> Config {
+fn policy(change: impl FnOnce(&mut Reconnect)) -> ConfigBuilder {
     let mut policy = Reconnect::default();
     change(&mut policy);
-    config().reconnect(policy).unwrap()
+    config().reconnect(policy)
 }
 
 /// Keeps the link for so long, then loses it.

@@ -1,7 +1,7 @@
 //! Who wrote a message is what the server says: what the sender's own part says otherwise is told, and not believed.
 
 use agora_chat::{
-    ChatType, Claims, Config, Conversation, EventKind, Message, ReceiptKind,
+    ChatType, Claims, ConfigBuilder, Conversation, EventKind, Message, ReceiptKind,
     session::Diagnostic,
     wire::{
         self, Body, Content, Jid, MessageBody, Meta, MucBody, RosterBody, Upward,
@@ -334,7 +334,7 @@ fn receipts(did: &Did) -> Vec<(String, String)> {
 #[test]
 fn automatic_receipts_go_to_the_servers_sender() {
     let receipts = |body: &MessageBody| {
-        let on: Config = config().delivery_receipts(true);
+        let on: ConfigBuilder = config().delivery_receipts(true);
         receipts(&Sim::online_with(on).frame(&page(vec![by_mallory(1, body)])))
     };
     let mallory = [("mallory".to_owned(), "mallory".to_owned())];

@@ -1,7 +1,7 @@
 //! What the engine gives to the message handler, how much of it, and when queues go on.
 
 use agora_chat::{
-    Config, EventKind, EventMask, Limits,
+    ConfigBuilder, EventKind, EventMask, Limits,
     session::{Action, Diagnostic, Input, Page, PageId},
     wire::{
         self, CommSyncDl, Jid, KeyValue, MessageBody, Meta,
@@ -16,13 +16,13 @@ use crate::{
     sim::{Did, Sim, by_token, config, millis, seconds},
 };
 
-fn limited(change: impl FnOnce(&mut Limits)) -> Config {
+fn limited(change: impl FnOnce(&mut Limits)) -> ConfigBuilder {
     let mut limits = Limits::default();
     change(&mut limits);
-    config().limits(limits).unwrap()
+    config().limits(limits)
 }
 
-fn handling(config: Config) -> Sim {
+fn handling(config: ConfigBuilder) -> Sim {
     let mut sim = Sim::new(config);
     sim.engine.set_handled(EventMask::MESSAGE);
     sim.step(by_token());

@@ -53,7 +53,7 @@ fn what_is_no_frame_does_not_postpone_the_heartbeat() {
 
 #[test]
 fn sending_does_not_postpone_it_because_only_the_peer_can_show_that_it_lives() {
-    let mut sim = Sim::online_with(config().send_timeout(seconds(100)).unwrap());
+    let mut sim = Sim::online_with(config().send_timeout(seconds(100)));
     sim.run(seconds(29));
     sim.step(hello(1));
     assert_eq!(sim.left(), seconds(1));
@@ -92,7 +92,7 @@ fn the_first_heartbeat_goes_out_with_the_login_and_its_answer_is_due_too() {
 
 #[test]
 fn both_times_are_configurable() {
-    let mut sim = Sim::online_with(config().heartbeat(millis(500), millis(20)).unwrap());
+    let mut sim = Sim::online_with(config().heartbeat(millis(500), millis(20)));
     assert_eq!(sim.left(), millis(500));
     assert_eq!(sim.due().kinds(), ["UNREAD"]);
     assert_eq!(sim.left(), millis(20));

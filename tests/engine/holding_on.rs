@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Config, ConnectStep, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError,
+    ConfigBuilder, ConnectStep, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError,
     ProviderError, Reconnect, Token, TokenReason,
     session::{Action, Diagnostic, Expiry, FetchedToken, Input},
 };
@@ -380,7 +380,7 @@ fn a_login_waits_as_long_as_the_service_asks_within_its_deadline() {
     assert_eq!(sim.accept().opened(), Some(&Ok(())));
 
     // What would be too late fails at once, with the cause.
-    let mut sim = Sim::new(config().login_deadline(seconds(6)).unwrap());
+    let mut sim = Sim::new(config().login_deadline(seconds(6)));
     sim.step(by_password());
     assert!(matches!(sim.step(overloaded()).open_error(), OpenError::Token { .. }));
 }
@@ -461,7 +461,7 @@ fn a_login_that_took_longer_than_its_tokens_life_fetches_another() {
     assert_eq!(sim.accept().opened(), Some(&Ok(())));
 }
 
-fn patient() -> Config {
+fn patient() -> ConfigBuilder {
     config().keep_trying_first_login(true)
 }
 
@@ -540,7 +540,7 @@ fn a_first_login_that_is_kept_trying_ends_by_what_is_final_by_close_and_by_a_lim
 
     let mut policy = Reconnect::default();
     policy.max_attempts = Some(7);
-    let mut sim = Sim::new(patient().reconnect(policy).unwrap());
+    let mut sim = Sim::new(patient().reconnect(policy));
     let mut did = sim.step(by_token());
     while did.opened().is_none() {
         fail(&mut sim, &mut did);

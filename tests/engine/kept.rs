@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Code, Config, ConfigError, DisconnectReason, Kick, KickPolicy, Limits, LossCause, Outgoing, Reconnect, RefusalKind,
-    SendError,
+    Code, ConfigBuilder, ConfigError, DisconnectReason, Kick, KickPolicy, Limits, LossCause, Outgoing, Reconnect,
+    RefusalKind, SendError,
     session::{Action, Input},
 };
 use proptest::{collection::vec, prelude::*};
@@ -18,24 +18,24 @@ use crate::{
 };
 
 /// Online, then without a link.
-fn lost(config: Config) -> Sim {
+fn lost(config: ConfigBuilder) -> Sim {
     let mut sim = Sim::online_with(config);
     sim.lose();
     sim
 }
 
-fn limits(change: impl FnOnce(&mut Limits)) -> Config {
+fn limits(change: impl FnOnce(&mut Limits)) -> ConfigBuilder {
     let mut limits = Limits::default();
     change(&mut limits);
-    config().limits(limits).unwrap()
+    config().limits(limits)
 }
 
 /// Pauses of nearly nothing, so that ages are those a test lets pass.
-fn prompt() -> Config {
+fn prompt() -> ConfigBuilder {
     let mut policy = Reconnect::default();
     (policy.base, policy.cap) = (millis(1), millis(1));
     policy.flapping = None;
-    config().reconnect(policy).unwrap()
+    config().reconnect(policy)
 }
 
 fn give(sim: &mut Sim, ids: impl IntoIterator<Item = u64>) {
@@ -95,7 +95,7 @@ fn the_time_for_the_answer_begins_when_the_message_is_written() {
 
 #[test]
 fn a_message_kept_for_longer_than_allowed_fails_and_never_goes_out() {
-    let mut sim = lost(config().buffer_sends_for(seconds(3)).unwrap());
+    let mut sim = lost(config().buffer_sends_for(seconds(3)));
     give(&mut sim, [1]);
     sim.pass(seconds(1));
     give(&mut sim, [2]);
@@ -113,7 +113,7 @@ fn a_message_kept_for_longer_than_allowed_fails_and_never_goes_out() {
 #[test]
 fn the_age_of_the_oldest_kept_message_wakes_the_engine_at_every_step_of_the_way_back() {
     for steps in 0..=2 {
-        let mut sim = lost(config().buffer_sends_for(millis(10)).unwrap());
+        let mut sim = lost(config().buffer_sends_for(millis(10)));
         if steps > 0 {
             sim.due();
         }
@@ -129,7 +129,7 @@ fn the_age_of_the_oldest_kept_message_wakes_the_engine_at_every_step_of_the_way_
 
 #[test]
 fn nothing_too_old_goes_out_though_the_timer_is_late() {
-    let mut sim = lost(prompt().buffer_sends_for(seconds(5)).unwrap());
+    let mut sim = lost(prompt().buffer_sends_for(seconds(5)));
     sim.due();
     sim.step(Input::Connected);
     give(&mut sim, [1]);
@@ -260,9 +260,9 @@ fn whatever_ends_the_session_tells_kept_messages_that_they_were_not_sent_and_why
     };
     let mut once = Reconnect::default();
     once.max_attempts = Some(1);
-    let once = config().reconnect(once).unwrap();
+    let once = config().reconnect(once);
     type End<'a> = &'a dyn Fn(&mut Sim) -> Did;
-    let ends: [(&str, Config, End<'_>); 5] = [
+    let ends: [(&str, ConfigBuilder, End<'_>); 5] = [
         ("closed in the pause", config(), &|sim| sim.step(Input::Close)),
         ("closed on the way", config(), &|sim| {
             sim.due();
@@ -298,7 +298,7 @@ fn whatever_ends_the_session_tells_kept_messages_that_they_were_not_sent_and_why
 
 #[test]
 fn messages_sent_after_a_kick_that_is_returned_from_are_kept_too() {
-    let mut sim = Sim::online_with(config().kick_policy(KickPolicy::RetryAfter(seconds(5))).unwrap());
+    let mut sim = Sim::online_with(config().kick_policy(KickPolicy::RetryAfter(seconds(5))));
     sim.step(hello(1));
     let did = sim.frame(&peer::kick(2));
     let kicked = LossCause::Kicked(Kick::LoggedInElsewhere { ext: None });
@@ -322,12 +322,12 @@ fn the_token_ending_while_the_link_is_down_ends_what_is_kept() {
 #[test]
 fn the_time_and_number_of_kept_messages_have_their_ranges() {
     for wrong in [Duration::ZERO, millis(9), seconds(86_401)] {
-        assert!(matches!(config().buffer_sends_for(wrong), Err(ConfigError::Range { .. })), "{wrong:?}");
+        assert!(matches!(config().buffer_sends_for(wrong).build(), Err(ConfigError::Range { .. })), "{wrong:?}");
     }
-    assert!(config().buffer_sends_for(millis(10)).is_ok() && config().buffer_sends_for(seconds(86_400)).is_ok());
+    assert!([millis(10), seconds(86_400)].into_iter().all(|time| config().buffer_sends_for(time).build().is_ok()));
     let mut limits = Limits::default();
     limits.buffered_sends = 1_000_001;
-    assert!(matches!(config().limits(limits), Err(ConfigError::Range { .. })));
+    assert!(matches!(config().limits(limits).build(), Err(ConfigError::Range { .. })));
 }
 
 /// Where the link is cut in the life of one send, and what is promised of it then.
@@ -422,7 +422,7 @@ proptest! {
         events in vec(event(), 1..150),
     ) {
         let config = limits(|limits| (limits.buffered_sends, limits.pending_sends) = (kept, 4));
-        let mut sim = Sim::seeded(config.buffer_sends_for(seconds(keep_for)).unwrap(), seed);
+        let mut sim = Sim::seeded(config.buffer_sends_for(seconds(keep_for)), seed);
         let (mut given, mut outcomes, mut last) = (0, 0, 0_u64);
         for event in &events {
             let id = |back: u8| u64::saturating_sub(last, u64::from(back % 8));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Code, Config, DisconnectReason, Kick, KickPolicy, LossCause, Reconnect,
+    Code, ConfigBuilder, DisconnectReason, Kick, KickPolicy, LossCause, Reconnect,
     session::{Action, Input},
 };
 
@@ -15,8 +15,8 @@ use crate::{
 
 const PAUSE: Duration = seconds(30);
 
-fn with(policy: KickPolicy) -> Config {
-    config().kick_policy(policy).unwrap()
+fn with(policy: KickPolicy) -> ConfigBuilder {
+    config().kick_policy(policy)
 }
 
 fn take_over(times: u32, window: Duration) -> KickPolicy {
@@ -122,7 +122,7 @@ fn where_no_attempt_is_left_the_reason_told_is_the_kick() {
     let reconnect = |change: fn(&mut Reconnect)| {
         let mut policy = Reconnect::default();
         change(&mut policy);
-        with(take_over(9, PAUSE)).reconnect(policy).unwrap()
+        with(take_over(9, PAUSE)).reconnect(policy)
     };
     let mut off = Sim::online_with(reconnect(|policy| policy.enabled = false));
     assert_eq!(off.frame(&peer::kick(2)).reason(), Some(&kicked_for_another()));

@@ -1,7 +1,7 @@
 //! The login: attempts, deadline, discovery and token.
 
 use agora_chat::{
-    Addresses, Code, Config, ConnectStep, ConnectionState, Endpoints, LossCause, OpenError, Token,
+    Addresses, Code, Config, ConfigBuilder, ConnectStep, ConnectionState, Endpoints, LossCause, OpenError, Token,
     session::{Action, Diagnostic, FetchedToken, Input},
 };
 
@@ -16,9 +16,9 @@ pub(crate) fn hosts(names: &[&str]) -> Addresses {
     Addresses { rest: vec!["http://rest.test".to_owned()], socket }
 }
 
-pub(crate) fn discovering() -> Config {
+pub(crate) fn discovering() -> ConfigBuilder {
     let hosts = ["http://a.test", "http://b.test"].map(str::to_owned).to_vec();
-    Config::new(APP).unwrap().allow_plaintext().endpoints(Endpoints::Discovery(hosts)).unwrap()
+    Config::builder(APP).allow_plaintext().endpoints(Endpoints::Discovery(hosts))
 }
 
 fn fetched() -> Input<'static> {
@@ -49,7 +49,7 @@ fn a_token_and_fixed_addresses_need_no_rest_call() {
 
 #[test]
 fn three_attempts_are_made_each_at_the_next_host_and_then_the_login_fails() {
-    let mut sim = Sim::new(config().endpoints(Endpoints::Fixed(hosts(&["one", "two"]))).unwrap());
+    let mut sim = Sim::new(config().endpoints(Endpoints::Fixed(hosts(&["one", "two"]))));
     let mut dialed: Vec<String> = sim.step(by_token()).dialed().iter().map(|url| (*url).to_owned()).collect();
     for attempt in 2..=3 {
         let did = sim.lose();
@@ -96,7 +96,7 @@ fn the_pauses_between_attempts_are_at_most_1_and_2_s() {
 
 #[test]
 fn unanswered_steps_fail_with_a_timeout_that_names_the_step() {
-    let short = config().login_deadline(seconds(3600)).unwrap();
+    let short = config().login_deadline(seconds(3600));
     for (connected, step) in [(false, ConnectStep::Connect), (true, ConnectStep::Provision)] {
         let mut sim = Sim::new(short.clone());
         sim.step(by_token());
@@ -154,7 +154,7 @@ fn the_deadline_of_the_login_as_a_whole_names_the_step_under_way() {
     let mut sim = Sim::new(config());
     sim.step(by_token());
     is(wait(&mut sim), ConnectStep::Connect);
-    let mut sim = Sim::new(config().connect_timeouts(seconds(10), seconds(60)).unwrap());
+    let mut sim = Sim::new(config().connect_timeouts(seconds(10), seconds(60)));
     sim.step(by_token());
     sim.step(Input::Connected);
     is(wait(&mut sim), ConnectStep::Provision);
@@ -162,7 +162,7 @@ fn the_deadline_of_the_login_as_a_whole_names_the_step_under_way() {
 
 #[test]
 fn the_deadline_is_kept_to_the_millisecond_and_bounds_the_whole_login() {
-    let mut sim = Sim::new(config().login_deadline(millis(1234)).unwrap());
+    let mut sim = Sim::new(config().login_deadline(millis(1234)));
     sim.step(by_token());
     assert!(sim.run(millis(1233)).0.is_empty());
     assert!(sim.run(millis(1)).closed());
@@ -187,7 +187,7 @@ fn a_pause_asked_for_is_waited_for_within_the_deadline() {
 
 #[test]
 fn discovery_that_fails_for_longer_than_the_deadline_fails_the_login_with_304() {
-    let mut sim = Sim::new(discovering().login_deadline(seconds(10)).unwrap());
+    let mut sim = Sim::new(discovering().login_deadline(seconds(10)));
     sim.step(by_token());
     sim.step(Input::Discovered(Err(rest_errors::nowhere())));
     sim.due();
@@ -201,7 +201,7 @@ fn discovery_that_fails_for_longer_than_the_deadline_fails_the_login_with_304() 
 fn a_token_request_that_fails_fails_the_login_without_an_event() {
     for error in [rest_errors::wrong_password(), rest_errors::overloaded()] {
         // Too short for the pause that the second one asks for.
-        let mut sim = Sim::new(config().login_deadline(seconds(5)).unwrap());
+        let mut sim = Sim::new(config().login_deadline(seconds(5)));
         sim.step(by_password());
         let did = sim.step(Input::TokenFetched(Err(error.clone())));
         assert!(matches!(did.open_error(), OpenError::Token { error: told, .. } if *told == error));

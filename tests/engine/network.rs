@@ -126,7 +126,7 @@ fn what_the_server_asked_to_wait_is_waited_for_all_the_same() {
 
 #[test]
 fn the_pause_after_a_kick_and_the_floor_of_flapping_stand() {
-    let mut sim = Sim::online_with(config().kick_policy(KickPolicy::RetryAfter(seconds(30))).unwrap());
+    let mut sim = Sim::online_with(config().kick_policy(KickPolicy::RetryAfter(seconds(30))));
     sim.frame(&peer::kick(2));
     assert!(sim.step(Input::NetworkChanged).0.is_empty());
     assert!(sim.left() >= seconds(30));

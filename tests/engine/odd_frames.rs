@@ -19,7 +19,7 @@ use crate::{
 fn limited(change: impl FnOnce(&mut Limits)) -> Sim {
     let mut limits = Limits::default();
     change(&mut limits);
-    Sim::online_with(config().limits(limits).unwrap())
+    Sim::online_with(config().limits(limits))
 }
 
 /// Nothing but perhaps a note, the link stays, and what comes after it arrives.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Addresses, Config, ConnectionState, Endpoints, LossCause,
+    Addresses, ConfigBuilder, ConnectionState, Endpoints, LossCause,
     session::{Action, Input},
 };
 
@@ -16,8 +16,8 @@ use crate::{
 
 const HOUR: Duration = seconds(3600);
 
-fn three() -> Config {
-    config().endpoints(Endpoints::Fixed(hosts(&["one", "two", "three"]))).unwrap()
+fn three() -> ConfigBuilder {
+    config().endpoints(Endpoints::Fixed(hosts(&["one", "two", "three"])))
 }
 
 /// Lets an attempt succeed unless it leads to the dead host, which refuses or keeps silent. Answers the dials.

@@ -17,7 +17,7 @@ use crate::{
 fn handling(change: impl FnOnce(&mut Limits)) -> Sim {
     let mut limits = Limits::default();
     change(&mut limits);
-    let mut sim = Sim::new(config().limits(limits).unwrap());
+    let mut sim = Sim::new(config().limits(limits));
     sim.engine.set_handled(EventMask::MESSAGE);
     sim.step(by_token());
     sim.accept();

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Addresses, Config, ConnectStep, ConnectionState, Endpoints, EventMask, KickPolicy, LossCause, Reconnect,
-    RoomRequest, Token,
+    Addresses, Config, ConfigBuilder, ConnectStep, ConnectionState, Endpoints, EventMask, KickPolicy, LossCause,
+    Reconnect, RoomRequest, Token,
     session::{Expiry, FetchedToken, Input},
 };
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use crate::{
     peer,
     renewal::{by_provider, not_provided, provided},
     rest_errors,
-    sim::{APP, Sim, by_password, by_token, hello, millis, seconds},
+    sim::{APP, Sim, by_password, by_token, hello, millis, pending_sends, seconds},
 };
 
 #[derive(Clone, Debug)]
@@ -158,7 +158,7 @@ prop_compose! {
         discovery in any::<bool>(), hosts in 1..4_u8, enabled in any::<bool>(), limited in any::<bool>(),
         limit in 1..8_u32, logout in 0..3_u64, kicks in kick_policy(),
         receipts in any::<bool>(), keeps in 1..100_u64,
-    ) -> Config {
+    ) -> ConfigBuilder {
         let mut policy = Reconnect::default();
         policy.enabled = enabled || limited;
         policy.max_attempts = limited.then_some(limit);
@@ -167,9 +167,9 @@ prop_compose! {
         } else {
             Endpoints::Fixed(addresses(hosts))
         };
-        let config = Config::new(APP).unwrap().allow_plaintext().endpoints(endpoints).unwrap().reconnect(policy).unwrap();
-        let config = config.delivery_receipts(receipts).buffer_sends_for(seconds(keeps)).unwrap();
-        config.kick_policy(kicks).unwrap().logout_timeout(seconds(logout)).unwrap().max_pending_sends(3).unwrap()
+        let config = Config::builder(APP).allow_plaintext().endpoints(endpoints).reconnect(policy);
+        let config = config.delivery_receipts(receipts).buffer_sends_for(seconds(keeps));
+        config.kick_policy(kicks).logout_timeout(seconds(logout)).limits(pending_sends(3))
     }
 }
 
@@ -233,7 +233,7 @@ fn give(sim: &mut Sim, event: &Event) {
         Event::Due => return,
         Event::Help => match sim.place() {
             Place::Out => sim.step(by_token()),
-            Place::State => sim.step(Input::Recalled { token: None, expires_at: None }),
+            Place::State => sim.step(Input::Recalled { device: None, token: None, expires_at: None }),
             Place::Discovery => sim.step(Input::Discovered(Ok(addresses(2)))),
             Place::Token | Place::Pause if sim.is_asking() => {
                 let (name, wall) = (format!("at-{:?}", sim.now.mono), sim.now.wall);

@@ -1,17 +1,17 @@
 //! Automatic delivery receipts (messages spec §3).
 
 use agora_chat::{
-    Config, ConnectionState, EventMask, LossCause,
+    ConfigBuilder, ConnectionState, EventMask, LossCause,
     session::{Diagnostic, Input},
     wire::{self, Body, Content, Jid, MessageBody, Meta, Upward, content::ContentType, message_body, meta::NameSpace},
 };
 
 use crate::{
     peer,
-    sim::{Did, Sim, config, hello, seconds},
+    sim::{Did, Sim, config, hello, pending_sends, seconds},
 };
 
-fn on() -> Config {
+fn on() -> ConfigBuilder {
     config().delivery_receipts(true)
 }
 
@@ -136,7 +136,7 @@ fn those_that_are_not_answered_cost_no_link_and_are_noted_at_once_and_then_when_
 
 #[test]
 fn the_places_of_receipts_that_are_not_answered_go_to_those_that_wait() {
-    let mut sim = Sim::online_with(on().max_pending_sends(4).unwrap());
+    let mut sim = Sim::online_with(on().limits(pending_sends(4)));
     assert_eq!(receipts(&sim.frame(&page((1..=5).map(|id| peer::text(id, "x")).collect()))).len(), 2);
     assert_eq!(receipts(&sim.run(seconds(15))).len(), 2);
 }
@@ -153,7 +153,7 @@ fn a_message_that_is_not_answered_beside_them_still_costs_the_link() {
 
 #[test]
 fn they_take_at_most_half_the_places_of_sends_and_the_rest_goes_out_in_order_as_answers_come() {
-    let mut sim = Sim::online_with(on().max_pending_sends(4).unwrap());
+    let mut sim = Sim::online_with(on().limits(pending_sends(4)));
     let bob = |id| ("bob".to_owned(), id);
     let did = sim.frame(&page((1..=5).map(|id| peer::text(id, "x")).collect()));
     assert_eq!(receipts(&did), [bob(1), bob(2)]);
@@ -176,7 +176,7 @@ fn they_take_at_most_half_the_places_of_sends_and_the_rest_goes_out_in_order_as_
 
 #[test]
 fn where_all_places_are_the_applications_a_receipt_waits_for_one() {
-    let mut sim = Sim::online_with(on().max_pending_sends(2).unwrap());
+    let mut sim = Sim::online_with(on().limits(pending_sends(2)));
     for id in [1, 2] {
         sim.step(hello(id));
     }
@@ -186,7 +186,7 @@ fn where_all_places_are_the_applications_a_receipt_waits_for_one() {
 
 #[test]
 fn past_1024_that_wait_they_are_left_out_and_counted_when_the_link_ends() {
-    let mut sim = Sim::online_with(on().max_pending_sends(1).unwrap());
+    let mut sim = Sim::online_with(on().limits(pending_sends(1)));
     assert_eq!(receipts(&sim.frame(&page((1..=1030).map(|id| peer::text(id, "x")).collect()))).len(), 1);
     assert_eq!(sim.lose().notes(), [&Diagnostic::ReceiptsLeftOut { count: 5 }]);
     // With the session goes what waits.

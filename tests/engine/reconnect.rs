@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Code, Config, ConfigError, ConnectionState, DisconnectReason, Endpoints, EventKind, LossCause, Reconnect,
+    Code, ConfigBuilder, ConfigError, ConnectionState, DisconnectReason, Endpoints, EventKind, LossCause, Reconnect,
     session::{Action, Diagnostic, Input},
 };
 
@@ -13,10 +13,10 @@ use crate::{
     sim::{Sim, by_token, config, millis, seconds},
 };
 
-fn policy(change: impl FnOnce(&mut Reconnect)) -> Config {
+fn policy(change: impl FnOnce(&mut Reconnect)) -> ConfigBuilder {
     let mut policy = Reconnect::default();
     change(&mut policy);
-    config().reconnect(policy).unwrap()
+    config().reconnect(policy)
 }
 
 /// The pauses before the first `n` attempts, none of which succeeds.
@@ -68,7 +68,7 @@ fn every_pause_is_at_least_the_configured_one_and_the_drawn_part_comes_on_top() 
 }
 
 fn config_refuses(policy: Reconnect) -> bool {
-    matches!(config().reconnect(policy), Err(ConfigError::Range { what: "the shortest pause", .. }))
+    matches!(config().reconnect(policy).build(), Err(ConfigError::Range { what: "the shortest pause", .. }))
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn every_cause_of_a_loss_is_told_and_repaired() {
 
 #[test]
 fn each_attempt_goes_to_the_next_of_several_hosts() {
-    let mut sim = Sim::new(config().endpoints(Endpoints::Fixed(hosts(&["one", "two", "three"]))).unwrap());
+    let mut sim = Sim::new(config().endpoints(Endpoints::Fixed(hosts(&["one", "two", "three"]))));
     sim.step(by_token());
     sim.accept();
     for next in ["two", "three", "one", "two"] {

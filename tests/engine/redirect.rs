@@ -1,7 +1,7 @@
 //! A login redirected to another host (connection spec §6.4).
 
 use agora_chat::{
-    Addresses, Config, Endpoints, LossCause, OpenError, RefusalKind,
+    Addresses, ConfigBuilder, Endpoints, LossCause, OpenError, RefusalKind,
     session::{Diagnostic, Input},
 };
 
@@ -10,9 +10,9 @@ use crate::{
     sim::{Did, Sim, by_token, config},
 };
 
-fn two_hosts() -> Config {
+fn two_hosts() -> ConfigBuilder {
     let socket = vec!["ws://one.test/websocket".to_owned(), "ws://two.test/websocket".to_owned()];
-    config().endpoints(Endpoints::Fixed(Addresses { rest: vec!["http://rest.test".to_owned()], socket })).unwrap()
+    config().endpoints(Endpoints::Fixed(Addresses { rest: vec!["http://rest.test".to_owned()], socket }))
 }
 
 /// Takes the connection and redirects it.

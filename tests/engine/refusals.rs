@@ -146,7 +146,7 @@ fn what_a_refusal_means_does_not_hang_on_the_users_password() {
         ("token", "Sorry, token or password does not match login info", 28),
     ] {
         let mut sim = Sim::new(config());
-        sim.step(Input::Open(Credentials::password("bob", password).unwrap()));
+        sim.step(Input::Open(Credentials::password("bob", password).unwrap().into()));
         let token = Token::new("YWMt-fetched").unwrap();
         sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: None })));
         sim.step(Input::Connected);

@@ -22,11 +22,11 @@ pub(crate) fn nobody(_: TokenRequest) -> Pending<Result<ProvidedToken, ProviderE
 }
 
 pub(crate) fn by_provider() -> Input<'static> {
-    Input::Open(Credentials::provider("alice", nobody).unwrap())
+    Input::Open(Credentials::provider("alice", nobody).unwrap().into())
 }
 
 pub(crate) fn by_token_with_provider() -> Input<'static> {
-    Input::Open(Credentials::token("alice", TOKEN).unwrap().with_provider(nobody))
+    Input::Open(Credentials::token("alice", TOKEN).unwrap().with_provider(nobody).into())
 }
 
 pub(crate) fn provided(name: &str, expires_at: Option<u64>) -> Input<'static> {
@@ -145,7 +145,7 @@ fn the_source_is_the_provider_where_there_is_one_and_the_password_otherwise() {
     for (open, by_rest) in [
         (by_password(), true),
         (by_provider(), false),
-        (Input::Open(Credentials::password("alice", "pw").unwrap().with_provider(nobody)), false),
+        (Input::Open(Credentials::password("alice", "pw").unwrap().with_provider(nobody).into()), false),
     ] {
         let mut sim = online(open);
         let did = until_asked(&mut sim);
@@ -399,7 +399,7 @@ fn a_login_by_an_old_token_with_a_provider_gets_a_new_one_instead_of_failing() {
 
 #[test]
 fn a_local_clock_that_is_wrong_does_not_end_a_login_by_a_provider() {
-    let mut sim = Sim::new(config().connect_timeouts(MINUTE, MINUTE).unwrap());
+    let mut sim = Sim::new(config().connect_timeouts(MINUTE, MINUTE));
     sim.step(by_provider());
     sim.step(provided("first", Some(T0 - 1)));
     assert!(sim.run(seconds(25)).events().is_empty());

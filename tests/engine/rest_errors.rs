@@ -80,13 +80,15 @@ fn answer_once(status: u16, headers: &str, body: &str) -> String {
 }
 
 fn token_error(address: String) -> RestError {
-    let config = Config::new("org#app").unwrap().addresses(address, "wss://socket.test/websocket").unwrap();
+    let config = Config::builder("org#app").addresses(address, "wss://socket.test/websocket");
     let user: UserId = "alice".parse().unwrap();
-    let call = async { RestClient::new(&config).unwrap().password_token(&user, &Password::new("x").unwrap()).await };
+    let call = async {
+        RestClient::new(&config.build().unwrap()).unwrap().password_token(&user, &Password::new("x").unwrap()).await
+    };
     actix_rt::System::new().block_on(call).unwrap_err()
 }
 
 fn discovery_error(address: String) -> RestError {
-    let config = Config::new("org#app").unwrap().endpoints(Endpoints::Discovery(vec![address])).unwrap();
-    actix_rt::System::new().block_on(rest::discover(&config)).unwrap_err()
+    let config = Config::builder("org#app").endpoints(Endpoints::Discovery(vec![address]));
+    actix_rt::System::new().block_on(rest::discover(&config.build().unwrap())).unwrap_err()
 }

@@ -1,7 +1,8 @@
 //! Chat rooms over the socket (messages spec §1.10, §4.2).
 
 use agora_chat::{
-    Code, Config, ConnectionState, EventKind, EventMask, LossCause, Reconnect, RoomInfo, RoomRequest, SendError, Sent,
+    Code, ConfigBuilder, ConnectionState, EventKind, EventMask, LossCause, Reconnect, RoomInfo, RoomRequest, SendError,
+    Sent,
     session::{Diagnostic, Input},
     wire::{self, Body, CommSyncDl, Jid, Meta, MucBody, Upward, meta::NameSpace, muc_body},
 };
@@ -9,7 +10,7 @@ use bytes::Bytes;
 
 use crate::{
     peer,
-    sim::{APP, Did, Sim, by_token, config, hello, millis, seconds},
+    sim::{APP, Did, Sim, by_token, config, hello, millis, pending_sends, seconds},
 };
 
 fn join(client_id: u64, room: &str) -> Input<'static> {
@@ -50,7 +51,7 @@ fn joined(client_id: u64, told: &str) -> Bytes {
 }
 
 /// Online, and in these rooms.
-fn in_rooms(config: Config, rooms: impl IntoIterator<Item = impl ToString>) -> Sim {
+fn in_rooms(config: ConfigBuilder, rooms: impl IntoIterator<Item = impl ToString>) -> Sim {
     let mut sim = Sim::online_with(config);
     for (at, room) in rooms.into_iter().enumerate() {
         let id = at as u64 + 1;
@@ -134,7 +135,7 @@ fn unanswered_for_15_s_the_outcome_is_unknown_with_minus_1_and_the_link_is_repla
 
 #[test]
 fn a_lost_link_leaves_a_join_unknown_with_510_and_ids_and_bounds_are_those_of_sends() {
-    let mut sim = Sim::online_with(config().max_pending_sends(2).unwrap());
+    let mut sim = Sim::online_with(config().limits(pending_sends(2)));
     sim.step(join(1, "r"));
     assert!(matches!(only(&sim.step(leave(1, "r"))).1, Err(SendError::InUse { client_id: 1 })));
     assert!(matches!(only(&sim.step(hello(1))).1, Err(SendError::InUse { client_id: 1 })));
@@ -197,7 +198,7 @@ fn a_request_is_repeated_as_it_was_made_but_never_leaves_the_rooms_joined_after_
 #[test]
 fn a_room_is_not_asked_for_once_more_while_the_application_is_leaving_it() {
     for leaving in [RoomRequest::leave("a"), RoomRequest::join("z").map(RoomRequest::leaving_others)] {
-        let mut sim = in_rooms(config().send_timeout(seconds(20)).unwrap(), ["a"]);
+        let mut sim = in_rooms(config().send_timeout(seconds(20)), ["a"]);
         back(&mut sim);
         sim.frame(&peer::unread(&[]));
         sim.run(seconds(10));
@@ -373,7 +374,7 @@ fn rooms_can_be_left_alone_and_belong_to_one_session() {
 fn rejoining_does_not_take_the_place_of_kept_messages() {
     let mut policy = Reconnect::default();
     (policy.base, policy.cap) = (millis(1), millis(1));
-    let config = config().reconnect(policy).unwrap().max_pending_sends(2).unwrap();
+    let config = config().reconnect(policy).limits(pending_sends(2));
     let mut sim = in_rooms(config, ["a", "b", "c"]);
     sim.lose();
     for id in [8, 9] {

@@ -26,7 +26,7 @@ fn online() -> Sim {
     online_with(config())
 }
 
-fn online_with(config: agora_chat::Config) -> Sim {
+fn online_with(config: agora_chat::ConfigBuilder) -> Sim {
     let mut sim = Sim::new(config);
     fetched(&mut sim);
     sim.accept();
@@ -37,8 +37,8 @@ fn online_with(config: agora_chat::Config) -> Sim {
 /// Before the connect of a login that knows both tokens.
 fn fetched(sim: &mut Sim) {
     let credentials = agora_chat::Credentials::password("alice", PASSWORD).unwrap();
-    sim.step(Input::Open(credentials));
-    sim.step(Input::Recalled { token: Token::new(KEPT).ok(), expires_at: None });
+    sim.step(Input::Open(credentials.into()));
+    sim.step(Input::Recalled { device: None, token: Token::new(KEPT).ok(), expires_at: None });
     let token = Token::new(FORMER).unwrap();
     sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: None })));
     sim.step(Input::Renewed { token: Token::new(TOKEN).unwrap(), expires_at: T0 + 1_000_000_000 });
@@ -95,7 +95,7 @@ fn places() -> Vec<Place> {
         ("a kick's ext", |sim, echo| vec![sim.frame(&peer::batch(vec![peer::statistics(Some(9), 2, Some(echo))]))]),
         ("a kick that is come back from", |_, echo| {
             let policy = agora_chat::KickPolicy::TakeOver { times: 3, window: std::time::Duration::from_secs(600) };
-            let mut sim = online_with(config().kick_policy(policy).unwrap());
+            let mut sim = online_with(config().kick_policy(policy));
             vec![sim.frame(&peer::batch(vec![peer::statistics(Some(9), 2, Some(echo))]))]
         }),
         ("a refused send", |sim, echo| {
@@ -148,7 +148,7 @@ fn places() -> Vec<Place> {
         ("a provider that repeats it", |_, echo| {
             let provider = |_: agora_chat::TokenRequest| std::future::pending();
             let mut sim = Sim::new(config());
-            sim.step(Input::Open(agora_chat::Credentials::provider("alice", provider).unwrap()));
+            sim.step(Input::Open(agora_chat::Credentials::provider("alice", provider).unwrap().into()));
             let tokens = [FORMER, TOKEN].map(|token| Token::new(token).unwrap());
             for token in tokens {
                 sim.step(Input::Renewed { token, expires_at: T0 + 1_000_000_000 });
@@ -262,7 +262,7 @@ fn what_users_say_is_never_changed_whatever_it_holds() {
 #[test]
 fn what_a_refusal_means_is_decided_by_the_text_as_it_came_also_where_that_is_a_secret() {
     let mut sim = Sim::new(config());
-    sim.step(Input::Open(agora_chat::Credentials::password("alice", "token expired").unwrap()));
+    sim.step(Input::Open(agora_chat::Credentials::password("alice", "token expired").unwrap().into()));
     let token = Token::new("group").unwrap();
     sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: None })));
     sim.step(Input::Connected);

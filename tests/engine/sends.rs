@@ -8,7 +8,7 @@ use agora_chat::{
 
 use crate::{
     peer,
-    sim::{Did, Sim, by_token, config, hello, millis, seconds},
+    sim::{Did, Sim, by_token, config, hello, millis, pending_sends, seconds},
 };
 
 fn only(did: &Did) -> (u64, &Result<agora_chat::Sent, SendError>) {
@@ -99,7 +99,7 @@ fn sends_that_still_had_time_when_another_ran_out_of_it_are_lost_with_the_link()
 
 #[test]
 fn the_limit_of_an_answer_is_configurable_and_the_oldest_send_falls_due_first() {
-    let mut sim = Sim::online_with(config().send_timeout(millis(100)).unwrap());
+    let mut sim = Sim::online_with(config().send_timeout(millis(100)));
     sim.step(hello(1));
     sim.pass(millis(60));
     sim.step(hello(2));
@@ -130,7 +130,7 @@ fn a_lost_link_leaves_the_outcome_of_every_unanswered_send_unknown_with_510() {
 
 #[test]
 fn the_number_of_unanswered_sends_is_bounded() {
-    let mut sim = Sim::online_with(config().max_pending_sends(3).unwrap());
+    let mut sim = Sim::online_with(config().limits(pending_sends(3)));
     for id in 1..=3 {
         assert_eq!(sim.step(hello(id)).kinds(), ["send"]);
     }

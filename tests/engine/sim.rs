@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use agora_chat::{
-    Config, ConnectionState, Credentials, Device, DisconnectReason, EventKind, LossCause, OpenError, Outgoing,
-    SendError, Sent,
+    Account, Config, ConfigBuilder, ConnectionState, Credentials, Device, DisconnectReason, EventKind, Limits,
+    LossCause, OpenError, Outgoing, SendError, Sent,
     session::{Action, Diagnostic, Engine, Input, Now, PageId},
     wire::{MSync, Upward},
 };
@@ -29,10 +29,10 @@ pub(crate) const fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// One fixed address, the device of the recorded frames, defaults otherwise.
-pub(crate) fn config() -> Config {
-    let config = Config::new(APP).unwrap().allow_plaintext().device(device()).unwrap();
-    config.addresses("http://rest.test", "ws://one.test/websocket").unwrap()
+/// One fixed address, defaults otherwise.
+pub(crate) fn config() -> ConfigBuilder {
+    let config = Config::builder(APP).allow_plaintext();
+    config.addresses("http://rest.test", "ws://one.test/websocket")
 }
 
 pub(crate) fn device() -> Device {
@@ -42,12 +42,23 @@ pub(crate) fn device() -> Device {
     device
 }
 
+/// Alice by token, on the device of the recorded frames.
+pub(crate) fn alice() -> Account {
+    Account::new(Credentials::token("alice", TOKEN).unwrap()).device(device())
+}
+
 pub(crate) fn by_token() -> Input<'static> {
-    Input::Open(Credentials::token("alice", TOKEN).unwrap())
+    Input::Open(alice())
 }
 
 pub(crate) fn by_password() -> Input<'static> {
-    Input::Open(Credentials::password("alice", "a-password").unwrap())
+    Input::Open(Account::new(Credentials::password("alice", "a-password").unwrap()).device(device()))
+}
+
+pub(crate) fn pending_sends(most: usize) -> Limits {
+    let mut limits = Limits::default();
+    limits.pending_sends = most;
+    limits
 }
 
 pub(crate) fn hello(client_id: u64) -> Input<'static> {
@@ -65,13 +76,13 @@ pub(crate) struct Sim {
 }
 
 impl Sim {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(config: ConfigBuilder) -> Self {
         Self::seeded(config, 7)
     }
 
-    pub(crate) fn seeded(config: Config, seed: u64) -> Self {
+    pub(crate) fn seeded(config: ConfigBuilder, seed: u64) -> Self {
         let now = Now { mono: seconds(1), wall: T0 };
-        Sim { engine: Engine::new(Arc::new(config), seed), now, ledger: Ledger::default() }
+        Sim { engine: Engine::new(Arc::new(config.build().unwrap()), seed), now, ledger: Ledger::default() }
     }
 
     /// Logged in by token, the first heartbeat answered, no end of the token known.
@@ -79,7 +90,7 @@ impl Sim {
         Self::online_with(config())
     }
 
-    pub(crate) fn online_with(config: Config) -> Self {
+    pub(crate) fn online_with(config: ConfigBuilder) -> Self {
         let mut sim = Self::new(config);
         sim.step(by_token());
         sim.accept();
@@ -88,7 +99,7 @@ impl Sim {
     }
 
     /// As [`Sim::online_with`], and the token ends `life` from now.
-    pub(crate) fn online_for(config: Config, life: Duration) -> Self {
+    pub(crate) fn online_for(config: ConfigBuilder, life: Duration) -> Self {
         let mut sim = Self::new(config);
         sim.step(by_token());
         sim.step(Input::Connected);

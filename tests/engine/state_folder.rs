@@ -1,7 +1,7 @@
 //! What a state folder keeps is read before anything else, and waited for no longer than it may take.
 
 use agora_chat::{
-    Config, ConnectStep, ConnectionState, DisconnectReason, OpenError, StateDir, Token,
+    ConfigBuilder, ConnectStep, ConnectionState, DisconnectReason, OpenError, StateDir, Token,
     session::{Action, Diagnostic, Input},
 };
 use tempfile::TempDir;
@@ -11,19 +11,19 @@ use crate::{
     sim::{Sim, T0, by_password, by_token, config, seconds},
 };
 
-fn kept() -> (TempDir, Config) {
+fn kept() -> (TempDir, ConfigBuilder) {
     let dir = tempfile::tempdir().unwrap();
     let config = config().state_dir(StateDir::open(dir.path()).unwrap());
     (dir, config)
 }
 
 fn recalled(token: Option<&str>, expires_at: Option<u64>) -> Input<'static> {
-    Input::Recalled { token: token.map(|token| Token::new(token).unwrap()), expires_at }
+    Input::Recalled { device: None, token: token.map(|token| Token::new(token).unwrap()), expires_at }
 }
 
 fn reading(sim: &mut Sim, open: Input<'_>) {
     let did = sim.step(open);
-    assert!(matches!(&did.0[..], [Action::Recall { user }] if user.as_str() == "alice"), "{did:?}");
+    assert!(matches!(&did.0[..], [Action::Recall { user, .. }] if user.as_str() == "alice"), "{did:?}");
     assert_eq!(sim.engine.state(), ConnectionState::LoggingIn { step: ConnectStep::State });
 }
 
@@ -71,7 +71,7 @@ fn a_folder_that_does_not_answer_is_waited_for_5_seconds_and_then_the_login_goes
 
 #[test]
 fn a_login_with_less_time_leaves_half_of_it_for_the_rest() {
-    let mut sim = Sim::new(kept().1.login_deadline(seconds(4)).unwrap());
+    let mut sim = Sim::new(kept().1.login_deadline(seconds(4)));
     reading(&mut sim, by_password());
     assert_eq!(sim.left(), seconds(2));
     sim.due();

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use agora_chat::{
-    Addresses, Code, Config, ConnectStep, DisconnectReason, Endpoints, OpenError, Token,
+    Addresses, Code, Config, ConfigBuilder, ConnectStep, DisconnectReason, Endpoints, OpenError, Token,
     session::{Action, FetchedToken, Input},
 };
 
@@ -67,9 +67,9 @@ const INPUTS: [&str; 25] = [
     "due tick",
 ];
 
-fn discovering() -> Config {
+fn discovering() -> ConfigBuilder {
     let hosts = ["http://a.test", "http://b.test", "http://c.test"].map(str::to_owned).to_vec();
-    Config::new(APP).unwrap().allow_plaintext().endpoints(Endpoints::Discovery(hosts)).unwrap()
+    Config::builder(APP).allow_plaintext().endpoints(Endpoints::Discovery(hosts))
 }
 
 fn found() -> Input<'static> {
@@ -280,7 +280,7 @@ fn logging_out_ends_with_the_answer_the_end_of_the_link_or_the_deadline() {
 
 #[test]
 fn without_patience_for_the_answer_logging_out_takes_one_tick() {
-    let mut sim = Sim::online_with(config().logout_timeout(Duration::ZERO).unwrap());
+    let mut sim = Sim::online_with(config().logout_timeout(Duration::ZERO));
     assert_eq!(sim.step(Input::Close).kinds(), ["LOGOUT"]);
     assert_eq!(sim.left(), Duration::ZERO);
     assert!(sim.due().closed());

@@ -71,7 +71,7 @@ fn the_warning_comes_at_80_percent_and_the_end_at_100_with_a_logout() {
 
 #[test]
 fn a_token_of_60_days_neither_overflows_nor_fires_early() {
-    let mut sim = Sim::online_for(config().heartbeat(DAY, DAY).unwrap(), 60 * DAY);
+    let mut sim = Sim::online_for(config().heartbeat(DAY, DAY), 60 * DAY);
     let end = T0 + u64::try_from((60 * DAY).as_millis()).unwrap();
     assert!(run_answered(&mut sim, 48 * DAY - millis(1), 0).events().is_empty());
     assert_eq!(run_answered(&mut sim, millis(1), 0).events(), [&warning(end, 12 * DAY)]);
@@ -93,7 +93,7 @@ fn a_token_without_an_end_has_no_countdown() {
         "nonsense",
     ];
     for told in answers {
-        let mut sim = Sim::new(config().heartbeat(DAY, DAY).unwrap());
+        let mut sim = Sim::new(config().heartbeat(DAY, DAY));
         sim.step(by_token());
         sim.step(Input::Connected);
         sim.frame(&peer::accepted_with(told));
@@ -171,7 +171,7 @@ fn without_the_servers_clock_the_local_one_decides() {
 #[test]
 fn a_token_that_ends_while_the_link_is_down_ends_the_session_without_another_attempt() {
     for steps in 0..3 {
-        let mut sim = Sim::online_for(config().connect_timeouts(DAY, DAY).unwrap(), MINUTE);
+        let mut sim = Sim::online_for(config().connect_timeouts(DAY, DAY), MINUTE);
         sim.lose();
         if steps > 0 {
             sim.due();
@@ -247,7 +247,7 @@ fn a_token_fetched_by_password_ends_as_rest_said_where_provision_does_not_say() 
 
 #[test]
 fn a_renewed_token_without_an_end_forgets_the_end_of_the_one_before() {
-    let mut sim = Sim::new(config().heartbeat(DAY, DAY).unwrap());
+    let mut sim = Sim::new(config().heartbeat(DAY, DAY));
     sim.step(by_password());
     let token = Token::new("YWMt").unwrap();
     sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: Some(Expiry::At(T0 + 600_000)) })));
@@ -261,7 +261,7 @@ fn a_renewed_token_without_an_end_forgets_the_end_of_the_one_before() {
 
 #[test]
 fn a_token_that_ends_while_logging_out_is_not_told() {
-    let mut sim = Sim::online_for(config().logout_timeout(MINUTE).unwrap(), seconds(20));
+    let mut sim = Sim::online_for(config().logout_timeout(MINUTE), seconds(20));
     sim.step(Input::Close);
     sim.pass(seconds(25));
     assert!(sim.step(Input::Tick).0.is_empty());

@@ -6,8 +6,8 @@
 use std::{collections::HashMap, sync::OnceLock, time::Duration};
 
 use agora_chat::{
-    Addresses, Config, ConnectStep, ConnectionState, Credentials, DisconnectReason, Endpoints, EventKind, KickPolicy,
-    LossCause, ProviderError, Reconnect, RefusalKind, Token,
+    Addresses, Config, ConfigBuilder, ConnectStep, ConnectionState, Credentials, DisconnectReason, Endpoints,
+    EventKind, KickPolicy, LossCause, ProviderError, Reconnect, RefusalKind, Token,
     session::{Expiry, FetchedToken, Input},
 };
 use bytes::Bytes;
@@ -95,7 +95,7 @@ struct Seen {
     long_refusals: u32,
 }
 
-fn configuration(random: &mut Rng) -> Config {
+fn configuration(random: &mut Rng) -> ConfigBuilder {
     let mut reconnect = Reconnect::default();
     if random.u32(..8) == 0 {
         reconnect.max_attempts = Some(random.u32(1..20));
@@ -110,11 +110,11 @@ fn configuration(random: &mut Rng) -> Config {
     };
     let base = if random.bool() {
         let boot = ["http://a.test", "http://b.test"].map(str::to_owned).to_vec();
-        Config::new(APP).unwrap().allow_plaintext().endpoints(Endpoints::Discovery(boot)).unwrap()
+        Config::builder(APP).allow_plaintext().endpoints(Endpoints::Discovery(boot))
     } else {
-        config().endpoints(Endpoints::Fixed(hosts(&["one", "two", "three"]))).unwrap()
+        config().endpoints(Endpoints::Fixed(hosts(&["one", "two", "three"])))
     };
-    base.reconnect(reconnect).unwrap().kick_policy(policy).unwrap()
+    base.reconnect(reconnect).kick_policy(policy)
 }
 
 /// A queue list that no table holds.
@@ -379,10 +379,10 @@ impl World {
         self.session = Session { has_source: kind > 0, by_password: kind == 1, ..Session::default() };
         let token = self.issue();
         self.sim.step(match kind {
-            0 => Input::Open(Credentials::token("alice", token).unwrap()),
+            0 => Input::Open(Credentials::token("alice", token).unwrap().into()),
             1 => by_password(),
             2 => by_provider(),
-            _ => Input::Open(Credentials::token("alice", token).unwrap().with_provider(nobody)),
+            _ => Input::Open(Credentials::token("alice", token).unwrap().with_provider(nobody).into()),
         })
     }
 

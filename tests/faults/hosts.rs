@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Addresses, Config, ConnectStep, Endpoints, EventKind, LossCause, OpenError, RestErrorKind,
+    Addresses, Config, ConfigBuilder, ConnectStep, Endpoints, EventKind, LossCause, OpenError, RestErrorKind,
     local_server::{Cut, Door, FaultProxy, LocalServer},
 };
 use serde_json::{Value, json};
@@ -16,14 +16,14 @@ use crate::{
 };
 
 /// Three ways to one server.
-async fn three(server: &LocalServer) -> (Vec<FaultProxy>, Config) {
+async fn three(server: &LocalServer) -> (Vec<FaultProxy>, ConfigBuilder) {
     let mut hosts = Vec::new();
     for _ in 0..3 {
         hosts.push(FaultProxy::start(server.address()).await.unwrap());
     }
     let socket = hosts.iter().map(|host| host.through(&server.socket_url()).unwrap()).collect();
     let addresses = Addresses { rest: vec![server.rest_url()], socket };
-    let config = quick(server.config()).endpoints(Endpoints::Fixed(addresses)).unwrap();
+    let config = quick(server.config()).endpoints(Endpoints::Fixed(addresses));
     (hosts, config)
 }
 
@@ -58,7 +58,7 @@ async fn when_all_hosts_are_dead_each_is_tried_in_turn_and_the_first_to_come_bac
     let server = server().await;
     let (hosts, config) = three(&server).await;
     let policy = pauses_of(Duration::from_millis(2));
-    let (connection, mut heard) = online(config.reconnect(policy).unwrap(), token(&server)).await;
+    let (connection, mut heard) = online(config.reconnect(policy), token(&server)).await;
     for host in &hosts {
         host.door(Door::Dropped(Cut::Rst)).await.unwrap();
     }
@@ -74,10 +74,10 @@ async fn when_all_hosts_are_dead_each_is_tried_in_turn_and_the_first_to_come_bac
     connection.close().await;
 }
 
-fn found_by(hosts: &[&str]) -> Config {
+fn found_by(hosts: &[&str]) -> ConfigBuilder {
     let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
-    let config = Config::new("local#test").unwrap().endpoints(Endpoints::Discovery(hosts)).unwrap();
-    quick(config).rest_timeout(SHORT).unwrap()
+    let config = Config::builder("local#test").endpoints(Endpoints::Discovery(hosts));
+    quick(config).rest_timeout(SHORT)
 }
 
 fn named(entries: &Value) -> Reply {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Config, Connection, ConnectionState, EventKind, LossCause, SendError,
+    ConfigBuilder, Connection, ConnectionState, EventKind, LossCause, SendError,
     local_server::{Cut, Direction, FaultProxy, Faults, LocalServer},
 };
 use tokio::time::timeout;
@@ -15,7 +15,10 @@ use crate::{
 };
 
 /// A server behind a proxy whose chances are known, and alice online through it.
-async fn through(seed: u64, configure: impl FnOnce(Config) -> Config) -> (LocalServer, FaultProxy, Connection, Heard) {
+async fn through(
+    seed: u64,
+    configure: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
+) -> (LocalServer, FaultProxy, Connection, Heard) {
     let server = server().await;
     let proxy = FaultProxy::seeded(server.address(), seed).await.unwrap();
     let config = configure(quick(proxy.config_through(&server).unwrap()));
@@ -23,12 +26,12 @@ async fn through(seed: u64, configure: impl FnOnce(Config) -> Config) -> (LocalS
     (server, proxy, connection, heard)
 }
 
-fn heartbeat(config: Config) -> Config {
-    config.heartbeat(Duration::from_millis(40), Duration::from_millis(60)).unwrap()
+fn heartbeat(config: ConfigBuilder) -> ConfigBuilder {
+    config.heartbeat(Duration::from_millis(40), Duration::from_millis(60))
 }
 
-fn impatient(config: Config) -> Config {
-    heartbeat(config).connect_timeouts(SHORT, SHORT).unwrap().send_timeout(SHORT).unwrap()
+fn impatient(config: ConfigBuilder) -> ConfigBuilder {
+    heartbeat(config).connect_timeouts(SHORT, SHORT).send_timeout(SHORT)
 }
 
 #[actix::test]
@@ -69,7 +72,7 @@ async fn a_server_that_hears_nothing_though_it_talks_is_noticed_by_the_unanswere
 #[actix::test]
 async fn a_stuck_write_side_costs_bounded_memory_and_then_the_link() {
     let limit = Duration::from_secs(1);
-    let (server, proxy, connection, mut heard) = through(1, |config| config.send_timeout(limit).unwrap()).await;
+    let (server, proxy, connection, mut heard) = through(1, |config| config.send_timeout(limit)).await;
     proxy.change(|faults| faults.to_server.stalled = true);
     let large = "x".repeat(256 << 10);
     let mut sends = Vec::new();
@@ -121,13 +124,13 @@ async fn bytes_too_slow_for_a_steps_limit_end_the_attempt() {
     let server = server().await;
     let proxy = FaultProxy::start(server.address()).await.unwrap();
     proxy.set(Faults::dripping(1, Duration::from_millis(50)));
-    let config = quick(proxy.config_through(&server).unwrap()).connect_timeouts(SHORT, SHORT).unwrap();
+    let config = quick(proxy.config_through(&server).unwrap()).connect_timeouts(SHORT, SHORT);
     crate::steps::took_too_long(&unreachable(config).await, agora_chat::ConnectStep::Upgrade);
 }
 
 #[actix::test]
 async fn a_slow_network_is_no_reason_to_let_go() {
-    let config = |config: Config| config.heartbeat(Duration::from_millis(100), Duration::from_millis(900)).unwrap();
+    let config = |config: ConfigBuilder| config.heartbeat(Duration::from_millis(100), Duration::from_millis(900));
     let (server, proxy, connection, mut heard) = through(3, config).await;
     let mut slow = Direction::default();
     slow.delay = Duration::from_millis(60);

@@ -32,7 +32,7 @@ mod support;
 
 use std::time::Duration;
 
-use agora_chat::{Config, Credentials, LossCause, OpenError, local_server::LocalServer};
+use agora_chat::{ConfigBuilder, Credentials, LossCause, OpenError, local_server::LocalServer};
 use support::{start, within};
 
 /// Long enough for a loopback connection on a busy machine, short enough to wait for.
@@ -44,13 +44,13 @@ fn token(server: &LocalServer) -> Credentials {
 }
 
 /// Why a login failed that must.
-async fn refused_login(config: Config, credentials: Credentials) -> OpenError {
+async fn refused_login(config: ConfigBuilder, credentials: Credentials) -> OpenError {
     let (connection, _heard) = start(config);
     within("open", connection.open(credentials)).await.unwrap_err()
 }
 
 /// Why a login by token failed to reach the server.
-async fn unreachable(config: Config) -> LossCause {
+async fn unreachable(config: ConfigBuilder) -> LossCause {
     match refused_login(config, Credentials::token("alice", "t").unwrap()).await {
         OpenError::Unreachable { cause, .. } => cause,
         other => panic!("{other:?}"),

@@ -16,12 +16,12 @@ async fn a_plain_address_of_another_machine_is_refused_unless_the_application_sa
     for (rest, socket) in
         [("http://10.0.0.1", "wss://10.0.0.1/websocket"), ("https://10.0.0.1", "ws://10.0.0.1/websocket")]
     {
-        let error = server.config().addresses(rest, socket).unwrap_err();
+        let error = server.config().addresses(rest, socket).build().unwrap_err();
         assert!(matches!(&error, ConfigError::Address { .. }), "{error:?}");
         assert!(error.to_string().contains("allow_plaintext"), "{error}");
-        server.config().allow_plaintext().addresses(rest, socket).unwrap();
+        server.config().addresses(rest, socket).allow_plaintext().build().unwrap();
     }
-    assert!(server.config().endpoints(Endpoints::Discovery(vec!["http://boot.example".to_owned()])).is_err());
+    assert!(server.config().endpoints(Endpoints::Discovery(vec!["http://boot.example".to_owned()])).build().is_err());
 }
 
 #[actix::test]
@@ -47,7 +47,7 @@ async fn a_poisoned_discovery_answer_leads_to_no_plain_address_of_another_machin
         Reply::json(200, &json!({"rest": {"hosts": hosts}, "msync-wx": {"hosts": hosts}}))
     };
     let found_by =
-        |bootstrap: &Scripted| quick(server.config()).endpoints(Endpoints::Discovery(vec![bootstrap.base()])).unwrap();
+        |bootstrap: &Scripted| quick(server.config()).endpoints(Endpoints::Discovery(vec![bootstrap.base()]));
 
     let bootstrap = Scripted::start([answer(&evil)]).await;
     let error = refused_login(found_by(&bootstrap), alice()).await;
@@ -66,7 +66,7 @@ async fn a_server_on_this_machine_may_be_plain() {
     for host in ["127.0.0.1", "localhost"] {
         let at = format!("{host}:{}", server.port());
         let addresses = Addresses { rest: vec![format!("http://{at}")], socket: vec![format!("ws://{at}/websocket")] };
-        let config = server.config().endpoints(Endpoints::Fixed(addresses)).unwrap();
+        let config = server.config().endpoints(Endpoints::Fixed(addresses));
         let (connection, _heard) = online(config, alice()).await;
         connection.close().await;
     }

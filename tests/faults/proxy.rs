@@ -1,7 +1,7 @@
 //! The service reached through an HTTP proxy. What the environment's variables mean is tested where they are read:
 //! a process cannot change its own safely while it runs.
 
-use agora_chat::{Config, ConnectStep, LossCause, Password, Proxy, RestClient, RestError, RestErrorKind};
+use agora_chat::{ConfigBuilder, ConnectStep, LossCause, Password, Proxy, RestClient, RestError, RestErrorKind};
 
 use crate::{
     SHORT,
@@ -16,9 +16,9 @@ fn through(proxy: &ConnectProxy, credentials: &str) -> Proxy {
     Proxy::http(&format!("http://{credentials}{}", proxy.address)).unwrap()
 }
 
-async fn rest_fails(config: &Config) -> RestError {
+async fn rest_fails(config: &ConfigBuilder) -> RestError {
     let (user, password) = ("alice".parse().unwrap(), Password::new("pw-a").unwrap());
-    let rest = RestClient::new(config).unwrap();
+    let rest = RestClient::new(&config.clone().build().unwrap()).unwrap();
     within("the call", rest.password_token(&user, &password)).await.unwrap_err()
 }
 
@@ -45,7 +45,7 @@ async fn tls_goes_through_the_tunnel_to_a_host_that_only_the_proxy_can_find() {
     let proxy = ConnectProxy::start(None, Does::Tunnel(front.address)).await;
     let config = || {
         let config = server.config().extra_roots(authority.roots()).proxy(through(&proxy, ""));
-        config.addresses("https://chat.example", "wss://chat.example/websocket").unwrap()
+        config.addresses("https://chat.example", "wss://chat.example/websocket")
     };
     let (from, _heard) = online(config(), alice()).await;
     let (to, mut heard) = online(config(), bob()).await;
@@ -63,7 +63,7 @@ async fn a_certificate_is_refused_through_a_proxy_too() {
     let front = TlsFront::start(server.address(), authority.certificate("other.example", Valid::Now)).await;
     let proxy = ConnectProxy::start(None, Does::Tunnel(front.address)).await;
     let config = quick(server.config()).extra_roots(authority.roots()).proxy(through(&proxy, ""));
-    let config = config.addresses("https://chat.example", "wss://chat.example/websocket").unwrap();
+    let config = config.addresses("https://chat.example", "wss://chat.example/websocket");
     let problem = agora_chat::CertificateProblem::WrongName;
     assert_eq!(unreachable(config.clone()).await, LossCause::Certificate(problem.clone()));
     assert_eq!(rest_fails(&config).await.kind(), &RestErrorKind::Certificate(problem));
@@ -116,7 +116,7 @@ async fn a_silent_proxy_meets_the_limit_and_is_named() {
     let server = server().await;
     let proxy = ConnectProxy::start(None, Does::Silent).await;
     let config = quick(server.config()).proxy(through(&proxy, ""));
-    let config = config.connect_timeouts(SHORT, LIMIT).unwrap().rest_timeout(SHORT).unwrap();
+    let config = config.connect_timeouts(SHORT, LIMIT).rest_timeout(SHORT);
     crate::steps::took_too_long(&unreachable(config.clone()).await, ConnectStep::Proxy);
     let failed = rest_fails(&config).await;
     assert_eq!((failed.kind(), failed.step()), (&RestErrorKind::Timeout(SHORT), Some(ConnectStep::Proxy)));

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use agora_chat::{
-    Config, ConnectStep, LossCause, OpenError, RestErrorKind,
+    ConfigBuilder, ConnectStep, LossCause, OpenError, RestErrorKind,
     local_server::{Door, FaultProxy},
 };
 
@@ -20,12 +20,12 @@ pub(crate) fn took_too_long(cause: &LossCause, step: ConnectStep) {
     assert_eq!(cause, &LossCause::Timeout(step));
 }
 
-fn patient(config: Config) -> Config {
-    quick(config).connect_timeouts(SHORT, SHORT).unwrap().rest_timeout(SHORT).unwrap()
+fn patient(config: ConfigBuilder) -> ConfigBuilder {
+    quick(config).connect_timeouts(SHORT, SHORT).rest_timeout(SHORT)
 }
 
 /// A silence is met three times at a login, and nothing else takes long.
-async fn given_up(config: Config, step: ConnectStep) {
+async fn given_up(config: ConfigBuilder, step: ConnectStep) {
     let began = Instant::now();
     took_too_long(&unreachable(config).await, step);
     assert!(began.elapsed() >= 3 * SHORT && began.elapsed() < LIMIT, "{:?}", began.elapsed());
@@ -51,7 +51,7 @@ async fn a_tls_handshake_that_is_not_answered_is_given_up() {
     let proxy = FaultProxy::start(server.address()).await.unwrap();
     proxy.door(Door::Silent).await.unwrap();
     let at = proxy.address();
-    let config = patient(server.config()).addresses(format!("https://{at}"), format!("wss://{at}/websocket")).unwrap();
+    let config = patient(server.config()).addresses(format!("https://{at}"), format!("wss://{at}/websocket"));
     given_up(config.clone(), ConnectStep::Tls).await;
 
     let OpenError::Token { error, .. } = refused_login(config, alice()).await else { panic!() };
@@ -94,7 +94,7 @@ async fn a_login_whose_every_step_is_slow_meets_the_deadline_over_all() {
     let server = server().await;
     let proxy = FaultProxy::start(server.address()).await.unwrap();
     proxy.door(Door::Silent).await.unwrap();
-    let config = quick(proxy.config_through(&server).unwrap()).login_deadline(SHORT).unwrap();
+    let config = quick(proxy.config_through(&server).unwrap()).login_deadline(SHORT);
     let began = Instant::now();
     let error = refused_login(config, alice()).await;
     assert!(matches!(error, OpenError::Deadline { step: ConnectStep::Token, .. }), "{error:?}");

@@ -60,7 +60,7 @@ async fn each_fault_of_a_certificate_has_its_own_error_on_the_socket_and_on_rest
         assert_eq!(cause, LossCause::Certificate(problem.clone()), "{name} {valid:?}");
         assert!(cause.to_string().contains(advice), "{cause}");
 
-        let rest = RestClient::new(&config).unwrap();
+        let rest = RestClient::new(&config.clone().build().unwrap()).unwrap();
         let (user, password) = ("alice".parse().unwrap(), agora_chat::Password::new("pw-a").unwrap());
         let failed = within("the call", rest.password_token(&user, &password)).await.unwrap_err();
         assert_eq!(failed.kind(), &RestErrorKind::Certificate(problem.clone()));
@@ -78,7 +78,7 @@ async fn each_fault_of_a_certificate_has_its_own_error_on_the_socket_and_on_rest
 async fn a_handshake_that_is_cut_or_answered_with_garbage_is_a_failure_of_that_step() {
     let port = Port::open().await;
     let address = port.address();
-    let config = port.config().addresses(format!("https://{address}"), format!("wss://{address}/websocket")).unwrap();
+    let config = port.config().addresses(format!("https://{address}"), format!("wss://{address}/websocket"));
     actix_rt::spawn(async move {
         for turn in 0.. {
             let mut peer = port.link().await;

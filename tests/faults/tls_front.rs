@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use agora_chat::{Config, Roots, local_server::LocalServer};
+use agora_chat::{ConfigBuilder, Roots, local_server::LocalServer};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::{
     ServerConfig,
@@ -101,9 +101,9 @@ impl TlsFront {
     }
 
     /// The server's configuration with its addresses at this front, under the given host name.
-    pub(crate) fn config(&self, server: &LocalServer, host: &str, roots: Roots) -> Config {
+    pub(crate) fn config(&self, server: &LocalServer, host: &str, roots: Roots) -> ConfigBuilder {
         let at = format!("{host}:{}", self.address.port());
         let config = server.config().extra_roots(roots);
-        config.addresses(format!("https://{at}"), format!("wss://{at}/websocket")).unwrap()
+        config.addresses(format!("https://{at}"), format!("wss://{at}/websocket"))
     }
 }

@@ -176,9 +176,9 @@ async fn discovery_reads_answers_as_the_calls_do() {
     let body = format!("\u{feff}{{\"rest\":{hosts},\"msync-wx\":{hosts}}}");
     let text = format!("HTTP/1.1 103\r\n\r\nHTTP/1.1 200\r\n\r\n{body}");
     let server = Server::start(vec![vec![Act::Request, send(text)]]).await;
-    let config = agora_chat::Config::new("org#app").unwrap();
-    let config = config.endpoints(agora_chat::Endpoints::Discovery(vec![server.base.clone()])).unwrap();
-    assert_eq!(discover(&config).await.unwrap().rest, ["http://127.0.0.1:9"]);
+    let config = agora_chat::Config::builder("org#app");
+    let config = config.endpoints(agora_chat::Endpoints::Discovery(vec![server.base.clone()]));
+    assert_eq!(discover(&config.build().unwrap()).await.unwrap().rest, ["http://127.0.0.1:9"]);
 }
 
 #[actix::test]

@@ -334,7 +334,7 @@ async fn world(seed: u64) {
             actix_rt::spawn(Front { rng, log: Rc::clone(&told), connection }.serve(stream));
         }
     });
-    let rest = RestClient::new(&config(&base)).unwrap();
+    let rest = RestClient::new(&config(&base).build().unwrap()).unwrap();
     let most = NonZeroU16::MAX;
     rest.set_rate_limits(RateLimits { users: most, tokens: most, other: most });
     let done = Rc::new(Cell::new((0, 0, 0)));

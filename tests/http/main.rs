@@ -22,15 +22,15 @@ mod tls;
 #[allow(dead_code, reason = "shared with the tests of faults")]
 mod tls_front;
 
-use agora_chat::{Config, Password, RestClient, RestError, Token, UserId, rest::Grant};
+use agora_chat::{Config, ConfigBuilder, Password, RestClient, RestError, Token, UserId, rest::Grant};
 
 /// The configuration for a REST address.
-fn config(base: &str) -> Config {
-    Config::new("org#app").unwrap().addresses(base, "ws://127.0.0.1:1/websocket").unwrap()
+fn config(base: &str) -> ConfigBuilder {
+    Config::builder("org#app").addresses(base, "ws://127.0.0.1:1/websocket")
 }
 
 fn client(base: &str) -> RestClient {
-    RestClient::new(&config(base)).unwrap()
+    RestClient::new(&config(base).build().unwrap()).unwrap()
 }
 
 fn user(id: &str) -> UserId {

@@ -31,7 +31,7 @@ fn logging(base: &str) -> (RestClient, Written) {
     let written = Written::default();
     let decorator = slog_term::PlainSyncDecorator::new(written.clone());
     let logger = slog::Logger::root(slog_term::FullFormat::new(decorator).build().fuse(), slog::o!());
-    (RestClient::new(&config(base).logger(logger)).unwrap(), written)
+    (RestClient::new(&config(base).logger(logger).build().unwrap()).unwrap(), written)
 }
 
 fn clean(row: &str, shown: &str) {

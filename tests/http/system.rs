@@ -13,8 +13,8 @@ use crate::{client, grant, login, token, user};
 async fn kinds() -> Vec<(&'static str, Result<(), RestError>)> {
     let rest = client("http://127.0.0.1:1");
     let (alice, token, password) = (user("alice"), token(), Password::new("pw").unwrap());
-    let found = Config::new("org#app").unwrap();
-    let found = found.endpoints(Endpoints::Discovery(vec!["http://127.0.0.1:1".to_owned()])).unwrap();
+    let found = Config::builder("org#app");
+    let found = found.endpoints(Endpoints::Discovery(vec!["http://127.0.0.1:1".to_owned()])).build().unwrap();
     let file = Attachment::at("http://127.0.0.1:1/org/app/chatfiles/u");
     vec![
         ("password_token", login(&rest, "alice").await.map(drop)),

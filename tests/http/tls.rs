@@ -53,7 +53,7 @@ impl Secure {
     }
 
     fn client(&self) -> RestClient {
-        RestClient::new(&config(&self.base).extra_roots(self.authority.roots())).unwrap()
+        RestClient::new(&config(&self.base).extra_roots(self.authority.roots()).build().unwrap()).unwrap()
     }
 }
 

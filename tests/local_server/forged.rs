@@ -171,7 +171,7 @@ async fn where_lies_may_pass_a_client_goes_by_the_server_and_answers_whom_it_nam
     let mut scene = Scene::new().await;
     scene.server.set_forged_bodies(true);
     let (heard, mut events) = mpsc::unbounded_channel();
-    let connection = Connection::start(scene.server.config().delivery_receipts(true)).unwrap();
+    let connection = Connection::start(scene.server.config().delivery_receipts(true).build().unwrap()).unwrap();
     let handler = EventHandler::new().on_event(move |event| {
         if matches!(event.kind(), EventKind::Message(_) | EventKind::Receipt(_)) {
             let _ = heard.send(event.clone());

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, io, net::SocketAddr, rc::Rc};
 
-use agora_chat::{Config, local_server::LocalServer};
+use agora_chat::{ConfigBuilder, local_server::LocalServer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -89,8 +89,8 @@ impl Cutter {
     }
 
     /// The server's configuration, with the socket through here.
-    pub(crate) fn config(&self, server: &LocalServer) -> Config {
-        server.config().addresses(server.rest_url(), format!("ws://{}/websocket", self.address)).unwrap()
+    pub(crate) fn config(&self, server: &LocalServer) -> ConfigBuilder {
+        server.config().addresses(server.rest_url(), format!("ws://{}/websocket", self.address))
     }
 
     /// Has the next connection cut there, if it comes as far.

@@ -73,8 +73,8 @@ async fn goes_wrong(server: &LocalServer, wrong: Wrong, at: usize) {
     });
     let limit = if matches!(wrong, Wrong::Timeout) { Duration::from_millis(50) } else { LIMIT };
     let handler = handler.pause(Duration::ZERO, Duration::ZERO).unwrap().timeout(limit).unwrap().attempts(100).unwrap();
-    let config = quick(server.config()).heartbeat(Duration::from_millis(10), LIMIT).unwrap();
-    let connection = Connection::start(config).unwrap();
+    let config = quick(server.config()).heartbeat(Duration::from_millis(10), LIMIT);
+    let connection = Connection::start(config.build().unwrap()).unwrap();
     connection.set_message_handler(handler.dead_letters(letters.clone()));
     open(&connection, &login(server, &name)).await;
     recipient.all_acknowledged().await;

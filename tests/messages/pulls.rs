@@ -23,7 +23,7 @@ async fn pull_through(cut: At, name: &str) -> bool {
     let recipient = Recipient::new(&server, name);
     let cutter = Cutter::start(&server).await;
     cutter.cut_next(cut);
-    let connection = Connection::start(quick(cutter.config(&server))).unwrap();
+    let connection = Connection::start(quick(cutter.config(&server)).build().unwrap()).unwrap();
     let (log, syncs) = (Log::default(), Syncs::watch(&connection));
     connection.set_message_handler(log.handler(&server));
     open(&connection, &login(&server, name)).await;
@@ -54,7 +54,7 @@ async fn a_cut_at_any_byte_of_pulls_and_pages_loses_nothing_and_repeats_nothing(
     server.create_user("alice", "pw").unwrap();
     let proxy = FaultProxy::start(server.address()).await.unwrap();
     let config = quick(proxy.config_through(&server).unwrap());
-    let connection = Connection::start(config).unwrap();
+    let connection = Connection::start(config.build().unwrap()).unwrap();
     let log = Log::default();
     connection.set_message_handler(log.handler(&server));
     open(&connection, &login(&server, "alice")).await;
@@ -110,8 +110,8 @@ async fn while_a_message_is_in_hand_no_heartbeat_later_either_is_it_acknowledged
         }
     });
     let heartbeat = Duration::from_millis(10);
-    let config = quick(server.config()).heartbeat(heartbeat, LIMIT).unwrap();
-    let connection = Connection::start(config).unwrap();
+    let config = quick(server.config()).heartbeat(heartbeat, LIMIT);
+    let connection = Connection::start(config.build().unwrap()).unwrap();
     connection.set_message_handler(handler);
     open(&connection, &login(&server, "alice")).await;
     let total = 3 * MESSAGES;

@@ -24,7 +24,7 @@ use agora_chat::{
     local_server::LocalServer,
 };
 
-use crate::support::{LIMIT, PAGE, Recipient, acknowledged, place, quick, server};
+use crate::support::{LIMIT, PAGE, Recipient, acknowledged, phone, place, quick, server};
 
 /// Says in the environment that this process is the bot, and how it is to be.
 const BOT: &str = "AGORA_CHAT_TEST_BOT";
@@ -185,14 +185,15 @@ fn be_the_bot(told: &str) {
         handler = handler.dead_letter_store(letters);
     }
     actix::System::new().block_on(async move {
-        let mut config = quick(Config::new(app_key).unwrap().addresses(rest, socket).unwrap());
+        let config = quick(Config::builder(app_key).addresses(rest, socket));
+        let mut account = phone(Credentials::token(user, token).unwrap());
         if !cursors.is_empty() {
             let files = FileCursors::open(cursors).unwrap();
-            config = config.cursor_store(Arc::new(Stopping { files, stop, saves: AtomicUsize::new(0) }));
+            account = account.cursor_store(Arc::new(Stopping { files, stop, saves: AtomicUsize::new(0) }));
         }
-        let connection = Connection::start(config).unwrap();
+        let connection = Connection::start(config.build().unwrap()).unwrap();
         connection.set_message_handler(handler);
-        connection.open(Credentials::token(user, token).unwrap()).await.unwrap();
+        connection.open(account).await.unwrap();
         pending::<()>().await;
     });
 }

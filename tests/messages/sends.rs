@@ -112,7 +112,7 @@ async fn settle(
 
 async fn start(server: &LocalServer, cutter: &Cutter) -> Connection {
     server.create_user("alice", "pw").unwrap();
-    let connection = Connection::start(quick(cutter.config(server))).unwrap();
+    let connection = Connection::start(quick(cutter.config(server)).build().unwrap()).unwrap();
     open(&connection, &login(server, "alice")).await;
     connection
 }

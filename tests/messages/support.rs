@@ -11,8 +11,8 @@ use std::{
 };
 
 use agora_chat::{
-    Config, Connection, Conversation, Credentials, Delivery, Device, EventHandler, EventKind, MessageHandler,
-    Reconnect,
+    Account, ConfigBuilder, Connection, Conversation, Credentials, Delivery, Device, EventHandler, EventKind,
+    MessageHandler, Reconnect,
     local_server::{FrameKind, LocalServer},
 };
 use tokio::time::timeout;
@@ -37,21 +37,25 @@ pub(crate) async fn server() -> LocalServer {
     server
 }
 
-/// Pauses of no length, and one device, so that each login finds what waits for it.
-pub(crate) fn quick(config: Config) -> Config {
+/// Pauses of no length.
+pub(crate) fn quick(config: ConfigBuilder) -> ConfigBuilder {
     let mut quick = Reconnect::default();
     (quick.base, quick.cap, quick.flapping) = (Duration::from_millis(1), Duration::from_millis(1), None);
-    config.reconnect(quick).unwrap().device(Device::new("phone")).unwrap()
+    config.reconnect(quick)
 }
 
-/// A login of a user that needs no REST call.
-pub(crate) fn login(server: &LocalServer, user: &str) -> Credentials {
-    Credentials::token(user, server.issue_token(user, None).unwrap()).unwrap()
+/// A login of a user that needs no REST call, of one device, so that each finds what waits for it.
+pub(crate) fn login(server: &LocalServer, user: &str) -> Account {
+    phone(Credentials::token(user, server.issue_token(user, None).unwrap()).unwrap())
+}
+
+pub(crate) fn phone(credentials: Credentials) -> Account {
+    Account::new(credentials).device(Device::new("phone"))
 }
 
 /// Logs in, however often that is cut.
-pub(crate) async fn open(connection: &Connection, credentials: &Credentials) {
-    let opened = async { while connection.open(credentials.clone()).await.is_err() {} };
+pub(crate) async fn open(connection: &Connection, account: &Account) {
+    let opened = async { while connection.open(account.clone()).await.is_err() {} };
     within("the login", opened).await;
 }
 

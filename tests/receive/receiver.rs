@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use agora_chat::{
-    Config, Credentials, Device, EventKind, EventMask,
+    Account, Config, Credentials, Device, EventKind, EventMask,
     session::{Action, Engine, Input, Now},
     wire::{
         self, CommSyncDl, CommUnreadDl, Jid, MSync, MessageBody, Meta, Provision, Status, meta::NameSpace,
@@ -20,10 +20,11 @@ pub(crate) struct Receiver(Engine);
 
 impl Receiver {
     pub(crate) fn online() -> Self {
-        let config = Config::new(APP).unwrap().allow_plaintext().device(Device::new(RESOURCE)).unwrap();
-        let config = config.addresses("http://rest.test", "ws://one.test/websocket").unwrap();
-        let mut receiver = Receiver(Engine::new(Arc::new(config), 7));
-        receiver.step(Input::Open(Credentials::token(USER, "tok").unwrap()));
+        let config = Config::builder(APP).allow_plaintext();
+        let config = config.addresses("http://rest.test", "ws://one.test/websocket");
+        let mut receiver = Receiver(Engine::new(Arc::new(config.build().unwrap()), 7));
+        let account = Account::new(Credentials::token(USER, "tok").unwrap()).device(Device::new(RESOURCE));
+        receiver.step(Input::Open(account));
         receiver.step(Input::Connected);
         let status = Some(Status { error_code: Some(0), ..Status::default() });
         let accepted = Provision { status: status.clone(), ..Provision::default() };

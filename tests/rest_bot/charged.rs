@@ -64,7 +64,7 @@ async fn whatever_goes_wrong_at_a_storage_host_leaves_the_order_of_the_services_
         // The second one keeps its files itself.
         let second = Scripted::start([Reply::Answer(200, Vec::new(), b"x".to_vec()), expiry()]).await;
         let config = crate::support::config(&[first.base(), second.base()]);
-        let rest = RestClient::new(&config.rest_timeout(Duration::from_millis(500)).unwrap()).unwrap();
+        let rest = RestClient::new(&config.rest_timeout(Duration::from_millis(500)).build().unwrap()).unwrap();
         let file = Attachment::at("http://h/org/app/chatfiles/u-1".to_owned());
         rest.download(&token(), &alice(), &file).await.unwrap();
         rest.token_expiry(&alice(), &token()).await.unwrap();

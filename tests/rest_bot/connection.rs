@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use agora_chat::{
-    Attachment, Config, Connection, Credentials, Device, RequestError, RestErrorKind as Kind,
+    Account, Attachment, Config, Connection, Credentials, Device, RequestError, RestErrorKind as Kind,
     local_server::LocalServer,
     rest::{Attribute, HistoryQuery, Upload, UserAttributes},
 };
@@ -21,17 +21,18 @@ async fn session(replies: Vec<Reply>) -> (LocalServer, Scripted, Connection, Str
     local.create_user("alice", "pw-a").unwrap();
     let token = local.issue_token("alice", None).unwrap();
     let rest = Scripted::start(replies).await;
-    let config = Config::new(local.app_key()).unwrap().addresses(rest.base(), local.socket_url()).unwrap();
-    let connection = Connection::start(config.device(Device::new("web_1")).unwrap()).unwrap();
-    within(connection.open(Credentials::token("alice", token.clone()).unwrap())).await.unwrap();
+    let config = Config::builder(local.app_key()).addresses(rest.base(), local.socket_url());
+    let connection = Connection::start(config.build().unwrap()).unwrap();
+    let account = Account::new(Credentials::token("alice", token.clone()).unwrap()).device(Device::new("web_1"));
+    within(connection.open(account)).await.unwrap();
     (local, rest, connection, token)
 }
 
 #[actix::test]
 async fn without_a_session_nothing_is_asked() {
     let rest = Scripted::start([Reply::json(200, &json!({}))]).await;
-    let config = Config::new("org#app").unwrap().addresses(rest.base(), "ws://127.0.0.1:1/websocket").unwrap();
-    let connection = Connection::start(config).unwrap();
+    let config = Config::builder("org#app").addresses(rest.base(), "ws://127.0.0.1:1/websocket");
+    let connection = Connection::start(config.build().unwrap()).unwrap();
     let file = Attachment::at("http://h/org/app/chatfiles/u");
     let outcomes = [
         within(connection.upload(Upload::bytes("n", "x"))).await.err(),

@@ -370,7 +370,7 @@ fn bytes_that_are_no_whole_tls_record_yet_count_as_something_that_came() {
     let (base, slow) = on_a_thread(move |stream| slow_record(stream, Arc::new(server), IDLE / 12));
     let roots = Roots::from_pem(certified.cert.pem()).unwrap();
     let config = config(&[base.replace("http://127.0.0.1", "https://localhost")]).extra_roots(roots);
-    let rest = RestClient::new(&config).unwrap();
+    let rest = RestClient::new(&config.build().unwrap()).unwrap();
     actix::System::new().block_on(async {
         let begun = std::time::Instant::now();
         let download = get(&rest, Fetch::new(&file("http://h")).idle_timeout(IDLE)).await.unwrap();

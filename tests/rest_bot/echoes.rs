@@ -94,7 +94,7 @@ async fn what_another_call_was_told_is_hidden_in_the_answers_to_all_calls() {
         replies.push(Reply::Answer(200, vec![("content-encoding", secret.to_owned())], Vec::new()));
         replies.push(Reply::Answer(429, vec![("retry-after", secret.to_owned())], secret.into()));
         let server = Scripted::start(replies).await;
-        let rest = RestClient::new(&config(&[server.base()]).logger(log.slog())).unwrap();
+        let rest = RestClient::new(&config(&[server.base()]).logger(log.slog()).build().unwrap()).unwrap();
         taught(&rest).await;
         let (token, alice, bob) = (token(), alice(), agora_chat::Conversation::user("bob"));
         let mut errors: Vec<RestError> = vec![
@@ -139,7 +139,7 @@ async fn a_redirect_whose_host_is_a_secret_is_followed_and_named_without_it() {
         Reply::Answer(302, vec![("location", location)], Vec::new()),
     ])
     .await;
-    let rest = RestClient::new(&config(&[server.base()]).logger(log.slog())).unwrap();
+    let rest = RestClient::new(&config(&[server.base()]).logger(log.slog()).build().unwrap()).unwrap();
     let mut stored = file("http://h");
     stored.secret = secret(&place);
     let bytes = rest.download(&token(), &alice(), &stored).await.unwrap().bytes(99).await.unwrap();
@@ -158,7 +158,7 @@ async fn a_proxys_credentials_are_hidden_whatever_the_host_behind_it_says() {
     let said = format!("CANARY-proxy {sent} user:CANARY-proxy");
     let server = Scripted::start([Reply::failure(400, &said, &said)]).await;
     let proxy = Proxy::http("http://user:CANARY-proxy@127.0.0.1:1").unwrap().except("*");
-    let rest = RestClient::new(&config(&[server.base()]).proxy(proxy).logger(log.slog())).unwrap();
+    let rest = RestClient::new(&config(&[server.base()]).proxy(proxy).logger(log.slog()).build().unwrap()).unwrap();
     let error = rest.token_expiry(&alice(), &token()).await.unwrap_err();
     shown("an error", &error);
     assert!(!format!("{error:?}").contains(sent), "{error:?}");
@@ -169,7 +169,7 @@ async fn a_proxys_credentials_are_hidden_whatever_the_host_behind_it_says() {
 async fn a_text_of_a_mebibyte_is_cut_with_a_mark_before_anything_looks_at_it() {
     let long = "\u{200b}".repeat(300_000);
     let server = Scripted::start([Reply::failure(400, "x", &long)]).await;
-    let rest = RestClient::new(&config(&[server.base()])).unwrap();
+    let rest = RestClient::new(&config(&[server.base()]).build().unwrap()).unwrap();
     let error = rest.token_expiry(&alice(), &token()).await.unwrap_err();
     assert_eq!(error.description().unwrap(), "\u{200b}".repeat(512) + "…");
 }
@@ -189,7 +189,7 @@ fn addresses_show_neither_userinfo_nor_what_opens_them() {
         let discovery = agora_chat::Endpoints::Discovery(vec![address.to_owned()]);
         let attachment = Attachment::at(address);
         clean("an address", &format!("{endpoints:?} {discovery:?} {attachment:?} {:?}", Fetch::new(&attachment)));
-        if let Err(error) = Config::new("org#app").unwrap().addresses(address, address) {
+        if let Err(error) = Config::builder("org#app").addresses(address, address).build() {
             shown("a configuration's error", &error);
         }
     }

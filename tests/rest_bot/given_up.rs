@@ -158,7 +158,7 @@ impl Drop for Explosive {
 async fn a_watcher_or_stream_that_panics_ends_its_upload_and_nothing_else() {
     let server = LocalServer::start().await.unwrap();
     server.create_user("alice", "pw").unwrap();
-    let connection = Connection::start(server.config()).unwrap();
+    let connection = Connection::start(server.config().build().unwrap()).unwrap();
     connection.open(Credentials::password("alice", "pw").unwrap()).await.unwrap();
     let panics = |upload: Upload| upload.on_progress(|_| panic_any("on purpose"));
     for (upload, lent) in [
@@ -202,7 +202,7 @@ async fn an_upload_given_up_at_the_handle_hangs_up() {
     }
     let server = LocalServer::start().await.unwrap();
     server.create_user("alice", "pw").unwrap();
-    let connection = Connection::start(server.config()).unwrap();
+    let connection = Connection::start(server.config().build().unwrap()).unwrap();
     connection.open(Credentials::password("alice", "pw").unwrap()).await.unwrap();
     let (dropped, gone) = std::sync::mpsc::channel();
     let upload = connection.upload(Upload::stream("n", Some(9), Never(dropped)));

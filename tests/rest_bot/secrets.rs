@@ -67,7 +67,7 @@ async fn a_share_secret_is_told_to_the_service_only() {
         Reply::json(200, &list),
     ])
     .await;
-    let rest = RestClient::new(&config(&[server.base()]).logger(log.slog())).unwrap();
+    let rest = RestClient::new(&config(&[server.base()]).logger(log.slog()).build().unwrap()).unwrap();
     let (token, alice) = (token(), alice());
     let upload = Upload::bytes("n", SECRET).on_progress(|_| {});
     debug("an upload", &upload);

@@ -6,20 +6,20 @@ use std::{
     thread::JoinHandle,
 };
 
-use agora_chat::{Addresses, Config, Endpoints, FileSecret, RestClient, Token, UserId};
+use agora_chat::{Addresses, Config, ConfigBuilder, Endpoints, FileSecret, RestClient, Token, UserId};
 
 use crate::scripted::{Reply, Request, Scripted};
 
 pub(crate) const TOKEN: &str = "YWMt-own";
 
-pub(crate) fn config(bases: &[String]) -> Config {
+pub(crate) fn config(bases: &[String]) -> ConfigBuilder {
     let socket = vec!["ws://127.0.0.1:1/websocket".to_owned()];
-    let config = Config::new("org#app").unwrap();
-    config.endpoints(Endpoints::Fixed(Addresses { rest: bases.to_vec(), socket })).unwrap()
+    let config = Config::builder("org#app");
+    config.endpoints(Endpoints::Fixed(Addresses { rest: bases.to_vec(), socket }))
 }
 
 pub(crate) fn client(bases: &[String]) -> RestClient {
-    RestClient::new(&config(bases)).unwrap()
+    RestClient::new(&config(bases).build().unwrap()).unwrap()
 }
 
 /// A server with these replies, and a client of it.

@@ -24,7 +24,7 @@ async fn what_was_told_in_one_place_is_hidden_in_all_others_whoever_repeats_it()
     let log = LogConfig::new().terminal(Terminal::Off).level(LogLevel::Trace).writer(captured.clone());
     let log = LogHandle::start(log).unwrap();
     let mut evidence = Evidence::of(&[PASSWORD, NEW_TOKEN]);
-    let connection = Connection::start(quick(server.config().logger(log.slog()))).unwrap();
+    let connection = Connection::start(quick(server.config().logger(log.slog())).build().unwrap()).unwrap();
     let (tell, mut heard) = unbounded_channel();
     let handler = EventHandler::new().on_event(move |event| {
         let _ = tell.send(event.kind().clone());

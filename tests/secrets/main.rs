@@ -17,8 +17,8 @@ use std::{
 };
 
 use agora_chat::{
-    Config, Connection, Credentials, EventHandler, EventKind, Kick, LogConfig, LogHandle, LogLevel, Outgoing, Password,
-    ProvidedToken, ProviderError, Reconnect, RestClient, StateDir, Token, TokenRequest,
+    Config, ConfigBuilder, Connection, Credentials, EventHandler, EventKind, Kick, LogConfig, LogHandle, LogLevel,
+    Outgoing, Password, ProvidedToken, ProviderError, Reconnect, RestClient, StateDir, Token, TokenRequest,
     connection::{Open, RegisterUser, RenewToken, SendMessage},
     local_server::{Cut, FrameKind, LocalServer, RestFault},
     logger::Terminal,
@@ -53,12 +53,12 @@ fn echo(path: &str, status: u16, error: &str, secret: &str) -> RestFault {
     RestFault::new(path, status).error(error, &format!("what is {secret} supposed to mean")).times(1)
 }
 
-fn quick(config: Config) -> Config {
+fn quick(config: ConfigBuilder) -> ConfigBuilder {
     let mut policy = Reconnect::default();
     policy.base = Duration::from_millis(1);
     policy.cap = Duration::from_millis(1);
     policy.flapping = None;
-    config.reconnect(policy).unwrap()
+    config.reconnect(policy)
 }
 
 #[actix::test]
@@ -72,7 +72,7 @@ async fn a_whole_life_logged_at_trace_tells_no_secret_and_everything_else() {
     let config = quick(server.config().logger(log.slog()).state_dir(state.clone()));
     let mut evidence = Evidence::of(&[PASSWORD, TOKEN, NEW_TOKEN]);
     evidence.debug("the configuration", &config);
-    let connection = Connection::start(config.clone()).unwrap();
+    let connection = Connection::start(config.clone().build().unwrap()).unwrap();
     let (tell, mut heard) = unbounded_channel();
     let handler = EventHandler::new().on_event(move |event| {
         let _ = tell.send(event.kind().clone());
@@ -217,7 +217,7 @@ async fn an_agora_token_is_warned_of_by_what_is_wrong_with_it_alone() {
     let captured = Captured::default();
     let log = LogConfig::new().terminal(Terminal::Off).level(LogLevel::Warn).writer(captured.clone());
     let log = LogHandle::start(log).unwrap();
-    let connection = Connection::start(quick(server.config().logger(log.slog()))).unwrap();
+    let connection = Connection::start(quick(server.config().logger(log.slog())).build().unwrap()).unwrap();
     connection.open(Credentials::token("alice", old.expose()).unwrap()).await.unwrap();
     connection.renew_token(fresh.expose()).await.unwrap();
     connection.close().await;
@@ -239,7 +239,7 @@ async fn a_provider_and_what_it_gives_or_fails_with_tell_no_secret() {
     let captured = Captured::default();
     let log = LogConfig::new().terminal(Terminal::Off).level(LogLevel::Trace).writer(captured.clone());
     let log = LogHandle::start(log).unwrap();
-    let connection = Connection::start(quick(server.config().logger(log.slog()))).unwrap();
+    let connection = Connection::start(quick(server.config().logger(log.slog())).build().unwrap()).unwrap();
     let (tell, mut heard) = unbounded_channel();
     let teller = EventHandler::new().on_event(move |event| tell.send(event.kind().clone()).unwrap());
     connection.add_event_handler("evidence", teller).unwrap();
@@ -285,7 +285,7 @@ fn messages_to_the_actor_and_credentials_show_no_secret() {
     let by_password = Credentials::password("alice", PASSWORD).unwrap();
     let by_token = Credentials::token("alice", TOKEN).unwrap();
     evidence.debug("credentials", &[&by_password, &by_token]);
-    evidence.debug("open", &[Open(by_password), Open(by_token)]);
+    evidence.debug("open", &[Open(by_password.into()), Open(by_token.into())]);
     evidence.debug("renew", &RenewToken(Token::new(NEW_TOKEN).unwrap()));
     let password = || Password::new(PASSWORD).unwrap();
     evidence.debug("register", &RegisterUser { user: user(), password: password(), nickname: None });
@@ -293,8 +293,8 @@ fn messages_to_the_actor_and_credentials_show_no_secret() {
     evidence.debug("send", &SendMessage(Outgoing::text("bob", "hello").unwrap()));
     evidence.shown("no user", &Credentials::password("no user", PASSWORD).unwrap_err());
     evidence.shown("no token", &Credentials::token("alice", format!("{TOKEN} ")).unwrap_err());
-    let config = Config::new("local#test").unwrap().addresses("http://127.0.0.1:1", "ws://127.0.0.1:1/websocket");
-    let config = config.unwrap();
+    let config = Config::builder("local#test").addresses("http://127.0.0.1:1", "ws://127.0.0.1:1/websocket");
+    let config = config.build().unwrap();
     evidence.debug("the REST client", &RestClient::new(&config).unwrap());
     evidence.shown("outside a runtime", &Connection::start(config).unwrap_err());
 }
@@ -302,8 +302,8 @@ fn messages_to_the_actor_and_credentials_show_no_secret() {
 #[test]
 fn the_engine_its_inputs_and_its_actions_show_no_secret() {
     let mut evidence = Evidence::of(&[PASSWORD, TOKEN, NEW_TOKEN]);
-    let config = Config::new("local#test").unwrap().addresses("http://127.0.0.1:1", "ws://127.0.0.1:1/websocket");
-    let mut engine = Engine::new(Arc::new(config.unwrap()), 7);
+    let config = Config::builder("local#test").addresses("http://127.0.0.1:1", "ws://127.0.0.1:1/websocket");
+    let mut engine = Engine::new(Arc::new(config.build().unwrap()), 7);
     let status = Some(Status { error_code: Some(0), ..Status::default() });
     let auth_token = Some(format!(r#"{{"token":"{TOKEN}","expires_in":1700000900000}}"#));
     let accepted = Provision { status, auth_token, ..Provision::default() };
@@ -311,7 +311,7 @@ fn the_engine_its_inputs_and_its_actions_show_no_secret() {
     let garbage = format!("\u{1}{TOKEN}").into_bytes();
     let token = |text: &str| Token::new(text).unwrap();
     let inputs = [
-        Input::Open(Credentials::password("alice", PASSWORD).unwrap()),
+        Input::Open(Credentials::password("alice", PASSWORD).unwrap().into()),
         Input::TokenFetched(Ok(FetchedToken { token: token(TOKEN), expires_at: Some(Expiry::At(1_700_000_900_000)) })),
         Input::Connected,
         Input::Frame(&accepted),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use agora_chat::{
-    Bundle, BundledMessage, Config, Connection, Conversation, Credentials, DeadLetters, Delivery, Event, EventKind,
-    FileCursors, Image, LogConfig, LogHandle, LogLevel, MessageBody, MessageHandler, Outgoing,
+    Account, Bundle, BundledMessage, ConfigBuilder, Connection, Conversation, Credentials, DeadLetters, Delivery,
+    Event, EventKind, FileCursors, Image, LogConfig, LogHandle, LogLevel, MessageBody, MessageHandler, Outgoing,
     local_server::{FrameKind, LocalServer},
     logger::Terminal,
     rest::{Fetch, HistoryQuery, Upload},
@@ -38,12 +38,12 @@ impl Online {
         Online { server, captured, log }
     }
 
-    fn config(&self) -> Config {
+    fn config(&self) -> ConfigBuilder {
         quick(self.server.config().logger(self.log.slog()))
     }
 
-    async fn user(&self, config: Config, user: &str) -> Connection {
-        let connection = Connection::start(config).unwrap();
+    async fn user(&self, config: ConfigBuilder, user: &str) -> Connection {
+        let connection = Connection::start(config.build().unwrap()).unwrap();
         connection.open(Credentials::password(user, PASSWORD).unwrap()).await.unwrap();
         connection
     }
@@ -60,7 +60,10 @@ impl Online {
 #[actix::test]
 async fn a_file_sent_received_looked_up_and_downloaded_tells_no_secret() {
     let online = Online::start().await;
-    let (bob, alice) = (Connection::start(online.config()).unwrap(), Connection::start(online.config()).unwrap());
+    let (bob, alice) = (
+        Connection::start(online.config().build().unwrap()).unwrap(),
+        Connection::start(online.config().build().unwrap()).unwrap(),
+    );
     let (tell, mut heard) = unbounded_channel();
     let teller = agora_chat::EventHandler::new().on_event(move |event| tell.send(event.clone()).unwrap());
     alice.add_event_handler("evidence", teller).unwrap();
@@ -146,13 +149,18 @@ async fn a_message_that_cannot_be_handled_tells_its_text_to_nobody_but_who_takes
     });
     let handler = handler.attempts(2).unwrap().pause(std::time::Duration::ZERO, std::time::Duration::ZERO).unwrap();
     let handler = handler.dead_letters(letters.clone());
-    let config = online.config().cursor_store(Arc::new(FileCursors::open(dir.path()).unwrap()));
+    let config = online.config().build().unwrap();
+    let cursors = |store: FileCursors| {
+        Account::new(Credentials::password("alice", PASSWORD).unwrap()).cursor_store(Arc::new(store))
+    };
+    let account = cursors(FileCursors::open(dir.path()).unwrap());
     let mut evidence = Evidence::of(&[PASSWORD, TEXT]);
     evidence.debug("the configuration", &config);
+    evidence.debug("the account", &account);
     evidence.debug("the handler", &handler);
     let alice = Connection::start(config.clone()).unwrap();
     alice.set_message_handler(handler.clone());
-    alice.open(Credentials::password("alice", PASSWORD).unwrap()).await.unwrap();
+    alice.open(account).await.unwrap();
     let bob = online.user(online.config(), "bob").await;
     evidence.secrets.extend([online.token("bob"), online.token("alice")]);
     bob.send_text("alice", TEXT).await.unwrap();
@@ -182,7 +190,9 @@ async fn a_message_that_cannot_be_handled_tells_its_text_to_nobody_but_who_takes
     alice.close().await;
     let again = FileCursors::open(dir.path()).unwrap();
     evidence.debug("the store", &again);
-    let again = online.user(online.config().cursor_store(Arc::new(again)), "alice").await;
+    let account = cursors(again);
+    let again = Connection::start(config).unwrap();
+    again.open(account).await.unwrap();
     again.close().await;
     bob.close().await;
 

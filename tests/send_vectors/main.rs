@@ -141,10 +141,10 @@ fn what_is_not_sent_by_a_caller_decodes_and_encodes_to_its_bytes() {
 
 /// The bytes that a logged-in engine writes for a message.
 fn through_the_engine(client_id: u64, message: agora_chat::Outgoing) -> Bytes {
-    let config = Config::new("org#app").unwrap().allow_plaintext();
-    let config = config.addresses("http://rest.test", "ws://one.test/websocket").unwrap();
+    let config = Config::builder("org#app").allow_plaintext();
+    let config = config.addresses("http://rest.test", "ws://one.test/websocket");
     let now = Now { mono: std::time::Duration::from_secs(1), wall: 1_700_000_000_000 };
-    let mut engine = Engine::new(Arc::new(config), 7);
+    let mut engine = Engine::new(Arc::new(config.build().unwrap()), 7);
     let mut out = Vec::new();
     let accepted = Provision {
         status: Some(Status { error_code: Some(0), ..Status::default() }),
@@ -152,7 +152,7 @@ fn through_the_engine(client_id: u64, message: agora_chat::Outgoing) -> Bytes {
         ..Provision::default()
     };
     let accepted = MSync::from_server(Command::Provision, &accepted);
-    engine.step(Input::Open(Credentials::token("alice", "a-token").unwrap()), now, &mut out);
+    engine.step(Input::Open(Credentials::token("alice", "a-token").unwrap().into()), now, &mut out);
     engine.step(Input::Connected, now, &mut out);
     engine.step(Input::Frame(&accepted.to_bytes()), now, &mut out);
     out.clear();

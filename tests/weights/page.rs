@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use agora_chat::{
-    Config, Credentials, Device, EventMask, Limits,
+    Account, Config, Credentials, Device, EventMask, Limits,
     session::{Action, Engine, Input, Now},
     wire::{self, CommSyncDl, CommUnreadDl, Jid, MSync, Meta, MucBody, Provision, Status, msync::Command},
 };
@@ -20,10 +20,10 @@ struct Sim {
 
 impl Sim {
     fn new() -> Self {
-        let config = Config::new("org#app").unwrap().allow_plaintext().device(Device::new("phone")).unwrap();
-        let config = config.addresses("http://rest.test", "ws://one.test/websocket").unwrap();
-        let mut sim = Sim { engine: Engine::new(Arc::new(config), 7), actions: Vec::new() };
-        sim.step(Input::Open(Credentials::token("alice", "tok").unwrap()));
+        let config = Config::builder("org#app").allow_plaintext();
+        let config = config.addresses("http://rest.test", "ws://one.test/websocket");
+        let mut sim = Sim { engine: Engine::new(Arc::new(config.build().unwrap()), 7), actions: Vec::new() };
+        sim.step(Input::Open(Account::new(Credentials::token("alice", "tok").unwrap()).device(Device::new("phone"))));
         sim.step(Input::Connected);
         sim
     }

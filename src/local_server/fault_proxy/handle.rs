@@ -21,7 +21,7 @@ use super::{
     serve::{Command, Serving},
 };
 use crate::{
-    config::Config,
+    config::ConfigBuilder,
     local_server::{Cut, LocalServer, LocalServerError, limits, port::Port},
     net::Target,
 };
@@ -181,13 +181,13 @@ impl FaultProxy {
         Ok(format!("{scheme}://{}{}", self.address, target.path.trim_end_matches('/')))
     }
 
-    /// A client configuration for a server, with socket and REST calls leading through this proxy.
+    /// Begins a client configuration for a server, with socket and REST calls leading through this proxy.
     ///
     /// # Errors
-    /// [`LocalServerError::Config`], which a running server gives no reason for.
-    pub fn config_through(&self, server: &LocalServer) -> Result<Config, LocalServerError> {
+    /// [`LocalServerError::Upstream`], which a running server gives no reason for.
+    pub fn config_through(&self, server: &LocalServer) -> Result<ConfigBuilder, LocalServerError> {
         let (rest, socket) = (self.through(&server.rest_url())?, self.through(&server.socket_url())?);
-        Ok(server.config().addresses(rest, socket)?)
+        Ok(server.config().addresses(rest, socket))
     }
 
     /// The faults that hold now.

@@ -53,10 +53,21 @@ impl AppKey {
         self.text.get(self.hash + 1..).unwrap_or_default()
     }
 
+    /// Wraps a text that is parsed before it is used.
+    pub(crate) fn unchecked(text: &str) -> Self {
+        AppKey { text: text.into(), hash: text.len() }
+    }
+
     /// The whole key, `org#app`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+}
+
+impl AsRef<str> for AppKey {
+    fn as_ref(&self) -> &str {
+        self.as_str()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::model::account::app_key::is_step;
 pub struct Device {
     /// The device's unique name, 1 to 128 bytes without white space, control characters, `/` or `@`, and not
     /// `.` or `..`.
-    /// Default: `rust_` and 16 random hexadecimal digits, new for every `Config`.
+    /// Default: `rust_` and 16 random hexadecimal digits, new for every connection.
     pub resource: String,
     /// The device's name as shown to people, of the same form. Default: `rust`.
     pub name: String,
@@ -29,7 +29,7 @@ impl Device {
     /// The longest resource, in bytes.
     pub const MAX_RESOURCE: usize = 128;
 
-    /// A device of the given resource; it is checked by [`Config::device`](crate::Config::device).
+    /// A device of the given resource; it is checked by [`Connection::open`](crate::Connection::open).
     #[must_use]
     pub fn new(resource: impl Into<String>) -> Self {
         let resource = resource.into();
@@ -65,8 +65,16 @@ impl Device {
 }
 
 impl Default for Device {
+    /// Makes up a resource.
     fn default() -> Self {
-        let resource = format!("rust_{:016x}", fastrand::u64(..));
+        Device::random(fastrand::u64(..))
+    }
+}
+
+impl Device {
+    /// Makes up a device, of this number.
+    pub(crate) fn random(number: u64) -> Self {
+        let resource = format!("rust_{number:016x}");
         Device { random: Some(resource.as_str().into()), ..Device::new(resource) }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) enum Secret {
 
 impl Credentials {
     /// Logs in by password: one REST call fetches a token first (connection spec §3.2), unless one is kept
-    /// ([`Config::state_dir`](crate::Config::state_dir)).
+    /// ([`ConfigBuilder::state_dir`](crate::ConfigBuilder::state_dir)).
     ///
     /// # Errors
     /// A user id or password that the service would refuse.

@@ -20,7 +20,7 @@ pub type ProvidingToken = Pin<Box<dyn Future<Output = Result<ProvidedToken, Prov
 /// [`Credentials::with_provider`](crate::Credentials::with_provider).
 ///
 /// It is asked when a login has no token yet, from `TokenWillExpire` on, and when the server refuses a token; never
-/// twice at once, also where several sessions were opened with clones of one `Credentials`: they take turns. An answer that takes longer than `Config::token_timeout` (30 s) is given up: its future
+/// twice at once, also where several sessions were opened with clones of one `Credentials`: they take turns. An answer that takes longer than `ConfigBuilder::token_timeout` (30 s) is given up: its future
 /// is dropped. A failed ask is repeated after 2.5 to 5 s, then after growing pauses of up to 60 s. The session outlives
 /// its token meanwhile; while the link is down, each attempt to regain it asks anew. Only an answer that is
 /// [permanent](ProviderError::permanent) ends the asking, and the session with its token.

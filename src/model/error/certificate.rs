@@ -21,9 +21,9 @@ impl fmt::Display for CertificateProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CertificateProblem::WrongName => f.write_str("it is for another host name; check the address"),
-            CertificateProblem::UnknownRoot => {
-                f.write_str("it leads to no trusted root; give the root's PEM to `Config::extra_roots` if it is yours")
-            }
+            CertificateProblem::UnknownRoot => f.write_str(
+                "it leads to no trusted root; give the root's PEM to `ConfigBuilder::extra_roots` if it is yours",
+            ),
             CertificateProblem::Expired => f.write_str(
                 "its time is over or has not begun; check the server's certificate and this machine's clock",
             ),

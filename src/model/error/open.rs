@@ -4,7 +4,9 @@ use crate::model::error::ConnectionError;
 
 use crate::model::{
     account::UserId,
-    error::{Code, ConnectStep, CredentialError, DisconnectReason, LossCause, Refusal, RestError, TokenError},
+    error::{
+        Code, ConfigError, ConnectStep, CredentialError, DisconnectReason, LossCause, Refusal, RestError, TokenError,
+    },
 };
 
 /// Why `open` did not log the user in; [`OpenError::code`] gives the vendor's number.
@@ -29,6 +31,9 @@ pub enum OpenError {
     /// The credentials cannot be right; nothing was sent.
     #[error(transparent)]
     Credentials(#[from] CredentialError),
+    /// 1: the device or the login text is malformed; nothing was sent.
+    #[error(transparent)]
+    Account(#[from] ConfigError),
     /// 1: the token request failed; the inner error's number is its own.
     #[error("login of user {user}: {error}")]
     Token {
@@ -100,7 +105,7 @@ impl OpenError {
             OpenError::AlreadyOpen { .. } => Code::USER_ALREADY_LOGIN,
             OpenError::InProgress { .. } | OpenError::Token { .. } | OpenError::Provider { .. } => Code::OPEN_ERROR,
             OpenError::Credentials(CredentialError::EmptyUserId) => Code::USER_NOT_ASSIGNED,
-            OpenError::Credentials(_) => Code::OPEN_ERROR,
+            OpenError::Credentials(_) | OpenError::Account(_) => Code::OPEN_ERROR,
             OpenError::Discovery { .. } => Code::DISCOVERY_FAILED,
             OpenError::Refused { refusal, .. } => refusal.code(),
             OpenError::Unreachable { cause, .. } => cause.code(),
@@ -115,11 +120,11 @@ impl OpenError {
     ///
     /// What is not final may succeed later by itself: the service was not reachable, too slow, busy or at a limit. A
     /// program that wants to be online then tries again, or has the client do so by
-    /// [`Config::keep_trying_first_login`](crate::Config::keep_trying_first_login).
+    /// [`ConfigBuilder::keep_trying_first_login`](crate::ConfigBuilder::keep_trying_first_login).
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            OpenError::AlreadyOpen { .. } | OpenError::Credentials(_) => true,
+            OpenError::AlreadyOpen { .. } | OpenError::Credentials(_) | OpenError::Account(_) => true,
             OpenError::InProgress { .. } | OpenError::Unreachable { .. } | OpenError::Deadline { .. } => false,
             OpenError::Token { error, .. } | OpenError::Discovery { error, .. } => error.is_final(),
             OpenError::Provider { error, .. } => error.is_final(),

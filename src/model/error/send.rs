@@ -78,10 +78,10 @@ pub enum SendError {
         /// The bound.
         limit: usize,
     },
-    /// 16: the link did not come back within [`Config::buffer_sends_for`](crate::Config::buffer_sends_for); nothing was sent.
+    /// 16: the link did not come back within [`ConfigBuilder::buffer_sends_for`](crate::ConfigBuilder::buffer_sends_for); nothing was sent.
     #[error(
         "message {client_id} waited {:.1} s for the link to come back and was not sent; send it again after Connected, \
-         or raise `Config::buffer_sends_for`", waited.as_secs_f64()
+         or raise `ConfigBuilder::buffer_sends_for`", waited.as_secs_f64()
     )]
     Expired {
         /// The client id it was to be sent with.

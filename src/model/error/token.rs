@@ -58,7 +58,7 @@ pub enum TokenError {
     /// The provider panicked.
     #[error("the token provider panicked")]
     Panicked,
-    /// No answer came within `Config::token_timeout`.
+    /// No answer came within `ConfigBuilder::token_timeout`.
     #[error("no new token came within the time limit")]
     Timeout,
     /// The token is the one that is to be replaced, or has ended already.

@@ -302,7 +302,7 @@ impl Session {
 
     /// Returns what a page would count for, as if nothing of it was known.
     fn weigh(&self, metas: &Metas<'_>, cx: &Cx<'_>) -> usize {
-        let own = Receiver { user: &self.user, resource: cx.env.config.resource(), weighs: true };
+        let own = Receiver { user: &self.user, resource: &self.device.resource, weighs: true };
         let (handled, mut weight) = (cx.env.handled, LEAST);
         metas.look(|got| {
             let (Some(Inbound::Event(kind)) | Some(Inbound::Unreadable(Some(kind)))) =
@@ -353,7 +353,7 @@ impl Session {
             }
         }
         let (wanted, handled) = (cx.env.wanted, cx.env.handled);
-        let own = Receiver { user: &self.user, resource: cx.env.config.resource(), weighs: false };
+        let own = Receiver { user: &self.user, resource: &self.device.resource, weighs: false };
         let inbound = read_one(&got, &own, wanted | handled, &mut self.inbox.last_sender);
         read.unreadable += usize::from(matches!(inbound, Some(Inbound::Unreadable(_))));
         match inbound {

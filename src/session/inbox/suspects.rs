@@ -146,7 +146,7 @@ impl Session {
 
     /// A message over the limit of a frame is about to come, and the link to end.
     pub(in crate::session) fn too_large(&mut self, cx: &mut Cx<'_>) {
-        self.page_broke_link(Page::Pulled, Some("Config::max_frame"), cx);
+        self.page_broke_link(Page::Pulled, Some("Limits::frame"), cx);
     }
 
     /// Pulls were not answered, twice.

@@ -1,50 +1,9 @@
-//! How a connection behaves in trouble: limits of memory, flapping, kicks.
+//! How much one connection may hold.
 
-use crate::net::websocket::socket::LinkLimits;
 use std::time::Duration;
 
-/// What counts as flapping: sessions that end soon after they began, again and again.
-///
-/// A session is short when it held for less than [`Reconnect::stable_after`](crate::Reconnect::stable_after).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Flapping {
-    /// How many short sessions it takes, from 2 to 1000. Default: 5.
-    pub sessions: u32,
-    /// Within what time. Default: 10 minutes.
-    pub window: Duration,
-    /// What every pause is at least while it lasts; the ladder's pause comes on top. Default: 60 s.
-    pub floor: Duration,
-}
-
-impl Default for Flapping {
-    fn default() -> Self {
-        Flapping { sessions: 5, window: Duration::from_secs(600), floor: Duration::from_secs(60) }
-    }
-}
-
-/// What to do when another device pushes this one out (206), or it is forced off by a call (217).
-///
-/// A removed user (207) and a changed password (216) end the session under every policy, and every kick does where
-/// reconnecting is switched off or its attempts are used up. So does a return that the server refuses for good.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KickPolicy {
-    /// The session ends; `open` logs in again. Two clients of one account then stop at the first kick. The default.
-    #[default]
-    Park,
-    /// Log in again after this pause, from 1 s to a day, and the ladder's; however often, so two clients with this
-    /// policy take the place from each other for ever, from the fifth time on as slowly as [`Flapping`] has it.
-    RetryAfter(Duration),
-    /// Take the place back after the ladder's pause, so many times in any window of this length, and park at the next
-    /// kick.
-    TakeOver {
-        /// How often, from 1 to 1000.
-        times: u32,
-        /// In what time.
-        window: Duration,
-    },
-}
+use super::range::{count, in_range};
+use crate::{model::error::ConfigError, net::websocket::socket::LinkLimits};
 
 /// How much one connection may hold. Every bound has a default; what happens past it stands beside it.
 ///
@@ -52,7 +11,7 @@ pub enum KickPolicy {
 /// use agora_chat::{Config, Limits};
 /// let mut limits = Limits::default();
 /// limits.outbox = 256 * 1024;
-/// let config = Config::new("org#app")?.limits(limits)?;
+/// let config = Config::builder("org#app").limits(limits).build()?;
 /// # Ok::<(), agora_chat::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +27,7 @@ pub struct Limits {
     /// that makes more than a frame beyond it wait, by asking without reading, loses the link. Default: 8 MiB.
     pub outbox: usize,
     /// What the unfinished incoming message and the bytes made ready for the socket may hold together, from
-    /// [`frame`](Self::frame) to 1 GiB; past it frames wait to be written. [`Config::max_frame`](crate::Config::max_frame)
-    /// raises it with the frame. Default: 8 MiB.
+    /// [`frame`](Self::frame) to 1 GiB; past it frames wait to be written. Default: 8 MiB.
     pub connection: usize,
     /// How many queues are pulled or handled at once, at least 1; the others wait for their turn. Default: 16.
     pub pulls: usize,
@@ -79,7 +37,7 @@ pub struct Limits {
     pub remembered_for: Duration,
     /// How many sends may wait for their answer at once, from 1 to 1 000 000; another one is refused with
     /// `SendError::Backlog`. Automatic delivery receipts count, and are at most half of them
-    /// ([`Config::delivery_receipts`](crate::Config::delivery_receipts)); rooms joined again on a new link are not refused
+    /// ([`ConfigBuilder::delivery_receipts`](crate::ConfigBuilder::delivery_receipts)); rooms joined again on a new link are not refused
     /// past it. Default: 1024.
     pub pending_sends: usize,
     /// How many messages sent while a lost link is being regained are kept for the next one, at most 1 000 000, and no
@@ -98,6 +56,22 @@ impl Limits {
     /// Returns what a link may hold.
     pub(crate) fn sizes(&self) -> LinkLimits {
         LinkLimits { frame: self.frame, connection: self.connection, outbox: self.outbox }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        const GIB: usize = 1 << 30;
+        count("the frame limit", self.frame, 1 << 10..=64 << 20, "from 1 KiB to 64 MiB")?;
+        count("the limit of messages in a page", self.page_messages, 1..=1_000_000, "from 1 to 1 000 000")?;
+        count("the outbox limit", self.outbox, 1 << 10..=GIB, "from 1 KiB to 1 GiB")?;
+        let allowed = "from the frame limit (`Limits::frame`) to 1 GiB";
+        count("the limit of a connection's bytes", self.connection, self.frame..=GIB, allowed)?;
+        count("the limit of pulls at once", self.pulls, 1..=4096, "from 1 to 4096")?;
+        count("the limit of remembered ids", self.remembered_ids, 0..=1_000_000, "at most 1 000 000")?;
+        count("the limit of unanswered messages", self.pending_sends, 1..=1_000_000, "from 1 to 1 000 000")?;
+        count("the limit of buffered messages", self.buffered_sends, 0..=1_000_000, "at most 1 000 000")?;
+        count("the limit of bytes in flight", self.in_flight_bytes, 1..=GIB, "from 1 to 1 GiB")?;
+        in_range("the time ids are remembered for", self.remembered_for, Duration::ZERO, "at most a day")?;
+        Ok(())
     }
 }
 

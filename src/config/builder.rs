@@ -1,0 +1,249 @@
+//! The settings of a configuration, in any order.
+
+use std::{net::IpAddr, time::Duration};
+
+use super::{Addresses, Config, Endpoints, KickPolicy, Limits, Reconnect, range::in_range};
+use crate::{
+    model::error::ConfigError,
+    net::{Proxy, Roots},
+    store::StateDir,
+    util::lent,
+};
+
+/// A [`Config`] that is being put together, from [`Config::builder`].
+///
+/// Setters never fail and may come in any order; [`build`](Self::build) checks everything once.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ConfigBuilder(pub(super) Config);
+
+impl ConfigBuilder {
+    /// Uses one REST base and one WebSocket address instead of discovery. Those of another machine must be encrypted
+    /// (`https`, `wss`), unless [`allow_plaintext`](Self::allow_plaintext) is given.
+    pub fn addresses(self, rest: impl Into<String>, socket: impl Into<String>) -> Self {
+        self.endpoints(Endpoints::Fixed(Addresses { rest: vec![rest.into()], socket: vec![socket.into()] }))
+    }
+
+    /// Says where the service is. Default: discovery over the vendor's bootstrap hosts.
+    pub fn endpoints(mut self, endpoints: Endpoints) -> Self {
+        self.0.endpoints = endpoints;
+        self
+    }
+
+    /// Keeps each account's device identity and token in this folder over restarts. Default: nothing is kept.
+    ///
+    /// The kept resource and device id go before random ones, and not before those given by
+    /// [`Account::device`](crate::Account::device); name and platform number are the account's. A login by password tries
+    /// the kept token first, while it lasts, and fetches a new one when the service refuses it. A login by token uses the
+    /// token given, and keeps it.
+    ///
+    /// `open` waits at most 5 s for two small files to be read, and one to be written at an account's first login. All of
+    /// it is done on threads of the crate's own, one piece of work at a time for each account.
+    pub fn state_dir(mut self, state: StateDir) -> Self {
+        self.0.state_dir = Some(state);
+        self
+    }
+
+    /// Says how a lost link is regained. Default: [`Reconnect::default`].
+    pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
+        self.0.reconnect = reconnect;
+        self
+    }
+
+    /// Sends a heartbeat (UNREAD) after `idle` without any frame from the server, and twice `idle` after the last one at
+    /// the latest, whatever comes; gives the link up when nothing comes for `answer` after it. Pings count as signs of
+    /// life, but not as frames. Defaults: 30 s and 10 s (connection spec §7.1).
+    pub fn heartbeat(mut self, idle: Duration, answer: Duration) -> Self {
+        self.0.heartbeat_idle = idle;
+        self.0.heartbeat_answer = answer;
+        self
+    }
+
+    /// Limits connecting: `connect` for DNS, TCP, TLS and upgrade together, `provision` for PROVISION's answer.
+    /// Defaults: 10 s each (connection spec §4).
+    pub fn connect_timeouts(mut self, connect: Duration, provision: Duration) -> Self {
+        self.0.connect_timeout = connect;
+        self.0.provision_timeout = provision;
+        self
+    }
+
+    /// Limits one REST call at one host; where several are tried, each has so long. Default: 15 s (connection spec §3).
+    pub fn rest_timeout(mut self, limit: Duration) -> Self {
+        self.0.rest_timeout = limit;
+        self
+    }
+
+    /// Whether a login by [`open`](crate::Connection::open) is tried until it succeeds, as a lost link is, in the place of
+    /// 3 attempts within [`login_deadline`](Self::login_deadline). Default: `false`.
+    ///
+    /// For a program that starts before its service or its network is there. `open` then waits as long as it takes; it
+    /// ends when the login is accepted, when something fails for good
+    /// ([`OpenError::is_final`](crate::OpenError::is_final): a wrong password, a refused token), with
+    /// [`close`](crate::Connection::close), or after [`Reconnect::max_attempts`] failed attempts where that is set. The
+    /// pauses are those of [`reconnect`](Self::reconnect), whether or not that regains lost links. Each failed attempt is told as
+    /// [`Reconnecting`](crate::EventKind::Reconnecting); meanwhile the state is
+    /// [`LoggingIn`](crate::ConnectionState::LoggingIn), and [`Health`](crate::Health) has the attempts and the last cause.
+    ///
+    /// ```
+    /// use agora_chat::Config;
+    /// let config = Config::builder("org#app").keep_trying_first_login(true).build()?;
+    /// # Ok::<(), agora_chat::ConfigError>(())
+    /// ```
+    pub fn keep_trying_first_login(mut self, keep_trying: bool) -> Self {
+        self.0.keep_trying_first_login = keep_trying;
+        self
+    }
+
+    /// Limits a login as a whole, from `open` to its answer, pauses included, also those that the service asks for.
+    /// Without meaning where the login is [kept trying](Self::keep_trying_first_login). Default: 30 s.
+    pub fn login_deadline(mut self, limit: Duration) -> Self {
+        self.0.login_deadline = limit;
+        self
+    }
+
+    /// Limits one ask for a session's next token, of a [`TokenProvider`](crate::TokenProvider) or with the password.
+    /// Default: 30 s.
+    pub fn token_timeout(mut self, limit: Duration) -> Self {
+        self.0.token_timeout = limit;
+        self
+    }
+
+    /// Limits the wait for the answer to LOGOUT, and so `close`; nothing waits for none. Default: 2 s.
+    pub fn logout_timeout(mut self, limit: Duration) -> Self {
+        self.0.logout_timeout = limit;
+        self
+    }
+
+    /// Limits the wait for the answer to a sent message; past it the send fails with 512 and the link is given up.
+    /// Joining or leaving a chat room has the same limit, and then fails with -1. It counts from when the message is
+    /// written, not from when it is kept; anew with each page that was asked for before it was written; and not while a
+    /// message keeps coming that its answer may be behind. Default: 15 s (connection spec §8.3, messages spec §1.10).
+    pub fn send_timeout(mut self, limit: Duration) -> Self {
+        self.0.send_timeout = limit;
+        self
+    }
+
+    /// Limits how long a message sent while a lost link is being regained waits for the next one; past it the send fails
+    /// with [`SendError::Expired`](crate::SendError::Expired), and it surely was not sent. How many wait is bounded by
+    /// [`Limits::buffered_sends`]. Default: 60 s, the longest pause that the ladder draws by default.
+    ///
+    /// The time in which the floor of [`Flapping`] lets no attempt be made (60 s by default) does not count, so that a
+    /// message has an attempt to go with. A longer pause that a server asks for, or that [`KickPolicy::RetryAfter`] makes,
+    /// does count.
+    pub fn buffer_sends_for(mut self, limit: Duration) -> Self {
+        self.0.buffer_sends_for = limit;
+        self
+    }
+
+    /// Whether the chat rooms joined in a session are joined again after a lost link came back.
+    /// Default: `true`.
+    ///
+    /// They are joined before anything else goes over the new link, with the same extension, but never
+    /// [leaving others](crate::RoomRequest::leaving_others): what came after a request stays. The first 64 rooms are, or
+    /// as many as take 256 KiB; of up to 1 024 beyond them,
+    /// of one that is refused then, and of one that is not answered twice, [`RoomLost`](crate::EventKind::RoomLost) tells.
+    /// A room is not joined again once the application has left it, or the service has told that it was destroyed or that
+    /// the account was removed from it (messages spec §4.2).
+    pub fn rejoin_rooms(mut self, rejoin: bool) -> Self {
+        self.0.rejoin_rooms = rejoin;
+        self
+    }
+
+    /// Whether every message that arrives from another user is answered with a delivery receipt, before and without the
+    /// application (messages spec §3). Default: `false`.
+    ///
+    /// Only single chats have them, commands included; groups, rooms and pieces of streamed texts have none. At most
+    /// half of [`Limits::pending_sends`] are receipts, at least one; 1 024 more wait for a place, and past those they are left
+    /// out. One that is not answered costs nothing else. The log says how many were left out or not answered.
+    pub fn delivery_receipts(mut self, send: bool) -> Self {
+        self.0.delivery_receipts = send;
+        self
+    }
+
+    /// What to do when another device pushes this one out. Default: [`KickPolicy::Park`].
+    pub fn kick_policy(mut self, policy: KickPolicy) -> Self {
+        self.0.kick_policy = policy;
+        self
+    }
+
+    /// How much one connection may hold. Default: [`Limits::default`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.0.limits = limits;
+        self
+    }
+
+    /// Reaches the service through a proxy. Default: [`Proxy::environment`].
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.0.network = self.0.network.with_proxy(proxy);
+        self
+    }
+
+    /// Trusts these root certificates besides the system's. Default: none.
+    ///
+    /// Connections that share one `Arc<Config>`, or clones of one `Config`, share one TLS configuration.
+    pub fn extra_roots(mut self, roots: Roots) -> Self {
+        self.0.network = self.0.network.with_roots(roots);
+        self
+    }
+
+    /// Connects from this address of this machine, WebSocket and REST alike. Default: the system chooses.
+    ///
+    /// For machines with several addresses, and for more connections to one place than one address has ports (about
+    /// 28 000). Hosts are then reached over the address's own family, IPv4 or IPv6, only.
+    pub fn local_address(mut self, address: IpAddr) -> Self {
+        self.0.network = self.0.network.with_local(address);
+        self
+    }
+
+    /// Lets `http` and `ws` addresses of other machines be used, over which passwords and tokens travel readable by
+    /// everybody on the way. Default: only loopback addresses may be plain,
+    /// also those that come from discovery or a redirect, and only where they are not reached through a proxy on another
+    /// machine. `localhost` is a loopback address: what else it may be looked up as is not used.
+    pub fn allow_plaintext(mut self) -> Self {
+        self.0.network = self.0.network.with_plaintext();
+        self
+    }
+
+    /// Logs through this logger, such as [`LogHandle::slog`](crate::LogHandle::slog). Default: nothing is logged.
+    ///
+    /// It is called on the connection's thread, so it must not block. It may panic, as one that ends in `.fuse()` does
+    /// when its disk is full: the record is lost and counted ([`Health::lost_records`](crate::Health::lost_records)), the
+    /// first time is told on stderr, and nothing else comes of it. One that panics at every record is tried once a second.
+    pub fn logger(mut self, logger: slog::Logger) -> Self {
+        (self.0.logger, self.0.lost_records) = lent::guarded(&logger);
+        self
+    }
+
+    /// Checks all settings and returns the configuration.
+    ///
+    /// # Errors
+    /// - [`ConfigError::AppKey`] for a malformed app key.
+    /// - [`ConfigError::Address`] for a malformed address, a scheme other than `http`/`https` and `ws`/`wss`, or an address
+    ///   of another machine that is not encrypted; [`ConfigError::NoAddress`] for an empty list.
+    /// - [`ConfigError::Range`] for a number or a duration out of its range. Timeouts are from 10 ms to a day (that of
+    ///   LOGOUT from nothing); the ranges of [`Reconnect`], [`Flapping`](crate::Flapping), [`KickPolicy`] and [`Limits`]
+    ///   stand beside their fields.
+    pub fn build(mut self) -> Result<Config, ConfigError> {
+        let config = &mut self.0;
+        config.app_key = config.app_key.as_str().parse()?;
+        config.endpoints.check(&config.network)?;
+        config.reconnect.check()?;
+        config.kick_policy.check()?;
+        config.limits.check()?;
+        for (what, limit) in [
+            ("the heartbeat idle time", config.heartbeat_idle),
+            ("the heartbeat answer time", config.heartbeat_answer),
+            ("the connect timeout", config.connect_timeout),
+            ("the PROVISION timeout", config.provision_timeout),
+            ("the REST timeout", config.rest_timeout),
+            ("the login deadline", config.login_deadline),
+            ("the token timeout", config.token_timeout),
+            ("the send timeout", config.send_timeout),
+            ("the time sends are buffered for", config.buffer_sends_for),
+        ] {
+            in_range(what, limit, Duration::from_millis(10), "from 10 ms to a day")?;
+        }
+        in_range("the logout timeout", config.logout_timeout, Duration::ZERO, "at most a day")?;
+        Ok(self.0)
+    }
+}

@@ -1,0 +1,105 @@
+//! Where the service is reached.
+
+use std::fmt;
+
+use crate::{
+    model::{error::ConfigError, message::Bare},
+    net::{Network, Target},
+};
+
+/// Where the service is.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Endpoints {
+    /// Ask `server.json` of these bootstrap hosts (`https://host[:port]`), each once and in order (connection spec §2).
+    ///
+    /// Asked at the first login, and again after every 5 failed attempts to reconnect in a row.
+    Discovery(Vec<String>),
+    /// Use these addresses.
+    Fixed(Addresses),
+}
+
+impl fmt::Debug for Endpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoints::Discovery(hosts) => f.debug_tuple("Discovery").field(&bare(hosts)).finish(),
+            Endpoints::Fixed(addresses) => f.debug_tuple("Fixed").field(addresses).finish(),
+        }
+    }
+}
+
+/// Addresses of the service: each list is walked through, the next attempt taking the next one.
+///
+/// `Debug` shows no userinfo and no query: either may be a secret.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// REST bases, `http://host[:port]` or `https://host[:port]`.
+    pub rest: Vec<String>,
+    /// WebSocket addresses, `ws://host[:port]/websocket` or `wss://…`.
+    pub socket: Vec<String>,
+}
+
+impl fmt::Debug for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Addresses").field("rest", &bare(&self.rest)).field("socket", &bare(&self.socket)).finish()
+    }
+}
+
+fn bare(addresses: &[String]) -> Vec<Bare<'_>> {
+    addresses.iter().map(|address| Bare(address)).collect()
+}
+
+/// The vendor's bootstrap hosts (connection spec §2): the web SDK's first, its sibling's after it.
+const BOOTSTRAP: [&str; 3] = ["https://ars.chat.agora.io", "https://rs.chat.agora.io", "https://rs.easemob.com"];
+
+impl Default for Endpoints {
+    fn default() -> Self {
+        Endpoints::Discovery(BOOTSTRAP.map(str::to_owned).to_vec())
+    }
+}
+
+impl Endpoints {
+    pub(super) fn check(&self, network: &Network) -> Result<(), ConfigError> {
+        let lists: &[(&'static str, &Vec<String>, &[&str])] = match self {
+            Endpoints::Discovery(hosts) => &[("discovery", hosts, &["http", "https"])],
+            Endpoints::Fixed(fixed) => {
+                &[("REST", &fixed.rest, &["http", "https"]), ("WebSocket", &fixed.socket, &["ws", "wss"])]
+            }
+        };
+        for (what, list, schemes) in lists {
+            if list.is_empty() {
+                return Err(ConfigError::NoAddress(what));
+            }
+            for address in *list {
+                check_address(what, address, schemes, network)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_address(what: &'static str, address: &str, schemes: &[&str], network: &Network) -> Result<(), ConfigError> {
+    // What stands before an `@` may be a password, and what stands behind the path may open it.
+    let (bare, behind) = address.split_once(['?', '#', ';']).map_or((address, ""), |(bare, _)| (bare, "…"));
+    let shown = bare.rsplit_once('@').map_or(bare.to_owned(), |(_, host)| format!("<redacted>@{host}")) + behind;
+    let refuse = |problem| Err(ConfigError::Address { what, address: shown.clone(), problem });
+    let Ok(uri) = address.parse::<awc::http::Uri>() else {
+        return refuse("is not an address");
+    };
+    match uri.scheme_str() {
+        None => return refuse("has no scheme"),
+        Some(scheme) if !schemes.contains(&scheme) => return refuse("has a scheme that cannot be used here"),
+        Some(_) => {}
+    }
+    match uri.authority() {
+        Some(authority) if authority.as_str().contains('@') => refuse("must not hold credentials"),
+        Some(authority) if !authority.host().is_empty() => match Target::parse(address) {
+            Some(target) if network.allows(&target) => Ok(()),
+            Some(_) => refuse(
+                "is not encrypted, and not reached on this machine alone; use https or wss, or allow plaintext (`ConfigBuilder::allow_plaintext`)",
+            ),
+            None => refuse("is not an address"),
+        },
+        _ => refuse("has no host"),
+    }
+}

@@ -1,0 +1,98 @@
+//! How a lost link is regained.
+
+use std::time::Duration;
+
+use super::range::{count, in_range};
+use crate::model::error::ConfigError;
+
+/// How a lost link is regained.
+///
+/// The pause before attempt `n` is [`at_least`](Self::at_least) and a part drawn evenly between nothing and
+/// `min(cap, base * 2^(n-1))` (full jitter). A link that is lost before it was stable does not start the ladder anew, so a
+/// server that accepts and drops is not hammered. Kicks (unless a [`KickPolicy`] says otherwise), final refusals
+/// ([`Refusal::is_final`](crate::Refusal::is_final)) and the end of a token that nobody replaces stop it. Where a password
+/// or a provider gives tokens, each attempt asks for one if it needs one, for as long as it takes.
+///
+/// ```
+/// use agora_chat::{Config, Reconnect};
+/// let mut policy = Reconnect::default();
+/// policy.max_attempts = Some(20);
+/// let config = Config::builder("org#app").reconnect(policy).build()?;
+/// # Ok::<(), agora_chat::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reconnect {
+    /// What every pause is at least, at most a day; the drawn part comes on top. Default: nothing.
+    pub at_least: Duration,
+    /// Whether a lost link is regained at all; if not, the first loss ends the session. Default: `true`.
+    pub enabled: bool,
+    /// The longest drawn pause before the first attempt, from 1 ms to a day. Default: 1 s.
+    pub base: Duration,
+    /// The longest drawn pause before any attempt, from [`base`](Self::base) to a day. Default: 60 s.
+    pub cap: Duration,
+    /// Give up after so many failed attempts since the link was up, at least 1. Default: `None`, never.
+    pub max_attempts: Option<u32>,
+    /// How long a link must have held before the pauses start small again and attempts are counted anew, at most a
+    /// day. Default: 60 s.
+    pub stable_after: Duration,
+    /// What counts as flapping, so that subscribers hear it and the pauses get a floor; `None` for never.
+    /// Default: 5 short sessions in 10 minutes, a floor of 60 s.
+    pub flapping: Option<Flapping>,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Reconnect {
+            enabled: true,
+            at_least: Duration::ZERO,
+            base: Duration::from_secs(1),
+            cap: Duration::from_secs(60),
+            max_attempts: None,
+            stable_after: Duration::from_secs(60),
+            flapping: Some(Flapping::default()),
+        }
+    }
+}
+
+/// What counts as flapping: sessions that end soon after they began, again and again.
+///
+/// A session is short when it held for less than [`Reconnect::stable_after`](crate::Reconnect::stable_after).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Flapping {
+    /// How many short sessions it takes, from 2 to 1000. Default: 5.
+    pub sessions: u32,
+    /// Within what time. Default: 10 minutes.
+    pub window: Duration,
+    /// What every pause is at least while it lasts; the ladder's pause comes on top. Default: 60 s.
+    pub floor: Duration,
+}
+
+impl Default for Flapping {
+    fn default() -> Self {
+        Flapping { sessions: 5, window: Duration::from_secs(600), floor: Duration::from_secs(60) }
+    }
+}
+
+impl Reconnect {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        in_range("the reconnect base", self.base, Duration::from_millis(1), "from 1 ms to a day")?;
+        in_range("the reconnect cap", self.cap, self.base, "from the base to a day")?;
+        in_range("the shortest pause", self.at_least, Duration::ZERO, "at most a day")?;
+        in_range("the stable time", self.stable_after, Duration::ZERO, "at most a day")?;
+        if self.max_attempts == Some(0) {
+            return Err(ConfigError::Range {
+                what: "the limit of attempts",
+                value: "0".to_owned(),
+                allowed: "at least 1; switch reconnecting off by `enabled`",
+            });
+        }
+        if let Some(flapping) = &self.flapping {
+            count("the number of short sessions", flapping.sessions as usize, 2..=1000, "from 2 to 1000")?;
+            in_range("the flapping window", flapping.window, Duration::ZERO, "at most a day")?;
+            in_range("the flapping floor", flapping.floor, Duration::ZERO, "at most a day")?;
+        }
+        Ok(())
+    }
+}
