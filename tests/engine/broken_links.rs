@@ -38,7 +38,7 @@ fn a_queue_whose_page_is_too_large_goes_last_and_once_it_is_known_which_one_it_i
     assert_eq!(names(&sim.frame(&page(&user("a"), vec![text(1, "x")], 7))), ["a"]);
     assert_eq!(names(&sim.frame(&last(&user("a")))), ["big"]);
     let (notes, pulled) = broken(&mut sim, &queues);
-    assert_eq!(notes, [Diagnostic::QueueBreaksLinks { queue: "big".into(), setting: Some("Config::max_frame") }]);
+    assert_eq!(notes, [Diagnostic::QueueBreaksLinks { queue: "big".into(), setting: Some("Limits::frame") }]);
     assert_eq!(pulled, ["a", "b"]);
     sim.frame(&last(&user("a")));
     assert_eq!(names(&sim.frame(&last(&user("b")))), ["big"]);
