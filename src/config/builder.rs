@@ -3,6 +3,8 @@
 use std::{net::IpAddr, time::Duration};
 
 use super::{Addresses, Config, Endpoints, KickPolicy, Limits, Reconnect, range::in_range};
+#[cfg(doc)]
+use crate::config::Flapping;
 use crate::{
     model::error::ConfigError,
     net::{Proxy, Roots},

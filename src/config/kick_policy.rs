@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::range::{count, in_range};
+#[cfg(doc)]
+use crate::config::Flapping;
 use crate::model::error::ConfigError;
 
 /// What to do when another device pushes this one out (206), or it is forced off by a call (217).

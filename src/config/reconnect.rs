@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::range::{count, in_range};
+#[cfg(doc)]
+use crate::config::KickPolicy;
 use crate::model::error::ConfigError;
 
 /// How a lost link is regained.

@@ -15,6 +15,8 @@ use super::{
     health::Health,
     messages::{Call, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, Stop},
 };
+#[cfg(doc)]
+use crate::config::ConfigBuilder;
 use crate::connection::watch::{StateCell, StatePublisher, StateWatch};
 use crate::{
     config::{Account, Config},

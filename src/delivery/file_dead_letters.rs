@@ -37,8 +37,8 @@ use crate::{
 /// it, and each counts what it finds.
 ///
 /// ```no_run
-/// use agora_chat::{Account, Connection, FileDeadLetters};
-/// # async fn again(connection: Connection, account: Account) -> Result<(), Box<dyn std::error::Error>> {
+/// use agora_chat::{AccountKey, Connection, FileDeadLetters};
+/// # async fn again(connection: Connection, account: AccountKey) -> Result<(), Box<dyn std::error::Error>> {
 /// let letters = FileDeadLetters::open("/var/lib/bot")?;
 /// if let Some(handler) = connection.message_handler() {
 ///     let replayed = letters.replay(&account, &handler).await?;

@@ -9,10 +9,10 @@
 //! ```
 //! use agora_chat::local_server::{Cut, LocalServer};
 //! # #[actix_web::main]
-//! # async fn main() -> Result<(), agora_chat::local_server::LocalServerError> {
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = LocalServer::start().await?;
 //! server.create_user("alice", "secret")?;
-//! let config = server.config(); // for Connection::start
+//! let config = server.config().build()?; // for Connection::start
 //! # assert_eq!(config.app_key().as_str(), server.app_key());
 //! // ... the client logs in ...
 //! server.drop_links("alice", Cut::Rst); // ... and has to come back

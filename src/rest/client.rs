@@ -17,6 +17,8 @@ use super::{
     discovery::discover,
     secret_body,
 };
+#[cfg(doc)]
+use crate::config::ConfigBuilder;
 use crate::net::Network;
 use crate::{
     config::{Config, Endpoints},

@@ -7,6 +7,8 @@ use super::{
     answer::text,
     client::{percent_encoded, unix_milliseconds},
 };
+#[cfg(doc)]
+use crate::config::ConfigBuilder;
 use crate::{
     config::{Addresses, Config, Endpoints},
     model::redactor::Redactor,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(doc)]
+use crate::session::Input;
 use crate::{
     model::{
         Event, EventKind,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(doc)]
+use crate::model::EventKind;
 use crate::{
     model::{
         error::{LossCause, Refusal, RestError, SendError, TokenError},

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+#[cfg(doc)]
+use crate::session::{Action, Engine};
 use crate::{
     config::{Account, Addresses},
     model::{
