@@ -144,7 +144,7 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let config = config.buffer_sends_for(Duration::from_secs(5));
     let connection = Connection::start(config.logger(log.slog()).build()?)?;
     let slog = log.slog();
-    let told = EventHandler::new().on_message(move |message| info!(slog, "a message"; "from" => &*message.from));
+    let told = EventHandler::new().on_message(move |_, message| info!(slog, "a message"; "from" => &*message.from));
     connection.add_event_handler("app", told)?;
 
     let chat = web::Data::new(Chat { connection: connection.clone(), log: log.clone() });

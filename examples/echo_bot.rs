@@ -71,7 +71,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     // Before open, which fetches what waits there.
     connection.set_message_handler(handler);
     let (tell, mut ended) = tokio::sync::mpsc::channel(1);
-    let ends = EventHandler::new().on_disconnected(move |reason| drop(tell.try_send(reason.clone())));
+    let ends = EventHandler::new().on_disconnected(move |_, reason| drop(tell.try_send(reason.clone())));
     connection.add_event_handler("end", ends)?;
 
     // From here on a signal logs out.

@@ -75,9 +75,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     connection.add_event_handler(
         "console",
         EventHandler::new()
-            .on_connected(|| say!("   [console] connected"))
-            .on_reconnecting(|attempt, delay, _| say!("   [console] attempt {attempt} in {delay:.1?}"))
-            .on_disconnected(|reason| say!("   [console] logged out: {reason}")),
+            .on_connected(|_| say!("   [console] connected"))
+            .on_reconnecting(|_, attempt, delay, _| say!("   [console] attempt {attempt} in {delay:.1?}"))
+            .on_disconnected(|_, reason| say!("   [console] logged out: {reason}")),
     )?;
     let (heard_by_bot, mut heard) = mpsc::unbounded_channel();
     let bot = Bot { heard: heard_by_bot }.start();

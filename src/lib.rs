@@ -10,8 +10,8 @@
 //!     connection.add_event_handler(
 //!         "console",
 //!         EventHandler::new()
-//!             .on_connected(|| println!("connected"))
-//!             .on_disconnected(|reason| println!("logged out: {reason}")),
+//!             .on_connected(|_| println!("connected"))
+//!             .on_disconnected(|_, reason| println!("logged out: {reason}")),
 //!     )?;
 //!     connection.open(Credentials::password("alice", std::env::var("CHAT_PASSWORD")?)?).await?;
 //!     connection.send_text("bob", "Hello, Bob!").await?;

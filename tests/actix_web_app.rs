@@ -125,7 +125,7 @@ async fn a_lost_link_shows_in_the_state_and_a_send_meanwhile_is_refused_unless_t
     served.server.stop_listening().await.unwrap();
     let (told, lost) = tokio::sync::oneshot::channel();
     let mut told = Some(told);
-    let handler = agora_chat::EventHandler::new().on_reconnecting(move |_, _, _| {
+    let handler = agora_chat::EventHandler::new().on_reconnecting(move |_, _, _, _| {
         if let Some(told) = told.take() {
             let _ = told.send(());
         }

@@ -83,7 +83,7 @@ impl Person {
     async fn online(config: ConfigBuilder, user: &str) -> Self {
         let connection = Connection::start(config.build().unwrap()).unwrap();
         let (tell, heard) = unbounded_channel();
-        let handler = EventHandler::new().on_message(move |message| tell.send(message.clone()).unwrap());
+        let handler = EventHandler::new().on_message(move |_, message| tell.send(message.clone()).unwrap());
         connection.add_event_handler("test", handler).unwrap();
         connection.open(Credentials::password(user, "secret").unwrap()).await.unwrap();
         Person { connection, heard }

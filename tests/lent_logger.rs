@@ -59,7 +59,7 @@ async fn live_with_a_full_disk() {
     }
     // Its mailbox is full of them until it had its turn.
     handlers.subscribers().await.unwrap();
-    handlers.add_event_handler("panics", EventHandler::new().on_token_expired(|| panic!("as asked"))).unwrap();
+    handlers.add_event_handler("panics", EventHandler::new().on_token_expired(|_| panic!("as asked"))).unwrap();
     handlers.publish(Event::new("alice".parse().unwrap(), EventKind::TokenExpired));
     handlers.remove_subscriber("one").unwrap();
     assert!(!handlers.subscribers().await.unwrap().is_empty());
@@ -128,7 +128,7 @@ async fn die_with_a_full_disk() {
     server.create_user("alice", "password").unwrap();
     let connection = Connection::start(server.config().logger(full_disk()).build().unwrap()).unwrap();
     let (tell, mut heard) = unbounded_channel();
-    let handler = EventHandler::new().on_disconnected(move |reason| tell.send(reason.clone()).unwrap());
+    let handler = EventHandler::new().on_disconnected(move |_, reason| tell.send(reason.clone()).unwrap());
     connection.add_event_handler("test", handler).unwrap();
     connection.open(Credentials::password("alice", "password").unwrap()).await.unwrap();
     connection.address().send(Die).await.unwrap_err();

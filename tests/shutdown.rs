@@ -189,7 +189,7 @@ async fn be_a_fleet(told: &str) {
         let connection = Connection::start_on(&arbiters[nth % ARBITERS].handle(), config.clone());
         let tell = tell.clone();
         let handler = EventHandler::new()
-            .on_disconnected(move |reason| tell.send(reason.to_string()).unwrap())
+            .on_disconnected(move |_, reason| tell.send(reason.to_string()).unwrap())
             .in_arbiter(&Arbiter::current());
         connection.add_event_handler("fleet", handler).unwrap();
         connection.open(Credentials::password(&format!("user{nth}"), "password").unwrap()).await.unwrap();

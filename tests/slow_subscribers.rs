@@ -103,7 +103,7 @@ fn a_slow_closure_on_a_thread_of_its_own_costs_no_more_memory_than_is_stated_wha
                     // Until it is let go, and not for ever.
                     let _ = gate.recv_timeout(Duration::from_secs(60));
                 })
-                .on_missed(move |count| {
+                .on_missed(move |_, count| {
                     misses.fetch_add(count, Ordering::SeqCst);
                 })
                 .in_arbiter(&arbiter.handle());

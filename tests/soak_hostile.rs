@@ -576,7 +576,7 @@ fn client() {
         let connected = Arc::new(AtomicU64::new(0));
         let (slow, heard) = (Arbiter::new(), Arc::new(AtomicU64::new(0)));
         let times = Arc::clone(&connected);
-        let counts = EventHandler::new().on_connected(move || _ = times.fetch_add(1, Ordering::SeqCst));
+        let counts = EventHandler::new().on_connected(move |_| _ = times.fetch_add(1, Ordering::SeqCst));
         alice.add_event_handler("counts", counts).unwrap();
         let phase = Arc::new(AtomicUsize::new(0));
         // One for each kind of page, so that every kind finds nothing before it.
@@ -598,7 +598,7 @@ fn client() {
         for n in 0..OTHERS {
             let other = Connection::start(config().build().unwrap()).unwrap();
             let late = Arc::clone(&late);
-            let closure = EventHandler::new().on_message(move |message| {
+            let closure = EventHandler::new().on_message(move |_, message| {
                 let sent: u64 = message.text().unwrap().parse().unwrap();
                 late.lock().unwrap().saturating_record(now_ns().saturating_sub(sent) / 1000);
             });

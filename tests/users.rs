@@ -60,7 +60,7 @@ async fn online(config: ConfigBuilder, resource: &str) -> (Connection, Unbounded
     let connection = Connection::start(config.build().unwrap()).unwrap();
     let (tell, ended) = unbounded_channel();
     // The test may have heard enough.
-    let handler = EventHandler::new().on_disconnected(move |reason| drop(tell.send(reason.clone())));
+    let handler = EventHandler::new().on_disconnected(move |_, reason| drop(tell.send(reason.clone())));
     connection.add_event_handler("test", handler).unwrap();
     timeout(LIMIT, connection.open(credentials("pw-alice"))).await.unwrap().unwrap();
     (connection, ended)

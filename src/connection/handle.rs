@@ -48,8 +48,8 @@ use crate::{
 /// connection.add_event_handler(
 ///     "console",
 ///     EventHandler::new()
-///         .on_connected(|| println!("connected"))
-///         .on_disconnected(|reason| println!("logged out: {reason}")),
+///         .on_connected(|_| println!("connected"))
+///         .on_disconnected(|_, reason| println!("logged out: {reason}")),
 /// )?;
 /// connection.open(Credentials::password("alice", "password")?).await?;
 /// connection.send(agora_chat::Outgoing::text("bob", "hello")?).await?;
@@ -87,7 +87,7 @@ impl fmt::Debug for Connection {
 /// use agora_chat::{Connection, EventHandler};
 /// # fn reply(connection: &Connection) -> Result<(), agora_chat::ConnectionError> {
 /// let me = connection.downgrade();
-/// connection.add_event_handler("console", EventHandler::new().on_disconnected(move |reason| {
+/// connection.add_event_handler("console", EventHandler::new().on_disconnected(move |_, reason| {
 ///     let again = me.upgrade().is_some();
 ///     println!("logged out: {reason}; in use still: {again}");
 /// }))

@@ -196,7 +196,7 @@ impl slog::KV for Named<'_> {
                 serializer.emit_u64("message", unknown.id)?;
                 serializer.emit_str("kind", "unknown")
             }
-            other => serializer.emit_arguments("kind", &format_args!("{:?}", other.mask())),
+            other => serializer.emit_str("kind", other.name()),
         }
     }
 }

@@ -67,11 +67,11 @@ async fn a_slow_closure_on_a_thread_of_its_own_holds_its_bytes_and_no_more_and_c
     let (told, mut heard) = hearing();
     let missed = told.clone();
     let handler = EventHandler::new()
-        .on_message(move |message| {
+        .on_message(move |_, message| {
             let _ = gate.recv_timeout(Duration::from_secs(20));
             told.send(message.id.to_string()).unwrap();
         })
-        .on_missed(move |count| missed.send(format!("missed {count}")).unwrap())
+        .on_missed(move |_, count| missed.send(format!("missed {count}")).unwrap())
         .in_arbiter(&arbiter.handle());
     handlers.add_event_handler("slow", handler).unwrap();
     publish(&handlers, (1..=30).map(|number| sized(number, 4 * MIB))).await;

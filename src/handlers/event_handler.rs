@@ -17,6 +17,7 @@ use crate::{
     model::{
         Event, EventKind, EventMask,
         error::{DisconnectReason, LossCause, SendError},
+        events,
         message::Message,
         notice::{
             ContactEvent, DeviceEvent, Edit, MucEvent, PinEvent, PresenceEvent, ReactionEvent, Recall, Receipt,
@@ -28,10 +29,57 @@ use crate::{
 
 use super::{Overflow, SubscriberId, Subscription, actor::spawn_bounded};
 
-type Call<Args> = Option<Box<dyn FnMut(Args) + Send>>;
-type OnReconnecting = Option<Box<dyn FnMut(u32, Duration, &LossCause) + Send>>;
-type OnRoomLost = Option<Box<dyn FnMut(&str, Option<&SendError>) + Send>>;
-type OnRef<T> = Option<Box<dyn FnMut(&T) + Send>>;
+type Closure = Box<dyn FnMut(&Event) + Send>;
+
+/// Makes the closures and their setters out of the rows of the table of events.
+macro_rules! closures {
+    ($(
+        $(#[$doc:meta])*
+        $kind:ident $(($value:ident: $value_type:ty))? $({
+            $($(#[$field_doc:meta])* $field:ident: $field_type:ty,)*
+        })?
+        $class:ident $mask:ident $(= $bit:literal $($also:literal)?)?
+        $on:ident($($arg:ident: $arg_type:ty = $arg_value:expr),*) $(with $with:literal)? $(claims $claims:expr)?;
+    )*) => {
+        /// One closure for each kind of event.
+        #[derive(Default)]
+        struct Closures {
+            $($on: Option<Box<dyn FnMut(&Event $(, $arg_type)*) + Send>>,)*
+        }
+
+        impl Closures {
+            fn mask(&self) -> EventMask {
+                let bits = [$(if self.$on.is_some() { EventMask::$mask } else { EventMask::NONE }),*];
+                bits.into_iter().fold(EventMask::NONE, |union, mask| union | mask)
+            }
+
+            #[allow(unused_variables, reason = "most rows name values for their other columns")]
+            fn call(&mut self, event: &Event) {
+                match event.kind() {
+                    $(EventKind::$kind $(($value))? $({ $($field,)* })? => {
+                        if let Some(call) = &mut self.$on {
+                            call(event $(, $arg_value)*);
+                        }
+                    })*
+                }
+            }
+        }
+
+        impl EventHandler {
+            $(
+                #[doc = concat!(
+                    "Calls a closure on [`EventKind::", stringify!($kind), "`], with the event", $(" and ", $with,)? ".",
+                )]
+                pub fn $on(mut self, call: impl FnMut(&Event $(, $arg_type)*) + Send + 'static) -> Self {
+                    self.closures.$on = Some(Box::new(call));
+                    self
+                }
+            )*
+        }
+    };
+}
+
+events!(closures);
 
 /// Closures that hear events: each setter takes one, what is not set is skipped.
 ///
@@ -44,39 +92,20 @@ type OnRef<T> = Option<Box<dyn FnMut(&T) + Send>>;
 /// ([`in_arbiter`](EventHandler::in_arbiter)) or thread. A closure that panics is logged and counted
 /// ([`SubscriberInfo::panics`](super::SubscriberInfo::panics)), and called again for the next event.
 ///
+/// Each closure gets the event first, which says on which account it happened ([`Event::user`]): so one handler may serve
+/// many connections. What the event holds follows in parts.
+///
 /// ```
 /// use agora_chat::EventHandler;
 /// let handler = EventHandler::new()
-///     .on_connected(|| println!("connected"))
-///     .on_reconnecting(|attempt, delay, cause| println!("attempt {attempt} in {delay:?}: {cause}"))
-///     .on_disconnected(|reason| println!("logged out: {reason}"));
+///     .on_connected(|event| println!("{} is connected", event.user()))
+///     .on_reconnecting(|_, attempt, delay, cause| println!("attempt {attempt} in {delay:?}: {cause}"))
+///     .on_disconnected(|_, reason| println!("logged out: {reason}"));
 /// ```
 #[must_use = "a handler hears nothing until it is added"]
 pub struct EventHandler {
-    connected: Call<()>,
-    reconnecting: OnReconnecting,
-    disconnected: OnRef<DisconnectReason>,
-    token_will_expire: Call<Duration>,
-    token_expired: Call<()>,
-    message: OnRef<Message>,
-    receipt: OnRef<Receipt>,
-    recalled: OnRef<Recall>,
-    edited: OnRef<Edit>,
-    group: OnRef<MucEvent>,
-    room: OnRef<MucEvent>,
-    room_lost: OnRoomLost,
-    thread: OnRef<ThreadEvent>,
-    contact: OnRef<ContactEvent>,
-    presence: OnRef<PresenceEvent>,
-    reaction: OnRef<ReactionEvent>,
-    pinned: OnRef<PinEvent>,
-    device: OnRef<DeviceEvent>,
-    unknown: OnRef<UnknownNotice>,
-    offline_sync_started: Call<(usize, u64)>,
-    offline_sync_finished: Call<(usize, u64, bool)>,
-    flapping: Call<Duration>,
-    missed: Call<u64>,
-    event: OnRef<Event>,
+    closures: Closures,
+    on_event: Option<Closure>,
     capacity: usize,
     backlog_bytes: usize,
     overflow: Overflow,
@@ -96,30 +125,8 @@ impl EventHandler {
     /// A handler without any closure.
     pub fn new() -> Self {
         EventHandler {
-            connected: None,
-            reconnecting: None,
-            disconnected: None,
-            token_will_expire: None,
-            token_expired: None,
-            message: None,
-            receipt: None,
-            recalled: None,
-            edited: None,
-            group: None,
-            room: None,
-            room_lost: None,
-            thread: None,
-            contact: None,
-            presence: None,
-            reaction: None,
-            pinned: None,
-            device: None,
-            unknown: None,
-            offline_sync_started: None,
-            offline_sync_finished: None,
-            flapping: None,
-            missed: None,
-            event: None,
+            closures: Closures::default(),
+            on_event: None,
             capacity: Self::DEFAULT_CAPACITY,
             backlog_bytes: Overflow::BACKLOG_BYTES,
             overflow: Overflow::default(),
@@ -127,150 +134,9 @@ impl EventHandler {
         }
     }
 
-    /// Called on [`EventKind::Connected`], after a login by `open` as well as after each return of a lost link;
-    /// [`on_event`](EventHandler::on_event) can tell the two apart by `resumed`.
-    pub fn on_connected(mut self, mut call: impl FnMut() + Send + 'static) -> Self {
-        self.connected = Some(Box::new(move |()| call()));
-        self
-    }
-
-    /// Called on [`EventKind::Reconnecting`] with the number of the coming attempt, the pause before it and why the
-    /// link was lost.
-    pub fn on_reconnecting(mut self, call: impl FnMut(u32, Duration, &LossCause) + Send + 'static) -> Self {
-        self.reconnecting = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::Disconnected`]: the client will not try again by itself.
-    pub fn on_disconnected(mut self, call: impl FnMut(&DisconnectReason) + Send + 'static) -> Self {
-        self.disconnected = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::TokenWillExpire`] with what is left of the token's life.
-    pub fn on_token_will_expire(mut self, call: impl FnMut(Duration) + Send + 'static) -> Self {
-        self.token_will_expire = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::Flapping`], with what every pause is at least from then on.
-    pub fn on_flapping(mut self, call: impl FnMut(Duration) + Send + 'static) -> Self {
-        self.flapping = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::TokenExpired`].
-    pub fn on_token_expired(mut self, mut call: impl FnMut() + Send + 'static) -> Self {
-        self.token_expired = Some(Box::new(move |()| call()));
-        self
-    }
-
-    /// Called on [`EventKind::Message`].
-    pub fn on_message(mut self, call: impl FnMut(&Message) + Send + 'static) -> Self {
-        self.message = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::Receipt`].
-    pub fn on_receipt(mut self, call: impl FnMut(&Receipt) + Send + 'static) -> Self {
-        self.receipt = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::Recalled`].
-    pub fn on_recalled(mut self, call: impl FnMut(&Recall) + Send + 'static) -> Self {
-        self.recalled = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::Edited`].
-    pub fn on_edited(mut self, call: impl FnMut(&Edit) + Send + 'static) -> Self {
-        self.edited = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::Group`].
-    pub fn on_group(mut self, call: impl FnMut(&MucEvent) + Send + 'static) -> Self {
-        self.group = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::Room`].
-    pub fn on_room(mut self, call: impl FnMut(&MucEvent) + Send + 'static) -> Self {
-        self.room = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::RoomLost`] with the room's id, and what came of joining it again, if that was tried.
-    pub fn on_room_lost(mut self, call: impl FnMut(&str, Option<&SendError>) + Send + 'static) -> Self {
-        self.room_lost = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::Thread`].
-    pub fn on_thread(mut self, call: impl FnMut(&ThreadEvent) + Send + 'static) -> Self {
-        self.thread = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::Contact`].
-    pub fn on_contact(mut self, call: impl FnMut(&ContactEvent) + Send + 'static) -> Self {
-        self.contact = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::Presence`].
-    pub fn on_presence(mut self, call: impl FnMut(&PresenceEvent) + Send + 'static) -> Self {
-        self.presence = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::Reaction`].
-    pub fn on_reaction(mut self, call: impl FnMut(&ReactionEvent) + Send + 'static) -> Self {
-        self.reaction = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::Pinned`].
-    pub fn on_pinned(mut self, call: impl FnMut(&PinEvent) + Send + 'static) -> Self {
-        self.pinned = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::Device`].
-    pub fn on_device(mut self, call: impl FnMut(&DeviceEvent) + Send + 'static) -> Self {
-        self.device = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::Unknown`].
-    pub fn on_unknown(mut self, call: impl FnMut(&UnknownNotice) + Send + 'static) -> Self {
-        self.unknown = Some(Box::new(call));
-        self
-    }
-
-    /// Called on [`EventKind::OfflineSyncStarted`] with how many queues hold how many messages.
-    pub fn on_offline_sync_started(mut self, mut call: impl FnMut(usize, u64) + Send + 'static) -> Self {
-        self.offline_sync_started = Some(Box::new(move |(queues, messages)| call(queues, messages)));
-        self
-    }
-
-    /// Called on [`EventKind::OfflineSyncFinished`] with how many queues held how many messages, and whether all were
-    /// fetched.
-    pub fn on_offline_sync_finished(mut self, mut call: impl FnMut(usize, u64, bool) + Send + 'static) -> Self {
-        self.offline_sync_finished = Some(Box::new(move |(queues, messages, all)| call(queues, messages, all)));
-        self
-    }
-
-    /// Called on [`EventKind::Missed`] with how many events of one account these closures missed.
-    pub fn on_missed(mut self, call: impl FnMut(u64) + Send + 'static) -> Self {
-        self.missed = Some(Box::new(call));
-        self
-    }
-
-    /// Called on every event, also of kinds a later release adds, after the closure for its kind.
+    /// Calls a closure on every event, also of kinds a later release adds, after the closure for its kind.
     pub fn on_event(mut self, call: impl FnMut(&Event) + Send + 'static) -> Self {
-        self.event = Some(Box::new(call));
+        self.on_event = Some(Box::new(call));
         self
     }
 
@@ -308,36 +174,7 @@ impl EventHandler {
     /// The kinds of events the closures are for.
     #[must_use]
     pub fn mask(&self) -> EventMask {
-        if self.event.is_some() {
-            return EventMask::ALL;
-        }
-        [
-            (self.connected.is_some(), EventMask::CONNECTED),
-            (self.reconnecting.is_some(), EventMask::RECONNECTING),
-            (self.disconnected.is_some(), EventMask::DISCONNECTED),
-            (self.token_will_expire.is_some(), EventMask::TOKEN_WILL_EXPIRE),
-            (self.token_expired.is_some(), EventMask::TOKEN_EXPIRED),
-            (self.message.is_some(), EventMask::MESSAGE),
-            (self.flapping.is_some(), EventMask::FLAPPING),
-            (self.receipt.is_some(), EventMask::RECEIPT),
-            (self.recalled.is_some(), EventMask::RECALLED),
-            (self.edited.is_some(), EventMask::EDITED),
-            (self.group.is_some(), EventMask::GROUP),
-            (self.room.is_some(), EventMask::ROOM),
-            (self.room_lost.is_some(), EventMask::ROOM),
-            (self.thread.is_some(), EventMask::THREAD),
-            (self.contact.is_some(), EventMask::CONTACT),
-            (self.presence.is_some(), EventMask::PRESENCE),
-            (self.reaction.is_some(), EventMask::REACTION),
-            (self.pinned.is_some(), EventMask::PINNED),
-            (self.device.is_some(), EventMask::DEVICE),
-            (self.unknown.is_some(), EventMask::UNKNOWN),
-            (self.offline_sync_started.is_some(), EventMask::OFFLINE_SYNC),
-            (self.offline_sync_finished.is_some(), EventMask::OFFLINE_SYNC),
-        ]
-        .into_iter()
-        .filter(|(set, _)| *set)
-        .fold(EventMask::NONE, |union, (_, mask)| union | mask)
+        if self.on_event.is_some() { EventMask::ALL } else { self.closures.mask() }
     }
 
     /// Starts the actor the closures run in; it lives as long as the subscription.
@@ -360,46 +197,6 @@ impl EventHandler {
         subscription.panics = Some(panics);
         subscription
     }
-
-    fn call_for_kind(&mut self, kind: &EventKind) {
-        match kind {
-            EventKind::Connected { .. } => call(&mut self.connected, ()),
-            EventKind::Reconnecting { attempt, delay, cause } => {
-                if let Some(on_reconnecting) = &mut self.reconnecting {
-                    on_reconnecting(*attempt, *delay, cause);
-                }
-            }
-            EventKind::Disconnected { reason } => call_ref(&mut self.disconnected, reason),
-            EventKind::TokenWillExpire { expires_in, .. } => call(&mut self.token_will_expire, *expires_in),
-            EventKind::TokenExpired => call(&mut self.token_expired, ()),
-            EventKind::Message(message) => call_ref(&mut self.message, message),
-            EventKind::Flapping { floor, .. } => call(&mut self.flapping, *floor),
-            EventKind::Receipt(receipt) => call_ref(&mut self.receipt, receipt),
-            EventKind::Recalled(recalled) => call_ref(&mut self.recalled, recalled),
-            EventKind::Edited(edited) => call_ref(&mut self.edited, edited),
-            EventKind::Group(group) => call_ref(&mut self.group, group),
-            EventKind::Room(room) => call_ref(&mut self.room, room),
-            EventKind::RoomLost { room, error } => {
-                if let Some(on_room_lost) = &mut self.room_lost {
-                    on_room_lost(room, error.as_ref());
-                }
-            }
-            EventKind::Thread(thread) => call_ref(&mut self.thread, thread),
-            EventKind::Contact(contact) => call_ref(&mut self.contact, contact),
-            EventKind::Presence(presence) => call_ref(&mut self.presence, presence),
-            EventKind::Reaction(reaction) => call_ref(&mut self.reaction, reaction),
-            EventKind::Pinned(pinned) => call_ref(&mut self.pinned, pinned),
-            EventKind::Device(device) => call_ref(&mut self.device, device),
-            EventKind::Unknown(unknown) => call_ref(&mut self.unknown, unknown),
-            EventKind::OfflineSyncStarted { queues, messages } => {
-                call(&mut self.offline_sync_started, (*queues, *messages));
-            }
-            EventKind::OfflineSyncFinished { queues, messages, complete } => {
-                call(&mut self.offline_sync_finished, (*queues, *messages, *complete));
-            }
-            EventKind::Missed { count } => call(&mut self.missed, *count),
-        }
-    }
 }
 
 impl Default for EventHandler {
@@ -414,18 +211,6 @@ impl fmt::Debug for EventHandler {
             .field("mask", &self.mask())
             .field("capacity", &self.capacity)
             .finish_non_exhaustive()
-    }
-}
-
-fn call<Args>(closure: &mut Call<Args>, args: Args) {
-    if let Some(closure) = closure {
-        closure(args);
-    }
-}
-
-fn call_ref<T>(closure: &mut OnRef<T>, value: &T) {
-    if let Some(closure) = closure {
-        closure(value);
     }
 }
 
@@ -445,7 +230,7 @@ impl Listener {
         if caught(|| call(handler)).is_none() {
             let panics = self.panics.fetch_add(1, Ordering::Relaxed) + 1;
             error!(self.log, "an event handler's closure panicked";
-                "subscriber" => %self.id, "on" => ?event.kind().mask(), "panics" => panics);
+                "subscriber" => %self.id, "on" => event.kind().name(), "panics" => panics);
         }
     }
 }
@@ -465,7 +250,11 @@ impl Handler<Event> for Listener {
     type Result = ();
 
     fn handle(&mut self, event: Event, _: &mut Self::Context) {
-        self.guarded(&event, |handler| handler.call_for_kind(event.kind()));
-        self.guarded(&event, |handler| call_ref(&mut handler.event, &event));
+        self.guarded(&event, |handler| handler.closures.call(&event));
+        self.guarded(&event, |handler| {
+            if let Some(call) = &mut handler.on_event {
+                call(&event);
+            }
+        });
     }
 }

@@ -35,7 +35,7 @@
 //! let log = slog::Logger::root(slog::Discard, slog::o!());
 //! let handlers = HandlerRegistry::start_here(&log)?;
 //! let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
-//! handlers.add_event_handler("demo", EventHandler::new().on_token_expired(move || told.send("expired").unwrap()))?;
+//! handlers.add_event_handler("demo", EventHandler::new().on_token_expired(move |_| told.send("expired").unwrap()))?;
 //! assert!(handlers.wanted().contains(EventMask::TOKEN_EXPIRED));
 //! handlers.publish(Event::new("alice".parse().unwrap(), EventKind::TokenExpired));
 //! assert_eq!(hears.recv().await, Some("expired"));

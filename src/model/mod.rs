@@ -4,11 +4,14 @@ pub(crate) mod account;
 pub(crate) mod auth;
 pub(crate) mod error;
 mod event;
+mod event_kind;
 pub(crate) mod message;
 pub(crate) mod notice;
 pub(crate) mod outgoing;
 pub(crate) mod redactor;
 pub(crate) mod server_text;
 
+pub use event::Event;
 pub(crate) use event::Ticket;
-pub use event::{Event, EventKind, EventMask};
+pub(crate) use event_kind::events;
+pub use event_kind::{EventKind, EventMask};

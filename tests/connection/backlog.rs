@@ -36,7 +36,7 @@ async fn a_connection_stops_reading_while_its_registry_is_behind_and_loses_nothi
     let here = actix_rt::Arbiter::try_current().unwrap();
     let connection = Connection::start_with(&here, config.build().unwrap(), handlers.clone());
     let (tell, mut heard) = unbounded_channel();
-    let closures = EventHandler::new().capacity(TEXTS as usize + 100).on_message(move |message| {
+    let closures = EventHandler::new().capacity(TEXTS as usize + 100).on_message(move |_, message| {
         let _ = tell.send(message.id);
     });
     connection.add_event_handler("test", closures).unwrap();
@@ -77,7 +77,7 @@ async fn a_registry_that_stands_still_costs_no_link() {
     let handlers = HandlerRegistry::start_on(&elsewhere.handle(), &log);
     let here = actix_rt::Arbiter::try_current().unwrap();
     let connection = Connection::start_with(&here, config.build().unwrap(), handlers.clone());
-    connection.add_event_handler("test", EventHandler::new().on_message(|_| {})).unwrap();
+    connection.add_event_handler("test", EventHandler::new().on_message(|_, _| {})).unwrap();
     let mut states = connection.watch();
     within("open", connection.open(alice())).await.unwrap();
     let release = hold(&elsewhere.handle());
@@ -104,7 +104,7 @@ async fn a_registry_that_has_ended_holds_nobody_back() {
     let elsewhere = actix_rt::Arbiter::new();
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let handlers = HandlerRegistry::start_on(&elsewhere.handle(), &log);
-    handlers.add_event_handler("test", EventHandler::new().on_token_expired(|| {})).unwrap();
+    handlers.add_event_handler("test", EventHandler::new().on_token_expired(|_| {})).unwrap();
     assert!(handlers.wanted().contains(EventMask::TOKEN_EXPIRED));
     let release = hold(&elsewhere.handle());
     for _ in 0..Handlers::BACKLOG {

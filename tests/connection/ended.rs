@@ -311,7 +311,7 @@ async fn losses_of_accounts_that_share_a_registry_are_told_apart() {
     let handler = EventHandler::new()
         .on_message({
             let mut gated = Some(gated);
-            move |_| {
+            move |_, _| {
                 let _ = gated.take().map(|gated| gated.recv());
             }
         })

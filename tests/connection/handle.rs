@@ -161,7 +161,7 @@ async fn a_connection_lives_on_the_arbiter_it_was_started_on() {
     connection
         .add_event_handler(
             "thread",
-            agora_chat::EventHandler::new().on_connected(move || {
+            agora_chat::EventHandler::new().on_connected(move |_| {
                 let _ = told.send(thread::current().id());
             }),
         )

@@ -73,7 +73,7 @@ async fn subscribers_that_panic_stop_or_dawdle_cost_nobody_else_anything() {
     bob.add_subscriber("panics", panics.clone().recipient()).unwrap();
     bob.add_event_handler(
         "closure that panics",
-        EventHandler::new().on_message(|_| panic!("the closure panics, as the test asked")),
+        EventHandler::new().on_message(|_, _| panic!("the closure panics, as the test asked")),
     )
     .unwrap();
     bob.subscribe(Subscription::new("slow", slow.clone().recipient()).backlog(0)).unwrap();

@@ -107,7 +107,7 @@ async fn a_message_is_acknowledged_after_the_handler_says_so_and_observers_hear_
     let (handler, mut asked) = asking();
     let connection = start(config(&server), handler).await;
     let (tell, mut told) = unbounded_channel();
-    let observer = EventHandler::new().on_message(move |message| {
+    let observer = EventHandler::new().on_message(move |_, message| {
         let _ = tell.send(message.id);
     });
     connection.add_event_handler("observer", observer).unwrap();
@@ -131,7 +131,7 @@ async fn a_link_lost_while_a_message_is_handled_does_not_bring_it_twice_and_the_
     let (handler, mut asked) = asking();
     let connection = start(config(&server), handler).await;
     let (tell, mut told) = unbounded_channel();
-    let observer = EventHandler::new().on_connected(move || {
+    let observer = EventHandler::new().on_connected(move |_| {
         let _ = tell.send(());
     });
     connection.add_event_handler("observer", observer).unwrap();

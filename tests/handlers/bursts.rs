@@ -350,7 +350,7 @@ async fn closures_that_panic_are_counted_also_with_a_payload_or_captures_that_pa
     let (told, mut tells) = unbounded_channel();
     let (bomb, last) = (Bomb, told.clone());
     let handler = EventHandler::new()
-        .on_reconnecting(move |attempt, _, _| {
+        .on_reconnecting(move |_, attempt, _, _| {
             let _captured = &bomb;
             if attempt % 2 == 0 {
                 std::panic::panic_any(Bomb);

@@ -236,7 +236,7 @@ async fn a_panicking_closure_is_called_again_and_costs_its_neighbours_nothing() 
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = calls.clone();
     let handler = EventHandler::new()
-        .on_reconnecting(move |attempt, _, _| {
+        .on_reconnecting(move |_, attempt, _, _| {
             counted.fetch_add(1, Ordering::SeqCst);
             assert!(attempt != 1, "the closure panics, as the test asked");
         })
@@ -255,20 +255,23 @@ async fn each_closure_hears_its_own_kind_and_the_handler_asks_for_no_other() {
     let (told, mut tells) = unbounded_channel::<String>();
     let tell = |what: &'static str| {
         let told = told.clone();
-        move || told.send(what.to_owned()).unwrap()
+        move |event: &Event| told.send(format!("{what} {}", event.user())).unwrap()
     };
     let (reconnecting, disconnected, expires, message) = (told.clone(), told.clone(), told.clone(), told.clone());
     let handler = EventHandler::new()
         .on_connected(tell("connected"))
-        .on_reconnecting(move |attempt, delay, cause| {
+        .on_reconnecting(move |_, attempt, delay, cause| {
             reconnecting.send(format!("{attempt} in {delay:?}: {cause}")).unwrap();
         })
-        .on_disconnected(move |reason| disconnected.send(reason.to_string()).unwrap())
-        .on_token_will_expire(move |left| expires.send(format!("expires in {left:?}")).unwrap())
+        .on_disconnected(move |_, reason| disconnected.send(reason.to_string()).unwrap())
+        .on_token_will_expire(move |_, left| expires.send(format!("expires in {left:?}")).unwrap())
         .on_token_expired(tell("expired"));
     assert!(!handler.mask().contains(EventMask::MESSAGE));
     assert_eq!(EventHandler::new().mask(), EventMask::NONE);
-    assert_eq!(EventHandler::new().on_message(move |_| drop(message.send(String::new()))).mask(), EventMask::MESSAGE);
+    assert_eq!(
+        EventHandler::new().on_message(move |_, _| drop(message.send(String::new()))).mask(),
+        EventMask::MESSAGE
+    );
     handlers.add_event_handler("all", handler).unwrap();
     assert!(!handlers.wanted().contains(EventMask::MESSAGE));
 
@@ -283,11 +286,11 @@ async fn each_closure_hears_its_own_kind_and_the_handler_asks_for_no_other() {
         handlers.publish(event(kind));
     }
     let mut expected = vec![
-        "connected".to_owned(),
+        "connected alice".to_owned(),
         format!("1 in 2s: {}", LossCause::Ended),
-        "connected".to_owned(),
+        "connected alice".to_owned(),
         "expires in 9s".to_owned(),
-        "expired".to_owned(),
+        "expired alice".to_owned(),
         DisconnectReason::Closed.to_string(),
     ];
     for expected in expected.drain(..) {
@@ -303,14 +306,14 @@ async fn a_slow_closure_misses_events_past_its_capacity_and_is_told() {
     let missed = told.clone();
     let (release, gate) = std::sync::mpsc::channel::<()>();
     let handler = EventHandler::new()
-        .on_reconnecting(move |attempt, _, _| {
+        .on_reconnecting(move |_, attempt, _, _| {
             told.send(Heard::Number(attempt)).unwrap();
             if attempt == 1 {
                 // It blocks a thread of its own.
                 let _ = gate.recv();
             }
         })
-        .on_missed(move |count| missed.send(Heard::Missed(count)).unwrap())
+        .on_missed(move |_, count| missed.send(Heard::Missed(count)).unwrap())
         .capacity(4)
         .in_arbiter(&arbiter.handle());
     handlers.add_event_handler("slow", handler).unwrap();
@@ -356,7 +359,7 @@ impl Drop for Dropped {
 fn handler_with_a_probe() -> (EventHandler, oneshot::Receiver<()>) {
     let (told, gone) = oneshot::channel();
     let probe = Dropped(Some(told));
-    let handler = EventHandler::new().on_token_expired(move || {
+    let handler = EventHandler::new().on_token_expired(move |_| {
         let _ = &probe;
     });
     (handler, gone)

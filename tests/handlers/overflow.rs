@@ -175,12 +175,12 @@ async fn closures_may_ask_for_a_policy_and_their_ring_is_bounded() {
     let missed = told.clone();
     let (release, gate) = std::sync::mpsc::channel::<()>();
     let handler = EventHandler::new()
-        .on_reconnecting(move |attempt, _, _| {
+        .on_reconnecting(move |_, attempt, _, _| {
             told.send(Heard::Number(attempt)).unwrap();
             // It blocks a thread of its own, until the test lets it go for good.
             let _ = gate.recv();
         })
-        .on_missed(move |count| missed.send(Heard::Missed(count)).unwrap())
+        .on_missed(move |_, count| missed.send(Heard::Missed(count)).unwrap())
         .capacity(2)
         .overflow(Overflow::DropOldest { capacity: 0 })
         .in_arbiter(&arbiter.handle());

@@ -32,7 +32,7 @@ async fn every_kind_of_notice_reaches_the_closure_for_it_and_no_other() {
         move || told.send(name).unwrap()
     };
     macro_rules! on {
-        ($($set:ident),*) => { EventHandler::new()$(.$set({ let tell = tell(stringify!($set)); move |_| tell() }))* };
+        ($($set:ident),*) => { EventHandler::new()$(.$set({ let tell = tell(stringify!($set)); move |_, _| tell() }))* };
     }
     let handler = on!(
         on_message,
@@ -53,15 +53,15 @@ async fn every_kind_of_notice_reaches_the_closure_for_it_and_no_other() {
     let (started, finished) = (tell("on_offline_sync_started"), tell("on_offline_sync_finished"));
     let lost = tell("on_room_lost");
     let handler = handler
-        .on_room_lost(move |room, error| {
+        .on_room_lost(move |_, room, error| {
             assert_eq!((room, error), ("r", None));
             lost();
         })
-        .on_offline_sync_started(move |queues, messages| {
+        .on_offline_sync_started(move |_, queues, messages| {
             assert_eq!((queues, messages), (1, 2));
             started();
         })
-        .on_offline_sync_finished(move |queues, messages, complete| {
+        .on_offline_sync_finished(move |_, queues, messages, complete| {
             assert_eq!((queues, messages, complete), (3, 4, true));
             finished();
         });
