@@ -23,10 +23,10 @@ pub(super) fn classify(
 ) -> RestError {
     let body = answer::read(body).unwrap_or_default();
     // Some calls say why under another name (messages spec §5.7).
-    let other = if operation.is_a_sessions() { text(&body, "result") } else { None };
+    let other = if operation.spec().session { text(&body, "result") } else { None };
     let description = text(&body, "error_description").or(other);
     let answer = Answer {
-        names_a_user: operation.names_a_user(),
+        names_user: operation.spec().names_user,
         status,
         error: text(&body, "error").unwrap_or_default(),
         description: description.unwrap_or_default(),
@@ -35,7 +35,7 @@ pub(super) fn classify(
     };
     let pause = retry_after.filter(|_| matches!(status, 429 | 503)).map(|pause| pause.min(MAX_PAUSE));
     let (mut kind, mut code) = (answer.kind(), answer.code());
-    if operation.is_a_sessions() {
+    if operation.spec().session {
         let number = answer.number();
         let said = session_errors::ErrorBody { status, number, error: answer.error, description: answer.description };
         (kind, code) = session_errors::refine(operation, &said, kind, code);
@@ -48,7 +48,7 @@ pub(super) fn classify(
 }
 
 struct Answer<'a> {
-    names_a_user: bool,
+    names_user: bool,
     status: u16,
     error: &'a str,
     description: &'a str,
@@ -122,7 +122,7 @@ impl Answer<'_> {
     fn is_unknown_user(&self) -> bool {
         self.description.contains("user not found")
             || (self.description == "Service resource not found" && self.exception.ends_with("UserNotFoundException"))
-            || (self.names_a_user && self.status == 404 && self.error == "service_resource_not_found")
+            || (self.names_user && self.status == 404 && self.error == "service_resource_not_found")
     }
 
     fn is_at_maximum(&self) -> bool {

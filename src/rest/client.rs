@@ -333,7 +333,7 @@ impl RestClient {
     ) -> Result<T, RestError> {
         let at = async |base: &str| call.at(base, &self.logger, &parse).await;
         match self.tried(&call, at).await {
-            Err(limited) if limited.says_when() && call.operation.waits_out_a_limit() => {
+            Err(limited) if limited.says_when() && call.operation.spec().waits => {
                 let again = self.tried(&call, at).await;
                 // What the service said tells more than that its pause is too long to wait for.
                 again.map_err(|error| if matches!(error.kind(), RestErrorKind::NoTurn(_)) { limited } else { error })
@@ -352,7 +352,7 @@ impl RestClient {
             let kind = RestErrorKind::Parameter("a part of the path would lead elsewhere");
             return Err(RestError::local(call.operation, kind).about(call.user, None));
         }
-        let budget = call.operation.budget();
+        let budget = call.operation.spec().budget;
         let none = RestErrorKind::Address("no REST address is known".to_owned());
         let mut last = RestError::local(call.operation, none);
         let first = self.first.load(Ordering::Relaxed);
@@ -383,11 +383,11 @@ impl RestClient {
     /// Waits until the call may go out.
     async fn turn(&self, call: &Call<'_>) -> Result<(), RestError> {
         // A login has its own deadline; so many can start at once that their turn takes longer than one call may.
-        let patience = match call.operation.budget() {
+        let patience = match call.operation.spec().budget {
             Budget::Tokens | Budget::Each(Operation::TokenExpiry) => rate_limit::PATIENCE,
             _ => self.timeout.min(rate_limit::PATIENCE),
         };
-        self.governor.turn(call.operation.budget(), patience).await.map_err(|wait| {
+        self.governor.turn(call.operation.spec().budget, patience).await.map_err(|wait| {
             let error = RestError::local(call.operation, RestErrorKind::NoTurn(wait));
             let error = error.with_retry_after(Some(wait)).about(call.user, None);
             slog::debug!(self.logger, "REST call held back"; "operation" => %call.operation,

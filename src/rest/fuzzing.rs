@@ -29,40 +29,10 @@ use crate::{
 /// What must not stand in an error, one inside the other.
 const SECRETS: [&str; 2] = ["CANARY", "CANARY-2"];
 
-const OPERATIONS: [Operation; 27] = [
-    Operation::RegisterUser,
-    Operation::RegisterUserAsApp,
-    Operation::RegisterUsers,
-    Operation::PasswordToken,
-    Operation::ExchangeAgoraToken,
-    Operation::TokenExpiry,
-    Operation::AppToken,
-    Operation::Discovery,
-    Operation::DeleteUser,
-    Operation::ChangePassword,
-    Operation::ActivateUser,
-    Operation::DeactivateUser,
-    Operation::Devices,
-    Operation::KickDevice,
-    Operation::KickAll,
-    Operation::Upload,
-    Operation::Download,
-    Operation::History,
-    Operation::DeleteHistory,
-    Operation::PublishPresence,
-    Operation::SubscribePresence,
-    Operation::UnsubscribePresence,
-    Operation::PresenceSubscriptions,
-    Operation::Presence,
-    Operation::SetAttributes,
-    Operation::Attributes,
-    Operation::Conversations,
-];
-
 pub(crate) fn run(data: &[u8]) -> Result<()> {
     let mut u = Unstructured::new(data);
     let status: u16 = u.arbitrary()?;
-    let operation = *u.choose(&OPERATIONS)?;
+    let operation = *u.choose(Operation::ALL)?;
     let header = usize::from(u.arbitrary::<u8>()?);
     let header = u.bytes(header.min(u.len()))?;
     let now = UNIX_EPOCH + Duration::from_secs(u64::from(u.arbitrary::<u32>()?));

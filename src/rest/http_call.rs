@@ -144,7 +144,7 @@ impl Call<'_> {
             .no_decompress()
             .insert_header((ACCEPT_ENCODING, "identity"))
             .insert_header((USER_AGENT, concat!("agora-chat/", env!("CARGO_PKG_VERSION"))));
-        if let Some(content_type) = self.operation.content_type() {
+        if let Some(content_type) = self.operation.spec().content_type {
             request = request.insert_header((CONTENT_TYPE, content_type));
         }
         if let Some(token) = token {
@@ -154,7 +154,7 @@ impl Call<'_> {
     }
 
     async fn exchange(&self, url: &str, way: &http::CallProgress) -> Result<(u16, Bytes), RestError> {
-        let sent = match self.send(url, self.operation.shares_connections()).await? {
+        let sent = match self.send(url, self.operation.spec().shares_connections()).await? {
             // The server has closed a connection just as it was taken for this call, which it then never saw.
             Err(SendRequestError::Send(_) | SendRequestError::Connect(ConnectError::Disconnected)) if way.is_kept() => {
                 self.send(url, false).await?

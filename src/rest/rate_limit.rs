@@ -320,12 +320,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_one_call_is_refused_for_holds_back_no_call_that_is_counted_by_itself() {
         let governor = governor(100);
-        governor.pause(Operation::History.budget(), Some(Duration::from_secs(600)));
-        governor.pause(Operation::Download.budget(), Some(Duration::from_secs(600)));
+        governor.pause(Operation::History.spec().budget, Some(Duration::from_secs(600)));
+        governor.pause(Operation::Download.spec().budget, Some(Duration::from_secs(600)));
         for free in [Operation::TokenExpiry, Operation::PasswordToken, Operation::Upload, Operation::Devices] {
-            governor.turn(free.budget(), Duration::ZERO).await.unwrap();
+            governor.turn(free.spec().budget, Duration::ZERO).await.unwrap();
         }
-        let held = governor.turn(Operation::History.budget(), Duration::from_secs(60)).await;
+        let held = governor.turn(Operation::History.spec().budget, Duration::from_secs(60)).await;
         assert_eq!(held, Err(Duration::from_secs(600)));
     }
 

@@ -1,75 +1,131 @@
-//! What is special about a REST call.
+//! What the REST client has to know of a call, apart from what the call itself says.
 
-use crate::model::error::Operation;
+use crate::{
+    model::error::{Operation, operations},
+    rest::rate_limit::Budget,
+};
 
-use crate::rest::rate_limit::Budget;
+/// What is special about a REST call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spec {
+    /// Which of the published limits the call counts against.
+    pub(super) budget: Budget,
+    /// What the body is sent as; `None` where none is sent, or the call itself says so.
+    pub(super) content_type: Option<&'static str>,
+    /// Whether it is a call of a logged-in user's own, whose errors are those of messages spec §5.7.
+    pub(super) session: bool,
+    /// Whether the call waits and is made once more after a limit. Those for tokens are not: a session paces its own.
+    pub(super) waits: bool,
+    /// Whether the path names a user, so that nothing there means no such user.
+    pub(super) names_user: bool,
+}
 
-impl Operation {
+macro_rules! define {
+    ($($(#[$doc:meta])* $operation:ident $label:literal $budget:ident $body:ident $($flag:ident)*;)*) => {
+        impl Operation {
+            /// Returns the call's row of the table [`operations!`].
+            pub(super) const fn spec(self) -> Spec {
+                match self {
+                    $(Operation::$operation => {
+                        #[allow(clippy::needless_update, reason = "a row may have all flags")]
+                        Spec { $($flag: true,)* ..Spec::new(Limit::$budget.budget(self), Body::$body) }
+                    })*
+                }
+            }
+        }
+    };
+}
+
+operations!(define);
+
+/// The column of budgets.
+enum Limit {
+    Tokens,
+    Users,
+    /// The call has a budget of its own.
+    Own,
+}
+
+impl Limit {
+    const fn budget(self, operation: Operation) -> Budget {
+        match self {
+            Limit::Tokens => Budget::Tokens,
+            Limit::Users => Budget::Users,
+            Limit::Own => Budget::Each(operation),
+        }
+    }
+}
+
+/// The column of bodies.
+enum Body {
+    None,
+    Json,
+    Form,
+}
+
+impl Spec {
+    const fn new(budget: Budget, body: Body) -> Self {
+        let content_type = match body {
+            Body::None => None,
+            Body::Json => Some("application/json"),
+            Body::Form => Some("application/x-www-form-urlencoded"),
+        };
+        Spec { budget, content_type, session: false, waits: false, names_user: false }
+    }
+
     /// Whether its connection is kept for the next call, as logins come in crowds. Asking twice for a token harms nobody,
     /// so the call can be made again where the connection turns out to be dead.
     pub(super) fn shares_connections(self) -> bool {
-        self.budget() == Budget::Tokens
+        self.budget == Budget::Tokens
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn which(has: impl Fn(Spec) -> bool) -> Vec<Operation> {
+        Operation::ALL.iter().copied().filter(|operation| has(operation.spec())).collect()
     }
 
-    /// Which of the published limits the call counts against.
-    pub(super) fn budget(self) -> Budget {
+    #[test]
+    fn the_rows_say_what_the_published_limits_say() {
         use Operation as O;
-        match self {
-            O::PasswordToken | O::ExchangeAgoraToken | O::AppToken => Budget::Tokens,
-            O::TokenExpiry | O::Discovery => Budget::Each(self),
-            _ if self.is_a_sessions() => Budget::Each(self),
-            _ => Budget::Users,
+        assert_eq!(which(|spec| spec.budget == Budget::Tokens), [O::PasswordToken, O::ExchangeAgoraToken, O::AppToken]);
+        let users = which(|spec| spec.budget == Budget::Users);
+        assert_eq!(
+            users,
+            [
+                O::RegisterUser,
+                O::RegisterUserAsApp,
+                O::RegisterUsers,
+                O::DeleteUser,
+                O::ChangePassword,
+                O::ActivateUser,
+                O::DeactivateUser,
+                O::Devices,
+                O::KickDevice,
+                O::KickAll,
+            ]
+        );
+        for operation in Operation::ALL.iter().filter(|operation| operation.spec().session) {
+            assert_eq!(operation.spec().budget, Budget::Each(*operation));
         }
-    }
-
-    /// Whether the call is made once more after a limit. Those for tokens are not: a session paces its own.
-    pub(super) fn waits_out_a_limit(self) -> bool {
-        use Operation as O;
-        self.budget() == Budget::Users || (self.is_a_sessions() && !matches!(self, O::Upload | O::Download))
-    }
-
-    /// Whether it is a call of a logged-in user's own, whose errors are those of messages spec §5.7.
-    pub(super) fn is_a_sessions(self) -> bool {
-        use Operation as O;
-        matches!(
-            self,
-            O::Upload
-                | O::Download
-                | O::History
-                | O::DeleteHistory
-                | O::PublishPresence
-                | O::SubscribePresence
-                | O::UnsubscribePresence
-                | O::PresenceSubscriptions
-                | O::Presence
-                | O::SetAttributes
-                | O::Attributes
-                | O::Conversations
-        )
-    }
-
-    /// What the body is sent as; `None` where none is sent, or the call itself says so.
-    pub(super) fn content_type(self) -> Option<&'static str> {
-        use Operation as O;
-        match self {
-            O::Discovery | O::Upload | O::Download => None,
-            O::SetAttributes => Some("application/x-www-form-urlencoded"),
-            _ => Some("application/json"),
-        }
-    }
-
-    /// Whether the path names a user, so that nothing there means no such user.
-    pub(super) fn names_a_user(self) -> bool {
-        use Operation as O;
-        matches!(
-            self,
-            O::DeleteUser
-                | O::ChangePassword
-                | O::ActivateUser
-                | O::DeactivateUser
-                | O::Devices
-                | O::KickDevice
-                | O::KickAll
-        )
+        // What is not made again: tokens, which a session paces itself, and what cannot be repeated from its beginning.
+        let once = which(|spec| !spec.waits);
+        assert_eq!(
+            once,
+            [
+                O::PasswordToken,
+                O::ExchangeAgoraToken,
+                O::TokenExpiry,
+                O::AppToken,
+                O::Discovery,
+                O::Upload,
+                O::Download,
+            ]
+        );
+        assert_eq!(which(|spec| spec.names_user), users[3..]);
+        assert_eq!(which(|spec| spec.content_type.is_none()), [O::Discovery, O::Upload, O::Download]);
     }
 }

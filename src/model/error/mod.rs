@@ -32,6 +32,7 @@ pub use kick::Kick;
 pub use loss::LossCause;
 pub use open::OpenError;
 pub use operation::Operation;
+pub(crate) use operation::operations;
 pub use refusal::{Refusal, RefusalKind};
 pub use request::RequestError;
 pub(crate) use rest::MAX_TEXT;
