@@ -18,9 +18,9 @@ use crate::{
 ///
 /// 1. the variant of [`EventKind`] with its docs; a value in parentheses has a name for the columns below;
 /// 2. its [`Class`], and its constant of [`EventMask`]. The row that defines the constant gives its bit, and what its
-/// doc    adds;
+///    doc adds;
 /// 3. the setter of [`EventHandler`](crate::handlers::EventHandler), with what the closure gets besides the event, and
-/// the    same in words;
+///    the same in words;
 /// 4. where it can be forged, the claims of its sender.
 macro_rules! events {
     ($expand:ident) => {
