@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Action, Now, arrivals::Arrivals};
+use super::{Action, Diagnostic, Now, arrivals::Arrivals, connect::addresses::AddressRotation, server_text::redact};
 use crate::wire::Frame;
 use crate::{
-    config::{Addresses, Config, Endpoints},
+    config::{Config, Endpoints},
     model::{EventKind, EventMask, account::Device, redactor::Redactor},
 };
 
@@ -108,39 +108,6 @@ impl Env {
     }
 }
 
-/// The WebSocket addresses; each attempt takes the next one.
-#[derive(Debug, Default)]
-pub(super) struct AddressRotation {
-    list: Vec<Arc<str>>,
-    next: usize,
-}
-
-impl AddressRotation {
-    /// Takes new addresses; those known before stay where there are none.
-    pub(super) fn set(&mut self, addresses: &Addresses) {
-        if addresses.socket.is_empty() {
-            return;
-        }
-        self.list = addresses.socket.iter().map(|url| Arc::from(url.as_str())).collect();
-        self.next = 0;
-    }
-
-    /// Nothing could be reached by them: the service may have moved.
-    pub(super) fn forget(&mut self) {
-        *self = AddressRotation::default();
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
-    pub(super) fn take(&mut self) -> Option<Arc<str>> {
-        let url = self.list.get(self.next % self.list.len().max(1)).cloned();
-        self.next = self.next.wrapping_add(1) % self.list.len().max(1);
-        url
-    }
-}
-
 /// What a step works with.
 pub(super) struct Cx<'a> {
     pub(super) env: &'a mut Env,
@@ -159,5 +126,14 @@ impl Cx<'_> {
 
     pub(super) fn emit(&mut self, event: EventKind) {
         self.out.push(Action::Emit(event));
+    }
+
+    pub(super) fn note(&mut self, diagnostic: Diagnostic) {
+        self.out.push(Action::Note(diagnostic));
+    }
+
+    /// Returns a text that the server wrote, as it may be shown.
+    pub(super) fn redact(&self, text: String) -> String {
+        redact(&self.env.redactor, text)
     }
 }

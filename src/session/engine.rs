@@ -2,11 +2,13 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Action, ConnectionState, Input, Now, login::Login, online::Online};
 use crate::session::{
-    connect::answer_limit,
+    Action, ConnectionState, Input, Now,
     context::{Cx, Env},
-    machine::{Attempt, Flow, Phase, Session},
+    machine::{Flow, Session},
+    online::Online,
+    phase::Phase,
+    server_text::redact_input,
     tokens::clock::{TokenClock, TokenEnd},
 };
 use crate::{
@@ -74,19 +76,13 @@ impl Engine {
     /// How many encoded bytes of pages are in the message handler's hand; see [`Limits::in_flight_bytes`](crate::Limits).
     #[must_use]
     pub fn bytes_in_hand(&self) -> usize {
-        self.session
-            .as_ref()
-            .and_then(|session| session.inbox.in_flight.as_ref())
-            .map_or(0, |in_flight| in_flight.bytes())
+        self.session.as_ref().map_or(0, |session| session.inbox.in_flight_bytes())
     }
 
     /// How many queues wait because a message of theirs could not be handled; see [`Input::Postponed`].
     #[must_use]
     pub fn waiting_queues(&self) -> usize {
-        self.session
-            .as_ref()
-            .and_then(|session| session.inbox.in_flight.as_ref())
-            .map_or(0, |in_flight| in_flight.parked.len())
+        self.session.as_ref().map_or(0, |session| session.inbox.waiting_queues())
     }
 
     /// Whether events for the message handler come with what they were read from, for a dead letter that outlives the
@@ -103,13 +99,13 @@ impl Engine {
     /// How many sends wait for their answer: messages, requests for chat rooms and delivery receipts.
     #[must_use]
     pub fn pending_sends(&self) -> usize {
-        self.session.as_ref().map_or(0, |session| session.outbox.pending.len())
+        self.session.as_ref().map_or(0, |session| session.outbox.pending())
     }
 
     /// How many messages are kept for the next link.
     #[must_use]
     pub fn kept_sends(&self) -> usize {
-        self.session.as_ref().map_or(0, |session| session.outbox.buffered.len())
+        self.session.as_ref().map_or(0, |session| session.outbox.buffered())
     }
 
     /// Who is logged in, or being logged in or out.
@@ -147,15 +143,12 @@ impl Engine {
         let Some(session) = &self.session else {
             return ConnectionState::LoggedOut;
         };
-        let resuming = ConnectionState::Reconnecting { attempt: session.retry.backoff.attempts() };
         match &session.phase {
             Phase::Online(_) => ConnectionState::Online,
-            Phase::LoggingOut { .. } => ConnectionState::LoggingOut,
-            Phase::Entering { purpose: Attempt::Resume, .. } | Phase::Waiting { purpose: Attempt::Resume, .. } => {
-                resuming
-            }
-            Phase::Entering { at, .. } => ConnectionState::LoggingIn { step: at.step() },
-            Phase::Waiting { .. } => ConnectionState::LoggingIn { step: ConnectStep::Connect },
+            Phase::LoggingOut(_) => ConnectionState::LoggingOut,
+            phase if phase.is_resuming() => ConnectionState::Reconnecting { attempt: session.retry.attempts() },
+            Phase::Connecting(connecting) => ConnectionState::LoggingIn { step: connecting.step() },
+            Phase::Waiting(_) => ConnectionState::LoggingIn { step: ConnectStep::Connect },
         }
     }
 
@@ -168,7 +161,7 @@ impl Engine {
     /// Attempts to regain the link since it last was stable.
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        self.session.as_ref().map_or(0, |session| session.retry.backoff.attempts())
+        self.session.as_ref().map_or(0, |session| session.retry.attempts())
     }
 
     /// Since when the link has been up, on the monotonic clock.
@@ -193,34 +186,7 @@ impl Engine {
     /// When [`Input::Tick`] is due next; `None` while nothing is timed.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
-        let session = self.session.as_ref()?;
-        let (config, arrivals) = (&self.env.config, &self.env.arrivals);
-        let phase = match &session.phase {
-            Phase::Entering { at, purpose, until } => {
-                let until = match purpose {
-                    Attempt::Login(Login { deadline: Some(deadline), .. }) => (*until).min(*deadline),
-                    Attempt::Login(_) | Attempt::Resume => *until,
-                };
-                arrivals.due_if_read(until, answer_limit(at, config))
-            }
-            Phase::Waiting { until, .. } => *until,
-            Phase::LoggingOut { until, .. } => arrivals.due_if_read(*until, config.logout_timeout),
-            Phase::Online(online) => {
-                let link = online.deadline(config, arrivals);
-                let sends = session.outbox.pending.deadline(config.send_timeout);
-                let sends = sends.map(|due| arrivals.due(due, config.send_timeout));
-                [sends, session.retry_deadline(config)].into_iter().flatten().fold(link, Duration::min)
-            }
-        };
-        if matches!(session.phase, Phase::LoggingOut { .. }) {
-            return Some(phase);
-        }
-        let others = [
-            session.tokens.clock.as_ref().map(TokenClock::deadline),
-            session.tokens.renewal.deadline(),
-            session.outbox.buffered.deadline(self.env.config.buffer_sends_for),
-        ];
-        Some(others.into_iter().flatten().fold(phase, Duration::min))
+        self.session.as_ref()?.deadline(&self.env)
     }
 
     /// Takes what happened and appends what is to be done, in order.
@@ -236,8 +202,8 @@ impl Engine {
             }
             _ => {}
         }
-        if let Some(session) = &self.session {
-            session.take_words_in(&mut input);
+        if self.session.is_some() {
+            redact_input(&self.env.redactor, &mut input);
         }
         let mut cx = Cx { env: &mut self.env, now, out };
         let flow = match (&mut self.session, input) {
@@ -248,8 +214,7 @@ impl Engine {
             (none, Input::Open(account)) => {
                 cx.env.logout_answered = false;
                 let session = none.insert(Box::new(Session::new(account, &cx)));
-                session.load_cursors(&mut cx);
-                session.recall(&mut cx)
+                session.open(&mut cx)
             }
             (Some(session), input) => session.step(input, &mut cx),
             (None, Input::Close) => {

@@ -2,14 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Action, Diagnostic};
-use crate::session::{context::Cx, inbox::queues::Queues, machine::Session};
 use crate::{
     model::{
         EventKind,
         message::{Claims, cut},
     },
-    wire::Jid,
+    session::{Diagnostic, context::Cx, inbox::LONGEST_NAME},
+    wire::{DecodeError, Jid},
 };
 
 /// One kind of oddity of a session.
@@ -43,49 +42,80 @@ impl Episode {
 /// The oddities of a session.
 #[derive(Debug, Default)]
 pub(super) struct Oddities {
-    pub(super) undecodable: Episode,
-    pub(super) broken_metas: Episode,
+    undecodable: Episode,
+    broken_metas: Episode,
     pub(super) page_status: Episode,
-    pub(super) long_names: Episode,
-    pub(super) claims: Episode,
-    pub(super) resources: Episode,
+    long_names: Episode,
+    claims: Episode,
+    resources: Episode,
     /// Who made the last false claim, and what it was.
     last_claim: Option<(Arc<str>, Box<Claims>)>,
 }
 
-impl Session {
-    /// Tells of an event that says something else of itself than the service does.
-    pub(super) fn heed_claims(&mut self, event: &EventKind, from: Option<&Jid>, cx: &mut Cx<'_>) {
-        let Some(claims) = event.claims() else { return };
-        // The server wrote the one and passed on the other: either may repeat a secret, and this is to be shown.
-        let shown = |name: &str| cut(&self.redactor.taken_in(name, Claims::MAX_CHARS));
-        let from = shown(from.map(Jid::name).unwrap_or_default());
-        let claims =
-            Claims { from: claims.from.as_deref().map(shown), to: claims.to.as_deref().map(shown), chat: claims.chat };
-        self.inbox.odd.last_claim = Some((from, Box::new(claims)));
-        if let Some(count) = self.inbox.odd.claims.strikes(1, cx.now.mono)
-            && let Some((from, claims)) = self.inbox.odd.last_claim.take()
-        {
-            cx.out.push(Action::Note(Diagnostic::FalseClaims { count, from, claims }));
+impl Oddities {
+    /// Reports a frame that does not decode.
+    pub(super) fn undecodable(&mut self, length: usize, error: DecodeError, cx: &mut Cx<'_>) {
+        match self.undecodable.strikes(1, cx.now.mono) {
+            None => {}
+            Some(1) => cx.note(Diagnostic::Undecodable { length, error }),
+            Some(count) => cx.note(Diagnostic::MoreUndecodable { count }),
         }
     }
 
-    /// The session ends: tells of what was only counted.
-    pub(super) fn tell_odd(&mut self, cx: &mut Cx<'_>) {
-        let Oddities { undecodable, broken_metas, page_status: _, resources: _, long_names, claims, last_claim } =
-            &mut self.inbox.odd;
+    /// Reports messages that do not decode.
+    pub(super) fn broken_metas(&mut self, metas: usize, cx: &mut Cx<'_>) {
+        if metas > 0
+            && let Some(count) = self.broken_metas.strikes(metas as u64, cx.now.mono)
+        {
+            cx.note(Diagnostic::BrokenMetas { count: usize::try_from(count).unwrap_or(usize::MAX) });
+        }
+    }
+
+    /// Reports a queue's name that is longer than any; it is not kept.
+    pub(super) fn name_too_long(&mut self, cx: &mut Cx<'_>) {
+        if let Some(count) = self.long_names.strikes(1, cx.now.mono) {
+            cx.note(Diagnostic::QueueNameTooLong { count, limit: LONGEST_NAME });
+        }
+    }
+
+    /// Reports a name for this device that none can have.
+    pub(super) fn resource_ignored(&mut self, bytes: usize, cx: &mut Cx<'_>) {
+        if let Some(count) = self.resources.strikes(1, cx.now.mono) {
+            cx.note(Diagnostic::ResourceIgnored { bytes, count });
+        }
+    }
+
+    /// Reports an event that says something else of itself than the service does.
+    pub(super) fn check_claims(&mut self, event: &EventKind, from: Option<&Jid>, cx: &mut Cx<'_>) {
+        let Some(claims) = event.claims() else { return };
+        // The server wrote the one and passed on the other: either may repeat a secret, and this is to be shown.
+        let shown = |name: &str| cut(&cx.env.redactor.taken_in(name, Claims::MAX_CHARS));
+        let from = shown(from.map(Jid::name).unwrap_or_default());
+        let claims =
+            Claims { from: claims.from.as_deref().map(shown), to: claims.to.as_deref().map(shown), chat: claims.chat };
+        self.last_claim = Some((from, Box::new(claims)));
+        if let Some(count) = self.claims.strikes(1, cx.now.mono)
+            && let Some((from, claims)) = self.last_claim.take()
+        {
+            cx.note(Diagnostic::FalseClaims { count, from, claims });
+        }
+    }
+
+    /// Reports at the end of the session what was only counted.
+    pub(super) fn report_rest(&mut self, cx: &mut Cx<'_>) {
+        let Oddities { undecodable, broken_metas, page_status: _, resources: _, long_names, claims, last_claim } = self;
         if let Some(count) = undecodable.rest() {
-            cx.out.push(Action::Note(Diagnostic::MoreUndecodable { count }));
+            cx.note(Diagnostic::MoreUndecodable { count });
         }
         if let Some(count) = broken_metas.rest() {
             let count = usize::try_from(count).unwrap_or(usize::MAX);
-            cx.out.push(Action::Note(Diagnostic::BrokenMetas { count }));
+            cx.note(Diagnostic::BrokenMetas { count });
         }
         if let Some((count, (from, claims))) = claims.rest().zip(last_claim.take()) {
-            cx.out.push(Action::Note(Diagnostic::FalseClaims { count, from, claims }));
+            cx.note(Diagnostic::FalseClaims { count, from, claims });
         }
         if let Some(count) = long_names.rest() {
-            cx.out.push(Action::Note(Diagnostic::QueueNameTooLong { count, limit: Queues::LONGEST_NAME }));
+            cx.note(Diagnostic::QueueNameTooLong { count, limit: LONGEST_NAME });
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The keys of queues that are kept over links and restarts, where there is a store.
 
-use crate::session::{Action, context::Cx, machine::Session};
 use crate::{
     store::{Cursor, CursorTable},
     wire::{Jid, queue_name},
@@ -8,7 +7,7 @@ use crate::{
 
 /// What the store holds, or will.
 #[derive(Debug, Default)]
-pub(in crate::session) struct CursorState {
+pub(super) struct CursorState {
     table: CursorTable,
     /// The load under way; until it is done nothing is pulled, for its first pull would lack the key.
     loading: Option<u64>,
@@ -18,38 +17,36 @@ impl CursorState {
     /// The longest name of a queue whose key is kept, in bytes.
     const LONGEST_NAME: usize = 1024;
 
-    pub(in crate::session) fn is_loading(&self) -> bool {
+    pub(super) fn is_loading(&self) -> bool {
         self.loading.is_some()
     }
 
-    pub(in crate::session) fn key(&mut self, queue: &Jid) -> Option<u64> {
+    pub(super) fn key(&mut self, queue: &Jid) -> Option<u64> {
         self.table.get(&queue_name(queue))
     }
 
     /// Keeps the key of a queue, unless its name is longer than that of any conversation: the store has a bound in bytes.
-    pub(in crate::session) fn keep(&mut self, queue: &Jid, key: u64) {
+    pub(super) fn keep(&mut self, queue: &Jid, key: u64) {
         let name = queue_name(queue);
         if name.len() <= Self::LONGEST_NAME {
             self.table.set(&name, key);
         }
     }
-}
 
-impl Session {
-    pub(in crate::session) fn load_cursors(&mut self, cx: &mut Cx<'_>) {
-        if let Some(cursors) = &mut self.inbox.cursors {
-            let load = cx.env.new_page_id();
-            cursors.loading = Some(load);
-            cx.out.push(Action::LoadCursors { load, user: self.user.clone() });
-        }
+    /// Notes a load under way.
+    pub(super) fn load(&mut self, load: u64) {
+        self.loading = Some(load);
     }
 
-    pub(in crate::session) fn cursors_loaded(&mut self, load: u64, loaded: Vec<Cursor>, cx: &mut Cx<'_>) {
-        let Some(cursors) = self.inbox.cursors.as_mut().filter(|cursors| cursors.loading == Some(load)) else { return };
-        cursors.loading = None;
-        for Cursor { queue, key } in loaded.into_iter().take(CursorTable::CAPACITY) {
-            cursors.table.set(&queue, key);
+    /// Takes the cursors read by a load; `false` where another one is waited for.
+    pub(super) fn loaded(&mut self, load: u64, cursors: Vec<Cursor>) -> bool {
+        if self.loading != Some(load) {
+            return false;
         }
-        self.pull_waiting(cx);
+        self.loading = None;
+        for Cursor { queue, key } in cursors.into_iter().take(CursorTable::CAPACITY) {
+            self.table.set(&queue, key);
+        }
+        true
     }
 }

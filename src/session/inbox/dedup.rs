@@ -11,7 +11,7 @@ use crate::config::Limits;
 
 /// The message ids seen last in a login, bounded by number and age; it outlives reconnects.
 #[derive(Debug, Default)]
-pub(crate) struct DedupWindow {
+pub(super) struct DedupWindow {
     known: HashSet<u64, IdKey>,
     /// The same ids, oldest first, with when they came.
     order: VecDeque<(u64, Duration)>,
@@ -20,7 +20,7 @@ pub(crate) struct DedupWindow {
 /// The key of one table: a server chooses the ids, and could choose them to collide in a table whose key it knows. What is in
 /// the table does not hang on it, so that one and the same run of inputs has one outcome.
 #[derive(Clone)]
-pub(crate) struct IdKey {
+pub(super) struct IdKey {
     mask: u64,
     factor: u64,
 }
@@ -49,7 +49,7 @@ impl BuildHasher for IdKey {
 
 /// Spreads an id by a keyed, folded multiplication: as cheap as one without a key.
 #[derive(Debug)]
-pub(crate) struct IdHasher {
+pub(super) struct IdHasher {
     key: IdKey,
     hash: u64,
 }
@@ -74,7 +74,7 @@ impl Hasher for IdHasher {
 
 impl DedupWindow {
     /// Notes an id; `false` when it was seen already. Id 0 stands for no id and is always new.
-    pub(crate) fn insert(&mut self, id: u64, now: Duration, limits: &Limits) -> bool {
+    pub(super) fn insert(&mut self, id: u64, now: Duration, limits: &Limits) -> bool {
         if id == 0 {
             return true;
         }
@@ -93,7 +93,7 @@ impl DedupWindow {
     }
 
     /// Whether an id is among them.
-    pub(crate) fn contains(&mut self, id: u64, now: Duration, limits: &Limits) -> bool {
+    pub(super) fn contains(&mut self, id: u64, now: Duration, limits: &Limits) -> bool {
         self.forget_old(now, limits);
         self.known.contains(&id)
     }

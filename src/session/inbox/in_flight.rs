@@ -22,7 +22,7 @@ use crate::{
 
 /// Names a page given out by [`Action::Deliver`](crate::session::Action::Deliver); never used twice by one engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PageId(pub(in crate::session) u64);
+pub struct PageId(pub(super) u64);
 
 /// A page of a queue for the message handler.
 #[non_exhaustive]
@@ -84,21 +84,21 @@ impl Page {
 
 /// A page that came.
 #[derive(Debug)]
-pub(in crate::session) struct InFlightPage {
-    pub(in crate::session) id: PageId,
-    pub(in crate::session) queue: Jid,
-    pub(in crate::session) ids: Vec<u64>,
-    pub(in crate::session) bytes: usize,
+pub(super) struct InFlightPage {
+    pub(super) id: PageId,
+    pub(super) queue: Jid,
+    pub(super) ids: Vec<u64>,
+    pub(super) bytes: usize,
     /// Empty once given out.
-    pub(in crate::session) events: Vec<PageEvent>,
+    pub(super) events: Vec<PageEvent>,
     /// The keys of its events, in order, once they are given out.
-    pub(in crate::session) keys: Vec<u64>,
+    pub(super) keys: Vec<u64>,
     /// The key to keep.
-    pub(in crate::session) key: Option<u64>,
+    pub(super) key: Option<u64>,
     /// Whether its queue stands among those that wait for a turn because of it.
-    pub(in crate::session) waits: bool,
+    pub(super) waits: bool,
     /// The link it came on and what it says of its queue; `None` for a page of no queue.
-    pub(in crate::session) end: Option<(u64, PageEnd)>,
+    pub(super) end: Option<(u64, PageEnd)>,
 }
 
 impl InFlightPage {
@@ -121,7 +121,7 @@ struct Unconfirmed {
 /// Bounds: [`Limits::in_flight_bytes`] for their bytes, and so for their ids; ids of handled pages that are unconfirmed
 /// [`Limits::page_messages`] in all and two pages for each of [`Limits::pulls`], past which the oldest count as remembered only.
 #[derive(Debug, Default)]
-pub(in crate::session) struct InFlight {
+pub(super) struct InFlight {
     /// Never an empty one; the first page of those in `begun` is given out.
     lanes: HashMap<QueueKey, VecDeque<InFlightPage>>,
     /// The queue of each page given out.
@@ -136,38 +136,38 @@ pub(in crate::session) struct InFlight {
     /// What the next page may be as large as: the largest one lately.
     expected: usize,
     /// Counts links, to tell pages of earlier ones.
-    pub(in crate::session) link: u64,
+    pub(super) link: u64,
     /// Queues that wait for another try; nothing of their pages is in hand.
-    pub(in crate::session) parked: Parked,
+    pub(super) parked: Parked,
 }
 
 /// How many places for ids are kept while there is none.
 const SCRATCH: usize = 1024;
 
 /// What a page in hand counts for at least, for what is around its bytes.
-pub(in crate::session) const LEAST: usize = 256;
+pub(super) const LEAST: usize = 256;
 
 /// What an event takes beside itself: its place in the page, which may have as many that are free, and its id in tables.
 const EACH: usize = 2 * size_of::<PageEvent>() + 6 * size_of::<u64>();
 
 /// What a page of so many encoded bytes and events usually takes at least.
-pub(in crate::session) fn at_least(bytes: usize, events: usize) -> usize {
+pub(super) fn at_least(bytes: usize, events: usize) -> usize {
     bytes.max(LEAST).saturating_add(events.saturating_mul(EACH + Event::SIZE))
 }
 
 /// What a page of so many encoded bytes and events takes at most.
-pub(in crate::session) fn at_most(bytes: usize, events: usize) -> usize {
+pub(super) fn at_most(bytes: usize, events: usize) -> usize {
     let around = events.saturating_mul(EACH + Event::MOST_AROUND);
     LEAST.saturating_add(bytes.saturating_mul(Event::MOST_PER_BYTE)).saturating_add(around)
 }
 
 /// What an event of this weight counts for in a page that also holds it as it came.
-pub(in crate::session) fn weight_of_one(event: usize, encoded: Option<&Bytes>) -> usize {
+pub(super) fn weight_of_one(event: usize, encoded: Option<&Bytes>) -> usize {
     EACH.saturating_add(event).saturating_add(encoded.map_or(0, Weigh::heap))
 }
 
 /// What a page with these events counts for: the one place where what waits for the handler is weighed.
-pub(in crate::session) fn weight_of(events: &[PageEvent]) -> usize {
+pub(super) fn weight_of(events: &[PageEvent]) -> usize {
     let each = events.iter().map(|event| weight_of_one(event.event.weight(), event.encoded.as_ref()));
     each.fold(LEAST, usize::saturating_add)
 }
@@ -176,52 +176,52 @@ pub(in crate::session) fn weight_of(events: &[PageEvent]) -> usize {
 const FIRST_GUESS: usize = 4096;
 
 impl InFlight {
-    pub(in crate::session) fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    pub(in crate::session) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.lanes.is_empty()
     }
 
     /// Whether a message is being handled, or was and the server may not know.
-    pub(in crate::session) fn knows(&self, id: u64) -> bool {
+    pub(super) fn knows(&self, id: u64) -> bool {
         self.ids.contains(&id) || self.parked.was_handled(id)
     }
 
     /// Notes an id of a page that came; `false` when it was known.
-    pub(in crate::session) fn insert(&mut self, id: u64) -> bool {
+    pub(super) fn insert(&mut self, id: u64) -> bool {
         id == 0 || self.ids.insert(id)
     }
 
-    pub(in crate::session) fn has_pages_of(&self, queue: &QueueKey) -> bool {
+    pub(super) fn has_pages_of(&self, queue: &QueueKey) -> bool {
         self.lanes.contains_key(queue)
     }
 
     /// Whether a queue waits for another try.
-    pub(in crate::session) fn is_parked(&self, queue: Option<JidView<'_>>) -> bool {
+    pub(super) fn is_parked(&self, queue: Option<JidView<'_>>) -> bool {
         self.parked.len() > 0 && queue.is_some_and(|queue| self.parked.waits(&queue.to_jid().queue_key()))
     }
 
     /// Whether a page of so many bytes can be taken.
-    pub(in crate::session) fn has_room(&self, bytes: usize, limits: &Limits) -> bool {
+    pub(super) fn has_room(&self, bytes: usize, limits: &Limits) -> bool {
         self.bytes == 0 || self.bytes.saturating_add(bytes) <= limits.in_flight_bytes
     }
 
     /// A page of so many bytes came.
-    pub(in crate::session) fn came(&mut self, bytes: usize) {
+    pub(super) fn came(&mut self, bytes: usize) {
         self.expected = bytes.max(self.expected - self.expected / 64);
     }
 
     /// How much may be pulled as there is room for pages.
-    pub(in crate::session) fn allowed(&self, limits: &Limits) -> Allowed {
+    pub(super) fn allowed(&self, limits: &Limits) -> Allowed {
         let free = limits.in_flight_bytes.saturating_sub(self.bytes)
             / self.expected.max(FIRST_GUESS.min(limits.in_flight_bytes)).max(1);
         Allowed { queues: limits.pulls, pulls: if self.bytes == 0 { free.max(1) } else { free } }
     }
 
     /// The server has heard of the pages of a queue up to this key.
-    pub(in crate::session) fn confirmed(
+    pub(super) fn confirmed(
         &mut self,
         queue: &QueueKey,
         pulled_with: Option<u64>,
@@ -249,13 +249,13 @@ impl InFlight {
     }
 
     /// Puts a page at the end of its queue.
-    pub(in crate::session) fn push(&mut self, queue: QueueKey, page: InFlightPage) {
+    pub(super) fn push(&mut self, queue: QueueKey, page: InFlightPage) {
         self.bytes = self.bytes.saturating_add(page.bytes);
         self.lanes.entry(queue).or_default().push_back(page);
     }
 
     /// The next page of a queue, if none of it is given out: a page to give out, or one that is done by itself.
-    pub(in crate::session) fn begin(&mut self, queue: &QueueKey, at_once: usize) -> Begin {
+    pub(super) fn begin(&mut self, queue: &QueueKey, at_once: usize) -> Begin {
         let Some(page) = self.lanes.get_mut(queue).and_then(VecDeque::front_mut) else {
             return Begin::Nothing;
         };
@@ -285,13 +285,13 @@ impl InFlight {
     }
 
     /// The queue of a page given out, which is handled now.
-    pub(in crate::session) fn handled(&mut self, page: PageId) -> Option<QueueKey> {
+    pub(super) fn handled(&mut self, page: PageId) -> Option<QueueKey> {
         self.begun.remove(&page)
     }
 
     /// Lets go of all pages of a queue whose first one was given out and is handled up to so many of its events. What
     /// is not handled has to come again.
-    pub(in crate::session) fn give_back(&mut self, queue: &QueueKey, handled: usize) -> Option<InFlightPage> {
+    pub(super) fn give_back(&mut self, queue: &QueueKey, handled: usize) -> Option<InFlightPage> {
         let lane = self.lanes.remove(queue)?;
         let mut first = None;
         for page in lane {
@@ -313,12 +313,12 @@ impl InFlight {
     }
 
     /// The next queue whose turn to be handled has come, if a place is free.
-    pub(in crate::session) fn next_turn(&mut self, at_once: usize) -> Option<QueueKey> {
+    pub(super) fn next_turn(&mut self, at_once: usize) -> Option<QueueKey> {
         if self.begun.len() < at_once { self.turns.pop_front() } else { None }
     }
 
     /// Takes the first page of a queue out, its events handled.
-    pub(in crate::session) fn finish(
+    pub(super) fn finish(
         &mut self,
         queue: &QueueKey,
         recent: &mut DedupWindow,
@@ -367,7 +367,7 @@ mod size {
 
 /// What becomes of a queue's first page.
 #[derive(Debug)]
-pub(in crate::session) enum Begin {
+pub(super) enum Begin {
     Nothing,
     Deliver(Page),
     /// It has nothing to handle.

@@ -4,7 +4,7 @@ use crate::model::EventKind;
 
 /// The offline synchronisation of one link. Which queues are still to come is noted in the table of queues.
 #[derive(Debug, Default)]
-pub(in crate::session) enum OfflineSync {
+pub(super) enum OfflineSync {
     /// The server has named no queue yet.
     #[default]
     Before,
@@ -14,7 +14,7 @@ pub(in crate::session) enum OfflineSync {
 }
 
 #[derive(Debug, Default)]
-pub(in crate::session) struct Running {
+pub(super) struct Running {
     /// How many queues are noted and still to come.
     left: usize,
     /// Others had no place yet; the server is asked for them again.
@@ -27,22 +27,22 @@ pub(in crate::session) struct Running {
 
 /// What a list of queues that hold something comes to.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::session) struct Listing {
+pub(super) struct Listing {
     /// Different queues in it, and what it says they hold.
-    pub(in crate::session) queues: usize,
-    pub(in crate::session) messages: u64,
+    pub(super) queues: usize,
+    pub(super) messages: u64,
     /// How many of them are newly noted.
-    pub(in crate::session) noted: usize,
+    pub(super) noted: usize,
     /// Whether some had no place.
-    pub(in crate::session) more: bool,
+    pub(super) more: bool,
     /// Whether some can never be fetched.
-    pub(in crate::session) lost: bool,
+    pub(super) lost: bool,
 }
 
 impl OfflineSync {
     /// Whether the next list of queues is to be noted: the first that names any, and those that make up for what had no
     /// place in it. Others are no news.
-    pub(in crate::session) fn takes_list(&self) -> bool {
+    pub(super) fn takes_list(&self) -> bool {
         match self {
             OfflineSync::Before => true,
             OfflineSync::Running(running) => running.more,
@@ -51,7 +51,7 @@ impl OfflineSync {
     }
 
     /// Takes a list whose queues are noted.
-    pub(in crate::session) fn listed(&mut self, list: Listing) -> Option<EventKind> {
+    pub(super) fn listed(&mut self, list: Listing) -> Option<EventKind> {
         let Listing { queues, messages, noted, more, lost } = list;
         match self {
             OfflineSync::Before if queues > 0 => {
@@ -69,19 +69,19 @@ impl OfflineSync {
     }
 
     /// Whether pages have to be looked at.
-    pub(in crate::session) fn is_running(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         matches!(self, OfflineSync::Running(_))
     }
 
     /// So many new messages of a noted queue came.
-    pub(in crate::session) fn received(&mut self, messages: u64) {
+    pub(super) fn received(&mut self, messages: u64) {
         if let OfflineSync::Running(running) = self {
             running.messages = running.messages.saturating_add(messages);
         }
     }
 
     /// A noted queue has come to its end.
-    pub(in crate::session) fn finished(&mut self) -> Option<EventKind> {
+    pub(super) fn finished(&mut self) -> Option<EventKind> {
         let OfflineSync::Running(running) = self else { return None };
         running.queues += 1;
         running.left = running.left.saturating_sub(1);
@@ -96,7 +96,7 @@ impl OfflineSync {
     }
 
     /// A noted queue waits for another try, which may be for ever.
-    pub(in crate::session) fn postponed(&mut self) -> Option<EventKind> {
+    pub(super) fn postponed(&mut self) -> Option<EventKind> {
         let OfflineSync::Running(running) = self else { return None };
         running.lost = true;
         running.left = running.left.saturating_sub(1);
@@ -104,7 +104,7 @@ impl OfflineSync {
     }
 
     /// Nothing more comes.
-    pub(in crate::session) fn end(&mut self) -> Option<EventKind> {
+    pub(super) fn end(&mut self) -> Option<EventKind> {
         match std::mem::replace(self, OfflineSync::Over) {
             OfflineSync::Running(Running { left, more, lost, queues, messages }) => {
                 let complete = left == 0 && !more && !lost;

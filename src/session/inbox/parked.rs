@@ -14,7 +14,7 @@ use crate::wire::{Jid, QueueKey};
 /// It outlives links, as the server names such a queue anew on each. Bounds: [`Queues::CAPACITY`] queues, past which the
 /// one that is due first is forgotten and so tried as soon as the server names it; [`Returned::CAPACITY`] ids.
 #[derive(Debug, Default)]
-pub(in crate::session) struct Parked {
+pub(super) struct Parked {
     queues: HashMap<QueueKey, Place>,
     /// Those that wait, by when they are due.
     due: BTreeSet<(Duration, QueueKey)>,
@@ -30,7 +30,7 @@ struct Place {
 
 impl Parked {
     /// How many queues wait or are being tried again.
-    pub(in crate::session) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.queues.len()
     }
 
@@ -40,12 +40,12 @@ impl Parked {
     }
 
     /// Whether a queue is to be left alone for now.
-    pub(in crate::session) fn waits(&self, queue: &QueueKey) -> bool {
+    pub(super) fn waits(&self, queue: &QueueKey) -> bool {
         self.queues.get(queue).is_some_and(|place| place.until.is_some())
     }
 
     /// Leaves a queue alone until then.
-    pub(in crate::session) fn park(&mut self, key: QueueKey, queue: Jid, until: Duration) {
+    pub(super) fn park(&mut self, key: QueueKey, queue: Jid, until: Duration) {
         self.over(&key);
         if self.queues.len() >= Queues::CAPACITY
             && let Some((_, first)) = self.due.pop_first()
@@ -57,20 +57,20 @@ impl Parked {
     }
 
     /// A queue goes on.
-    pub(in crate::session) fn over(&mut self, key: &QueueKey) {
+    pub(super) fn over(&mut self, key: &QueueKey) {
         if let Some(Place { until: Some(until), .. }) = self.queues.remove(key) {
             self.due.remove(&(until, key.clone()));
         }
     }
 
     /// When the next queue is to be tried again, where no more than so many are at once.
-    pub(in crate::session) fn deadline(&self, at_once: usize) -> Option<Duration> {
+    pub(super) fn deadline(&self, at_once: usize) -> Option<Duration> {
         let (until, _) = self.due.first().filter(|_| self.retrying() < at_once)?;
         Some(*until)
     }
 
     /// A queue whose next try is due and begins now.
-    pub(in crate::session) fn next_due(&mut self, at_once: usize, now: Duration) -> Option<Jid> {
+    pub(super) fn next_due(&mut self, at_once: usize, now: Duration) -> Option<Jid> {
         self.deadline(at_once).filter(|due| *due <= now)?;
         let (_, key) = self.due.pop_first()?;
         let place = self.queues.get_mut(&key)?;
@@ -79,7 +79,7 @@ impl Parked {
     }
 
     /// The link is gone, and with it the pulls of those that were being tried again.
-    pub(in crate::session) fn link_ended(&mut self, now: Duration) {
+    pub(super) fn link_ended(&mut self, now: Duration) {
         for (key, place) in self.queues.iter_mut().filter(|(_, place)| place.until.is_none()) {
             place.until = Some(now);
             self.due.insert((now, key.clone()));
@@ -87,7 +87,7 @@ impl Parked {
     }
 
     /// There is reason to try all of them now.
-    pub(in crate::session) fn all_due(&mut self, now: Duration) {
+    pub(super) fn all_due(&mut self, now: Duration) {
         for (until, key) in mem::take(&mut self.due) {
             let until = until.min(now);
             if let Some(place) = self.queues.get_mut(&key) {
@@ -98,16 +98,16 @@ impl Parked {
     }
 
     /// Notes a message of a page that was given back; `handled` where it need not be handled again.
-    pub(in crate::session) fn give_back(&mut self, id: u64, handled: bool) {
+    pub(super) fn give_back(&mut self, id: u64, handled: bool) {
         self.given_back.insert(id, handled);
     }
 
     /// What is known of a message that comes again: whether it was handled. One that was not is handed over.
-    pub(in crate::session) fn comes_again(&mut self, id: u64) -> Option<bool> {
+    pub(super) fn comes_again(&mut self, id: u64) -> Option<bool> {
         self.given_back.comes_again(id)
     }
 
-    pub(in crate::session) fn was_handled(&self, id: u64) -> bool {
+    pub(super) fn was_handled(&self, id: u64) -> bool {
         self.given_back.known.get(&id).is_some_and(|(_, handled)| *handled)
     }
 }

@@ -65,33 +65,33 @@ enum Turn {
 
 /// One pull to send.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Pull<'a> {
-    pub(crate) queue: &'a Jid,
-    pub(crate) key: Option<u64>,
+pub(super) struct Pull<'a> {
+    pub(super) queue: &'a Jid,
+    pub(super) key: Option<u64>,
 }
 
 /// How much may be under way at once.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Allowed {
+pub(super) struct Allowed {
     /// Queues that are being pulled or have a page in hand.
-    pub(crate) queues: usize,
+    pub(super) queues: usize,
     /// Pulls whose page has not come, as there is room for pages.
-    pub(crate) pulls: usize,
+    pub(super) pulls: usize,
 }
 
 /// What a page says of its queue.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PageEnd {
+pub(super) struct PageEnd {
     /// The key of the pull it answers.
-    pub(crate) pulled_with: Option<u64>,
-    pub(crate) next_key: Option<u64>,
-    pub(crate) is_last: bool,
-    pub(crate) content: PageContent,
+    pub(super) pulled_with: Option<u64>,
+    pub(super) next_key: Option<u64>,
+    pub(super) is_last: bool,
+    pub(super) content: PageContent,
 }
 
 /// What a page brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PageContent {
+pub(super) enum PageContent {
     Nothing,
     /// Messages that were all seen before.
     Known,
@@ -100,7 +100,7 @@ pub(crate) enum PageContent {
 
 impl PageContent {
     /// Of a page of so many metas, with so many messages not seen before.
-    pub(crate) fn of(metas: usize, fresh: u64) -> Self {
+    pub(super) fn of(metas: usize, fresh: u64) -> Self {
         match (metas, fresh) {
             (0, _) => PageContent::Nothing,
             (_, 0) => PageContent::Known,
@@ -111,7 +111,7 @@ impl PageContent {
 
 /// How a queue goes on after a page.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Next<'a> {
+pub(super) enum Next<'a> {
     Pull(Pull<'a>),
     /// A pull is to follow once there is room for a page.
     Waits,
@@ -120,7 +120,7 @@ pub(crate) enum Next<'a> {
 
 /// What becomes of a pull that nothing has answered in time.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Overdue<'a> {
+pub(super) enum Overdue<'a> {
     /// It is made once more.
     Repeat(Pull<'a>),
     /// It was made once more already: the link is of no use.
@@ -129,7 +129,7 @@ pub(crate) enum Overdue<'a> {
 
 /// What becomes of a queue in a list of those that hold something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Listed {
+pub(super) enum Listed {
     /// It is one of those that are still to come.
     ToCome,
     /// It was one of them already, or has come.
@@ -143,7 +143,7 @@ pub(crate) enum Listed {
 /// Bounds: [`CAPACITY`](Self::CAPACITY) queues, each with a name of [`LONGEST_NAME`](Self::LONGEST_NAME) bytes that is
 /// kept once. The work for a frame does not grow with the number of queues, but for a logarithm.
 #[derive(Debug, Default)]
-pub(crate) struct Queues {
+pub(super) struct Queues {
     known: Vec<Queue>,
     /// Where to find each queue by its name's hash, once there are more than a look along the table takes.
     index: HashMap<u64, Slot>,
@@ -174,7 +174,7 @@ pub(crate) struct Queues {
     /// The last number given to anything.
     counted: u64,
     /// Which queues may break the link.
-    pub(in crate::session) suspects: Option<Box<Suspects>>,
+    pub(super) suspects: Option<Box<Suspects>>,
 }
 
 /// Pulls by their numbers, the oldest first; of two, the later one has the later moment too.
@@ -220,27 +220,27 @@ impl Queues {
 
     /// How many queues are remembered. For another one, one at rest is forgotten with its key, which costs at most a
     /// page that comes twice; where none is at rest, the server is asked again once there is room.
-    pub(crate) const CAPACITY: usize = 4096;
+    pub(super) const CAPACITY: usize = 4096;
 
     /// How much of the table has to be free before the server is asked again: each time it lists all it has.
     const ROOM: usize = Self::CAPACITY / 4;
 
     /// The longest name of a queue, in bytes, its four parts together.
-    pub(crate) const LONGEST_NAME: usize = 4096;
+    pub(super) const LONGEST_NAME: usize = 4096;
 
     /// How long a pull may go unanswered; then it is made once more, and after as long again the link is given up
     /// (messages spec §2.2). Pages that answer earlier pulls begin the wait anew.
-    pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+    pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
     /// Whether a queue's name is none that is too long to be kept.
-    pub(crate) fn takes(queue: JidView<'_>) -> bool {
+    pub(super) fn takes(queue: JidView<'_>) -> bool {
         let parts = [queue.app_key, queue.name, queue.domain, queue.client_resource];
         parts.into_iter().flatten().map(str::len).sum::<usize>() <= Self::LONGEST_NAME
     }
 
     /// A queue holds something: pulls it, or remembers to pull it once more when a pull is under way or a page of it in
     /// hand, or once others are done when as many as are `allowed` are.
-    pub(crate) fn announced(&mut self, queue: JidView<'_>, allowed: Allowed, now: Duration) -> Option<Pull<'_>> {
+    pub(super) fn announced(&mut self, queue: JidView<'_>, allowed: Allowed, now: Duration) -> Option<Pull<'_>> {
         let Some(slot) = self.slot(queue) else {
             self.more = true;
             return None;
@@ -266,12 +266,12 @@ impl Queues {
     }
 
     /// The queues that are being pulled, the oldest pull first.
-    pub(in crate::session) fn pulled(&self) -> Vec<Jid> {
+    pub(super) fn pulled(&self) -> Vec<Jid> {
         self.pulls.slots().filter_map(|slot| self.known.get(slot)).map(|entry| entry.name.clone()).collect()
     }
 
     /// Those of them that were made once more and have waited too long since, too.
-    pub(in crate::session) fn unanswered(&self, now: Duration) -> Vec<Jid> {
+    pub(super) fn unanswered(&self, now: Duration) -> Vec<Jid> {
         let entries = self.pulls.slots().filter_map(|slot| self.known.get(slot));
         let late = |pulling: Pulling| pulling.repeated && now >= pulling.since.saturating_add(Self::PATIENCE);
         entries.filter(|entry| entry.pulling.is_some_and(late)).map(|entry| entry.name.clone()).collect()
@@ -297,7 +297,7 @@ impl Queues {
     }
 
     /// Notes that a queue is one of those that held something when the link came up.
-    pub(crate) fn listed(&mut self, queue: JidView<'_>) -> Listed {
+    pub(super) fn listed(&mut self, queue: JidView<'_>) -> Listed {
         let Some(slot) = self.slot(queue) else { return Listed::NoPlace };
         let marked = self.change(slot, |entry| {
             let marked = !entry.offline && !entry.synced;
@@ -308,12 +308,12 @@ impl Queues {
     }
 
     /// Whether a queue is one of those listed that are still to come.
-    pub(crate) fn is_to_come(&mut self, queue: JidView<'_>) -> bool {
+    pub(super) fn is_to_come(&mut self, queue: JidView<'_>) -> bool {
         self.find(queue).and_then(|slot| self.known.get(slot)).is_some_and(|entry| entry.offline)
     }
 
     /// A queue has come to its end; whether it is one of those listed that were still to come.
-    pub(crate) fn has_come(&mut self, queue: JidView<'_>) -> bool {
+    pub(super) fn has_come(&mut self, queue: JidView<'_>) -> bool {
         let Some(slot) = self.find(queue) else { return false };
         let came = self.change(slot, |entry| {
             entry.synced |= entry.offline;
@@ -323,17 +323,17 @@ impl Queues {
     }
 
     /// Whether the server is to be asked which queues hold something, because one had no place and now there is room.
-    pub(crate) fn wants_list(&self) -> bool {
+    pub(super) fn wants_list(&self) -> bool {
         self.more && Self::CAPACITY - self.known.len().min(Self::CAPACITY) + self.resting >= Self::ROOM
     }
 
     /// The server is asked which queues hold something.
-    pub(crate) fn list_asked(&mut self) {
+    pub(super) fn list_asked(&mut self) {
         self.more = false;
     }
 
     /// The next queue whose turn has come, if a place is free.
-    pub(crate) fn next_waiting(&mut self, allowed: Allowed, now: Duration) -> Option<Pull<'_>> {
+    pub(super) fn next_waiting(&mut self, allowed: Allowed, now: Duration) -> Option<Pull<'_>> {
         self.unpark(now);
         if self.is_full(allowed) {
             return None;
@@ -357,7 +357,7 @@ impl Queues {
     }
 
     /// A page came that is handled already; see [`Queues::handled`].
-    pub(crate) fn page(
+    pub(super) fn page(
         &mut self,
         queue: JidView<'_>,
         next_key: Option<u64>,
@@ -379,7 +379,7 @@ impl Queues {
 
     /// A page came and is in hand until [`Queues::handled`]: its queue keeps its place and is not pulled meanwhile.
     /// The key of the pull that it answers.
-    pub(crate) fn received(&mut self, queue: JidView<'_>, now: Duration) -> Option<u64> {
+    pub(super) fn received(&mut self, queue: JidView<'_>, now: Duration) -> Option<u64> {
         let slot = self.slot_of_page(queue)?;
         let pulled_with = self.answered(slot, now);
         self.change(slot, |entry| entry.in_flight = entry.in_flight.saturating_add(1));
@@ -387,7 +387,7 @@ impl Queues {
     }
 
     /// A page came for which there is no room: its queue is pulled again, before others, from the key it had.
-    pub(crate) fn dropped(&mut self, queue: JidView<'_>, now: Duration) {
+    pub(super) fn dropped(&mut self, queue: JidView<'_>, now: Duration) {
         let Some(slot) = self.slot_of_page(queue) else { return };
         self.answered(slot, now);
         self.change(slot, |entry| entry.gap = true);
@@ -395,7 +395,7 @@ impl Queues {
     }
 
     /// The pages of a queue that came are given back: it stands still until it is announced, from the key it had.
-    pub(crate) fn stand_still(&mut self, queue: JidView<'_>) {
+    pub(super) fn stand_still(&mut self, queue: JidView<'_>) {
         let Some(slot) = self.slot_of_page(queue) else { return };
         let under_way = self.change(slot, |entry| {
             (entry.in_flight, entry.again, entry.gap) = (0, false, true);
@@ -414,7 +414,7 @@ impl Queues {
     }
 
     /// Whether a page of this queue comes behind a dropped one, unasked: its key would acknowledge that one too.
-    pub(crate) fn is_behind_a_gap(&mut self, queue: JidView<'_>) -> bool {
+    pub(super) fn is_behind_a_gap(&mut self, queue: JidView<'_>) -> bool {
         let found = self.find(queue).and_then(|slot| self.known.get(slot));
         found.is_some_and(|entry| entry.gap && entry.pulling.is_none())
     }
@@ -424,7 +424,7 @@ impl Queues {
     /// The next pull carries the page's key and so acknowledges it, also where the page says it is the last:
     /// a server that still waits for the key would send the same page for ever. A page that brings nothing
     /// new goes on only while its key rises, so that no server can make us pull in a circle.
-    pub(crate) fn handled(&mut self, queue: JidView<'_>, end: &PageEnd, allowed: Allowed, now: Duration) -> Next<'_> {
+    pub(super) fn handled(&mut self, queue: JidView<'_>, end: &PageEnd, allowed: Allowed, now: Duration) -> Next<'_> {
         let full = self.pulls.len() >= allowed.pulls;
         let Some(slot) = self.slot_of_page(queue) else { return Next::Rests };
         let goes_on = self.change(slot, |entry| {
@@ -442,17 +442,17 @@ impl Queues {
     }
 
     /// When the oldest pull will have waited too long, at the earliest.
-    pub(crate) fn deadline(&self) -> Option<Duration> {
+    pub(super) fn deadline(&self) -> Option<Duration> {
         self.oldest_pull().map(|(_, pulling)| self.due(pulling))
     }
 
     /// When the first queue that is not to be pulled before a moment may be.
-    pub(crate) fn parked_until(&self) -> Option<Duration> {
+    pub(super) fn parked_until(&self) -> Option<Duration> {
         self.parked.first_key_value().map(|((until, _), _)| *until)
     }
 
     /// A pull that has waited too long, if there is one.
-    pub(crate) fn overdue(&mut self, now: Duration) -> Option<Overdue<'_>> {
+    pub(super) fn overdue(&mut self, now: Duration) -> Option<Overdue<'_>> {
         let (slot, pulling) = self.oldest_pull().filter(|(_, pulling)| now >= self.due(*pulling))?;
         if pulling.repeated {
             return Some(Overdue::GiveUp);
@@ -466,13 +466,13 @@ impl Queues {
     }
 
     /// When the pull was made that a page has just answered.
-    pub(crate) fn take_answered(&mut self) -> Option<Duration> {
+    pub(super) fn take_answered(&mut self) -> Option<Duration> {
         self.answered.take()
     }
 
     /// How many queues wait for a page, or have one in hand.
     #[cfg(test)]
-    pub(crate) fn under_way(&self) -> usize {
+    pub(super) fn under_way(&self) -> usize {
         self.busy
     }
 

@@ -2,21 +2,13 @@
 
 use std::time::Duration;
 
-use crate::session::{
-    Action, Diagnostic,
-    context::Cx,
-    machine::{Phase, Session},
-};
-use crate::{
-    model::error::LossCause,
-    wire::{Jid, JidView},
-};
+use crate::wire::{Jid, JidView};
 
 /// What is known of the queues that may break a link; it outlives links.
 ///
 /// Bounds: 256 suspects, those of the oldest pulls; 64 queues that broke links.
 #[derive(Debug, Default)]
-pub(in crate::session) struct Suspects {
+pub(super) struct Suspects {
     /// Those that were being pulled when a link broke, the likeliest last. One that has answered since is none.
     suspects: Vec<Jid>,
     broke: Vec<Suspect>,
@@ -31,7 +23,7 @@ struct Suspect {
 
 /// How a queue may be pulled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session) enum Standing {
+pub(super) enum Standing {
     Good,
     /// After all others, and alone; the one of the smallest rank first.
     Last {
@@ -54,11 +46,11 @@ impl Suspects {
 
     const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
-    pub(in crate::session) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.suspects.is_empty() && self.broke.is_empty()
     }
 
-    pub(in crate::session) fn standing(&self, queue: JidView<'_>) -> Standing {
+    pub(super) fn standing(&self, queue: JidView<'_>) -> Standing {
         if let Some(at) = self.broke.iter().position(|broke| queue.same_queue(&broke.queue)) {
             let times = self.broke.get(at).map_or(0, |broke| broke.times);
             let rank = u64::from(u32::MAX) + u64::from(times);
@@ -77,14 +69,14 @@ impl Suspects {
     }
 
     /// A page of a queue came well.
-    pub(in crate::session) fn answered(&mut self, queue: JidView<'_>) {
+    pub(super) fn answered(&mut self, queue: JidView<'_>) {
         self.suspects.retain(|suspect| !queue.same_queue(suspect));
         self.broke.retain(|broke| !queue.same_queue(&broke.queue));
     }
 
     /// A link broke by a page of one of these, which were being pulled, the oldest pull first. The queue, once it is
     /// known and only the first time.
-    fn broken_by_one_of(&mut self, pulled: Vec<Jid>) -> Option<Jid> {
+    pub(super) fn broken_by_one_of(&mut self, pulled: Vec<Jid>) -> Option<Jid> {
         let known = |queue: &Jid| self.standing(queue.view()) != Standing::Good;
         let mut likely: Vec<Jid> = pulled.iter().filter(|queue| known(queue)).cloned().collect();
         if likely.is_empty() {
@@ -101,7 +93,7 @@ impl Suspects {
         None
     }
 
-    fn broken_by(&mut self, queue: Jid) -> Option<Jid> {
+    pub(super) fn broken_by(&mut self, queue: Jid) -> Option<Jid> {
         self.suspects.retain(|suspect| !queue.same_queue(suspect));
         if let Some(broke) = self.broke.iter_mut().find(|broke| broke.queue.same_queue(&queue)) {
             broke.times = broke.times.saturating_add(1);
@@ -115,45 +107,14 @@ impl Suspects {
     }
 }
 
-/// Which page broke a link.
-pub(in crate::session) enum Page {
+/// The page that broke a link.
+pub(super) enum BrokenBy {
     /// One of those that were being pulled.
     Pulled,
     /// One of those whose pulls nothing has answered for too long.
     Unanswered,
     /// One of this queue.
-    Of(Jid),
-}
-
-impl Session {
-    /// The link is about to end because of a page. `setting` is what to raise for it to be taken.
-    pub(in crate::session) fn page_broke_link(&mut self, page: Page, setting: Option<&'static str>, cx: &mut Cx<'_>) {
-        let Phase::Online(online) = &mut self.phase else { return };
-        let (pulled, unanswered) = (online.queues.pulled(), online.queues.unanswered(cx.now.mono));
-        let suspects = online.queues.suspects.get_or_insert_default();
-        let told = match page {
-            Page::Of(queue) => suspects.broken_by(queue),
-            Page::Unanswered => suspects.broken_by_one_of(unanswered),
-            Page::Pulled => suspects.broken_by_one_of(pulled),
-        };
-        if let Some(queue) = told {
-            cx.out.push(Action::Note(Diagnostic::QueueBreaksLinks {
-                queue: self.shown(queue.name().to_owned()).into(),
-                setting,
-            }));
-        }
-    }
-
-    /// A message over the limit of a frame is about to come, and the link to end.
-    pub(in crate::session) fn too_large(&mut self, cx: &mut Cx<'_>) {
-        self.page_broke_link(Page::Pulled, Some("Limits::frame"), cx);
-    }
-
-    /// Pulls were not answered, twice.
-    pub(in crate::session) fn pull_unanswered(&mut self, cx: &mut Cx<'_>) -> LossCause {
-        self.page_broke_link(Page::Unanswered, None, cx);
-        LossCause::PullUnanswered
-    }
+    Queue(Jid),
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Reads the first meta of an answer into `sent`; one that cannot be read adds nothing, for the send was taken.
-pub(in crate::session) fn read(meta: &Meta, user: &UserId, sent: &mut Sent) {
+pub(super) fn read(meta: &Meta, user: &UserId, sent: &mut Sent) {
     match NameSpace::try_from(meta.ns.unwrap_or_default()) {
         Ok(NameSpace::Notify) => sent.edit = meta.payload.as_deref().and_then(edit).map(Box::new),
         Ok(NameSpace::Chat) => {

@@ -8,7 +8,7 @@ use crate::{
 /// What a refused send means, by `Status.errorCode` and `Status.reason`.
 ///
 /// Texts are compared whole unless the spec says "contains"; those are tried last, in the spec's order.
-pub(crate) fn classify(status: &Status) -> Result<(), SendError> {
+pub(super) fn classify(status: &Status) -> Result<(), SendError> {
     let number = status.error_code.unwrap_or(0);
     let reason = status.reason.as_deref().unwrap_or_default();
     let code = match number {

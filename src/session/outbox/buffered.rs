@@ -6,48 +6,48 @@ use bytes::Bytes;
 
 /// The kept sends, oldest first, each encoded already: so their bytes are known, and nothing can be wrong with one later.
 #[derive(Debug, Default)]
-pub(in crate::session) struct BufferedSends {
+pub(super) struct BufferedSends {
     sends: VecDeque<BufferedSend>,
     bytes: usize,
 }
 
 /// A message that waits for the next link.
 #[derive(Debug)]
-pub(in crate::session) struct BufferedSend {
-    pub(in crate::session) client_id: u64,
+pub(super) struct BufferedSend {
+    pub(super) client_id: u64,
     /// When it was given.
-    pub(in crate::session) since: Duration,
+    pub(super) since: Duration,
     /// When it began to age; later than it was given where no attempt could be made at first.
-    pub(in crate::session) ages_from: Duration,
-    pub(in crate::session) frame: Bytes,
+    pub(super) ages_from: Duration,
+    pub(super) frame: Bytes,
 }
 
 impl BufferedSends {
-    pub(in crate::session) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.sends.len()
     }
 
     /// How many bytes the frames have together.
-    pub(in crate::session) fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    pub(in crate::session) fn contains(&self, client_id: u64) -> bool {
+    pub(super) fn contains(&self, client_id: u64) -> bool {
         self.sends.iter().any(|send| send.client_id == client_id)
     }
 
-    pub(in crate::session) fn push(&mut self, send: BufferedSend) {
+    pub(super) fn push(&mut self, send: BufferedSend) {
         self.bytes += send.frame.len();
         self.sends.push_back(send);
     }
 
     /// When the oldest has aged for so long; the one given first is always the oldest.
-    pub(in crate::session) fn deadline(&self, longest: Duration) -> Option<Duration> {
+    pub(super) fn deadline(&self, longest: Duration) -> Option<Duration> {
         self.sends.front().map(|send| send.ages_from.saturating_add(longest))
     }
 
     /// Takes the oldest if it has aged for so long.
-    pub(in crate::session) fn take_old(&mut self, longest: Duration, now: Duration) -> Option<BufferedSend> {
+    pub(super) fn take_old(&mut self, longest: Duration, now: Duration) -> Option<BufferedSend> {
         self.deadline(longest).filter(|due| now >= *due)?;
         let send = self.sends.pop_front()?;
         self.bytes -= send.frame.len();
@@ -55,7 +55,7 @@ impl BufferedSends {
     }
 
     /// All of them, oldest first.
-    pub(in crate::session) fn into_all(self) -> impl Iterator<Item = BufferedSend> {
+    pub(super) fn into_all(self) -> impl Iterator<Item = BufferedSend> {
         self.sends.into_iter()
     }
 }

@@ -6,7 +6,7 @@ use crate::model::{error::LossCause, outgoing::RoomRequest};
 
 /// The unanswered sends of a link, oldest first; all have the same limit, so the oldest falls due first.
 #[derive(Debug, Default)]
-pub(in crate::session) struct PendingSends {
+pub(super) struct PendingSends {
     unanswered: VecDeque<PendingSend>,
     /// When a page came last that was asked for no later than the oldest of them was written: its answer may be behind
     /// others like it.
@@ -28,7 +28,7 @@ struct PendingSend {
 
 /// What waits for its answer, and so who hears of it.
 #[derive(Debug)]
-pub(in crate::session) enum SendKind {
+pub(super) enum SendKind {
     /// A message of the application's.
     Message,
     /// A delivery receipt; nobody asked for it, so nobody hears.
@@ -42,14 +42,14 @@ pub(in crate::session) enum SendKind {
 
 /// Which try on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session) enum Try {
+pub(super) enum Try {
     First,
     Second,
 }
 
 impl SendKind {
     /// Why the link is given up when no answer comes; `None` where the application asked for nothing.
-    pub(in crate::session) fn unanswered(&self) -> Option<LossCause> {
+    pub(super) fn unanswered(&self) -> Option<LossCause> {
         match self {
             SendKind::Message => Some(LossCause::SendUnanswered),
             SendKind::Room(_) => Some(LossCause::RoomUnanswered),
@@ -59,16 +59,16 @@ impl SendKind {
 }
 
 impl PendingSends {
-    pub(in crate::session) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.unanswered.len()
     }
 
     /// How many receipts are among them.
-    pub(in crate::session) fn receipts(&self) -> usize {
+    pub(super) fn receipts(&self) -> usize {
         self.receipts
     }
 
-    pub(in crate::session) fn push(&mut self, client_id: u64, since: Duration, what: SendKind) {
+    pub(super) fn push(&mut self, client_id: u64, since: Duration, what: SendKind) {
         (self.mixed, self.highest) = match self.unanswered.is_empty() {
             true => (false, client_id),
             false => (self.mixed || client_id <= self.highest, self.highest.max(client_id)),
@@ -78,7 +78,7 @@ impl PendingSends {
     }
 
     /// Whether the application has asked to leave a room, and there is no answer yet.
-    pub(in crate::session) fn is_leaving(&self, room: &str) -> bool {
+    pub(super) fn is_leaving(&self, room: &str) -> bool {
         self.unanswered.iter().any(|send| match &send.what {
             SendKind::Room(request) if request.is_join() => request.leaves_others() && request.room() != room,
             SendKind::Room(request) => request.room() == room,
@@ -86,12 +86,12 @@ impl PendingSends {
         })
     }
 
-    pub(in crate::session) fn contains(&self, client_id: u64) -> bool {
+    pub(super) fn contains(&self, client_id: u64) -> bool {
         client_id <= self.highest && self.find(client_id).is_some()
     }
 
     /// Takes the send the answer belongs to; `None` for one that nobody waits for.
-    pub(in crate::session) fn answered(&mut self, client_id: u64) -> Option<SendKind> {
+    pub(super) fn answered(&mut self, client_id: u64) -> Option<SendKind> {
         let at = self.find(client_id)?;
         let send = self.unanswered.remove(at)?;
         Some(self.taken(send).1)
@@ -105,19 +105,19 @@ impl PendingSends {
     }
 
     /// A page came that was asked for at this moment.
-    pub(in crate::session) fn page_came(&mut self, asked: Duration, now: Duration) {
+    pub(super) fn page_came(&mut self, asked: Duration, now: Duration) {
         if self.unanswered.front().is_some_and(|oldest| asked <= oldest.since) {
             self.progress = now;
         }
     }
 
     /// When the oldest falls due, which has so long to be answered.
-    pub(in crate::session) fn deadline(&self, limit: Duration) -> Option<Duration> {
+    pub(super) fn deadline(&self, limit: Duration) -> Option<Duration> {
         self.unanswered.front().map(|send| send.since.max(self.progress).saturating_add(limit))
     }
 
     /// Takes the oldest if it is due.
-    pub(in crate::session) fn take_due(&mut self, limit: Duration, now: Duration) -> Option<(u64, SendKind)> {
+    pub(super) fn take_due(&mut self, limit: Duration, now: Duration) -> Option<(u64, SendKind)> {
         let is_due = self.deadline(limit).is_some_and(|due| now >= due);
         let send = if is_due { self.unanswered.pop_front()? } else { return None };
         Some(self.taken(send))
@@ -129,7 +129,7 @@ impl PendingSends {
     }
 
     /// All of them, oldest first.
-    pub(in crate::session) fn into_all(self) -> impl Iterator<Item = (u64, SendKind)> {
+    pub(super) fn into_all(self) -> impl Iterator<Item = (u64, SendKind)> {
         self.unanswered.into_iter().map(|send| (send.client_id, send.what))
     }
 }

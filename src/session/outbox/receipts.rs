@@ -2,13 +2,11 @@
 
 use std::{collections::VecDeque, mem};
 
-use super::sending::encoded;
 use crate::session::{
-    Action, Diagnostic,
+    Diagnostic,
     context::Cx,
     inbox::metas::ParsedMeta,
-    machine::{Phase, Session},
-    outbox::pending::SendKind,
+    outbox::{Outbox, encoded, pending::SendKind},
 };
 use crate::{
     model::{
@@ -27,7 +25,7 @@ const STREAM: i32 = 10;
 
 /// Delivery receipts of a session that are not on their way.
 #[derive(Debug, Default)]
-pub(in crate::session) struct Receipts {
+pub(super) struct Receipts {
     /// Those that wait for a place among the unanswered, oldest first: to whom, and for which message.
     waiting: VecDeque<(Box<str>, u64)>,
     /// Left out and not told of yet.
@@ -43,53 +41,51 @@ impl Receipts {
     const WAITING: usize = 1024;
 
     /// One was not answered in time.
-    pub(in crate::session) fn expired(&mut self) {
+    pub(super) fn expired(&mut self) {
         self.unanswered = self.unanswered.saturating_add(1);
     }
 }
 
-impl Session {
+impl Outbox {
     /// Sends a receipt for a received meta, if receipts are wanted and it is one that gets them.
-    pub(in crate::session) fn confirm_delivery(&mut self, got: &ParsedMeta<'_>, cx: &mut Cx<'_>) {
+    pub(in crate::session) fn confirm_delivery(&mut self, got: &ParsedMeta<'_>, link_up: bool, cx: &mut Cx<'_>) {
         if !cx.env.config.delivery_receipts {
             return;
         }
         match got {
             ParsedMeta::Text(text, _) if !text.is_group && !text.from.is_empty() => {
-                self.delivered(text.from, text.id, cx)
+                self.delivered(text.from, text.id, link_up, cx)
             }
             ParsedMeta::Meta(meta) => {
                 if let Some(from) = sender(meta) {
-                    self.delivered(&from, meta.id.unwrap_or(0), cx);
+                    self.delivered(&from, meta.id.unwrap_or(0), link_up, cx);
                 }
             }
             ParsedMeta::Text(..) | ParsedMeta::Broken(_) => {}
         }
     }
 
-    /// Tells `to` that its message `id` has arrived. Nobody waits for the outcome. It goes out at once if there is a place
-    /// for it, and otherwise once there is; where too many wait for that it is left out and counted.
-    pub(in crate::session) fn delivered(&mut self, to: &str, id: u64, cx: &mut Cx<'_>) {
+    /// Tells `to` that its message `id` has arrived. Nobody waits for the outcome. The receipt goes out at once if there is
+    /// a place for it, and otherwise once there is; where too many wait already it is left out and counted.
+    fn delivered(&mut self, to: &str, id: u64, link_up: bool, cx: &mut Cx<'_>) {
         // No user has a longer name, and what waits must have a bound.
         if id == 0 || to == self.user.as_str() || to.len() > UserId::MAX_BYTES {
             return;
         }
-        if self.outbox.receipts.waiting.is_empty() && self.receipt_has_place(cx) {
+        if self.receipts.waiting.is_empty() && self.receipt_has_place(link_up, cx) {
             self.send_receipt(to, id, cx);
-        } else if self.outbox.receipts.waiting.len() < Receipts::WAITING {
-            self.outbox.receipts.waiting.push_back((to.into(), id));
+        } else if self.receipts.waiting.len() < Receipts::WAITING {
+            self.receipts.waiting.push_back((to.into(), id));
         } else {
-            self.outbox.receipts.left_out = self.outbox.receipts.left_out.saturating_add(1);
+            self.receipts.left_out = self.receipts.left_out.saturating_add(1);
         }
     }
 
-    /// Whether one may go out: at most half the places of the unanswered are for receipts, so that the application's own
+    /// Whether one may go out: at most half the places of pending sends are for receipts, so that the application's own
     /// sends always have the others.
-    fn receipt_has_place(&self, cx: &Cx<'_>) -> bool {
+    fn receipt_has_place(&self, link_up: bool, cx: &Cx<'_>) -> bool {
         let places = cx.env.config.limits.pending_sends;
-        matches!(self.phase, Phase::Online(_))
-            && self.outbox.pending.receipts() < (places / 2).max(1)
-            && self.outbox.pending.len() < places
+        link_up && self.pending.receipts() < (places / 2).max(1) && self.pending.len() < places
     }
 
     fn send_receipt(&mut self, to: &str, id: u64, cx: &mut Cx<'_>) {
@@ -99,36 +95,35 @@ impl Session {
     }
 
     /// Sends those that waited, as far as there are places.
-    pub(in crate::session) fn send_receipts(&mut self, cx: &mut Cx<'_>) {
-        while self.receipt_has_place(cx) {
-            let Some((to, id)) = self.outbox.receipts.waiting.pop_front() else { return };
+    pub(super) fn send_receipts(&mut self, link_up: bool, cx: &mut Cx<'_>) {
+        while self.receipt_has_place(link_up, cx) {
+            let Some((to, id)) = self.receipts.waiting.pop_front() else { return };
             self.send_receipt(&to, id, cx);
         }
     }
 
     /// The session ends: nothing that waits will go out.
-    pub(in crate::session) fn drop_receipts(&mut self, cx: &mut Cx<'_>) {
-        let waiting = mem::take(&mut self.outbox.receipts.waiting).len();
-        self.outbox.receipts.left_out = self.outbox.receipts.left_out.saturating_add(waiting as u64);
-        self.tell_receipts(cx);
+    pub(super) fn drop_receipts(&mut self, cx: &mut Cx<'_>) {
+        let waiting = mem::take(&mut self.receipts.waiting).len();
+        self.receipts.left_out = self.receipts.left_out.saturating_add(waiting as u64);
+        self.report_receipts(cx);
     }
 
     /// Says once a session, as soon as it shows, that receipts are not answered; further ones count until the link ends.
-    pub(in crate::session) fn tell_first_unanswered(&mut self, cx: &mut Cx<'_>) {
-        if self.outbox.receipts.unanswered > 0 && !mem::replace(&mut self.outbox.receipts.told, true) {
-            self.tell_receipts(cx);
+    pub(super) fn report_first_unanswered(&mut self, cx: &mut Cx<'_>) {
+        if self.receipts.unanswered > 0 && !mem::replace(&mut self.receipts.told, true) {
+            self.report_receipts(cx);
         }
     }
 
     /// Says how many receipts were left out, and how many not answered, since that was last said.
-    pub(in crate::session) fn tell_receipts(&mut self, cx: &mut Cx<'_>) {
-        let (left_out, unanswered) =
-            (mem::take(&mut self.outbox.receipts.left_out), mem::take(&mut self.outbox.receipts.unanswered));
+    pub(super) fn report_receipts(&mut self, cx: &mut Cx<'_>) {
+        let (left_out, unanswered) = (mem::take(&mut self.receipts.left_out), mem::take(&mut self.receipts.unanswered));
         if left_out > 0 {
-            cx.out.push(Action::Note(Diagnostic::ReceiptsLeftOut { count: left_out }));
+            cx.note(Diagnostic::ReceiptsLeftOut { count: left_out });
         }
         if unanswered > 0 {
-            cx.out.push(Action::Note(Diagnostic::ReceiptsUnanswered { count: unanswered }));
+            cx.note(Diagnostic::ReceiptsUnanswered { count: unanswered });
         }
     }
 }

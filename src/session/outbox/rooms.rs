@@ -1,14 +1,15 @@
 //! Chat rooms: joined and left over the socket, and joined again on a new link (messages spec §4.2).
 
-use std::mem;
+use std::{mem, sync::Arc};
 
-use super::sending::encoded;
 use crate::session::{
     Action, Diagnostic,
     context::Cx,
     inbox::metas::ParsedMeta,
-    machine::{Phase, Session},
-    outbox::pending::{SendKind, Try},
+    outbox::{
+        Link, Outbox, encoded,
+        pending::{SendKind, Try},
+    },
 };
 use crate::{
     model::{
@@ -20,71 +21,113 @@ use crate::{
     wire::{Body, meta::NameSpace, muc_body::Operation},
 };
 
-impl Session {
+/// The rooms that the account has joined.
+#[derive(Debug, Default)]
+pub(super) struct Rooms {
+    /// The joins to repeat on the next link.
+    joined: Vec<RoomRequest>,
+    /// Rooms over the limit; reported as lost on the next link.
+    over_limit: Vec<Arc<str>>,
+}
+
+impl Rooms {
     /// How many rooms are joined again on a new link.
     const REJOINED: usize = 64;
 
     /// How many bytes of text their requests have together, so that repeating them never fills what may wait to be written.
     const REJOINED_BYTES: usize = 256 * 1024;
 
-    /// Of how many more it is told on a new link that they were not.
-    const TOLD: usize = 1024;
+    /// How many more rooms are remembered only to report them lost.
+    const REPORTED: usize = 1024;
 
-    /// Joins or leaves a room. Nothing is kept for the next link (messages spec §1.10).
-    pub(in crate::session) fn change_room(&mut self, client_id: u64, request: RoomRequest, cx: &mut Cx<'_>) {
-        let config = &cx.env.config;
-        let ready = match &self.phase {
-            Phase::Online(_) => self.check(client_id, config.limits.pending_sends),
-            _ if self.is_resuming() => Err(SendError::Reconnecting),
-            _ => Err(SendError::NotLoggedIn),
-        };
-        if let Err(error) = ready {
+    fn is_empty(&self) -> bool {
+        self.joined.is_empty() && self.over_limit.is_empty()
+    }
+
+    fn forget(&mut self, room: &str) {
+        self.joined.retain(|joined| joined.room() != room);
+        self.over_limit.retain(|joined| **joined != *room);
+    }
+
+    fn contains(&self, room: &str) -> bool {
+        self.joined.iter().any(|joined| joined.room() == room)
+    }
+
+    /// Remembers a join.
+    ///
+    /// # Errors
+    /// The limit is reached; which room it is that will not be joined again.
+    fn add(&mut self, request: RoomRequest) -> Result<(), Arc<str>> {
+        if request.leaves_others() {
+            *self = Rooms::default();
+        }
+        self.forget(request.room());
+        let bytes = self.joined.iter().map(RoomRequest::bytes).sum::<usize>().saturating_add(request.bytes());
+        if self.joined.len() < Self::REJOINED && bytes <= Self::REJOINED_BYTES {
+            self.joined.push(request.staying());
+            return Ok(());
+        }
+        let room = request.shared_room();
+        if self.over_limit.len() < Self::REPORTED {
+            self.over_limit.push(Arc::clone(&room));
+        }
+        Err(room)
+    }
+}
+
+impl Outbox {
+    /// Joins or leaves a room. Nothing is buffered for the next link (messages spec §1.10).
+    pub(in crate::session) fn change_room(
+        &mut self,
+        client_id: u64,
+        request: RoomRequest,
+        link: Link,
+        cx: &mut Cx<'_>,
+    ) {
+        if let Err(error) = self.try_change_room(client_id, request, link, cx) {
             cx.out.push(Action::Sent { client_id, outcome: Err(error) });
-            return;
+        }
+    }
+
+    fn try_change_room(
+        &mut self,
+        client_id: u64,
+        request: RoomRequest,
+        link: Link,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), SendError> {
+        let config = &cx.env.config;
+        match link {
+            Link::Up => self.check(client_id, config.limits.pending_sends)?,
+            Link::Returning => return Err(SendError::Reconnecting),
+            Link::None => return Err(SendError::NotLoggedIn),
         }
         let frame = encoded(request.clone().into_meta(client_id, &config.app_key, &self.user));
         let (bytes, limit) = (frame.len(), config.limits.frame.min(config.limits.outbox));
         if bytes > limit {
-            cx.out.push(Action::Sent { client_id, outcome: Err(SendError::TooLarge { bytes, limit }) });
-            return;
+            return Err(SendError::TooLarge { bytes, limit });
         }
         self.write("room", client_id, SendKind::Room(Box::new(request)), frame, cx);
+        Ok(())
     }
 
-    /// A request is over: a room that was joined is to be joined again, and one that was to be left never, whatever came
-    /// of leaving it.
-    pub(in crate::session) fn room_settled(&mut self, request: RoomRequest, done: bool, cx: &mut Cx<'_>) {
+    /// Notes the outcome of a request: a room that was joined is joined again on the next link, and one that was to be left
+    /// never, whatever came of leaving it.
+    pub(super) fn room_settled(&mut self, request: RoomRequest, done: bool, cx: &mut Cx<'_>) {
         if !request.is_join() {
-            self.forget_room(request.room());
-        }
-        if !request.is_join() || !done || !cx.env.config.rejoin_rooms {
-            return;
-        }
-        if request.leaves_others() {
-            self.outbox.rooms.clear();
-            self.outbox.more_rooms.clear();
-        }
-        self.forget_room(request.room());
-        let bytes = self.outbox.rooms.iter().map(RoomRequest::bytes).sum::<usize>().saturating_add(request.bytes());
-        if self.outbox.rooms.len() < Self::REJOINED && bytes <= Self::REJOINED_BYTES {
-            self.outbox.rooms.push(request.staying());
-        } else {
-            if self.outbox.more_rooms.len() < Self::TOLD {
-                self.outbox.more_rooms.push(request.shared_room());
-            }
-            cx.out.push(Action::Note(Diagnostic::RoomNotKept { room: request.room().into(), limit: Self::REJOINED }));
+            self.rooms.forget(request.room());
+        } else if done
+            && cx.env.config.rejoin_rooms
+            && let Err(room) = self.rooms.add(request)
+        {
+            cx.note(Diagnostic::RoomNotKept { room: (&*room).into(), limit: Rooms::REJOINED });
         }
     }
 
-    pub(in crate::session) fn forget_room(&mut self, room: &str) {
-        self.outbox.rooms.retain(|joined| joined.room() != room);
-        self.outbox.more_rooms.retain(|joined| **joined != *room);
-    }
-
-    /// Forgets a room that is gone, or that the account was removed from: it is not to be joined again.
-    pub(in crate::session) fn heed_rooms(&mut self, got: &ParsedMeta<'_>) {
+    /// Forgets a room that is gone, or that the account was removed from: it is not joined again.
+    pub(in crate::session) fn on_room_notice(&mut self, got: &ParsedMeta<'_>) {
         let ParsedMeta::Meta(meta) = got else { return };
-        if self.outbox.rooms.is_empty() && self.outbox.more_rooms.is_empty() || meta.ns != Some(NameSpace::Muc as i32) {
+        if self.rooms.is_empty() || meta.ns != Some(NameSpace::Muc as i32) {
             return;
         }
         let Ok(Body::Muc(body)) = meta.body() else { return };
@@ -99,38 +142,26 @@ impl Session {
             && ends
             && body.is_chatroom == Some(true)
         {
-            self.forget_room(room);
+            self.rooms.forget(room);
         }
     }
 
-    /// A room could not be joined again.
-    pub(in crate::session) fn room_lost(&mut self, request: &RoomRequest, error: &SendError, cx: &mut Cx<'_>) {
-        if !self.is_to_be_joined(request) {
+    /// Reports a room that could not be joined again, unless it was left or ended meanwhile.
+    pub(super) fn room_lost(&mut self, request: &RoomRequest, error: &SendError, cx: &mut Cx<'_>) {
+        if !self.rooms.contains(request.room()) {
             return;
         }
-        self.forget_room(request.room());
-        let room = request.shared_room();
-        cx.out.push(Action::Note(Diagnostic::RoomNotRejoined { room: request.room().into(), error: error.clone() }));
-        cx.emit(EventKind::RoomLost { room, error: Some(error.clone()) });
+        self.rooms.forget(request.room());
+        cx.note(Diagnostic::RoomNotRejoined { room: request.room().into(), error: error.clone() });
+        cx.emit(EventKind::RoomLost { room: request.shared_room(), error: Some(error.clone()) });
     }
 
-    /// Whether it was neither left nor ended meanwhile.
-    fn is_to_be_joined(&self, request: &RoomRequest) -> bool {
-        self.outbox.rooms.iter().any(|joined| joined.room() == request.room())
-    }
-
-    /// A room that is joined again was not answered in time: once more, then it is given up.
-    pub(in crate::session) fn rejoin_due(
-        &mut self,
-        client_id: u64,
-        request: Box<RoomRequest>,
-        tried: Try,
-        cx: &mut Cx<'_>,
-    ) {
+    /// Handles a repeated join without an answer in time: once more, then it is given up.
+    pub(super) fn rejoin_due(&mut self, client_id: u64, request: Box<RoomRequest>, tried: Try, cx: &mut Cx<'_>) {
         match tried {
             // What the application asked for meanwhile comes after it, and must not be undone by it.
-            Try::First if self.outbox.pending.is_leaving(request.room()) => {}
-            Try::First if self.is_to_be_joined(&request) => self.join_again(request, Try::Second, cx),
+            Try::First if self.pending.is_leaving(request.room()) => {}
+            Try::First if self.rooms.contains(request.room()) => self.join_again(request, Try::Second, cx),
             Try::First => {}
             Try::Second => {
                 let error = SendError::OutcomeUnknown { client_id, cause: LossCause::RoomUnanswered };
@@ -145,13 +176,12 @@ impl Session {
         self.write("room", client_id, SendKind::Rejoin(request, nth), frame, cx);
     }
 
-    /// A new link: the rooms first, because what is sent to one needs the account to be in it.
-    pub(in crate::session) fn rejoin(&mut self, cx: &mut Cx<'_>) {
-        for at in 0..self.outbox.rooms.len() {
-            let Some(request) = self.outbox.rooms.get(at).cloned() else { return };
+    /// Joins the rooms again on a new link. They come first, because what is sent to one needs the account to be in it.
+    pub(super) fn rejoin(&mut self, cx: &mut Cx<'_>) {
+        for request in self.rooms.joined.clone() {
             self.join_again(Box::new(request), Try::First, cx);
         }
-        for room in mem::take(&mut self.outbox.more_rooms) {
+        for room in mem::take(&mut self.rooms.over_limit) {
             cx.emit(EventKind::RoomLost { room, error: None });
         }
     }

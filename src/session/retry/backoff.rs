@@ -6,7 +6,7 @@ use crate::config::Reconnect;
 
 /// The ladder of pauses of one connection. Chance is passed in, so that every value can be tested.
 #[derive(Debug)]
-pub(crate) struct Backoff {
+pub(super) struct Backoff {
     at_least: Duration,
     base: Duration,
     cap: Duration,
@@ -15,7 +15,7 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    pub(crate) fn new(policy: &Reconnect) -> Self {
+    pub(super) fn new(policy: &Reconnect) -> Self {
         Backoff {
             at_least: policy.at_least,
             base: policy.base,
@@ -26,7 +26,7 @@ impl Backoff {
     }
 
     /// How many pauses were handed out since the ladder last started.
-    pub(crate) fn attempts(&self) -> u32 {
+    pub(super) fn attempts(&self) -> u32 {
         self.attempts
     }
 
@@ -37,24 +37,24 @@ impl Backoff {
     }
 
     /// The next pause: between the least (`roll` 0) and the ceiling above it (`roll` 1), then one rung up.
-    pub(crate) fn next(&mut self, roll: f64) -> Duration {
+    pub(super) fn next(&mut self, roll: f64) -> Duration {
         let pause = self.at_least.saturating_add(self.ceiling().mul_f64(roll.clamp(0.0, 1.0)));
         self.attempts = self.attempts.saturating_add(1);
         pause
     }
 
     /// Starts the ladder anew.
-    pub(crate) fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.attempts = 0;
     }
 
     /// Starts the ladder anew with the attempt that follows at once, without a pause.
-    pub(crate) fn restart_at_first(&mut self) {
+    pub(super) fn restart_at_first(&mut self) {
         self.attempts = 1;
     }
 
     /// A link ended that had held for `uptime`: only a stable one starts the ladder anew.
-    pub(crate) fn ended(&mut self, uptime: Duration) {
+    pub(super) fn ended(&mut self, uptime: Duration) {
         if uptime >= self.stable_after {
             self.restart();
         }

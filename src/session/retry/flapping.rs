@@ -6,7 +6,7 @@ use crate::config::Flapping;
 
 /// When short sessions ended lately.
 #[derive(Debug, Default)]
-pub(crate) struct ShortSessions {
+pub(super) struct ShortSessions {
     ends: VecDeque<Duration>,
     /// Only a session that holds ends it: the pauses under its floor alone would let the window run empty.
     raised: bool,
@@ -15,7 +15,7 @@ pub(crate) struct ShortSessions {
 
 impl ShortSessions {
     /// A session ended.
-    pub(crate) fn ended(&mut self, rule: Option<&Flapping>, short: bool, now: Duration) {
+    pub(super) fn ended(&mut self, rule: Option<&Flapping>, short: bool, now: Duration) {
         let Some(rule) = rule else { return };
         if !short {
             if self.raised {
@@ -32,14 +32,14 @@ impl ShortSessions {
     }
 
     /// The rule, once when it has come to apply.
-    pub(crate) fn news<'a>(&mut self, rule: Option<&'a Flapping>) -> Option<&'a Flapping> {
+    pub(super) fn news<'a>(&mut self, rule: Option<&'a Flapping>) -> Option<&'a Flapping> {
         let news = self.raised && !self.said;
         self.said |= news;
         rule.filter(|_| news)
     }
 
     /// The least pause before an attempt.
-    pub(crate) fn floor(&self, rule: Option<&Flapping>) -> Duration {
+    pub(super) fn floor(&self, rule: Option<&Flapping>) -> Duration {
         rule.filter(|_| self.raised).map_or(Duration::ZERO, |rule| rule.floor)
     }
 }

@@ -6,11 +6,11 @@ use crate::{config::KickPolicy, model::error::Kick};
 
 /// When the place was taken back lately.
 #[derive(Debug, Default)]
-pub(crate) struct Takeovers(VecDeque<Duration>);
+pub(super) struct Takeovers(VecDeque<Duration>);
 
 /// What to do after a kick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AfterKick {
+pub(super) enum AfterKick {
     /// The session ends.
     Park,
     /// Log in again after the usual pause of the ladder.
@@ -20,7 +20,7 @@ pub(crate) enum AfterKick {
 }
 
 impl Takeovers {
-    pub(crate) fn after(&mut self, kick: &Kick, policy: &KickPolicy, now: Duration) -> AfterKick {
+    pub(super) fn after(&mut self, kick: &Kick, policy: &KickPolicy, now: Duration) -> AfterKick {
         // A removed user or a changed password is not a matter of who has the place.
         if !matches!(kick, Kick::LoggedInElsewhere { .. } | Kick::ByOtherDevice) {
             return AfterKick::Park;

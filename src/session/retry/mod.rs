@@ -1,21 +1,277 @@
-//! When it is tried again, and when not.
+//! The way back: whether and when another attempt follows a lost link, a kick, a refusal or a hint of the application.
 
-pub(in crate::session) mod backoff;
-pub(in crate::session) mod flapping;
-pub(in crate::session) mod kicks;
+mod backoff;
+mod flapping;
+mod kicks;
 
 use std::time::Duration;
 
-use crate::session::retry::{backoff::Backoff, flapping::ShortSessions, kicks::Takeovers};
+use crate::{
+    config::{Config, Flapping},
+    model::{
+        EventKind,
+        auth::Secret,
+        error::{DisconnectReason, Kick, LossCause, Refusal, TokenError},
+    },
+    session::{
+        Action, Diagnostic,
+        connect::{Connecting, login::Login},
+        context::Cx,
+        machine::{Flow, Session, end},
+        phase::{Attempt, LoggingOut, Phase, Waiting},
+        retry::{
+            backoff::Backoff,
+            flapping::ShortSessions,
+            kicks::{AfterKick, Takeovers},
+        },
+    },
+};
 
-/// What decides about the next attempt, and whether there is one.
+/// The longest pause a server can ask for by `Retry-After`.
+pub(super) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// Minimum interval between hints of a changed network; others are ignored.
+const HINTS_APART: Duration = Duration::from_secs(5);
+
+/// Decides about the next attempt, and whether there is one.
 #[derive(Debug)]
 pub(super) struct Retry {
-    /// Attempts that failed since the link was up. The ladder counts on beyond: it is about pauses, this about giving up.
-    pub(super) failed: u32,
-    pub(super) backoff: Backoff,
-    pub(super) flaps: ShortSessions,
-    pub(super) takeovers: Takeovers,
+    /// Attempts that failed since the link was up. The backoff counts on beyond: it is about pauses, this about giving up.
+    failed: u32,
+    backoff: Backoff,
+    flaps: ShortSessions,
+    takeovers: Takeovers,
     /// When the last hint of a changed network was followed.
-    pub(super) hinted: Option<Duration>,
+    hinted: Option<Duration>,
+}
+
+impl Retry {
+    pub(super) fn new(config: &Config) -> Self {
+        Retry {
+            failed: 0,
+            backoff: Backoff::new(&config.reconnect),
+            flaps: ShortSessions::default(),
+            takeovers: Takeovers::default(),
+            hinted: None,
+        }
+    }
+
+    /// Attempts since the link was last stable.
+    pub(super) fn attempts(&self) -> u32 {
+        self.backoff.attempts()
+    }
+
+    /// Returns the next pause of the backoff.
+    pub(super) fn pause(&mut self, cx: &mut Cx<'_>) -> Duration {
+        self.backoff.next(cx.env.random.f64())
+    }
+
+    /// Starts to count anew with a link that is up. Attempts of a login are not held against the link it led to.
+    pub(super) fn link_up(&mut self, resumed: bool) {
+        self.failed = 0;
+        if !resumed {
+            self.backoff.restart();
+        }
+    }
+
+    /// Notes how long a link held: backoff and flapping go by that.
+    fn link_down(&mut self, since: Duration, cx: &Cx<'_>) {
+        let uptime = cx.now.mono.saturating_sub(since);
+        self.backoff.ended(uptime);
+        let policy = &cx.env.config.reconnect;
+        self.flaps.ended(policy.flapping.as_ref(), uptime < policy.stable_after, cx.now.mono);
+    }
+
+    /// Whether a hint of a changed network is to be followed.
+    fn follows_hint(&mut self, now: Duration) -> bool {
+        let follows = self.hinted.is_none_or(|last| now.saturating_sub(last) >= HINTS_APART);
+        if follows {
+            self.hinted = Some(now);
+        }
+        follows
+    }
+}
+
+impl Session {
+    /// Goes on after the link or an attempt is lost.
+    pub(super) fn lost(&mut self, cause: LossCause, cx: &mut Cx<'_>) -> Flow {
+        match &self.phase {
+            Phase::Online(_) => {
+                self.link_down(&cause, cx);
+                self.try_again(Attempt::Resume, cause, cx)
+            }
+            Phase::Connecting(connecting) => self.try_again(connecting.attempt, cause, cx),
+            Phase::LoggingOut(LoggingOut { reason, .. }) => end(reason.clone()),
+            Phase::Waiting(_) => Flow::Continue(()),
+        }
+    }
+
+    /// Tells the parts that the link that was up is gone.
+    fn link_down(&mut self, cause: &LossCause, cx: &mut Cx<'_>) {
+        self.inbox.link_down(cx);
+        if let Phase::Online(online) = &self.phase {
+            self.retry.link_down(online.since(), cx);
+        }
+        self.outbox.fail_pending(cause, cx);
+    }
+
+    /// Waits for another attempt after a loss or a failed one, or ends the session.
+    pub(super) fn try_again(&mut self, attempt: Attempt, cause: LossCause, cx: &mut Cx<'_>) -> Flow {
+        let asked = match &cause {
+            LossCause::UpgradeRefused { retry_after, .. } => *retry_after,
+            LossCause::Rest { error, .. } | LossCause::Token(TokenError::Rest(error)) => error.retry_after(),
+            _ => None,
+        };
+        self.try_again_after(asked.map(|pause| pause.min(LONGEST_RETRY_AFTER)), attempt, cause, cx)
+    }
+
+    /// Like [`Session::try_again`], with a pause that somebody asked for before that of the backoff.
+    fn try_again_after(
+        &mut self,
+        asked: Option<Duration>,
+        attempt: Attempt,
+        cause: LossCause,
+        cx: &mut Cx<'_>,
+    ) -> Flow {
+        self.tokens.attempt_over(matches!(attempt, Attempt::Resume));
+        match attempt {
+            Attempt::Login(login) => self.log_in_again(asked, login, cause, cx),
+            Attempt::Resume => self.resume_after(asked, cause, cx),
+        }
+    }
+
+    fn resume_after(&mut self, asked: Option<Duration>, cause: LossCause, cx: &mut Cx<'_>) -> Flow {
+        let policy = &cx.env.config.reconnect;
+        if matches!(self.phase, Phase::Connecting(_)) {
+            self.retry.failed = self.retry.failed.saturating_add(1);
+        }
+        let failed = self.retry.failed;
+        if !policy.enabled || policy.max_attempts.is_some_and(|limit| failed >= limit) {
+            return end(match cause {
+                LossCause::Kicked(kick) => DisconnectReason::Kicked(kick),
+                last => DisconnectReason::AttemptsExhausted { attempts: failed, last },
+            });
+        }
+        // The longer of what is asked for and the floor comes under the backoff's pause, whose jitter then still keeps
+        // many clients from coming back in one moment.
+        let floor = self.retry.flaps.floor(policy.flapping.as_ref());
+        self.outbox.age_from(cx.after(floor));
+        let news = self.retry.flaps.news(policy.flapping.as_ref()).cloned();
+        let least = asked.unwrap_or_default().max(floor);
+        let delay = self.retry.pause(cx).saturating_add(least);
+        self.wait(Attempt::Resume, least, delay, cx);
+        if let Some(Flapping { sessions, window, floor }) = news {
+            cx.emit(EventKind::Flapping { sessions, window, floor });
+        }
+        cx.emit(EventKind::Reconnecting { attempt: self.retry.attempts(), delay, cause });
+        Flow::Continue(())
+    }
+
+    /// Gives up what is under way, and pauses.
+    pub(super) fn wait(&mut self, attempt: Attempt, least: Duration, delay: Duration, cx: &mut Cx<'_>) {
+        cx.out.push(Action::Hangup);
+        self.phase = Phase::Waiting(Waiting { attempt, least: cx.after(least), until: cx.after(delay) });
+    }
+
+    /// The server logs this device out: the end, unless the policy is to come back.
+    pub(super) fn kicked(&mut self, kick: Kick, cx: &mut Cx<'_>) -> Flow {
+        let config = &cx.env.config;
+        let after = match config.reconnect.enabled && self.phase.is_online() {
+            true => self.retry.takeovers.after(&kick, &config.kick_policy, cx.now.mono),
+            false => AfterKick::Park,
+        };
+        let pause = match after {
+            AfterKick::Park => return end(DisconnectReason::Kicked(kick)),
+            AfterKick::Return => None,
+            AfterKick::ReturnAfter(pause) => Some(pause),
+        };
+        let cause = LossCause::Kicked(kick);
+        self.link_down(&cause, cx);
+        self.try_again_after(pause, Attempt::Resume, cause, cx)
+    }
+
+    /// Follows a hint from the application: one probe where the link seems up, one attempt at once where it is down, and the
+    /// backoff starts anew. An attempt under way is given up for it, since it may be one over the network that is gone.
+    pub(super) fn network_changed(&mut self, cx: &mut Cx<'_>) -> Flow {
+        if !self.retry.follows_hint(cx.now.mono) {
+            return Flow::Continue(());
+        }
+        match &mut self.phase {
+            Phase::Online(online) => {
+                self.retry.backoff.restart();
+                online.probe(&mut self.inbox, cx);
+                Flow::Continue(())
+            }
+            Phase::Waiting(Waiting { attempt: Attempt::Resume, least, until }) if cx.now.mono < *least => {
+                self.retry.backoff.restart();
+                *until = (*until).min(least.saturating_add(self.retry.pause(cx)));
+                Flow::Continue(())
+            }
+            Phase::Waiting(Waiting { attempt: Attempt::Resume, .. }) => {
+                self.retry.backoff.restart_at_first();
+                self.begin(cx)
+            }
+            Phase::Waiting(waiting) if cx.now.mono >= waiting.least => self.begin(cx),
+            Phase::Connecting(Connecting { attempt: Attempt::Resume, .. }) => {
+                self.retry.backoff.restart_at_first();
+                cx.out.push(Action::Hangup);
+                self.begin(cx)
+            }
+            // It waits for no network yet.
+            Phase::Connecting(connecting) if connecting.reads_state() => Flow::Continue(()),
+            Phase::Connecting(Connecting { attempt: Attempt::Login(login), .. }) if !login.is_last_attempt() => {
+                login.attempts = login.attempts.saturating_add(1);
+                cx.out.push(Action::Hangup);
+                self.begin(cx)
+            }
+            Phase::Waiting(_) | Phase::Connecting(_) | Phase::LoggingOut(_) => Flow::Continue(()),
+        }
+    }
+
+    /// Goes on after PROVISION was refused. A refused token is replaced where there is a source of tokens. Otherwise a
+    /// refusal is the end of a login, unless that is kept trying, and of the way back, unless the reason may pass. A new
+    /// token that is refused on the way back is a failed attempt: the next one may be good.
+    pub(super) fn refused(&mut self, refusal: Refusal, cx: &mut Cx<'_>) -> Flow {
+        let Phase::Connecting(connecting) = &self.phase else { return Flow::Continue(()) };
+        let attempt = connecting.attempt;
+        let refusal = refusal.shown_by(|text| cx.redact(text));
+        if refusal.is_of_token() && connecting.provisioned_with().is_some_and(|token| self.tokens.has_newer_than(token))
+        {
+            // What was refused is a token that a renewal has replaced meanwhile.
+            self.tokens.kept = false;
+            cx.out.push(Action::Hangup);
+            return self.connect(cx);
+        }
+        match attempt {
+            Attempt::Login(_) if self.tokens.kept && refusal.is_of_token() => self.replace_kept_token(refusal, cx),
+            _ if self.tokens.can_retry_with_new_token(&refusal) => {
+                cx.out.push(Action::Hangup);
+                self.tokens.renewal.refused = Some(refusal);
+                self.authorize(cx)
+            }
+            Attempt::Resume if self.tokens.may_get_a_better_token(&refusal) => {
+                self.tokens.renewal.refused = Some(refusal.clone());
+                self.try_again(Attempt::Resume, LossCause::Refused(refusal), cx)
+            }
+            Attempt::Resume | Attempt::Login(Login { deadline: None, .. }) if !refusal.is_final() => {
+                self.try_again(attempt, LossCause::Refused(refusal), cx)
+            }
+            _ => self.refused_for_good(refusal, cx),
+        }
+    }
+
+    /// Gets another token in place of a kept one that is refused: by the password, which is at hand, or from the provider.
+    /// Once, for that one is not kept.
+    fn replace_kept_token(&mut self, refusal: Refusal, cx: &mut Cx<'_>) -> Flow {
+        self.tokens.kept = false;
+        cx.out.push(Action::Hangup);
+        cx.note(Diagnostic::KeptTokenRefused(refusal.clone()));
+        if matches!(self.tokens.secret, Secret::Provider) {
+            // So that the provider hears why, and does not give the same one from a cache of its own.
+            self.tokens.renewal.refused = Some(refusal);
+            return self.authorize(cx);
+        }
+        self.tokens.forget();
+        self.begin(cx)
+    }
 }

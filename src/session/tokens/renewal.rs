@@ -10,10 +10,15 @@ use crate::model::{
 };
 use crate::session::{
     Action, Diagnostic, FetchedToken,
-    connect::{Connecting, LONGEST_RETRY_AFTER},
+    connect::Stage,
     context::Cx,
-    machine::{Attempt, Flow, Phase, Session, end, fail_login},
-    tokens::clock::{TokenClock, TokenEnd},
+    machine::{Flow, Session, end, fail_login},
+    phase::{Attempt, Phase, Waiting},
+    retry::LONGEST_RETRY_AFTER,
+    tokens::{
+        Tokens,
+        clock::{Countdown, TokenClock, TokenEnd},
+    },
 };
 
 /// Where [`Action::RenewToken`] gets the token from. Prints no secret.
@@ -97,16 +102,53 @@ impl Renewal {
     }
 }
 
-impl Session {
+impl Tokens {
     /// Who gives the next token; `None` where nobody does, or whoever did has given the last word.
-    pub(in crate::session) fn token_source(&self) -> Option<TokenSource> {
-        if self.tokens.renewal.stopped {
+    pub(in crate::session) fn source(&self) -> Option<TokenSource> {
+        if self.renewal.stopped {
             return None;
         }
-        match (&self.tokens.provider, &self.tokens.secret) {
+        match (&self.provider, &self.secret) {
             (Some(provider), _) => Some(TokenSource::Provider(Arc::clone(&provider.0))),
             (None, Secret::Password(password)) => Some(TokenSource::Password(password.clone())),
             (None, _) => None,
+        }
+    }
+
+    /// Whether a refusal of PROVISION may be made good by a new token at once; tried once.
+    pub(in crate::session) fn can_retry_with_new_token(&self, refusal: &Refusal) -> bool {
+        refusal.is_of_token() && !self.renewal.spent && self.source().is_some()
+    }
+
+    /// Whether a later token may be accepted where the newest one was not.
+    pub(in crate::session) fn may_get_a_better_token(&self, refusal: &Refusal) -> bool {
+        matches!(refusal.kind(), RefusalKind::TokenExpired | RefusalKind::InvalidToken) && self.source().is_some()
+    }
+}
+
+impl Session {
+    /// The token's countdown runs in every phase, also while the link is down.
+    pub(in crate::session) fn token_due(&mut self, cx: &mut Cx<'_>) -> Flow {
+        if matches!(self.phase, Phase::LoggingOut(_)) {
+            return Flow::Continue(());
+        }
+        loop {
+            let Some(clock) = &mut self.tokens.clock else {
+                return Flow::Continue(());
+            };
+            match clock.check(cx.now) {
+                Countdown::Quiet => return Flow::Continue(()),
+                Countdown::WillExpire { at, expires_in } => {
+                    cx.emit(EventKind::TokenWillExpire { at, expires_in });
+                    self.renew_ahead(cx);
+                }
+                Countdown::Expired { .. } if self.tokens.source().is_none() => return self.expired(cx),
+                Countdown::Expired { certain } => {
+                    self.tokens.clock = None;
+                    self.outlived(certain, cx);
+                    return Flow::Continue(());
+                }
+            }
         }
     }
 
@@ -114,7 +156,7 @@ impl Session {
     pub(in crate::session) fn renew_ahead(&mut self, cx: &mut Cx<'_>) {
         let least = self.tokens.renewal.last.map(|last| last.saturating_add(LEAST_APART));
         match least {
-            Some(least) if cx.now.mono < least => self.tokens.renewal.next = self.token_source().map(|_| least),
+            Some(least) if cx.now.mono < least => self.tokens.renewal.next = self.tokens.source().map(|_| least),
             _ => self.ask(TokenReason::Expiring, cx),
         }
     }
@@ -125,7 +167,7 @@ impl Session {
             return;
         }
         self.tokens.renewal.next = None;
-        let Some(from) = self.token_source() else { return };
+        let Some(from) = self.tokens.source() else { return };
         self.tokens.renewal.under_way = Some(cx.after(cx.env.config.token_timeout));
         self.tokens.renewal.last = Some(cx.now.mono);
         cx.out.push(Action::RenewToken { request: TokenRequest::new(self.user.clone(), reason), from });
@@ -146,7 +188,7 @@ impl Session {
 
     /// On the way in, and no token to go on with: asks for one and waits, at first as long as the service asked to.
     pub(in crate::session) fn await_token(&mut self, reason: TokenReason, cx: &mut Cx<'_>) -> Flow {
-        if self.token_source().is_none() {
+        if self.tokens.source().is_none() {
             return match self.tokens.renewal.refused.take() {
                 Some(refusal) => self.refused_for_good(refusal, cx),
                 None => self.expired(cx),
@@ -154,32 +196,22 @@ impl Session {
         }
         if let Some(least) = self.tokens.renewal.not_before.filter(|least| cx.now.mono < *least)
             && !self.tokens.renewal.is_asking()
-            && self.is_resuming()
+            && self.phase.is_resuming()
         {
             cx.out.push(Action::Hangup);
-            self.phase = Phase::Waiting { purpose: Attempt::Resume, least, until: least };
+            self.phase = Phase::Waiting(Waiting { attempt: Attempt::Resume, least, until: least });
             return Flow::Continue(());
         }
         self.ask(reason, cx);
         let until = self.tokens.renewal.under_way.unwrap_or(cx.now.mono);
-        self.enter(Connecting::Token, until.saturating_sub(cx.now.mono), cx)
-    }
-
-    /// Whether a refusal of PROVISION may be made good by a new token at once; tried once.
-    pub(in crate::session) fn may_be_made_good(&self, refusal: &Refusal) -> bool {
-        refusal.is_of_token() && !self.tokens.renewal.spent && self.token_source().is_some()
-    }
-
-    /// Whether a later token may be accepted where the newest one was not.
-    pub(in crate::session) fn may_get_a_better_token(&self, refusal: &Refusal) -> bool {
-        matches!(refusal.kind(), RefusalKind::TokenExpired | RefusalKind::InvalidToken) && self.token_source().is_some()
+        self.enter(Stage::Token, until.saturating_sub(cx.now.mono), cx)
     }
 
     /// The ask's deadline, or the time of the next one.
     pub(in crate::session) fn renewal_due(&mut self, cx: &mut Cx<'_>) -> Flow {
         let now = cx.now.mono;
         match self.tokens.renewal.deadline() {
-            Some(due) if now >= due && !matches!(self.phase, Phase::LoggingOut { .. }) => {}
+            Some(due) if now >= due && !matches!(self.phase, Phase::LoggingOut(_)) => {}
             _ => return Flow::Continue(()),
         }
         if self.tokens.renewal.is_asking() {
@@ -196,7 +228,7 @@ impl Session {
         result: Result<FetchedToken, TokenError>,
         cx: &mut Cx<'_>,
     ) -> Flow {
-        if !self.tokens.renewal.is_asking() || matches!(self.phase, Phase::LoggingOut { .. }) {
+        if !self.tokens.renewal.is_asking() || matches!(self.phase, Phase::LoggingOut(_)) {
             return Flow::Continue(());
         }
         match result {
@@ -210,7 +242,7 @@ impl Session {
                     return self.not_renewed(TokenError::Stale, cx);
                 }
                 let expires_at = expires_at.map(|end| end.shown(cx.now));
-                cx.out.push(Action::Note(Diagnostic::TokenRenewed { expires_at }));
+                cx.note(Diagnostic::TokenRenewed { expires_at });
                 self.take_token(token, end, cx)
             }
             Err(error) => self.not_renewed(error, cx),
@@ -226,14 +258,14 @@ impl Session {
     }
 
     fn take_token(&mut self, token: Token, end: Option<TokenEnd>, cx: &mut Cx<'_>) -> Flow {
-        let awaited = self.tokens.renewal.is_asking() && self.is_at(ConnectStep::Token);
+        let awaited = self.tokens.renewal.is_asking() && self.phase.is_at(ConnectStep::Token);
         let patience = cx.env.config.heartbeat_answer;
         // The countdown of a login's token starts when the server accepts it.
-        let counted = end.filter(|_| !(awaited && self.is_logging_in()));
+        let counted = end.filter(|_| !(awaited && self.phase.is_logging_in()));
         self.tokens.clock = counted.and_then(|end| TokenClock::start(end, self.tokens.server_clock, cx.now, patience));
         self.tokens.fetched_expiry = end;
         self.tokens.ended = false;
-        self.tokens.former_token = self.tokens.token.replace(token);
+        self.tokens.token = Some(token);
         self.tokens.renewal.renewed();
         if !awaited {
             return Flow::Continue(());
@@ -245,11 +277,11 @@ impl Session {
     fn not_renewed(&mut self, error: TokenError, cx: &mut Cx<'_>) -> Flow {
         let error = match error {
             TokenError::Provider(error) => {
-                TokenError::Provider(ProviderError::shown_by(error, |text| self.redactor.shown(text)))
+                TokenError::Provider(ProviderError::shown_by(error, |text| cx.env.redactor.shown(text)))
             }
             other => other,
         };
-        let awaited = self.is_at(ConnectStep::Token);
+        let awaited = self.phase.is_at(ConnectStep::Token);
         let is_last = self.is_last(&error);
         self.tokens.renewal.under_way = None;
         self.tokens.renewal.stopped |= is_last;
@@ -260,12 +292,12 @@ impl Session {
         self.tokens.renewal.not_before = asked.map(|pause| cx.after(pause));
         let pause = self.tokens.renewal.pause(cx.env.random.f64()).max(asked.unwrap_or_default());
         // On the way back, with a token that has ended, each attempt asks.
-        let attempts_ask = awaited || (self.tokens.ended && self.is_resuming());
+        let attempts_ask = awaited || (self.tokens.ended && self.phase.is_resuming());
         let again = !is_last && !attempts_ask;
         self.tokens.renewal.next = again.then(|| cx.after(pause));
-        if !awaited || (is_last && self.is_resuming()) {
+        if !awaited || (is_last && self.phase.is_resuming()) {
             let again = again.then_some(pause);
-            cx.out.push(Action::Note(Diagnostic::TokenNotRenewed { error: error.clone(), again }));
+            cx.note(Diagnostic::TokenNotRenewed { error: error.clone(), again });
         }
         match (awaited, is_last) {
             (true, true) => self.no_token_for_good(error, cx),
@@ -295,7 +327,7 @@ impl Session {
     /// The attempt needs a token, and its source has given the last word.
     fn no_token_for_good(&mut self, error: TokenError, cx: &mut Cx<'_>) -> Flow {
         let user = self.user.clone();
-        match (self.tokens.renewal.refused.take(), error, self.is_logging_in()) {
+        match (self.tokens.renewal.refused.take(), error, self.phase.is_logging_in()) {
             (_, TokenError::Rest(error), true) => fail_login(OpenError::Token { user, error }),
             (_, TokenError::Rest(error), false) => end(DisconnectReason::Rest(error)),
             (Some(refusal), ..) => self.refused_for_good(refusal, cx),
@@ -313,7 +345,7 @@ impl Session {
 
     /// PROVISION was refused and another attempt can do nothing about it.
     pub(in crate::session) fn refused_for_good(&mut self, refusal: Refusal, cx: &mut Cx<'_>) -> Flow {
-        if refusal.kind() == RefusalKind::TokenExpired && !self.is_logging_in() {
+        if refusal.kind() == RefusalKind::TokenExpired && !self.phase.is_logging_in() {
             cx.emit(EventKind::TokenExpired);
             return end(DisconnectReason::TokenExpired);
         }

@@ -2,38 +2,45 @@
 
 use std::time::Duration;
 
-use super::{Action, Diagnostic, engine::Engine};
-use crate::model::{
-    EventKind,
-    error::{ConnectStep, DisconnectReason, LossCause, OpenError},
-};
-use crate::session::{
-    context::Cx,
-    machine::{Attempt, Flow, Phase, Session, end, fail_login},
-    tokens::clock::TokenEnd,
+use crate::{
+    model::{
+        EventKind,
+        error::{ConnectStep, DisconnectReason, LossCause, OpenError},
+    },
+    session::{
+        Action, Diagnostic, Engine,
+        context::Cx,
+        machine::{Flow, Session, end, fail_login},
+        phase::Attempt,
+        tokens::clock::TokenEnd,
+    },
 };
 
 /// How a login stands.
-#[derive(Clone, Debug)]
-pub(super) struct Login {
+#[derive(Clone, Copy, Debug)]
+pub(in crate::session) struct Login {
     /// When it is given up; `None` for one that is kept trying.
-    pub(super) deadline: Option<Duration>,
+    pub(in crate::session) deadline: Option<Duration>,
     /// Attempts that failed.
-    pub(super) attempts: u32,
+    pub(in crate::session) attempts: u32,
     /// Those of them after which the service asked for a pause, of a second at least; only the deadline bounds them.
-    pub(super) waits: u32,
+    pub(in crate::session) waits: u32,
 }
 
 impl Login {
+    pub(in crate::session) fn new(deadline: Option<Duration>) -> Self {
+        Login { deadline, attempts: 0, waits: 0 }
+    }
+
     /// Whether no attempt may follow when the one under way fails.
-    pub(super) fn is_last_attempt(&self) -> bool {
+    pub(in crate::session) fn is_last_attempt(&self) -> bool {
         self.deadline.is_some() && self.attempts.saturating_sub(self.waits) + 1 >= Engine::LOGIN_ATTEMPTS
     }
 }
 
 impl Session {
     /// After a failed attempt of a login: a pause and another one, or its end.
-    pub(super) fn log_in_again(
+    pub(in crate::session) fn log_in_again(
         &mut self,
         asked: Option<Duration>,
         login: Login,
@@ -45,13 +52,13 @@ impl Session {
         let least = asked.unwrap_or_default();
         let is_last = login.is_last_attempt() && least.is_zero();
         let attempts = attempts.saturating_add(1);
-        let ladder = self.retry.backoff.next(cx.env.random.f64());
-        let mut delay = least.saturating_add(ladder);
+        let backoff = self.retry.pause(cx);
+        let mut delay = least.saturating_add(backoff);
         if let Some(deadline) = deadline {
             let left = deadline.saturating_sub(cx.now.mono);
             if !least.is_zero() && least < left {
                 // The pause asked for leaves time for an attempt, and chance is not to take it away.
-                delay = least.saturating_add(ladder.min((left - least) / 2));
+                delay = least.saturating_add(backoff.min((left - least) / 2));
             }
             if is_last || delay >= left {
                 return self.login_failed(attempts, cause);
@@ -59,14 +66,12 @@ impl Session {
         } else if cx.env.config.reconnect.max_attempts.is_some_and(|limit| attempts >= limit) {
             return self.login_failed(attempts, cause);
         }
-        cx.out.push(Action::Hangup);
         let waits = waits.saturating_add(u32::from(!least.is_zero()));
-        let (least, until) = (cx.after(least), cx.after(delay));
-        self.phase = Phase::Waiting { purpose: Attempt::Login(Login { deadline, attempts, waits }), least, until };
+        self.wait(Attempt::Login(Login { deadline, attempts, waits }), least, delay, cx);
         if deadline.is_some() {
-            cx.out.push(Action::Note(Diagnostic::LoginRetry { attempt: attempts.saturating_add(1), delay, cause }));
+            cx.note(Diagnostic::LoginRetry { attempt: attempts.saturating_add(1), delay, cause });
         } else {
-            cx.emit(EventKind::Reconnecting { attempt: self.retry.backoff.attempts(), delay, cause });
+            cx.emit(EventKind::Reconnecting { attempt: self.retry.attempts(), delay, cause });
         }
         Flow::Continue(())
     }
@@ -85,8 +90,8 @@ impl Session {
 
     /// No token came for the attempt. A login has one more way where it has a kept token whose end seems to have passed:
     /// the clock that says so may be wrong.
-    pub(super) fn no_token(&mut self, cause: LossCause, cx: &mut Cx<'_>) -> Flow {
-        if !self.is_logging_in() {
+    pub(in crate::session) fn no_token(&mut self, cause: LossCause, cx: &mut Cx<'_>) -> Flow {
+        if !self.phase.is_logging_in() {
             return self.lost(cause, cx);
         }
         let Some(spare) = self.tokens.spare.take() else {
@@ -96,7 +101,7 @@ impl Session {
         self.tokens.fetched_expiry = spare.expires_at.map(TokenEnd::At);
         self.tokens.kept = true;
         cx.out.push(Action::Hangup);
-        cx.out.push(Action::Note(Diagnostic::KeptTokenTried));
+        cx.note(Diagnostic::KeptTokenTried);
         self.connect(cx)
     }
 }

@@ -1,0 +1,414 @@
+//! The way in: discovery, token, socket, PROVISION and redirects.
+
+pub(in crate::session) mod addresses;
+pub(in crate::session) mod login;
+mod redirect;
+
+use std::{mem, sync::Arc, time::Duration};
+
+use crate::{
+    config::{Addresses, Config, Endpoints},
+    model::{
+        EventKind,
+        account::{Device, Token},
+        auth::{KeptToken, Secret, TokenReason},
+        error::{ConnectStep, LossCause, OpenError, Refusal, RefusalKind, RestError},
+        server_text::ServerText,
+    },
+    session::{
+        Action, Diagnostic, FetchedToken, Now,
+        connect::{
+            login::Login,
+            redirect::{MAX_REDIRECTS, Route, redirect_url},
+        },
+        context::Cx,
+        handshake::Identity,
+        machine::{Flow, Session, fail_login},
+        online::Online,
+        phase::{Attempt, Phase},
+        tokens::clock::{TokenClock, TokenEnd, expiry_of_auth_token},
+    },
+    wire::{Provision, RedirectInfo, status::ErrorCode},
+};
+
+/// An attempt under way.
+#[derive(Debug)]
+pub(super) struct Connecting {
+    stage: Stage,
+    pub(super) attempt: Attempt,
+    /// When the stage has taken too long.
+    pub(super) until: Duration,
+}
+
+/// A stage of an attempt, with what it has to remember.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// The state folder is read.
+    State,
+    Discovery,
+    /// A token is waited for.
+    Token,
+    Dial(Route),
+    /// PROVISION is sent.
+    Provision {
+        route: Route,
+        session_id: Box<str>,
+        /// The token it was sent with; the session may have a newer one by the time of the answer.
+        token: Token,
+    },
+}
+
+/// After how many failed attempts in a row the addresses are asked for again (connection spec §2).
+const REDISCOVER_EVERY: u32 = 5;
+
+/// How long the state folder is waited for; half the login's own time where that is less.
+const RECALL: Duration = Duration::from_secs(5);
+
+fn recall_limit(config: &Config) -> Duration {
+    if config.keep_trying_first_login { RECALL } else { RECALL.min(config.login_deadline / 2) }
+}
+
+impl Connecting {
+    pub(super) fn step(&self) -> ConnectStep {
+        match &self.stage {
+            Stage::State => ConnectStep::State,
+            Stage::Discovery => ConnectStep::Discovery,
+            Stage::Token => ConnectStep::Token,
+            Stage::Dial(route) => route.step,
+            Stage::Provision { .. } => ConnectStep::Provision,
+        }
+    }
+
+    /// Records the dial's progress; ignores steps that are not part of dialing.
+    pub(super) fn progress(&mut self, step: ConnectStep) {
+        use ConnectStep::{Connect, Proxy, Resolve, Tls, Upgrade};
+        if let (Stage::Dial(route), Resolve | Connect | Proxy | Tls | Upgrade) = (&mut self.stage, step) {
+            route.step = step;
+        }
+    }
+
+    /// How long the answer that the stage waits for may be put off, should it lie unread; nothing where none comes by the
+    /// link.
+    pub(super) fn answer_limit(&self, config: &Config) -> Duration {
+        if matches!(self.stage, Stage::Provision { .. }) { config.provision_timeout } else { Duration::ZERO }
+    }
+
+    pub(super) fn reads_state(&self) -> bool {
+        matches!(self.stage, Stage::State)
+    }
+
+    /// Whether an attempt gets so far that a lost link is news to it.
+    pub(super) fn has_link(&self) -> bool {
+        matches!(self.stage, Stage::Dial(_) | Stage::Provision { .. })
+    }
+
+    /// The token that PROVISION was sent with.
+    pub(super) fn provisioned_with(&self) -> Option<&Token> {
+        if let Stage::Provision { token, .. } = &self.stage { Some(token) } else { None }
+    }
+}
+
+impl Session {
+    /// Begins a login, with what is kept of the account where there is a state folder.
+    pub(super) fn recall(&mut self, cx: &mut Cx<'_>) -> Flow {
+        if cx.env.config.state_dir.is_none() {
+            return self.begin(cx);
+        }
+        cx.out.push(Action::Recall { user: self.user.clone(), device: Arc::clone(&self.device) });
+        self.enter(Stage::State, recall_limit(&cx.env.config), cx)
+    }
+
+    /// A kept token is tried where the login has none of its own; one whose end seems to have passed is its last resort.
+    pub(super) fn recalled(
+        &mut self,
+        device: Option<Device>,
+        token: Option<Token>,
+        expires_at: Option<u64>,
+        cx: &mut Cx<'_>,
+    ) -> Flow {
+        if !self.phase.is_at(ConnectStep::State) {
+            return Flow::Continue(());
+        }
+        if let Some(device) = device {
+            self.device = cx.env.known_as(Arc::new(device));
+        }
+        if let Some(token) = token.filter(|_| self.tokens.token.is_none()) {
+            if expires_at.is_none_or(|end| end > cx.now.wall) {
+                self.tokens.token = Some(token);
+                self.tokens.fetched_expiry = expires_at.map(TokenEnd::At);
+                self.tokens.kept = true;
+            } else {
+                self.tokens.spare = Some(KeptToken { token, expires_at });
+            }
+        }
+        self.begin(cx)
+    }
+
+    /// Starts an attempt: whatever is still missing for a connection comes first.
+    pub(super) fn begin(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let env = &mut *cx.env;
+        let rest_limit = env.config.rest_timeout;
+        if let Endpoints::Discovery(hosts) = &env.config.endpoints {
+            let attempts = self.retry.attempts();
+            let stale = attempts > 1 && (attempts - 1).is_multiple_of(REDISCOVER_EVERY);
+            if env.sockets.is_empty() || stale {
+                // Each host may use up its own limit; one more keeps this from running out first.
+                let limits = u32::try_from(hosts.len()).unwrap_or(u32::MAX).saturating_add(1);
+                cx.out.push(Action::Discover);
+                return self.enter(Stage::Discovery, rest_limit.saturating_mul(limits), cx);
+            }
+        }
+        self.authorize(cx)
+    }
+
+    /// Gets a token where there is none, or the one there is has ended or was refused.
+    pub(super) fn authorize(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let (server, now) = (self.tokens.server_clock, cx.now);
+        if self.phase.is_logging_in() && self.tokens.fetched_expiry.is_some_and(|end| end.is_over(server, now)) {
+            // It was fetched for an earlier attempt, too long ago.
+            self.tokens.forget();
+        }
+        let reason = match (self.tokens.renewal.refused.as_ref().map(Refusal::kind), &self.tokens.token) {
+            (Some(RefusalKind::TokenExpired), _) => TokenReason::Expired,
+            (Some(_), _) => TokenReason::Refused,
+            (None, Some(_)) if !self.tokens.ended => return self.connect(cx),
+            (None, Some(_)) => TokenReason::Expired,
+            (None, None) => TokenReason::Login,
+        };
+        if reason == TokenReason::Login
+            && let Secret::Password(password) = &self.tokens.secret
+        {
+            cx.out.push(Action::FetchToken { user: self.user.clone(), password: password.clone() });
+            // Every REST host may use up its own limit.
+            let limit = cx.env.config.rest_timeout.saturating_mul(8);
+            return self.enter(Stage::Token, limit, cx);
+        }
+        self.await_token(reason, cx)
+    }
+
+    pub(super) fn connect(&mut self, cx: &mut Cx<'_>) -> Flow {
+        match cx.env.sockets.take() {
+            Some(url) => self.dial(url, Vec::new(), cx),
+            None => {
+                let detail = "no WebSocket address is known".to_owned();
+                self.lost(LossCause::Failed { step: ConnectStep::Discovery, detail }, cx)
+            }
+        }
+    }
+
+    fn dial(&mut self, url: Arc<str>, behind: Vec<Arc<str>>, cx: &mut Cx<'_>) -> Flow {
+        cx.out.push(Action::Connect { url: server_address(&url, cx) });
+        let limit = cx.env.config.connect_timeout;
+        self.enter(Stage::Dial(Route { url, step: ConnectStep::Connect, behind }), limit, cx)
+    }
+
+    /// Goes on with a stage of the attempt.
+    pub(super) fn enter(&mut self, stage: Stage, limit: Duration, cx: &Cx<'_>) -> Flow {
+        if let Some(attempt) = self.phase.attempt() {
+            self.phase = Phase::Connecting(Connecting { stage, attempt, until: cx.after(limit) });
+        }
+        Flow::Continue(())
+    }
+
+    pub(super) fn discovered(&mut self, result: Result<Addresses, RestError>, cx: &mut Cx<'_>) -> Flow {
+        if !self.phase.is_at(ConnectStep::Discovery) {
+            return Flow::Continue(());
+        }
+        match result {
+            Ok(addresses) => {
+                cx.env.sockets.set(&addresses);
+                self.authorize(cx)
+            }
+            Err(error) if !cx.env.sockets.is_empty() => {
+                cx.note(Diagnostic::DiscoveryFailed(error));
+                self.authorize(cx)
+            }
+            Err(error) if self.phase.is_logging_in() && error.is_final() => {
+                fail_login(OpenError::Discovery { user: self.user.clone(), error })
+            }
+            Err(error) => self.lost(LossCause::Rest { step: ConnectStep::Discovery, error }, cx),
+        }
+    }
+
+    pub(super) fn token_fetched(&mut self, result: Result<FetchedToken, RestError>, cx: &mut Cx<'_>) -> Flow {
+        // Only a login fetches its token so; what else waits at this step waits for another answer.
+        if !self.phase.is_at(ConnectStep::Token) || self.tokens.renewal.is_asking() {
+            return Flow::Continue(());
+        }
+        match result {
+            Ok(fetched) => {
+                self.tokens.token = Some(fetched.token);
+                self.tokens.fetched_expiry = fetched.expires_at.and_then(|end| end.counted_from(cx.now));
+                self.tokens.renewal.spent = true;
+                self.connect(cx)
+            }
+            Err(error) if error.is_final() => fail_login(OpenError::Token { user: self.user.clone(), error }),
+            Err(error) => self.no_token(LossCause::Rest { step: ConnectStep::Token, error }, cx),
+        }
+    }
+
+    /// The socket is open: PROVISION goes first (connection spec §4).
+    pub(super) fn connected(&mut self, cx: &mut Cx<'_>) {
+        let (Some(token), Phase::Connecting(connecting)) = (&self.tokens.token, &mut self.phase) else { return };
+        if !matches!(connecting.stage, Stage::Dial(_)) {
+            return;
+        }
+        let Stage::Dial(route) = mem::replace(&mut connecting.stage, Stage::Token) else { return };
+        let session_id = cx.env.new_session_id(cx.now);
+        let config = &cx.env.config;
+        let identity = Identity { app_key: &config.app_key, user: &self.user, device: &self.device, token };
+        let frame = identity.provision(&session_id, self.login_ext.as_deref());
+        connecting.until = cx.after(config.provision_timeout);
+        connecting.stage = Stage::Provision { route, session_id, token: token.clone() };
+        cx.transmit("PROVISION", frame);
+    }
+
+    /// The answer to PROVISION (connection spec §6.2, §6.3, §6.4).
+    pub(super) fn provision_answer(&mut self, answer: Provision, cx: &mut Cx<'_>) -> Flow {
+        if !self.phase.is_at(ConnectStep::Provision) {
+            return Flow::Continue(());
+        }
+        let Some(status) = answer.status else {
+            let detail = "the answer has no status".to_owned();
+            return self.lost(LossCause::Failed { step: ConnectStep::Provision, detail }, cx);
+        };
+        match status.error_code.unwrap_or(0) {
+            code if code == ErrorCode::Ok as i32 => {
+                self.take_resource(answer.resource, cx);
+                self.accepted(answer.auth_token.as_deref(), cx)
+            }
+            code if code == ErrorCode::Redirect as i32 => self.redirected(&status.redirect_info, status.reason, cx),
+            code => self.refused(Refusal::classify(code, status.reason), cx),
+        }
+    }
+
+    /// Goes by the name that the service gives this device, from this login on, as every official client does (connection
+    /// spec §6.2). One that no device can have is ignored, and so is an empty one.
+    fn take_resource(&mut self, named: Option<String>, cx: &mut Cx<'_>) {
+        let device = &self.device;
+        let Some(resource) = named.filter(|named| !named.is_empty() && *named != device.resource) else { return };
+        let bytes = resource.len();
+        let mut renamed = Device::clone(device);
+        renamed.resource = resource;
+        if renamed.check().is_err() {
+            self.inbox.oddities.resource_ignored(bytes, cx);
+            return;
+        }
+        let shown = |name: &str| cx.env.redactor.shown(name.to_owned()).into_boxed_str();
+        let (from, to) = (shown(&device.resource), shown(&renamed.resource));
+        cx.note(Diagnostic::ResourceTaken { from, to });
+        let renamed = Arc::new(renamed);
+        cx.env.rename(Arc::clone(&self.device), Arc::clone(&renamed));
+        self.device = renamed;
+    }
+
+    fn accepted(&mut self, auth_token: Option<&str>, cx: &mut Cx<'_>) -> Flow {
+        let Phase::Connecting(Connecting { stage: Stage::Provision { session_id, .. }, attempt, .. }) = &mut self.phase
+        else {
+            return Flow::Continue(());
+        };
+        let resumed = matches!(attempt, Attempt::Resume);
+        let session_id = mem::take(session_id);
+        self.retry.link_up(resumed);
+        self.tokens.renewal.accepted();
+        cx.env.arrivals.restart();
+        self.phase = Phase::Online(Box::new(Online::new(session_id, cx.now)));
+        self.inbox.link_up();
+        self.arm(auth_token, cx.now, cx.env.config.heartbeat_answer);
+        if self.tokens.ended {
+            // It ended during the attempt, and the server took it all the same.
+            self.renew_ahead(cx);
+        }
+        cx.emit(EventKind::Connected { resumed });
+        self.outbox.link_up(cx);
+        if let Phase::Online(online) = &mut self.phase {
+            online.beat(&mut self.inbox, cx);
+        }
+        if !resumed {
+            cx.out.push(Action::Opened(Ok(())));
+        }
+        self.token_due(cx)
+    }
+
+    /// Starts the countdown with the first accepted PROVISION; a reconnect does not start it anew (connection spec
+    /// §10.1).
+    fn arm(&mut self, auth_token: Option<&str>, now: Now, patience: Duration) {
+        if self.tokens.clock.is_some() {
+            return;
+        }
+        let told = auth_token.and_then(expiry_of_auth_token).and_then(|end| end.counted_from(now));
+        if self.tokens.ended {
+            // Only the server's word is news about it.
+            let Some(end) = told.filter(|end| !end.is_over(self.tokens.server_clock, now)) else { return };
+            self.tokens.ended = false;
+            self.tokens.clock = TokenClock::start(end, self.tokens.server_clock, now, patience);
+            return;
+        }
+        self.tokens.clock = match (told, self.tokens.fetched_expiry) {
+            // A life needs no wall clock until the server's is heard; by that one the moment is the better word.
+            (Some(TokenEnd::At(at)), Some(life @ TokenEnd::Counted { .. })) if self.tokens.server_clock.is_none() => {
+                TokenClock::start(life, None, now, patience).map(|clock| clock.told(at))
+            }
+            (told, fetched) => {
+                told.or(fetched).and_then(|end| TokenClock::start(end, self.tokens.server_clock, now, patience))
+            }
+        };
+    }
+
+    fn redirected(&mut self, targets: &[RedirectInfo], reason: Option<String>, cx: &mut Cx<'_>) -> Flow {
+        let Phase::Connecting(Connecting { stage: Stage::Provision { route, .. }, .. }) = &mut self.phase else {
+            return Flow::Continue(());
+        };
+        let url = Arc::clone(&route.url);
+        let mut behind = mem::take(&mut route.behind);
+        let next = targets.first().and_then(|target| redirect_url(&url, target));
+        behind.push(url);
+        let hop = behind.len();
+        let Some(next) = next else {
+            return self.refused(Refusal::redirect(RefusalKind::RedirectWithoutAddress, reason), cx);
+        };
+        if behind.contains(&next) {
+            return self.refused(Refusal::redirect(RefusalKind::RedirectLoop, Some(next.to_string())), cx);
+        }
+        if hop > MAX_REDIRECTS {
+            return self.refused(Refusal::redirect(RefusalKind::TooManyRedirects, Some(next.to_string())), cx);
+        }
+        cx.out.push(Action::Hangup);
+        cx.note(Diagnostic::Redirected { url: server_address(&next, cx), hop });
+        self.dial(next, behind, cx)
+    }
+
+    /// Gives a login up whose time is over.
+    pub(super) fn login_due(&mut self, cx: &mut Cx<'_>) -> Flow {
+        if let Phase::Connecting(connecting) = &self.phase
+            && let Attempt::Login(Login { deadline: Some(deadline), .. }) = connecting.attempt
+            && cx.env.arrivals.is_late_if_read(deadline, connecting.answer_limit(&cx.env.config), cx.now.mono)
+        {
+            return fail_login(OpenError::Deadline { user: self.user.clone(), step: connecting.step() });
+        }
+        Flow::Continue(())
+    }
+
+    /// Handles a stage that has taken too long.
+    pub(super) fn stage_due(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let Phase::Connecting(connecting) = &self.phase else { return Flow::Continue(()) };
+        let (step, limit) = (connecting.step(), connecting.answer_limit(&cx.env.config));
+        if !cx.env.arrivals.is_late_if_read(connecting.until, limit, cx.now.mono) {
+            return Flow::Continue(());
+        }
+        match step {
+            ConnectStep::State => {
+                cx.out.push(Action::Hangup);
+                cx.note(Diagnostic::StateUnread { limit: recall_limit(&cx.env.config) });
+                self.begin(cx)
+            }
+            ConnectStep::Token => self.no_token(LossCause::Timeout(step), cx),
+            _ => self.lost(LossCause::Timeout(step), cx),
+        }
+    }
+}
+
+/// An address that the server may have named: whole for whoever goes there.
+fn server_address(url: &str, cx: &Cx<'_>) -> ServerText {
+    ServerText::new(url.to_owned(), &cx.env.redactor)
+}

@@ -1,0 +1,84 @@
+//! Where a session stands; each phase holds what is true in it alone.
+
+use std::time::Duration;
+
+use crate::{
+    model::error::{ConnectStep, DisconnectReason},
+    session::{
+        connect::{Connecting, login::Login},
+        online::Online,
+        outbox::Link,
+    },
+};
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// On the way in, at a stage with a deadline.
+    Connecting(Connecting),
+    /// A pause before the next attempt.
+    Waiting(Waiting),
+    /// The link is up.
+    Online(Box<Online>),
+    /// LOGOUT is sent; its answer, the end of the link or the deadline ends the session.
+    LoggingOut(LoggingOut),
+}
+
+/// A pause before the next attempt; before `least` there is none, whatever the application hints at.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) attempt: Attempt,
+    pub(super) least: Duration,
+    pub(super) until: Duration,
+}
+
+/// The goodbye.
+#[derive(Debug)]
+pub(super) struct LoggingOut {
+    pub(super) until: Duration,
+    pub(super) reason: DisconnectReason,
+}
+
+/// What an attempt is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Attempt {
+    /// The login requested by `open`.
+    Login(Login),
+    /// The way back after a lost link.
+    Resume,
+}
+
+impl Phase {
+    /// The attempt that is under way or comes next.
+    pub(super) fn attempt(&self) -> Option<Attempt> {
+        match self {
+            Phase::Connecting(Connecting { attempt, .. }) | Phase::Waiting(Waiting { attempt, .. }) => Some(*attempt),
+            Phase::Online(_) | Phase::LoggingOut(_) => None,
+        }
+    }
+
+    pub(super) fn is_logging_in(&self) -> bool {
+        matches!(self.attempt(), Some(Attempt::Login(_)))
+    }
+
+    pub(super) fn is_resuming(&self) -> bool {
+        matches!(self.attempt(), Some(Attempt::Resume))
+    }
+
+    pub(super) fn is_online(&self) -> bool {
+        matches!(self, Phase::Online(_))
+    }
+
+    /// Whether a connect is at this step.
+    pub(super) fn is_at(&self, step: ConnectStep) -> bool {
+        matches!(self, Phase::Connecting(connecting) if connecting.step() == step)
+    }
+
+    /// Where a send can go.
+    pub(super) fn link(&self) -> Link {
+        match self {
+            Phase::Online(_) => Link::Up,
+            _ if self.is_resuming() => Link::Returning,
+            _ => Link::None,
+        }
+    }
+}
