@@ -233,3 +233,37 @@ async fn an_interrupted_soak_says_what_it_counted_and_ends_with_130() {
     assert!(last.starts_with("interrupted"), "{last}");
     assert_eq!(soak.status().await, 130);
 }
+
+/// What an example without arguments says on stdout, having ended well by itself.
+async fn said(example: &'static str) -> String {
+    let run = actix_rt::task::spawn_blocking(move || Command::new(program::path(example)).output().unwrap());
+    let output = tokio::time::timeout(LIMIT, run).await.expect("an end").unwrap();
+    assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[actix::test]
+async fn each_small_example_shows_what_it_is_there_for_and_ends() {
+    let cases: [(&str, &[&str]); 8] = [
+        ("actix_state", &["sent as "]),
+        ("actor_subscriber", &["1: alice hears Some(\"one\") of bob", "3: alice hears Some(\"three\") of bob"]),
+        ("chat_room", &["alice is in the room", "alice is back in the room, and heard there"]),
+        ("many_accounts", &["100 accounts are online", "user7 has a message", "user99 has a message"]),
+        ("message_handler", &["attempt 1 at \"two loaves\" fails", "stored: Some(\"two loaves\")"]),
+        ("run_time_log_level", &["-- from here on everything", " DEBUG ", "the application's own record"]),
+        ("send_file", &["alice uploaded plan.txt (16 bytes)", "bob reads plan.txt: We meet at noon."]),
+        ("token_provider", &["is wanted: Login", "is wanted: Expiring", "still online"]),
+    ];
+    for (example, lines) in cases {
+        let said = said(example).await;
+        let mut rest = &*said;
+        for line in lines {
+            let (_, after) = rest.split_once(line).unwrap_or_else(|| panic!("{example} does not say {line:?}: {said}"));
+            rest = after;
+        }
+    }
+    let said = said("run_time_log_level").await;
+    let (before, loud) = said.split_once("-- from here").unwrap();
+    let (_, silent) = loud.split_once("on nothing").unwrap();
+    assert_eq!((before, silent.trim()), ("", ""), "{said}");
+}

@@ -349,3 +349,24 @@ fn a_text_fails_at_its_first_bad_byte_not_at_its_end() {
     assert_eq!(decoder.feed(&frame(0x01, b"a\xed"), |_| panic!("nothing is whole")), Ok(()));
     assert_eq!(decoder.feed(&frame(0x00, b"\xa0"), |_| panic!("nothing is whole")), Err(FrameError::TextNotUtf8));
 }
+
+#[test]
+fn a_binary_message_is_within_from_its_header_to_its_last_byte_and_a_text_never() {
+    let within = |pieces: &[&[u8]]| {
+        let mut decoder = Decoder::new(LIMIT);
+        for piece in pieces {
+            decoder.feed(piece, |_| {}).unwrap();
+        }
+        decoder.is_within_a_message()
+    };
+    assert!(!within(&[]), "nothing came");
+    assert!(!within(&[&[0x82]]), "half a header says nothing yet");
+    assert!(within(&[&[0x82, 2]]), "a header");
+    assert!(within(&[&[0x82, 2, 7]]), "half a payload");
+    assert!(!within(&[&[0x82, 2, 7], &[7]]), "all of it");
+    assert!(within(&[&[0x02, 1, 7]]), "a fragment");
+    assert!(within(&[&[0x02, 1, 7], &[0x89, 0]]), "a ping between two fragments");
+    assert!(!within(&[&[0x02, 1, 7], &[0x80, 0]]), "the last fragment");
+    assert!(!within(&[&[0x81, 2, b'a']]), "half a text");
+    assert!(!within(&[&[0x01, 1, b'a']]), "a fragment of a text");
+}
