@@ -15,7 +15,7 @@ use agora_chat::{
     Config, Connection, Credentials, HandlerRegistry, RestClient, Roots, local_server::LocalServer, rest::RateLimits,
 };
 
-#[path = "../tests/faults/tls_front.rs"]
+#[path = "../tests/support/tls_front.rs"]
 #[allow(dead_code, reason = "a front with a good certificate is all that is needed here")]
 mod tls_front;
 

@@ -2,12 +2,11 @@
 //! runs as root is run once more, as a user who owns nothing.
 //!
 //! ```ignore
-//! #[path = "support/unprivileged.rs"]
-//! mod unprivileged;
+//! use crate::support::unprivileged;
 //!
 //! #[test]
 //! fn a_folder_one_may_not_write_is_said() {
-//!     if unprivileged::done_as_nobody("a_folder_one_may_not_write_is_said") {
+//!     if unprivileged::done_as_nobody(module_path!(), "a_folder_one_may_not_write_is_said") {
 //!         return;
 //!     }
 //!     // From here on this is no root.
@@ -20,16 +19,19 @@ use std::{
     process::Command,
 };
 
+use super::own_process::full_name;
+
 /// The user and group `nobody` of every Unix.
 const NOBODY: u32 = 65_534;
 
 /// Runs the test of this name as `nobody` where this process is root; `false` where it is not, and the caller goes on.
 ///
-/// The name is the one that the test's binary knows it by, with its modules: `file::a_test`.
+/// `module` is the `module_path!()` of the test.
 ///
 /// # Panics
 /// If the test fails there, or if there is none of that name.
-pub(crate) fn done_as_nobody(test: &str) -> bool {
+pub(crate) fn done_as_nobody(module: &str, test: &str) -> bool {
+    let test = full_name(module, test);
     if !nix::unistd::geteuid().is_root() {
         return false;
     }
@@ -41,7 +43,7 @@ pub(crate) fn done_as_nobody(test: &str) -> bool {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let mut command = Command::new(&binary);
-    command.args(["--exact", test, "--include-ignored", "--nocapture"]).current_dir("/");
+    command.args(["--exact", &test, "--include-ignored", "--nocapture"]).current_dir("/");
     // Dropping the user drops root's groups as well.
     let output = command.uid(NOBODY).gid(NOBODY).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
