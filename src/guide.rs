@@ -44,7 +44,7 @@
 /// Where the links of the pages lead in rustdoc.
 ///
 /// A page ends with the definitions of its links, such as `[codes]: codes.md`, which lead to files of the repository. Of
-/// several definitions of one name the first counts, so these are put before each page. `tests/docs.rs` holds the two to
+/// several definitions of one name the first counts, so these are put before each page. `tests/structure/docs.rs` holds the two to
 /// the same pages.
 macro_rules! links {
     () => {

@@ -1,7 +1,7 @@
 //! What the fuzz targets run: each function makes something of any bytes and panics where a promise is broken.
 //!
 //! No part of the public interface: behind the feature `fuzzing`, and free to change. `fuzz/README.md` says what is
-//! checked and how to run it; `tests/fuzz_corpus.rs` runs the same functions on every change.
+//! checked and how to run it; `tests/protocol/fuzz_corpus.rs` runs the same functions on every change.
 
 #![allow(clippy::expect_used, reason = "a harness fails loudly")]
 
