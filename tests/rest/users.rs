@@ -6,8 +6,8 @@ use std::{
 };
 
 use agora_chat::{
-    Config, ConfigBuilder, Connection, CredentialError, Credentials, Device, DisconnectReason, EventHandler, Kick,
-    OpenError, Password, RefusalKind, RestClient, RestErrorKind as Kind, Token, UserId,
+    Account, Config, ConfigBuilder, Connection, CredentialError, Credentials, Device, DisconnectReason, EventHandler,
+    Kick, OpenError, Password, RefusalKind, RestClient, RestErrorKind as Kind, Token, UserId,
     local_server::{LocalServer, RestFault},
     rest::{Operation, RateLimits, Resource},
 };
@@ -55,7 +55,7 @@ async fn online(config: ConfigBuilder, resource: &str) -> (Connection, Unbounded
     // The test may have heard enough.
     let handler = EventHandler::new().on_disconnected(move |_, reason| drop(tell.send(reason.clone())));
     connection.add_event_handler("test", handler).unwrap();
-    timeout(LIMIT, connection.open(credentials("pw-alice"))).await.unwrap().unwrap();
+    timeout(LIMIT, connection.open(Account::new(credentials("pw-alice")).device(named))).await.unwrap().unwrap();
     (connection, ended)
 }
 
