@@ -7,6 +7,7 @@ mod scripted;
 
 use std::time::{Duration, Instant};
 
+use crate::support::own_process::done_alone;
 use costly::{ALL, Costly, LINKS, take};
 
 /// Allocations, and bytes allocated in all, for a frame of about so many bytes; and its length.
@@ -19,6 +20,9 @@ fn counted(kind: &Costly, length: usize) -> (u64, u64, u64) {
 
 #[test]
 fn what_a_byte_of_the_costliest_frames_allocates_is_bounded_however_many_there_are() {
+    if done_alone() {
+        return;
+    }
     for kind in &ALL {
         // One bound for all lengths: what grows faster than the bytes breaks it at one of them.
         for length in [1 << 14, 1 << 16, 1 << 18, 1 << 20] {
@@ -39,6 +43,9 @@ fn what_a_byte_of_the_costliest_frames_allocates_is_bounded_however_many_there_a
 
 #[test]
 fn texts_of_mebibytes_in_refusals_and_kicks_take_no_time() {
+    if done_alone() {
+        return;
+    }
     for kind in ALL.iter().filter(|kind| kind.name.ends_with("of no width") && kind.name != "a text of no width") {
         let frame = (kind.frame)((4 << 20) - 200);
         let mut engine = (kind.ready)();
@@ -54,6 +61,9 @@ fn texts_of_mebibytes_in_refusals_and_kicks_take_no_time() {
 
 #[test]
 fn what_waits_of_refused_sends_is_what_is_shown_of_them_however_long_their_reasons_are() {
+    if done_alone() {
+        return;
+    }
     const SENDS: usize = 100;
     let kind = ALL.iter().find(|kind| kind.name == "a refused send of no width").unwrap();
     let frame = (kind.frame)(1 << 20);

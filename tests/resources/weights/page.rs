@@ -8,6 +8,7 @@ use agora_chat::{
     wire::{self, CommSyncDl, CommUnreadDl, Jid, MSync, Meta, MucBody, Provision, Status, msync::Command},
 };
 
+use crate::support::own_process::done_alone;
 use crate::weights::{KEPT, climb, genome::Genome, seeds};
 
 /// What the actions of a step, its tables and the frame itself take for each message of it, and beside that.
@@ -95,6 +96,9 @@ const COSTLY: [&str; 14] = [
 
 #[test]
 fn a_frame_of_the_costliest_messages_takes_no_more_than_was_promised_of_each() {
+    if done_alone() {
+        return;
+    }
     for name in COSTLY {
         let (costliest, _) = climb(name, seed(name), 40);
         let meta = costliest.encode();
@@ -166,6 +170,9 @@ fn grown(field: Genome) -> Genome {
 
 #[test]
 fn what_waits_for_a_handler_that_hangs_takes_no_more_than_its_limit_whatever_the_messages_hold() {
+    if done_alone() {
+        return;
+    }
     let limit = Limits::default().in_flight_bytes as i64;
     for (name, meta) in three_kib() {
         for (bytes, pages) in [(60 << 10, 160), (300 << 10, 32)] {
@@ -192,6 +199,9 @@ fn what_waits_for_a_handler_that_hangs_takes_no_more_than_its_limit_whatever_the
 
 #[test]
 fn a_page_that_is_given_out_counts_for_at_least_what_it_takes() {
+    if done_alone() {
+        return;
+    }
     for name in COSTLY {
         let meta = seed(name).encode();
         let frame = page(1, std::iter::repeat_n(meta, 20));
@@ -215,6 +225,9 @@ fn huge(before: &str, after: &str) -> String {
 
 #[test]
 fn a_frame_of_json_attributes_takes_little_more_than_its_bytes() {
+    if done_alone() {
+        return;
+    }
     let attribute = format!("[{}0]", r#"{"":0},"#.repeat((256 << 10) / 7 - 8));
     let meta = |at: usize| {
         let value = wire::key_value::Value::String(attribute.clone());
@@ -234,6 +247,9 @@ fn a_frame_of_json_attributes_takes_little_more_than_its_bytes() {
 
 #[test]
 fn json_in_the_answers_of_a_server_is_not_taken_apart_whatever_its_length() {
+    if done_alone() {
+        return;
+    }
     for small in [false, true] {
         let json = |before: &str, after: &str| match small {
             false => huge(before, after),

@@ -1,5 +1,5 @@
 //! `wss` and `https` with certificates made here. There is no setting that switches their verification off: what a
-//! client trusts is the system's roots and those given to `Config::extra_roots`.
+//! client trusts is the system's roots and those given to `ConfigBuilder::extra_roots`.
 
 use agora_chat::{CertificateProblem, ConnectStep, LossCause, OpenError, RestClient, RestErrorKind, Roots};
 use tokio::io::AsyncReadExt as _;
@@ -48,8 +48,8 @@ async fn each_fault_of_a_certificate_has_its_own_error_on_the_socket_and_on_rest
     let made_anew = Authority::new();
     for (name, valid, roots, problem, advice) in [
         ("chat.example", Valid::Now, ours.roots(), CertificateProblem::WrongName, "check the address"),
-        ("127.0.0.1", Valid::Now, theirs.roots(), CertificateProblem::UnknownRoot, "`Config::extra_roots`"),
-        ("127.0.0.1", Valid::Now, made_anew.roots(), CertificateProblem::UnknownRoot, "`Config::extra_roots`"),
+        ("127.0.0.1", Valid::Now, theirs.roots(), CertificateProblem::UnknownRoot, "`ConfigBuilder::extra_roots`"),
+        ("127.0.0.1", Valid::Now, made_anew.roots(), CertificateProblem::UnknownRoot, "`ConfigBuilder::extra_roots`"),
         ("127.0.0.1", Valid::NoMore, ours.roots(), CertificateProblem::Expired, "this machine's clock"),
         ("127.0.0.1", Valid::NotYet, ours.roots(), CertificateProblem::Expired, "this machine's clock"),
     ] {
