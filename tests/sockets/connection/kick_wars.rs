@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use agora_chat::{
-    ConfigBuilder, ConnectionState, DisconnectReason, EventKind, Flapping, Kick, KickPolicy, Reconnect,
+    Account, ConfigBuilder, ConnectionState, Device, DisconnectReason, EventKind, Flapping, Kick, KickPolicy,
+    Reconnect,
     local_server::{DevicePolicy, LocalServer},
 };
 
@@ -87,8 +88,9 @@ async fn two_clients_with_one_resource_hear_that_they_flap_and_are_slowed_down()
     rule.floor = HOUR;
     policy.flapping = Some(rule);
     let config = server.config().reconnect(policy);
-    let (first, mut heard) = online(config.clone(), alice()).await;
-    let (second, _second_hears) = online(config, alice()).await;
+    let phone = || Account::new(alice()).device(Device::new("phone"));
+    let (first, mut heard) = online(config.clone(), phone()).await;
+    let (second, _second_hears) = online(config, phone()).await;
     let told = heard
         .until(|event| match event {
             EventKind::Flapping { sessions, floor, .. } => Some((sessions, floor)),

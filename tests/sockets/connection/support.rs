@@ -3,7 +3,7 @@
 use std::{fmt::Debug, future::Future, time::Duration};
 
 use agora_chat::{
-    ConfigBuilder, Connection, ConnectionState, Credentials, DisconnectReason, Event, EventHandler, EventKind,
+    Account, ConfigBuilder, Connection, ConnectionState, Credentials, DisconnectReason, Event, EventHandler, EventKind,
     EventMask, LossCause, Message, MessageBody, Reconnect, local_server::LocalServer,
 };
 use tokio::{
@@ -71,9 +71,9 @@ pub(crate) fn listen(connection: &Connection, id: &str) -> Heard {
 }
 
 /// A connection that is logged in, with `Connected` heard already.
-pub(crate) async fn online(config: ConfigBuilder, credentials: Credentials) -> (Connection, Heard) {
+pub(crate) async fn online(config: ConfigBuilder, account: impl Into<Account>) -> (Connection, Heard) {
     let (connection, mut heard) = start(config);
-    within("open", connection.open(credentials)).await.unwrap();
+    within("open", connection.open(account)).await.unwrap();
     assert_eq!(heard.next().await, EventKind::Connected { resumed: false });
     assert_eq!(connection.state(), ConnectionState::Online);
     (connection, heard)
