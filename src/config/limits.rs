@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::range::{count, in_range};
-use crate::{model::error::ConfigError, net::websocket::socket::LinkLimits};
+use crate::{model::error::ConfigError, net::websocket::link::LinkLimits};
 
 /// How much one connection may hold. Every bound has a default; what happens past it stands beside it.
 ///

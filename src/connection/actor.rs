@@ -53,7 +53,7 @@ use crate::{
         watch::StatePublisher,
     },
     net::websocket::{
-        socket::{ByteCounts, Link, connect},
+        link::{ByteCounts, Link, connect},
         write_queue::WriteQueue,
     },
 };

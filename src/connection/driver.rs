@@ -14,7 +14,10 @@ use actix_rt::time::{Instant, sleep, sleep_until};
 use slog::trace;
 
 use super::actor::{CallDone, ConnectionActor, Dialing, Ending, Renewal};
-use crate::net::websocket::{frame::Incoming, socket::ReadOutcome};
+use crate::net::websocket::{
+    frame::Incoming,
+    link::{ReadOutcome, ReadRound},
+};
 use crate::{model::error::LossCause, session::Input};
 
 /// How long a registry that is behind holds back a round of reading at the most.
@@ -136,7 +139,25 @@ impl ConnectionActor {
         let before = link.traffic.read;
         self.reading = true;
         self.read_at = Some(self.now());
-        let read = link.read(task, |incoming| self.incoming(incoming, ctx));
+        let mut round = ReadRound::begin();
+        let read = 'round: loop {
+            let mut input = match link.read(&mut round, task) {
+                Ok(input) => input,
+                Err(outcome) => break outcome,
+            };
+            loop {
+                match link.next(&mut input) {
+                    Ok(Some(incoming)) => {
+                        if let Err(outcome) = self.incoming(incoming, ctx) {
+                            break 'round outcome;
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(cause) => break 'round ReadOutcome::Lost(cause),
+                }
+            }
+        };
+        drop(round);
         self.reading = false;
         self.read_at = None;
         self.publish_emitted();
@@ -189,14 +210,17 @@ impl ConnectionActor {
         true
     }
 
-    fn incoming(&mut self, incoming: Incoming<'_>, ctx: &mut Context<Self>) -> bool {
+    /// The error ends the round of reading.
+    fn incoming(&mut self, incoming: Incoming<'_>, ctx: &mut Context<Self>) -> Result<(), ReadOutcome> {
         trace!(self.log, "frame in"; "frame" => ?incoming);
         match incoming {
             Incoming::Binary(bytes) => self.step(Input::Frame(bytes), ctx),
             Incoming::Text(_) | Incoming::Ping(_) | Incoming::Pong(_) => self.step(Input::Alive, ctx),
-            Incoming::Close { .. } => {}
+            Incoming::Close { code, reason } => {
+                return Err(ReadOutcome::Lost(LossCause::ClosedByPeer { code, reason: reason.to_owned() }));
+            }
         }
-        !self.hung_up
+        if self.hung_up { Err(ReadOutcome::Blocked) } else { Ok(()) }
     }
 
     fn lose(&mut self, cause: LossCause, ctx: &mut Context<Self>) {

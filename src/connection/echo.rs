@@ -4,7 +4,7 @@ use std::{future::poll_fn, task::Poll};
 
 use crate::net::websocket::{
     frame::{Incoming, MessageKind},
-    socket::{ReadOutcome, connect},
+    link::{ReadOutcome, ReadRound, connect},
 };
 use crate::{
     config::Limits,
@@ -24,14 +24,27 @@ pub(crate) async fn echo(url: &str, limits: &Limits) -> (LossCause, Vec<Vec<u8>>
         loop {
             if lost.is_none() {
                 let mut echoes = Vec::new();
-                let read = link.read(cx, |incoming| {
-                    match incoming {
-                        Incoming::Text(payload) => echoes.push((MessageKind::Text, payload.to_vec())),
-                        Incoming::Binary(payload) => echoes.push((MessageKind::Binary, payload.to_vec())),
-                        Incoming::Ping(_) | Incoming::Pong(_) | Incoming::Close { .. } => {}
+                let mut round = ReadRound::begin();
+                let read = 'round: loop {
+                    let mut input = match link.read(&mut round, cx) {
+                        Ok(input) => input,
+                        Err(outcome) => break outcome,
+                    };
+                    loop {
+                        match link.next(&mut input) {
+                            Ok(Some(Incoming::Text(payload))) => echoes.push((MessageKind::Text, payload.to_vec())),
+                            Ok(Some(Incoming::Binary(payload))) => echoes.push((MessageKind::Binary, payload.to_vec())),
+                            Ok(Some(Incoming::Close { code, reason })) => {
+                                let cause = LossCause::ClosedByPeer { code, reason: reason.to_owned() };
+                                break 'round ReadOutcome::Lost(cause);
+                            }
+                            Ok(Some(Incoming::Ping(_) | Incoming::Pong(_))) => {}
+                            Ok(None) => break,
+                            Err(cause) => break 'round ReadOutcome::Lost(cause),
+                        }
                     }
-                    true
-                });
+                };
+                drop(round);
                 for (kind, payload) in echoes {
                     link.put(kind, &payload);
                     // A run's questions are answered in one short text.

@@ -45,14 +45,20 @@ fn feed(stream: &[u8], cuts: &[u8], limit: usize) -> (Vec<Item>, std::result::Re
     let (mut decoder, mut items, mut left, mut fed) = (Decoder::new(limit), Vec::new(), stream, 0);
     let mut cuts = cuts.iter().map(|cut| usize::from(*cut).max(1)).cycle();
     while !left.is_empty() {
-        let (part, rest) = left.split_at(cuts.next().unwrap_or(left.len()).min(left.len()));
+        let (mut part, mut rest) = left.split_at(cuts.next().unwrap_or(left.len()).min(left.len()));
         (left, fed) = (rest, fed + part.len());
-        let read = decoder.feed(part, |incoming| items.push(item(incoming)));
+        let read = loop {
+            match decoder.next(&mut part) {
+                Ok(Some(incoming)) => items.push(item(incoming)),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
         let most = limit.min(FIRST_ALLOCATION.max(2 * fed)) + MAX_CONTROL_PAYLOAD;
         assert!(decoder.kept() <= most, "{} bytes kept of {fed} with a limit of {limit}", decoder.kept());
         if let Err(error) = read {
             assert_eq!(decoder.kept(), 0, "a refused link keeps nothing");
-            assert_eq!(decoder.feed(rest, |_| items.clear()), Err(error.clone()), "a failed decoder stays failed");
+            assert_eq!(decoder.next(&mut rest), Err(error.clone()), "a failed decoder stays failed");
             return (items, Err(error));
         }
     }

@@ -34,9 +34,9 @@ pub fn page_view(data: &[u8]) {
 #[must_use]
 pub fn framing(data: &[u8], largest: usize) -> usize {
     let (mut decoder, mut count) = (crate::net::websocket::frame::Decoder::new(largest), 0);
-    for read in data.chunks(16 << 10) {
-        if decoder.feed(read, |_| count += 1).is_err() {
-            break;
+    for mut read in data.chunks(16 << 10) {
+        while let Ok(Some(_)) = decoder.next(&mut read) {
+            count += 1;
         }
     }
     count

@@ -1,5 +1,5 @@
-//! WebSocket: framing, the socket, and the queue of frames to write.
+//! WebSocket: framing, the link, and the queue of frames to write.
 
 pub(crate) mod frame;
-pub(crate) mod socket;
+pub(crate) mod link;
 pub(crate) mod write_queue;

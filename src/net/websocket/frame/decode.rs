@@ -1,4 +1,4 @@
-//! Decoder of frames from the server: bytes in as they come, whole messages out.
+//! Decoder of frames from the server: bytes in as they come, whole messages out as they are asked for.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ const FIRST_ALLOCATION: usize = 1024;
 /// Bounds: a message has at most the limit given to [`new`](Self::new), checked against a frame's header before any of
 /// its payload is kept, and at most 1024 empty fragments. An unfinished message is kept in at most twice the bytes
 /// received of it (1 KiB at first) and never more than the limit; an unfinished control frame in at most 125 bytes more.
-/// Nothing is kept between messages.
+/// Nothing is kept between messages; one that was joined from pieces lives until the next call.
 ///
 /// A text message is refused at its first byte that cannot be UTF-8, wherever fragments and reads are cut.
 ///
@@ -37,8 +37,10 @@ enum Phase {
     Message { message: Message, last: bool, left: usize },
     /// In a control frame.
     Control { kind: ControlKind, kept: Vec<u8>, left: usize },
-    /// A Close frame was handed out.
-    Closed,
+    /// Something whole was handed out: all its bytes where it came in pieces, else none. They end with the next call.
+    HandedOut(Vec<u8>),
+    /// The same of a Close frame, behind which nothing counts.
+    Closed(Vec<u8>),
     /// A frame was refused.
     Failed(FrameError),
 }
@@ -54,74 +56,91 @@ impl Decoder {
         Decoder { limit, unfinished: None, phase: Phase::BETWEEN_FRAMES }
     }
 
-    /// Takes all of `input`, the bytes just read, and hands each message and control frame it completes to `sink`, in
-    /// order.
+    /// Takes bytes off the front of `input`, up to the end of the next whole message or control frame, and returns that;
+    /// `None` once all of `input` is taken. A message that lies whole in `input` is not copied.
     ///
     /// # Errors
     ///
-    /// The first frame that breaks the rules, after all before it were handed out. The decoder stays failed: every
-    /// later call returns the same error.
-    pub(crate) fn feed(&mut self, input: &[u8], sink: impl FnMut(Incoming<'_>)) -> Result<(), FrameError> {
-        match self.read(input, sink) {
-            Ok(phase) => {
-                self.phase = phase;
-                Ok(())
-            }
+    /// The first frame that breaks the rules. The decoder stays failed: every later call returns the same error.
+    pub(crate) fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<Incoming<'a>>, FrameError> {
+        let (opcode, in_place) = match self.read(input) {
+            Ok(Some(whole)) => whole,
+            Ok(None) => return Ok(None),
             Err(error) => {
                 self.phase = Phase::Failed(error.clone());
                 self.unfinished = None;
-                Err(error)
+                return Err(error);
             }
-        }
+        };
+        let payload = match &self.phase {
+            Phase::HandedOut(joined) | Phase::Closed(joined) if !joined.is_empty() => joined,
+            _ => in_place,
+        };
+        Ok(Some(match opcode {
+            Opcode::Message(MessageKind::Text) => Incoming::Text(payload),
+            Opcode::Message(MessageKind::Binary) | Opcode::Continuation => Incoming::Binary(payload),
+            Opcode::Control(kind) => control(kind, payload)?,
+        }))
     }
 
-    /// Reads to the end of `input` and returns the phase it ends in.
-    fn read(&mut self, mut input: &[u8], mut sink: impl FnMut(Incoming<'_>)) -> Result<Phase, FrameError> {
+    /// Reads on to the end of a message or a control frame: what it is, and the part of it that lies in `input`. Where
+    /// that is not all of it, the phase has the whole.
+    fn read<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<(Opcode, &'i [u8])>, FrameError> {
         let mut phase = std::mem::replace(&mut self.phase, Phase::BETWEEN_FRAMES);
         loop {
             phase = match phase {
-                Phase::Header(mut partial) => match partial.take_from(&mut input)? {
+                Phase::HandedOut(_) => Phase::BETWEEN_FRAMES,
+                Phase::Header(mut partial) => match partial.take_from(input)? {
                     Some(header) => self.begin(&header)?,
-                    None => return Ok(Phase::Header(partial)),
+                    None => {
+                        self.phase = Phase::Header(partial);
+                        return Ok(None);
+                    }
                 },
                 Phase::Message { mut message, last, left } => {
-                    let part = take_front(&mut input, left);
+                    let part = take_front(input, left);
                     if part.len() < left {
                         let bound = if last { message.joined.len() + left } else { self.limit };
                         message.keep(part, bound)?;
-                        return Ok(Phase::Message { message, last, left: left - part.len() });
+                        self.phase = Phase::Message { message, last, left: left - part.len() };
+                        return Ok(None);
                     }
                     if last {
-                        message.finish(part, &mut sink)?;
-                    } else {
-                        message.keep(part, self.limit)?;
-                        self.unfinished = Some(message);
+                        let kind = message.kind;
+                        self.phase = Phase::HandedOut(message.finish(part)?);
+                        return Ok(Some((Opcode::Message(kind), part)));
                     }
+                    message.keep(part, self.limit)?;
+                    self.unfinished = Some(message);
                     Phase::BETWEEN_FRAMES
                 }
                 Phase::Control { kind, mut kept, left } => {
-                    let part = take_front(&mut input, left);
+                    let part = take_front(input, left);
                     if part.len() < left {
                         kept.reserve_exact(left);
                         kept.extend_from_slice(part);
-                        return Ok(Phase::Control { kind, kept, left: left - part.len() });
+                        self.phase = Phase::Control { kind, kept, left: left - part.len() };
+                        return Ok(None);
                     }
-                    let payload = if kept.is_empty() {
-                        part
-                    } else {
+                    if !kept.is_empty() {
                         kept.extend_from_slice(part);
-                        &kept
-                    };
-                    sink(control(kind, payload)?);
-                    match kind {
+                    }
+                    // Checked before the decoder counts as closed.
+                    control(kind, if kept.is_empty() { part } else { &kept })?;
+                    self.phase = match kind {
                         ControlKind::Close => {
                             self.unfinished = None;
-                            Phase::Closed
+                            Phase::Closed(kept)
                         }
-                        ControlKind::Ping | ControlKind::Pong => Phase::BETWEEN_FRAMES,
-                    }
+                        ControlKind::Ping | ControlKind::Pong => Phase::HandedOut(kept),
+                    };
+                    return Ok(Some((Opcode::Control(kind), part)));
                 }
-                Phase::Closed => return Ok(Phase::Closed),
+                Phase::Closed(_) => {
+                    *input = &[];
+                    self.phase = Phase::Closed(Vec::new());
+                    return Ok(None);
+                }
                 Phase::Failed(error) => return Err(error),
             }
         }
@@ -166,8 +185,8 @@ impl Decoder {
     pub(crate) fn kept(&self) -> usize {
         let in_phase = match &self.phase {
             Phase::Message { message, .. } => message.joined.capacity(),
-            Phase::Control { kept, .. } => kept.capacity(),
-            Phase::Header(_) | Phase::Closed | Phase::Failed(_) => 0,
+            Phase::Control { kept, .. } | Phase::HandedOut(kept) | Phase::Closed(kept) => kept.capacity(),
+            Phase::Header(_) | Phase::Failed(_) => 0,
         };
         in_phase + self.unfinished.as_ref().map_or(0, |message| message.joined.capacity())
     }
@@ -206,25 +225,14 @@ impl Message {
         Ok(())
     }
 
-    /// Hands the message out, uncopied if `last_part` is all of it.
-    fn finish(mut self, last_part: &[u8], sink: &mut impl FnMut(Incoming<'_>)) -> Result<(), FrameError> {
-        let whole = if self.joined.is_empty() {
-            if self.kind == MessageKind::Text {
-                self.begun = begun(last_part).ok_or(FrameError::TextNotUtf8)?;
-            }
-            last_part
-        } else {
+    /// Returns all of the message, or nothing where `last_part` is all of it.
+    fn finish(mut self, last_part: &[u8]) -> Result<Vec<u8>, FrameError> {
+        if !self.joined.is_empty() {
             self.keep(last_part, self.joined.len() + last_part.len())?;
-            &self.joined
-        };
-        if self.begun > 0 {
-            return Err(FrameError::TextNotUtf8);
+        } else if self.kind == MessageKind::Text {
+            self.begun = begun(last_part).ok_or(FrameError::TextNotUtf8)?;
         }
-        sink(match self.kind {
-            MessageKind::Text => Incoming::Text(whole),
-            MessageKind::Binary => Incoming::Binary(whole),
-        });
-        Ok(())
+        if self.begun > 0 { Err(FrameError::TextNotUtf8) } else { Ok(self.joined) }
     }
 }
 

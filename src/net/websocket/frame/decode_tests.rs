@@ -125,6 +125,19 @@ fn nothing_is_kept_once_a_message_is_complete() {
 }
 
 #[test]
+fn a_joined_message_lives_until_the_next_call_and_what_is_behind_it_stays_in_the_input() {
+    let input = [frame(0x02, b"one "), frame(0x80, b"two"), frame(0x82, b"next")].concat();
+    let mut decoder = Decoder::new(LIMIT);
+    let mut left = &input[..];
+    assert_eq!(decoder.next(&mut left), Ok(Some(Incoming::Binary(b"one two"))));
+    assert_eq!(left, frame(0x82, b"next"));
+    assert!(decoder.kept() >= 7 && !decoder.is_within_a_message());
+    assert_eq!(decoder.next(&mut left), Ok(Some(Incoming::Binary(b"next"))));
+    assert_eq!((decoder.kept(), left), (0, &[][..]));
+    assert_eq!(decoder.next(&mut left), Ok(None));
+}
+
+#[test]
 fn an_idle_decoder_is_under_a_hundred_bytes() {
     assert!(size_of::<Decoder>() <= 96, "{}", size_of::<Decoder>());
 }

@@ -1,6 +1,6 @@
 //! WebSocket framing for the client's end of a link (RFC 6455 §5), without sockets, clock or chance.
 //!
-//! A [`Decoder`] turns the bytes of one link into whole messages; the `encode_*` functions append masked frames to a
+//! A [`Decoder`] is asked for the next whole message of one link's bytes; the `encode_*` functions append masked frames to a
 //! buffer. The read buffer may be shared between links: a frame that is whole in it is handed out in place. Only an
 //! unfinished message is copied, into a buffer that is freed with it. An idle link keeps none.
 
@@ -68,7 +68,7 @@ impl Opcode {
     }
 }
 
-/// One whole thing the server sent, borrowed for the length of the call that hands it out.
+/// One whole thing the server sent, borrowed until the next one is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Incoming<'a> {
     /// A binary message, its fragments joined.

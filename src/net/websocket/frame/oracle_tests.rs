@@ -48,6 +48,17 @@ impl From<Message> for Item {
     }
 }
 
+impl Decoder {
+    /// Takes all of `input` and hands out what it completes, in order.
+    pub(super) fn feed(&mut self, mut input: &[u8], mut sink: impl FnMut(Incoming<'_>)) -> Result<(), FrameError> {
+        while let Some(incoming) = self.next(&mut input)? {
+            sink(incoming);
+        }
+        assert!(input.is_empty(), "bytes are left over");
+        Ok(())
+    }
+}
+
 /// A socket whose peer has sent all it will.
 #[derive(Default)]
 struct Wire {

@@ -1,4 +1,4 @@
-//! The socket of a link: its bytes in both directions.
+//! One open WebSocket: the bytes of a link in both directions.
 
 use std::{
     cell::RefCell,
@@ -32,7 +32,7 @@ const OUTBOX_ROOM: usize = 64 * 1024;
 const OUTBOX_KEEP: usize = 1024;
 
 thread_local! {
-    static READ: RefCell<Option<Box<[u8; READ_BUFFER]>>> = const { RefCell::new(None) };
+    static READ: RefCell<Box<[u8]>> = RefCell::default();
     static MASKS: Masks = Masks { keyed: RandomState::new(), count: RefCell::new(0) };
 }
 
@@ -121,6 +121,32 @@ pub(crate) async fn connect(
     Ok(Link::new(stream, early, sizes))
 }
 
+/// A round of reading: the thread's buffer, and how many reads are left before other work of the thread has its turn.
+pub(crate) struct ReadRound {
+    buffer: Box<[u8]>,
+    /// What came with the upgrade's answer, while it is read.
+    early: BytesMut,
+    reads_left: usize,
+}
+
+impl ReadRound {
+    /// How many reads one round makes.
+    const READS: usize = 16;
+
+    /// Borrows the thread's buffer until this is dropped.
+    pub(crate) fn begin() -> Self {
+        let kept = READ.take();
+        let buffer = if kept.is_empty() { vec![0; READ_BUFFER].into() } else { kept };
+        ReadRound { buffer, early: BytesMut::new(), reads_left: Self::READS }
+    }
+}
+
+impl Drop for ReadRound {
+    fn drop(&mut self) {
+        READ.set(std::mem::take(&mut self.buffer));
+    }
+}
+
 /// Outcome of a round of reading.
 pub(crate) enum ReadOutcome {
     /// Nothing more for now.
@@ -132,9 +158,6 @@ pub(crate) enum ReadOutcome {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
-    /// Reads of one round before other work of the thread gets its turn.
-    const READS: usize = 16;
-
     fn new(io: S, early: BytesMut, sizes: LinkLimits) -> Self {
         Link {
             io,
@@ -151,99 +174,76 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    /// Reads what is there and hands out what is whole. `sink` answers whether to go on.
-    pub(crate) fn read(&mut self, cx: &mut Context<'_>, mut sink: impl FnMut(Incoming<'_>) -> bool) -> ReadOutcome {
-        if !self.early.is_empty() {
-            let early = std::mem::take(&mut self.early);
-            if let Some(read) = self.feed(&early, &mut sink) {
-                return read;
-            }
-        }
-        let mut buffer = READ.take().unwrap_or_else(|| Box::new([0; READ_BUFFER]));
-        let read = self.read_into(&mut buffer[..], cx, &mut sink);
-        READ.set(Some(buffer));
-        let Some(broken) = &mut self.broken else { return read };
-        match read {
-            ReadOutcome::Lost(LossCause::Ended | LossCause::Io(_)) => ReadOutcome::Lost(broken.cause.clone()),
-            ReadOutcome::Blocked if broken.grace.as_mut().poll(cx).is_ready() => {
-                ReadOutcome::Lost(broken.cause.clone())
-            }
-            read => read,
-        }
-    }
-
-    fn read_into(
-        &mut self,
-        buffer: &mut [u8],
-        cx: &mut Context<'_>,
-        sink: &mut impl FnMut(Incoming<'_>) -> bool,
-    ) -> ReadOutcome {
-        for _ in 0..Self::READS {
-            let mut filled = ReadBuf::new(buffer);
-            match Pin::new(&mut self.io).poll_read(cx, &mut filled) {
-                Poll::Pending => return ReadOutcome::Blocked,
-                Poll::Ready(Err(error)) => return ReadOutcome::Lost(LossCause::Io(error.to_string())),
-                Poll::Ready(Ok(())) if filled.filled().is_empty() => return ReadOutcome::Lost(LossCause::Ended),
-                Poll::Ready(Ok(())) => {
-                    self.traffic.read += filled.filled().len() as u64;
-                    if let Some(read) = self.feed(filled.filled(), sink) {
-                        return read;
-                    }
-                    // There is probably more. The receivers of what came run first, or it piles up there.
-                    if filled.remaining() == 0 {
-                        return ReadOutcome::More;
-                    }
-                }
-            }
-        }
-        ReadOutcome::More
-    }
-
-    /// `Some` when the link is over, or nobody wants to go on.
-    fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(Incoming<'_>) -> bool) -> Option<ReadOutcome> {
-        let (mut go_on, mut closed) = (true, None);
-        let Link { decoder, outbox, unanswered, .. } = self;
-        // An incoming message leaves less space for pongs.
-        let room = self.pongs_limit.min(self.bytes_limit.saturating_sub(decoder.kept())).max(1);
-        let fed = decoder.feed(bytes, |incoming| {
-            match &incoming {
-                // A peer that does not read has only its last ping answered (RFC 6455 §5.5.3).
-                Incoming::Ping(payload) if outbox.len() >= room => *unanswered = Some(BytesMut::from(*payload)),
-                Incoming::Ping(payload) => pong(payload, outbox),
-                Incoming::Close { code, reason } => closed = Some((*code, (*reason).to_owned())),
-                _ => {}
-            }
-            go_on = go_on && sink(incoming);
-        });
-        if !go_on {
-            return Some(ReadOutcome::Blocked);
-        }
-        if let Some((code, reason)) = closed {
-            self.answer_close(code);
-            return Some(ReadOutcome::Lost(LossCause::ClosedByPeer { code, reason }));
-        }
-        if let Err(error) = fed {
-            encode_close(error.close_code(), "", mask(), &mut self.outbox);
-            self.too_large = matches!(error, FrameError::TooLarge { .. });
-            return Some(ReadOutcome::Lost(broken(&error)));
-        }
+    /// Reads what is there, once: bytes for [`next`](Self::next), which must take all of them before the next read. The error
+    /// says why the round of reading is over.
+    pub(crate) fn read<'r>(&mut self, round: &'r mut ReadRound, cx: &mut Context<'_>) -> Result<&'r [u8], ReadOutcome> {
         // The settings ensure that a message of the largest size fits, whatever waits to be written.
         let held = self.decoder.kept();
-        (held > self.bytes_limit).then(|| {
+        if held > self.bytes_limit {
             let limit = self.bytes_limit;
-            ReadOutcome::Lost(LossCause::Protocol(format!(
-                "the connection holds {held} bytes, over its limit of {limit}"
-            )))
-        })
+            let detail = format!("the connection holds {held} bytes, over its limit of {limit}");
+            return Err(ReadOutcome::Lost(LossCause::Protocol(detail)));
+        }
+        if !self.early.is_empty() {
+            round.early = std::mem::take(&mut self.early);
+            return Ok(&round.early);
+        }
+        if round.reads_left == 0 {
+            return Err(ReadOutcome::More);
+        }
+        round.reads_left -= 1;
+        let mut filled = ReadBuf::new(&mut round.buffer);
+        let cause = match Pin::new(&mut self.io).poll_read(cx, &mut filled) {
+            Poll::Pending => {
+                let Some(broken) = &mut self.broken else { return Err(ReadOutcome::Blocked) };
+                if broken.grace.as_mut().poll(cx).is_pending() {
+                    return Err(ReadOutcome::Blocked);
+                }
+                broken.cause.clone()
+            }
+            Poll::Ready(Ok(())) if !filled.filled().is_empty() => {
+                let read = filled.filled().len();
+                self.traffic.read += read as u64;
+                // There is probably more. The receivers of what came run first, or it piles up there.
+                if filled.remaining() == 0 {
+                    round.reads_left = 0;
+                }
+                return Ok(round.buffer.get(..read).unwrap_or_default());
+            }
+            Poll::Ready(Ok(())) => LossCause::Ended,
+            Poll::Ready(Err(error)) => LossCause::Io(error.to_string()),
+        };
+        Err(ReadOutcome::Lost(self.broken.as_ref().map_or(cause, |broken| broken.cause.clone())))
     }
 
-    /// Answers a Close with a Close of the same code (RFC 6455 §5.5.1).
-    fn answer_close(&mut self, code: Option<u16>) {
-        match code {
-            Some(code) => encode_close(code, "", mask(), &mut self.outbox),
+    /// Takes the next whole thing off the front of `input`; `None` once all of `input` is taken. Pings and a Close are
+    /// answered.
+    ///
+    /// # Errors
+    /// The peer broke the rules, and the link is lost.
+    pub(crate) fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<Incoming<'a>>, LossCause> {
+        // An incoming message leaves less space for pongs.
+        let room = self.pongs_limit.min(self.bytes_limit.saturating_sub(self.decoder.kept())).max(1);
+        let incoming = self.decoder.next(input).map_err(|error| {
+            encode_close(error.close_code(), "", mask(), &mut self.outbox);
+            self.too_large = matches!(error, FrameError::TooLarge { .. });
+            LossCause::Protocol(error.to_string())
+        })?;
+        match &incoming {
+            // A peer that does not read has only its last ping answered (RFC 6455 §5.5.3).
+            Some(Incoming::Ping(payload)) if self.outbox.len() >= room => {
+                self.unanswered = Some(BytesMut::from(*payload));
+            }
+            Some(Incoming::Ping(payload)) => pong(payload, &mut self.outbox),
+            // A Close is answered with a Close of the same code (RFC 6455 §5.5.1).
+            Some(Incoming::Close { code: Some(code), .. }) => encode_close(*code, "", mask(), &mut self.outbox),
             // An empty payload is never too long.
-            None => drop(encode_control(ControlKind::Close, &[], mask(), &mut self.outbox)),
+            Some(Incoming::Close { code: None, .. }) => {
+                drop(encode_control(ControlKind::Close, &[], mask(), &mut self.outbox));
+            }
+            _ => {}
         }
+        Ok(incoming)
     }
 
     /// Returns whether a binary message has begun to arrive and is not whole.
@@ -389,10 +389,6 @@ fn pong(payload: &[u8], outbox: &mut BytesMut) {
     let _ = encode_control(ControlKind::Pong, payload, mask(), outbox);
 }
 
-fn broken(error: &FrameError) -> LossCause {
-    LossCause::Protocol(error.to_string())
-}
-
 #[cfg(test)]
-#[path = "socket_tests.rs"]
+#[path = "link_tests.rs"]
 mod tests;
