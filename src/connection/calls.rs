@@ -39,10 +39,12 @@ impl LoggedIn {
 
 impl ConnectionActor {
     fn me(&self) -> Result<LoggedIn, RequestError> {
-        match (self.engine.token(), self.engine.user()) {
-            (Some(token), Some(user)) => {
-                Ok(LoggedIn { token: token.clone(), user: user.clone(), resource: self.engine.resource().to_owned() })
-            }
+        match (self.core.engine.token(), self.core.engine.user()) {
+            (Some(token), Some(user)) => Ok(LoggedIn {
+                token: token.clone(),
+                user: user.clone(),
+                resource: self.core.engine.resource().to_owned(),
+            }),
             _ => Err(RequestError::NotLoggedIn),
         }
     }

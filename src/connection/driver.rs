@@ -1,5 +1,5 @@
 //! The one future of a connection's actor: calls, a connect under way, the link, the timer and at last what there is to
-//! write, in this order, whenever something wakes it.
+//! write, in this order, whenever something wakes it. What one of them brings is a turn.
 //!
 //! One future, because every wake of an actor polls every future in its context.
 
@@ -38,13 +38,13 @@ impl ActorFuture<ConnectionActor> for Driver {
         ctx: &mut Context<ConnectionActor>,
         task: &mut Task<'_>,
     ) -> Poll<()> {
-        actor.pump(ctx, task);
+        actor.drive(ctx, task);
         Poll::Pending
     }
 }
 
 impl ConnectionActor {
-    fn pump(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+    fn drive(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
         if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(task.waker())) {
             self.waker = Some(task.waker().clone());
         }
@@ -77,8 +77,8 @@ impl ConnectionActor {
         let Some(asked) = &mut self.asked_token else { return };
         if let Poll::Ready(result) = asked.as_mut().poll(task) {
             self.asked_token = None;
-            if let (Ok(fetched), Some(user)) = (&result, self.engine.user()) {
-                self.look_at(&fetched.token, user);
+            if let (Ok(fetched), Some(user)) = (&result, self.core.engine.user()) {
+                self.log.inspect(&fetched.token, user);
             }
             self.step(Input::TokenProvided(result), ctx);
         }
@@ -103,7 +103,11 @@ impl ConnectionActor {
     fn poll_ends(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
         let polled = |end: &mut Ending| end.written.as_mut().poll(task).is_ready();
         let done: Vec<_> = self.ends.extract_if(.., polled).collect();
-        done.into_iter().for_each(|end| self.ended(end, ctx));
+        if !done.is_empty() {
+            done.into_iter().for_each(Ending::tell);
+            // It may be what the actor waits for.
+            self.finish_turn(ctx);
+        }
     }
 
     fn poll_dialing(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
@@ -126,58 +130,60 @@ impl ConnectionActor {
         }
     }
 
+    /// Reads a round: the engine takes each frame in where it lies, and then, once, does what it decided.
     fn poll_link(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
         if self.handlers_behind(task) {
-            self.engine.set_unread(true);
+            self.core.engine.set_unread(true);
             return;
         }
-        // Taken out while it is read, so that what it hands out can be acted on at once.
-        let Some(mut link) = self.link.take() else {
-            self.engine.set_unread(false);
+        let Some(link) = &mut self.link else {
+            self.core.engine.set_unread(false);
             return;
         };
+        // The frames of a round share one look at the clocks.
+        let now = self.core.now();
         let before = link.traffic.read;
-        self.reading = true;
-        self.read_at = Some(self.now());
         let mut round = ReadRound::begin();
-        let read = 'round: loop {
-            let mut input = match link.read(&mut round, task) {
-                Ok(input) => input,
+        let outcome = 'round: loop {
+            let mut bytes = match link.read(&mut round, task) {
+                Ok(bytes) => bytes,
                 Err(outcome) => break outcome,
             };
             loop {
-                match link.next(&mut input) {
-                    Ok(Some(incoming)) => {
-                        if let Err(outcome) = self.incoming(incoming, ctx) {
-                            break 'round outcome;
-                        }
-                    }
+                let incoming = match link.next(&mut bytes) {
+                    Ok(Some(incoming)) => incoming,
                     Ok(None) => break,
                     Err(cause) => break 'round ReadOutcome::Lost(cause),
+                };
+                trace!(self.log.logger, "frame in"; "frame" => ?incoming);
+                let input = match incoming {
+                    Incoming::Binary(frame) => Input::Frame(frame),
+                    Incoming::Text(_) | Incoming::Ping(_) | Incoming::Pong(_) => Input::Alive,
+                    Incoming::Close { code, reason } => {
+                        let reason = reason.to_owned();
+                        break 'round ReadOutcome::Lost(LossCause::ClosedByPeer { code, reason });
+                    }
+                };
+                if self.core.step(input, now).is_break() {
+                    return self.finish_turn(ctx);
                 }
             }
         };
-        drop(round);
-        self.reading = false;
-        self.read_at = None;
-        self.publish_emitted();
-        let part = link.traffic.read != before && link.is_within_a_message();
-        self.link = Some(link);
-        if self.hung_up {
-            self.settle(ctx);
-            return;
-        }
         // A task that has used up its share of the thread is told that there is nothing, whatever there is.
-        self.engine.set_unread(!matches!(read, ReadOutcome::Blocked) || !tokio::task::coop::has_budget_remaining());
-        if part && !matches!(read, ReadOutcome::Lost(_)) {
-            self.step(Input::Arriving, ctx);
+        let unread = !matches!(outcome, ReadOutcome::Blocked) || !tokio::task::coop::has_budget_remaining();
+        self.core.engine.set_unread(unread);
+        let arriving = link.traffic.read != before && link.is_within_a_message();
+        let too_large = link.too_large;
+        if arriving && !matches!(outcome, ReadOutcome::Lost(_)) {
+            let _ = self.core.step(Input::Arriving, now);
         }
-        match read {
+        self.finish_turn(ctx);
+        match outcome {
             ReadOutcome::Blocked => {}
             ReadOutcome::More => task.waker().wake_by_ref(),
             ReadOutcome::Lost(cause) => {
-                if self.link.as_ref().is_some_and(|link| link.too_large) {
-                    self.step(Input::TooLarge, ctx);
+                if too_large {
+                    let _ = self.core.step(Input::TooLarge, now);
                 }
                 self.lose(cause, ctx);
             }
@@ -197,7 +203,7 @@ impl ConnectionActor {
             self.behind = None;
             return false;
         }
-        if self.handlers.poll_ready(task).is_ready() {
+        if self.core.handlers.poll_ready(task).is_ready() {
             self.behind = None;
             return false;
         }
@@ -210,19 +216,7 @@ impl ConnectionActor {
         true
     }
 
-    /// The error ends the round of reading.
-    fn incoming(&mut self, incoming: Incoming<'_>, ctx: &mut Context<Self>) -> Result<(), ReadOutcome> {
-        trace!(self.log, "frame in"; "frame" => ?incoming);
-        match incoming {
-            Incoming::Binary(bytes) => self.step(Input::Frame(bytes), ctx),
-            Incoming::Text(_) | Incoming::Ping(_) | Incoming::Pong(_) => self.step(Input::Alive, ctx),
-            Incoming::Close { code, reason } => {
-                return Err(ReadOutcome::Lost(LossCause::ClosedByPeer { code, reason: reason.to_owned() }));
-            }
-        }
-        if self.hung_up { Err(ReadOutcome::Blocked) } else { Ok(()) }
-    }
-
+    /// Drops a link that is lost, and tells the engine.
     fn lose(&mut self, cause: LossCause, ctx: &mut Context<Self>) {
         if let Some(link) = &mut self.link
             && let Some(waker) = &self.waker
@@ -231,7 +225,7 @@ impl ConnectionActor {
             link.flush(&mut Task::from_waker(waker));
         }
         if let Some(link) = self.link.take() {
-            self.fared.count(link.traffic);
+            self.stats.on_traffic(link.traffic);
         }
         self.queued.clear();
         self.step(Input::Lost(cause), ctx);
@@ -246,7 +240,7 @@ impl ConnectionActor {
         link.write(&mut self.queued, task);
         let traffic = std::mem::take(&mut link.traffic);
         let waiting = self.queued.bytes() + link.waiting();
-        self.fared.count(traffic);
+        self.stats.on_traffic(traffic);
         // Sends are refused at the limit; what is beyond it by more than one of them the peer has asked for.
         if waiting > self.config.limits.outbox.saturating_add(self.config.limits.frame) {
             self.lose(LossCause::Io(format!("the peer has stopped reading: {waiting} bytes are waiting")), ctx);
@@ -259,24 +253,24 @@ impl ConnectionActor {
             && timer.as_mut().poll(task).is_ready()
         {
             self.armed = None;
-            self.looked = self.looked.max(armed.min(self.begun.elapsed()));
+            self.looked = self.looked.max(armed.min(self.core.begun.elapsed()));
         }
     }
 
     fn poll_timer(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
         loop {
-            let Some(due) = self.engine.deadline() else {
+            let Some(due) = self.core.engine.deadline() else {
                 self.timer = None;
                 self.armed = None;
                 return;
             };
-            let now = self.now().mono;
+            let now = self.core.now().mono;
             // After a pause of the whole thread, what came meanwhile is not known to be there before the driver has looked.
             if now >= due && (self.link.is_none() || self.looked >= due) {
-                let before = self.engine.state();
+                let before = self.core.engine.state();
                 self.step(Input::Tick, ctx);
                 // The engine always moves its deadline on; should it not, the thread must not be held.
-                if self.engine.deadline() == Some(due) && self.engine.state() == before {
+                if self.core.engine.deadline() == Some(due) && self.core.engine.state() == before {
                     task.waker().wake_by_ref();
                     return;
                 }
@@ -298,7 +292,7 @@ impl ConnectionActor {
     fn poll_sleep(&mut self, due: std::time::Duration, task: &mut Task<'_>) -> bool {
         let far = Instant::now() + std::time::Duration::from_secs(60 * 60);
         let fits = self.armed.is_some_and(|armed| armed <= due);
-        let at = self.instant(due).map_or(far, |at| at.min(far));
+        let at = self.core.instant(due).map_or(far, |at| at.min(far));
         let sleep = match &mut self.timer {
             Some(sleep) if fits => sleep,
             Some(sleep) => {

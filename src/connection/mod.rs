@@ -14,16 +14,22 @@
 //! - `examples/actix_web_app.rs` is a whole program that does so.
 
 mod actor;
+mod api;
 mod calls;
 mod closed;
+mod core;
 mod driver;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod echo;
+mod effects;
 mod handle;
 mod health;
+mod lazy_rest;
+mod log;
 mod messages;
 mod page_tasks;
 mod requests;
+mod stats;
 mod token_cache;
 #[cfg(test)]
 #[cfg(feature = "local-server")]

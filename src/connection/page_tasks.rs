@@ -151,12 +151,12 @@ impl Handler<PageDone> for ConnectionActor {
     type Result = ();
 
     fn handle(&mut self, PageDone(page, outcome): PageDone, ctx: &mut Context<Self>) {
-        self.delivering.done(page);
+        self.page_tasks.done(page);
         match outcome {
             PageOutcome::Handled => self.step(Input::Handled { page }, ctx),
             PageOutcome::Postponed { handled, pause, turn } => {
                 self.step(Input::Postponed { page, handled, pause }, ctx);
-                self.delivering.watch(turn);
+                self.page_tasks.watch(turn);
             }
             PageOutcome::Stopped => {}
         }
@@ -168,7 +168,7 @@ impl Handler<HandlerChanged> for ConnectionActor {
     type Result = ();
 
     fn handle(&mut self, _: HandlerChanged, ctx: &mut Context<Self>) {
-        self.delivering.unwatch();
+        self.page_tasks.unwatch();
         self.step(Input::RetryPostponed, ctx);
         self.wake();
     }

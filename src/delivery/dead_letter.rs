@@ -1,13 +1,6 @@
 //! One thing that could not be handled, and who keeps such things.
 
-use std::{
-    fmt,
-    future::Future,
-    path::Path,
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -25,7 +18,7 @@ use crate::{
         message::{Conversation, Message},
     },
     session::{PageEvent, decode},
-    util::weight::weigh,
+    util::{unix_time, weight::weigh},
 };
 
 /// An event that a [`MessageHandler`](super::MessageHandler) could not handle. It prints no text of a message.
@@ -75,7 +68,7 @@ impl DeadLetter {
             event: event.event.clone(),
             error,
             attempts,
-            at: now(),
+            at: unix_time::now_ms(),
             key: event.key,
             resource: resource.into(),
             encoded: event.encoded.clone(),
@@ -150,7 +143,7 @@ impl DeadLetter {
 
     /// Another attempt failed.
     pub(super) fn failed_again(&mut self, error: HandlerError, attempts: u32) {
-        (self.error, self.attempts, self.at) = (error, attempts, now());
+        (self.error, self.attempts, self.at) = (error, attempts, unix_time::now_ms());
     }
 }
 
@@ -164,11 +157,6 @@ impl DeadLetter {
 
 fn checksum(bytes: &[u8]) -> String {
     Sha1::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for DeadLetter {

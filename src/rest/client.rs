@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use awc::http::Method;
@@ -20,6 +20,7 @@ use super::{
 #[cfg(doc)]
 use crate::config::ConfigBuilder;
 use crate::net::Network;
+use crate::util::unix_time;
 use crate::{
     config::{Config, Endpoints},
     model::{
@@ -208,7 +209,7 @@ impl RestClient {
         let request = TokenBody::Password {
             username: user.as_str(),
             password: password.expose(),
-            timestamp: unix_milliseconds(),
+            timestamp: unix_time::now_ms(),
         };
         let mut call = self.post(Operation::PasswordToken, Some(user), "token", &request);
         call.secrets.add(password);
@@ -395,12 +396,6 @@ impl RestClient {
             error
         })
     }
-}
-
-/// Now, as the service counts.
-pub(super) fn unix_milliseconds() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whether no part of a path is empty or a step, `.` or `..`, which a server or a proxy takes away with what is before it,

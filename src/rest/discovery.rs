@@ -3,16 +3,14 @@
 use awc::http::{Method, uri::Authority};
 use serde_json::Value;
 
-use super::{
-    answer::text,
-    client::{percent_encoded, unix_milliseconds},
-};
+use super::{answer::text, client::percent_encoded};
 #[cfg(doc)]
 use crate::config::ConfigBuilder;
 use crate::{
     config::{Addresses, Config, Endpoints},
     model::redactor::Redactor,
     net::{Network, Target},
+    util::unix_time,
 };
 use crate::{
     model::error::{Operation, RestError, RestErrorKind},
@@ -58,7 +56,7 @@ pub(crate) async fn discover_shown_by(
             operation: Operation::Discovery,
             user: None,
             method: Method::GET,
-            path: format!("/easemob/server.json?app_key={app_key}&_v={}", unix_milliseconds()),
+            path: format!("/easemob/server.json?app_key={app_key}&_v={}", unix_time::now_ms()),
             token: None,
             body: None,
             secrets: redactor.lease([]),

@@ -164,6 +164,14 @@ impl Engine {
         self.session.as_ref().map_or(0, |session| session.retry.attempts())
     }
 
+    /// The same as of `now`: none while the link is stable, which the engine notes only when it ends.
+    #[must_use]
+    pub fn attempts_at(&self, now: Now) -> u32 {
+        let stable_after = self.env.config.reconnect.stable_after;
+        let is_stable = self.online_since().is_some_and(|since| now.mono.saturating_sub(since) >= stable_after);
+        if is_stable { 0 } else { self.attempts() }
+    }
+
     /// Since when the link has been up, on the monotonic clock.
     #[must_use]
     pub fn online_since(&self) -> Option<Duration> {

@@ -5,6 +5,7 @@ mod guarded;
 pub(crate) mod lenient;
 pub(crate) mod lent;
 pub(crate) mod threads;
+pub(crate) mod unix_time;
 pub(crate) mod weight;
 
 pub use escape::Escaped;

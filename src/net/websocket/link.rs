@@ -342,7 +342,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// Closes the link as far as that goes without waiting: a Close frame behind the frames that wait, then the end of
     /// the stream. Dropping the link does the rest. Returns the traffic that is not counted yet.
-    pub(crate) fn part(mut self, mut frames: WriteQueue, cx: &mut Context<'_>) -> ByteCounts {
+    pub(crate) fn close(mut self, mut frames: WriteQueue, cx: &mut Context<'_>) -> ByteCounts {
         // An error means that the socket takes nothing any more, and nobody waits for it to.
         let _ = self.say_goodbye(&mut frames, cx);
         self.traffic

@@ -1,15 +1,15 @@
 //! Makes `007…` tokens for the chat service.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, time::Duration};
 
 use ring::hmac::{HMAC_SHA256, Key, sign, verify};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::content::{Content, Signed, is_hex_32};
-use crate::model::account::{Token, UserId};
+use crate::{
+    model::account::{Token, UserId},
+    util::unix_time,
+};
 
 /// No token can be built from these values. The certificate is never named.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -127,7 +127,7 @@ impl NewChatToken<'_> {
     /// Issues it now with a salt by chance, from 1 to 99 999 999 like the vendor's builders.
     #[must_use]
     pub fn build_now(&self) -> Token {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.build(u32::try_from(since.as_secs()).unwrap_or(u32::MAX), fastrand::u32(1..=99_999_999))
+        let now = u32::try_from(unix_time::now_ms() / 1000).unwrap_or(u32::MAX);
+        self.build(now, fastrand::u32(1..=99_999_999))
     }
 }

@@ -1,0 +1,234 @@
+//! The end of a turn: what the engine decided is carried out, in its order.
+
+use std::sync::Arc;
+
+use actix::{ActorContext, Context};
+use slog::{debug, trace, warn};
+use tokio::sync::oneshot;
+
+use super::{
+    actor::{CallDone, ConnectionActor, Dialing, Ending, SCRATCH},
+    closed::Closed,
+    token_cache::{Loaded, TokenCache},
+    token_fetch,
+    unwritten::unwritten,
+};
+use crate::{
+    model::{
+        Event, EventKind,
+        account::{Device, UserId},
+    },
+    net::{ConnectProgress, websocket::link::connect},
+    session::{Action, ConnectionState, Diagnostic, Input},
+    util::threads::Unfinished,
+};
+
+impl ConnectionActor {
+    /// Ends a turn: carries out what its steps decided, keeps the session's token, and stops the actor where that was asked
+    /// for and nothing is left of the session.
+    pub(super) fn finish_turn(&mut self, ctx: &mut Context<Self>) {
+        self.carry_out_all();
+        if let Some(cache) = &mut self.token_cache {
+            cache.follow(&self.core.engine);
+        }
+        if self.stopping && self.core.engine.state() == ConnectionState::LoggedOut && self.ends.is_empty() {
+            ctx.stop();
+        }
+    }
+
+    pub(super) fn carry_out_all(&mut self) {
+        let mut actions = std::mem::take(&mut self.core.actions);
+        actions.drain(..).for_each(|action| self.carry_out(action));
+        self.publish_events();
+        // One page can hold many messages; room for the usual few is enough while idle.
+        actions.shrink_to(SCRATCH);
+        self.core.actions = actions;
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        // Events are published together, but before anybody is told what follows from them.
+        if !matches!(action, Action::Emit(_) | Action::Publish(_) | Action::Transmit(_)) {
+            self.publish_events();
+        }
+        match action {
+            Action::Transmit(frame) => {
+                trace!(self.log.logger, "frame out"; "kind" => frame.kind(), "bytes" => frame.bytes().len());
+                self.queued.push(frame);
+            }
+            Action::Emit(kind) => self.emit(kind),
+            Action::Publish(event) => {
+                self.log.event(event.kind(), self.core.engine.state());
+                self.events.push(event);
+            }
+            Action::Deliver(page) => {
+                if let Some(user) = &self.user {
+                    let resource = self.core.engine.resource();
+                    self.page_tasks.begin(page, user, resource, &self.config, &self.log.logger);
+                }
+            }
+            Action::LoadCursors { load, user } => {
+                self.page_tasks.load(load, &user, &self.config, &self.log.logger);
+            }
+            Action::Connect { url } => {
+                debug!(self.log.logger, "connecting"; "url" => %url);
+                let (config, progress) = (Arc::clone(&self.config), ConnectProgress::new());
+                let at = progress.clone();
+                let connect = Box::pin(async move { connect(&url, &config.network, config.limits.sizes(), &at).await });
+                self.dialing = Some(Dialing { connect, progress, told: None });
+                self.wake();
+            }
+            Action::Recall { user, device } => self.recall(&user, &device),
+            Action::Discover => {
+                let found = self.rest.clone().discover();
+                self.call = Some(Box::pin(async move { CallDone::Discovered(found.await) }));
+                self.wake();
+            }
+            Action::FetchToken { user, password } => {
+                let rest = self.rest();
+                self.call = Some(Box::pin(async move {
+                    let fetched = async { rest.await?.password_token(&user, &password).await }.await;
+                    CallDone::Token(fetched.map(token_fetch::fetched))
+                }));
+                self.wake();
+            }
+            Action::RenewToken { request, from } => {
+                debug!(self.log.logger, "asking for a new token"; "reason" => ?request.reason);
+                self.asked_token = Some(Box::pin(token_fetch::fetch(request, from, self.rest())));
+                self.wake();
+            }
+            Action::DropRenewal => self.asked_token = None,
+            Action::Hangup => self.hang_up(),
+            Action::Opened(result) => {
+                self.stats.on_opened(&result);
+                if let Err(error) = &result {
+                    self.log.login_failed(error);
+                }
+                if let Some(asked) = self.opening.take().or_else(|| self.asking.take()) {
+                    let _ = asked.send(result);
+                }
+            }
+            Action::Rejected(error) => {
+                self.log.login_failed(&error);
+                if let Some(asked) = self.asking.take() {
+                    let _ = asked.send(Err(error));
+                }
+            }
+            Action::Sent { client_id, outcome } => {
+                if let Err(error) = &outcome {
+                    debug!(self.log.logger, "a message was not taken"; "client_id" => client_id, "error" => %error);
+                }
+                if let Some(asked) = self.sends.remove(&client_id) {
+                    let _ = asked.send(outcome);
+                }
+                if self.sends.is_empty() {
+                    self.sends.shrink_to(SCRATCH);
+                }
+            }
+            Action::Closed => {
+                self.renewals.clear();
+                self.asked_token = None;
+                self.page_tasks.end();
+                let closed = if self.core.engine.logout_answered() { Closed::LoggedOut } else { Closed::Cut };
+                let asked = std::mem::take(&mut self.closing);
+                self.tell_closed(closed, asked);
+            }
+            Action::Note(diagnostic) => {
+                if let (Diagnostic::KeptTokenRefused(_), Some(cache)) = (&diagnostic, &mut self.token_cache) {
+                    cache.forget();
+                }
+                self.stats.on_diagnostic(&diagnostic);
+                self.log.diagnostic(&diagnostic, self.opening.is_some() || self.asking.is_some());
+            }
+        }
+    }
+
+    fn emit(&mut self, kind: EventKind) {
+        // The end of the actor is none of the token.
+        if let (EventKind::Disconnected { reason }, Some(cache), false) = (&kind, &mut self.token_cache, self.dying) {
+            cache.ended(reason);
+        }
+        self.stats.on_event(&kind);
+        self.log.event(&kind, self.core.engine.state());
+        if let Some(user) = &self.user
+            && self.core.handlers.wanted().contains(kind.mask())
+        {
+            self.events.push(Event::of_session(user.clone(), kind, self.core.engine.redactor()));
+        }
+    }
+
+    pub(super) fn publish_events(&mut self) {
+        if self.dying {
+            self.core.handlers.publish_last(std::mem::take(&mut self.events));
+            return;
+        }
+        match self.events.len() {
+            0 => {}
+            // The list stays for the next one.
+            1 => self.events.drain(..).for_each(|event| self.core.handlers.publish(event)),
+            _ => self.core.handlers.publish_all(std::mem::take(&mut self.events)),
+        }
+    }
+
+    /// Drops the link and whatever is under way to one. Frames queued before that still go out as far as the socket takes
+    /// them.
+    fn hang_up(&mut self) {
+        self.dialing = None;
+        self.call = None;
+        let queued = std::mem::take(&mut self.queued);
+        if let (Some(link), Some(waker)) = (self.link.take(), &self.waker) {
+            self.stats.on_traffic(link.close(queued, &mut std::task::Context::from_waker(waker)));
+        }
+        self.wake();
+    }
+
+    /// Tells those who asked for the session's end, once what was begun of the account's files is written: whoever reopens
+    /// the account, in another process too, must find it.
+    pub(super) fn tell_closed(&mut self, closed: Closed, asked: Vec<oneshot::Sender<Closed>>) {
+        if asked.is_empty() && !self.stopping {
+            return;
+        }
+        let cursors = self.page_tasks.cursors.as_ref();
+        let begun = self
+            .user
+            .as_ref()
+            .and_then(|user| unwritten(&self.config, cursors, &self.core.slot, user, &self.log.logger));
+        match begun {
+            Some(written) => {
+                self.ends.push(Ending { closed, asked, written: Box::pin(written) });
+                self.wake();
+            }
+            None => Ending { closed, asked, written: Box::pin(std::future::ready(())) }.tell(),
+        }
+    }
+
+    /// Has what is kept of the account read.
+    fn recall(&mut self, user: &UserId, device: &Device) {
+        let Some(state) = &self.config.state_dir else { return };
+        let same = self.token_cache.take().filter(|cache| cache.is_of(user));
+        let cache = same.unwrap_or_else(|| TokenCache::new(&self.config, state, user, &self.log.logger));
+        let recalled = cache.recall(device);
+        self.token_cache = Some(cache);
+        self.call = Some(Box::pin(async move { CallDone::Recalled(recalled.await) }));
+        self.wake();
+    }
+
+    /// Goes on with what is kept of the account: as its device, and with its token.
+    pub(super) fn recalled(&mut self, recalled: Result<Loaded, Unfinished>, ctx: &mut Context<Self>) {
+        let (device, token) = match recalled {
+            Ok(Loaded { device, token }) => {
+                if let Some(cache) = &mut self.token_cache {
+                    cache.holds(token.clone());
+                }
+                (Some(device), token)
+            }
+            Err(error) => {
+                warn!(self.log.logger,
+                    "the state folder cannot be read; the login goes on as a new device, without a kept token";
+                    "error" => %error);
+                (None, None)
+            }
+        };
+        let (token, expires_at) = token.map_or((None, None), |kept| (Some(kept.token), kept.expires_at));
+        self.step(Input::Recalled { device, token, expires_at }, ctx);
+    }
+}
