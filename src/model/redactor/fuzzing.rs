@@ -6,7 +6,10 @@
 use arbitrary::{Result, Unstructured};
 use secrecy::SecretString;
 
-use super::{ANYWHERE, BEGINNING, MARKS, Redactor};
+use super::{
+    MARKS, Redactor,
+    spelling::{ANYWHERE, BEGINNING},
+};
 
 pub(crate) fn run(data: &[u8]) -> Result<()> {
     let mut u = Unstructured::new(data);

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use secrecy::SecretString;
 use slog::{Drain as _, Logger};
 
-use super::{BEGINNING, Redactor};
+use super::{Redactor, spelling::BEGINNING};
 use crate::model::account::{Password, Token};
 
 const TOKEN: &str = "YWMt-CANARY/+=\"01234%2F56789é";

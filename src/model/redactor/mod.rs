@@ -1,0 +1,197 @@
+//! What of a session must not be shown, and how it is hidden in what others write.
+
+mod drain;
+mod places;
+mod secrets;
+mod spelling;
+
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use secrecy::SecretString;
+use slog::Logger;
+
+use crate::model::account::{Password, Token};
+use drain::RedactingDrain;
+pub(crate) use secrets::{Leased, Secret};
+use secrets::{Secrets, remember};
+
+/// Stands in the place of a secret; the next one is taken where a secret is part of the one before.
+const MARKS: [&str; 3] = ["<redacted>", "***", "…"];
+
+/// Stands in the place of what was cut off.
+const CUT: char = '…';
+
+/// How far behind the part that is kept a text is looked at, in bytes: a secret that begins in it ends there, spelled at
+/// length. Of longer ones [`BEGINNING`] is found.
+const BEHIND: usize = 16 * 1024;
+
+/// The secrets of a session, or of a REST client, and what hides them in texts that others write.
+///
+/// It knows the password, the tokens held now and before (the newest [`TOKENS`](Self::TOKENS)), the credentials of the
+/// configured proxy, what calls under way carry (also share-secrets of files, passwords of registrations and app tokens) and
+/// the newest [`OTHERS`](Self::OTHERS) of what calls carried before. Clones share all of it.
+///
+/// A secret is found in upper and lower case, percent-encoded (with `+` for a space or not), with the escapes of JSON,
+/// Rust and C (`\"`, `\u00e9`, `\u{e9}`, `\x2f`, `\/`), and, from 6 characters on, within anything that is base64 in either
+/// alphabet. From 6 characters on it is found anywhere, and so is its beginning from 16 bytes on; one of 3 to 5 characters
+/// with a digit or a sign in it only as a whole word; a shorter one, or one of 5 letters or fewer, only where it is the
+/// whole text.
+///
+/// The work goes by the length of the text and the number of secrets, whatever both hold.
+#[derive(Clone, Default)]
+pub(crate) struct Redactor(Arc<RwLock<Secrets>>);
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Redactor({} secrets)", self.read().all().count())
+    }
+}
+
+impl Redactor {
+    /// How many tokens are remembered.
+    pub(crate) const TOKENS: usize = 16;
+
+    /// How many secrets of earlier calls are remembered.
+    pub(crate) const OTHERS: usize = 32;
+
+    /// How many passwords of the account are remembered.
+    const PASSWORDS: usize = 4;
+
+    /// How many texts of a proxy's credentials are remembered.
+    const PROXIES: usize = 16;
+
+    /// Remembers the account's password.
+    pub(crate) fn learn_password(&self, password: &Password) {
+        remember(&mut self.write().account, password.into(), Self::PASSWORDS);
+    }
+
+    /// Remembers a token of the account.
+    pub(crate) fn learn_token(&self, token: &Token) {
+        remember(&mut self.write().tokens, token.into(), Self::TOKENS);
+    }
+
+    /// Remembers what opens a proxy.
+    pub(crate) fn learn_proxy(&self, secrets: impl IntoIterator<Item = SecretString>) {
+        let mut held = self.write();
+        for secret in secrets {
+            remember(&mut held.proxies, secret.into(), Self::PROXIES);
+        }
+    }
+
+    /// Remembers any other secret.
+    pub(crate) fn learn(&self, secret: impl Into<Secret>) {
+        remember(&mut self.write().others, secret.into(), Self::OTHERS);
+    }
+
+    /// What a call carries: never forgotten before it is over.
+    pub(crate) fn lease<'a>(&self, secrets: impl IntoIterator<Item = &'a Token>) -> Leased {
+        let mut leased = Leased { redactor: self.clone(), ids: Vec::new() };
+        secrets.into_iter().for_each(|secret| leased.add(secret));
+        leased
+    }
+
+    /// A text without the secrets.
+    pub(crate) fn shown(&self, text: String) -> String {
+        self.found_in(&text, false).unwrap_or(text)
+    }
+
+    /// The same; `None` where there is none in it.
+    pub(crate) fn changed(&self, text: &str) -> Option<String> {
+        self.found_in(text, false)
+    }
+
+    /// Shows something without the secrets.
+    pub(crate) fn show(&self, thing: &dyn fmt::Debug, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = if f.alternate() { format!("{thing:#?}") } else { format!("{thing:?}") };
+        f.write_str(&self.shown(text))
+    }
+
+    /// A text of at most so many characters, without the secrets and without a part of one at its end, and a mark where more
+    /// was cut off.
+    ///
+    /// The work goes by what is kept, however long the text is.
+    pub(crate) fn taken_in(&self, text: impl Into<String>, longest: usize) -> String {
+        let mut text: String = text.into();
+        let whole = bounded(&mut text, longest);
+        if let Some(shown) = self.found_in(&text, !whole) {
+            text = shown;
+        }
+        let end = text.char_indices().nth(longest).map(|(at, _)| at);
+        if end.is_some() || !whole {
+            text.truncate(end.unwrap_or(text.len()));
+            text.push(CUT);
+        }
+        text
+    }
+
+    /// A text of at most so many characters with whatever it holds, and a mark where more was cut off; no secret is cut
+    /// in two.
+    pub(crate) fn whole(&self, mut text: String, longest: usize) -> String {
+        let whole = bounded(&mut text, longest);
+        let end = text.char_indices().nth(longest).map(|(at, _)| at);
+        let Some(mut end) = end.or((!whole).then_some(text.len())) else { return text };
+        let held = self.read();
+        for (begin, to) in held.places(&text, !whole) {
+            if begin < end && end < to {
+                end = begin;
+            }
+        }
+        drop(held);
+        text.truncate(end);
+        text.shrink_to_fit();
+        text.push(CUT);
+        text
+    }
+
+    /// A logger whose records are without the secrets: the last net, behind everything that hides them before.
+    pub(crate) fn logger(&self, inner: &Logger) -> Logger {
+        Logger::root(RedactingDrain { inner: inner.clone(), redactor: self.clone() }, slog::o!())
+    }
+
+    fn found_in(&self, text: &str, cut: bool) -> Option<String> {
+        let held = self.read();
+        let mut shown = held.replaced(text, MARKS.first()?, cut)?;
+        let is_clean = |text: &str| held.places(text, false).is_empty();
+        // A mark may hold a secret, or make one together with what is around it.
+        for mark in MARKS {
+            if is_clean(&shown) {
+                return Some(shown);
+            }
+            shown = held.replaced(text, mark, cut)?;
+        }
+        let mark = MARKS.into_iter().find(|mark| is_clean(mark)).unwrap_or_default();
+        Some(if is_clean(&shown) { shown } else { mark.to_owned() })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Secrets> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Secrets> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a text down to what can be kept and what a secret in it may reach beyond that; whether that is all of it.
+pub(crate) fn bounded(text: &mut String, longest: usize) -> bool {
+    let most = longest.saturating_mul(4).saturating_add(BEHIND);
+    if text.len() <= most {
+        return true;
+    }
+    text.truncate(boundary(text, most));
+    text.shrink_to_fit();
+    false
+}
+
+/// The last place for a cut at or before this one.
+fn boundary(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
+#[cfg(test)]
+mod tests;
