@@ -2,9 +2,8 @@
 
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, ResponseFuture};
-use slog::Logger;
 
-use super::handle::{Core, current_arbiter};
+use super::handle::current_arbiter;
 use super::{LogConfig, LogError, LogHandle, LogLevel};
 
 /// Logger that is controlled by messages; each does the same as the method of [`LogHandle`] of its name.
@@ -25,14 +24,11 @@ use super::{LogConfig, LogError, LogHandle, LogLevel};
 /// # Ok::<(), agora_chat::logger::LogError>(()) }).unwrap();
 /// ```
 pub struct LoggerActor {
-    core: Core,
+    /// Without the actor's address.
+    pub(super) log: LogHandle,
 }
 
 impl LoggerActor {
-    pub(super) fn new(core: Core) -> Self {
-        LoggerActor { core }
-    }
-
     /// Starts a logger and its actor on the current arbiter.
     ///
     /// # Errors
@@ -41,14 +37,6 @@ impl LoggerActor {
         // Checked first, so that no file is created in vain.
         let arbiter = current_arbiter()?;
         Ok(LogHandle::start(config)?.with_actor_on(&arbiter))
-    }
-
-    /// Starts an actor on the current arbiter for the application's own `logger`, with `level` on top.
-    ///
-    /// # Errors
-    /// [`LogError::NoSystem`] when this thread has no arbiter.
-    pub fn start_from(logger: Logger, level: LogLevel) -> Result<LogHandle, LogError> {
-        LogHandle::from_logger(logger, level).with_actor()
     }
 }
 
@@ -95,7 +83,7 @@ impl Handler<SetLevel> for LoggerActor {
     type Result = ();
 
     fn handle(&mut self, SetLevel(level): SetLevel, _: &mut Context<Self>) {
-        self.core.set_level(level);
+        self.log.set_level(level);
     }
 }
 
@@ -103,7 +91,7 @@ impl Handler<EnableAll> for LoggerActor {
     type Result = ();
 
     fn handle(&mut self, EnableAll: EnableAll, _: &mut Context<Self>) {
-        self.core.set_level(LogLevel::Trace);
+        self.log.set_level(LogLevel::Trace);
     }
 }
 
@@ -111,7 +99,7 @@ impl Handler<DisableAll> for LoggerActor {
     type Result = ();
 
     fn handle(&mut self, DisableAll: DisableAll, _: &mut Context<Self>) {
-        self.core.set_level(LogLevel::Silent);
+        self.log.set_level(LogLevel::Silent);
     }
 }
 
@@ -119,7 +107,7 @@ impl Handler<GetLevel> for LoggerActor {
     type Result = actix::MessageResult<GetLevel>;
 
     fn handle(&mut self, GetLevel: GetLevel, _: &mut Context<Self>) -> Self::Result {
-        actix::MessageResult(self.core.level())
+        actix::MessageResult(self.log.level())
     }
 }
 
@@ -127,7 +115,7 @@ impl Handler<Reopen> for LoggerActor {
     type Result = ();
 
     fn handle(&mut self, Reopen: Reopen, _: &mut Context<Self>) {
-        self.core.reopen();
+        self.log.reopen();
     }
 }
 
@@ -135,8 +123,8 @@ impl Handler<Flush> for LoggerActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, Flush: Flush, _: &mut Context<Self>) -> Self::Result {
-        let core = self.core.clone();
-        Box::pin(async move { core.flush().await })
+        let log = self.log.clone();
+        Box::pin(async move { log.flush().await })
     }
 }
 
@@ -144,8 +132,8 @@ impl Handler<Shutdown> for LoggerActor {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, Shutdown: Shutdown, _: &mut Context<Self>) -> Self::Result {
-        let core = self.core.clone();
-        let ended = async move { core.shutdown().await }.into_actor(self);
+        let log = self.log.clone();
+        let ended = async move { log.shutdown().await }.into_actor(self);
         // Stops by a message to itself, so that the answer leaves first.
         Box::pin(ended.map(|(), _, ctx| ctx.notify(Stop)))
     }

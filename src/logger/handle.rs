@@ -21,47 +21,13 @@ use super::{LevelFilter, LevelSwitch, LogConfig, LogError, LogLevel, LoggerActor
 /// [module's page](super#at-the-end).
 #[derive(Clone)]
 pub struct LogHandle {
-    pub(super) core: Core,
-    addr: Option<Addr<LoggerActor>>,
-}
-
-/// A handle without the actor's address, which the actor itself holds; with its own address it would never end.
-#[derive(Clone)]
-pub(super) struct Core {
     switch: LevelSwitch,
     logger: Logger,
     /// The queue; `None` where the application's own logger writes.
     queue: Option<Arc<Queue>>,
     /// Count of records that the application's own logger lost by a panic.
     lost: LostRecords,
-}
-
-impl Core {
-    pub(super) fn set_level(&self, level: LogLevel) {
-        self.switch.set(level);
-    }
-
-    pub(super) fn level(&self) -> LogLevel {
-        self.switch.get()
-    }
-
-    pub(super) fn reopen(&self) {
-        if let Some(queue) = &self.queue {
-            queue.reopen();
-        }
-    }
-
-    pub(super) async fn flush(&self) {
-        if let Some(queue) = &self.queue {
-            queue.written().await;
-        }
-    }
-
-    pub(super) async fn shutdown(&self) {
-        if let Some(queue) = &self.queue {
-            queue.shutdown().await;
-        }
-    }
+    addr: Option<Addr<LoggerActor>>,
 }
 
 impl LogHandle {
@@ -75,7 +41,7 @@ impl LogHandle {
         let queue = Arc::new(config.start()?);
         let drain = LevelFilter::new(Arc::clone(&queue), switch.clone()).ignore_res();
         let logger = Logger::root(drain, slog::o!());
-        Ok(LogHandle { core: Core { switch, logger, queue: Some(queue), lost: LostRecords::default() }, addr: None })
+        Ok(LogHandle { switch, logger, queue: Some(queue), lost: LostRecords::default(), addr: None })
     }
 
     /// Logs into the application's own `logger`, with `level` on top of its own filters.
@@ -96,7 +62,7 @@ impl LogHandle {
         let switch = LevelSwitch::new(level);
         let (guarded, lost) = lent::guarded(&logger);
         let drain = LevelFilter::new(guarded, switch.clone()).ignore_res();
-        LogHandle { core: Core { switch, logger: Logger::root(drain, slog::o!()), queue: None, lost }, addr: None }
+        LogHandle { switch, logger: Logger::root(drain, slog::o!()), queue: None, lost, addr: None }
     }
 
     /// Makes a logger that writes nothing, at any level.
@@ -114,9 +80,10 @@ impl LogHandle {
     }
 
     pub(super) fn with_actor_on(self, arbiter: &ArbiterHandle) -> Self {
-        let core = self.core.clone();
-        // Not `start`, which panics while the arbiter's loop is not running yet.
-        let addr = LoggerActor::start_in_arbiter(arbiter, move |_| LoggerActor::new(core));
+        // With its own address the actor would never end.
+        let log = LogHandle { addr: None, ..self.clone() };
+        // Not `start`, which panics where the arbiter's loop is not running yet.
+        let addr = LoggerActor::start_in_arbiter(arbiter, move |_| LoggerActor { log });
         LogHandle { addr: Some(addr), ..self }
     }
 
@@ -128,7 +95,7 @@ impl LogHandle {
 
     /// Returns the `slog::Logger` to log with; its clones and children (`logger.new(o!(…))`) follow the same level.
     pub fn slog(&self) -> Logger {
-        self.core.logger.clone()
+        self.logger.clone()
     }
 
     /// Sets level TRACE, so that everything is written.
@@ -143,19 +110,19 @@ impl LogHandle {
 
     /// Sets the level, for all threads from their next record on.
     pub fn set_level(&self, level: LogLevel) {
-        self.core.set_level(level);
+        self.switch.set(level);
     }
 
     /// Returns the current level.
     #[must_use]
     pub fn level(&self) -> LogLevel {
-        self.core.level()
+        self.switch.get()
     }
 
     /// Returns the number of records dropped since the start, because the queue was full or the log was shut down.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.core.queue.as_ref().map_or(0, |queue| queue.dropped())
+        self.queue.as_ref().map_or(0, |queue| queue.dropped())
     }
 
     /// Returns the number of records that outputs failed to write since the start; each output counts by itself.
@@ -164,7 +131,7 @@ impl LogHandle {
     /// says how many it lost.
     #[must_use]
     pub fn write_errors(&self) -> u64 {
-        self.core.queue.as_ref().map_or_else(|| self.core.lost.get(), |queue| queue.write_errors())
+        self.queue.as_ref().map_or_else(|| self.lost.get(), |queue| queue.write_errors())
     }
 
     /// Closes the log file and opens its path anew before the next record, for a logrotate that sends a signal.
@@ -172,7 +139,9 @@ impl LogHandle {
     /// Returns at once. A moved or removed log file is noticed without this; call it for a file that was replaced in
     /// another way, such as by a link that leads elsewhere now.
     pub fn reopen(&self) {
-        self.core.reopen();
+        if let Some(queue) = &self.queue {
+            queue.reopen();
+        }
     }
 
     /// Waits until every record logged before is written; the log goes on.
@@ -180,7 +149,9 @@ impl LogHandle {
     /// It waits as long as the outputs take; use a timeout where one of them may hang. Dropping the future does no
     /// harm.
     pub async fn flush(&self) {
-        self.core.flush().await;
+        if let Some(queue) = &self.queue {
+            queue.written().await;
+        }
     }
 
     /// Flushes as [`flush`](Self::flush) does, but blocks the thread for at most `limit`. Not for an arbiter's thread.
@@ -188,7 +159,7 @@ impl LogHandle {
     /// # Errors
     /// [`LogError::Stalled`] when the outputs took longer.
     pub fn flush_blocking(&self, limit: Duration) -> Result<(), LogError> {
-        let done = self.core.queue.as_ref().is_none_or(|queue| queue.flush_blocking(limit));
+        let done = self.queue.as_ref().is_none_or(|queue| queue.flush_blocking(limit));
         done.then_some(()).ok_or(LogError::Stalled { limit })
     }
 
@@ -197,7 +168,9 @@ impl LogHandle {
     /// Later records are dropped and counted. It waits as long as the outputs take; use a timeout where one of them may
     /// hang. Dropping the future does no harm. Calling it again does nothing.
     pub async fn shutdown(&self) {
-        self.core.shutdown().await;
+        if let Some(queue) = &self.queue {
+            queue.shutdown().await;
+        }
     }
 
     /// Ends the log as [`shutdown`](Self::shutdown) does, but blocks the thread for at most `limit`. Not for an
@@ -206,7 +179,7 @@ impl LogHandle {
     /// # Errors
     /// [`LogError::Stalled`] when the outputs took longer.
     pub fn shutdown_blocking(&self, limit: Duration) -> Result<(), LogError> {
-        let done = self.core.queue.as_ref().is_none_or(|queue| queue.shutdown_blocking(limit));
+        let done = self.queue.as_ref().is_none_or(|queue| queue.shutdown_blocking(limit));
         done.then_some(()).ok_or(LogError::Stalled { limit })
     }
 }
@@ -219,7 +192,7 @@ impl fmt::Debug for LogHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogHandle")
             .field("level", &self.level())
-            .field("queue", &self.core.queue.as_ref().map(|queue| queue.capacity()))
+            .field("queue", &self.queue.as_ref().map(|queue| queue.capacity()))
             .field("dropped", &self.dropped())
             .field("write_errors", &self.write_errors())
             .field("actor", &self.addr.is_some())

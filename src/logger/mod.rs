@@ -45,11 +45,9 @@ mod handle;
 mod level;
 mod line;
 mod queue;
-mod redacted;
 
 pub use crate::util::Escaped;
 pub use actor::{DisableAll, EnableAll, Flush, GetLevel, LoggerActor, Reopen, SetLevel, Shutdown};
 pub use config::{LogConfig, LogError, Terminal};
 pub use handle::LogHandle;
 pub use level::{InvalidLevel, LevelFilter, LevelSwitch, LogLevel};
-pub use redacted::Redacted;
