@@ -1,10 +1,6 @@
 //! Gets a session's next token, from the provider or by REST.
 
-use std::{
-    future::{Future, poll_fn},
-    sync::Arc,
-    task::Poll,
-};
+use std::{future::Future, sync::Arc};
 
 use crate::{
     model::{
@@ -13,7 +9,7 @@ use crate::{
     },
     rest::{Grant, RestClient},
     session::{Expiry, FetchedToken, TokenSource},
-    util::lent::Lent,
+    util::guarded,
 };
 
 /// The answer to an ask of the engine's, whose deadline it is to drop this.
@@ -49,12 +45,11 @@ pub(super) fn fetched(grant: Grant) -> FetchedToken {
 
 /// Asks the application's provider, whose panic is not to end the connection.
 async fn provided(provider: Arc<dyn TokenProvider>, request: TokenRequest) -> Result<ProvidedToken, TokenError> {
-    let mut asked = Lent::new(Box::pin(async move { provider.token(request).await }));
-    poll_fn(|task| match asked.with(|asked| asked.as_mut().poll(task)) {
-        Some(polled) => polled.map_err(TokenError::Provider),
-        None => Poll::Ready(Err(TokenError::Panicked)),
-    })
-    .await
+    let begin = || Box::pin(async move { provider.token(request).await });
+    match guarded(begin).await {
+        Some(given) => given.map_err(TokenError::Provider),
+        None => Err(TokenError::Panicked),
+    }
 }
 
 #[cfg(test)]

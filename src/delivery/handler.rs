@@ -2,12 +2,10 @@
 
 use super::{DeadLetter, DeadLetterError, DeadLetterStore, DeadLetters};
 use crate::model::account::AccountKey;
-use crate::util::Escaped;
-use crate::util::guarded;
 use crate::{
     config::{count, in_range},
     model::{Event, EventKind, EventMask, account::UserId, error::ConfigError, message::Message},
-    util::{lent::caught, weight::Weigh},
+    util::{Escaped, backoff::doubled, guarded, lent::caught, weight::Weigh},
 };
 use actix::{MailboxError, Recipient};
 use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc, time::Duration};
@@ -355,8 +353,7 @@ impl MessageHandler {
 
     /// The pause after a failed attempt, counted from 1.
     pub(super) fn pause_after(&self, attempt: u32) -> Duration {
-        let doubled = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
-        self.first_pause.saturating_mul(doubled).min(self.longest_pause)
+        doubled(self.first_pause, self.longest_pause, attempt.saturating_sub(1))
     }
 
     /// One attempt.

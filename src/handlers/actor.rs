@@ -2,16 +2,14 @@
 
 use std::{collections::VecDeque, mem, thread, time::Duration};
 
-use actix::{
-    Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Recipient, Response, SpawnHandle, dev::channel,
-};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, Response, SpawnHandle};
 use actix_rt::ArbiterHandle;
 use slog::{Logger, debug, error};
 use tokio::sync::oneshot;
 
 use crate::{
     model::{Event, EventMask, account::UserId, error::ConnectionError},
-    util::lent,
+    util::{lent, spawn::spawn_bounded},
 };
 
 use super::{Handlers, Overflow, Registry, SubscriberId, SubscriberInfo, Subscription};
@@ -93,7 +91,7 @@ impl HandlerRegistry {
             shut: false,
             log: log.clone(),
         };
-        Handlers::new(spawn_bounded(arbiter, Self::MAILBOX, actor), wanted, arbiter.clone(), log)
+        Handlers::new(spawn_bounded(arbiter, Self::MAILBOX, move || actor), wanted, arbiter.clone(), log)
     }
 
     /// Does something at once, or in its turn where something waits already.
@@ -195,21 +193,6 @@ impl Drop for HandlerRegistry {
         let registry = mem::replace(&mut self.registry, Registry::with_guarded(self.log.clone()));
         let _ = lent::caught(|| self.wanted.end((!self.shut).then_some(registry)));
     }
-}
-
-/// Starts an actor whose mailbox has its capacity from the first message on.
-///
-/// `start_in_arbiter` would leave the default of 16 in place until the arbiter gets round to starting it.
-pub(super) fn spawn_bounded<A>(arbiter: &ArbiterHandle, capacity: usize, actor: A) -> Addr<A>
-where
-    A: Actor<Context = Context<A>> + Send,
-{
-    let (to, mailbox) = channel::channel(capacity);
-    // An arbiter that has ended drops the mailbox, which senders then find closed.
-    let _ = arbiter.spawn_fn(move || {
-        let _ = Context::with_receiver(mailbox).run(actor);
-    });
-    Addr::new(to)
 }
 
 impl Actor for HandlerRegistry {

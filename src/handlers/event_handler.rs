@@ -24,10 +24,13 @@ use crate::{
             ThreadEvent, UnknownNotice,
         },
     },
-    util::lent::{caught, drop_caught},
+    util::{
+        lent::{caught, drop_caught},
+        spawn::spawn_bounded,
+    },
 };
 
-use super::{Overflow, SubscriberId, Subscription, actor::spawn_bounded};
+use super::{Overflow, SubscriberId, Subscription};
 
 type Closure = Box<dyn FnMut(&Event) + Send>;
 
@@ -191,7 +194,7 @@ impl EventHandler {
             }
         };
         let listener = Listener { id: id.clone(), handler: Some(self), panics: Arc::clone(&panics), log: log.clone() };
-        let recipient = spawn_bounded(&arbiter, mailbox, listener).recipient();
+        let recipient = spawn_bounded(&arbiter, mailbox, move || listener).recipient();
         let mut subscription =
             Subscription::new(id, recipient).events(mask).overflow(overflow).backlog(backlog).backlog_bytes(bytes);
         subscription.panics = Some(panics);

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::wire::{Jid, JidView};
+use crate::{
+    util::backoff::doubled,
+    wire::{Jid, JidView},
+};
 
 /// What is known of the queues that may break a link; it outlives links.
 ///
@@ -57,7 +60,7 @@ impl Suspects {
             return match times.checked_sub(2) {
                 None => Standing::Last { rank },
                 Some(more) => {
-                    let after = Self::FIRST_PAUSE.saturating_mul(1 << more.min(10)).min(Self::LONGEST_PAUSE);
+                    let after = doubled(Self::FIRST_PAUSE, Self::LONGEST_PAUSE, more);
                     Standing::Late { after, rank }
                 }
             };

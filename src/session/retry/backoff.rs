@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::Reconnect;
+use crate::{config::Reconnect, util::backoff::doubled};
 
 /// The ladder of pauses of one connection. Chance is passed in, so that every value can be tested.
 #[derive(Debug)]
@@ -32,8 +32,7 @@ impl Backoff {
 
     /// The longest the drawn part of the next pause can be.
     fn ceiling(&self) -> Duration {
-        let factor = 1_u32.checked_shl(self.attempts).unwrap_or(u32::MAX);
-        self.base.saturating_mul(factor).min(self.cap)
+        doubled(self.base, self.cap, self.attempts)
     }
 
     /// The next pause: between the least (`roll` 0) and the ceiling above it (`roll` 1), then one rung up.
@@ -68,7 +67,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::Backoff;
-    use crate::config::Reconnect;
+    use crate::{config::Reconnect, util::backoff::doubled};
 
     fn seconds(s: u64) -> Duration {
         Duration::from_secs(s)

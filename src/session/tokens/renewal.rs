@@ -20,6 +20,7 @@ use crate::session::{
         clock::{Countdown, TokenClock, TokenEnd},
     },
 };
+use crate::util::backoff::doubled;
 
 /// Where [`Action::RenewToken`] gets the token from. Prints no secret.
 #[derive(Clone)]
@@ -86,7 +87,7 @@ impl Renewal {
 
     /// The pause before the next ask: between half the ceiling and all of it.
     fn pause(&mut self, roll: f64) -> Duration {
-        let ceiling = BASE.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(CAP);
+        let ceiling = doubled(BASE, CAP, self.failures);
         self.failures = self.failures.saturating_add(1);
         ceiling.mul_f64(0.5 + 0.5 * roll.clamp(0.0, 1.0))
     }
