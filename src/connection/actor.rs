@@ -4,7 +4,15 @@
 //! engine takes its inputs in (`core.rs`), and then, once, what it decided is carried out (`effects.rs`). Nothing that is
 //! carried out feeds the engine again within the turn.
 
-use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, task::Waker, time::Duration};
+use std::{
+    any::Any,
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::Waker,
+    time::Duration,
+};
 
 use actix::{Actor, AsyncContext, Context};
 use actix_rt::time::Sleep;
@@ -148,8 +156,16 @@ impl ConnectionActor {
     /// [`ConnectionError::Busy`](crate::ConnectionError::Busy).
     pub const RENEWALS: usize = 16;
 
-    pub(super) fn new(config: Arc<Config>, handlers: Handlers, slot: Arc<Slot>, publisher: StatePublisher) -> Self {
+    /// `handle` is what events lead to: the connection's handles.
+    pub(super) fn new(
+        config: Arc<Config>,
+        handlers: Handlers,
+        slot: Arc<Slot>,
+        publisher: StatePublisher,
+        handle: Weak<dyn Any + Send + Sync>,
+    ) -> Self {
         let engine = Engine::new(Arc::clone(&config), fastrand::u64(..));
+        engine.origin().set_connection(handle);
         engine.redactor().learn_proxy(config.network.proxy().secrets());
         let logger = engine.redactor().logger(&config.logger);
         let rest = LazyRest::new(Arc::clone(&config), engine.redactor().clone(), logger.clone());
@@ -228,7 +244,7 @@ impl ConnectionActor {
             let _ = asked.send(Err(OpenError::Ended { user: user.clone(), reason: reason.clone() }));
         }
         if !told {
-            self.events.push(Event::of_session(user, EventKind::Disconnected { reason }, self.core.engine.redactor()));
+            self.events.push(Event::of_session(user, EventKind::Disconnected { reason }, self.core.engine.origin()));
         }
         self.publish_events();
     }

@@ -33,12 +33,7 @@ impl ConnectionActor {
         asked: oneshot::Sender<Result<Sent, SendError>>,
         ctx: &mut Context<Self>,
     ) {
-        let limit = self.config.limits.outbox;
         // An error of `asked` means, here and elsewhere, that nobody waits any more.
-        if self.queued.bytes() + self.link.as_ref().map_or(0, Link::waiting) >= limit {
-            let _ = asked.send(Err(SendError::OutboxFull { limit }));
-            return;
-        }
         match self.sends.entry(client_id) {
             Entry::Vacant(place) => drop(place.insert(asked)),
             // The one that has the id keeps its place.
@@ -47,6 +42,7 @@ impl ConnectionActor {
                 return;
             }
         }
+        self.core.engine.set_unsent(self.queued.bytes() + self.link.as_ref().map_or(0, Link::waiting));
         self.step(input, ctx);
     }
 

@@ -152,7 +152,7 @@ impl ConnectionActor {
         if let Some(user) = &self.user
             && self.core.handlers.wanted().contains(kind.mask())
         {
-            self.events.push(Event::of_session(user.clone(), kind, self.core.engine.redactor()));
+            self.events.push(Event::of_session(user.clone(), kind, self.core.engine.origin()));
         }
     }
 

@@ -32,6 +32,7 @@ use crate::{
     },
     rest::RegisteredUser,
     session::ConnectionState,
+    util::spawn::spawn_bounded,
 };
 
 /// A connection of one account at a time: cheap to clone, usable from every thread.
@@ -110,6 +111,33 @@ impl fmt::Debug for WeakConnection {
     }
 }
 
+impl Event {
+    /// Returns the connection it happened on, so that a subscriber of several can answer on the right one.
+    ///
+    /// `None` once the connection's last handle is dropped, for an event does not keep it logged in; and for one that no
+    /// connection made, such as [`Event::new`], [`EventKind::Missed`](crate::EventKind::Missed) and what a stored dead letter
+    /// holds.
+    ///
+    /// ```
+    /// use agora_chat::{Event, EventKind};
+    /// # use agora_chat::SendError;
+    /// /// Answers whoever wrote, as the account that was written to.
+    /// async fn echo(event: Event) -> Result<(), SendError> {
+    ///     if let EventKind::Message(message) = event.kind()
+    ///         && let Some(text) = message.text()
+    ///         && let Some(connection) = event.connection()
+    ///     {
+    ///         connection.send_text(message.conversation(), text).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn connection(&self) -> Option<Connection> {
+        self.origin()?.connection().map(Connection)
+    }
+}
+
 impl Connection {
     /// A handle that does not keep the connection logged in: for subscribers, which the connection itself keeps.
     #[must_use]
@@ -143,15 +171,13 @@ impl Connection {
     #[must_use]
     pub fn start_with(arbiter: &ArbiterHandle, config: impl Into<Arc<Config>>, handlers: Handlers) -> Self {
         let (config, shared, slot) = (config.into(), Arc::<StateCell>::default(), Arc::<Slot>::default());
-        let (sender, mailbox) = actix::dev::channel::channel(ConnectionActor::MAILBOX);
-        let of_actor = (Arc::clone(&config), handlers.clone(), Arc::clone(&slot));
-        let told = StatePublisher::new(Arc::clone(&shared));
-        // An arbiter that has ended drops the mailbox, which senders then find closed.
-        let _ = arbiter.spawn_fn(move || {
-            let actor = ConnectionActor::new(of_actor.0, of_actor.1, of_actor.2, told);
-            let _ = actix::Context::with_receiver(mailbox).run(actor);
-        });
-        Connection(Arc::new(Inner { actor: Addr::new(sender), handlers, shared, slot, config }))
+        Connection(Arc::new_cyclic(|me: &Weak<Inner>| {
+            let (me, publisher) = (Weak::clone(me), StatePublisher::new(Arc::clone(&shared)));
+            let (for_actor, subscribers, handling) = (Arc::clone(&config), handlers.clone(), Arc::clone(&slot));
+            let make = move || ConnectionActor::new(for_actor, subscribers, handling, publisher, me);
+            let actor = spawn_bounded(arbiter, ConnectionActor::MAILBOX, make);
+            Inner { actor, handlers, shared, slot, config }
+        }))
     }
 
     /// As [`ask`](Self::ask), of what ends when this future is dropped.

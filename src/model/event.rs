@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    model::{EventKind, account::UserId, redactor::Redactor},
+    model::{EventKind, account::UserId, origin::Origin, redactor::Redactor},
     util::weight::Weigh,
 };
 
@@ -34,8 +34,8 @@ struct Inner {
     user: UserId,
     /// What it takes in memory, taken once where it is made.
     weight: usize,
-    /// Hides the session's secrets where it is shown; `None` for one that no session made.
-    redactor: Option<Redactor>,
+    /// The connection it happened on; `None` for one that no connection made.
+    origin: Option<Origin>,
     what: Payload,
 }
 
@@ -53,7 +53,7 @@ impl fmt::Debug for Inner {
                 f.debug_struct("Inner").field("user", self.0).field("kind", self.1).finish()
             }
         }
-        match (&self.what, &self.redactor) {
+        match (&self.what, self.origin.as_ref().map(Origin::redactor)) {
             (Payload::Handed(event, _), _) => event.0.fmt(f),
             (Payload::Kind(kind), None) => PlainText(&self.user, kind).fmt(f),
             // In it are names and texts, as the server or other users wrote them.
@@ -72,18 +72,26 @@ impl Event {
         Self::made(user, kind, None)
     }
 
-    /// One of a session, whose `Debug` hides the session's secrets.
-    pub(crate) fn of_session(user: UserId, kind: EventKind, redactor: &Redactor) -> Self {
-        Self::made(user, kind, Some(redactor.clone()))
+    /// Makes an event of a connection, whose `Debug` hides the session's secrets.
+    pub(crate) fn of_session(user: UserId, kind: EventKind, origin: &Origin) -> Self {
+        Self::made(user, kind, Some(origin.clone()))
     }
 
-    fn made(user: UserId, kind: EventKind, redactor: Option<Redactor>) -> Self {
+    fn made(user: UserId, kind: EventKind, origin: Option<Origin>) -> Self {
         let weight = Self::weight_of(&kind);
-        Event(Arc::new(Inner { user, weight, redactor, what: Payload::Kind(kind) }))
+        Event(Arc::new(Inner { user, weight, origin, what: Payload::Kind(kind) }))
     }
 
     pub(crate) fn redactor(&self) -> Option<&Redactor> {
-        self.0.redactor.as_ref()
+        self.0.origin.as_ref().map(Origin::redactor)
+    }
+
+    /// Where it comes from; `None` for one that no connection made.
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        match &self.0.what {
+            Payload::Kind(_) => self.0.origin.as_ref(),
+            Payload::Handed(event, _) => event.origin(),
+        }
     }
 
     /// What an event takes at most for each byte it was read from.
@@ -115,7 +123,7 @@ impl Event {
         Event(Arc::new(Inner {
             user: self.0.user.clone(),
             weight: self.0.weight,
-            redactor: None,
+            origin: None,
             what: Payload::Handed(shared, ticket),
         }))
     }

@@ -7,6 +7,7 @@ mod event;
 mod event_kind;
 pub(crate) mod message;
 pub(crate) mod notice;
+pub(crate) mod origin;
 pub(crate) mod outgoing;
 pub(crate) mod redactor;
 pub(crate) mod server_text;

@@ -6,7 +6,7 @@ use super::{Action, Diagnostic, Now, arrivals::Arrivals, connect::addresses::Add
 use crate::wire::Frame;
 use crate::{
     config::{Config, Endpoints},
-    model::{EventKind, EventMask, account::Device, redactor::Redactor},
+    model::{EventKind, EventMask, account::Device, origin::Origin},
 };
 
 /// How many bits of a client id count; those above are chance (messages spec §1.8).
@@ -16,8 +16,8 @@ const COUNT_BITS: u32 = 31;
 #[derive(Debug)]
 pub(super) struct Env {
     pub(super) config: Arc<Config>,
-    /// What no session of this engine may show.
-    pub(super) redactor: Redactor,
+    /// Where the events of this engine come from, and what none of its sessions may show.
+    pub(super) origin: Origin,
     pub(super) random: fastrand::Rng,
     /// Who this device is where an account does not say it.
     pub(super) device: Arc<Device>,
@@ -28,6 +28,8 @@ pub(super) struct Env {
     /// What the message handler wants; nothing where there is none.
     pub(super) handled: EventMask,
     pub(super) arrivals: Arrivals,
+    /// Bytes that wait for the socket to take them.
+    pub(super) unsent: usize,
     /// Whether what is for the message handler comes with the bytes it was read from.
     pub(super) keeps_encoded: bool,
     /// Whether the server answered the LOGOUT of the session that ended last.
@@ -50,7 +52,7 @@ impl Env {
         let client_ids = (u64::from(random.u32(1..)) << COUNT_BITS) + 1;
         Env {
             arrivals: Arrivals::new(config.heartbeat_answer),
-            redactor: Redactor::default(),
+            origin: Origin::default(),
             config,
             device,
             renamed: None,
@@ -58,6 +60,7 @@ impl Env {
             sockets,
             wanted: EventMask::ALL,
             handled: EventMask::NONE,
+            unsent: 0,
             keeps_encoded: false,
             logout_answered: false,
             last_page: 0,
@@ -134,6 +137,6 @@ impl Cx<'_> {
 
     /// Returns a text that the server wrote, as it may be shown.
     pub(super) fn redact(&self, text: String) -> String {
-        redact(&self.env.redactor, text)
+        redact(self.env.origin.redactor(), text)
     }
 }

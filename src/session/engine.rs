@@ -18,6 +18,7 @@ use crate::{
         account::{Token, UserId},
         auth::{Credentials, Secret},
         error::{ConnectStep, SendError},
+        origin::Origin,
         redactor::Redactor,
     },
 };
@@ -36,7 +37,7 @@ pub struct Engine {
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // In it are names, addresses and messages, as whoever wrote them wrote them.
-        self.env.redactor.show(&format_args!("Engine {{ env: {:?}, session: {:?} }}", self.env, self.session), f)
+        self.redactor().show(&format_args!("Engine {{ env: {:?}, session: {:?} }}", self.env, self.session), f)
     }
 }
 
@@ -68,9 +69,20 @@ impl Engine {
         self.env.arrivals.set_unread(unread);
     }
 
+    /// How many bytes wait for the socket to take them: at [`Limits::outbox`](crate::Limits::outbox) of them, sends are
+    /// refused. Default: none.
+    pub fn set_unsent(&mut self, bytes: usize) {
+        self.env.unsent = bytes;
+    }
+
     /// What must not be shown of this engine's sessions, for all who work for them.
     pub(crate) fn redactor(&self) -> &Redactor {
-        &self.env.redactor
+        self.env.origin.redactor()
+    }
+
+    /// What the events of this engine lead back to.
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.env.origin
     }
 
     /// How many encoded bytes of pages are in the message handler's hand; see [`Limits::in_flight_bytes`](crate::Limits).
@@ -201,17 +213,17 @@ impl Engine {
     pub fn step(&mut self, mut input: Input<'_>, now: Now, out: &mut Vec<Action>) {
         match &input {
             Input::Send { client_id, .. } => self.env.chosen_id(*client_id),
-            Input::Open(account) => learn(&self.env.redactor, &account.credentials),
+            Input::Open(account) => learn(self.redactor(), &account.credentials),
             Input::TokenFetched(Ok(fetched)) | Input::TokenProvided(Ok(fetched)) => {
-                self.env.redactor.learn_token(&fetched.token);
+                self.redactor().learn_token(&fetched.token);
             }
             Input::Renewed { token, .. } | Input::Recalled { token: Some(token), .. } => {
-                self.env.redactor.learn_token(token);
+                self.redactor().learn_token(token);
             }
             _ => {}
         }
         if self.session.is_some() {
-            redact_input(&self.env.redactor, &mut input);
+            redact_input(self.env.origin.redactor(), &mut input);
         }
         let mut cx = Cx { env: &mut self.env, now, out };
         let flow = match (&mut self.session, input) {
@@ -223,6 +235,13 @@ impl Engine {
                 cx.env.logout_answered = false;
                 let session = none.insert(Box::new(Session::new(account, &cx)));
                 session.open(&mut cx)
+            }
+            (Some(_), Input::Send { client_id, .. } | Input::Room { client_id, .. })
+                if cx.env.unsent >= cx.env.config.limits.outbox =>
+            {
+                let limit = cx.env.config.limits.outbox;
+                cx.out.push(Action::Sent { client_id, outcome: Err(SendError::OutboxFull { limit }) });
+                Flow::Continue(())
             }
             (Some(session), input) => session.step(input, &mut cx),
             (None, Input::Close) => {

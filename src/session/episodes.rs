@@ -89,7 +89,7 @@ impl Oddities {
     pub(super) fn check_claims(&mut self, event: &EventKind, from: Option<&Jid>, cx: &mut Cx<'_>) {
         let Some(claims) = event.claims() else { return };
         // The server wrote the one and passed on the other: either may repeat a secret, and this is to be shown.
-        let shown = |name: &str| cut(&cx.env.redactor.taken_in(name, Claims::MAX_CHARS));
+        let shown = |name: &str| cut(&cx.env.origin.redactor().taken_in(name, Claims::MAX_CHARS));
         let from = shown(from.map(Jid::name).unwrap_or_default());
         let claims =
             Claims { from: claims.from.as_deref().map(shown), to: claims.to.as_deref().map(shown), chat: claims.chat };

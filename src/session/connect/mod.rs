@@ -294,7 +294,7 @@ impl Session {
             self.inbox.oddities.resource_ignored(bytes, cx);
             return;
         }
-        let shown = |name: &str| cx.env.redactor.shown(name.to_owned()).into_boxed_str();
+        let shown = |name: &str| cx.env.origin.redactor().shown(name.to_owned()).into_boxed_str();
         let (from, to) = (shown(&device.resource), shown(&renamed.resource));
         cx.note(Diagnostic::ResourceTaken { from, to });
         let renamed = Arc::new(renamed);
@@ -410,5 +410,5 @@ impl Session {
 
 /// An address that the server may have named: whole for whoever goes there.
 fn server_address(url: &str, cx: &Cx<'_>) -> ServerText {
-    ServerText::new(url.to_owned(), &cx.env.redactor)
+    ServerText::new(url.to_owned(), cx.env.origin.redactor())
 }

@@ -153,7 +153,7 @@ impl Inbox {
         }
         Ok(kick.map(|kick| match kick {
             Kick::LoggedInElsewhere { ext } => Kick::LoggedInElsewhere {
-                ext: ext.map(|ext| whole(&cx.env.redactor, ext.as_str().to_owned(), LONGEST_EXT)),
+                ext: ext.map(|ext| whole(cx.env.origin.redactor(), ext.as_str().to_owned(), LONGEST_EXT)),
             },
             other => other,
         }))
@@ -331,7 +331,7 @@ impl Inbox {
         if seen == Seen::Handled {
             return None;
         }
-        let event = Event::of_session(self.user.clone(), kind, &cx.env.redactor);
+        let event = Event::of_session(self.user.clone(), kind, &cx.env.origin);
         if is_news {
             cx.out.push(Action::Publish(event.clone()));
         }

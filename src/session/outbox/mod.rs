@@ -163,7 +163,7 @@ impl Outbox {
         let Some(what) = self.pending.answered(client_id) else { return };
         let outcome = match &sync.status {
             Some(status) => {
-                answer::classify(status).map_err(|error| error.shown_by(|text| redact(&cx.env.redactor, text)))
+                answer::classify(status).map_err(|error| error.shown_by(|text| redact(cx.env.origin.redactor(), text)))
             }
             // The web SDK waits for ever here; 604 says that the answer cannot be used.
             None => Err(SendError::Refused {

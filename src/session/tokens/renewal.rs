@@ -278,7 +278,7 @@ impl Session {
     fn not_renewed(&mut self, error: TokenError, cx: &mut Cx<'_>) -> Flow {
         let error = match error {
             TokenError::Provider(error) => {
-                TokenError::Provider(ProviderError::shown_by(error, |text| cx.env.redactor.shown(text)))
+                TokenError::Provider(ProviderError::shown_by(error, |text| cx.env.origin.redactor().shown(text)))
             }
             other => other,
         };

@@ -9,8 +9,8 @@ use std::{
 
 use actix_rt::{Arbiter, System};
 use agora_chat::{
-    ActorEnd, Config, Connection, ConnectionActor, ConnectionError, ConnectionState, DisconnectReason, EventKind,
-    HandlerRegistry, Handlers, LogHandle, OpenError, Outgoing, RequestError, SendError,
+    ActorEnd, Config, Connection, ConnectionActor, ConnectionError, ConnectionState, Credentials, DisconnectReason,
+    Event, EventKind, HandlerRegistry, Handlers, LogHandle, OpenError, Outgoing, RequestError, SendError,
     connection::{Close, Open, State},
     local_server::{Cut, DevicePolicy, FrameKind},
 };
@@ -194,6 +194,41 @@ async fn one_registry_may_serve_several_connections() {
     assert!(matches!(heard.next().await, EventKind::Disconnected { .. }));
     second.close().await;
     assert!(matches!(heard.next().await, EventKind::Disconnected { .. }), "the registry outlives the first");
+}
+
+#[actix::test]
+async fn a_subscriber_of_two_connections_answers_each_on_the_right_one() {
+    let server = server().await;
+    server.create_user("carol", "pw").unwrap();
+    let arbiter = Arbiter::current();
+    let log = slog::Logger::root(slog::Discard, slog::o!());
+    let handlers = HandlerRegistry::start_on(&arbiter, &log);
+    let first = Connection::start_with(&arbiter, server.config(), handlers.clone());
+    let second = Connection::start_with(&arbiter, server.config(), handlers);
+    let mut heard = listen(&first, "both");
+    first.open(alice()).await.unwrap();
+    second.open(bob()).await.unwrap();
+    for _ in 0..2 {
+        let connected = heard.event().await;
+        assert!(matches!(connected.kind(), EventKind::Connected { .. }));
+        assert!(connected.connection().is_some());
+    }
+    let (carol, mut answers) = online(server.config(), Credentials::password("carol", "pw").unwrap()).await;
+    for user in ["bob", "alice", "bob"] {
+        carol.send_text(user, "who is there?").await.unwrap();
+        let event = heard.event().await;
+        let EventKind::Message(message) = event.kind() else { panic!("{event:?}") };
+        let answered = event.connection().unwrap().send_text(message.conversation(), event.user().as_str()).await;
+        answered.unwrap();
+        let answer = answers.message().await;
+        assert_eq!((&*answer.from, text(&answer)), (user, user));
+    }
+    first.close().await;
+    let ended = heard.event().await;
+    assert!(ended.connection().is_some(), "it may be opened again");
+    drop(first);
+    assert!(ended.connection().is_none(), "an event holds no connection");
+    assert!(Event::new("alice".parse().unwrap(), EventKind::TokenExpired).connection().is_none());
 }
 
 /// Every call on a connection whose arbiter has ended.
