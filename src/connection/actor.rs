@@ -52,7 +52,7 @@ use crate::{
     util::{lent, threads::Unfinished},
 };
 
-/// How many places lists keep while nothing is under way.
+/// Places that lists keep while nothing is under way.
 pub(super) const SCRATCH: usize = 16;
 
 /// Something under way that the driver polls.
@@ -60,7 +60,7 @@ type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// Owns one account's socket, its timer and its reconnect backoff.
 ///
-/// What a session does, [`Engine`] decides. It ends when the last [`Connection`](super::Connection) handle is dropped,
+/// It decides nothing: [`Engine`] does. It ends when the last [`Connection`](super::Connection) handle is dropped,
 /// after logging out, or with its actix system.
 ///
 /// Bounds: its mailbox takes [`MAILBOX`](ConnectionActor::MAILBOX) messages by `try_send`, and an awaited call brings a
@@ -106,11 +106,11 @@ pub struct ConnectionActor {
     /// Keeps the account over restarts, where there is a state folder.
     pub(super) token_cache: Option<TokenCache>,
     pub(super) stopping: bool,
-    /// Whether the actor is being dropped with its session.
+    /// Set while the actor is being dropped with its session.
     pub(super) dying: bool,
 }
 
-/// A new token whose end the service is being asked for; it ends with its session.
+/// A call of `renew_token`: the service is asked when the new token ends. It ends with its session.
 pub(super) struct Renewal {
     pub(super) token: Token,
     pub(super) call: Doing<Result<u64, RestError>>,
@@ -125,7 +125,7 @@ pub(super) struct Dialing {
     pub(super) told: Option<ConnectStep>,
 }
 
-/// The end of a session, for those who are to hear of it once the account's files are as they stay.
+/// The end of a session, reported once the account's files are written.
 pub(super) struct Ending {
     pub(super) closed: Closed,
     pub(super) asked: Vec<oneshot::Sender<Closed>>,
@@ -141,7 +141,7 @@ impl Ending {
     }
 }
 
-/// What a call of the way in came to.
+/// Outcome of a call made while connecting.
 pub(super) enum CallDone {
     Recalled(Result<Loaded, Unfinished>),
     Discovered(Result<Addresses, RestError>),
@@ -152,11 +152,11 @@ impl ConnectionActor {
     /// The mailbox's capacity.
     pub const MAILBOX: usize = 1024;
 
-    /// How many `renew_token` calls may be under way at once; one more is refused with
+    /// The most `renew_token` calls under way at once; one more is refused with
     /// [`ConnectionError::Busy`](crate::ConnectionError::Busy).
     pub const RENEWALS: usize = 16;
 
-    /// `handle` is what events lead to: the connection's handles.
+    /// Makes an actor; `handle` leads from its events to the connection's handles.
     pub(super) fn new(
         config: Arc<Config>,
         handlers: Handlers,

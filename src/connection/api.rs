@@ -1,4 +1,4 @@
-//! What can be asked of the actor: each message, and how its answer comes.
+//! The actor's messages, and how each is answered.
 
 use std::collections::hash_map::Entry;
 
@@ -25,7 +25,7 @@ use crate::{
 };
 
 impl ConnectionActor {
-    /// Gives the engine something to send; `asked` is told its outcome.
+    /// Gives the engine something to send; `asked` gets the outcome.
     fn send(
         &mut self,
         client_id: u64,

@@ -20,7 +20,7 @@ use crate::net::websocket::{
 };
 use crate::{model::error::LossCause, session::Input};
 
-/// How long a registry that is behind holds back a round of reading at the most.
+/// The longest a registry that is behind holds back a round of reading.
 const BEHIND: Duration = Duration::from_secs(1);
 
 /// The shortest time that a timer waits for its driver.
@@ -130,7 +130,7 @@ impl ConnectionActor {
         }
     }
 
-    /// Reads a round: the engine takes each frame in where it lies, and then, once, does what it decided.
+    /// Reads a round: each frame goes to the engine in place, then the actions of all of them are carried out.
     fn poll_link(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
         if self.handlers_behind(task) {
             self.core.engine.set_unread(true);
@@ -190,7 +190,7 @@ impl ConnectionActor {
         }
     }
 
-    /// Whether the subscribers' registry has so much before it that no more is to be read for now.
+    /// Returns whether the read gate is closed: the registry has too many events before it.
     fn handlers_behind(&mut self, task: &mut Task<'_>) -> bool {
         if self.link.is_none() {
             self.behind = None;

@@ -1,4 +1,4 @@
-//! The end of a turn: what the engine decided is carried out, in its order.
+//! The end of a turn: the engine's actions are carried out, in order.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::{
 };
 
 impl ConnectionActor {
-    /// Ends a turn: carries out what its steps decided, keeps the session's token, and stops the actor where that was asked
+    /// Ends a turn: carries out its actions, keeps the session's token, and stops the actor where that was asked
     /// for and nothing is left of the session.
     pub(super) fn finish_turn(&mut self, ctx: &mut Context<Self>) {
         self.carry_out_all();
@@ -169,8 +169,7 @@ impl ConnectionActor {
         }
     }
 
-    /// Drops the link and whatever is under way to one. Frames queued before that still go out as far as the socket takes
-    /// them.
+    /// Drops the link, a dial and a call. Frames queued before that still go out as far as the socket takes them.
     fn hang_up(&mut self) {
         self.dialing = None;
         self.call = None;
@@ -181,8 +180,8 @@ impl ConnectionActor {
         self.wake();
     }
 
-    /// Tells those who asked for the session's end, once what was begun of the account's files is written: whoever reopens
-    /// the account, in another process too, must find it.
+    /// Answers those who asked for the session's end, once the account's files are written: whoever reopens the account, in
+    /// another process too, must find them.
     pub(super) fn tell_closed(&mut self, closed: Closed, asked: Vec<oneshot::Sender<Closed>>) {
         if asked.is_empty() && !self.stopping {
             return;
@@ -201,7 +200,7 @@ impl ConnectionActor {
         }
     }
 
-    /// Has what is kept of the account read.
+    /// Starts reading what is kept of the account.
     fn recall(&mut self, user: &UserId, device: &Device) {
         let Some(state) = &self.config.state_dir else { return };
         let same = self.token_cache.take().filter(|cache| cache.is_of(user));

@@ -1,4 +1,4 @@
-//! What a connection logs: the texts, and which of them is a warning. Nothing else is done here.
+//! Log records of a connection: their texts, and which of them are warnings. Nothing of consequence happens here.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use crate::{
     util::unix_time,
 };
 
-/// Warns where it is time to, and says it at INFO otherwise.
+/// Logs at WARN where it is time to warn, else at INFO.
 macro_rules! warn_or_info {
     ($warns:expr, $($record:tt)*) => {
         if $warns { warn!($($record)*) } else { info!($($record)*) }
     };
 }
 
-/// A connection's logger, and what was warned of already.
+/// A connection's logger, and which failures it has warned of already.
 pub(super) struct SessionLog {
     /// With the account's name, once there is one.
     pub(super) logger: Logger,
@@ -49,14 +49,14 @@ impl SessionLog {
         self.logger = logger.new(o!("user" => user.to_string()));
     }
 
-    /// Says beforehand why the service will probably refuse a token.
+    /// Warns of what will probably make the service refuse a token.
     pub(super) fn inspect(&self, token: &Token, user: &UserId) {
         for problem in token.inspect().problems(unix_time::now_ms(), Some(user), None) {
             warn!(self.logger, "the token will probably be refused"; "why" => %problem);
         }
     }
 
-    /// Says that a login failed, where nothing else does.
+    /// Logs a failed login, unless another record says so.
     pub(super) fn login_failed(&self, error: &OpenError) {
         match error {
             // `disconnected` says it.

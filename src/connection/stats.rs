@@ -1,4 +1,4 @@
-//! How a connection has fared, for [`Health`].
+//! Counters of a connection, for [`Health`].
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Stats {
     reconnects: u64,
-    /// What went wrong last, in words and by the vendor's number.
+    /// The last failure, in words and by the vendor's number.
     last: Option<(String, Option<Code>)>,
     traffic: ByteCounts,
 }
@@ -57,7 +57,7 @@ impl Stats {
         self.last = Some((cause.to_string(), code));
     }
 
-    /// Returns all that is known without asking the registry of handlers.
+    /// Returns all but the counts of the handlers' registry.
     pub(super) fn health(&self, user: Option<&UserId>, engine: &Engine, now: Now, lost_records: u64) -> Health {
         let since = |moment: Option<std::time::Duration>| {
             moment.map(|moment| u64::try_from(now.mono.saturating_sub(moment).as_millis()).unwrap_or(u64::MAX))

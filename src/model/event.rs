@@ -86,7 +86,7 @@ impl Event {
         self.0.origin.as_ref().map(Origin::redactor)
     }
 
-    /// Where it comes from; `None` for one that no connection made.
+    /// Returns its origin; `None` for an event that no connection made.
     pub(crate) fn origin(&self) -> Option<&Origin> {
         match &self.0.what {
             Payload::Kind(_) => self.0.origin.as_ref(),

@@ -1,4 +1,4 @@
-//! Where events come from.
+//! Origin of events.
 
 use std::{
     any::Any,
@@ -8,8 +8,8 @@ use std::{
 
 use crate::model::redactor::Redactor;
 
-/// What all events of one connection share: its secrets, which they must not show, and the way back to it. Clones are the
-/// same one.
+/// Origin of a connection's events, shared by all of them: the secrets that they must not show, and a weak reference to the
+/// connection. Clones are the same one.
 #[derive(Clone, Default)]
 pub(crate) struct Origin(Arc<Shared>);
 

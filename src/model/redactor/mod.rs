@@ -1,4 +1,4 @@
-//! What of a session must not be shown, and how it is hidden in what others write.
+//! Redaction of a session's secrets in texts that others write.
 
 mod drain;
 mod places;
@@ -24,7 +24,7 @@ const MARKS: [&str; 3] = ["<redacted>", "***", "…"];
 /// Stands in the place of what was cut off.
 const CUT: char = '…';
 
-/// How far behind the part that is kept a text is looked at, in bytes: a secret that begins in it ends there, spelled at
+/// Bytes looked at behind the part of a text that is kept: a secret that begins in it ends there, spelled at
 /// length. Of longer ones [`BEGINNING`] is found.
 const BEHIND: usize = 16 * 1024;
 
@@ -51,16 +51,16 @@ impl fmt::Debug for Redactor {
 }
 
 impl Redactor {
-    /// How many tokens are remembered.
+    /// The most tokens that are remembered.
     pub(crate) const TOKENS: usize = 16;
 
-    /// How many secrets of earlier calls are remembered.
+    /// The most secrets of earlier calls that are remembered.
     pub(crate) const OTHERS: usize = 32;
 
-    /// How many passwords of the account are remembered.
+    /// The most passwords of the account that are remembered.
     const PASSWORDS: usize = 4;
 
-    /// How many texts of a proxy's credentials are remembered.
+    /// The most texts of a proxy's credentials that are remembered.
     const PROXIES: usize = 16;
 
     /// Remembers the account's password.
@@ -86,19 +86,19 @@ impl Redactor {
         remember(&mut self.write().others, secret.into(), Self::OTHERS);
     }
 
-    /// What a call carries: never forgotten before it is over.
+    /// Remembers the secrets of a call, at least until it is over.
     pub(crate) fn lease<'a>(&self, secrets: impl IntoIterator<Item = &'a Token>) -> Leased {
-        let mut leased = Leased { redactor: self.clone(), ids: Vec::new() };
+        let mut leased = Leased::of(self.clone());
         secrets.into_iter().for_each(|secret| leased.add(secret));
         leased
     }
 
-    /// A text without the secrets.
+    /// Returns a text without the secrets.
     pub(crate) fn shown(&self, text: String) -> String {
         self.found_in(&text, false).unwrap_or(text)
     }
 
-    /// The same; `None` where there is none in it.
+    /// Does the same; `None` where the text holds no secret.
     pub(crate) fn changed(&self, text: &str) -> Option<String> {
         self.found_in(text, false)
     }
@@ -109,7 +109,7 @@ impl Redactor {
         f.write_str(&self.shown(text))
     }
 
-    /// A text of at most so many characters, without the secrets and without a part of one at its end, and a mark where more
+    /// Returns a text of at most `longest` characters, without the secrets and without a part of one at its end, and a mark where more
     /// was cut off.
     ///
     /// The work goes by what is kept, however long the text is.
@@ -127,7 +127,7 @@ impl Redactor {
         text
     }
 
-    /// A text of at most so many characters with whatever it holds, and a mark where more was cut off; no secret is cut
+    /// Returns a text of at most `longest` characters with whatever it holds, and a mark where more was cut off; no secret is cut
     /// in two.
     pub(crate) fn whole(&self, mut text: String, longest: usize) -> String {
         let whole = bounded(&mut text, longest);
@@ -146,7 +146,7 @@ impl Redactor {
         text
     }
 
-    /// A logger whose records are without the secrets: the last net, behind everything that hides them before.
+    /// Returns a logger whose records are without the secrets: the last net, behind everything that hides them before.
     pub(crate) fn logger(&self, inner: &Logger) -> Logger {
         Logger::root(RedactingDrain { inner: inner.clone(), redactor: self.clone() }, slog::o!())
     }
@@ -175,7 +175,8 @@ impl Redactor {
     }
 }
 
-/// Takes a text down to what can be kept and what a secret in it may reach beyond that; whether that is all of it.
+/// Shortens a text to the part that can be kept and the part that a secret in it may reach beyond that. Returns whether that
+/// is all of it.
 pub(crate) fn bounded(text: &mut String, longest: usize) -> bool {
     let most = longest.saturating_mul(4).saturating_add(BEHIND);
     if text.len() <= most {
@@ -186,7 +187,7 @@ pub(crate) fn bounded(text: &mut String, longest: usize) -> bool {
     false
 }
 
-/// The last place for a cut at or before this one.
+/// Returns the last place for a cut at or before this one.
 fn boundary(text: &str, at: usize) -> usize {
     (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }

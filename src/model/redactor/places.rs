@@ -1,4 +1,4 @@
-//! Where secrets stand in a text.
+//! Places of secrets in a text.
 
 use base64::{
     Engine as _,
@@ -31,7 +31,7 @@ impl Secrets {
         Some(shown)
     }
 
-    /// Where secrets stand in a text, in order and apart from each other. A text that was cut may end with the beginning of
+    /// Returns the places of secrets in a text, in order and apart from each other. A text that was cut may end with the beginning of
     /// one.
     pub(super) fn places(&self, text: &str, cut: bool) -> Vec<(usize, usize)> {
         let mut places = Vec::new();
@@ -70,7 +70,7 @@ impl Secrets {
         places
     }
 
-    /// Whether what a run of letters is the base64 of has a secret in it, wherever in the run that begins.
+    /// Returns whether a run of letters is base64 that has a secret in it, wherever in the run the base64 begins.
     fn is_base64(&self, run: &str) -> bool {
         let run: Vec<u8> = run
             .bytes()
@@ -97,7 +97,7 @@ impl Secrets {
     }
 }
 
-/// Where a text may be base64.
+/// Returns the places where a text may be base64.
 fn runs(text: &str) -> impl Iterator<Item = (usize, usize)> {
     let mut begin = 0;
     let pieces = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && !"+/-_".contains(c));

@@ -17,7 +17,7 @@ pub(super) struct Secrets {
     pub(super) tokens: VecDeque<Secret>,
     pub(super) others: VecDeque<Secret>,
     pub(super) proxies: VecDeque<Secret>,
-    /// What calls under way carry.
+    /// The secrets of calls under way.
     leased: Vec<(u64, Secret)>,
     last_lease: u64,
 }
@@ -92,7 +92,11 @@ pub(crate) struct Leased {
 }
 
 impl Leased {
-    /// One more of them.
+    pub(super) fn of(redactor: Redactor) -> Self {
+        Leased { redactor, ids: Vec::new() }
+    }
+
+    /// Adds a secret.
     pub(crate) fn add(&mut self, secret: impl Into<Secret>) {
         let mut held = self.redactor.write();
         held.last_lease += 1;

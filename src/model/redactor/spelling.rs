@@ -10,7 +10,7 @@ const AS_A_WORD: usize = 3;
 /// The beginning of a secret is as good as all of it from so many bytes on: whoever repeats it may have cut it off.
 pub(super) const BEGINNING: usize = 16;
 
-/// How a text writes what it cannot write as it is. A text uses one way for all of a secret.
+/// Escaping of characters that a text cannot hold as they are. A text uses one way for all of a secret.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Spelling {
     Plain,
@@ -21,7 +21,7 @@ pub(super) enum Spelling {
 }
 
 impl Spelling {
-    /// Those that a text may use.
+    /// Returns those that a text may use.
     pub(super) fn of(text: &str) -> Vec<Self> {
         let mut all = vec![Spelling::Plain];
         if text.contains(['%', '+']) {
@@ -33,7 +33,7 @@ impl Spelling {
         all
     }
 
-    /// Adds where a secret stands.
+    /// Adds the places of a secret.
     pub(super) fn find(self, text: &str, secret: &str, cut: bool, places: &mut Vec<(usize, usize)>) {
         let Some(first) = secret.bytes().next() else { return };
         let characters = secret.chars().take(ANYWHERE).count();
@@ -88,7 +88,7 @@ impl Spelling {
         Matched { bytes: matched, end: at, ran_out: false }
     }
 
-    /// What the text says first, and how many bytes it takes for it.
+    /// Returns the text's first character, unescaped, and how many bytes it takes.
     fn unit(self, text: &[u8]) -> (Written, usize) {
         let plain = (Written::byte(text.first().copied().unwrap_or_default()), 1);
         match (self, text) {
@@ -109,7 +109,7 @@ impl Spelling {
     }
 }
 
-/// A text without its escapes, and where in it each byte comes from.
+/// Returns a text without its escapes, and where in it each byte comes from.
 pub(super) fn unescaped(text: &str) -> (String, Vec<usize>) {
     let bytes = text.as_bytes();
     let (mut plain, mut places, mut at) = (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len()), 0);
@@ -126,12 +126,12 @@ pub(super) fn unescaped(text: &str) -> (String, Vec<usize>) {
     }
 }
 
-/// How far a text goes on like a secret.
+/// Length of the match of a text with a secret.
 pub(super) struct Matched {
-    /// How many bytes of the secret.
+    /// Bytes of the secret that match.
     pub(super) bytes: usize,
     end: usize,
-    /// Whether the text ends before the secret does.
+    /// Set where the text ends before the secret does.
     ran_out: bool,
 }
 
@@ -181,7 +181,7 @@ fn unicode(text: &[u8]) -> Option<(Written, usize)> {
     Some((char::decode_utf16(pair).next()?.ok()?.into(), 12))
 }
 
-/// Whether no letter and no digit is beside a part of a text.
+/// Returns whether neither a letter nor a digit stands beside a part of a text.
 fn is_a_word(text: &str, begin: usize, end: usize) -> bool {
     let before = text.get(..begin).and_then(|before| before.chars().next_back());
     let after = text.get(end..).and_then(|after| after.chars().next());

@@ -124,13 +124,13 @@ pub(crate) async fn connect(
 /// A round of reading: the thread's buffer, and how many reads are left before other work of the thread has its turn.
 pub(crate) struct ReadRound {
     buffer: Box<[u8]>,
-    /// What came with the upgrade's answer, while it is read.
+    /// Bytes that came with the upgrade's answer, while they are decoded.
     early: BytesMut,
     reads_left: usize,
 }
 
 impl ReadRound {
-    /// How many reads one round makes.
+    /// Reads of one round.
     const READS: usize = 16;
 
     /// Borrows the thread's buffer until this is dropped.
