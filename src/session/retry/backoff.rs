@@ -67,7 +67,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::Backoff;
-    use crate::{config::Reconnect, util::backoff::doubled};
+    use crate::config::Reconnect;
 
     fn seconds(s: u64) -> Duration {
         Duration::from_secs(s)

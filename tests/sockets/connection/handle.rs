@@ -203,8 +203,8 @@ async fn a_subscriber_of_two_connections_answers_each_on_the_right_one() {
     let arbiter = Arbiter::current();
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let handlers = HandlerRegistry::start_on(&arbiter, &log);
-    let first = Connection::start_with(&arbiter, server.config(), handlers.clone());
-    let second = Connection::start_with(&arbiter, server.config(), handlers);
+    let first = Connection::start_with(&arbiter, server.config().build().unwrap(), handlers.clone());
+    let second = Connection::start_with(&arbiter, server.config().build().unwrap(), handlers);
     let mut heard = listen(&first, "both");
     first.open(alice()).await.unwrap();
     second.open(bob()).await.unwrap();
