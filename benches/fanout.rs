@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix::{Actor, Context, Handler, Recipient, System};
-use agora_chat::{Event, EventKind, EventMask, handlers::Registry};
+use agora_chat::{Event, EventKind, EventMask, Subscription, handlers::Registry};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 struct Counter(Rc<Cell<usize>>);
@@ -66,7 +66,7 @@ fn fanout(c: &mut Criterion) {
         let registry = RefCell::new(Registry::new(slog::Logger::root(slog::Discard, slog::o!())));
         system.block_on(async {
             for (place, to) in counters(subscribers, &heard).into_iter().enumerate() {
-                registry.borrow_mut().subscribe(place.to_string(), to, EventMask::ALL);
+                registry.borrow_mut().add(Subscription::new(place.to_string(), to).events(EventMask::ALL));
             }
         });
         group.bench_function(BenchmarkId::new("registry", subscribers), |b| {

@@ -13,7 +13,7 @@ use std::{
 
 use actix::{Actor as _, Addr, Arbiter};
 use actix_rt::{ArbiterHandle, time::sleep_until};
-use agora_chat::{Connection, ConnectionError, Credentials, HandlerRegistry, Handlers};
+use agora_chat::{Connection, ConnectionError, Credentials, HandlerRegistry, Handlers, Subscription};
 use hdrhistogram::Histogram;
 use secrecy::ExposeSecret as _;
 use tokio::sync::{oneshot, watch};
@@ -190,7 +190,7 @@ impl Shard {
             Registries::Own => None,
             Registries::Shared => {
                 let handlers = HandlerRegistry::start_on(&arbiter, &slog::Logger::root(slog::Discard, slog::o!()));
-                handlers.add_subscriber_with("load", listener.clone().recipient(), Listener::WANTS)?;
+                handlers.subscribe(Subscription::new("load", listener.clone().recipient()).events(Listener::WANTS))?;
                 Some(handlers)
             }
         };
@@ -247,7 +247,8 @@ impl Shard {
             Some(handlers) => Connection::start_with(&self.arbiter, config, handlers.clone()),
             None => {
                 let connection = Connection::start_on(&self.arbiter, config);
-                connection.add_subscriber_with("load", self.listener.clone().recipient(), Listener::WANTS)?;
+                connection
+                    .subscribe(Subscription::new("load", self.listener.clone().recipient()).events(Listener::WANTS))?;
                 connection
             }
         };

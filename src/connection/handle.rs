@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 
 use super::{
     actor::ConnectionActor,
-    calls::Cancellable,
     health::Health,
     messages::{Call, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, Stop},
+    session_calls::Cancellable,
 };
 #[cfg(doc)]
 use crate::config::ConfigBuilder;
@@ -24,7 +24,7 @@ use crate::{
     delivery::{DeadLetters, MessageHandler, Slot},
     handlers::{EventHandler, HandlerRegistry, Handlers, SubscriberId, SubscriberInfo, Subscription},
     model::{
-        Event, EventMask,
+        Event,
         account::{Nickname, Password, Token},
         error::{ActorEnd, ConnectionError, OpenError, RequestError, SendError},
         message::Conversation,
@@ -447,20 +447,7 @@ impl Connection {
         self.0.handlers.add_subscriber(id, recipient)
     }
 
-    /// Lets an actor hear some kinds of events; see [`Handlers::add_subscriber_with`].
-    ///
-    /// # Errors
-    /// As [`Handlers::add_subscriber`].
-    pub fn add_subscriber_with(
-        &self,
-        id: impl Into<SubscriberId>,
-        recipient: Recipient<Event>,
-        mask: EventMask,
-    ) -> Result<(), ConnectionError> {
-        self.0.handlers.add_subscriber_with(id, recipient, mask)
-    }
-
-    /// Lets an actor hear events, with a policy for when it cannot keep up; see [`Handlers::subscribe`].
+    /// Lets an actor hear some kinds of events, or with another policy for when it cannot keep up; see [`Handlers::subscribe`].
     ///
     /// # Errors
     /// As [`Handlers::add_subscriber`].

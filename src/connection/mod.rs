@@ -15,7 +15,6 @@
 
 mod actor;
 mod api;
-mod calls;
 mod closed;
 mod core;
 mod driver;
@@ -28,7 +27,7 @@ mod lazy_rest;
 mod log;
 mod messages;
 mod page_tasks;
-mod requests;
+mod session_calls;
 mod stats;
 mod token_cache;
 #[cfg(test)]
@@ -40,12 +39,12 @@ mod unwritten;
 mod watch;
 
 pub use actor::ConnectionActor;
-pub use calls::{
-    DeleteHistory, DownloadFile, GetAttributes, GetConversations, GetHistory, GetPresence, GetPresenceSubscriptions,
-    PublishPresence, SetAttributes, SubscribePresence, UnsubscribePresence, UploadFile,
-};
 pub use closed::Closed;
 pub use handle::{Connection, WeakConnection};
 pub use health::Health;
 pub use messages::{ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State};
+pub use session_calls::{
+    DeleteHistory, DownloadFile, GetAttributes, GetConversations, GetHistory, GetPresence, GetPresenceSubscriptions,
+    PublishPresence, SetAttributes, SubscribePresence, UnsubscribePresence, UploadFile,
+};
 pub use watch::{StateChange, StateWatch};

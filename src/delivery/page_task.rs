@@ -130,7 +130,7 @@ impl PageTask {
             let mut pause = handler.pause_after(attempt);
             let mut not_kept = None;
             if attempt >= handler.limit() {
-                match self.bury(page, &handler, event, &error, attempt).await {
+                match self.dead_letter(page, &handler, event, &error, attempt).await {
                     Ok(()) => return EventOutcome::Handled,
                     Err(_) if self.is_stopped() => return EventOutcome::Stopped,
                     Err(error) => not_kept = error,
@@ -150,7 +150,7 @@ impl PageTask {
     }
 
     /// Has a letter kept; an error where that is not possible for now, or there is no place.
-    async fn bury(
+    async fn dead_letter(
         &self,
         page: &Page,
         handler: &MessageHandler,

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, mem, thread, time::Duration};
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, Response, SpawnHandle};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Response, SpawnHandle};
 use actix_rt::ArbiterHandle;
 use slog::{Logger, debug, error};
 use tokio::sync::oneshot;
@@ -12,7 +12,7 @@ use crate::{
     util::{lent, spawn::spawn_bounded},
 };
 
-use super::{Handlers, Overflow, Registry, SubscriberId, SubscriberInfo, Subscription};
+use super::{Handlers, Registry, SubscriberId, SubscriberInfo, Subscription};
 use crate::handlers::{
     capacity::Drained,
     interest::{Announcement, Interest},
@@ -26,7 +26,7 @@ use crate::handlers::{
 /// Bounds: its mailbox takes [`MAILBOX`](HandlerRegistry::MAILBOX) additions and removals; events are published
 /// past that bound: connections stop reading at [`Handlers::BACKLOG`] of them or [`Handlers::BACKLOG_BYTES`], each after what
 /// one read brought. What it
-/// keeps for a subscriber that is behind, [`Overflow`] bounds. It ends by [`Shutdown`] or when its last address is dropped,
+/// keeps for a subscriber that is behind, [`Overflow`](crate::Overflow) bounds. It ends by [`Shutdown`] or when its last address is dropped,
 /// and then puts what subscribers are still owed into their mailboxes.
 #[derive(Debug)]
 pub struct HandlerRegistry {
@@ -34,7 +34,7 @@ pub struct HandlerRegistry {
     wanted: Interest,
     told: EventMask,
     sweep: Option<SpawnHandle>,
-    look: Option<SpawnHandle>,
+    pace_check: Option<SpawnHandle>,
     /// What came while a subscriber was waited for, in its order.
     waiting: VecDeque<Task>,
     shut: bool,
@@ -59,7 +59,7 @@ impl HandlerRegistry {
     pub const SWEEP: Duration = Duration::from_millis(250);
 
     /// How often a subscriber for whom the others wait is looked at. Five looks decide.
-    const LOOK: Duration = Duration::from_millis(10);
+    const PACE_SAMPLE: Duration = Duration::from_millis(10);
 
     /// Starts a registry on this thread's arbiter. It logs through `log`, which may panic without harm.
     ///
@@ -86,7 +86,7 @@ impl HandlerRegistry {
             wanted: wanted.clone(),
             told: EventMask::NONE,
             sweep: None,
-            look: None,
+            pace_check: None,
             waiting: VecDeque::new(),
             shut: false,
             log: log.clone(),
@@ -96,12 +96,12 @@ impl HandlerRegistry {
 
     /// Does something at once, or in its turn where something waits already.
     fn turn(&mut self, task: Task, ctx: &mut Context<Self>) {
-        if self.waiting.is_empty() && !(self.registry.pressing() && matches!(task, Task::Publish(_))) {
+        if self.waiting.is_empty() {
             self.carry_out(task);
         } else {
             self.waiting.push_back(task);
         }
-        self.settle(ctx);
+        self.after_change(ctx);
     }
 
     fn carry_out(&mut self, task: Task) {
@@ -128,8 +128,8 @@ impl HandlerRegistry {
     }
 
     /// Does what waits, for as long as it costs no subscriber an event that it may have the speed to take.
-    fn catch_up(&mut self) {
-        while !(self.registry.pressing() && matches!(self.waiting.front(), Some(Task::Publish(_))))
+    fn run_waiting(&mut self) {
+        while !(self.registry.backpressure() && matches!(self.waiting.front(), Some(Task::Publish(_))))
             && let Some(task) = self.waiting.pop_front()
         {
             self.carry_out(task);
@@ -153,8 +153,8 @@ impl HandlerRegistry {
 
     /// What follows every change: what waits is done as far as possible, the union of wanted kinds is exact, and what is
     /// needed for subscribers that are behind is under way.
-    fn settle(&mut self, ctx: &mut Context<Self>) {
-        self.catch_up();
+    fn after_change(&mut self, ctx: &mut Context<Self>) {
+        self.run_waiting();
         self.tell_wanted();
         self.wanted.set_disconnected(self.registry.disconnected());
         if self.registry.behind() && self.sweep.is_none() {
@@ -163,15 +163,15 @@ impl HandlerRegistry {
                 this.registry.sweep();
                 // Without this a subscriber that never reads again would keep an abandoned registry alive.
                 if ctx.connected() {
-                    this.settle(ctx);
+                    this.after_change(ctx);
                 }
             }));
         }
-        if !self.waiting.is_empty() && self.look.is_none() {
-            self.look = Some(ctx.run_later(Self::LOOK, |this, ctx| {
-                this.look = None;
-                this.registry.look();
-                this.settle(ctx);
+        if !self.waiting.is_empty() && self.pace_check.is_none() {
+            self.pace_check = Some(ctx.run_later(Self::PACE_SAMPLE, |this, ctx| {
+                this.pace_check = None;
+                this.registry.sample_pace();
+                this.after_change(ctx);
             }));
         }
     }
@@ -188,7 +188,7 @@ impl Drop for HandlerRegistry {
     /// However it ends, also with its arbiter or while its thread unwinds: nobody is to wait for what it will not do, and
     /// what is published already is heard by those who can.
     fn drop(&mut self) {
-        self.registry.tell_nobody();
+        self.registry.stop_notifying();
         let _ = lent::caught(|| self.finish());
         let registry = mem::replace(&mut self.registry, Registry::with_guarded(self.log.clone()));
         let _ = lent::caught(|| self.wanted.end((!self.shut).then_some(registry)));
@@ -199,7 +199,7 @@ impl Actor for HandlerRegistry {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.registry.tell_of_room(ctx.address().downgrade().into());
+        self.registry.notify_of_capacity(ctx.address().downgrade().into());
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
@@ -224,40 +224,6 @@ pub struct Subscribe {
 }
 
 impl Subscribe {
-    /// A subscriber that wants every event.
-    #[must_use]
-    pub fn new(id: impl Into<SubscriberId>, recipient: Recipient<Event>) -> Self {
-        Subscription::new(id, recipient).into()
-    }
-
-    /// Narrows what it wants. Default: [`EventMask::ALL`].
-    #[must_use]
-    pub fn mask(mut self, mask: EventMask) -> Self {
-        self.subscription = self.subscription.events(mask);
-        self
-    }
-
-    /// What happens to an event its backlog has no room for. Default: [`Overflow::DropNewest`].
-    #[must_use]
-    pub fn overflow(mut self, overflow: Overflow) -> Self {
-        self.subscription = self.subscription.overflow(overflow);
-        self
-    }
-
-    /// How many events may wait before its mailbox; see [`Subscription::backlog`].
-    #[must_use]
-    pub fn backlog(mut self, events: usize) -> Self {
-        self.subscription = self.subscription.backlog(events);
-        self
-    }
-
-    /// How many bytes of events may wait for it; see [`Subscription::backlog_bytes`].
-    #[must_use]
-    pub fn backlog_bytes(mut self, bytes: usize) -> Self {
-        self.subscription = self.subscription.backlog_bytes(bytes);
-        self
-    }
-
     pub(super) fn announced(mut self, wanted: &Interest) -> Self {
         self.announcement = Some(wanted.announce(self.subscription.mask));
         self
@@ -293,31 +259,34 @@ impl Handler<Unsubscribe> for HandlerRegistry {
     }
 }
 
-/// Offers an event to everybody who wants its kind.
+/// Offers events to everybody who wants their kinds, in their order: made of one event or of many.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Publish(pub Event);
+pub struct Publish {
+    many: Vec<Event>,
+    /// The last one, so that one by itself needs no list.
+    last: Option<Event>,
+}
+
+impl From<Event> for Publish {
+    fn from(event: Event) -> Self {
+        Publish { many: Vec::new(), last: Some(event) }
+    }
+}
+
+impl From<Vec<Event>> for Publish {
+    fn from(events: Vec<Event>) -> Self {
+        Publish { many: events, last: None }
+    }
+}
 
 impl Handler<Publish> for HandlerRegistry {
     type Result = ();
 
-    fn handle(&mut self, Publish(event): Publish, ctx: &mut Self::Context) {
-        self.turn(Task::Publish(event), ctx);
-    }
-}
-
-/// Offers events, in their order, as [`Publish`] does with each: one message for a page of them.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
-pub struct PublishAll(pub Vec<Event>);
-
-impl Handler<PublishAll> for HandlerRegistry {
-    type Result = ();
-
-    fn handle(&mut self, PublishAll(events): PublishAll, ctx: &mut Self::Context) {
+    fn handle(&mut self, Publish { many, last }: Publish, ctx: &mut Self::Context) {
         let mut offered = 0;
-        for event in events {
-            if self.waiting.is_empty() && !self.registry.pressing() {
+        for event in many.into_iter().chain(last) {
+            if self.waiting.is_empty() && !self.registry.backpressure() {
                 offered += Interest::share(&event);
                 self.registry.publish(&event);
             } else {
@@ -325,22 +294,22 @@ impl Handler<PublishAll> for HandlerRegistry {
             }
         }
         self.wanted.offered(offered);
-        self.settle(ctx);
+        self.after_change(ctx);
     }
 }
 
 /// A connection's actor left its last words.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct LastWords;
+pub(super) struct FinalEvents;
 
-impl Handler<LastWords> for HandlerRegistry {
+impl Handler<FinalEvents> for HandlerRegistry {
     type Result = ();
 
-    fn handle(&mut self, _: LastWords, ctx: &mut Self::Context) {
-        let words = self.wanted.take_words();
+    fn handle(&mut self, _: FinalEvents, ctx: &mut Self::Context) {
+        let words = self.wanted.take_final_events();
         self.wanted.published(words.iter().map(Interest::share).sum());
-        self.handle(PublishAll(words), ctx);
+        self.handle(Publish::from(words), ctx);
     }
 }
 
@@ -348,8 +317,8 @@ impl Handler<Drained> for HandlerRegistry {
     type Result = ();
 
     fn handle(&mut self, Drained { serial, freed }: Drained, ctx: &mut Self::Context) {
-        self.registry.has_room(serial, freed);
-        self.settle(ctx);
+        self.registry.drained(serial, freed);
+        self.after_change(ctx);
     }
 }
 
@@ -403,7 +372,7 @@ impl Handler<Shutdown> for HandlerRegistry {
         self.finish();
         self.shut = true;
         self.registry.clear();
-        self.settle(ctx);
+        self.after_change(ctx);
         ctx.stop();
     }
 }

@@ -24,16 +24,16 @@ pub(super) struct Backlog {
     control: BTreeMap<u64, Event>,
     /// The newest control event of each kind and account that waits.
     newest: HashMap<(UserId, Control), u64>,
-    gaps: VecDeque<Lagged>,
+    gaps: VecDeque<Gap>,
     /// Whether the last thing the subscriber got was a notice. One event more may wait then: else a subscriber that
     /// frees one place at a time would hear of nothing but its own misses.
-    after_notice: bool,
-    pub(super) room: Capacity,
+    after_lagged: bool,
+    pub(super) capacity: Capacity,
 }
 
 /// Events missed in one place, by account. Never empty.
 #[derive(Debug)]
-struct Lagged {
+struct Gap {
     at: u64,
     missed: BTreeMap<UserId, u64>,
 }
@@ -50,12 +50,12 @@ enum Control {
 #[derive(Debug)]
 pub(super) enum Item {
     Event { at: u64, event: Event },
-    Notice { at: u64, user: UserId, count: u64 },
+    Lagged { at: u64, user: UserId, count: u64 },
 }
 
 impl Item {
-    pub(super) fn is_notice(&self) -> bool {
-        matches!(self, Item::Notice { .. })
+    pub(super) fn is_lagged(&self) -> bool {
+        matches!(self, Item::Lagged { .. })
     }
 
     pub(super) fn is_control(&self) -> bool {
@@ -65,7 +65,7 @@ impl Item {
     pub(super) fn event(&self) -> Event {
         match self {
             Item::Event { event, .. } => event.clone(),
-            Item::Notice { user, count, .. } => Event::new(user.clone(), EventKind::Missed { count: *count }),
+            Item::Lagged { user, count, .. } => Event::new(user.clone(), EventKind::Missed { count: *count }),
         }
     }
 }
@@ -116,7 +116,7 @@ impl Backlog {
             };
         }
         // What stands behind a notice is not missed for what comes.
-        let held = usize::from(self.after_notice);
+        let held = usize::from(self.after_lagged);
         let newest = self.ordinary.back().map_or(0, |(_, event)| event.weight());
         // The one that reaches the bound may still wait, so that one of any size is heard by who is fast enough.
         let bytes_are_full = bound.is_reached(self.bytes.saturating_sub(newest), in_mailbox);
@@ -163,7 +163,7 @@ impl Backlog {
         let gap = match self.gaps.back_mut() {
             Some(gap) if !room_for_gaps || before.is_none_or(|before| before < gap.at) => gap,
             _ => {
-                self.gaps.push_back(Lagged { at, missed: BTreeMap::from([(user.clone(), 1)]) });
+                self.gaps.push_back(Gap { at, missed: BTreeMap::from([(user.clone(), 1)]) });
                 return true;
             }
         };
@@ -175,9 +175,9 @@ impl Backlog {
         false
     }
 
-    /// Takes what is due next; what it comes to is to be said by [`given`](Backlog::given) or
-    /// [`put_back`](Backlog::put_back).
-    pub(super) fn take_due(&mut self) -> Option<Item> {
+    /// Takes what is due next; what it comes to is to be said by [`delivered`](Backlog::delivered) or
+    /// [`requeue`](Backlog::requeue).
+    pub(super) fn pop(&mut self) -> Option<Item> {
         let ordinary = self.ordinary.front().map_or(u64::MAX, |(at, _)| *at);
         let control = self.control.first_key_value().map_or(u64::MAX, |(at, _)| *at);
         if let Some(gap) = self.gaps.front_mut()
@@ -187,7 +187,7 @@ impl Backlog {
             if gap.missed.is_empty() {
                 self.gaps.pop_front();
             }
-            return told.map(|(user, count)| Item::Notice { at, user, count });
+            return told.map(|(user, count)| Item::Lagged { at, user, count });
         }
         if control < ordinary {
             return self.control.pop_first().map(|(at, event)| Item::Event { at, event });
@@ -199,10 +199,10 @@ impl Backlog {
 
     /// Returns the bytes that what was taken counts for in a mailbox. A notice waits for the event behind it to fit: so
     /// that it counts all that is missed till then.
-    pub(super) fn bytes_in_mailbox(&self, due: &Item) -> usize {
-        match due {
+    pub(super) fn bytes_in_mailbox(&self, item: &Item) -> usize {
+        match item {
             Item::Event { event, .. } => Self::counted(event),
-            Item::Notice { .. } => self.ordinary.front().map_or(0, |(_, event)| Self::counted(event)),
+            Item::Lagged { .. } => self.ordinary.front().map_or(0, |(_, event)| Self::counted(event)),
         }
     }
 
@@ -212,20 +212,20 @@ impl Backlog {
         if counts { event.weight() } else { 0 }
     }
 
-    pub(super) fn given(&mut self, notice: bool) {
-        self.after_notice = notice;
+    pub(super) fn delivered(&mut self, lagged: bool) {
+        self.after_lagged = lagged;
     }
 
-    pub(super) fn put_back(&mut self, due: Item) {
-        match due {
+    pub(super) fn requeue(&mut self, item: Item) {
+        match item {
             Item::Event { at, event } if event.kind().is_control() => drop(self.control.insert(at, event)),
             Item::Event { at, event } => {
                 self.bytes = self.bytes.saturating_add(event.weight());
                 self.ordinary.push_front((at, event));
             }
-            Item::Notice { at, user, count } => {
+            Item::Lagged { at, user, count } => {
                 if self.gaps.front().is_none_or(|gap| gap.at != at) {
-                    self.gaps.push_front(Lagged { at, missed: BTreeMap::new() });
+                    self.gaps.push_front(Gap { at, missed: BTreeMap::new() });
                 }
                 if let Some(gap) = self.gaps.front_mut() {
                     gap.missed.insert(user, count);
@@ -235,14 +235,14 @@ impl Backlog {
     }
 
     /// Whether anything is still to be given.
-    pub(super) fn owes(&self) -> bool {
+    pub(super) fn has_items(&self) -> bool {
         !self.ordinary.is_empty() || !self.control.is_empty() || !self.gaps.is_empty()
     }
 
     /// Whether it is as if there had never been any.
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn is_caught_up(&self) -> bool {
         // While an event is in the mailbox past its capacity, it must be known that there must not be another.
-        !self.owes() && !self.after_notice && self.room == Capacity::Unknown
+        !self.has_items() && !self.after_lagged && self.capacity == Capacity::Unknown
     }
 
     /// How many events wait.

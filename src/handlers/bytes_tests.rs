@@ -204,7 +204,7 @@ async fn by_bytes_as_by_number_the_policy_says_who_pays() {
 async fn the_registry_is_behind_by_bytes_as_by_number() {
     let handlers = HandlerRegistry::start_here(&log()).unwrap();
     let (told, _heard) = hearing();
-    handlers.add_subscriber_with("a", Probe::free("", &told), EventMask::MESSAGE).unwrap();
+    handlers.subscribe(Subscription::new("a", Probe::free("", &told)).events(EventMask::MESSAGE)).unwrap();
     // The registry takes its turn once this one waits.
     for (size, most) in [(3 * MIB, 3), (MIB, 8), (10, Handlers::BACKLOG)] {
         let mut published = 0;

@@ -9,9 +9,9 @@ use slog::Logger;
 use crate::model::{Event, EventMask, account::UserId, error::ConnectionError};
 
 use super::{
-    EventHandler, HandlerRegistry, Publish, PublishAll, Shutdown, Subscribe, SubscriberId, SubscriberInfo, Subscribers,
+    EventHandler, HandlerRegistry, Publish, Shutdown, Subscribe, SubscriberId, SubscriberInfo, Subscribers,
     Subscription, Unsubscribe,
-    actor::{LastWords, MissedEvents},
+    actor::{FinalEvents, MissedEvents},
 };
 use crate::handlers::interest::Interest;
 
@@ -50,23 +50,10 @@ impl Handlers {
         id: impl Into<SubscriberId>,
         recipient: Recipient<Event>,
     ) -> Result<(), ConnectionError> {
-        self.add_subscriber_with(id, recipient, EventMask::ALL)
+        self.subscribe(Subscription::new(id, recipient))
     }
 
-    /// Like [`add_subscriber`](Handlers::add_subscriber), for some kinds of events only.
-    ///
-    /// # Errors
-    /// As [`add_subscriber`](Handlers::add_subscriber).
-    pub fn add_subscriber_with(
-        &self,
-        id: impl Into<SubscriberId>,
-        recipient: Recipient<Event>,
-        mask: EventMask,
-    ) -> Result<(), ConnectionError> {
-        self.subscribe(Subscription::new(id, recipient).events(mask))
-    }
-
-    /// Lets an actor hear events as its [`Subscription`] says; the id's former subscriber is replaced.
+    /// Lets an actor hear the kinds of events its [`Subscription`] names, as it says; the id's former subscriber is replaced.
     ///
     /// Otherwise like [`add_subscriber`](Handlers::add_subscriber).
     ///
@@ -135,7 +122,7 @@ impl Handlers {
                 return;
             }
             self.wanted.published(Interest::share(&event));
-            self.registry.do_send(Publish(event));
+            self.registry.do_send(Publish::from(event));
         }
     }
 
@@ -144,8 +131,8 @@ impl Handlers {
     pub(crate) fn publish_last(&self, mut events: Vec<Event>) {
         let wanted = self.wanted();
         events.retain(|event| wanted.contains(event.kind().mask()));
-        if !events.is_empty() && self.wanted.leave_words(events) {
-            self.registry.do_send(LastWords);
+        if !events.is_empty() && self.wanted.leave_final_events(events) {
+            self.registry.do_send(FinalEvents);
         }
     }
 
@@ -222,7 +209,7 @@ impl Handlers {
             return;
         }
         self.wanted.published(shares);
-        self.registry.do_send(PublishAll(events));
+        self.registry.do_send(Publish::from(events));
     }
 
     /// How many subscribers were disconnected by [`Overflow::Disconnect`](crate::Overflow::Disconnect) since the registry

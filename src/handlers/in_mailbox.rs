@@ -1,9 +1,9 @@
 //! How many bytes a subscriber's mailbox holds.
 //!
-//! A mailbox bounds events by number only. So a large event goes into it with a [`Ticket`], which gives its bytes back once
-//! the subscriber looks at the event or drops it. A subscriber may do neither, and pass it on: so where there is no room
-//! left, one more event goes in that [tells](super::capacity) when it has been handled, and then all before it have been as
-//! well. Small ones go without a ticket: the mailbox's capacity bounds them.
+//! A mailbox bounds events by number only. So a large event goes into it with a [`Ticket`], which gives its bytes back
+//! once the subscriber looks at the event or drops it. A subscriber may do neither, and pass it on: so where there is
+//! no room left, one more event goes in that [tells](super::capacity) when it has been handled, and then all before it
+//! have been as well. Small ones go without a ticket: the mailbox's capacity bounds them.
 
 use std::{
     mem,
@@ -21,10 +21,10 @@ use crate::handlers::capacity::{Drained, Freed};
 /// The large events in one subscriber's mailbox, as the registry knows them.
 #[derive(Debug, Default)]
 pub(super) struct InMailbox {
-    /// Their bytes. Those given back meanwhile are taken off by [`take_back`](InMailbox::take_back) alone, so that in
-    /// between nothing changes under the registry.
+    /// Their bytes. Those given back meanwhile are taken off by [`collect_released`](InMailbox::collect_released)
+    /// alone, so that in between nothing changes under the registry.
     bytes: usize,
-    desk: Arc<ReleaseQueue>,
+    releases: Arc<ReleaseQueue>,
     /// The same for what lies before an event that tells when it has been handled, that one included.
     older: Option<(usize, Arc<ReleaseQueue>)>,
 }
@@ -32,7 +32,7 @@ pub(super) struct InMailbox {
 /// Where tickets are given back, from any thread.
 #[derive(Debug, Default)]
 struct ReleaseQueue {
-    given_back: AtomicUsize,
+    released: AtomicUsize,
     /// Whether the registry waits to be told.
     awaited: AtomicBool,
     tell: Mutex<Option<(u64, WeakRecipient<Drained>)>>,
@@ -42,40 +42,42 @@ struct ReleaseQueue {
 #[derive(Debug)]
 pub(super) struct Bytes {
     bytes: AtomicUsize,
-    desk: Arc<ReleaseQueue>,
+    releases: Arc<ReleaseQueue>,
 }
 
 impl InMailbox {
-    /// Returns the bytes in the mailbox, as of the last [`take_back`](InMailbox::take_back).
+    /// Returns the bytes in the mailbox, as of the last [`collect_released`](InMailbox::collect_released).
     pub(super) fn bytes(&self) -> usize {
         self.older.as_ref().map_or(self.bytes, |(older, _)| self.bytes.saturating_add(*older))
     }
 
     /// Returns the bytes in the mailbox now.
     pub(super) fn bytes_now(&self) -> usize {
-        let now = |bytes: usize, desk: &ReleaseQueue| bytes.saturating_sub(desk.given_back.load(Ordering::SeqCst));
-        let older = self.older.as_ref().map_or(0, |(older, desk)| now(*older, desk));
-        now(self.bytes, &self.desk).saturating_add(older)
+        let now =
+            |bytes: usize, releases: &ReleaseQueue| bytes.saturating_sub(releases.released.load(Ordering::SeqCst));
+        let older = self.older.as_ref().map_or(0, |(older, releases)| now(*older, releases));
+        now(self.bytes, &self.releases).saturating_add(older)
     }
 
     /// Takes off what was given back.
-    pub(super) fn take_back(&mut self) {
-        let left = |bytes: usize, desk: &ReleaseQueue| bytes.saturating_sub(desk.given_back.swap(0, Ordering::SeqCst));
-        self.bytes = left(self.bytes, &self.desk);
-        if let Some((older, desk)) = &mut self.older {
-            *older = left(*older, desk);
+    pub(super) fn collect_released(&mut self) {
+        let left =
+            |bytes: usize, releases: &ReleaseQueue| bytes.saturating_sub(releases.released.swap(0, Ordering::SeqCst));
+        self.bytes = left(self.bytes, &self.releases);
+        if let Some((older, releases)) = &mut self.older {
+            *older = left(*older, releases);
         }
     }
 
     /// An event of so many bytes went in that tells when it has been handled.
-    pub(super) fn told_of(&mut self, bytes: usize) {
+    pub(super) fn mark(&mut self, bytes: usize) {
         let older = self.bytes().saturating_add(bytes);
-        self.older = Some((older, mem::take(&mut self.desk)));
+        self.older = Some((older, mem::take(&mut self.releases)));
         self.bytes = 0;
     }
 
     /// That event has been handled, and so has what lay before it.
-    pub(super) fn handled(&mut self) {
+    pub(super) fn mark_handled(&mut self) {
         self.older = None;
     }
 
@@ -91,12 +93,13 @@ impl InMailbox {
         if self.fits(bytes, share) {
             return true;
         }
-        for desk in [Some(&self.desk), self.older.as_ref().map(|(_, desk)| desk)].into_iter().flatten() {
-            *desk.tell.lock().unwrap_or_else(PoisonError::into_inner) = tell.map(|tell| (serial, tell.clone()));
-            desk.awaited.store(true, Ordering::SeqCst);
+        for releases in [Some(&self.releases), self.older.as_ref().map(|(_, releases)| releases)].into_iter().flatten()
+        {
+            *releases.tell.lock().unwrap_or_else(PoisonError::into_inner) = tell.map(|tell| (serial, tell.clone()));
+            releases.awaited.store(true, Ordering::SeqCst);
         }
         // Once more: what was given back before the flag was set told nobody.
-        self.take_back();
+        self.collect_released();
         self.fits(bytes, share)
     }
 
@@ -108,7 +111,7 @@ impl InMailbox {
     /// Returns the ticket of an event that goes in.
     pub(super) fn ticket(&mut self, bytes: usize) -> Box<dyn Ticket> {
         self.bytes = self.bytes.saturating_add(bytes);
-        Box::new(Bytes { bytes: AtomicUsize::new(bytes), desk: Arc::clone(&self.desk) })
+        Box::new(Bytes { bytes: AtomicUsize::new(bytes), releases: Arc::clone(&self.releases) })
     }
 }
 
@@ -122,9 +125,9 @@ impl Ticket for Bytes {
         if bytes == 0 {
             return;
         }
-        self.desk.given_back.fetch_add(bytes, Ordering::SeqCst);
-        if self.desk.awaited.swap(false, Ordering::SeqCst) {
-            let tell = self.desk.tell.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.releases.released.fetch_add(bytes, Ordering::SeqCst);
+        if self.releases.awaited.swap(false, Ordering::SeqCst) {
+            let tell = self.releases.tell.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some((serial, tell)) = tell
                 && let Some(registry) = tell.upgrade()
             {

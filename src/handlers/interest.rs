@@ -107,7 +107,7 @@ impl Interest {
         // The registry alone holds it once no handle is left, and then nobody has anything more to tell.
         last.orphans = registry.map(|mut registry| {
             words.iter().for_each(|event| registry.publish(event));
-            registry.hand_over();
+            registry.flush_past_capacity();
             registry
         });
         if Arc::strong_count(&self.0) == 1 {
@@ -146,12 +146,12 @@ impl Interest {
     }
 
     /// Leaves last words for the registry; `true` if it is to be told so.
-    pub(super) fn leave_words(&self, events: Vec<Event>) -> bool {
+    pub(super) fn leave_final_events(&self, events: Vec<Event>) -> bool {
         let mut last = self.last();
         match &mut last.orphans {
             Some(registry) => {
                 events.iter().for_each(|event| registry.publish(event));
-                registry.hand_over();
+                registry.flush_past_capacity();
                 false
             }
             None if self.ended() => false,
@@ -162,7 +162,7 @@ impl Interest {
         }
     }
 
-    pub(super) fn take_words(&self) -> Vec<Event> {
+    pub(super) fn take_final_events(&self) -> Vec<Event> {
         std::mem::take(&mut self.last().words)
     }
 

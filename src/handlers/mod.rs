@@ -60,7 +60,7 @@ mod registry;
 mod subscriber;
 mod subscription;
 
-pub use actor::{HandlerRegistry, Publish, PublishAll, Shutdown, Subscribe, Subscribers, Unsubscribe};
+pub use actor::{HandlerRegistry, Publish, Shutdown, Subscribe, Subscribers, Unsubscribe};
 pub use event_handler::EventHandler;
 pub use handle::Handlers;
 pub use id::SubscriberId;

@@ -1,6 +1,6 @@
 //! The registry as a plain value: subscribe, replace, remove, publish.
 
-use actix::{Recipient, WeakRecipient};
+use actix::WeakRecipient;
 use slog::{Logger, debug, info, warn};
 
 use crate::{
@@ -53,17 +53,17 @@ pub struct Registry {
     wanted: EventMask,
     /// The serial number of the next subscriber.
     next: u64,
-    tally: Tally,
+    lag: Lag,
 }
 
 /// What is to be done for subscribers that cannot keep up.
 #[derive(Debug)]
-struct Tally {
+struct Lag {
     /// How many are owed something.
     behind: usize,
     /// How many would miss the next event though they may have the speed to take it.
     pressing: usize,
-    tell: Option<WeakRecipient<Drained>>,
+    notify: Option<WeakRecipient<Drained>>,
     disconnected: u64,
     log: Logger,
 }
@@ -77,15 +77,8 @@ impl Registry {
 
     /// The same with a logger that does not panic.
     pub(super) fn with_guarded(log: Logger) -> Self {
-        let tally = Tally { behind: 0, pressing: 0, tell: None, disconnected: 0, log };
-        Registry { subscribers: Vec::new(), wanted: EventMask::NONE, next: 0, tally }
-    }
-
-    /// Registers a subscriber for the kinds of events in `mask`; returns whether it replaced one.
-    ///
-    /// As [`add`](Registry::add) with [`Overflow::DropNewest`].
-    pub fn subscribe(&mut self, id: impl Into<SubscriberId>, to: Recipient<Event>, mask: EventMask) -> bool {
-        self.add(Subscription::new(id, to).events(mask))
+        let lag = Lag { behind: 0, pressing: 0, notify: None, disconnected: 0, log };
+        Registry { subscribers: Vec::new(), wanted: EventMask::NONE, next: 0, lag }
     }
 
     /// Registers a subscriber; returns whether it replaced one.
@@ -95,11 +88,11 @@ impl Registry {
     pub fn add(&mut self, subscription: Subscription) -> bool {
         let new = Subscriber::new(self.next, subscription);
         self.next += 1;
-        debug!(self.tally.log, "subscriber added"; "subscriber" => %new.id(), "mask" => ?new.mask);
+        debug!(self.lag.log, "subscriber added"; "subscriber" => %new.id(), "mask" => ?new.mask);
         let replaced = match self.subscribers.iter_mut().find(|known| known.id() == new.id()) {
             Some(known) => {
                 let old = std::mem::replace(known, new);
-                self.tally.left("subscriber replaced", &old);
+                self.lag.on_removed("subscriber replaced", &old);
                 true
             }
             None => {
@@ -107,7 +100,7 @@ impl Registry {
                 false
             }
         };
-        self.unite();
+        self.update_wanted();
         replaced
     }
 
@@ -118,8 +111,8 @@ impl Registry {
         };
         // `remove`, not `swap_remove`: the order of registration is promised.
         let old = self.subscribers.remove(place);
-        self.tally.left("subscriber removed", &old);
-        self.unite();
+        self.lag.on_removed("subscriber removed", &old);
+        self.update_wanted();
         true
     }
 
@@ -132,16 +125,16 @@ impl Registry {
             return;
         }
         // The usual case in as few steps as a bare loop of `try_send` takes; all else is out of line.
-        self.with_each(|subscriber, tally| {
-            subscriber.mask.contains(kind) && !subscriber.pass(event) && tally.offer(subscriber, event)
+        self.with_each(|subscriber, lag| {
+            subscriber.mask.contains(kind) && !subscriber.try_deliver(event) && lag.offer(subscriber, event)
         });
     }
 
     /// Does something with each subscriber, in order, and forgets those of which it says that they leave.
-    fn with_each(&mut self, mut act: impl FnMut(&mut Subscriber, &mut Tally) -> bool) {
+    fn with_each(&mut self, mut act: impl FnMut(&mut Subscriber, &mut Lag) -> bool) {
         let mut leaving = false;
         for subscriber in &mut self.subscribers {
-            leaving |= act(subscriber, &mut self.tally);
+            leaving |= act(subscriber, &mut self.lag);
         }
         if leaving {
             self.forget_leaving();
@@ -150,24 +143,24 @@ impl Registry {
 
     /// Tries again to deliver what subscribers are owed, and forgets those that are gone.
     pub fn sweep(&mut self) {
-        self.with_each(|subscriber, tally| tally.settle(subscriber));
+        self.with_each(|subscriber, lag| lag.flush(subscriber));
     }
 
     /// Whether the next event would cost somebody one that it may have the speed to take.
-    pub(super) fn pressing(&self) -> bool {
-        self.tally.pressing > 0
+    pub(super) fn backpressure(&self) -> bool {
+        self.lag.pressing > 0
     }
 
     /// Looks how fast those are for whom the others wait; those that are slow are not waited for any more.
-    pub(super) fn look(&mut self) {
-        self.with_each(|subscriber, tally| {
-            if !subscriber.presses() {
+    pub(super) fn sample_pace(&mut self) {
+        self.with_each(|subscriber, lag| {
+            if !subscriber.exerts_backpressure() {
                 return false;
             }
-            let leaves = tally.settle(subscriber);
-            if subscriber.presses() {
-                subscriber.look();
-                tally.pressing -= usize::from(!leaves && !subscriber.presses());
+            let leaves = lag.flush(subscriber);
+            if subscriber.exerts_backpressure() {
+                subscriber.sample_pace();
+                lag.pressing -= usize::from(!leaves && !subscriber.exerts_backpressure());
             }
             leaves
         });
@@ -175,10 +168,10 @@ impl Registry {
 
     /// Puts everything that is owed into mailboxes, past their capacity: nobody will be there to do it later. Each holds
     /// its backlog more than its capacity then.
-    pub(super) fn hand_over(&mut self) {
-        self.tell_nobody();
+    pub(super) fn flush_past_capacity(&mut self) {
+        self.stop_notifying();
         self.with_each(|subscriber, _| {
-            subscriber.hand_over();
+            subscriber.flush_past_capacity();
             false
         });
         self.recount();
@@ -191,35 +184,35 @@ impl Registry {
 
     /// Serves subscribers with a ring as soon as they have capacity, by a [`Drained`] to `tell`; without it only the next
     /// event and [`sweep`](Registry::sweep) serve them.
-    pub(super) fn tell_of_room(&mut self, tell: WeakRecipient<Drained>) {
-        self.tally.tell = Some(tell);
+    pub(super) fn notify_of_capacity(&mut self, notify: WeakRecipient<Drained>) {
+        self.lag.notify = Some(notify);
     }
 
     /// Nobody is there to be told of room any more, nor a task to wait for it in.
-    pub(super) fn tell_nobody(&mut self) {
-        self.tally.tell = None;
+    pub(super) fn stop_notifying(&mut self) {
+        self.lag.notify = None;
     }
 
     /// A subscriber has room again; nothing happens when it has left meanwhile.
-    pub(super) fn has_room(&mut self, serial: u64, freed: Freed) {
+    pub(super) fn drained(&mut self, serial: u64, freed: Freed) {
         let Some(subscriber) = self.subscribers.iter_mut().find(|known| known.serial() == serial) else { return };
-        if self.tally.has_room(subscriber, freed) {
+        if self.lag.drained(subscriber, freed) {
             self.forget_leaving();
         }
     }
 
     /// Forgets everybody; what they are owed goes into their mailboxes, past the capacity.
     pub fn clear(&mut self) {
-        self.hand_over();
+        self.flush_past_capacity();
         self.subscribers.clear();
         self.recount();
-        self.unite();
+        self.update_wanted();
     }
 
     /// Whether some subscriber is owed something, so that [`sweep`](Registry::sweep) has something to do.
     #[must_use]
     pub fn behind(&self) -> bool {
-        self.tally.behind > 0
+        self.lag.behind > 0
     }
 
     /// The union of all masks.
@@ -231,7 +224,7 @@ impl Registry {
     /// How many subscribers were disconnected because they could not keep up, since the registry was made.
     #[must_use]
     pub fn disconnected(&self) -> u64 {
-        self.tally.disconnected
+        self.lag.disconnected
     }
 
     /// How many subscribers there are.
@@ -255,36 +248,36 @@ impl Registry {
     fn forget_leaving(&mut self) {
         self.subscribers.retain(|subscriber| !subscriber.leaves);
         self.recount();
-        self.unite();
+        self.update_wanted();
     }
 
     fn recount(&mut self) {
-        self.tally.behind = self.subscribers.iter().filter(|subscriber| subscriber.behind()).count();
-        self.tally.pressing = self.subscribers.iter().filter(|subscriber| subscriber.presses()).count();
+        self.lag.behind = self.subscribers.iter().filter(|subscriber| subscriber.behind()).count();
+        self.lag.pressing = self.subscribers.iter().filter(|subscriber| subscriber.exerts_backpressure()).count();
     }
 
-    fn unite(&mut self) {
+    fn update_wanted(&mut self) {
         self.wanted = self.subscribers.iter().fold(EventMask::NONE, |union, subscriber| union | subscriber.mask);
     }
 }
 
-impl Tally {
+impl Lag {
     /// Offers an event to a subscriber that is behind, full or gone; `true` if it leaves.
     #[cold]
     fn offer(&mut self, subscriber: &mut Subscriber, event: &Event) -> bool {
-        let (was, episodes) = (Counted::of(subscriber), subscriber.episodes());
-        let offer = subscriber.offer(event, self.tell.as_ref());
+        let (was, episodes) = (LagFlags::of(subscriber), subscriber.episodes());
+        let offer = subscriber.offer(event, self.notify.as_ref());
         if subscriber.episodes() != episodes {
             report_episode(&self.log, subscriber);
         }
         self.count(was, subscriber, matches!(offer, Offer::Gone | Offer::Overflowed));
         match offer {
             Offer::Taken | Offer::Missed => {}
-            Offer::Gone => self.gone(subscriber),
+            Offer::Gone => self.report_gone(subscriber),
             Offer::Overflowed => {
                 self.disconnected += 1;
                 // What came before it still hears.
-                subscriber.hand_over();
+                subscriber.flush_past_capacity();
                 warn!(self.log, "subscriber cannot keep up, it is disconnected"; "subscriber" => %subscriber.id(),
                     "delivered" => subscriber.info().delivered, "disconnected_in_all" => self.disconnected);
             }
@@ -293,57 +286,57 @@ impl Tally {
     }
 
     /// Delivers what a subscriber is owed as far as there is room; `true` if it leaves.
-    fn settle(&mut self, subscriber: &mut Subscriber) -> bool {
-        self.has_room(subscriber, Freed::Bytes)
+    fn flush(&mut self, subscriber: &mut Subscriber) -> bool {
+        self.drained(subscriber, Freed::Bytes)
     }
 
     /// The same, where something was freed.
-    fn has_room(&mut self, subscriber: &mut Subscriber, freed: Freed) -> bool {
+    fn drained(&mut self, subscriber: &mut Subscriber, freed: Freed) -> bool {
         // Before anything changes: what it is counted as must be taken off as it was counted.
-        let was = Counted::of(subscriber);
+        let was = LagFlags::of(subscriber);
         if freed == Freed::Place {
-            subscriber.has_room();
+            subscriber.drained();
         }
-        let gone = subscriber.settle(self.tell.as_ref()).is_err() || !subscriber.connected();
+        let gone = subscriber.flush(self.notify.as_ref()).is_err() || !subscriber.connected();
         self.count(was, subscriber, gone);
         if gone {
-            self.gone(subscriber);
+            self.report_gone(subscriber);
         }
         gone
     }
 
-    fn count(&mut self, was: Counted, subscriber: &mut Subscriber, leaves: bool) {
+    fn count(&mut self, was: LagFlags, subscriber: &mut Subscriber, leaves: bool) {
         subscriber.leaves = leaves;
-        let is = if leaves { Counted::default() } else { Counted::of(subscriber) };
+        let is = if leaves { LagFlags::default() } else { LagFlags::of(subscriber) };
         self.behind = self.behind + usize::from(is.behind) - usize::from(was.behind);
-        self.pressing = self.pressing + usize::from(is.presses) - usize::from(was.presses);
+        self.pressing = self.pressing + usize::from(is.pressing) - usize::from(was.pressing);
     }
 
-    fn gone(&self, subscriber: &Subscriber) {
+    fn report_gone(&self, subscriber: &Subscriber) {
         let counts = subscriber.info();
         info!(self.log, "subscriber has stopped and is forgotten"; "subscriber" => %subscriber.id(),
             "delivered" => counts.delivered, "missed" => counts.missed, "queued" => counts.queued);
     }
 
-    fn left(&mut self, what: &str, old: &Subscriber) {
+    fn on_removed(&mut self, what: &str, old: &Subscriber) {
         self.behind -= usize::from(old.behind());
-        self.pressing -= usize::from(old.presses());
+        self.pressing -= usize::from(old.exerts_backpressure());
         let counts = old.info();
         debug!(self.log, "{}", what; "subscriber" => %old.id(),
             "delivered" => counts.delivered, "missed" => counts.missed, "queued" => counts.queued);
     }
 }
 
-/// What a subscriber adds to the tally.
+/// What a subscriber adds to the lag.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counted {
+struct LagFlags {
     behind: bool,
-    presses: bool,
+    pressing: bool,
 }
 
-impl Counted {
+impl LagFlags {
     fn of(subscriber: &Subscriber) -> Self {
-        Counted { behind: subscriber.behind(), presses: subscriber.presses() }
+        LagFlags { behind: subscriber.behind(), pressing: subscriber.exerts_backpressure() }
     }
 }
 
@@ -380,7 +373,7 @@ mod tests {
         let (told, mut heard) = hearing();
         let mut registry = registry();
         for id in ["a", "b", "c"] {
-            assert!(!registry.subscribe(id, Probe::free(id, &told), EventMask::ALL));
+            assert!(!registry.add(Subscription::new(id, Probe::free(id, &told)).events(EventMask::ALL)));
         }
         // One poll each, so that from here on they run in the order in which they are offered something.
         actix_rt::task::yield_now().await;
@@ -388,9 +381,9 @@ mod tests {
         for expected in ["a1", "b1", "c1"] {
             assert_eq!(next(&mut heard).await, expected);
         }
-        assert!(registry.subscribe("b", Probe::free("B", &told), EventMask::ALL));
+        assert!(registry.add(Subscription::new("b", Probe::free("B", &told)).events(EventMask::ALL)));
         assert!(registry.remove(&"a".into()));
-        assert!(!registry.subscribe("a", Probe::free("A", &told), EventMask::ALL));
+        assert!(!registry.add(Subscription::new("a", Probe::free("A", &told)).events(EventMask::ALL)));
         actix_rt::task::yield_now().await;
         registry.publish(&numbered(2));
         for expected in ["B2", "c2", "A2"] {
@@ -403,7 +396,7 @@ mod tests {
     async fn removing_an_unknown_id_says_so_and_changes_nothing() {
         let (told, _heard) = hearing();
         let mut registry = registry();
-        registry.subscribe("a", Probe::free("a", &told), EventMask::ALL);
+        registry.add(Subscription::new("a", Probe::free("a", &told)).events(EventMask::ALL));
         assert!(!registry.remove(&"b".into()));
         assert_eq!(registry.len(), 1);
         assert!(registry.remove(&"a".into()));
@@ -416,10 +409,10 @@ mod tests {
         let (told, _heard) = hearing();
         let mut registry = registry();
         assert_eq!(registry.wanted(), EventMask::NONE);
-        registry.subscribe("a", Probe::free("a", &told), EventMask::MESSAGE);
-        registry.subscribe("b", Probe::free("b", &told), EventMask::CONNECTED | EventMask::MESSAGE);
+        registry.add(Subscription::new("a", Probe::free("a", &told)).events(EventMask::MESSAGE));
+        registry.add(Subscription::new("b", Probe::free("b", &told)).events(EventMask::CONNECTED | EventMask::MESSAGE));
         assert_eq!(registry.wanted(), EventMask::CONNECTED | EventMask::MESSAGE);
-        registry.subscribe("b", Probe::free("b", &told), EventMask::DISCONNECTED);
+        registry.add(Subscription::new("b", Probe::free("b", &told)).events(EventMask::DISCONNECTED));
         assert_eq!(registry.wanted(), EventMask::DISCONNECTED | EventMask::MESSAGE);
         registry.remove(&"a".into());
         assert_eq!(registry.wanted(), EventMask::DISCONNECTED);
@@ -429,7 +422,7 @@ mod tests {
     async fn a_mask_keeps_other_kinds_away_and_uncounted() {
         let (told, mut heard) = hearing();
         let mut registry = registry();
-        registry.subscribe("a", Probe::free("", &told), EventMask::RECONNECTING);
+        registry.add(Subscription::new("a", Probe::free("", &told)).events(EventMask::RECONNECTING));
         registry.publish(&Event::new("alice".parse().unwrap(), EventKind::TokenExpired));
         registry.publish(&Event::new("alice".parse().unwrap(), EventKind::Missed { count: 3 }));
         registry.publish(&numbered(1));
@@ -442,8 +435,11 @@ mod tests {
     async fn a_stopped_subscriber_is_forgotten_and_the_others_get_everything() {
         let (told, mut heard) = hearing();
         let mut registry = registry();
-        registry.subscribe("quits", Probe::free("quits", &told), EventMask::DISCONNECTED | EventMask::TOKEN_EXPIRED);
-        registry.subscribe("stays", Probe::free("", &told), EventMask::RECONNECTING);
+        registry.add(
+            Subscription::new("quits", Probe::free("quits", &told))
+                .events(EventMask::DISCONNECTED | EventMask::TOKEN_EXPIRED),
+        );
+        registry.add(Subscription::new("stays", Probe::free("", &told)).events(EventMask::RECONNECTING));
         registry.publish(&Event::new(
             "alice".parse().unwrap(),
             EventKind::Disconnected { reason: DisconnectReason::Closed },

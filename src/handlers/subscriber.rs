@@ -42,7 +42,7 @@ pub(super) struct Subscriber {
     delivered: u64,
     pub(super) mask: EventMask,
     /// Whether there is a backlog.
-    indebted: bool,
+    lagging: bool,
     /// Whether it is to be forgotten at the end of this round.
     pub(super) leaves: bool,
     rest: Box<Rest>,
@@ -97,14 +97,14 @@ enum Pace {
     #[default]
     Unknown,
     /// It is being looked at: for so many looks already, since it had been given so many events and bytes.
-    Watched { looks: u32, from: u64, given: u64 },
+    Sampled { samples: u32, from: u64, given: u64 },
     /// It is not: it is waited for again once it has caught up.
     Slow,
 }
 
 impl Pace {
     /// How many looks it takes.
-    const LOOKS: u32 = 5;
+    const SAMPLES: u32 = 5;
     /// How many events a subscriber must take within them.
     const EVENTS: u64 = 50;
     /// Or how many bytes of them.
@@ -129,14 +129,14 @@ impl Subscriber {
             backlog: None,
             pace: Pace::default(),
         });
-        Subscriber { to, delivered: 0, mask, indebted: false, leaves: false, rest }
+        Subscriber { to, delivered: 0, mask, lagging: false, leaves: false, rest }
     }
 
     /// Puts a small event into the mailbox of a subscriber that is owed nothing and has room; else does nothing and says
     /// `false`, and the event is to be [offered](Subscriber::offer).
     #[inline]
-    pub(super) fn pass(&mut self, event: &Event) -> bool {
-        let passed = !self.indebted && event.weight() <= Overflow::SMALL && self.to.try_send(event.clone()).is_ok();
+    pub(super) fn try_deliver(&mut self, event: &Event) -> bool {
+        let passed = !self.lagging && event.weight() <= Overflow::SMALL && self.to.try_send(event.clone()).is_ok();
         self.delivered += u64::from(passed);
         passed
     }
@@ -144,8 +144,8 @@ impl Subscriber {
     /// Offers an event: what is owed goes first.
     pub(super) fn offer(&mut self, event: &Event, tell: Option<&WeakRecipient<Drained>>) -> Offer {
         self.rest.backlog.get_or_insert_default().push(event.clone());
-        self.indebted = true;
-        if self.settle(tell).is_err() {
+        self.lagging = true;
+        if self.flush(tell).is_err() {
             return Offer::Gone;
         }
         let rest = &mut *self.rest;
@@ -174,16 +174,16 @@ impl Subscriber {
     }
 
     /// Delivers what is owed as far as there is room; `tell` is told when there is more, where something waits for it.
-    pub(super) fn settle(&mut self, tell: Option<&WeakRecipient<Drained>>) -> Result<(), Gone> {
+    pub(super) fn flush(&mut self, tell: Option<&WeakRecipient<Drained>>) -> Result<(), Gone> {
         let Rest { backlog: owed, bound, in_mailbox, given, serial, pace, .. } = &mut *self.rest;
-        in_mailbox.take_back();
+        in_mailbox.collect_released();
         let Some(backlog) = owed else { return Ok(()) };
-        while let Some(due) = backlog.take_due() {
-            let (notice, bytes, event) = (due.is_notice(), backlog.bytes_in_mailbox(&due), due.event());
+        while let Some(item) = backlog.pop() {
+            let (lagged, bytes, event) = (item.is_lagged(), backlog.bytes_in_mailbox(&item), item.event());
             let weight = event.weight();
             let fits = in_mailbox.has_room(bytes, bound.in_mailbox(), *serial, tell);
             let sent = if fits {
-                let event = if bytes > 0 && !notice { event.handed(in_mailbox.ticket(bytes)) } else { event };
+                let event = if bytes > 0 && !lagged { event.handed(in_mailbox.ticket(bytes)) } else { event };
                 self.to.try_send(event)
             } else {
                 Err(SendError::Full(event))
@@ -192,81 +192,82 @@ impl Subscriber {
                 Ok(()) => {}
                 Err(SendError::Full(event)) => match tell {
                     Some(tell)
-                        if (bound.events > 0 || due.is_control() || !fits) && backlog.room == Capacity::Unknown =>
+                        if (bound.events > 0 || item.is_control() || !fits)
+                            && backlog.capacity == Capacity::Unknown =>
                     {
                         // It tells by itself, without a ticket.
                         drop(event);
-                        in_mailbox.take_back();
-                        backlog.room = capacity::ask(&self.to, due.event(), *serial, tell)?;
-                        if backlog.room == Capacity::Awaited {
-                            in_mailbox.told_of(if notice { 0 } else { bytes });
+                        in_mailbox.collect_released();
+                        backlog.capacity = capacity::send_past_capacity(&self.to, item.event(), *serial, tell)?;
+                        if backlog.capacity == Capacity::Awaited {
+                            in_mailbox.mark(if lagged { 0 } else { bytes });
                         }
                     }
                     _ => {
                         // With its ticket.
                         drop(event);
-                        in_mailbox.take_back();
-                        backlog.put_back(due);
+                        in_mailbox.collect_released();
+                        backlog.requeue(item);
                         return Ok(());
                     }
                 },
                 Err(SendError::Closed(_)) => return Err(Gone),
             }
-            self.delivered += u64::from(!notice);
+            self.delivered += u64::from(!lagged);
             *given = given.saturating_add(weight as u64);
-            backlog.given(notice);
+            backlog.delivered(lagged);
         }
         *pace = Pace::Unknown;
-        if backlog.is_over() {
+        if backlog.is_caught_up() {
             *owed = None;
-            self.indebted = false;
+            self.lagging = false;
         }
         Ok(())
     }
 
     /// Puts all that is owed into the mailbox, past its capacity: there will be no later.
-    pub(super) fn hand_over(&mut self) {
+    pub(super) fn flush_past_capacity(&mut self) {
         let Some(mut backlog) = self.rest.backlog.take() else { return };
-        self.indebted = false;
-        while let Some(due) = backlog.take_due() {
-            self.delivered += u64::from(matches!(due, Item::Event { .. }));
-            self.to.do_send(due.event());
+        self.lagging = false;
+        while let Some(item) = backlog.pop() {
+            self.delivered += u64::from(matches!(item, Item::Event { .. }));
+            self.to.do_send(item.event());
         }
     }
 
     /// The event it was given past its mailbox's capacity has been handled.
-    pub(super) fn has_room(&mut self) {
+    pub(super) fn drained(&mut self) {
         if let Some(backlog) = &mut self.rest.backlog {
-            backlog.room = Capacity::Unknown;
+            backlog.capacity = Capacity::Unknown;
         }
-        self.rest.in_mailbox.handled();
+        self.rest.in_mailbox.mark_handled();
     }
 
     /// Whether anything is owed.
     pub(super) fn behind(&self) -> bool {
-        self.rest.backlog.as_ref().is_some_and(|backlog| backlog.owes())
+        self.rest.backlog.as_ref().is_some_and(|backlog| backlog.has_items())
     }
 
     /// Whether the next event would cost this subscriber one that it may have the speed to take.
-    pub(super) fn presses(&self) -> bool {
+    pub(super) fn exerts_backpressure(&self) -> bool {
         let Rest { backlog: Some(backlog), bound, in_mailbox, pace, .. } = &*self.rest else { return false };
         bound.events > 0 && *pace != Pace::Slow && backlog.is_full(*bound, in_mailbox.bytes())
     }
 
     /// Takes note of how fast it is, while others wait for it; at the end of the looks it is known to be slow or not.
-    pub(super) fn look(&mut self) {
+    pub(super) fn sample_pace(&mut self) {
         let (delivered, total) = (self.delivered, self.rest.given);
         self.rest.pace = match self.rest.pace {
-            Pace::Unknown => Pace::Watched { looks: 0, from: delivered, given: total },
-            Pace::Watched { looks, from, given } if looks + 1 < Pace::LOOKS => {
-                Pace::Watched { looks: looks + 1, from, given }
+            Pace::Unknown => Pace::Sampled { samples: 0, from: delivered, given: total },
+            Pace::Sampled { samples, from, given } if samples + 1 < Pace::SAMPLES => {
+                Pace::Sampled { samples: samples + 1, from, given }
             }
-            Pace::Watched { from, given, .. }
+            Pace::Sampled { from, given, .. }
                 if delivered.saturating_sub(from) < Pace::EVENTS && total.saturating_sub(given) < Pace::BYTES =>
             {
                 Pace::Slow
             }
-            Pace::Watched { .. } => Pace::Watched { looks: 0, from: delivered, given: total },
+            Pace::Sampled { .. } => Pace::Sampled { samples: 0, from: delivered, given: total },
             Pace::Slow => Pace::Slow,
         };
     }
@@ -329,7 +330,7 @@ mod tests {
     impl Subscriber {
         /// What the registry does with an event.
         fn take(&mut self, event: &Event) -> Offer {
-            if self.pass(event) { Offer::Taken } else { self.offer(event, None) }
+            if self.try_deliver(event) { Offer::Taken } else { self.offer(event, None) }
         }
     }
 
@@ -341,12 +342,12 @@ mod tests {
         for attempt in 1..=5 {
             subscriber.take(&numbered(attempt));
         }
-        subscriber.settle(None).unwrap();
+        subscriber.flush(None).unwrap();
         assert_eq!(subscriber.take(&numbered(6)), Offer::Missed);
         permits.add_permits(10);
         assert_eq!((next(&mut heard).await.as_str(), next(&mut heard).await.as_str()), ("1", "2"));
-        subscriber.settle(None).unwrap();
-        subscriber.settle(None).unwrap();
+        subscriber.flush(None).unwrap();
+        subscriber.flush(None).unwrap();
         assert!(!subscriber.behind());
         assert_eq!(subscriber.take(&numbered(7)), Offer::Taken);
         assert_eq!((next(&mut heard).await.as_str(), next(&mut heard).await.as_str()), ("missed 4", "7"));
@@ -436,7 +437,7 @@ mod tests {
                             heard.push(next(&mut hears).await);
                             queued -= 1;
                         }
-                        None => subscriber.settle(None).unwrap(),
+                        None => subscriber.flush(None).unwrap(),
                     }
                     queued += (subscriber.info().delivered - before.0 + subscriber.told() - before.1) as usize;
                     prop_assert!(queued <= capacity);
@@ -453,13 +454,13 @@ mod tests {
                         break;
                     }
                     let before = (subscriber.info().delivered, subscriber.told());
-                    subscriber.settle(None).unwrap();
+                    subscriber.flush(None).unwrap();
                     queued += (subscriber.info().delivered - before.0 + subscriber.told() - before.1) as usize;
                     prop_assert!(queued > 0, "an idle subscriber is still owed something");
                 }
                 let info = subscriber.info();
                 prop_assert_eq!(info.delivered + info.missed, u64::from(published));
-                subscriber.settle(None).unwrap();
+                subscriber.flush(None).unwrap();
                 prop_assert_eq!(subscriber.info().queued_bytes, 0, "nothing waits");
                 check_stream(&heard, published)
             })?;
@@ -496,7 +497,7 @@ mod tests {
                             heard.push(next(&mut hears).await);
                             queued -= 1;
                         }
-                        _ => subscriber.settle(None).unwrap(),
+                        _ => subscriber.flush(None).unwrap(),
                     }
                     queued += (subscriber.info().delivered - delivered_before) as usize;
                     queued += (subscriber.told() - notices_before) as usize;
@@ -513,7 +514,7 @@ mod tests {
                         break;
                     }
                     let (delivered, told) = (subscriber.info().delivered, subscriber.told());
-                    subscriber.settle(None).unwrap();
+                    subscriber.flush(None).unwrap();
                     queued += (subscriber.info().delivered - delivered + subscriber.told() - told) as usize;
                     prop_assert!(queued > 0, "an idle subscriber is still owed something");
                 }

@@ -46,7 +46,7 @@ use crate::{
 /// ([`RestError::is_final`]) is reported at once.
 ///
 /// Calls of one application wait for their turn within the [`RateLimits`](super::RateLimits), for
-/// [`ConfigBuilder::rest_timeout`] or a minute, whichever is less, and fail at once with [`RestErrorKind::NoTurn`] where it
+/// [`ConfigBuilder::rest_timeout`] or a minute, whichever is less, and fail at once with [`RestErrorKind::Throttled`] where it
 /// would take longer. A 429 is asked of no other host and holds back all calls of its kind (about users, for tokens, and any
 /// other call by itself) for as long as it asks (a
 /// second if it does not say or asks for less, at most 10 minutes). A call about users is made once more after that, if
@@ -74,7 +74,7 @@ pub struct RestClient {
     pub(super) app_key: AppKey,
     bases: Arc<[String]>,
     first: Arc<AtomicUsize>,
-    pub(super) governor: Arc<RateLimiter>,
+    pub(super) limiter: Arc<RateLimiter>,
     pub(super) timeout: Duration,
     pub(super) network: Network,
     /// What no answer to any call may show.
@@ -139,7 +139,7 @@ impl RestClient {
     /// The same for a session, which has a redactor and a logger behind it.
     pub(crate) fn of_session(config: &Config, bases: Vec<String>, redactor: &Redactor, logger: &slog::Logger) -> Self {
         RestClient {
-            governor: rate_limit::shared(&config.app_key, &bases),
+            limiter: rate_limit::shared(&config.app_key, &bases),
             app_key: config.app_key.clone(),
             bases: bases.into(),
             first: Arc::default(),
@@ -337,7 +337,9 @@ impl RestClient {
             Err(limited) if limited.says_when() && call.operation.spec().waits => {
                 let again = self.tried(&call, at).await;
                 // What the service said tells more than that its pause is too long to wait for.
-                again.map_err(|error| if matches!(error.kind(), RestErrorKind::NoTurn(_)) { limited } else { error })
+                again.map_err(
+                    |error| if matches!(error.kind(), RestErrorKind::Throttled { .. }) { limited } else { error },
+                )
             }
             done => done,
         }
@@ -360,13 +362,13 @@ impl RestClient {
         for step in 0..self.bases.len() {
             let index = (first + step) % self.bases.len();
             let Some(base) = self.bases.get(index) else { break };
-            self.turn(call).await?;
+            self.wait_for_limit(call).await?;
             match at(base).await {
                 Ok(parsed) => return Ok(parsed),
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
                     if error.is_the_services_limit() {
-                        self.governor.pause(budget, error.retry_after());
+                        self.limiter.pause(budget, error.retry_after());
                     }
                     if error.speaks_against_the_host() {
                         self.first.store((index + 1) % self.bases.len(), Ordering::Relaxed);
@@ -382,14 +384,14 @@ impl RestClient {
     }
 
     /// Waits until the call may go out.
-    async fn turn(&self, call: &Call<'_>) -> Result<(), RestError> {
+    async fn wait_for_limit(&self, call: &Call<'_>) -> Result<(), RestError> {
         // A login has its own deadline; so many can start at once that their turn takes longer than one call may.
         let patience = match call.operation.spec().budget {
             Budget::Tokens | Budget::Each(Operation::TokenExpiry) => rate_limit::PATIENCE,
             _ => self.timeout.min(rate_limit::PATIENCE),
         };
-        self.governor.turn(call.operation.spec().budget, patience).await.map_err(|wait| {
-            let error = RestError::local(call.operation, RestErrorKind::NoTurn(wait));
+        self.limiter.acquire(call.operation.spec().budget, patience).await.map_err(|wait| {
+            let error = RestError::local(call.operation, RestErrorKind::Throttled { wait });
             let error = error.with_retry_after(Some(wait)).about(call.user, None);
             slog::debug!(self.logger, "REST call held back"; "operation" => %call.operation,
                 "user" => call.user.map(UserId::as_str), "wait_ms" => wait.as_millis());

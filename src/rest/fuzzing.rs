@@ -73,11 +73,11 @@ fn taken(body: &Value) {
     if let Ok(devices) = DeviceInfo::parse_all(body) {
         assert!(devices.iter().all(|device| (1..=Resource::MAX_BYTES).contains(&device.resource.as_str().len())));
     }
-    own(body);
+    session_answer(body);
 }
 
 /// The answer as one to a logged-in user's own call.
-fn own(body: &Value) {
+fn session_answer(body: &Value) {
     let Ok(me) = "me".parse::<UserId>() else { return };
     if let Ok(page) = HistoryPage::parse(body, &me) {
         assert!(page.next.is_none_or(|next| !next.to_string().is_empty()));

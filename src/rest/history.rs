@@ -285,7 +285,7 @@ impl RestClient {
         let fits = query.limit.is_none_or(|limit| (1..=Self::MAX_HISTORY_PAGE).contains(&limit));
         bounded(operation, user, fits, "a page of the history has 1 to 50 messages")?;
         let path = format!("users/{}/messageroaming", percent_encoded(user.as_str()));
-        let mut call = self.own(operation, Method::POST, Caller { token, user }, &path)?;
+        let mut call = self.session_call(operation, Method::POST, Caller { token, user }, &path)?;
         call.body = body(&query.request(conversation));
         self.call(call, |answer| HistoryPage::parse(answer, user)).await
     }
@@ -317,7 +317,7 @@ impl RestClient {
             ids.join(","),
             percent_encoded(resource.as_str()),
         );
-        let call = self.own(operation, Method::DELETE, Caller { token, user }, &path)?;
+        let call = self.session_call(operation, Method::DELETE, Caller { token, user }, &path)?;
         self.call(call, done).await
     }
 }

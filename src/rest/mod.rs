@@ -46,5 +46,5 @@ pub use download::{Download, Fetch};
 pub use history::{HistoryCursor, HistoryPage, HistoryQuery, HistoryType};
 pub use presence::{PresenceState, PresenceSubscription, PresenceSubscriptions};
 pub use rate_limit::RateLimits;
-pub(crate) use session_call::own_resource;
+pub(crate) use session_call::resource_of;
 pub use upload::{Progress, Upload};

@@ -120,13 +120,13 @@ impl RateLimiter {
     ///
     /// Turns are taken in the order of coming, when the call goes. A caller that stops waiting gives its place back, and
     /// one that does not go when it is first is let past.
-    pub(super) async fn turn(&self, budget: Budget, patience: Duration) -> Result<(), Duration> {
+    pub(super) async fn acquire(&self, budget: Budget, patience: Duration) -> Result<(), Duration> {
         // Timers panic without a runtime under them; the call itself says that there is none.
         if tokio::runtime::Handle::try_current().is_err() {
             return Ok(());
         }
         let deadline = Instant::now() + patience;
-        let mut caller = Caller { governor: self, budget, place: Place::new(deadline) };
+        let mut caller = Waiter { limiter: self, budget, place: Place::new(deadline) };
         let mut timer = pin!(sleep_until(deadline));
         poll_fn(|task| {
             loop {
@@ -168,17 +168,17 @@ impl RateLimiter {
 }
 
 /// A caller that waits, or stops to.
-struct Caller<'a> {
-    governor: &'a RateLimiter,
+struct Waiter<'a> {
+    limiter: &'a RateLimiter,
     budget: Budget,
     place: Place,
 }
 
-impl Drop for Caller<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        let Caller { governor, budget, place } = self;
+        let Waiter { limiter, budget, place } = self;
         if place.waits() {
-            governor.wakes(|lanes, woken| lanes.of(*budget).leave(place, Instant::now(), woken));
+            limiter.wakes(|lanes, woken| lanes.of(*budget).leave(place, Instant::now(), woken));
         }
     }
 }
@@ -186,12 +186,12 @@ impl Drop for Caller<'_> {
 struct Application {
     app_key: AppKey,
     addresses: Vec<String>,
-    governor: Arc<RateLimiter>,
+    limiter: Arc<RateLimiter>,
 }
 
 static APPLICATIONS_KNOWN: Mutex<VecDeque<Application>> = Mutex::new(VecDeque::new());
 
-/// The governor of an application: one for all clients with its app key and at least one REST address in common.
+/// The rate limiter of an application: one for all clients with its app key and at least one REST address in common.
 ///
 /// The same app key at other addresses is an application of another installation of the service.
 pub(super) fn shared(app_key: &AppKey, bases: &[String]) -> Arc<RateLimiter> {
@@ -205,18 +205,18 @@ pub(super) fn shared(app_key: &AppKey, bases: &[String]) -> Arc<RateLimiter> {
         None => Application {
             app_key: app_key.clone(),
             addresses: Vec::new(),
-            governor: Arc::new(RateLimiter::new(RateLimits::default())),
+            limiter: Arc::new(RateLimiter::new(RateLimits::default())),
         },
     };
     addresses.retain(|address| !application.addresses.contains(address));
     application.addresses.append(&mut addresses);
     application.addresses.truncate(ADDRESSES);
-    let governor = Arc::clone(&application.governor);
+    let limiter = Arc::clone(&application.limiter);
     if known.len() >= APPLICATIONS {
         known.pop_front();
     }
     known.push_back(application);
-    governor
+    limiter
 }
 
 #[cfg(test)]
@@ -227,31 +227,31 @@ mod tests {
 
     use super::{APPLICATIONS_KNOWN, Budget, MAX_PAUSE, Operation, PATIENCE, RateLimiter, RateLimits, shared};
 
-    fn governor(users: u16) -> Arc<RateLimiter> {
+    fn limiter(users: u16) -> Arc<RateLimiter> {
         let users = NonZeroU16::new(users).unwrap();
         Arc::new(RateLimiter::new(RateLimits { users, ..RateLimits::default() }))
     }
 
-    async fn turn(governor: &RateLimiter, patience: u64) -> Result<(), Duration> {
-        governor.turn(Budget::Users, Duration::from_secs(patience)).await
+    async fn turn(limiter: &RateLimiter, patience: u64) -> Result<(), Duration> {
+        limiter.acquire(Budget::Users, Duration::from_secs(patience)).await
     }
 
     #[tokio::test(start_paused = true)]
     async fn calls_wait_for_their_turn_and_other_budgets_do_not_wait_with_them() {
-        let (governor, start) = (governor(100), Instant::now());
+        let (limiter, start) = (limiter(100), Instant::now());
         for _ in 0..250 {
-            turn(&governor, 15).await.unwrap();
+            turn(&limiter, 15).await.unwrap();
         }
         assert_eq!(start.elapsed(), Duration::from_secs(2));
-        governor.turn(Budget::Tokens, Duration::ZERO).await.unwrap();
+        limiter.acquire(Budget::Tokens, Duration::ZERO).await.unwrap();
         assert_eq!(start.elapsed(), Duration::from_secs(2));
     }
 
     /// Keeps asking, each time for so long at most, until it has its turn.
-    async fn impatient(governor: Arc<RateLimiter>, patience: Duration) -> Instant {
+    async fn impatient(limiter: Arc<RateLimiter>, patience: Duration) -> Instant {
         loop {
             let begun = Instant::now();
-            if let Ok(Ok(())) = timeout(patience, governor.turn(Budget::Tokens, PATIENCE)).await {
+            if let Ok(Ok(())) = timeout(patience, limiter.acquire(Budget::Tokens, PATIENCE)).await {
                 return Instant::now();
             }
             sleep_until(begun + patience).await;
@@ -260,9 +260,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn twenty_thousand_impatient_logins_all_get_in_as_fast_as_the_limit_lets_them() {
-        let (governor, start) = (governor(1), Instant::now());
+        let (limiter, start) = (limiter(1), Instant::now());
         let logins: Vec<_> =
-            (0..20_000).map(|_| tokio::spawn(impatient(Arc::clone(&governor), Duration::from_secs(1)))).collect();
+            (0..20_000).map(|_| tokio::spawn(impatient(Arc::clone(&limiter), Duration::from_secs(1)))).collect();
         let mut last = start;
         for login in logins {
             last = last.max(login.await.unwrap());
@@ -275,19 +275,19 @@ mod tests {
     async fn a_tenth_too_many_with_little_patience_leaves_the_limit_fully_used() {
         const SECONDS: usize = 60;
         for drops in [true, false] {
-            let (governor, start) = (governor(100), Instant::now());
+            let (limiter, start) = (limiter(100), Instant::now());
             let calls: Vec<_> = (0..110 * SECONDS)
                 .map(|n| {
-                    let governor = Arc::clone(&governor);
+                    let limiter = Arc::clone(&limiter);
                     let at = start + Duration::from_secs(1) * u32::try_from(n).unwrap() / 110;
                     tokio::spawn(async move {
                         sleep_until(at).await;
                         let patience = Duration::from_secs(2);
                         if drops {
-                            let turn = timeout(patience, governor.turn(Budget::Users, Duration::from_secs(60))).await;
+                            let turn = timeout(patience, limiter.acquire(Budget::Users, Duration::from_secs(60))).await;
                             turn.is_ok_and(|turn| turn.is_ok()).then(Instant::now)
                         } else {
-                            governor.turn(Budget::Users, patience).await.ok().map(|()| Instant::now())
+                            limiter.acquire(Budget::Users, patience).await.ok().map(|()| Instant::now())
                         }
                     })
                 })
@@ -307,11 +307,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_nobody_polls_holds_no_other_up() {
-        let (governor, start) = (governor(1), Instant::now());
-        turn(&governor, 0).await.unwrap();
-        let mut forgotten = pin!(turn(&governor, 60));
+        let (limiter, start) = (limiter(1), Instant::now());
+        turn(&limiter, 0).await.unwrap();
+        let mut forgotten = pin!(turn(&limiter, 60));
         assert!(timeout(Duration::ZERO, forgotten.as_mut()).await.is_err());
-        turn(&governor, 60).await.unwrap();
+        turn(&limiter, 60).await.unwrap();
         assert!(start.elapsed() < Duration::from_millis(1100), "{:?}", start.elapsed());
         forgotten.await.unwrap();
         assert!(start.elapsed() < Duration::from_millis(2100), "{:?}", start.elapsed());
@@ -319,45 +319,45 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_one_call_is_refused_for_holds_back_no_call_that_is_counted_by_itself() {
-        let governor = governor(100);
-        governor.pause(Operation::History.spec().budget, Some(Duration::from_secs(600)));
-        governor.pause(Operation::Download.spec().budget, Some(Duration::from_secs(600)));
+        let limiter = limiter(100);
+        limiter.pause(Operation::History.spec().budget, Some(Duration::from_secs(600)));
+        limiter.pause(Operation::Download.spec().budget, Some(Duration::from_secs(600)));
         for free in [Operation::TokenExpiry, Operation::PasswordToken, Operation::Upload, Operation::Devices] {
-            governor.turn(free.spec().budget, Duration::ZERO).await.unwrap();
+            limiter.acquire(free.spec().budget, Duration::ZERO).await.unwrap();
         }
-        let held = governor.turn(Operation::History.spec().budget, Duration::from_secs(60)).await;
+        let held = limiter.acquire(Operation::History.spec().budget, Duration::from_secs(60)).await;
         assert_eq!(held, Err(Duration::from_secs(600)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_would_wait_too_long_is_told_at_once_how_long() {
-        let (governor, start) = (governor(1), Instant::now());
-        turn(&governor, 0).await.unwrap();
-        governor.pause(Budget::Users, Some(Duration::from_secs(20)));
-        assert_eq!(turn(&governor, 15).await, Err(Duration::from_secs(20)));
+        let (limiter, start) = (limiter(1), Instant::now());
+        turn(&limiter, 0).await.unwrap();
+        limiter.pause(Budget::Users, Some(Duration::from_secs(20)));
+        assert_eq!(turn(&limiter, 15).await, Err(Duration::from_secs(20)));
         assert_eq!(start.elapsed(), Duration::ZERO);
-        turn(&governor, 20).await.unwrap();
+        turn(&limiter, 20).await.unwrap();
         assert_eq!(start.elapsed(), Duration::from_secs(20));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_holds_back_those_who_wait_already() {
-        let (governor, start) = (governor(1), Instant::now());
-        turn(&governor, 0).await.unwrap();
-        let waiting = Arc::clone(&governor);
+        let (limiter, start) = (limiter(1), Instant::now());
+        turn(&limiter, 0).await.unwrap();
+        let waiting = Arc::clone(&limiter);
         let waits = tokio::spawn(async move { turn(&waiting, 60).await.map(|()| Instant::now()) });
         tokio::task::yield_now().await;
-        governor.pause(Budget::Users, Some(Duration::from_secs(7)));
+        limiter.pause(Budget::Users, Some(Duration::from_secs(7)));
         assert_eq!(waits.await.unwrap().unwrap() - start, Duration::from_secs(7));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_is_a_second_if_none_is_named_and_bounded_if_it_is_long() {
-        let governor = governor(5);
-        governor.pause(Budget::Users, None);
-        assert_eq!(turn(&governor, 0).await, Err(Duration::from_secs(1)));
-        governor.pause(Budget::Users, Some(Duration::from_secs(86_400)));
-        assert_eq!(turn(&governor, 0).await, Err(MAX_PAUSE));
+        let limiter = limiter(5);
+        limiter.pause(Budget::Users, None);
+        assert_eq!(turn(&limiter, 0).await, Err(Duration::from_secs(1)));
+        limiter.pause(Budget::Users, Some(Duration::from_secs(86_400)));
+        assert_eq!(turn(&limiter, 0).await, Err(MAX_PAUSE));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) struct Caller<'a> {
 
 impl RestClient {
     /// A call by a user; `path` is below the application.
-    pub(super) fn own<'a>(
+    pub(super) fn session_call<'a>(
         &'a self,
         operation: Operation,
         method: Method,
@@ -43,7 +43,7 @@ impl RestClient {
 }
 
 /// A device's name for a path.
-pub(crate) fn own_resource(operation: Operation, user: &UserId, resource: &str) -> Result<Resource, RestError> {
+pub(crate) fn resource_of(operation: Operation, user: &UserId, resource: &str) -> Result<Resource, RestError> {
     resource.parse().map_err(|_| {
         let unfit = RestErrorKind::Parameter("the device's resource cannot stand in an address");
         RestError::local(operation, unfit).about(Some(user), None)

@@ -115,7 +115,7 @@ impl RestClient {
     /// That holds for every client of the app key in this process that has a REST address in common with this one;
     /// the last one to set it decides. Several processes have to divide the service's limits among themselves.
     pub fn set_rate_limits(&self, limits: RateLimits) {
-        self.governor.set(limits);
+        self.limiter.set(limits);
     }
 
     /// A call about one user; `rest` follows the user in the path.

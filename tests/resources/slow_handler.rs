@@ -10,7 +10,7 @@ use std::{
 
 use actix::prelude::*;
 use agora_chat::{
-    ConfigBuilder, Connection, Credentials, Delivery, Event, EventMask, Limits, MessageHandler,
+    ConfigBuilder, Connection, Credentials, Delivery, Event, EventMask, Limits, MessageHandler, Subscription,
     local_server::{FrameKind, LocalServer, Stats},
 };
 use tokio::{sync::Semaphore, time::timeout};
@@ -167,7 +167,9 @@ fn two_hundred_thousand_texts_for_a_slow_handler_take_no_memory_and_delay_no_hea
         });
         let connection = Connection::start(config(server, 256 << 10).build().unwrap()).unwrap();
         connection.set_message_handler(handler.timeout(LIMIT).unwrap());
-        connection.add_subscriber_with("sleepy", Sleepy.start().recipient(), EventMask::MESSAGE).unwrap();
+        connection
+            .subscribe(Subscription::new("sleepy", Sleepy.start().recipient()).events(EventMask::MESSAGE))
+            .unwrap();
         open(&connection, server).await;
 
         let (mut gaps, mut first, mut peak) = (Gaps::default(), 0, 0);

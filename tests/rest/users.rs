@@ -249,7 +249,7 @@ async fn a_429_holds_back_every_client_of_the_app_key_and_no_other_kind_of_call(
     assert_eq!((failed.kind(), failed.retry_after()), (&Kind::RateLimited, Some(Duration::from_secs(3600))));
     let other = RestClient::new(&server.config().build().unwrap()).unwrap();
     let held = other.kick_all(&app, &alice()).await.unwrap_err();
-    let Kind::NoTurn(wait) = held.kind() else { panic!("{held}") };
+    let Kind::Throttled { wait } = held.kind() else { panic!("{held}") };
     assert!((590..=600).contains(&wait.as_secs()), "capped at 10 minutes: {wait:?}");
     assert_eq!((held.code().number(), held.retry_after(), held.is_final()), (500, Some(*wait), false));
     assert_eq!(statuses(&server, "/users/alice"), [429], "the held back call was not sent");
@@ -266,7 +266,7 @@ async fn a_limit_on_tokens_is_reported_at_once_for_a_session_to_pace_itself() {
     let password = Password::new("pw-alice").unwrap();
     assert_eq!(rest.password_token(&alice(), &password).await.unwrap_err().kind(), &Kind::RateLimited);
     let held = rest.password_token(&alice(), &password).await.unwrap_err();
-    assert!(matches!(held.kind(), Kind::NoTurn(_)), "{held}");
+    assert!(matches!(held.kind(), Kind::Throttled { .. }), "{held}");
     assert_eq!(statuses(&server, "/token"), [429]);
 }
 

@@ -59,7 +59,7 @@ async fn live_with_a_full_disk() {
     assert!(!handlers.subscribers().await.unwrap().is_empty());
     handlers.shutdown().await.unwrap();
     let mut registry = Registry::new(full_disk());
-    registry.subscribe("one", Stuck.start().recipient(), EventMask::ALL);
+    registry.add(Subscription::new("one", Stuck.start().recipient()).events(EventMask::ALL));
     drop(registry);
 
     // A logger of ours on top of it.

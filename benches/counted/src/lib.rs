@@ -8,7 +8,7 @@ use std::{cell::Cell, rc::Rc};
 
 use actix::{Actor, Context, Handler, SystemRunner};
 use agora_chat::{
-    Event, EventKind, EventMask, Outgoing,
+    Event, EventKind, EventMask, Outgoing, Subscription,
     handlers::Registry,
     session::{Action, Engine, Input},
     wire::{Body, Downward, MSync},
@@ -108,7 +108,7 @@ pub fn subscribers(count: usize) -> FanOut {
     system.block_on(async {
         for place in 0..count {
             let to = Counter(Rc::clone(&heard)).start().recipient();
-            registry.subscribe(place.to_string(), to, EventMask::ALL);
+            registry.add(Subscription::new(place.to_string(), to).events(EventMask::ALL));
         }
     });
     let event = Event::new("alice".parse().expect("it is an id"), EventKind::TokenExpired);

@@ -49,7 +49,7 @@ impl RestError {
     pub(crate) fn local(operation: Operation, kind: RestErrorKind) -> Self {
         let code = match kind {
             RestErrorKind::Timeout(_) => Code::REQUEST_TIMEOUT,
-            RestErrorKind::NoTurn(_) => Code::SERVER_BUSY,
+            RestErrorKind::Throttled { .. } => Code::SERVER_BUSY,
             RestErrorKind::BatchSize(_) | RestErrorKind::ListSize { .. } | RestErrorKind::Parameter(_) => {
                 Code::REQUEST_PARAMETER_ERROR
             }
@@ -174,7 +174,7 @@ impl RestError {
         self.0.status
     }
 
-    /// The pause the server asked for with 429 or 503, at most a day; with [`RestErrorKind::NoTurn`] the time until
+    /// The pause the server asked for with 429 or 503, at most a day; with [`RestErrorKind::Throttled`] the time until
     /// its turn.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -243,7 +243,7 @@ impl RestError {
                     | K::UnexpectedAnswer(_)
                     | K::DiscoveryEmpty(_)
                     | K::RateLimited
-                    | K::NoTurn(_)
+                    | K::Throttled { .. }
                     | K::PlanLimit
                     | K::ServerBusy
                     | K::ServerError
@@ -273,7 +273,7 @@ impl RestError {
     /// Whether another host may succeed where this one failed just now. Limits hold for the application, not the host.
     pub(crate) fn is_the_hosts(&self) -> bool {
         use RestErrorKind as K;
-        !self.is_final() && !self.0.spent && !matches!(self.0.kind, K::RateLimited | K::NoTurn(_) | K::PlanLimit)
+        !self.is_final() && !self.0.spent && !matches!(self.0.kind, K::RateLimited | K::Throttled { .. } | K::PlanLimit)
     }
 
     /// Whether the service refused the call for its rate limit and said when it may come again.

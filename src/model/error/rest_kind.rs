@@ -104,8 +104,11 @@ pub enum RestErrorKind {
     BadRequest,
     /// Calls come faster than the service allows.
     RateLimited,
-    /// The call would have had to wait so long for its turn within the rate limits; nothing was sent.
-    NoTurn(Duration),
+    /// This client keeps the rate limits itself, and the call would have had to wait too long for them; nothing was sent.
+    Throttled {
+        /// How long it would have waited.
+        wait: Duration,
+    },
     /// The application's plan is used up.
     PlanLimit,
     /// 503: the service is overloaded.
@@ -181,7 +184,7 @@ impl RestErrorKind {
             K::Unsupported => "the service does not support this here",
             K::BadRequest => "the service refused the request; its text says why",
             K::RateLimited => "too many calls; wait before the next one",
-            K::NoTurn(wait) => {
+            K::Throttled { wait } => {
                 return write!(
                     f,
                     "its turn within the rate limits comes in {wait:?}; nothing was sent, call again then"
@@ -204,7 +207,7 @@ impl Weigh for RestErrorKind {
             K::File { kind: _, detail } => detail.heap(),
             K::Certificate(problem) => problem.heap(),
             K::Timeout(_)
-            | K::NoTurn(_)
+            | K::Throttled { wait: _ }
             | K::BatchSize(_)
             | K::ListSize { given: _, most: _ }
             | K::Parameter(_)

@@ -104,7 +104,7 @@ async fn a_limit_of_one_call_holds_back_neither_tokens_nor_other_calls() {
         rest.history(&token(), &alice(), &Conversation::user("bob"), &HistoryQuery::new()).await.unwrap_err()
     };
     assert_eq!(history(&rest).await.kind(), &Kind::RateLimited);
-    assert!(matches!(history(&rest).await.kind(), Kind::NoTurn(_)), "the call itself waits");
+    assert!(matches!(history(&rest).await.kind(), Kind::Throttled { .. }), "the call itself waits");
     assert_eq!(rest.token_expiry(&alice(), &token()).await.unwrap(), 7);
     rest.password_token(&alice(), &Password::new("pw").unwrap()).await.unwrap();
     let error = rest.upload(&token(), &alice(), Upload::bytes("n", "x")).await.unwrap_err();

@@ -168,7 +168,7 @@ async fn a_subscriber_removed_by_its_id_hears_nothing_more_and_one_of_a_kind_hea
     let (gone, mut gone_hears) = Bot::start("", "", None);
     let (choosy, mut choosy_hears) = Bot::start("", "", None);
     bob.add_subscriber("gone", gone.recipient()).unwrap();
-    bob.add_subscriber_with("choosy", choosy.recipient(), EventMask::DISCONNECTED).unwrap();
+    bob.subscribe(Subscription::new("choosy", choosy.recipient()).events(EventMask::DISCONNECTED)).unwrap();
     server.send_text("alice", "bob", "one").unwrap();
     first.message().await;
     bob.remove_subscriber("gone").unwrap();

@@ -425,11 +425,11 @@ async fn adding_under_a_known_id_replaces_and_removing_tells_whether_the_id_was_
 async fn the_actor_can_be_driven_by_messages_alone() {
     let handlers = registry();
     let (probe, mut hears) = Probe::start(16);
-    let add = Subscribe::new("a", probe.recipient()).mask(EventMask::RECONNECTING);
+    let add = Subscribe::from(Subscription::new("a", probe.recipient()).events(EventMask::RECONNECTING));
     handlers.address().send(add).await.unwrap();
     assert_eq!(handlers.wanted(), EventMask::RECONNECTING);
-    handlers.address().send(Publish(event(EventKind::TokenExpired))).await.unwrap();
-    handlers.address().send(Publish(numbered(1))).await.unwrap();
+    handlers.address().send(Publish::from(event(EventKind::TokenExpired))).await.unwrap();
+    handlers.address().send(Publish::from(numbered(1))).await.unwrap();
     assert_eq!(hear(&mut hears).await, Heard::Number(1));
     let info = counts(&handlers, "a").await;
     assert_eq!((info.mask, info.delivered, info.missed), (EventMask::RECONNECTING, 1, 0));
@@ -441,11 +441,11 @@ async fn wanted_is_exact_after_replacing_removing_and_stopping() {
     let (a, _a_hears) = Probe::start(16);
     let (b, _b_hears) = Probe::start(16);
     assert_eq!(handlers.wanted(), EventMask::NONE);
-    handlers.add_subscriber_with("a", a.clone().recipient(), EventMask::MESSAGE).unwrap();
+    handlers.subscribe(Subscription::new("a", a.clone().recipient()).events(EventMask::MESSAGE)).unwrap();
     assert_eq!(handlers.wanted(), EventMask::MESSAGE, "at once, before the registry has handled it");
-    handlers.add_subscriber_with("b", b.clone().recipient(), EventMask::CONNECTED).unwrap();
+    handlers.subscribe(Subscription::new("b", b.clone().recipient()).events(EventMask::CONNECTED)).unwrap();
     assert_eq!(handlers.wanted(), EventMask::MESSAGE | EventMask::CONNECTED);
-    handlers.add_subscriber_with("b", b.clone().recipient(), EventMask::TOKEN_EXPIRED).unwrap();
+    handlers.subscribe(Subscription::new("b", b.clone().recipient()).events(EventMask::TOKEN_EXPIRED)).unwrap();
     assert_eq!(handlers.subscribers().await.unwrap().len(), 2);
     assert_eq!(handlers.wanted(), EventMask::MESSAGE | EventMask::TOKEN_EXPIRED);
     handlers.remove_subscriber("a").unwrap();
@@ -472,7 +472,7 @@ async fn an_addition_from_another_thread_is_never_missing_from_wanted_while_othe
         actix_rt::task::spawn_blocking(move || {
             for _ in 0..2_000 {
                 // Busy now and then, which is as good as not asking.
-                let _ = handlers.add_subscriber_with("churn", recipient.clone(), EventMask::CONNECTED);
+                let _ = handlers.subscribe(Subscription::new("churn", recipient.clone()).events(EventMask::CONNECTED));
                 let _ = handlers.remove_subscriber("churn");
             }
         })
@@ -481,7 +481,10 @@ async fn an_addition_from_another_thread_is_never_missing_from_wanted_while_othe
         let (handlers, recipient) = (handlers.clone(), stays.recipient());
         actix_rt::task::spawn_blocking(move || {
             for _ in 0..500 {
-                while handlers.add_subscriber_with("stays", recipient.clone(), EventMask::MESSAGE).is_err() {
+                while handlers
+                    .subscribe(Subscription::new("stays", recipient.clone()).events(EventMask::MESSAGE))
+                    .is_err()
+                {
                     thread::yield_now();
                 }
                 assert!(handlers.wanted().contains(EventMask::MESSAGE), "an addition was wiped out");

@@ -1,6 +1,6 @@
 //! Subscribers that cannot keep up, by policy, and events published together.
 
-use agora_chat::{Overflow, Subscription, handlers::PublishAll};
+use agora_chat::{Overflow, Subscription, handlers::Publish};
 
 use super::*;
 
@@ -134,7 +134,7 @@ async fn a_subscriber_that_asked_for_it_is_disconnected_at_its_first_overflow() 
     let release = stall(&slow).await;
     let once = Subscription::new("slow", slow.recipient()).events(EventMask::RECONNECTING);
     handlers.subscribe(once.overflow(Overflow::Disconnect).backlog(0)).unwrap();
-    handlers.add_subscriber_with("quick", quick.recipient(), EventMask::RECONNECTING).unwrap();
+    handlers.subscribe(Subscription::new("quick", quick.recipient()).events(EventMask::RECONNECTING)).unwrap();
     publish(&handlers, 1..=8);
     assert_eq!(tally(&handlers, "slow").await, (8, 0, 0));
     assert_eq!(handlers.disconnected(), 0);
@@ -204,8 +204,10 @@ async fn events_published_together_come_in_order_and_only_to_those_who_want_them
     let (some, mut some_hears) = Probe::start(64);
     let (slow, mut slow_hears) = Probe::start(2);
     let release = stall(&slow).await;
-    handlers.add_subscriber_with("all", all.recipient(), EventMask::RECONNECTING | EventMask::CONNECTED).unwrap();
-    handlers.add_subscriber_with("some", some.recipient(), EventMask::RECONNECTING).unwrap();
+    handlers
+        .subscribe(Subscription::new("all", all.recipient()).events(EventMask::RECONNECTING | EventMask::CONNECTED))
+        .unwrap();
+    handlers.subscribe(Subscription::new("some", some.recipient()).events(EventMask::RECONNECTING)).unwrap();
     handlers.subscribe(without_backlog("slow", &slow).events(EventMask::RECONNECTING)).unwrap();
     let connected = || event(EventKind::Connected { resumed: false });
     handlers.publish(numbered(1));
@@ -221,7 +223,7 @@ async fn events_published_together_come_in_order_and_only_to_those_who_want_them
     drop(release);
     hear_numbers(&mut slow_hears, 1..=2).await;
     assert_eq!(hear(&mut slow_hears).await, Heard::Missed(3));
-    handlers.address().send(PublishAll(vec![numbered(6), numbered(7)])).await.unwrap();
+    handlers.address().send(Publish::from(vec![numbered(6), numbered(7)])).await.unwrap();
     hear_numbers(&mut slow_hears, 6..=7).await;
     assert_eq!(tally(&handlers, "all").await, (8, 0, 0));
 }
@@ -247,7 +249,7 @@ async fn a_shutdown_loses_nothing_that_waits() {
     let (slow, mut hears) = Probe::start(4);
     let release = stall(&slow).await;
     let subscription = Subscription::new("slow", slow.clone().recipient());
-    handlers.address().send(Subscribe::from(subscription).overflow(OLDEST)).await.unwrap();
+    handlers.address().send(Subscribe::from(subscription.overflow(OLDEST))).await.unwrap();
     publish(&handlers, 1..=9);
     assert_eq!(tally(&handlers, "slow").await, (5, 0, 4));
     handlers.shutdown().await.unwrap();
