@@ -95,6 +95,7 @@ pub mod connection;
 mod delivery;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
+#[path = "../fuzz/harness/mod.rs"]
 pub mod fuzzing;
 #[cfg(any(doc, doctest))]
 pub mod guide;

@@ -18,8 +18,6 @@ mod api;
 mod closed;
 mod core;
 mod driver;
-#[cfg(feature = "fuzzing")]
-pub(crate) mod echo;
 mod effects;
 mod handle;
 mod health;

@@ -32,24 +32,6 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     // Beside the client: what speaks for the service shares what goes over the wire, and no decision.
     ("local_server", &["util", "wire", "model", "net", "config"]),
-    // The harness of the fuzz targets, behind a feature of its own: it may reach whatever is to be fuzzed.
-    (
-        "fuzzing",
-        &[
-            "util",
-            "wire",
-            "model",
-            "net",
-            "store",
-            "handlers",
-            "logger",
-            "config",
-            "session",
-            "rest",
-            "delivery",
-            "connection",
-        ],
-    ),
 ];
 
 /// A use of one room by another.

@@ -193,6 +193,7 @@ fn boundary(text: &str, at: usize) -> usize {
 }
 
 #[cfg(feature = "fuzzing")]
+#[path = "../../../fuzz/harness/redactor.rs"]
 pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 
 #![allow(clippy::expect_used, reason = "a harness fails loudly")]
 
+mod echo;
 mod engine;
 mod frame_decoder;
 pub(crate) mod page_view;
@@ -54,7 +55,7 @@ pub async fn echo(url: &str, largest: usize) -> (crate::model::error::LossCause,
         connection: limits.connection.max(4 * largest),
         ..limits
     };
-    crate::connection::echo::echo(url, &limits).await
+    echo::echo(url, &limits).await
 }
 
 /// A sequence of inputs, frames and times for the session's engine.
