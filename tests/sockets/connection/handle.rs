@@ -1,8 +1,14 @@
 //! The handle: clones, threads, arbiters, and the end when the last one is gone.
 
 use std::{
-    future::Future,
-    sync::{Arc, mpsc},
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    task::{Context, Wake, Waker},
     thread,
     time::Duration,
 };
@@ -10,7 +16,7 @@ use std::{
 use actix_rt::{Arbiter, System};
 use agora_chat::{
     ActorEnd, Config, Connection, ConnectionActor, ConnectionError, ConnectionState, Credentials, DisconnectReason,
-    Event, EventKind, HandlerRegistry, Handlers, LogHandle, OpenError, Outgoing, RequestError, SendError,
+    Event, EventHandler, EventKind, HandlerRegistry, Handlers, LogHandle, OpenError, Outgoing, RequestError, SendError,
     connection::{Close, Open, State},
     local_server::{Cut, DevicePolicy, FrameKind},
 };
@@ -229,6 +235,49 @@ async fn a_subscriber_of_two_connections_answers_each_on_the_right_one() {
     drop(first);
     assert!(ended.connection().is_none(), "an event holds no connection");
     assert!(Event::new("alice".parse().unwrap(), EventKind::TokenExpired).connection().is_none());
+}
+
+/// Holds up whoever wakes it until an event was heard.
+struct HoldsUp {
+    hears: Mutex<mpsc::Receiver<()>>,
+    heard: AtomicBool,
+    task: Waker,
+}
+
+impl Wake for HoldsUp {
+    fn wake(self: Arc<Self>) {
+        let heard = self.hears.lock().unwrap().recv_timeout(LIMIT).is_ok();
+        self.heard.store(heard, Ordering::Relaxed);
+        self.task.wake_by_ref();
+    }
+}
+
+#[actix::test]
+async fn an_event_is_published_before_whoever_asked_is_told_what_follows_from_it() {
+    let server = server().await;
+    let others = Arbiter::new();
+    let log = slog::Logger::root(slog::Discard, slog::o!());
+    let handlers = HandlerRegistry::start_on(&others.handle(), &log);
+    let (tell, hears) = mpsc::channel();
+    let handler = EventHandler::new().in_arbiter(&others.handle()).on_connected(move |_| tell.send(()).unwrap());
+    handlers.add_event_handler("another thread", handler).unwrap();
+    let connection = Connection::start_with(&Arbiter::current(), server.config().build().unwrap(), handlers);
+    let mut opening = pin!(connection.open(alice()));
+    let (mut hears, mut waker) = (Some(hears), None::<Arc<HoldsUp>>);
+    poll_fn(|task| {
+        // Once the login is under way, its outcome alone wakes it: on this thread, within the actor's turn.
+        if waker.is_none() && connection.state() != ConnectionState::LoggedOut {
+            let hears = Mutex::new(hears.take().unwrap());
+            waker = Some(Arc::new(HoldsUp { hears, heard: AtomicBool::new(false), task: task.waker().clone() }));
+        }
+        match &waker {
+            Some(waker) => opening.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(waker)))),
+            None => opening.as_mut().poll(task),
+        }
+    })
+    .await
+    .unwrap();
+    assert!(waker.unwrap().heard.load(Ordering::Relaxed), "the caller was told first");
 }
 
 /// Every call on a connection whose arbiter has ended.
