@@ -1,4 +1,4 @@
-//! What belongs to one account.
+//! Settings of one account.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
     store::{CursorStore, Cursors},
 };
 
-/// Who logs in, and what belongs to that account alone; [`Connection::open`](crate::Connection::open) takes it.
+/// The user who logs in, and the settings of this account alone; given to [`Connection::open`](crate::Connection::open).
 ///
 /// ```
 /// use agora_chat::{Account, Credentials, Device};
@@ -37,8 +37,8 @@ impl Account {
         Account { credentials, device: None, login_ext: None, cursors: None }
     }
 
-    /// Sets who this device is. Default: a random resource, which every login of one connection shares and no two
-    /// connections do; with [`ConfigBuilder::state_dir`](crate::ConfigBuilder::state_dir) the account keeps it over
+    /// Sets the identity of this device. Default: a random resource, the same for every login of one connection and
+    /// different for each connection; with [`ConfigBuilder::state_dir`](crate::ConfigBuilder::state_dir) it survives
     /// restarts.
     #[must_use]
     pub fn device(mut self, device: Device) -> Self {
@@ -54,16 +54,16 @@ impl Account {
         self
     }
 
-    /// Keeps the cursors of queues over links and restarts. Default: they are not kept, so a page that was not
+    /// Persists the cursors of queues over links and restarts. Default: they are not persisted, so a page that was not
     /// acknowledged when its link was lost comes again.
     ///
     /// With a store the first pull of a queue carries the cursor of the last page that was handled. A page's cursor is
     /// saved after its messages were handled and before it is acknowledged. A save that fails, or takes longer than 30 s,
-    /// is logged and costs no message: the page is acknowledged all the same, and may come again after a restart. No queue
-    /// is pulled before the cursors are loaded; where that fails or takes longer than 30 s, they count as lost.
+    /// is logged and loses no message: the page is acknowledged all the same, and may come again after a restart. No queue
+    /// is pulled before the cursors are loaded; if that fails or takes longer than 30 s, they count as lost.
     ///
-    /// Cursors are the server's: to go on with one is to say that everything before it was handled. Where a service begins
-    /// anew, the store has to be emptied. One store may serve many accounts.
+    /// Cursors are the server's: resuming from one acknowledges everything before it. If a service is set up anew, the
+    /// store has to be emptied. One store may serve many accounts.
     #[must_use]
     pub fn cursor_store(mut self, store: Arc<dyn CursorStore>) -> Self {
         self.cursors = Some(Cursors(store));

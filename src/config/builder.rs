@@ -26,35 +26,35 @@ impl ConfigBuilder {
         self.endpoints(Endpoints::Fixed(Addresses { rest: vec![rest.into()], socket: vec![socket.into()] }))
     }
 
-    /// Says where the service is. Default: discovery over the vendor's bootstrap hosts.
+    /// Sets the endpoints of the service. Default: discovery over the vendor's bootstrap hosts.
     pub fn endpoints(mut self, endpoints: Endpoints) -> Self {
         self.0.endpoints = endpoints;
         self
     }
 
-    /// Keeps each account's device identity and token in this folder over restarts. Default: nothing is kept.
+    /// Persists each account's device identity and token in this folder. Default: nothing is persisted.
     ///
-    /// The kept resource and device id go before random ones, and not before those given by
+    /// The stored resource and device id take precedence over random ones, but not over those given by
     /// [`Account::device`](crate::Account::device); name and platform number are the account's. A login by password tries
-    /// the kept token first, while it lasts, and fetches a new one when the service refuses it. A login by token uses the
-    /// token given, and keeps it.
+    /// the stored token first, while it is valid, and fetches a new one if the service refuses it. A login by token uses
+    /// and stores the token given.
     ///
-    /// `open` waits at most 5 s for two small files to be read, and one to be written at an account's first login. All of
-    /// it is done on threads of the crate's own, one piece of work at a time for each account.
+    /// `open` waits at most 5 s for 2 small files to be read, and for one to be written at an account's first login. File
+    /// access happens on threads of the crate's own, one operation at a time for each account.
     pub fn state_dir(mut self, state: StateDir) -> Self {
         self.0.state_dir = Some(state);
         self
     }
 
-    /// Says how a lost link is regained. Default: [`Reconnect::default`].
+    /// Sets the policy of reconnecting. Default: [`Reconnect::default`].
     pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
         self.0.reconnect = reconnect;
         self
     }
 
     /// Sends a heartbeat (UNREAD) after `idle` without any frame from the server, and twice `idle` after the last one at
-    /// the latest, whatever comes; gives the link up when nothing comes for `answer` after it. Pings count as signs of
-    /// life, but not as frames. Defaults: 30 s and 10 s (connection spec §7.1).
+    /// the latest; gives the link up if nothing arrives for `answer` after it. Pings count as signs of life, but not as
+    /// frames. Defaults: 30 s and 10 s (connection spec §7.1).
     pub fn heartbeat(mut self, idle: Duration, answer: Duration) -> Self {
         self.0.heartbeat_idle = idle;
         self.0.heartbeat_answer = answer;
@@ -69,21 +69,21 @@ impl ConfigBuilder {
         self
     }
 
-    /// Limits one REST call at one host; where several are tried, each has so long. Default: 15 s (connection spec §3).
+    /// Limits one REST call at one host; where several are tried, each has this limit. Default: 15 s (connection spec §3).
     pub fn rest_timeout(mut self, limit: Duration) -> Self {
         self.0.rest_timeout = limit;
         self
     }
 
-    /// Whether a login by [`open`](crate::Connection::open) is tried until it succeeds, as a lost link is, in the place of
-    /// 3 attempts within [`login_deadline`](Self::login_deadline). Default: `false`.
+    /// Retries the first login by [`open`](crate::Connection::open) until it succeeds, instead of 3 attempts within
+    /// [`login_deadline`](Self::login_deadline). Default: `false`.
     ///
-    /// For a program that starts before its service or its network is there. `open` then waits as long as it takes; it
-    /// ends when the login is accepted, when something fails for good
+    /// For a program that starts before its service or its network is up. `open` then waits without a limit. It ends when
+    /// the login is accepted, when something fails for good
     /// ([`OpenError::is_final`](crate::OpenError::is_final): a wrong password, a refused token), with
     /// [`close`](crate::Connection::close), or after [`Reconnect::max_attempts`] failed attempts where that is set. The
-    /// pauses are those of [`reconnect`](Self::reconnect), whether or not that regains lost links. Each failed attempt is told as
-    /// [`Reconnecting`](crate::EventKind::Reconnecting); meanwhile the state is
+    /// pauses are those of [`reconnect`](Self::reconnect), even if reconnecting is disabled there. Each failed attempt is
+    /// published as [`Reconnecting`](crate::EventKind::Reconnecting); meanwhile the state is
     /// [`LoggingIn`](crate::ConnectionState::LoggingIn), and [`Health`](crate::Health) has the attempts and the last cause.
     ///
     /// ```
@@ -96,79 +96,76 @@ impl ConfigBuilder {
         self
     }
 
-    /// Limits a login as a whole, from `open` to its answer, pauses included, also those that the service asks for.
-    /// Without meaning where the login is [kept trying](Self::keep_trying_first_login). Default: 30 s.
+    /// Limits a login as a whole, from `open` to its answer, including pauses, also those that the service requests. It has no
+    /// effect with [`keep_trying_first_login`](Self::keep_trying_first_login). Default: 30 s.
     pub fn login_deadline(mut self, limit: Duration) -> Self {
         self.0.login_deadline = limit;
         self
     }
 
-    /// Limits one ask for a session's next token, of a [`TokenProvider`](crate::TokenProvider) or with the password.
+    /// Limits one request for a session's next token, to a [`TokenProvider`](crate::TokenProvider) or by password.
     /// Default: 30 s.
     pub fn token_timeout(mut self, limit: Duration) -> Self {
         self.0.token_timeout = limit;
         self
     }
 
-    /// Limits the wait for the answer to LOGOUT, and so `close`; nothing waits for none. Default: 2 s.
+    /// Limits the wait for the answer to LOGOUT, and so `close`; zero does not wait. Default: 2 s.
     pub fn logout_timeout(mut self, limit: Duration) -> Self {
         self.0.logout_timeout = limit;
         self
     }
 
     /// Limits the wait for the answer to a sent message; past it the send fails with 512 and the link is given up.
-    /// Joining or leaving a chat room has the same limit, and then fails with -1. It counts from when the message is
-    /// written, not from when it is kept; anew with each page that was asked for before it was written; and not while a
-    /// message keeps coming that its answer may be behind. Default: 15 s (connection spec §8.3, messages spec §1.10).
+    /// Joining or leaving a chat room has the same limit, and then fails with -1. The time counts from when the message is
+    /// written, not from when it is buffered. It restarts with each page that was pulled before the message was written, and
+    /// stops while a large message arrives that the answer may be behind. Default: 15 s (connection spec §8.3, messages spec §1.10).
     pub fn send_timeout(mut self, limit: Duration) -> Self {
         self.0.send_timeout = limit;
         self
     }
 
     /// Limits how long a message sent while a lost link is being regained waits for the next one; past it the send fails
-    /// with [`SendError::Expired`](crate::SendError::Expired), and it surely was not sent. How many wait is bounded by
-    /// [`Limits::buffered_sends`]. Default: 60 s, the longest pause that the ladder draws by default.
+    /// with [`SendError::Expired`](crate::SendError::Expired), and it was certainly not sent. Their number is bounded by
+    /// [`Limits::buffered_sends`]. Default: 60 s, the longest backoff by default.
     ///
-    /// The time in which the floor of [`Flapping`] lets no attempt be made (60 s by default) does not count, so that a
-    /// message has an attempt to go with. A longer pause that a server asks for, or that [`KickPolicy::RetryAfter`] makes,
-    /// does count.
+    /// Time in which the floor of [`Flapping`] allows no attempt (60 s by default) does not count, so that a message has an
+    /// attempt to go with. A longer pause that a server requests, or that [`KickPolicy::RetryAfter`] makes, does count.
     pub fn buffer_sends_for(mut self, limit: Duration) -> Self {
         self.0.buffer_sends_for = limit;
         self
     }
 
-    /// Whether the chat rooms joined in a session are joined again after a lost link came back.
-    /// Default: `true`.
+    /// Rejoins the chat rooms of a session after a reconnect. Default: `true`.
     ///
     /// They are joined before anything else goes over the new link, with the same extension, but never
-    /// [leaving others](crate::RoomRequest::leaving_others): what came after a request stays. The first 64 rooms are, or
-    /// as many as take 256 KiB; of up to 1 024 beyond them,
-    /// of one that is refused then, and of one that is not answered twice, [`RoomLost`](crate::EventKind::RoomLost) tells.
-    /// A room is not joined again once the application has left it, or the service has told that it was destroyed or that
-    /// the account was removed from it (messages spec §4.2).
+    /// [leaving others](crate::RoomRequest::leaving_others), so that rooms joined later stay. The first 64 rooms are
+    /// rejoined, or as many as fit in 256 KiB. [`RoomLost`](crate::EventKind::RoomLost) reports up to 1 024 rooms beyond
+    /// them, a room that refuses, and one that does not answer twice. A room is not rejoined once the application has left
+    /// it, or the service has reported that it was destroyed or that the account was removed from it (messages spec §4.2).
     pub fn rejoin_rooms(mut self, rejoin: bool) -> Self {
         self.0.rejoin_rooms = rejoin;
         self
     }
 
-    /// Whether every message that arrives from another user is answered with a delivery receipt, before and without the
-    /// application (messages spec §3). Default: `false`.
+    /// Sends a delivery receipt for every message that arrives from another user, before the application sees it (messages
+    /// spec §3). Default: `false`.
     ///
-    /// Only single chats have them, commands included; groups, rooms and pieces of streamed texts have none. At most
-    /// half of [`Limits::pending_sends`] are receipts, at least one; 1 024 more wait for a place, and past those they are left
-    /// out. One that is not answered costs nothing else. The log says how many were left out or not answered.
+    /// Only single chats have them, including commands; groups, rooms and pieces of streamed texts have none. At most
+    /// half of [`Limits::pending_sends`] are receipts, at least one; 1 024 more wait, and further ones are dropped. One that
+    /// is not answered has no other effect. The log has the number of those dropped or not answered.
     pub fn delivery_receipts(mut self, send: bool) -> Self {
         self.0.delivery_receipts = send;
         self
     }
 
-    /// What to do when another device pushes this one out. Default: [`KickPolicy::Park`].
+    /// Sets the reaction to a kick by another device. Default: [`KickPolicy::Park`].
     pub fn kick_policy(mut self, policy: KickPolicy) -> Self {
         self.0.kick_policy = policy;
         self
     }
 
-    /// How much one connection may hold. Default: [`Limits::default`].
+    /// Sets the bounds of one connection. Default: [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.0.limits = limits;
         self
@@ -190,17 +187,17 @@ impl ConfigBuilder {
 
     /// Connects from this address of this machine, WebSocket and REST alike. Default: the system chooses.
     ///
-    /// For machines with several addresses, and for more connections to one place than one address has ports (about
-    /// 28 000). Hosts are then reached over the address's own family, IPv4 or IPv6, only.
+    /// For machines with several addresses, and for more connections to one host than one address has ports (about
+    /// 28 000). Hosts are then reached over the address's own family only, IPv4 or IPv6.
     pub fn local_address(mut self, address: IpAddr) -> Self {
         self.0.network = self.0.network.with_local(address);
         self
     }
 
-    /// Lets `http` and `ws` addresses of other machines be used, over which passwords and tokens travel readable by
-    /// everybody on the way. Default: only loopback addresses may be plain,
-    /// also those that come from discovery or a redirect, and only where they are not reached through a proxy on another
-    /// machine. `localhost` is a loopback address: what else it may be looked up as is not used.
+    /// Allows `http` and `ws` addresses of other machines, over which passwords and tokens travel readable by everybody on
+    /// the way. Default: only loopback addresses may be plain, also those from discovery or a redirect, and only if they are
+    /// not reached through a proxy on another machine. `localhost` is a loopback address: if it resolves to another one,
+    /// that is not used.
     pub fn allow_plaintext(mut self) -> Self {
         self.0.network = self.0.network.with_plaintext();
         self
@@ -210,7 +207,7 @@ impl ConfigBuilder {
     ///
     /// It is called on the connection's thread, so it must not block. It may panic, as one that ends in `.fuse()` does
     /// when its disk is full: the record is lost and counted ([`Health::lost_records`](crate::Health::lost_records)), the
-    /// first time is told on stderr, and nothing else comes of it. One that panics at every record is tried once a second.
+    /// first time is reported on stderr, and there is no other effect. One that panics at every record is tried once a second.
     pub fn logger(mut self, logger: slog::Logger) -> Self {
         (self.0.logger, self.0.lost_records) = lent::guarded(&logger);
         self
@@ -223,8 +220,8 @@ impl ConfigBuilder {
     /// - [`ConfigError::Address`] for a malformed address, a scheme other than `http`/`https` and `ws`/`wss`, or an address
     ///   of another machine that is not encrypted; [`ConfigError::NoAddress`] for an empty list.
     /// - [`ConfigError::Range`] for a number or a duration out of its range. Timeouts are from 10 ms to a day (that of
-    ///   LOGOUT from nothing); the ranges of [`Reconnect`], [`Flapping`](crate::Flapping), [`KickPolicy`] and [`Limits`]
-    ///   stand beside their fields.
+    ///   LOGOUT from zero); the ranges of [`Reconnect`], [`Flapping`](crate::Flapping), [`KickPolicy`] and [`Limits`]
+    ///   are documented at their fields.
     pub fn build(mut self) -> Result<Config, ConfigError> {
         let config = &mut self.0;
         config.app_key = config.app_key.as_str().parse()?;

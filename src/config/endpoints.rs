@@ -1,4 +1,4 @@
-//! Where the service is reached.
+//! Addresses of the service.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use crate::{
     net::{Network, Target},
 };
 
-/// Where the service is.
+/// The endpoints of the service.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Endpoints {
-    /// Ask `server.json` of these bootstrap hosts (`https://host[:port]`), each once and in order (connection spec §2).
+    /// Requests `server.json` from these bootstrap hosts (`https://host[:port]`), each once and in order (connection spec §2).
     ///
-    /// Asked at the first login, and again after every 5 failed attempts to reconnect in a row.
+    /// Discovery runs at the first login, and again after every 5 failed attempts to reconnect in a row.
     Discovery(Vec<String>),
-    /// Use these addresses.
+    /// Uses these addresses.
     Fixed(Addresses),
 }
 
@@ -28,7 +28,7 @@ impl fmt::Debug for Endpoints {
     }
 }
 
-/// Addresses of the service: each list is walked through, the next attempt taking the next one.
+/// Addresses of the service. Each attempt uses the next address of a list, in rotation.
 ///
 /// `Debug` shows no userinfo and no query: either may be a secret.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Endpoints {
 }
 
 fn check_address(what: &'static str, address: &str, schemes: &[&str], network: &Network) -> Result<(), ConfigError> {
-    // What stands before an `@` may be a password, and what stands behind the path may open it.
+    // The part before an `@` may hold a password, and the part behind the path a secret.
     let (bare, behind) = address.split_once(['?', '#', ';']).map_or((address, ""), |(bare, _)| (bare, "…"));
     let shown = bare.rsplit_once('@').map_or(bare.to_owned(), |(_, host)| format!("<redacted>@{host}")) + behind;
     let refuse = |problem| Err(ConfigError::Address { what, address: shown.clone(), problem });

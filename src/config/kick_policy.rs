@@ -1,4 +1,4 @@
-//! What follows a kick.
+//! The reaction to a kick.
 
 use std::time::Duration;
 
@@ -7,25 +7,24 @@ use super::range::{count, in_range};
 use crate::config::Flapping;
 use crate::model::error::ConfigError;
 
-/// What to do when another device pushes this one out (206), or it is forced off by a call (217).
+/// The reaction to a kick by another device (206) or by a call (217).
 ///
-/// A removed user (207) and a changed password (216) end the session under every policy, and every kick does where
-/// reconnecting is switched off or its attempts are used up. So does a return that the server refuses for good.
+/// A removed user (207) and a changed password (216) end the session under every policy, and every kick does if
+/// reconnecting is disabled or its attempts are used up. So does a login that the server refuses for good.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KickPolicy {
     /// The session ends; `open` logs in again. Two clients of one account then stop at the first kick. The default.
     #[default]
     Park,
-    /// Log in again after this pause, from 1 s to a day, and the ladder's; however often, so two clients with this
-    /// policy take the place from each other for ever, from the fifth time on as slowly as [`Flapping`] has it.
+    /// Logs in again after this pause, from 1 s to a day, plus the backoff. The number is not limited, so two clients with
+    /// this policy kick each other for ever, slowed by the floor of [`Flapping`] from the fifth time on.
     RetryAfter(Duration),
-    /// Take the place back after the ladder's pause, so many times in any window of this length, and park at the next
-    /// kick.
+    /// Logs in again after the backoff, a limited number of times in a window, and parks at the next kick.
     TakeOver {
-        /// How often, from 1 to 1000.
+        /// The number of times, from 1 to 1000.
         times: u32,
-        /// In what time.
+        /// The length of the window, from 1 s to a day.
         window: Duration,
     },
 }

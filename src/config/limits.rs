@@ -1,11 +1,11 @@
-//! How much one connection may hold.
+//! Bounds of one connection.
 
 use std::time::Duration;
 
 use super::range::{count, in_range};
 use crate::{model::error::ConfigError, net::websocket::link::LinkLimits};
 
-/// How much one connection may hold. Every bound has a default; what happens past it stands beside it.
+/// The bounds of one connection. Each has a default, and documents what happens past it.
 ///
 /// ```
 /// use agora_chat::{Config, Limits};
@@ -17,43 +17,44 @@ use crate::{model::error::ConfigError, net::websocket::link::LinkLimits};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The largest message taken from the server in bytes, fragments joined, from 1 KiB to 64 MiB; a larger one ends
-    /// the link before it is read (`LossCause::Protocol`). Default: 4 MiB (connection spec §18).
+    /// The largest message from the server in bytes, fragments joined, from 1 KiB to 64 MiB; a larger one ends the link
+    /// before it is read (`LossCause::Protocol`). Default: 4 MiB (connection spec §18).
     pub frame: usize,
     /// The most metas in one page of a queue; a page of more ends the link. Default: 10 000.
     pub page_messages: usize,
-    /// How many bytes may wait to be written, from 1 KiB; past it sends are refused with `SendError::OutboxFull`, and of
-    /// the pings of a flood only the last is answered, once there is room. A peer
-    /// that makes more than a frame beyond it wait, by asking without reading, loses the link. Default: 8 MiB.
+    /// Bytes that may wait to be written, from 1 KiB to 1 GiB. Past it sends are refused with `SendError::OutboxFull`, and of
+    /// the pings of a flood only the last is answered, once there is capacity. A peer that causes more than a frame beyond it
+    /// to wait, by requesting without reading, loses the link. Default: 8 MiB.
     pub outbox: usize,
-    /// What the unfinished incoming message and the bytes made ready for the socket may hold together, from
-    /// [`frame`](Self::frame) to 1 GiB; past it frames wait to be written. Default: 8 MiB.
+    /// Bytes of the unfinished incoming message and of those encoded for the socket together, from [`frame`](Self::frame) to
+    /// 1 GiB; past it frames wait to be written. Default: 8 MiB.
     pub connection: usize,
-    /// How many queues are pulled or handled at once, at least 1; the others wait for their turn. Default: 16.
+    /// Queues pulled or handled at once, from 1 to 4096; the others wait. Default: 16.
     pub pulls: usize,
-    /// How many message ids are remembered to drop repetitions. Default: 1024.
+    /// Message ids in the dedup window, at most 1 000 000. Default: 1024.
     pub remembered_ids: usize,
-    /// For how long. Default: 1 hour.
+    /// Age of the dedup window, at most a day. Default: 1 hour.
     pub remembered_for: Duration,
-    /// How many sends may wait for their answer at once, from 1 to 1 000 000; another one is refused with
-    /// `SendError::Backlog`. Automatic delivery receipts count, and are at most half of them
-    /// ([`ConfigBuilder::delivery_receipts`](crate::ConfigBuilder::delivery_receipts)); rooms joined again on a new link are not refused
-    /// past it. Default: 1024.
+    /// Sends that may wait for their answer at once, from 1 to 1 000 000; another one is refused with `SendError::Backlog`.
+    /// Automatic delivery receipts count, and are at most half of them
+    /// ([`ConfigBuilder::delivery_receipts`](crate::ConfigBuilder::delivery_receipts)); rooms rejoined on a new link are not
+    /// refused past it. Default: 1024.
     pub pending_sends: usize,
-    /// How many messages sent while a lost link is being regained are kept for the next one, at most 1 000 000, and no
-    /// more than [`pending_sends`](Self::pending_sends); another one is refused with `SendError::Backlog`, and one whose
-    /// bytes would bring them over [`outbox`](Self::outbox) with `SendError::OutboxFull`. 0 keeps nothing: sends then fail
-    /// with `SendError::Reconnecting`. Default: 256.
+    /// Messages buffered while a lost link is being regained, at most 1 000 000, and no more than
+    /// [`pending_sends`](Self::pending_sends); another one is refused with `SendError::Backlog`, and one whose bytes would
+    /// exceed [`outbox`](Self::outbox) with `SendError::OutboxFull`. 0 buffers nothing: sends then fail with
+    /// `SendError::Reconnecting`. Default: 256.
     pub buffered_sends: usize,
-    /// How many bytes of pages may be in the [message handler](crate::MessageHandler)'s hand, from 1 byte to 1 GiB. They
-    /// are bytes of memory: a page counts for the [weight](crate::Event::weight) of its events, for some 150 bytes around
-    /// each, and for what a [dead letter](crate::DeadLetter) would keep of it. Past it no queue is pulled, and a page that
-    /// comes all the same is dropped unacknowledged and comes again. Only a single page may be larger. Default: 8 MiB.
+    /// Bytes of pages in flight, which the [message handler](crate::MessageHandler) has not finished, from 1 byte to 1 GiB.
+    /// They are bytes of memory: a page counts for the [weight](crate::Event::weight) of its events, for some 150 bytes
+    /// around each, and for the content a [dead letter](crate::DeadLetter) would have. Past it no queue is pulled, and a page
+    /// that arrives all the same is dropped unacknowledged and comes again. Only a single page may be larger. Default:
+    /// 8 MiB.
     pub in_flight_bytes: usize,
 }
 
 impl Limits {
-    /// Returns what a link may hold.
+    /// Returns the bounds of a link.
     pub(crate) fn sizes(&self) -> LinkLimits {
         LinkLimits { frame: self.frame, connection: self.connection, outbox: self.outbox }
     }

@@ -1,4 +1,4 @@
-//! What connections are configured with: the application's settings ([`Config`]), and one account's ([`Account`]).
+//! Configuration of connections: the application's settings ([`Config`]), and one account's ([`Account`]).
 
 mod account;
 mod builder;
@@ -22,8 +22,8 @@ use crate::{model::account::AppKey, net::Network, store::StateDir, util::lent::L
 
 /// The settings of an application. Every setting has a default; the app key has none.
 ///
-/// A configuration holds nothing of a single account: those settings are in [`Account`], given at
-/// [`Connection::open`](crate::Connection::open). So any number of connections share one `Arc<Config>`.
+/// The settings of a single account are in [`Account`], given at [`Connection::open`](crate::Connection::open), so any
+/// number of connections share one `Arc<Config>`.
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};

@@ -19,6 +19,7 @@ pub(crate) fn in_range(
     Ok(value)
 }
 
+/// Checks that a number is in a range.
 pub(crate) fn count(
     what: &'static str,
     value: usize,

@@ -1,4 +1,4 @@
-//! How a lost link is regained.
+//! Policy of reconnecting.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use super::range::{count, in_range};
 use crate::config::KickPolicy;
 use crate::model::error::ConfigError;
 
-/// How a lost link is regained.
+/// The policy of reconnecting after a lost link.
 ///
 /// The pause before attempt `n` is [`at_least`](Self::at_least) and a part drawn evenly between nothing and
-/// `min(cap, base * 2^(n-1))` (full jitter). A link that is lost before it was stable does not start the ladder anew, so a
-/// server that accepts and drops is not hammered. Kicks (unless a [`KickPolicy`] says otherwise), final refusals
-/// ([`Refusal::is_final`](crate::Refusal::is_final)) and the end of a token that nobody replaces stop it. Where a password
-/// or a provider gives tokens, each attempt asks for one if it needs one, for as long as it takes.
+/// `min(cap, base * 2^(n-1))` (full jitter). A link that is lost before it was stable does not reset the backoff, so a
+/// server that accepts and drops is not flooded. Kicks (unless a [`KickPolicy`] retries), final refusals
+/// ([`Refusal::is_final`](crate::Refusal::is_final)) and the end of a token that cannot be replaced stop it. With a password
+/// or a provider, each attempt requests a token if it needs one, until one succeeds.
 ///
 /// ```
 /// use agora_chat::{Config, Reconnect};
@@ -25,20 +25,19 @@ use crate::model::error::ConfigError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reconnect {
-    /// What every pause is at least, at most a day; the drawn part comes on top. Default: nothing.
+    /// The shortest pause, at most a day; the drawn part is added to it. Default: zero.
     pub at_least: Duration,
-    /// Whether a lost link is regained at all; if not, the first loss ends the session. Default: `true`.
+    /// `false` ends the session at the first lost link. Default: `true`.
     pub enabled: bool,
     /// The longest drawn pause before the first attempt, from 1 ms to a day. Default: 1 s.
     pub base: Duration,
     /// The longest drawn pause before any attempt, from [`base`](Self::base) to a day. Default: 60 s.
     pub cap: Duration,
-    /// Give up after so many failed attempts since the link was up, at least 1. Default: `None`, never.
+    /// The failed attempts since the link was up after which the session ends, at least 1. Default: `None`, never.
     pub max_attempts: Option<u32>,
-    /// How long a link must have held before the pauses start small again and attempts are counted anew, at most a
-    /// day. Default: 60 s.
+    /// The age of a link that resets the backoff and the count of attempts, at most a day. Default: 60 s.
     pub stable_after: Duration,
-    /// What counts as flapping, so that subscribers hear it and the pauses get a floor; `None` for never.
+    /// The definition of flapping, which is published and gives the pauses a floor; `None` disables it.
     /// Default: 5 short sessions in 10 minutes, a floor of 60 s.
     pub flapping: Option<Flapping>,
 }
@@ -57,17 +56,17 @@ impl Default for Reconnect {
     }
 }
 
-/// What counts as flapping: sessions that end soon after they began, again and again.
+/// The definition of flapping: sessions that end soon after they began, repeatedly.
 ///
-/// A session is short when it held for less than [`Reconnect::stable_after`](crate::Reconnect::stable_after).
+/// A session is short if it lasted for less than [`Reconnect::stable_after`](crate::Reconnect::stable_after).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Flapping {
-    /// How many short sessions it takes, from 2 to 1000. Default: 5.
+    /// The number of short sessions, from 2 to 1000. Default: 5.
     pub sessions: u32,
-    /// Within what time. Default: 10 minutes.
+    /// The window they are counted in, at most a day. Default: 10 minutes.
     pub window: Duration,
-    /// What every pause is at least while it lasts; the ladder's pause comes on top. Default: 60 s.
+    /// The shortest pause while it lasts, at most a day; the backoff is added to it. Default: 60 s.
     pub floor: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Why a call on the local server failed.
+//! Errors of the local server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,14 +8,14 @@ use crate::model::{
 };
 use crate::util::Escaped;
 
-/// Why a call on the local server failed.
+/// Error of a call on the local server.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LocalServerError {
-    /// The port could not be taken, or the server's thread not started.
+    /// The port could not be bound, or the server's thread not started.
     #[error("the local server could not {what}: {error}")]
     Io {
-        /// What it was about to do.
+        /// The step that failed.
         what: &'static str,
         /// The system's error.
         error: Arc<std::io::Error>,
@@ -29,16 +29,16 @@ pub enum LocalServerError {
     /// The user id or the password is malformed.
     #[error(transparent)]
     Credential(#[from] CredentialError),
-    /// There is such a user already.
+    /// The user exists already.
     #[error("user {} exists already", Escaped(.0))]
     UserExists(String),
-    /// There is no such user.
+    /// The user does not exist.
     #[error("there is no user {}", Escaped(.0))]
     NoSuchUser(String),
-    /// There is no such group, thread or chat room.
+    /// The group, thread or chat room does not exist.
     #[error("there is no {what} {}", Escaped(.id))]
     NotFound {
-        /// What there is none of.
+        /// The kind of thing.
         what: &'static str,
         /// Its id.
         id: String,
@@ -46,18 +46,18 @@ pub enum LocalServerError {
     /// A bound of the server is reached.
     #[error("the local server holds as many {what} as it may: {limit}")]
     Full {
-        /// What there would be too many of.
+        /// The kind of thing.
         what: &'static str,
-        /// How many there may be.
+        /// The bound.
         limit: usize,
     },
-    /// This cannot be sent as an HTTP header or status.
+    /// This is no HTTP header or status.
     #[error("`{}` cannot be sent in an HTTP head", Escaped(.0))]
     Header(String),
-    /// This is no address a proxy can stand in front of, or no URL.
+    /// This is neither an address nor a URL.
     #[error("`{}` is neither `host:port` nor a URL", Escaped(.0))]
     Upstream(String),
-    /// What was waited for did not happen.
+    /// The condition waited for was not met in time.
     #[error("what was waited for did not happen within {0:?}")]
     TimedOut(Duration),
     /// The server has stopped.

@@ -1,10 +1,10 @@
-//! What the local server can be told to get wrong.
+//! Injected faults.
 
 use actix_http::header::{HeaderName, HeaderValue};
 
-use super::LocalServerError;
+use super::{error::LocalServerError, error_body::error_body, limits};
 
-/// What happens to a login on one device too many (connection spec §6.5).
+/// The rule for a login on one device too many (connection spec §6.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DevicePolicy {
     /// The device logged in longest is kicked (206) with the newcomer's extension.
@@ -22,11 +22,11 @@ pub enum DevicePolicy {
 /// ```
 #[derive(Clone, Debug)]
 pub struct RestFault {
-    pub(super) path_part: String,
-    pub(super) status: u16,
-    pub(super) body: String,
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(super) left: Option<u32>,
+    pub(crate) path_part: String,
+    pub(crate) status: u16,
+    pub(crate) body: String,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) left: Option<u32>,
 }
 
 impl RestFault {
@@ -36,29 +36,29 @@ impl RestFault {
         RestFault { path_part: path_part.into(), status, body: String::new(), headers: Vec::new(), left: None }
     }
 
-    /// Gives the answer this body, as it is.
+    /// Sets the body of the answer, as it is.
     #[must_use]
     pub fn body(mut self, body: impl Into<String>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// Gives the answer a body of the service's error shape (connection spec §3.1).
+    /// Sets a body of the service's error shape (connection spec §3.1).
     #[must_use]
     pub fn error(self, error: &str, description: &str) -> Self {
-        self.body(super::rest::error_body(error, description))
+        self.body(error_body(error, description))
     }
 
-    /// Gives the answer a header.
+    /// Adds a header to the answer.
     ///
     /// # Errors
-    /// [`LocalServerError::Header`] for what cannot stand in a header.
+    /// [`LocalServerError::Header`] for a name or value that is no header.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, LocalServerError> {
         self.headers.push((header_name(name)?, header_value(value)?));
         Ok(self)
     }
 
-    /// Ends the fault after so many calls. Default: it stays until it is cleared.
+    /// Ends the fault after this number of calls. Default: it stays until it is cleared.
     #[must_use]
     pub fn times(mut self, calls: u32) -> Self {
         self.left = Some(calls);
@@ -70,45 +70,112 @@ fn header_name(name: &str) -> Result<HeaderName, LocalServerError> {
     HeaderName::try_from(name).map_err(|_| LocalServerError::Header(name.to_owned()))
 }
 
-pub(super) fn header_value(value: &str) -> Result<HeaderValue, LocalServerError> {
+pub(crate) fn header_value(value: &str) -> Result<HeaderValue, LocalServerError> {
     HeaderValue::try_from(value).map_err(|_| LocalServerError::Header(value.to_owned()))
 }
 
-/// A refusal of provisions standing in the state.
+/// An injected refusal of PROVISIONs.
 #[derive(Clone, Debug)]
-pub(super) struct RefuseProvisions {
-    pub(super) status: i32,
-    pub(super) reason: Option<String>,
-    pub(super) redirect: Option<(String, u16)>,
-    pub(super) left: Option<u32>,
+pub(crate) struct RefuseProvisions {
+    pub(crate) status: i32,
+    pub(crate) reason: Option<String>,
+    pub(crate) redirect: Option<(String, u16)>,
+    pub(crate) left: Option<u32>,
 }
 
-/// A refusal of upgrades standing in the state.
+/// An injected refusal of upgrades.
 #[derive(Clone, Debug)]
-pub(super) struct RefuseUpgrades {
-    pub(super) status: actix_http::StatusCode,
-    pub(super) retry_after: Option<HeaderValue>,
-    pub(super) left: Option<u32>,
+pub(crate) struct RefuseUpgrades {
+    pub(crate) status: actix_http::StatusCode,
+    pub(crate) retry_after: Option<HeaderValue>,
+    pub(crate) left: Option<u32>,
 }
 
-/// What happens to a user's sends instead of the right thing.
+/// An injected fault of a user's sends.
 #[derive(Clone, Debug)]
-pub(super) struct SendFault {
-    pub(super) user: String,
-    pub(super) left: Option<u32>,
-    pub(super) kind: SendFaultKind,
+pub(crate) struct SendFault {
+    pub(crate) user: String,
+    pub(crate) left: Option<u32>,
+    pub(crate) kind: SendFaultKind,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum SendFaultKind {
-    /// It is answered with this status number and reason.
+pub(crate) enum SendFaultKind {
+    /// Answers with this status number and reason.
     Refuse(i32, Option<String>),
-    /// It is taken as it should be, and not answered.
+    /// Accepts the message as usual, and does not answer.
     Unanswered,
 }
 
-/// Counts a standing fault down: the fault if it applies once more, and forgets it after its last time.
-pub(super) fn take_once<T: Clone>(standing: &mut Option<T>, left: impl Fn(&mut T) -> &mut Option<u32>) -> Option<T> {
+/// The faults injected into one server.
+#[derive(Default)]
+pub(crate) struct FaultTable {
+    pub(crate) provisions: Option<RefuseProvisions>,
+    pub(crate) upgrades: Option<RefuseUpgrades>,
+    pub(crate) silent: bool,
+    rest: Vec<RestFault>,
+    sends: Vec<SendFault>,
+}
+
+impl FaultTable {
+    /// Returns the refusal of this PROVISION, and counts it.
+    pub(crate) fn next_provision(&mut self) -> Option<RefuseProvisions> {
+        take_once(&mut self.provisions, |refusal| &mut refusal.left)
+    }
+
+    /// Returns the refusal of this upgrade, and counts it.
+    pub(crate) fn next_upgrade(&mut self) -> Option<RefuseUpgrades> {
+        take_once(&mut self.upgrades, |refusal| &mut refusal.left)
+    }
+
+    /// Returns the fault of a REST call, and counts it.
+    pub(crate) fn next_rest(&mut self, path: &str) -> Option<&RestFault> {
+        self.rest.retain(|fault| fault.left != Some(0));
+        let fault = self.rest.iter_mut().find(|fault| path.contains(&fault.path_part))?;
+        fault.left = fault.left.map(|left| left - 1);
+        Some(fault)
+    }
+
+    /// Returns the fault of a user's send, and counts it.
+    pub(crate) fn next_send(&mut self, user: &str) -> Option<SendFaultKind> {
+        self.sends.retain(|fault| fault.left != Some(0));
+        let fault = self.sends.iter_mut().find(|fault| fault.user == user)?;
+        fault.left = fault.left.map(|left| left - 1);
+        Some(fault.kind.clone())
+    }
+
+    /// Adds a fault of REST calls.
+    pub(crate) fn add_rest(&mut self, fault: RestFault) -> Result<(), LocalServerError> {
+        self.rest.retain(|fault| fault.left != Some(0));
+        if self.rest.len() >= limits::FAULTS {
+            return Err(LocalServerError::Full { what: "REST faults", limit: limits::FAULTS });
+        }
+        self.rest.push(fault);
+        Ok(())
+    }
+
+    /// Adds a fault of sends.
+    pub(crate) fn add_send(&mut self, fault: SendFault) -> Result<(), LocalServerError> {
+        self.sends.retain(|fault| fault.left != Some(0));
+        if self.sends.len() >= limits::FAULTS {
+            return Err(LocalServerError::Full { what: "send faults", limit: limits::FAULTS });
+        }
+        self.sends.push(fault);
+        Ok(())
+    }
+
+    pub(crate) fn clear_rest(&mut self) {
+        self.rest.clear();
+    }
+
+    /// Ends the faults of a user's sends.
+    pub(crate) fn clear_sends(&mut self, user: &str) {
+        self.sends.retain(|fault| fault.user != user);
+    }
+}
+
+/// Returns the fault if it applies once more; clears it after its last time.
+fn take_once<T: Clone>(standing: &mut Option<T>, left: impl Fn(&mut T) -> &mut Option<u32>) -> Option<T> {
     let fault = standing.as_mut()?;
     if let Some(left) = left(fault) {
         if *left == 0 {

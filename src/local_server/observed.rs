@@ -1,4 +1,4 @@
-//! What the local server saw, for a test to look at.
+//! Observations of the local server, for tests to read.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::{model::message::Message, wire::Meta};
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ClientFrame {
-    /// What it is.
+    /// The kind of frame.
     pub kind: FrameKind,
     /// The whole binary message; empty for a text message.
     pub bytes: Bytes,
@@ -31,7 +31,7 @@ impl fmt::Debug for ClientFrame {
     }
 }
 
-/// What a client's frame is.
+/// The kind of a client's frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FrameKind {
@@ -52,7 +52,7 @@ pub enum FrameKind {
     Pull {
         /// The queue's name; empty for a pull of no queue.
         queue: String,
-        /// The key, which acknowledges what is before it.
+        /// The cursor, which acknowledges everything up to it.
         key: Option<u64>,
     },
     /// The announced end of a session.
@@ -66,7 +66,7 @@ pub enum FrameKind {
 }
 
 impl FrameKind {
-    /// One word for it.
+    /// Returns its name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -108,26 +108,26 @@ pub struct SessionInfo {
 pub struct StoredMessage {
     /// The server's id of it.
     pub id: u64,
-    /// Who sent it.
+    /// The sender.
     pub from: String,
     /// The message, with the last edit in it.
     pub meta: Meta,
-    /// How often it was edited.
+    /// The number of edits.
     pub edits: u32,
-    /// Who has confirmed its delivery, in the order of their names.
+    /// Users who confirmed its delivery, sorted by name.
     pub delivered_to: Vec<String>,
-    /// Who has confirmed that it was read, in the order of their names.
+    /// Users who confirmed that they read it, sorted by name.
     pub read_by: Vec<String>,
 }
 
 impl StoredMessage {
-    /// The message as a client reads it; `None` for what has no content that can be read.
+    /// Returns the message as a client reads it; `None` if it has no readable content.
     #[must_use]
     pub fn message(&self) -> Option<Message> {
         Message::from_meta(&self.meta, None)
     }
 
-    /// What it says, where it is a text.
+    /// Returns its text; `None` if it is no text message.
     #[must_use]
     pub fn text(&self) -> Option<String> {
         self.message()?.text().map(str::to_owned)
@@ -142,7 +142,7 @@ pub struct StoredFile {
     pub name: String,
     /// The content type of the form.
     pub content_type: String,
-    /// What is in it.
+    /// The content.
     pub bytes: Bytes,
 }
 
@@ -156,7 +156,7 @@ impl fmt::Debug for StoredFile {
     }
 }
 
-/// One REST or discovery call, answered. Neither query nor body is kept: they hold secrets.
+/// One REST or discovery call, answered. Neither query nor body is stored: they hold secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RestCall {
@@ -176,17 +176,17 @@ pub struct Stats {
     pub online: usize,
     /// TCP links open at this moment.
     pub links: usize,
-    /// TCP links taken.
+    /// TCP links accepted.
     pub connects: u64,
-    /// WebSocket upgrades asked for, refused ones included.
+    /// WebSocket upgrades requested, including refused ones.
     pub upgrades: u64,
-    /// PROVISION frames taken, refused ones included.
+    /// PROVISION frames received, including refused ones.
     pub provisions: u64,
     /// PROVISION frames refused.
     pub refusals: u64,
-    /// UNREAD frames taken.
+    /// UNREAD frames received.
     pub heartbeats: u64,
-    /// Frames of every kind taken, text messages included.
+    /// Frames received of every kind, including text messages.
     pub frames: u64,
     /// REST and discovery calls answered.
     pub rest_calls: u64,

@@ -1,10 +1,10 @@
-//! What a fault proxy can be told to do.
+//! Faults of a proxy.
 
 use std::time::Duration;
 
-use crate::local_server::{Cut, Drip};
+use crate::local_server::net::{Cut, Drip};
 
-/// How a fault proxy meets new connections.
+/// The treatment of new connections by a fault proxy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Door {
@@ -13,15 +13,15 @@ pub enum Door {
     Open,
     /// They are refused: nothing listens, the port stays reserved.
     Refused,
-    /// They are taken and cut at once.
+    /// They are accepted and cut at once.
     Dropped(Cut),
-    /// They are taken, whatever they send is thrown away, and nothing ever answers.
+    /// They are accepted, everything they send is discarded, and nothing is answered.
     Silent,
     /// They hang: the port gives no answer at all, not even a refusal. On Linux; elsewhere the backlog may not fill.
     Blackhole,
 }
 
-/// What a fault proxy does with the connections it passes on. The default is nothing.
+/// The faults of the connections a fault proxy passes on. Default: none.
 ///
 /// A chance is from 0, never, to 1, always.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,9 +31,9 @@ pub struct Faults {
     pub to_server: Direction,
     /// From the server to the client.
     pub to_client: Direction,
-    /// How cuts by chance and by count are made. Default: `None`, one way or the other, drawn each time.
+    /// The kind of cuts by chance and by count. Default: `None`, drawn each time.
     pub cut: Option<Cut>,
-    /// Cuts each new connection after so many bytes, both directions together, to the byte. Default: `None`.
+    /// Cuts each new connection after this number of bytes, both directions together, to the byte. Default: `None`.
     pub cut_after: Option<u64>,
     /// The chance that a new connection is cut, after 1 to [`cut_within`](Self::cut_within) bytes drawn evenly.
     pub cut_chance: f64,
@@ -41,16 +41,16 @@ pub struct Faults {
     pub cut_within: u64,
 }
 
-/// What happens to the bytes of one direction. The default is nothing.
+/// The faults of one direction. Default: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Direction {
-    /// Takes nothing from the sender, so that it gets stuck once the buffers on the way are full (64 KiB here, beside
-    /// the system's). What was held back arrives when this ends.
+    /// Reads nothing from the sender, which blocks once the buffers on the way are full (64 KiB here, besides the
+    /// system's). Buffered bytes arrive when this ends.
     pub stalled: bool,
-    /// Holds every chunk back for so long, order kept; at most an hour.
+    /// Delays every chunk, in order; at most an hour.
     pub delay: Duration,
-    /// Holds every chunk back for up to so much longer, drawn evenly; at most an hour.
+    /// The longest further delay of a chunk, drawn evenly; at most an hour.
     pub jitter: Duration,
     /// Lets only a few bytes pass at a time.
     pub drip: Option<Drip>,
@@ -61,19 +61,19 @@ pub struct Direction {
 }
 
 impl Faults {
-    /// Both directions do the same.
+    /// Returns the same faults for both directions.
     #[must_use]
     pub fn both(direction: Direction) -> Self {
         Faults { to_server: direction, to_client: direction, ..Faults::default() }
     }
 
-    /// No byte moves in either direction, and TCP stays up.
+    /// Returns a stall of both directions: no byte moves, and TCP stays up.
     #[must_use]
     pub fn stalled() -> Self {
         Faults::both(Direction { stalled: true, ..Direction::default() })
     }
 
-    /// Everything drips, in both directions.
+    /// Returns a drip of both directions.
     #[must_use]
     pub fn dripping(bytes: usize, every: Duration) -> Self {
         Faults::both(Direction { drip: Some(Drip { bytes, every }), ..Direction::default() })

@@ -3,34 +3,36 @@
 use std::{
     fmt, io,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     time::timeout,
 };
 
 use super::{
-    Door, Faults,
+    counts::{Counts, ProxyCounts},
+    faults::{Door, Faults},
     link::Control,
-    serve::{Command, Serving},
+    serve::{Command, ProxyServer},
 };
 use crate::{
     config::ConfigBuilder,
-    local_server::{Cut, LocalServer, LocalServerError, limits, port::Port},
+    local_server::{
+        error::LocalServerError,
+        handle::LocalServer,
+        limits,
+        net::{Cut, Port},
+    },
     net::Target,
 };
 
 /// A running fault proxy: a TCP proxy on a loopback port that fails on request, by count or by chance.
 ///
-/// What passes through it can be anything, TLS too. It runs in a thread of its own, its faults can be changed at any
-/// time and hold at once for open connections too, and it ends with all its connections when the last handle is
-/// dropped.
+/// It passes any bytes, TLS too. It runs in a thread of its own and ends with all its connections when the last handle is
+/// dropped. Its faults can be changed at any time, and apply to open connections at once.
 ///
 /// ```
 /// use std::time::Duration;
@@ -63,7 +65,7 @@ use crate::{
 ///
 /// # Bounds
 /// It holds at most 20 000 connections, one more is closed at once, and of each direction of each at most 64 KiB and
-/// one chunk of 8 KiB, beside the system's buffers.
+/// one chunk of 8 KiB, besides the system's buffers.
 #[derive(Clone)]
 pub struct FaultProxy {
     address: SocketAddr,
@@ -72,41 +74,8 @@ pub struct FaultProxy {
     control: Arc<watch::Sender<Control>>,
     counts: Arc<Counts>,
     commands: mpsc::Sender<Command>,
-    /// Closed when the proxy's thread has let go of everything.
+    /// Closed when the proxy's thread has ended.
     running: watch::Receiver<()>,
-}
-
-/// Counts of a fault proxy since it was started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ProxyCounts {
-    /// Connections taken, those that were dropped at once included.
-    pub connections: u64,
-    /// Connections open at this moment.
-    pub open: usize,
-    /// Connections cut: asked for, by count, by chance, or at the door.
-    pub cuts: u64,
-    /// Bytes taken from clients to be passed on.
-    pub to_server: u64,
-    /// Bytes taken from the server to be passed on.
-    pub to_client: u64,
-    /// Bytes in which a bit was flipped.
-    pub corrupted: u64,
-    /// Connections reset because the server behind the proxy could not be reached.
-    pub unreachable: u64,
-}
-
-#[derive(Default)]
-pub(super) struct Counts {
-    pub(super) connections: AtomicU64,
-    pub(super) open: AtomicUsize,
-    pub(super) cuts: AtomicU64,
-    pub(super) to_server: AtomicU64,
-    pub(super) to_client: AtomicU64,
-    pub(super) corrupted: AtomicU64,
-    pub(super) unreachable: AtomicU64,
-    /// Woken after every change.
-    pub(super) changed: Notify,
 }
 
 impl FaultProxy {
@@ -130,7 +99,7 @@ impl FaultProxy {
         let upstream: Arc<str> = authority(&upstream).ok_or(LocalServerError::Upstream(upstream))?.into();
         let control = Arc::new(watch::Sender::new(Control::default()));
         let counts = Arc::new(Counts::default());
-        let (commands, asked) = mpsc::channel(8);
+        let (commands, received) = mpsc::channel(8);
         let (alive, running) = watch::channel(());
         let (ready, started) = oneshot::channel();
         let (serving_upstream, serving_counts, watching) =
@@ -140,14 +109,19 @@ impl FaultProxy {
             .spawn(move || {
                 let up = |(runtime, port): (actix_rt::Runtime, Port)| {
                     let address = port.address();
-                    let serving =
-                        Serving { port, upstream: serving_upstream, control: watching, counts: serving_counts, seed };
+                    let serving = ProxyServer {
+                        port,
+                        upstream: serving_upstream,
+                        control: watching,
+                        counts: serving_counts,
+                        seed,
+                    };
                     (runtime, serving, address)
                 };
                 match start().map(up) {
                     Ok((runtime, serving, address)) => {
                         if ready.send(Ok(address)).is_ok() {
-                            runtime.block_on(serving.run(asked));
+                            runtime.block_on(serving.run(received));
                         }
                     }
                     Err(error) => drop(ready.send(Err(error))),
@@ -159,19 +133,19 @@ impl FaultProxy {
         Ok(FaultProxy { address, upstream, seed, control, counts, commands, running })
     }
 
-    /// The address it listens on.
+    /// Returns the address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The seed its chances are drawn from, to play the same again.
+    /// Returns the seed of its chances, to repeat a run.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// The same URL, leading through this proxy.
+    /// Returns a URL that leads to the same place through this proxy.
     ///
     /// # Errors
     /// [`LocalServerError::Upstream`] for what is no URL of `http`, `https`, `ws` or `wss`.
@@ -196,8 +170,8 @@ impl FaultProxy {
         self.control.borrow().faults.clone()
     }
 
-    /// Has these faults hold, for open connections too; whether a connection is to be cut after so many bytes is
-    /// decided when it is taken.
+    /// Sets the faults, for open connections too. Only cuts of a connection after a number of bytes are decided when it is
+    /// accepted.
     pub fn set(&self, faults: Faults) {
         self.control.send_modify(|control| control.faults = faults);
     }
@@ -212,14 +186,14 @@ impl FaultProxy {
         self.set(Faults::default());
     }
 
-    /// Cuts every open connection; answers how many there were.
+    /// Cuts every open connection; returns how many there were.
     pub fn cut_all(&self, cut: Cut) -> usize {
         let open = self.counts.open.load(Ordering::Relaxed);
         self.control.send_modify(|control| control.cuts = (control.cuts.0.wrapping_add(1), Some(cut)));
         open
     }
 
-    /// Has new connections met like this from now on; those taken before stay as they are.
+    /// Sets the treatment of new connections; those accepted before stay as they are.
     ///
     /// # Errors
     /// [`LocalServerError::Io`] when the port was lost to another program, or does not become a [`Door::Blackhole`];
@@ -231,25 +205,16 @@ impl FaultProxy {
         done.map_err(|error| LocalServerError::Io { what: "change the proxy's door", error: Arc::new(error) })
     }
 
-    /// Every count at once.
+    /// Returns every count at once.
     #[must_use]
     pub fn counts(&self) -> ProxyCounts {
-        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        ProxyCounts {
-            connections: of(&self.counts.connections),
-            open: self.counts.open.load(Ordering::Relaxed),
-            cuts: of(&self.counts.cuts),
-            to_server: of(&self.counts.to_server),
-            to_client: of(&self.counts.to_client),
-            corrupted: of(&self.counts.corrupted),
-            unreachable: of(&self.counts.unreachable),
-        }
+        self.counts.read()
     }
 
-    /// Waits until something holds for the counts, looking again after every change of them.
+    /// Waits until a condition holds for the counts, checking it again after every change of them.
     ///
     /// # Errors
-    /// [`LocalServerError::TimedOut`] when it does not hold within `limit`.
+    /// [`LocalServerError::TimedOut`] if it does not hold within `limit`.
     pub async fn wait_until(
         &self,
         limit: Duration,
@@ -269,7 +234,7 @@ impl FaultProxy {
         waited.await.map_err(|_| LocalServerError::TimedOut(limit))
     }
 
-    /// Stops the proxy: the port is closed, every connection ended, the thread gone when this returns.
+    /// Stops the proxy: when this returns, the port is closed, every connection and the thread ended.
     pub async fn stop(&self) {
         // A closed queue: it has stopped already.
         let _ = self.commands.send(Command::Stop).await;
@@ -297,7 +262,7 @@ fn start() -> io::Result<(actix_rt::Runtime, Port)> {
     Ok((runtime, port))
 }
 
-/// `host:port` of an address.
+/// Returns `host:port` of an address.
 fn authority(address: &str) -> Option<String> {
     if address.contains("://") {
         let Target { host, port, .. } = Target::parse(address)?;

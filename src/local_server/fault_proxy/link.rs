@@ -20,46 +20,46 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Direction, Door, Faults, handle::Counts};
-use crate::local_server::{
-    Cut,
-    pump::{Hold, LinkEnd, LinkFaults, carry, finish, reset},
+use super::{
+    counts::Counts,
+    faults::{Direction, Door, Faults},
 };
+use crate::local_server::net::{Cut, LinkEnd, LinkFaults, Shaping, finish, relay_both, reset};
 
-/// How long the server behind the proxy may take to be reached.
+/// The limit of connecting to the server behind the proxy.
 const UPSTREAM: Duration = Duration::from_secs(10);
 /// The longest delay, and the longest jitter.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// What holds for every connection at this moment.
+/// The settings of every connection at this moment.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Control {
     pub(super) faults: Faults,
-    /// How often everything was cut, and how the last time.
+    /// The number of cuts of all connections, and the kind of the last one.
     pub(super) cuts: (u64, Option<Cut>),
 }
 
-/// What a connection needs to know.
+/// One connection to be served.
 pub(super) struct ProxyLink {
     pub(super) door: Door,
     pub(super) upstream: Arc<str>,
     pub(super) control: watch::Receiver<Control>,
     pub(super) counts: Arc<Counts>,
     pub(super) rng: Rng,
-    /// How often everything had been cut when this connection was taken.
+    /// The number of cuts of all connections when this one was accepted.
     pub(super) cuts_before: u64,
 }
 
 impl ProxyLink {
     /// Serves one connection until it ends.
     pub(super) async fn serve(mut self, mut public: TcpStream) {
-        let asked = cut_asked(self.control.clone(), self.cuts_before);
+        let cut = next_cut(self.control.clone(), self.cuts_before);
         match self.door {
             Door::Dropped(cut) => self.cut(public, cut).await,
             Door::Silent => {
                 let mut nowhere = sink();
                 let cut = select! {
-                    cut = asked => Some(cut),
+                    cut = cut => Some(cut),
                     // However it ends, the client has gone.
                     _ = copy(&mut public, &mut nowhere) => None,
                 };
@@ -69,7 +69,7 @@ impl ProxyLink {
             }
             Door::Open | Door::Refused | Door::Blackhole => {
                 let connecting = timeout(UPSTREAM, TcpStream::connect(&*self.upstream));
-                let mut service = match select! { cut = asked => Err(cut), service = connecting => Ok(service) } {
+                let mut service = match select! { cut = cut => Err(cut), service = connecting => Ok(service) } {
                     Ok(Ok(Ok(service))) => service,
                     Ok(_) => {
                         self.counts.unreachable.fetch_add(1, Ordering::Relaxed);
@@ -80,7 +80,7 @@ impl ProxyLink {
                 };
                 // Failing costs latency only.
                 let _ = service.set_nodelay(true);
-                let end = self.carry(&mut public, &mut service).await;
+                let end = self.relay_both(&mut public, &mut service).await;
                 if !matches!(end, LinkEnd::Done) {
                     reset(&service);
                 }
@@ -94,14 +94,14 @@ impl ProxyLink {
         }
     }
 
-    async fn carry(&mut self, public: &mut TcpStream, service: &mut TcpStream) -> LinkEnd {
+    async fn relay_both(&mut self, public: &mut TcpStream, service: &mut TcpStream) -> LinkEnd {
         let faults = self.control.borrow().faults.clone();
         let by_chance = happens(&mut self.rng, faults.cut_chance).then(|| self.rng.u64(1..=faults.cut_within.max(1)));
         let planned = by_chance.into_iter().chain(faults.cut_after).min();
         let left = Rc::new(Cell::new(planned.unwrap_or(u64::MAX)));
         let up = self.side(|faults| &faults.to_server, |counts| &counts.to_server, &left);
         let down = self.side(|faults| &faults.to_client, |counts| &counts.to_client, &left);
-        carry(public, service, up, down, cut_asked(self.control.clone(), self.cuts_before)).await
+        relay_both(public, service, up, down, next_cut(self.control.clone(), self.cuts_before)).await
     }
 
     fn side(&mut self, faults: Pick, passed: Count, left: &Rc<Cell<u64>>) -> Side {
@@ -116,8 +116,8 @@ impl ProxyLink {
     }
 }
 
-/// Resolves when everything is cut once more.
-async fn cut_asked(mut control: watch::Receiver<Control>, before: u64) -> Cut {
+/// Waits until all connections are cut once more.
+async fn next_cut(mut control: watch::Receiver<Control>, before: u64) -> Cut {
     match control.wait_for(|control| control.cuts.0 != before).await {
         Ok(control) => control.cuts.1.unwrap_or(Cut::Fin),
         Err(_) => std::future::pending().await,
@@ -127,23 +127,23 @@ async fn cut_asked(mut control: watch::Receiver<Control>, before: u64) -> Cut {
 type Pick = fn(&Faults) -> &Direction;
 type Count = fn(&Counts) -> &AtomicU64;
 
-/// One direction of a connection. It draws its chances on its own, so that the other direction's traffic changes none.
+/// One direction of a connection. It draws chances of its own, so that the other direction's traffic changes none.
 struct Side {
     control: watch::Receiver<Control>,
     faults: Pick,
     passed: Count,
     counts: Arc<Counts>,
-    /// How many bytes pass before the connection is cut, both directions together.
+    /// The bytes left before the connection is cut, both directions together.
     left: Rc<Cell<u64>>,
     rng: Rng,
 }
 
 impl LinkFaults for Side {
-    fn hold(&mut self) -> Hold {
+    fn shaping(&mut self) -> Shaping {
         let direction = *(self.faults)(&self.control.borrow_and_update().faults);
         let jitter = direction.jitter.min(LONGEST);
         let jitter = if jitter.is_zero() { jitter } else { jitter.mul_f64(self.rng.f64()) };
-        Hold { stalled: direction.stalled, delay: direction.delay.min(LONGEST) + jitter, drip: direction.drip }
+        Shaping { stalled: direction.stalled, delay: direction.delay.min(LONGEST) + jitter, drip: direction.drip }
     }
 
     async fn changed(&mut self) -> bool {

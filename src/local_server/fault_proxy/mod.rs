@@ -1,9 +1,11 @@
 //! A TCP proxy that makes a network fail in the ways networks do.
 
+mod counts;
 mod faults;
 mod handle;
 mod link;
 mod serve;
 
+pub use counts::ProxyCounts;
 pub use faults::{Direction, Door, Faults};
-pub use handle::{FaultProxy, ProxyCounts};
+pub use handle::FaultProxy;

@@ -14,19 +14,20 @@ use tokio::{
 };
 
 use super::{
-    Door,
-    handle::Counts,
+    counts::Counts,
+    faults::Door,
     link::{Control, ProxyLink},
 };
-use crate::local_server::{limits, port::Port};
+use crate::local_server::{limits, net::Port};
 
-/// What the handle asks of the port.
+/// Commands of the handle to the port.
 pub(super) enum Command {
     Door(Door, oneshot::Sender<io::Result<()>>),
     Stop,
 }
 
-pub(super) struct Serving {
+/// The proxy as its thread runs it.
+pub(super) struct ProxyServer {
     pub(super) port: Port,
     pub(super) upstream: Arc<str>,
     pub(super) control: watch::Receiver<Control>,
@@ -34,8 +35,8 @@ pub(super) struct Serving {
     pub(super) seed: u64,
 }
 
-impl Serving {
-    /// Serves until told to stop or until the last handle is gone.
+impl ProxyServer {
+    /// Serves until [`Command::Stop`] or until the last handle is gone.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut door = Door::Open;
         loop {
@@ -57,7 +58,7 @@ impl Serving {
                     Some(Command::Stop) | None => return,
                 },
                 accepted = self.port.accept() => match accepted {
-                    Ok((public, _)) => self.take(public, door),
+                    Ok((public, _)) => self.accept(public, door),
                     // Out of descriptors, most likely: an immediate retry would only spin.
                     Err(_) => actix_rt::time::sleep(Duration::from_millis(20)).await,
                 },
@@ -65,12 +66,12 @@ impl Serving {
         }
     }
 
-    fn take(&self, public: TcpStream, door: Door) {
+    fn accept(&self, public: TcpStream, door: Door) {
         let nth = self.counts.connections.fetch_add(1, Ordering::Relaxed);
         if self.counts.open.load(Ordering::Relaxed) >= limits::LINKS {
             return;
         }
-        // Whoever sees the connection counted can cut it.
+        // Read before the connection is counted: a cut after that applies to it.
         let cuts_before = self.control.borrow().cuts.0;
         self.counts.open.fetch_add(1, Ordering::SeqCst);
         self.counts.changed.notify_waiters();

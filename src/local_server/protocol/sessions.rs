@@ -1,0 +1,118 @@
+//! Sessions beginning and ending, and the links they are on.
+
+use std::net::SocketAddr;
+
+use tokio::sync::watch;
+
+use crate::local_server::{
+    data::Session,
+    net::{Cut, Flow, Outgoing},
+    observed::SessionInfo,
+    state::State,
+};
+
+impl State {
+    /// Adds a link; `None` when there are too many.
+    pub(crate) fn link_opened(&mut self, peer: SocketAddr) -> Option<watch::Receiver<Flow>> {
+        if self.links.len() >= self.settings.links {
+            return None;
+        }
+        self.stats.connects += 1;
+        Some(self.links.open(peer))
+    }
+
+    /// Removes a link and ends its session.
+    pub(crate) fn link_closed(&mut self, peer: SocketAddr) {
+        if let Some(session) = self.links.close(peer) {
+            self.session_closed(session);
+        }
+    }
+
+    /// Cuts a link and ends its session.
+    pub(crate) fn cut_link(&mut self, peer: SocketAddr, cut: Cut) {
+        if let Some(session) = self.links.cut(peer, cut) {
+            self.session_closed(session);
+        }
+    }
+
+    /// Cuts the links of a user's sessions; returns how many.
+    pub(crate) fn cut_user(&mut self, user: &str, cut: Cut) -> usize {
+        let links = self.links_of(user);
+        for link in &links {
+            self.cut_link(*link, cut);
+        }
+        links.len()
+    }
+
+    /// Cuts every link, including those of REST calls under way; returns how many.
+    pub(crate) fn cut_all(&mut self, cut: Cut) -> usize {
+        let links = self.links.cut_all(cut);
+        self.forget_sessions();
+        links
+    }
+
+    /// Ends every session at once, without notices: nobody is left to get them.
+    pub(crate) fn forget_sessions(&mut self) {
+        for session in self.links.take_sessions() {
+            if let Some(device) = session.device
+                && let Some(user) = self.users.get_mut(&device.user)
+            {
+                user.online.clear();
+            }
+        }
+        self.rooms.empty_all();
+    }
+
+    /// Stalls the links of a user's sessions, or lets them flow again; returns how many.
+    pub(crate) fn stall_user(&mut self, user: &str, stalled: bool) -> usize {
+        let links = self.links_of(user);
+        for link in &links {
+            self.links.set_stalled(*link, stalled);
+        }
+        links.len()
+    }
+
+    fn links_of(&self, user: &str) -> Vec<SocketAddr> {
+        let online = self.users.online(&user.to_lowercase());
+        online.iter().filter_map(|(id, _)| self.links.peer_of(*id)).collect()
+    }
+
+    /// Logs a session in.
+    pub(crate) fn session_provisioned(&mut self, id: u64, device: SessionInfo) {
+        let Some(session) = self.links.session_mut(id) else {
+            return;
+        };
+        let (name, resource) = (device.user.clone(), device.resource.clone());
+        session.device = Some(device);
+        if let Some(user) = self.users.get_mut(&name) {
+            user.online.push((id, resource));
+        }
+        self.device_changed(&name, None);
+    }
+
+    /// Ends a session, and with it its places in chat rooms. Messages in its outbox are still written, then the server
+    /// closes the socket.
+    pub(crate) fn session_closed(&mut self, id: u64) {
+        let Some(Session { device: Some(device), rooms, .. }) = self.links.remove_session(id) else {
+            return;
+        };
+        if let Some(user) = self.users.get_mut(&device.user) {
+            user.online.retain(|(other, _)| *other != id);
+        }
+        for room in rooms {
+            self.exit_room(&room, id);
+        }
+        self.device_changed(&device.user, Some(&device.resource));
+    }
+
+    /// Queues a message for a client. A silent server sends nothing; a client that reads too slowly is cut off.
+    pub(crate) fn push(&mut self, id: u64, message: Outgoing) {
+        if self.faults.silent {
+            return;
+        }
+        if let Some(link) = self.links.push(id, message) {
+            self.stats.slow_clients += 1;
+            self.cut_link(link, Cut::Rst);
+        }
+    }
+}
