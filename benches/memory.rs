@@ -12,7 +12,8 @@ use std::{
 };
 
 use agora_chat::{
-    Config, Connection, Credentials, HandlerRegistry, RestClient, Roots, local_server::LocalServer, rest::RateLimits,
+    Config, Connection, Credentials, HandlerRegistry, RestClient, local_server::LocalServer, network::Roots,
+    rest::RateLimits,
 };
 
 #[path = "../tests/support/tls_front.rs"]

@@ -23,7 +23,8 @@ use std::{
 };
 
 use agora_chat::{
-    Token, UserId,
+    UserId,
+    account::Token,
     token::{ChatTokenBuilder, MAX_CONTENT, NewChatToken},
 };
 use clap::{Args, Parser, Subcommand};

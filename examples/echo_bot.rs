@@ -13,8 +13,8 @@ mod signals;
 use std::{error::Error, path::PathBuf, process::ExitCode, sync::Arc};
 
 use agora_chat::{
-    Account, AppKey, Config, Connection, Credentials, Delivery, EventHandler, FileCursors, FileDeadLetters, LogConfig,
-    LoggerActor, MessageHandler, Outgoing, SendError, StateDir, WeakConnection,
+    Account, AppKey, Config, Connection, Credentials, Delivery, EventHandler, LogConfig, LoggerActor, MessageHandler,
+    Outgoing, SendError, StateDir, WeakConnection, delivery::FileDeadLetters, store::FileCursors,
 };
 use clap::Parser;
 use signals::Signals;

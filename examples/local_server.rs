@@ -16,7 +16,8 @@ mod signals;
 use std::{io::Write as _, time::Duration};
 
 use agora_chat::{
-    Conversation, Kick, MessageBody,
+    Conversation, MessageBody,
+    errors::Kick,
     local_server::{Cut, FrameKind, LocalServer},
     wire::Meta,
 };

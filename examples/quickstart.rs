@@ -11,7 +11,8 @@ use std::{error::Error, io::Write as _, process::ExitCode, time::Duration};
 
 use actix::prelude::*;
 use agora_chat::{
-    Connection, Credentials, Event, EventHandler, EventKind, Kick, LogConfig, LogLevel, LoggerActor, Outgoing,
+    Connection, Credentials, Event, EventHandler, EventKind, LogConfig, LogLevel, LoggerActor, Outgoing,
+    errors::Kick,
     local_server::{Cut, LocalServer},
 };
 use tokio::sync::mpsc;

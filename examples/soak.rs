@@ -19,7 +19,8 @@ use std::{
 };
 
 use agora_chat::{
-    Connection, ConnectionState, Credentials, DisconnectReason, EventHandler, EventKind, Flapping, Reconnect,
+    Connection, ConnectionState, Credentials, DisconnectReason, EventHandler, EventKind, Reconnect,
+    config::Flapping,
     local_server::{Cut, Direction, Door, FaultProxy, Faults, LocalServer},
 };
 use clap::Parser;

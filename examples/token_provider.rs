@@ -6,7 +6,10 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use agora_chat::{
-    Connection, Credentials, ProvidedToken, ProviderError, TokenReason, TokenRequest, local_server::LocalServer,
+    Connection, Credentials,
+    account::{ProvidedToken, TokenReason, TokenRequest},
+    errors::ProviderError,
+    local_server::LocalServer,
 };
 use tokio::sync::mpsc;
 

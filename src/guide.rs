@@ -58,7 +58,7 @@ macro_rules! links {
 [example-local-server]: crate::guide#in-the-repository
 [faults]: crate::guide::faults
 [files]: crate::guide::sending#files-history-presence-attributes-conversations
-[kick]: crate::Kick
+[kick]: crate::errors::Kick
 [kicks]: crate::guide::reconnecting#kicks
 [limits]: crate::guide::limits
 [local-server-limits]: crate#features
@@ -97,15 +97,15 @@ pages! {
         "[`ConnectionActor`](crate::ConnectionActor), [`HandlerRegistry`](crate::HandlerRegistry), \
          [`LoggerActor`](crate::LoggerActor), [`Engine`](crate::session::Engine), [`wire`](crate::wire)";
     codes = "codes.md",
-        "[`Code`](crate::Code), [`DisconnectReason`](crate::DisconnectReason), [`Kick`](crate::Kick), \
-         [`Refusal`](crate::Refusal), [`OpenError`](crate::OpenError), [`SendError`](crate::SendError), \
-         [`RequestError`](crate::RequestError), [`RestError`](crate::RestError), [`LossCause`](crate::LossCause)";
+        "[`Code`](crate::Code), [`DisconnectReason`](crate::DisconnectReason), [`Kick`](crate::errors::Kick), \
+         [`Refusal`](crate::errors::Refusal), [`OpenError`](crate::OpenError), [`SendError`](crate::SendError), \
+         [`RequestError`](crate::RequestError), [`RestError`](crate::errors::RestError), [`LossCause`](crate::LossCause)";
     compared_with_the_web_sdk = "compared-with-the-web-sdk.md",
         "[`Connection`](crate::Connection), [`EventHandler`](crate::EventHandler), [`token`](crate::token)";
     delivery = "delivery.md",
         "[`MessageHandler`](crate::MessageHandler), [`Delivery`](crate::Delivery), \
-         [`DeadLetters`](crate::DeadLetters), [`FileDeadLetters`](crate::FileDeadLetters), \
-         [`CursorStore`](crate::CursorStore), [`FileCursors`](crate::FileCursors), \
+         [`DeadLetters`](crate::DeadLetters), [`FileDeadLetters`](crate::delivery::FileDeadLetters), \
+         [`CursorStore`](crate::store::CursorStore), [`FileCursors`](crate::store::FileCursors), \
          [`Connection::set_message_handler`](crate::Connection::set_message_handler)";
     events = "events.md",
         "[`Event`](crate::Event), [`EventKind`](crate::EventKind), [`EventMask`](crate::EventMask), \
@@ -114,7 +114,7 @@ pages! {
          [`TokenProvider`](crate::TokenProvider), [`token`](crate::token)";
     faults = "faults.md",
         "[`LossCause`](crate::LossCause), [`DisconnectReason`](crate::DisconnectReason), \
-         [`OpenError`](crate::OpenError), [`CertificateProblem`](crate::CertificateProblem), \
+         [`OpenError`](crate::OpenError), [`CertificateProblem`](crate::errors::CertificateProblem), \
          [`Connection::network_changed`](crate::Connection::network_changed)";
     limits = "limits.md",
         "[`Limits`](crate::Limits), [`Config`](crate::Config), [`Reconnect`](crate::Reconnect), \
@@ -122,22 +122,22 @@ pages! {
          [`LogConfig`](crate::LogConfig)";
     operating = "operating.md",
         "[`Config`](crate::Config), [`Credentials`](crate::Credentials), [`Connection`](crate::Connection), \
-         [`Closed`](crate::Closed), [`Health`](crate::Health), [`StateDir`](crate::StateDir), \
-         [`RestClient`](crate::RestClient), [`Proxy`](crate::Proxy), [`Roots`](crate::Roots), \
+         [`Closed`](crate::connection::Closed), [`Health`](crate::connection::Health), [`StateDir`](crate::StateDir), \
+         [`RestClient`](crate::RestClient), [`Proxy`](crate::network::Proxy), [`Roots`](crate::network::Roots), \
          [`logger`](crate::logger)";
     performance = "performance.md",
         "[`Engine`](crate::session::Engine), [`handlers`](crate::handlers), [`logger`](crate::logger)";
     reconnecting = "reconnecting.md",
-        "[`Reconnect`](crate::Reconnect), [`Flapping`](crate::Flapping), [`KickPolicy`](crate::KickPolicy), \
+        "[`Reconnect`](crate::Reconnect), [`Flapping`](crate::config::Flapping), [`KickPolicy`](crate::KickPolicy), \
          [`Connection::watch`](crate::Connection::watch), \
          [`Connection::network_changed`](crate::Connection::network_changed)";
     security = "security.md",
-        "[`Password`](crate::Password), [`Token`](crate::Token), [`StateDir`](crate::StateDir), \
-         [`Roots`](crate::Roots), [`Claims`](crate::Claims)";
+        "[`Password`](crate::account::Password), [`Token`](crate::account::Token), [`StateDir`](crate::StateDir), \
+         [`Roots`](crate::network::Roots), [`Claims`](crate::messages::Claims)";
     sending = "sending.md",
         "[`Connection::send`](crate::Connection::send), [`Outgoing`](crate::Outgoing), \
          [`Conversation`](crate::Conversation), [`Sent`](crate::Sent), [`SendError`](crate::SendError), \
-         [`Attachment`](crate::Attachment), [`Bundle`](crate::Bundle), [`RoomRequest`](crate::RoomRequest), \
+         [`Attachment`](crate::messages::Attachment), [`Bundle`](crate::messages::Bundle), [`RoomRequest`](crate::messages::RoomRequest), \
          [`Connection::upload`](crate::Connection::upload), [`rest`](crate::rest)";
     testing = "testing.md",
         "The module `local_server`, with the feature [`local-server`](crate#features).";

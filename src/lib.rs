@@ -27,7 +27,7 @@
 //! | Log in, register, log out | [The service](guide::operating#the-service) | [`Config`], [`Credentials`], [`Connection::open`] |
 //! | Renew tokens | [Tokens](guide::events#tokens) | [`Credentials::provider`], [`Connection::renew_token`] |
 //! | Send messages and files, use chat rooms | [Sending](guide::sending) | [`Connection::send`], [`Outgoing`], [`Conversation`] |
-//! | Receive without loss | [Receiving without loss](guide::delivery) | [`MessageHandler`], [`Delivery`], [`CursorStore`] |
+//! | Receive without loss | [Receiving without loss](guide::delivery) | [`MessageHandler`], [`Delivery`], [`CursorStore`](store::CursorStore) |
 //! | Subscribe to events | [Events](guide::events) | [`EventHandler`], [`Event`], [`Subscription`] |
 //! | Reconnect, and survive kicks | [Reconnecting](guide::reconnecting) | [`Reconnect`], [`KickPolicy`] |
 //! | Understand an error | [Codes](guide::codes), [faults](guide::faults) | [`OpenError`], [`SendError`], [`DisconnectReason`] |
@@ -68,6 +68,9 @@
 //! own. What goes over the wire is in [`wire`], HTTP calls are in [`rest`], and what an application receives is an
 //! [`Event`] of an [`EventKind`].
 //!
+//! The root has what nearly every program names. The rest is in modules: [`account`], [`config`], [`events`], [`messages`],
+//! [`errors`], [`delivery`], [`store`], [`network`], [`token`], [`rest`], [`handlers`], [`connection`], [`logger`].
+//!
 //! # Features
 //!
 //! - `local-server` (off by default): the module `local_server`, an in-process stand-in for the service on a loopback
@@ -90,9 +93,9 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-mod config;
+pub mod config;
 pub mod connection;
-mod delivery;
+pub mod delivery;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 #[path = "../fuzz/harness/mod.rs"]
@@ -107,44 +110,97 @@ mod model;
 mod net;
 pub mod rest;
 pub mod session;
-mod store;
+pub mod store;
 #[cfg(test)]
 mod tests;
 mod util;
 pub mod wire;
 
-pub use config::{Account, Addresses, Config, ConfigBuilder, Endpoints, Flapping, KickPolicy, Limits, Reconnect};
-pub use connection::{Closed, Connection, ConnectionActor, Health, StateChange, StateWatch, WeakConnection};
-pub use delivery::{
-    DeadLetter, DeadLetterError, DeadLetterFuture, DeadLetterStore, DeadLetters, Delivery, FileDeadLetters,
-    HandlerError, LetterId, MessageHandler, Replayed, StoredLetter,
-};
-pub use handlers::{EventHandler, HandlerRegistry, Handlers, Overflow, SubscriberId, SubscriberInfo, Subscription};
-pub use logger::{LogConfig, LogError, LogHandle, LogLevel, LoggerActor};
-pub use model::account::{AccountKey, AppKey, AppKeyError, Device, Nickname, Password, Token, UserId};
+/// Who logs in, and with what: accounts, their names and secrets, and sources of tokens.
+pub mod account {
+    #[doc(inline)]
+    pub use crate::{
+        config::Account,
+        model::{
+            account::{AccountKey, AppKey, AppKeyError, Device, Nickname, Password, Token, UserId},
+            auth::{
+                Credentials, ProvideToken, ProvidedToken, ProvidingToken, TokenProvider, TokenReason, TokenRequest,
+            },
+        },
+    };
+}
+
+/// Why something failed or ended: one type for each layer, with the vendor's numbers and what to do.
+pub mod errors {
+    #[doc(inline)]
+    pub use crate::model::{
+        error::{
+            ActorEnd, CertificateProblem, Code, ConfigError, ConnectStep, ConnectionError, CredentialError,
+            DisconnectReason, Kick, LossCause, OpenError, ProviderError, Refusal, RefusalKind, RequestError, RestError,
+            RestErrorKind, SendError, StateError, TokenError,
+        },
+        server_text::ServerText,
+    };
+}
+
+/// What subscribers hear: [`Event`], its kinds, and what each of them holds besides a [message](crate::messages).
+pub mod events {
+    #[doc(inline)]
+    pub use crate::model::{
+        Event, EventKind, EventMask,
+        notice::{
+            ContactChange, ContactEvent, DeviceEvent, DeviceOperation, Edit, MucEvent, MucOperation, MucSettings,
+            PinEvent, PresenceEvent, ReactionChange, ReactionEvent, ReactionOperation, Recall, Receipt, ReceiptKind,
+            SilentMode, ThreadAct, ThreadEvent, ThreadOperation, UnknownNotice, UserPresence,
+        },
+    };
+}
+
+/// Messages as they are received, and what can be sent.
+pub mod messages {
+    #[doc(inline)]
+    pub use crate::model::{
+        message::{
+            Attachment, Bundle, BundleError, BundledMessage, ChatType, Claims, Combined, Conversation, Custom,
+            EditInfo, Ext, ExtValue, FileSecret, Image, Json, JsonError, Location, Message, MessageBody, MessageExtras,
+            OnlineState, Priority, ReactionSummary, StreamPiece, StreamStatus, ThreadOrigin, ThreadOverview,
+            Translation, Video, Voice,
+        },
+        outgoing::{Outgoing, RoomInfo, RoomRequest, Sent, SentEdit},
+    };
+}
+
+/// How the network is reached: proxies and root certificates.
+pub mod network {
+    #[doc(inline)]
+    pub use crate::net::{Proxy, ProxyError, Roots, RootsError};
+}
+
 pub use model::auth::agora_token as token;
-pub use model::auth::{
-    Credentials, ProvideToken, ProvidedToken, ProvidingToken, TokenProvider, TokenReason, TokenRequest,
+
+// What nearly every program names; all else is in the modules.
+#[doc(inline)]
+pub use config::{Account, Config, ConfigBuilder, KickPolicy, Limits, Reconnect};
+#[doc(inline)]
+pub use connection::{Connection, ConnectionActor, WeakConnection};
+#[doc(inline)]
+pub use delivery::{DeadLetters, Delivery, HandlerError, MessageHandler};
+#[doc(inline)]
+pub use handlers::{EventHandler, HandlerRegistry, Handlers, Overflow, Subscription};
+#[doc(inline)]
+pub use logger::{LogConfig, LogHandle, LogLevel, LoggerActor};
+#[doc(inline)]
+pub use model::{
+    Event, EventKind, EventMask,
+    account::{AppKey, UserId},
+    auth::{Credentials, TokenProvider},
+    error::{Code, ConnectionError, DisconnectReason, LossCause, OpenError, RequestError, SendError},
+    message::{Conversation, Message, MessageBody},
+    outgoing::{Outgoing, Sent},
 };
-pub use model::error::{
-    ActorEnd, CertificateProblem, Code, ConfigError, ConnectStep, ConnectionError, CredentialError, DisconnectReason,
-    Kick, LossCause, OpenError, ProviderError, Refusal, RefusalKind, RequestError, RestError, RestErrorKind, SendError,
-    StateError, TokenError,
-};
-pub use model::message::{
-    Attachment, Bundle, BundleError, BundledMessage, ChatType, Claims, Combined, Conversation, Custom, EditInfo, Ext,
-    ExtValue, FileSecret, Image, Json, JsonError, Location, Message, MessageBody, MessageExtras, OnlineState, Priority,
-    ReactionSummary, StreamPiece, StreamStatus, ThreadOrigin, ThreadOverview, Translation, Video, Voice,
-};
-pub use model::notice::{
-    ContactChange, ContactEvent, DeviceEvent, DeviceOperation, Edit, MucEvent, MucOperation, MucSettings, PinEvent,
-    PresenceEvent, ReactionChange, ReactionEvent, ReactionOperation, Recall, Receipt, ReceiptKind, SilentMode,
-    ThreadAct, ThreadEvent, ThreadOperation, UnknownNotice, UserPresence,
-};
-pub use model::outgoing::{Outgoing, RoomInfo, RoomRequest, Sent, SentEdit};
-pub use model::server_text::ServerText;
-pub use model::{Event, EventKind, EventMask};
-pub use net::{Proxy, ProxyError, Roots, RootsError};
+#[doc(inline)]
 pub use rest::RestClient;
+#[doc(inline)]
 pub use session::ConnectionState;
-pub use store::{Cursor, CursorError, CursorFuture, CursorStore, FileCursors, StateDir};
+#[doc(inline)]
+pub use store::StateDir;

@@ -10,8 +10,8 @@ use std::{
 
 use actix::{Actor, Context, Handler};
 use agora_chat::{
-    ConfigError, Connection, ConnectionError, Delivery, DisconnectReason, Event, EventKind, EventMask, MessageHandler,
-    Subscription,
+    Connection, ConnectionError, Delivery, DisconnectReason, Event, EventKind, EventMask, MessageHandler, Subscription,
+    errors::ConfigError,
 };
 use tokio::sync::{Notify, mpsc};
 

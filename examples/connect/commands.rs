@@ -1,6 +1,6 @@
 //! The commands on stdin.
 
-use agora_chat::{LogLevel, Token};
+use agora_chat::{LogLevel, account::Token};
 use serde_json::{Value, json};
 
 use super::{

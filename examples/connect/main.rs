@@ -25,8 +25,9 @@ mod words;
 use std::{error::Error, fmt::Display, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
 
 use agora_chat::{
-    Account, AppKey, Config, Connection, Credentials, Device, DisconnectReason, Endpoints, Event, LogConfig, LogHandle,
-    LogLevel, Reconnect, RequestError, Roots, StateDir, UserId, logger::Terminal, rest::RestErrorKind,
+    Account, AppKey, Config, Connection, Credentials, DisconnectReason, Event, LogConfig, LogHandle, LogLevel,
+    Reconnect, RequestError, StateDir, UserId, account::Device, config::Endpoints, logger::Terminal, network::Roots,
+    rest::RestErrorKind,
 };
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use out::Out;

@@ -1,6 +1,6 @@
 //! A message, told: what it says with its type and fields. The secret of a file is never among them.
 
-use agora_chat::{Attachment, Conversation, Message, MessageBody};
+use agora_chat::{Conversation, Message, MessageBody, messages::Attachment};
 use serde_json::{Map, Value, json};
 
 use super::{tell::Told, words::snake};

@@ -1,6 +1,6 @@
 //! What is received beside messages, told: receipts, changes, groups, contacts and the account's other devices.
 
-use agora_chat::{
+use agora_chat::events::{
     ContactEvent, DeviceEvent, DeviceOperation, Edit, MucEvent, MucOperation, MucSettings, PinEvent, PresenceEvent,
     ReactionEvent, Recall, Receipt, ReceiptKind, ThreadEvent, ThreadOperation, UnknownNotice,
 };

@@ -31,7 +31,8 @@ mod teller;
 use std::{error::Error, fmt::Display, time::Duration};
 
 use agora_chat::{
-    Account, AppKey, Config, Connection, Credentials, Device, LogConfig, LogHandle, LogLevel, UserId, logger::Terminal,
+    Account, AppKey, Config, Connection, Credentials, LogConfig, LogHandle, LogLevel, UserId, account::Device,
+    logger::Terminal,
 };
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use lines::Line;

@@ -3,8 +3,8 @@
 use std::{fmt::Display, time::Duration};
 
 use agora_chat::{
-    Attachment, Bundle, BundledMessage, Code, Combined, Connection, Conversation, Custom, Ext, Image, Location,
-    MessageBody, Outgoing, RequestError, RoomRequest, SendError, Video, Voice,
+    Code, Connection, Conversation, MessageBody, Outgoing, RequestError, SendError,
+    messages::{Attachment, Bundle, BundledMessage, Combined, Custom, Ext, Image, Location, RoomRequest, Video, Voice},
     rest::{Attribute, Fetch, HistoryCursor, HistoryQuery, Upload, UserAttributes},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use agora_chat::{Attachment, Conversation, FileSecret, Priority};
+use agora_chat::{
+    Conversation,
+    messages::{Attachment, FileSecret, Priority},
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, fmt::Debug};
 
 use agora_chat::{
-    Attachment, Conversation, DeviceOperation, Event, EventKind, Message, MessageBody, MucEvent, MucOperation, Receipt,
-    ReceiptKind, RoomInfo, SendError, Sent, SilentMode, ThreadEvent,
+    Conversation, Event, EventKind, Message, MessageBody, SendError, Sent,
+    events::{DeviceOperation, MucEvent, MucOperation, Receipt, ReceiptKind, SilentMode, ThreadEvent},
+    messages::{Attachment, RoomInfo},
     rest::{ConversationPage, HistoryPage, PresenceState, UserAttributes},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};

@@ -2,7 +2,11 @@
 
 use std::{error::Error, fs, num::NonZeroU16, sync::Arc, time::Duration};
 
-use agora_chat::{Config, ConfigBuilder, Proxy, Reconnect, RestClient, Roots, rest::RateLimits};
+use agora_chat::{
+    Config, ConfigBuilder, Reconnect, RestClient,
+    network::{Proxy, Roots},
+    rest::RateLimits,
+};
 use clap::{Parser, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretString};
 

@@ -14,10 +14,10 @@ use crate::{
 /// The user who logs in, and the settings of this account alone; given to [`Connection::open`](crate::Connection::open).
 ///
 /// ```
-/// use agora_chat::{Account, Credentials, Device};
+/// use agora_chat::{Account, Credentials, account::Device};
 /// let account = Account::new(Credentials::password("alice", "s3cret")?).device(Device::new("bot-7"));
 /// assert_eq!(account.user().as_str(), "alice");
-/// # Ok::<(), agora_chat::CredentialError>(())
+/// # Ok::<(), agora_chat::errors::CredentialError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -46,7 +46,7 @@ impl Account {
         self
     }
 
-    /// Sets a text shown to a device that this login kicks ([`Kick::LoggedInElsewhere`](crate::Kick)), at most
+    /// Sets a text shown to a device that this login kicks ([`Kick::LoggedInElsewhere`](crate::errors::Kick)), at most
     /// [`MAX_LOGIN_EXT`](Self::MAX_LOGIN_EXT) characters. Default: none.
     #[must_use]
     pub fn login_ext(mut self, ext: impl Into<String>) -> Self {

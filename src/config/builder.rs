@@ -84,12 +84,12 @@ impl ConfigBuilder {
     /// [`close`](crate::Connection::close), or after [`Reconnect::max_attempts`] failed attempts where that is set. The
     /// pauses are those of [`reconnect`](Self::reconnect), even if reconnecting is disabled there. Each failed attempt is
     /// published as [`Reconnecting`](crate::EventKind::Reconnecting); meanwhile the state is
-    /// [`LoggingIn`](crate::ConnectionState::LoggingIn), and [`Health`](crate::Health) has the attempts and the last cause.
+    /// [`LoggingIn`](crate::ConnectionState::LoggingIn), and [`Health`](crate::connection::Health) has the attempts and the last cause.
     ///
     /// ```
     /// use agora_chat::Config;
     /// let config = Config::builder("org#app").keep_trying_first_login(true).build()?;
-    /// # Ok::<(), agora_chat::ConfigError>(())
+    /// # Ok::<(), agora_chat::errors::ConfigError>(())
     /// ```
     pub fn keep_trying_first_login(mut self, keep_trying: bool) -> Self {
         self.0.keep_trying_first_login = keep_trying;
@@ -139,7 +139,7 @@ impl ConfigBuilder {
     /// Rejoins the chat rooms of a session after a reconnect. Default: `true`.
     ///
     /// They are joined before anything else goes over the new link, with the same extension, but never
-    /// [leaving others](crate::RoomRequest::leaving_others), so that rooms joined later stay. The first 64 rooms are
+    /// [leaving others](crate::messages::RoomRequest::leaving_others), so that rooms joined later stay. The first 64 rooms are
     /// rejoined, or as many as fit in 256 KiB. [`RoomLost`](crate::EventKind::RoomLost) reports up to 1 024 rooms beyond
     /// them, a room that refuses, and one that does not answer twice. A room is not rejoined once the application has left
     /// it, or the service has reported that it was destroyed or that the account was removed from it (messages spec §4.2).
@@ -206,7 +206,7 @@ impl ConfigBuilder {
     /// Logs through this logger, such as [`LogHandle::slog`](crate::LogHandle::slog). Default: nothing is logged.
     ///
     /// It is called on the connection's thread, so it must not block. It may panic, as one that ends in `.fuse()` does
-    /// when its disk is full: the record is lost and counted ([`Health::lost_records`](crate::Health::lost_records)), the
+    /// when its disk is full: the record is lost and counted ([`Health::lost_records`](crate::connection::Health::lost_records)), the
     /// first time is reported on stderr, and there is no other effect. One that panics at every record is tried once a second.
     pub fn logger(mut self, logger: slog::Logger) -> Self {
         (self.0.logger, self.0.lost_records) = lent::guarded(&logger);
@@ -220,7 +220,7 @@ impl ConfigBuilder {
     /// - [`ConfigError::Address`] for a malformed address, a scheme other than `http`/`https` and `ws`/`wss`, or an address
     ///   of another machine that is not encrypted; [`ConfigError::NoAddress`] for an empty list.
     /// - [`ConfigError::Range`] for a number or a duration out of its range. Timeouts are from 10 ms to a day (that of
-    ///   LOGOUT from zero); the ranges of [`Reconnect`], [`Flapping`](crate::Flapping), [`KickPolicy`] and [`Limits`]
+    ///   LOGOUT from zero); the ranges of [`Reconnect`], [`Flapping`](crate::config::Flapping), [`KickPolicy`] and [`Limits`]
     ///   are documented at their fields.
     pub fn build(mut self) -> Result<Config, ConfigError> {
         let config = &mut self.0;

@@ -12,7 +12,7 @@ use crate::{model::error::ConfigError, net::websocket::link::LinkLimits};
 /// let mut limits = Limits::default();
 /// limits.outbox = 256 * 1024;
 /// let config = Config::builder("org#app").limits(limits).build()?;
-/// # Ok::<(), agora_chat::ConfigError>(())
+/// # Ok::<(), agora_chat::errors::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -47,7 +47,7 @@ pub struct Limits {
     pub buffered_sends: usize,
     /// Bytes of pages in flight, which the [message handler](crate::MessageHandler) has not finished, from 1 byte to 1 GiB.
     /// They are bytes of memory: a page counts for the [weight](crate::Event::weight) of its events, for some 150 bytes
-    /// around each, and for the content a [dead letter](crate::DeadLetter) would have. Past it no queue is pulled, and a page
+    /// around each, and for the content a [dead letter](crate::delivery::DeadLetter) would have. Past it no queue is pulled, and a page
     /// that arrives all the same is dropped unacknowledged and comes again. Only a single page may be larger. Default:
     /// 8 MiB.
     pub in_flight_bytes: usize,

@@ -34,7 +34,7 @@ use crate::{model::account::AppKey, net::Network, store::StateDir, util::lent::L
 ///     .build()?;
 /// let shared = Arc::new(config);
 /// assert_eq!(shared.app_key().as_str(), "org#app");
-/// # Ok::<(), agora_chat::ConfigError>(())
+/// # Ok::<(), agora_chat::errors::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {

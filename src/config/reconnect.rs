@@ -12,7 +12,7 @@ use crate::model::error::ConfigError;
 /// The pause before attempt `n` is [`at_least`](Self::at_least) and a part drawn evenly between nothing and
 /// `min(cap, base * 2^(n-1))` (full jitter). A link that is lost before it was stable does not reset the backoff, so a
 /// server that accepts and drops is not flooded. Kicks (unless a [`KickPolicy`] retries), final refusals
-/// ([`Refusal::is_final`](crate::Refusal::is_final)) and the end of a token that cannot be replaced stop it. With a password
+/// ([`Refusal::is_final`](crate::errors::Refusal::is_final)) and the end of a token that cannot be replaced stop it. With a password
 /// or a provider, each attempt requests a token if it needs one, until one succeeds.
 ///
 /// ```
@@ -20,7 +20,7 @@ use crate::model::error::ConfigError;
 /// let mut policy = Reconnect::default();
 /// policy.max_attempts = Some(20);
 /// let config = Config::builder("org#app").reconnect(policy).build()?;
-/// # Ok::<(), agora_chat::ConfigError>(())
+/// # Ok::<(), agora_chat::errors::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -407,7 +407,7 @@ impl Connection {
     ///
     /// Where the link seems up, one heartbeat finds out whether it is; where it is down, one attempt is made at once, and
     /// an attempt under way is given up for it. Either way the ladder of pauses starts anew. What the server asked to
-    /// wait by `Retry-After`, the pause after a kick and the floor of [`Flapping`](crate::Flapping) are waited for all
+    /// wait by `Retry-After`, the pause after a kick and the floor of [`Flapping`](crate::config::Flapping) are waited for all
     /// the same. A hint within 5 s of the last one followed is ignored.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Keeps what could not be handled in a folder, which may be that of a [`StateDir`](crate::StateDir) and of
-/// [`FileCursors`](crate::FileCursors): a file for each letter, in `APP/USER/dead_letters/`. Cheap to clone, and every clone
+/// [`FileCursors`](crate::store::FileCursors): a file for each letter, in `APP/USER/dead_letters/`. Cheap to clone, and every clone
 /// is the same store.
 ///
 /// A file is written whole or not at all, and is on the disk before the message is acknowledged. It holds the message as it
@@ -37,7 +37,7 @@ use crate::{
 /// it, and each counts what it finds.
 ///
 /// ```no_run
-/// use agora_chat::{AccountKey, Connection, FileDeadLetters};
+/// use agora_chat::{Connection, account::AccountKey, delivery::FileDeadLetters};
 /// # async fn again(connection: Connection, account: AccountKey) -> Result<(), Box<dyn std::error::Error>> {
 /// let letters = FileDeadLetters::open("/var/lib/bot")?;
 /// if let Some(handler) = connection.message_handler() {

@@ -136,10 +136,10 @@ enum DeadLetterSink {
 /// up to a quarter of it more. Meanwhile nothing of it is acknowledged, in memory or under way, and other queues flow; at
 /// most half of [`Limits::pulls`](crate::Limits), and 1 at least, are tried again at once. This goes on for ever, and the
 /// messages behind the one that fails wait in their order. The log says so once for each queue, at WARN, when the
-/// [attempts](MessageHandler::attempts) are used up, and [`Health`](crate::Health) counts the queues that wait.
+/// [attempts](MessageHandler::attempts) are used up, and [`Health`](crate::connection::Health) counts the queues that wait.
 ///
 /// An application that would rather go on gives a durable place for what cannot be handled: a
-/// [store](MessageHandler::dead_letter_store) such as [`FileDeadLetters`](crate::FileDeadLetters), a
+/// [store](MessageHandler::dead_letter_store) such as [`FileDeadLetters`](crate::delivery::FileDeadLetters), a
 /// [sink](MessageHandler::dead_letter_sink), or, where it may end with the process, [memory](MessageHandler::dead_letters).
 /// After the last attempt the event goes there, is logged at WARN with id and conversation, and counts as handled. A place
 /// that is full or fails is none: the queue waits, and handler and place are tried again.
@@ -148,12 +148,12 @@ enum DeadLetterSink {
 /// among the [ids remembered](crate::Limits). When the session ends, the call under way goes on by itself, nothing else
 /// begins, and what was not acknowledged comes again after the next login; also what was handled already on a page that
 /// was not handled whole, and after a restart of the process a page whose acknowledgement was lost. With a
-/// [`CursorStore`](crate::CursorStore), only the pages in hand.
+/// [`CursorStore`](crate::store::CursorStore), only the pages in hand.
 ///
 /// The closure and its future run on the connection's thread, so they must not block.
 ///
 /// ```
-/// use agora_chat::{Delivery, FileDeadLetters, MessageHandler};
+/// use agora_chat::{Delivery, MessageHandler, delivery::FileDeadLetters};
 ///
 /// # async fn store(_: &agora_chat::Message) -> Result<(), std::io::Error> { Ok(()) }
 /// # let dir = tempfile::tempdir()?;
@@ -230,7 +230,7 @@ impl MessageHandler {
     /// Which kinds of events of a page are handled; the others are told to subscribers only. What comes by no page, such
     /// as `Connected`, is never handled. Default: [`EventMask::MESSAGE`].
     ///
-    /// Whoever handles messages is offered also what may be one and [cannot be read](crate::UnknownNotice::unreadable), as
+    /// Whoever handles messages is offered also what may be one and [cannot be read](crate::events::UnknownNotice::unreadable), as
     /// [`EventKind::Unknown`] with its bytes: nothing is acknowledged that was not offered.
     pub fn events(mut self, events: EventMask) -> Self {
         self.events = events;
@@ -282,7 +282,7 @@ impl MessageHandler {
         self
     }
 
-    /// Has what could not be handled kept by a store, such as [`FileDeadLetters`](crate::FileDeadLetters), in the place of
+    /// Has what could not be handled kept by a store, such as [`FileDeadLetters`](crate::delivery::FileDeadLetters), in the place of
     /// what was given before.
     ///
     /// The message counts as handled once the store says `Ok`. With an `Err`, a panic, or no answer within the
@@ -300,7 +300,7 @@ impl MessageHandler {
     /// letter. What should be let go is answered with `Ok`.
     ///
     /// ```
-    /// use agora_chat::{DeadLetter, Delivery, MessageHandler};
+    /// use agora_chat::{Delivery, MessageHandler, delivery::DeadLetter};
     /// # async fn insert(_: &DeadLetter) -> Result<(), std::io::Error> { Ok(()) }
     /// # let handler = MessageHandler::new(|_: Delivery| async { Ok::<(), String>(()) });
     /// let handler = handler.dead_letter_sink(|letter: DeadLetter| async move { insert(&letter).await });

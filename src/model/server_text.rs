@@ -14,7 +14,7 @@ use crate::{
 /// password or a token. Clones share the text.
 ///
 /// ```
-/// use agora_chat::{Kick, ServerText};
+/// use agora_chat::{errors::{Kick, ServerText}};
 /// let kick = Kick::LoggedInElsewhere { ext: Some(ServerText::from("my phone")) };
 /// if let Kick::LoggedInElsewhere { ext: Some(ext) } = &kick {
 ///     assert_eq!(ext.as_str(), "my phone");

@@ -15,10 +15,10 @@ use super::{Target, head::Heads, target::without_final_dot};
 /// Proxy through which the service is reached. Its credentials are never shown.
 ///
 /// ```
-/// use agora_chat::Proxy;
+/// use agora_chat::network::Proxy;
 /// let proxy = Proxy::http("http://user:secret@proxy.example:3128")?.except("intranet.example, .local");
 /// assert!(!format!("{proxy:?}").contains("secret"));
-/// # Ok::<(), agora_chat::ProxyError>(())
+/// # Ok::<(), agora_chat::network::ProxyError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Proxy(Kind);

@@ -59,7 +59,7 @@ use crate::{
 /// as the handlers of actix-web, need no system (downloads do).
 ///
 /// ```no_run
-/// use agora_chat::{Config, Password, RestClient};
+/// use agora_chat::{Config, RestClient, account::Password};
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let config = Config::builder("org#app").addresses("https://rest.example.com", "wss://example.com/websocket").build()?;
 /// let rest = RestClient::new(&config)?;

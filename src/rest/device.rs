@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::answer::{odd, text};
 use crate::model::error::RestErrorKind;
 
-/// The name of one device of a user, as the service lists it or [`Device::resource`](crate::Device::resource) gives it:
+/// The name of one device of a user, as the service lists it or [`Device::resource`](crate::account::Device::resource) gives it:
 /// 1 to 256 bytes without control characters, neither `.` nor `..`.
 ///
 /// ```

@@ -241,7 +241,7 @@ impl Incoming {
 /// Dropping it ends the download.
 ///
 /// ```no_run
-/// # async fn save(connection: agora_chat::Connection, file: agora_chat::Attachment) -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn save(connection: agora_chat::Connection, file: agora_chat::messages::Attachment) -> Result<(), Box<dyn std::error::Error>> {
 /// let download = connection.download(&file).await?;
 /// download.on_progress(|progress| println!("{progress:?}")).to_file("picture.png").await?;
 /// # Ok(()) }

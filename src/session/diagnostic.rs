@@ -55,7 +55,7 @@ pub enum Diagnostic {
     FalseClaims {
         /// How often it happened since it was told of last.
         count: u64,
-        /// Who did it last, as the service says, cut at [`Claims::MAX_CHARS`](crate::Claims::MAX_CHARS).
+        /// Who did it last, as the service says, cut at [`Claims::MAX_CHARS`](crate::messages::Claims::MAX_CHARS).
         from: std::sync::Arc<str>,
         /// What was said last.
         claims: Box<crate::model::message::Claims>,

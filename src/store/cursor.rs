@@ -32,7 +32,7 @@ pub type CursorFuture<T> = Pin<Box<dyn Future<Output = Result<T, CursorError>> +
 /// Store that keeps the cursors of an account's queues over restarts; given to
 /// [`Account::cursor_store`](crate::Account::cursor_store).
 ///
-/// [`FileCursors`](crate::FileCursors) keeps them in files. The futures are polled on the connection's thread, so they
+/// [`FileCursors`](crate::store::FileCursors) keeps them in files. The futures are polled on the connection's thread, so they
 /// must not block.
 ///
 /// Saves for different queues may overlap, those for one queue do not. A store may forget queues that were not saved

@@ -35,7 +35,7 @@ use crate::{
 ///
 /// ```no_run
 /// use std::sync::Arc;
-/// use agora_chat::{Account, Credentials, FileCursors};
+/// use agora_chat::{Account, Credentials, store::FileCursors};
 /// let alice = Account::new(Credentials::password("alice", "s3cret")?);
 /// let alice = alice.cursor_store(Arc::new(FileCursors::open("/var/lib/bot")?));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

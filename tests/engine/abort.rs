@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use agora_chat::{
-    ActorEnd, ConnectionState, DisconnectReason, LossCause, SendError,
+    ConnectionState, DisconnectReason, LossCause, SendError,
+    errors::ActorEnd,
     session::{Action, Input},
 };
 

@@ -1,7 +1,10 @@
 //! Texts that are not UTF-8: numbers decide, texts are read as far as they can be, and nothing goes unoffered.
 
 use agora_chat::{
-    Code, ContactChange, DisconnectReason, EventKind, EventMask, ExtValue, Kick, MessageBody, SendError,
+    Code, DisconnectReason, EventKind, EventMask, MessageBody, SendError,
+    errors::Kick,
+    events::ContactChange,
+    messages::ExtValue,
     session::{Action, Diagnostic, Input, Page, PageEvent},
     wire::{
         self, Content, Jid, KeyValue, Meta, MucBody, RosterBody, Status,

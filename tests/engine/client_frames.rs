@@ -63,7 +63,7 @@ fn provision_with_a_login_extension_is_the_recorded_one() {
 
 #[test]
 fn provision_of_a_device_with_a_name_of_its_own_is_the_recorded_one() {
-    let mut own = agora_chat::Device::new("webim_web_mydevice");
+    let mut own = agora_chat::account::Device::new("webim_web_mydevice");
     own.name = "webim_web_mydevice".to_owned();
     let config = Config::builder(APP).allow_plaintext().addresses("http://r.test", "ws://s.test/websocket");
     let (ours, theirs) = provision_like("provision-own-device-id", config, alice().device(own));

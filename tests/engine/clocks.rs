@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agora_chat::{ConnectStep, ConnectionState, EventKind, LossCause, OpenError, session::Input, wire::Upward};
+use agora_chat::{ConnectionState, EventKind, LossCause, OpenError, errors::ConnectStep, session::Input, wire::Upward};
 
 use crate::{
     ledger::Place,

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use agora_chat::{
-    Cursor, CursorFuture, CursorStore, EventKind, EventMask, Limits, LossCause,
+    EventKind, EventMask, Limits, LossCause,
     session::{Action, Input, Page, PageId},
+    store::{Cursor, CursorFuture, CursorStore},
     wire::{CommSyncDl, Jid, Upward},
 };
 use bytes::Bytes;
@@ -19,11 +20,11 @@ use crate::{
 struct Played;
 
 impl CursorStore for Played {
-    fn load(&self, _: &agora_chat::AccountKey) -> CursorFuture<Vec<Cursor>> {
+    fn load(&self, _: &agora_chat::account::AccountKey) -> CursorFuture<Vec<Cursor>> {
         panic!("the engine reads nothing by itself")
     }
 
-    fn save(&self, _: &agora_chat::AccountKey, _: &Cursor) -> CursorFuture<()> {
+    fn save(&self, _: &agora_chat::account::AccountKey, _: &Cursor) -> CursorFuture<()> {
         panic!("the engine writes nothing by itself")
     }
 }

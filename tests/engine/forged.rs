@@ -1,7 +1,9 @@
 //! Who wrote a message is what the server says: what the sender's own part says otherwise is told, and not believed.
 
 use agora_chat::{
-    ChatType, Claims, ConfigBuilder, Conversation, EventKind, Message, ReceiptKind,
+    ConfigBuilder, Conversation, EventKind, Message,
+    events::ReceiptKind,
+    messages::{ChatType, Claims},
     session::Diagnostic,
     wire::{
         self, Body, Content, Jid, MessageBody, Meta, MucBody, RosterBody, Upward,

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use agora_chat::{
-    ConfigBuilder, ConnectStep, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError,
-    ProviderError, Reconnect, Token, TokenReason,
+    ConfigBuilder, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError, Reconnect,
+    account::{Token, TokenReason},
+    errors::{ConnectStep, ProviderError},
     session::{Action, Diagnostic, Expiry, FetchedToken, Input},
 };
 
@@ -612,8 +613,8 @@ fn whether_anything_has_to_be_done_is_told_by_is_final() {
     let attempts = DisconnectReason::AttemptsExhausted { attempts: 1, last: LossCause::Ended };
     assert!(!attempts.is_final() && !DisconnectReason::Closed.is_final());
     assert!(DisconnectReason::TokenExpired.is_final());
-    let elsewhere = agora_chat::Kick::LoggedInElsewhere { ext: None };
+    let elsewhere = agora_chat::errors::Kick::LoggedInElsewhere { ext: None };
     assert!(!DisconnectReason::Kicked(elsewhere).is_final());
-    assert!(DisconnectReason::Kicked(agora_chat::Kick::PasswordChanged).is_final());
+    assert!(DisconnectReason::Kicked(agora_chat::errors::Kick::PasswordChanged).is_final());
     assert!(DisconnectReason::Rest(rest_errors::wrong_password()).is_final());
 }

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Code, ConfigBuilder, ConfigError, DisconnectReason, Kick, KickPolicy, Limits, LossCause, Outgoing, Reconnect,
-    RefusalKind, SendError,
+    Code, ConfigBuilder, DisconnectReason, KickPolicy, Limits, LossCause, Outgoing, Reconnect, SendError,
+    errors::{ConfigError, Kick, RefusalKind},
     session::{Action, Input},
 };
 use proptest::{collection::vec, prelude::*};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Code, ConfigBuilder, DisconnectReason, Kick, KickPolicy, LossCause, Reconnect,
+    Code, ConfigBuilder, DisconnectReason, KickPolicy, LossCause, Reconnect,
+    errors::Kick,
     session::{Action, Input},
 };
 

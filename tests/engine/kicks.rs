@@ -1,7 +1,8 @@
 //! The server logs the device out (connection spec §9).
 
 use agora_chat::{
-    DisconnectReason, EventKind, Kick,
+    DisconnectReason, EventKind,
+    errors::Kick,
     session::{Action, Input},
     wire::{CommSyncDl, Meta},
 };

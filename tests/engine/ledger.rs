@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use agora_chat::{
-    ConnectionState, EventKind, OpenError, SendError, TokenReason,
+    ConnectionState, EventKind, OpenError, SendError,
+    account::TokenReason,
     session::{Action, Engine, Frame, Input, PageId},
     wire::{MSync, Upward},
 };

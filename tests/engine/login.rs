@@ -1,7 +1,10 @@
 //! The login: attempts, deadline, discovery and token.
 
 use agora_chat::{
-    Addresses, Code, Config, ConfigBuilder, ConnectStep, ConnectionState, Endpoints, LossCause, OpenError, Token,
+    Code, Config, ConfigBuilder, ConnectionState, LossCause, OpenError,
+    account::Token,
+    config::{Addresses, Endpoints},
+    errors::ConnectStep,
     session::{Action, Diagnostic, FetchedToken, Input},
 };
 

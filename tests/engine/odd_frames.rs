@@ -1,7 +1,8 @@
 //! Frames that no server should send: each costs at most itself.
 
 use agora_chat::{
-    ConnectionState, EventKind, Limits, LossCause, MessageBody, UnknownNotice,
+    ConnectionState, EventKind, Limits, LossCause, MessageBody,
+    events::UnknownNotice,
     session::{Diagnostic, Input},
     wire::{self, CommSyncDl, DecodeError, MSync, Meta, msync::Command},
 };

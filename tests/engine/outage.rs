@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Addresses, ConfigBuilder, ConnectionState, Endpoints, LossCause,
+    ConfigBuilder, ConnectionState, LossCause,
+    config::{Addresses, Endpoints},
     session::{Action, Input},
 };
 

@@ -4,8 +4,11 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Addresses, Config, ConfigBuilder, ConnectStep, ConnectionState, Endpoints, EventMask, KickPolicy, LossCause,
-    Reconnect, RoomRequest, Token,
+    Config, ConfigBuilder, ConnectionState, EventMask, KickPolicy, LossCause, Reconnect,
+    account::Token,
+    config::{Addresses, Endpoints},
+    errors::ConnectStep,
+    messages::RoomRequest,
     session::{Expiry, FetchedToken, Input},
 };
 use bytes::Bytes;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Code, ConfigBuilder, ConfigError, ConnectionState, DisconnectReason, Endpoints, EventKind, LossCause, Reconnect,
+    Code, ConfigBuilder, ConnectionState, DisconnectReason, EventKind, LossCause, Reconnect,
+    config::Endpoints,
+    errors::ConfigError,
     session::{Action, Diagnostic, Input},
 };
 
@@ -199,11 +201,11 @@ fn unanswered_steps_of_an_attempt_are_failed_attempts() {
     let mut sim = Sim::online();
     sim.redial();
     assert_eq!(sim.left(), seconds(10));
-    assert_eq!(sim.due().reconnecting().2, &LossCause::Timeout(agora_chat::ConnectStep::Connect));
+    assert_eq!(sim.due().reconnecting().2, &LossCause::Timeout(agora_chat::errors::ConnectStep::Connect));
     sim.due();
     sim.step(Input::Connected);
     assert_eq!(sim.left(), seconds(10));
-    assert_eq!(sim.due().reconnecting().2, &LossCause::Timeout(agora_chat::ConnectStep::Provision));
+    assert_eq!(sim.due().reconnecting().2, &LossCause::Timeout(agora_chat::errors::ConnectStep::Provision));
 }
 
 #[test]
@@ -230,7 +232,7 @@ fn after_every_5_failed_attempts_the_addresses_are_asked_for_again() {
 fn discovery_that_fails_keeps_the_old_addresses() {
     let failures: [fn(&mut Sim) -> crate::sim::Did; 2] = [
         |sim| sim.step(Input::Discovered(Err(rest_errors::nowhere()))),
-        |sim| sim.step(Input::Discovered(Ok(agora_chat::Addresses::default()))),
+        |sim| sim.step(Input::Discovered(Ok(agora_chat::config::Addresses::default()))),
     ];
     for fails in failures {
         let mut sim = Sim::new(discovering());

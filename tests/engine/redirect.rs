@@ -1,7 +1,9 @@
 //! A login redirected to another host (connection spec §6.4).
 
 use agora_chat::{
-    Addresses, ConfigBuilder, Endpoints, LossCause, OpenError, RefusalKind,
+    ConfigBuilder, LossCause, OpenError,
+    config::{Addresses, Endpoints},
+    errors::RefusalKind,
     session::{Diagnostic, Input},
 };
 

@@ -2,8 +2,8 @@
 
 use agora_chat::{
     Credentials, DisconnectReason, EventKind, LossCause, OpenError,
-    RefusalKind::{self as K},
-    Token,
+    account::Token,
+    errors::RefusalKind as K,
     session::{FetchedToken, Input},
 };
 

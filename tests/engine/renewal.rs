@@ -3,8 +3,9 @@
 use std::{future::Pending, time::Duration};
 
 use agora_chat::{
-    Code, ConnectStep, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError, ProvidedToken,
-    ProviderError, Token, TokenError, TokenReason, TokenRequest,
+    Code, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError,
+    account::{ProvidedToken, Token, TokenReason, TokenRequest},
+    errors::{ConnectStep, ProviderError, TokenError},
     session::{Action, Diagnostic, Expiry, FetchedToken, Input, TokenSource},
 };
 

@@ -6,7 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
-use agora_chat::{Config, Endpoints, Password, RestClient, RestError, UserId, rest};
+use agora_chat::{Config, RestClient, UserId, account::Password, config::Endpoints, errors::RestError, rest};
 
 struct Errors {
     wrong_password: RestError,

@@ -1,8 +1,8 @@
 //! Chat rooms over the socket (messages spec §1.10, §4.2).
 
 use agora_chat::{
-    Code, ConfigBuilder, ConnectionState, EventKind, EventMask, LossCause, Reconnect, RoomInfo, RoomRequest, SendError,
-    Sent,
+    Code, ConfigBuilder, ConnectionState, EventKind, EventMask, LossCause, Reconnect, SendError, Sent,
+    messages::{RoomInfo, RoomRequest},
     session::{Diagnostic, Input},
     wire::{self, Body, CommSyncDl, Jid, Meta, MucBody, Upward, meta::NameSpace, muc_body},
 };

@@ -1,8 +1,10 @@
 //! What a server writes on the socket may repeat any secret of the session, in any place and spelling, and nothing shows it.
 
 use agora_chat::{
-    CertificateProblem, ConnectStep, DisconnectReason, EventKind, EventMask, Kick, LossCause, MessageBody, OpenError,
-    ProviderError, RefusalKind, RoomRequest, SendError, Token, TokenError,
+    DisconnectReason, EventKind, EventMask, LossCause, MessageBody, OpenError, SendError,
+    account::Token,
+    errors::{CertificateProblem, ConnectStep, Kick, ProviderError, RefusalKind, TokenError},
+    messages::RoomRequest,
     session::{Action, Diagnostic, FetchedToken, Input},
     wire::{CommSyncDl, Jid},
 };
@@ -146,7 +148,7 @@ fn places() -> Vec<Place> {
             vec![sim.frame(&peer::page(&from, vec![meta], 7))]
         }),
         ("a provider that repeats it", |_, echo| {
-            let provider = |_: agora_chat::TokenRequest| std::future::pending();
+            let provider = |_: agora_chat::account::TokenRequest| std::future::pending();
             let mut sim = Sim::new(config());
             sim.step(Input::Open(agora_chat::Credentials::provider("alice", provider).unwrap().into()));
             let tokens = [FORMER, TOKEN].map(|token| Token::new(token).unwrap());

@@ -1,7 +1,8 @@
 //! Every recorded server frame leads to what the official clients made of it, apart from the exceptions listed.
 
 use agora_chat::{
-    EventKind, MessageBody, ReceiptKind,
+    EventKind, MessageBody,
+    events::ReceiptKind,
     session::Input,
     wire::{Downward, MSync, Upward},
 };

@@ -1,7 +1,10 @@
 //! Texts that a server writes on the socket: cut where they come in.
 
 use agora_chat::{
-    DisconnectReason, EventKind, Kick, LossCause, OpenError, RefusalKind, SendError, session::Input, wire::CommSyncDl,
+    DisconnectReason, EventKind, LossCause, OpenError, SendError,
+    errors::{Kick, RefusalKind},
+    session::Input,
+    wire::CommSyncDl,
 };
 
 use crate::{

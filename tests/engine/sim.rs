@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use agora_chat::{
-    Account, Config, ConfigBuilder, ConnectionState, Credentials, Device, DisconnectReason, EventKind, Limits,
-    LossCause, OpenError, Outgoing, SendError, Sent,
+    Account, Config, ConfigBuilder, ConnectionState, Credentials, DisconnectReason, EventKind, Limits, LossCause,
+    OpenError, Outgoing, SendError, Sent,
+    account::Device,
     session::{Action, Diagnostic, Engine, Input, Now, PageId},
     wire::{MSync, Upward},
 };

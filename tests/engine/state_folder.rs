@@ -1,7 +1,9 @@
 //! What a state folder keeps is read before anything else, and waited for no longer than it may take.
 
 use agora_chat::{
-    ConfigBuilder, ConnectStep, ConnectionState, DisconnectReason, OpenError, StateDir, Token,
+    ConfigBuilder, ConnectionState, DisconnectReason, OpenError, StateDir,
+    account::Token,
+    errors::ConnectStep,
     session::{Action, Diagnostic, Input},
 };
 use tempfile::TempDir;

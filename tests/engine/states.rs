@@ -3,7 +3,10 @@
 use std::{collections::HashSet, time::Duration};
 
 use agora_chat::{
-    Addresses, Code, Config, ConfigBuilder, ConnectStep, DisconnectReason, Endpoints, OpenError, Token,
+    Code, Config, ConfigBuilder, DisconnectReason, OpenError,
+    account::Token,
+    config::{Addresses, Endpoints},
+    errors::ConnectStep,
     session::{Action, FetchedToken, Input},
 };
 

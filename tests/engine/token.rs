@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use agora_chat::{
-    ConnectionState, DisconnectReason, EventKind, Token,
+    ConnectionState, DisconnectReason, EventKind,
+    account::Token,
     session::{Expiry, FetchedToken, Input},
 };
 

@@ -6,8 +6,10 @@
 use std::{collections::HashMap, sync::OnceLock, time::Duration};
 
 use agora_chat::{
-    Addresses, Config, ConfigBuilder, ConnectStep, ConnectionState, Credentials, DisconnectReason, Endpoints,
-    EventKind, KickPolicy, LossCause, ProviderError, Reconnect, RefusalKind, Token,
+    Config, ConfigBuilder, ConnectionState, Credentials, DisconnectReason, EventKind, KickPolicy, LossCause, Reconnect,
+    account::Token,
+    config::{Addresses, Endpoints},
+    errors::{ConnectStep, ProviderError, RefusalKind},
     session::{Expiry, FetchedToken, Input},
 };
 use bytes::Bytes;

@@ -1,7 +1,7 @@
 //! Kicks, and what becomes of users and tokens.
 
 use agora_chat::{
-    Kick,
+    errors::Kick,
     local_server::LocalServerError,
     wire::{StatisticsBody, USER_DOMAIN},
 };

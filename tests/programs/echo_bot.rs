@@ -9,8 +9,10 @@ use std::{
 };
 
 use agora_chat::{
-    AccountKey, ConfigBuilder, Connection, Conversation, Credentials, EventHandler, FileDeadLetters, Kick, Message,
-    Outgoing,
+    ConfigBuilder, Connection, Conversation, Credentials, EventHandler, Message, Outgoing,
+    account::AccountKey,
+    delivery::FileDeadLetters,
+    errors::Kick,
     local_server::{Cut, LocalServer},
 };
 use tokio::{

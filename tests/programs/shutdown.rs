@@ -28,7 +28,8 @@ use actix_rt::{
 };
 use actix_web::{App, HttpServer};
 use agora_chat::{
-    Closed, Config, Connection, Credentials, EventHandler,
+    Config, Connection, Credentials, EventHandler,
+    connection::Closed,
     local_server::{Cut, FrameKind, LocalServer},
 };
 use nix::{

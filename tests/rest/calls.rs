@@ -9,8 +9,10 @@ use std::{
 };
 
 use agora_chat::{
-    Addresses, Code, Config, ConfigBuilder, ConfigError, Endpoints, Nickname, OpenError, Password, RestClient,
-    RestError, RestErrorKind as Kind, Token, UserId,
+    Code, Config, ConfigBuilder, OpenError, RestClient, UserId,
+    account::{Nickname, Password, Token},
+    config::{Addresses, Endpoints},
+    errors::{ConfigError, RestError, RestErrorKind as Kind},
     rest::{NewUser, Operation, discover},
 };
 use scripted::{Reply, Scripted};

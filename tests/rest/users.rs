@@ -6,8 +6,10 @@ use std::{
 };
 
 use agora_chat::{
-    Account, Config, ConfigBuilder, Connection, CredentialError, Credentials, Device, DisconnectReason, EventHandler,
-    Kick, OpenError, Password, RefusalKind, RestClient, RestErrorKind as Kind, Token, UserId,
+    Account, Config, ConfigBuilder, Connection, Credentials, DisconnectReason, EventHandler, OpenError, RestClient,
+    UserId,
+    account::{Device, Password, Token},
+    errors::{CredentialError, Kick, RefusalKind, RestErrorKind as Kind},
     local_server::{LocalServer, RestFault},
     rest::{Operation, RateLimits, Resource},
 };

@@ -12,8 +12,9 @@ use std::{env, fs::OpenOptions, process::Output, sync::Mutex, time::Duration};
 use crate::support::own_process;
 use actix::{Actor, Context, Handler};
 use agora_chat::{
-    Closed, Connection, Credentials, Event, EventHandler, EventKind, EventMask, HandlerRegistry, LogHandle, LogLevel,
-    Overflow, Subscription,
+    Connection, Credentials, Event, EventHandler, EventKind, EventMask, HandlerRegistry, LogHandle, LogLevel, Overflow,
+    Subscription,
+    connection::Closed,
     handlers::Registry,
     local_server::{Cut, LocalServer},
 };

@@ -8,8 +8,10 @@ use std::{
 };
 
 use agora_chat::{
-    Account, ConfigBuilder, Connection, Credentials, Device, EventHandler, EventKind, Kick, LogConfig, LogHandle,
-    LogLevel, OpenError, StateDir, UserId,
+    Account, ConfigBuilder, Connection, Credentials, EventHandler, EventKind, LogConfig, LogHandle, LogLevel,
+    OpenError, StateDir, UserId,
+    account::Device,
+    errors::Kick,
     local_server::{LocalServer, RestFault},
     logger::Terminal,
 };

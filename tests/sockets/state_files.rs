@@ -10,9 +10,13 @@ use std::{
 };
 
 use agora_chat::{
-    Account, AccountKey, ConfigBuilder, Connection, Credentials, Cursor, CursorStore as _, DeadLetterError,
-    FileCursors, FileDeadLetters, LogConfig, LogHandle, LogLevel, StateDir, StateError, local_server::LocalServer,
+    Account, ConfigBuilder, Connection, Credentials, LogConfig, LogHandle, LogLevel, StateDir,
+    account::AccountKey,
+    delivery::{DeadLetterError, FileDeadLetters},
+    errors::StateError,
+    local_server::LocalServer,
     logger::Terminal,
+    store::{Cursor, CursorStore as _, FileCursors},
 };
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -320,9 +324,9 @@ async fn keys_and_dead_letters_of_somebody_else_are_refused_typed_and_soon() {
         (FileCursors::open(place.dir.path()).unwrap(), FileDeadLetters::open(place.dir.path()).unwrap());
     let began = Instant::now();
     let error = cursors.load(&alice).await.unwrap_err();
-    assert!(matches!(&error, agora_chat::CursorError::File(StateError::Kind { .. })), "{error}");
+    assert!(matches!(&error, agora_chat::store::CursorError::File(StateError::Kind { .. })), "{error}");
     let error = cursors.save(&alice, &Cursor::new("queue", 1)).await.unwrap_err();
-    assert!(matches!(&error, agora_chat::CursorError::File(StateError::Kind { .. })), "{error}");
+    assert!(matches!(&error, agora_chat::store::CursorError::File(StateError::Kind { .. })), "{error}");
     let error = letters.list(&alice).await.unwrap_err();
     assert!(matches!(&error, DeadLetterError::File(StateError::Kind { .. })), "{error}");
     assert!(began.elapsed() < SOON);
@@ -332,7 +336,7 @@ async fn keys_and_dead_letters_of_somebody_else_are_refused_typed_and_soon() {
         fs::write(folder.join("cursors.json"), planted).unwrap();
         chown(folder.join("cursors.json"), Some(NOBODY), None).unwrap();
         let error = cursors.load(&alice).await.unwrap_err();
-        assert!(matches!(&error, agora_chat::CursorError::File(StateError::Owner { .. })), "{error}");
+        assert!(matches!(&error, agora_chat::store::CursorError::File(StateError::Owner { .. })), "{error}");
 
         // A letter that another user put there is none: it neither stops a replay nor counts.
         fs::remove_file(folder.join("dead_letters")).unwrap();

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use agora_chat::{
-    Account, Config, Credentials, Device, EventKind, EventMask,
+    Account, Config, Credentials, EventKind, EventMask,
+    account::Device,
     session::{Action, Engine, Input, Now},
     wire::{
         self, CommSyncDl, CommUnreadDl, Jid, MSync, MessageBody, Meta, Provision, Status, meta::NameSpace,

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use agora_chat::{ConfigBuilder, Roots, local_server::LocalServer};
+use agora_chat::{ConfigBuilder, local_server::LocalServer, network::Roots};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::{
     ServerConfig,

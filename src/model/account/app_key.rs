@@ -14,7 +14,7 @@ use crate::util::Escaped;
 /// let key: AppKey = "easemob-demo#chatdemoui".parse()?;
 /// assert_eq!((key.org(), key.app()), ("easemob-demo", "chatdemoui"));
 /// assert!("no-hash".parse::<AppKey>().is_err());
-/// # Ok::<(), agora_chat::AppKeyError>(())
+/// # Ok::<(), agora_chat::account::AppKeyError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct AppKey {

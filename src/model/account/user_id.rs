@@ -13,7 +13,7 @@ use crate::model::account::app_key::is_step;
 /// use agora_chat::UserId;
 /// assert_eq!("Alice".parse::<UserId>()?.as_str(), "alice");
 /// assert!("no spaces".parse::<UserId>().is_err());
-/// # Ok::<(), agora_chat::CredentialError>(())
+/// # Ok::<(), agora_chat::errors::CredentialError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(Arc<str>);

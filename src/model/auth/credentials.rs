@@ -17,7 +17,7 @@ use crate::model::auth::{Provider, TokenProvider};
 /// use agora_chat::Credentials;
 /// let credentials = Credentials::password("alice", "s3cret")?;
 /// assert!(!format!("{credentials:?}").contains("s3cret"));
-/// # Ok::<(), agora_chat::CredentialError>(())
+/// # Ok::<(), agora_chat::errors::CredentialError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Credentials {

@@ -30,13 +30,13 @@ pub type ProvidingToken = Pin<Box<dyn Future<Output = Result<ProvidedToken, Prov
 /// A closure is a provider, and so is the [`Recipient`] of an actor that handles [`ProvideToken`]:
 ///
 /// ```
-/// use agora_chat::{Credentials, ProvidedToken, TokenRequest};
+/// use agora_chat::{Credentials, account::{ProvidedToken, TokenRequest}};
 /// # async fn from_my_server(_: &str) -> Result<String, std::io::Error> { Ok("007…".to_owned()) }
 /// let credentials = Credentials::provider("alice", |request: TokenRequest| async move {
-///     let token = from_my_server(request.user.as_str()).await.map_err(agora_chat::ProviderError::new)?;
+///     let token = from_my_server(request.user.as_str()).await.map_err(agora_chat::errors::ProviderError::new)?;
 ///     Ok(ProvidedToken::new(token)?)
 /// })?;
-/// # Ok::<(), agora_chat::CredentialError>(())
+/// # Ok::<(), agora_chat::errors::CredentialError>(())
 /// ```
 pub trait TokenProvider: Send + Sync + 'static {
     /// Begins to get a token.

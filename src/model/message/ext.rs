@@ -12,7 +12,7 @@ use crate::{
 /// The attributes of a message, in the order they were added; a key occurs once.
 ///
 /// ```
-/// use agora_chat::{Ext, ExtValue};
+/// use agora_chat::{messages::{Ext, ExtValue}};
 /// let ext = Ext::new().with("trace", "a-17").with("attempt", 3_i64).with("urgent", true);
 /// assert_eq!(ext.get("attempt"), Some(&ExtValue::Int(3)));
 /// assert_eq!(ext.len(), 3);

@@ -15,7 +15,7 @@ use crate::util::{lenient, weight::Weigh};
 /// [`parse`](Json::parse) gives to compare values.
 ///
 /// ```
-/// use agora_chat::Json;
+/// use agora_chat::messages::Json;
 /// let json: Json = r#"{"order": {"id": 17}}"#.parse()?;
 /// assert_eq!(json.parse()?["order"]["id"], 17);
 ///
@@ -28,7 +28,7 @@ use crate::util::{lenient, weight::Weigh};
 ///     id: u64,
 /// }
 /// assert_eq!(json.to::<Payload>()?.order.id, 17);
-/// # Ok::<(), agora_chat::JsonError>(())
+/// # Ok::<(), agora_chat::messages::JsonError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Json(Box<str>);

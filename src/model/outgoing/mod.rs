@@ -44,7 +44,7 @@ use crate::{
 /// [`UserId`]; the id of a group, chat room, thread or device has 1 to 255 bytes and no control characters.
 ///
 /// ```
-/// use agora_chat::{Conversation, Ext, Outgoing};
+/// use agora_chat::{Conversation, Outgoing, messages::Ext};
 /// let hello = Outgoing::text("bob", "hello")?;
 /// assert_eq!(hello.to(), "bob");
 /// let news = Outgoing::text(Conversation::group("182736"), "for two of you")?
@@ -133,7 +133,7 @@ impl Outgoing {
         Self::body(to, MessageBody::File(Box::new(file)))
     }
 
-    /// Several messages forwarded as one: a [`Bundle`](crate::Bundle) uploaded before.
+    /// Several messages forwarded as one: a [`Bundle`](crate::messages::Bundle) uploaded before.
     ///
     /// # Errors
     /// As for [`image`](Outgoing::image), and [`SendError::Invalid`] for a level over 10.

@@ -56,7 +56,7 @@ impl Outgoing {
     }
 
     /// Tells a group that the message was read that has this id, with any text for its sender. Meant for messages that
-    /// [ask for it](crate::MessageExtras::wants_group_receipts).
+    /// [ask for it](crate::messages::MessageExtras::wants_group_receipts).
     ///
     /// # Errors
     /// [`SendError::Invalid`] (205) for an id of a group that cannot be one, and for the message id 0.

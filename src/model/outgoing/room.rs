@@ -14,7 +14,7 @@ use crate::{
 /// A request to join or leave a chat room (messages spec §4.2).
 ///
 /// ```
-/// use agora_chat::RoomRequest;
+/// use agora_chat::messages::RoomRequest;
 /// let join = RoomRequest::join("184524748161026")?.with_ext("from the lobby").leaving_others();
 /// assert!(join.is_join());
 /// assert!(RoomRequest::leave("").is_err());

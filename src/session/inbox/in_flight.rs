@@ -29,7 +29,7 @@ pub struct PageId(pub(super) u64);
 pub struct Page {
     /// What to answer with.
     pub id: PageId,
-    /// Where it comes from, as a [`CursorStore`](crate::CursorStore) is told it.
+    /// Where it comes from, as a [`CursorStore`](crate::store::CursorStore) is told it.
     pub queue: Box<str>,
     /// The key to keep once its events are handled; `None` where keys are not kept or it has none.
     pub key: Option<u64>,
@@ -51,7 +51,7 @@ pub struct PageEvent {
     pub bytes: usize,
     /// What tells it from its repetitions; 0 where nothing does.
     pub(crate) key: u64,
-    /// The encoded meta it was read from, where a [dead letter](crate::DeadLetter) may have to hold it.
+    /// The encoded meta it was read from, where a [dead letter](crate::delivery::DeadLetter) may have to hold it.
     pub(crate) encoded: Option<Bytes>,
 }
 

@@ -6,7 +6,7 @@
 //! acknowledgement than the next pull of the queue, which carries the key of the last page (messages spec §2.2). Hence:
 //!
 //! 1. A queue is pulled again only once its last page needs nothing any more. A page needs something if it brings events
-//!    for the message handler or a key for the [cursor store](crate::CursorStore): then it is *in flight* until
+//!    for the message handler or a key for the [cursor store](crate::store::CursorStore): then it is *in flight* until
 //!    [`Input::Handled`](crate::session::Input::Handled). Otherwise it is acknowledged at once. See [`Inbox::page`] and
 //!    [`Inbox::finish`], which is the only place where a page in flight is acknowledged.
 //! 2. The pages of a queue are handled one at a time in the order they came, also where some of them need nothing; those

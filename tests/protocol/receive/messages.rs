@@ -1,8 +1,8 @@
 //! Messages: whose they are, what they hold, what tells them apart.
 
 use agora_chat::{
-    ChatType, Conversation, EventKind, EventMask, ExtValue, Message, MessageBody, OnlineState, Priority, StreamStatus,
-    UserId,
+    Conversation, EventKind, EventMask, Message, MessageBody, UserId,
+    messages::{ChatType, ExtValue, OnlineState, Priority, StreamStatus},
     wire::{
         self, Content, Jid, KeyValue, MessageBody as WireBody, Meta,
         content::Size,

@@ -1,7 +1,9 @@
 //! What is no message: receipts, groups, contacts, notifications.
 
 use agora_chat::{
-    Conversation, DeviceOperation, DisconnectReason, EventKind, EventMask, Kick, MucOperation, Receipt, ReceiptKind,
+    Conversation, DisconnectReason, EventKind, EventMask,
+    errors::Kick,
+    events::{DeviceOperation, MucOperation, Receipt, ReceiptKind},
     wire::{
         self, Jid, KeyValue, MessageBody, Meta, MucBody, RosterBody, StatisticsBody,
         key_value::Value,

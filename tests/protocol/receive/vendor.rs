@@ -1,9 +1,13 @@
 //! Our events in the vendor's words: its names, its fields, its order.
 
 use agora_chat::{
-    Attachment, ChatType, ContactChange, Conversation, DeviceEvent, DeviceOperation, DisconnectReason, Edit, EventKind,
-    Kick, Message, MessageBody, MucEvent, MucOperation, OnlineState, Priority, Recall, Receipt, ReceiptKind, ThreadAct,
-    ThreadEvent, ThreadOperation,
+    Conversation, DisconnectReason, EventKind, Message, MessageBody,
+    errors::Kick,
+    events::{
+        ContactChange, DeviceEvent, DeviceOperation, Edit, MucEvent, MucOperation, Recall, Receipt, ReceiptKind,
+        ThreadAct, ThreadEvent, ThreadOperation,
+    },
+    messages::{Attachment, ChatType, OnlineState, Priority},
 };
 use serde_json::{Map, Value, json};
 

@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 
 use agora_chat::{
-    Attachment, Bundle, BundledMessage, Combined, Conversation, Custom, Ext, FileSecret, Image, Location, MessageBody,
-    Outgoing, Priority, RoomRequest, SendError, Video, Voice, wire::Meta,
+    Conversation, MessageBody, Outgoing, SendError,
+    messages::{
+        Attachment, Bundle, BundledMessage, Combined, Custom, Ext, FileSecret, Image, Location, Priority, RoomRequest,
+        Video, Voice,
+    },
+    wire::Meta,
 };
 use serde_json::json;
 

@@ -98,7 +98,7 @@ fn the_uploaded_file_of_a_combined_message_is_the_recorded_one() {
     let ours = messages::bundle();
     assert_eq!(hex::encode(ours.file()), hex::encode(&theirs.bytes));
     assert_eq!(ours.level(), 1);
-    let read = agora_chat::Bundle::read(&theirs.bytes).unwrap();
+    let read = agora_chat::messages::Bundle::read(&theirs.bytes).unwrap();
     let ids: Vec<_> =
         read.iter().map(|message| (message.id, &*message.from, &*message.to, message.timestamp)).collect();
     assert_eq!(

@@ -1,8 +1,8 @@
 //! What is encoded decodes to what was said, whatever it was.
 
 use agora_chat::{
-    Attachment, Combined, Conversation, Custom, Ext, ExtValue, FileSecret, Image, Location, MessageBody, Outgoing,
-    Video, Voice,
+    Conversation, MessageBody, Outgoing,
+    messages::{Attachment, Combined, Custom, Ext, ExtValue, FileSecret, Image, Location, Video, Voice},
     wire::{
         self, Body, Content, Jid, KeyValue, Meta,
         content::{ContentType, SubType},

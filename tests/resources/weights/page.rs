@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use agora_chat::{
-    Account, Config, Credentials, Device, EventMask, Limits,
+    Account, Config, Credentials, EventMask, Limits,
+    account::Device,
     session::{Action, Engine, Input, Now},
     wire::{self, CommSyncDl, CommUnreadDl, Jid, MSync, Meta, MucBody, Provision, Status, msync::Command},
 };

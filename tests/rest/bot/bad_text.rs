@@ -1,7 +1,8 @@
 //! Answers whose texts are broken: what is needed is read, and one user's half emoji costs nobody else.
 
 use agora_chat::{
-    Password, RestErrorKind as Kind,
+    account::Password,
+    errors::RestErrorKind as Kind,
     rest::{Attribute, HistoryQuery},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};

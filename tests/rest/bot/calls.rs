@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Conversation, RestClient, RestErrorKind as Kind,
+    Conversation, RestClient,
+    errors::RestErrorKind as Kind,
     rest::{Attribute, HistoryCursor, HistoryQuery, HistoryType, Operation, Resource, UserAttributes},
     wire::{self, Content, Jid, MessageBody, Meta},
 };

@@ -8,7 +8,10 @@ use std::{
 };
 
 use agora_chat::{
-    Attachment, Conversation, Password, RestClient, RestError, RestErrorKind as Kind,
+    Conversation, RestClient,
+    account::Password,
+    errors::{RestError, RestErrorKind as Kind},
+    messages::Attachment,
     rest::{HistoryQuery, Upload},
 };
 use bytes::Bytes;

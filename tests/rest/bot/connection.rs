@@ -3,8 +3,11 @@
 use std::{future::Future, time::Duration};
 
 use agora_chat::{
-    Account, Attachment, Config, Connection, Credentials, Device, RequestError, RestErrorKind as Kind,
+    Account, Config, Connection, Credentials, RequestError,
+    account::Device,
+    errors::RestErrorKind as Kind,
     local_server::LocalServer,
+    messages::Attachment,
     rest::{Attribute, HistoryQuery, Upload, UserAttributes},
 };
 use serde_json::json;

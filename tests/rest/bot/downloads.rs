@@ -7,7 +7,10 @@ use std::{
 };
 
 use agora_chat::{
-    Attachment, RestClient, RestError, RestErrorKind as Kind, Roots,
+    RestClient,
+    errors::{RestError, RestErrorKind as Kind},
+    messages::Attachment,
+    network::Roots,
     rest::{Download, Fetch, Progress},
 };
 

@@ -6,8 +6,12 @@ use std::{
 };
 
 use agora_chat::{
-    Attachment, Config, LogConfig, LogHandle, LogLevel, Password, Proxy, RestClient, RestError, Token,
+    Config, LogConfig, LogHandle, LogLevel, RestClient,
+    account::{Password, Token},
+    errors::RestError,
     logger::Terminal,
+    messages::Attachment,
+    network::Proxy,
     rest::{Fetch, HistoryQuery, Upload},
 };
 use serde_json::json;
@@ -182,11 +186,11 @@ fn addresses_show_neither_userinfo_nor_what_opens_them() {
         "https://h.test/x?share-secret=CANARY",
         "https://h.test/x#CANARY",
     ] {
-        let endpoints = agora_chat::Endpoints::Fixed(agora_chat::Addresses {
+        let endpoints = agora_chat::config::Endpoints::Fixed(agora_chat::config::Addresses {
             rest: vec![address.to_owned()],
             socket: vec![address.to_owned()],
         });
-        let discovery = agora_chat::Endpoints::Discovery(vec![address.to_owned()]);
+        let discovery = agora_chat::config::Endpoints::Discovery(vec![address.to_owned()]);
         let attachment = Attachment::at(address);
         clean("an address", &format!("{endpoints:?} {discovery:?} {attachment:?} {:?}", Fetch::new(&attachment)));
         if let Err(error) = Config::builder("org#app").addresses(address, address).build() {

@@ -1,7 +1,8 @@
 //! What answers other than success mean (messages spec §5.1, §5.7), row by row.
 
 use agora_chat::{
-    Attachment, RestError, RestErrorKind as Kind,
+    errors::{RestError, RestErrorKind as Kind},
+    messages::Attachment,
     rest::{HistoryQuery, Resource, Upload},
 };
 use serde_json::{Value, json};

@@ -11,8 +11,10 @@ use std::{
 };
 
 use agora_chat::{
-    Attachment, Connection, Credentials, RequestError, RestClient, RestErrorKind as Kind,
+    Connection, Credentials, RequestError, RestClient,
+    errors::RestErrorKind as Kind,
     local_server::LocalServer,
+    messages::Attachment,
     rest::{Download, Upload},
 };
 use bytes::Bytes;

@@ -7,9 +7,10 @@ use std::{
 };
 
 use agora_chat::{
-    Attachment, LogConfig, LogHandle, LogLevel, RestClient,
+    LogConfig, LogHandle, LogLevel, RestClient,
     connection::{DownloadFile, UploadFile},
     logger::Terminal,
+    messages::Attachment,
     rest::{Fetch, Upload},
 };
 use serde_json::json;

@@ -6,7 +6,12 @@ use std::{
     thread::JoinHandle,
 };
 
-use agora_chat::{Addresses, Config, ConfigBuilder, Endpoints, FileSecret, RestClient, Token, UserId};
+use agora_chat::{
+    Config, ConfigBuilder, RestClient, UserId,
+    account::Token,
+    config::{Addresses, Endpoints},
+    messages::FileSecret,
+};
 
 use crate::bot::scripted::{Reply, Request, Scripted};
 

@@ -10,7 +10,9 @@ use std::{
 };
 
 use agora_chat::{
-    Attachment, Conversation, RestError, RestErrorKind as Kind,
+    Conversation,
+    errors::{RestError, RestErrorKind as Kind},
+    messages::Attachment,
     rest::{Operation, Progress, Upload},
 };
 use bytes::Bytes;

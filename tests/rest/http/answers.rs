@@ -1,6 +1,6 @@
 //! What is an answer, and where it ends.
 
-use agora_chat::{RestErrorKind as Kind, rest::discover};
+use agora_chat::{errors::RestErrorKind as Kind, rest::discover};
 
 use crate::http::{
     client, config, grant, login,
@@ -165,7 +165,7 @@ async fn a_token_for_another_user_is_refused_and_the_case_of_an_id_says_nothing(
     }
     let registered = r#"{"entities":[{"username":"bob"}]}"#;
     let (_server, rest) = Server::with_client(vec![vec![Act::Request, answer(200, "", registered)]]).await;
-    let password = agora_chat::Password::new("pw").unwrap();
+    let password = agora_chat::account::Password::new("pw").unwrap();
     let failed = rest.register_user(&user("alice"), &password, None).await.unwrap_err();
     assert!(matches!(failed.kind(), Kind::UnexpectedAnswer(_)), "{failed}");
 }
@@ -177,7 +177,7 @@ async fn discovery_reads_answers_as_the_calls_do() {
     let text = format!("HTTP/1.1 103\r\n\r\nHTTP/1.1 200\r\n\r\n{body}");
     let server = Server::start(vec![vec![Act::Request, send(text)]]).await;
     let config = agora_chat::Config::builder("org#app");
-    let config = config.endpoints(agora_chat::Endpoints::Discovery(vec![server.base.clone()]));
+    let config = config.endpoints(agora_chat::config::Endpoints::Discovery(vec![server.base.clone()]));
     assert_eq!(discover(&config.build().unwrap()).await.unwrap().rest, ["http://127.0.0.1:9"]);
 }
 

@@ -1,6 +1,6 @@
 //! Answers that are compressed although that was not asked for.
 
-use agora_chat::RestErrorKind as Kind;
+use agora_chat::errors::RestErrorKind as Kind;
 use miniz_oxide::deflate::{compress_to_vec, compress_to_vec_zlib};
 
 use crate::http::{

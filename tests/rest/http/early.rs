@@ -2,7 +2,10 @@
 
 use std::{io, time::Duration};
 
-use agora_chat::{RestError, RestErrorKind as Kind, rest::Upload};
+use agora_chat::{
+    errors::{RestError, RestErrorKind as Kind},
+    rest::Upload,
+};
 use bytes::Bytes;
 use futures_core::Stream;
 

@@ -1,7 +1,9 @@
 //! Files: whole, or not at all.
 
 use agora_chat::{
-    Attachment, RestClient, RestError, RestErrorKind as Kind,
+    RestClient,
+    errors::{RestError, RestErrorKind as Kind},
+    messages::Attachment,
     rest::{Download, Fetch},
 };
 

@@ -9,7 +9,10 @@ use std::{
 };
 
 use agora_chat::{
-    Attachment, Password, RestClient, RestError,
+    RestClient,
+    account::Password,
+    errors::RestError,
+    messages::Attachment,
     rest::{Fetch, RateLimits, Upload},
 };
 use fastrand::Rng;

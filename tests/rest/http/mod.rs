@@ -13,7 +13,12 @@ mod tls;
 
 use crate::support::tls_front;
 
-use agora_chat::{Config, ConfigBuilder, Password, RestClient, RestError, Token, UserId, rest::Grant};
+use agora_chat::{
+    Config, ConfigBuilder, RestClient, UserId,
+    account::{Password, Token},
+    errors::RestError,
+    rest::Grant,
+};
 
 /// The configuration for a REST address.
 fn config(base: &str) -> ConfigBuilder {

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use agora_chat::{Attachment, RestClient, rest::Fetch};
+use agora_chat::{RestClient, messages::Attachment, rest::Fetch};
 use slog::Drain as _;
 
 use crate::http::{

@@ -3,7 +3,11 @@
 use std::future::Future;
 
 use agora_chat::{
-    Attachment, Config, Conversation, Endpoints, Password, RestClient, RestError, RestErrorKind as Kind,
+    Config, Conversation, RestClient,
+    account::Password,
+    config::Endpoints,
+    errors::{RestError, RestErrorKind as Kind},
+    messages::Attachment,
     rest::{HistoryQuery, Upload, discover},
 };
 

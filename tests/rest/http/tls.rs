@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use agora_chat::{Attachment, RestClient, RestErrorKind as Kind, rest::Fetch};
+use agora_chat::{RestClient, errors::RestErrorKind as Kind, messages::Attachment, rest::Fetch};
 use rustls::ServerConfig;
 use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 use tokio_rustls::TlsAcceptor;

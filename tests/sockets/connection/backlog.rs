@@ -3,8 +3,8 @@
 use std::{sync::mpsc, time::Duration};
 
 use agora_chat::{
-    Connection, ConnectionState, Event, EventHandler, EventKind, EventMask, HandlerRegistry, Handlers, StateChange,
-    local_server::LocalServer,
+    Connection, ConnectionState, Event, EventHandler, EventKind, EventMask, HandlerRegistry, Handlers,
+    connection::StateChange, local_server::LocalServer,
 };
 use tokio::sync::mpsc::unbounded_channel;
 

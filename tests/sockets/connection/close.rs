@@ -3,8 +3,9 @@
 use std::{future::Future, time::Duration};
 
 use agora_chat::{
-    ConnectStep, Connection, ConnectionState, Credentials, DisconnectReason, Endpoints, EventKind, OpenError,
-    RequestError,
+    Connection, ConnectionState, Credentials, DisconnectReason, EventKind, OpenError, RequestError,
+    config::Endpoints,
+    errors::ConnectStep,
     local_server::{Cut, FrameKind},
     wire::Upward,
 };

@@ -5,9 +5,10 @@ use std::time::Duration;
 use actix::{Actor, Handler};
 use actix_rt::Arbiter;
 use agora_chat::{
-    ActorEnd, Closed, Connection, ConnectionActor, ConnectionError, ConnectionState, Credentials, DisconnectReason,
-    EventHandler, EventKind, EventMask, HandlerRegistry, OpenError, SendError, StateChange,
-    connection::Close,
+    Connection, ConnectionActor, ConnectionError, ConnectionState, Credentials, DisconnectReason, EventHandler,
+    EventKind, EventMask, HandlerRegistry, OpenError, SendError,
+    connection::{Close, Closed, StateChange},
+    errors::ActorEnd,
     local_server::{Cut, FrameKind, LocalServer},
     wire::Upward,
 };

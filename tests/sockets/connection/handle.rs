@@ -15,9 +15,10 @@ use std::{
 
 use actix_rt::{Arbiter, System};
 use agora_chat::{
-    ActorEnd, Config, Connection, ConnectionActor, ConnectionError, ConnectionState, Credentials, DisconnectReason,
-    Event, EventHandler, EventKind, HandlerRegistry, Handlers, LogHandle, OpenError, Outgoing, RequestError, SendError,
+    Config, Connection, ConnectionActor, ConnectionError, ConnectionState, Credentials, DisconnectReason, Event,
+    EventHandler, EventKind, HandlerRegistry, Handlers, LogHandle, OpenError, Outgoing, RequestError, SendError,
     connection::{Close, Open, State},
+    errors::ActorEnd,
     local_server::{Cut, DevicePolicy, FrameKind},
 };
 use static_assertions::assert_impl_all;

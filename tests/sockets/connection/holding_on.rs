@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use agora_chat::{
-    ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError, RestErrorKind,
+    ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError,
+    errors::RestErrorKind,
     local_server::{Cut, RestFault},
 };
 

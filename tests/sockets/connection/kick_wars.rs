@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Account, ConfigBuilder, ConnectionState, Device, DisconnectReason, EventKind, Flapping, Kick, KickPolicy,
-    Reconnect,
+    Account, ConfigBuilder, ConnectionState, DisconnectReason, EventKind, KickPolicy, Reconnect,
+    account::Device,
+    config::Flapping,
+    errors::Kick,
     local_server::{DevicePolicy, LocalServer},
 };
 

@@ -6,8 +6,9 @@ use std::{
 };
 
 use agora_chat::{
-    ConfigBuilder, Connection, Credentials, EventKind, Kick, KickPolicy, ProvidedToken, ProviderError, Reconnect,
-    StateDir, TokenRequest,
+    ConfigBuilder, Connection, Credentials, EventKind, KickPolicy, Reconnect, StateDir,
+    account::{ProvidedToken, TokenRequest},
+    errors::{Kick, ProviderError},
     local_server::{Cut, LocalServer},
 };
 use slog::{Drain, Level, Logger, Never, OwnedKVList, Record, o};

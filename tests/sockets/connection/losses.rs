@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use agora_chat::{
-    Addresses, ConfigBuilder, ConnectStep, ConnectionState, Credentials, DisconnectReason, Endpoints, EventKind,
-    LossCause, Refusal, RefusalKind, SendError,
+    ConfigBuilder, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, SendError,
+    config::{Addresses, Endpoints},
+    errors::{ConnectStep, Refusal, RefusalKind},
     local_server::{Cut, FrameKind, LocalServer, RestFault},
 };
 

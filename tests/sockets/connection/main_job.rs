@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use agora_chat::{ConnectionState, DisconnectReason};
 use agora_chat::{
-    CredentialError, Credentials, EventKind, OpenError, RequestError, RestErrorKind, SendError, local_server::FrameKind,
+    Credentials, EventKind, OpenError, RequestError, SendError,
+    errors::{CredentialError, RestErrorKind},
+    local_server::FrameKind,
 };
 
 use crate::connection::support::{LIMIT, alice, bob, online, quick, server, start, text, within};

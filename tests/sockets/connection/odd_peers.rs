@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use agora_chat::{
-    ConnectStep, Connection, ConnectionState, Credentials, EventKind, Limits, LossCause, SendError,
+    Connection, ConnectionState, Credentials, EventKind, Limits, LossCause, SendError,
+    errors::ConnectStep,
     wire::{CommNotice, CommSyncDl, Content, Jid, MSync, MessageBody, Meta, Upward, encode, msync::Command},
 };
 
@@ -339,7 +340,8 @@ async fn a_provision_comes_first_and_holds_user_device_and_token() {
     let (connection, _heard) = start(port.config());
     let opening = actix_rt::spawn({
         let connection = connection.clone();
-        let account = agora_chat::Account::new(token()).device(agora_chat::Device::new("desk-7")).login_ext("hello");
+        let account =
+            agora_chat::Account::new(token()).device(agora_chat::account::Device::new("desk-7")).login_ext("hello");
         async move { connection.open(account).await }
     });
     let mut peer = port.upgraded().await;

@@ -1,7 +1,8 @@
 //! Logins that the server refuses, sessions that it ends, and calls at the wrong time.
 
 use agora_chat::{
-    ConnectionState, Credentials, DisconnectReason, EventKind, Kick, LossCause, OpenError, RefusalKind,
+    ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError,
+    errors::{Kick, RefusalKind},
     local_server::{Cut, DevicePolicy},
 };
 

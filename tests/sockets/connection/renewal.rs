@@ -10,8 +10,9 @@ use std::{
 
 use actix::{Actor, Context, Handler, MessageResult, ResponseFuture};
 use agora_chat::{
-    ConfigBuilder, ConnectionState, Credentials, DisconnectReason, EventKind, OpenError, ProvideToken, ProvidedToken,
-    ProviderError, TokenError, TokenReason, TokenRequest,
+    ConfigBuilder, ConnectionState, Credentials, DisconnectReason, EventKind, OpenError,
+    account::{ProvideToken, ProvidedToken, TokenReason, TokenRequest},
+    errors::{ProviderError, TokenError},
     local_server::{Cut, LocalServer, RestCall},
 };
 

@@ -1,6 +1,9 @@
 //! Chat rooms and groups through the handle.
 
-use agora_chat::{Code, Conversation, EventKind, MessageBody, MucOperation, RoomRequest, SendError, local_server::Cut};
+use agora_chat::{
+    Code, Conversation, EventKind, MessageBody, SendError, events::MucOperation, local_server::Cut,
+    messages::RoomRequest,
+};
 
 use crate::connection::support::{alice, bob, online, quick, server, text, within};
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use agora_chat::{
-    ConnectionState, Credentials, DisconnectReason, EventKind, RequestError, RestErrorKind,
+    ConnectionState, Credentials, DisconnectReason, EventKind, RequestError,
+    errors::RestErrorKind,
     local_server::{Cut, FrameKind},
 };
 

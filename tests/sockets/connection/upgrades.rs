@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agora_chat::{ConnectStep, Connection, Credentials, LossCause, OpenError};
+use agora_chat::{Connection, Credentials, LossCause, OpenError, errors::ConnectStep};
 
 use crate::connection::{
     raw::{Peer, Port, accepted, switching, unread},

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use actix_rt::Arbiter;
 use agora_chat::{
-    ConnectStep, Connection, ConnectionState, Credentials, EventKind, Health,
-    connection::{StateChange, StateWatch},
+    Connection, ConnectionState, Credentials, EventKind,
+    connection::{Health, StateChange, StateWatch},
+    errors::ConnectStep,
     local_server::{Cut, FrameKind},
 };
 use serde_json::{Value, json};
@@ -167,7 +168,7 @@ async fn health_tells_how_a_connection_fares_before_during_and_after_a_session()
     assert_eq!((back.state, back.reconnects), (ConnectionState::Online, 1));
     assert_eq!(back.last_cause, down.last_cause, "it stays to be read");
 
-    server.kick("alice", agora_chat::Kick::PasswordChanged);
+    server.kick("alice", agora_chat::errors::Kick::PasswordChanged);
     heard.disconnected().await;
     let out = health(&connection).await;
     assert_eq!((out.user.as_deref(), out.state), (Some("alice"), ConnectionState::LoggedOut));

@@ -9,9 +9,11 @@ use std::{
 };
 
 use agora_chat::{
-    Account, ConfigBuilder, Connection, Credentials, DeadLetters, Delivery, Device, EventHandler, FileCursors,
-    HandlerError, MessageBody, MessageHandler, Reconnect, SendError,
+    Account, ConfigBuilder, Connection, Credentials, DeadLetters, Delivery, EventHandler, HandlerError, MessageBody,
+    MessageHandler, Reconnect, SendError,
+    account::Device,
     local_server::{Cut, FrameKind, LocalServer},
+    store::FileCursors,
 };
 use tokio::{
     sync::{

@@ -11,8 +11,8 @@ use std::{
 };
 
 use agora_chat::{
-    AccountKey, ConfigBuilder, Connection, DeadLetters, Delivery, FileDeadLetters, MessageHandler, Outgoing,
-    local_server::LocalServer,
+    ConfigBuilder, Connection, DeadLetters, Delivery, MessageHandler, Outgoing, account::AccountKey,
+    delivery::FileDeadLetters, local_server::LocalServer,
 };
 use slog::{Drain, KV, Level, Logger, OwnedKVList, Record, o};
 use tokio::sync::mpsc::unbounded_channel;

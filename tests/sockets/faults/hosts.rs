@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Addresses, Config, ConfigBuilder, ConnectStep, Endpoints, EventKind, LossCause, OpenError, RestErrorKind,
+    Config, ConfigBuilder, EventKind, LossCause, OpenError,
+    config::{Addresses, Endpoints},
+    errors::{ConnectStep, RestErrorKind},
     local_server::{Cut, Door, FaultProxy, LocalServer},
 };
 use serde_json::{Value, json};

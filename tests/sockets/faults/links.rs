@@ -125,7 +125,7 @@ async fn bytes_too_slow_for_a_steps_limit_end_the_attempt() {
     let proxy = FaultProxy::start(server.address()).await.unwrap();
     proxy.set(Faults::dripping(1, Duration::from_millis(50)));
     let config = quick(proxy.config_through(&server).unwrap()).connect_timeouts(SHORT, SHORT);
-    crate::faults::steps::took_too_long(&unreachable(config).await, agora_chat::ConnectStep::Upgrade);
+    crate::faults::steps::took_too_long(&unreachable(config).await, agora_chat::errors::ConnectStep::Upgrade);
 }
 
 #[actix::test]

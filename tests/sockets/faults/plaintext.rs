@@ -1,6 +1,10 @@
 //! Addresses over which bytes would travel readable: never, but on this machine or where the application says so.
 
-use agora_chat::{Addresses, ConfigError, ConnectStep, Endpoints, LossCause, OpenError, RestErrorKind};
+use agora_chat::{
+    LossCause, OpenError,
+    config::{Addresses, Endpoints},
+    errors::{ConfigError, ConnectStep, RestErrorKind},
+};
 use serde_json::json;
 
 use crate::faults::{

@@ -1,7 +1,12 @@
 //! The service reached through an HTTP proxy. What the environment's variables mean is tested where they are read:
 //! a process cannot change its own safely while it runs.
 
-use agora_chat::{ConfigBuilder, ConnectStep, LossCause, Password, Proxy, RestClient, RestError, RestErrorKind};
+use agora_chat::{
+    ConfigBuilder, LossCause, RestClient,
+    account::Password,
+    errors::{ConnectStep, RestError, RestErrorKind},
+    network::Proxy,
+};
 
 use crate::faults::{
     SHORT,
@@ -64,7 +69,7 @@ async fn a_certificate_is_refused_through_a_proxy_too() {
     let proxy = ConnectProxy::start(None, Does::Tunnel(front.address)).await;
     let config = quick(server.config()).extra_roots(authority.roots()).proxy(through(&proxy, ""));
     let config = config.addresses("https://chat.example", "wss://chat.example/websocket");
-    let problem = agora_chat::CertificateProblem::WrongName;
+    let problem = agora_chat::errors::CertificateProblem::WrongName;
     assert_eq!(unreachable(config.clone()).await, LossCause::Certificate(problem.clone()));
     assert_eq!(rest_fails(&config).await.kind(), &RestErrorKind::Certificate(problem));
 }

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use agora_chat::{
-    ConfigBuilder, ConnectStep, LossCause, OpenError, RestErrorKind,
+    ConfigBuilder, LossCause, OpenError,
+    errors::{ConnectStep, RestErrorKind},
     local_server::{Door, FaultProxy},
 };
 

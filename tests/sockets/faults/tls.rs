@@ -1,7 +1,11 @@
 //! `wss` and `https` with certificates made here. There is no setting that switches their verification off: what a
 //! client trusts is the system's roots and those given to `ConfigBuilder::extra_roots`.
 
-use agora_chat::{CertificateProblem, ConnectStep, LossCause, OpenError, RestClient, RestErrorKind, Roots};
+use agora_chat::{
+    LossCause, OpenError, RestClient,
+    errors::{CertificateProblem, ConnectStep, RestErrorKind},
+    network::Roots,
+};
 use tokio::io::AsyncReadExt as _;
 
 use crate::faults::{
@@ -61,7 +65,7 @@ async fn each_fault_of_a_certificate_has_its_own_error_on_the_socket_and_on_rest
         assert!(cause.to_string().contains(advice), "{cause}");
 
         let rest = RestClient::new(&config.clone().build().unwrap()).unwrap();
-        let (user, password) = ("alice".parse().unwrap(), agora_chat::Password::new("pw-a").unwrap());
+        let (user, password) = ("alice".parse().unwrap(), agora_chat::account::Password::new("pw-a").unwrap());
         let failed = within("the call", rest.password_token(&user, &password)).await.unwrap_err();
         assert_eq!(failed.kind(), &RestErrorKind::Certificate(problem.clone()));
         assert_eq!(failed.step(), Some(ConnectStep::Tls));

@@ -17,8 +17,8 @@ use actix::{Actor, ActorContext as _, Addr, AsyncContext as _, Context, Handler,
 use actix_rt::Arbiter;
 use agora_chat::{
     ConnectionError, DisconnectReason, Event, EventHandler, EventKind, EventMask, HandlerRegistry, Handlers, LossCause,
-    SubscriberInfo, Subscription,
-    handlers::{Publish, Subscribe, Unsubscribe},
+    Subscription,
+    handlers::{Publish, Subscribe, SubscriberInfo, Unsubscribe},
 };
 use tokio::sync::{
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},

@@ -19,9 +19,11 @@ use std::{
 };
 
 use agora_chat::{
-    AccountKey, Config, Connection, Conversation, Credentials, Cursor, CursorFuture, CursorStore, DeadLetter,
-    DeadLetterFuture, DeadLetterStore, Delivery, FileCursors, FileDeadLetters, MessageHandler,
+    Config, Connection, Conversation, Credentials, Delivery, MessageHandler,
+    account::AccountKey,
+    delivery::{DeadLetter, DeadLetterFuture, DeadLetterStore, FileDeadLetters},
     local_server::LocalServer,
+    store::{Cursor, CursorFuture, CursorStore, FileCursors},
 };
 
 use crate::messages::support::{LIMIT, PAGE, Recipient, acknowledged, phone, place, quick, server};

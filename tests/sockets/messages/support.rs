@@ -11,8 +11,9 @@ use std::{
 };
 
 use agora_chat::{
-    Account, ConfigBuilder, Connection, Conversation, Credentials, Delivery, Device, EventHandler, EventKind,
-    MessageHandler, Reconnect,
+    Account, ConfigBuilder, Connection, Conversation, Credentials, Delivery, EventHandler, EventKind, MessageHandler,
+    Reconnect,
+    account::Device,
     local_server::{FrameKind, LocalServer},
 };
 use tokio::time::timeout;

@@ -1,7 +1,8 @@
 //! A whole connection whose server repeats every secret in answers to other calls and in other places than it was told it in.
 
 use agora_chat::{
-    Connection, Credentials, EventHandler, Kick, LogConfig, LogHandle, LogLevel, OpenError,
+    Connection, Credentials, EventHandler, LogConfig, LogHandle, LogLevel, OpenError,
+    errors::Kick,
     local_server::{Cut, FrameKind, LocalServer},
     logger::Terminal,
     rest::{HistoryQuery, Upload},

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use agora_chat::{
-    Account, Bundle, BundledMessage, ConfigBuilder, Connection, Conversation, Credentials, DeadLetters, Delivery,
-    Event, EventKind, FileCursors, Image, LogConfig, LogHandle, LogLevel, MessageBody, MessageHandler, Outgoing,
+    Account, ConfigBuilder, Connection, Conversation, Credentials, DeadLetters, Delivery, Event, EventKind, LogConfig,
+    LogHandle, LogLevel, MessageBody, MessageHandler, Outgoing,
     local_server::{FrameKind, LocalServer},
     logger::Terminal,
+    messages::{Bundle, BundledMessage, Image},
     rest::{Fetch, HistoryQuery, Upload},
+    store::FileCursors,
     wire::MSync,
 };
 use tokio::{sync::mpsc::unbounded_channel, time::timeout};

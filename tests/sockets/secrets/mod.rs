@@ -10,9 +10,11 @@ use std::{
 };
 
 use agora_chat::{
-    Config, ConfigBuilder, Connection, Credentials, EventHandler, EventKind, Kick, LogConfig, LogHandle, LogLevel,
-    Outgoing, Password, ProvidedToken, ProviderError, Reconnect, RestClient, StateDir, Token, TokenRequest,
+    Config, ConfigBuilder, Connection, Credentials, EventHandler, EventKind, LogConfig, LogHandle, LogLevel, Outgoing,
+    Reconnect, RestClient, StateDir,
+    account::{Password, ProvidedToken, Token, TokenRequest},
     connection::{Open, RegisterUser, RenewToken, SendMessage},
+    errors::{Kick, ProviderError},
     local_server::{Cut, FrameKind, LocalServer, RestFault},
     logger::Terminal,
     rest::NewUser,

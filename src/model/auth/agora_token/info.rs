@@ -84,9 +84,9 @@ impl Token {
     /// ([`MAX_CONTENT`](super::MAX_CONTENT)).
     ///
     /// ```
-    /// use agora_chat::{Token, token::TokenKind};
+    /// use agora_chat::{token::TokenKind, account::Token};
     /// assert_eq!(Token::new("dt-0123456789abcdef")?.inspect().kind, TokenKind::Temporary);
-    /// # Ok::<(), agora_chat::CredentialError>(())
+    /// # Ok::<(), agora_chat::errors::CredentialError>(())
     /// ```
     #[must_use]
     pub fn inspect(&self) -> TokenInfo {

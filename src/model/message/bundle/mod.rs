@@ -23,7 +23,7 @@ const MAGIC: &[u8] = b"cm";
 /// Several messages as one file, to be uploaded and sent as a [`Combined`] message (messages spec §1.4).
 ///
 /// ```
-/// use agora_chat::{Attachment, Bundle, BundledMessage, Conversation, MessageBody, Outgoing};
+/// use agora_chat::{Conversation, MessageBody, Outgoing, messages::{Attachment, Bundle, BundledMessage}};
 /// let said = BundledMessage::new("bob", Conversation::user("alice"), MessageBody::Text("one".to_owned()))
 ///     .id(1_157_777_777_777_777_701)
 ///     .timestamp(1_700_000_000_001);
