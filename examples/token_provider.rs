@@ -7,7 +7,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use agora_chat::{
     Connection, Credentials,
-    account::{ProvidedToken, TokenReason, TokenRequest},
+    account::{TokenGrant, TokenReason, TokenRequest},
     errors::ProviderError,
     local_server::LocalServer,
 };
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("a token for {} is wanted: {:?}", request.user, request.reason);
         let token = issuer.issue_token(request.user.as_str(), Some(Duration::from_secs(3)));
         let _ = tell.send(request.reason);
-        async move { Ok(ProvidedToken::new(token.map_err(ProviderError::new)?)?) }
+        async move { Ok(TokenGrant::new(token.map_err(ProviderError::new)?)?) }
     })?;
 
     let connection = Connection::start(server.config().build()?)?;

@@ -124,7 +124,7 @@ pub mod account {
         model::{
             account::{AccountKey, AppKey, AppKeyError, Device, Nickname, Password, Token, UserId},
             auth::{
-                Credentials, ProvideToken, ProvidedToken, ProvidingToken, TokenProvider, TokenReason, TokenRequest,
+                Credentials, Expiry, ProvideToken, ProvidingToken, TokenGrant, TokenProvider, TokenReason, TokenRequest,
             },
         },
     };

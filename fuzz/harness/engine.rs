@@ -12,13 +12,13 @@ use crate::{
     config::{Addresses, Config, Endpoints, Limits, Reconnect},
     model::{
         account::Token,
-        auth::{Credentials, ProvidedToken, TokenRequest},
-        error::{ConnectStep, LossCause, Operation, ProviderError, RestError},
+        auth::{Credentials, Expiry, TokenGrant, TokenReason, TokenRequest},
+        error::{ConnectStep, LossCause, Operation, ProviderError, RestError, TokenError},
         outgoing::{Outgoing, RoomRequest},
     },
     net::Target,
     rest,
-    session::{Action, ConnectionState, Engine, Expiry, FetchedToken, Input, Now},
+    session::{Action, ConnectionState, Engine, Input, Now, TokenFetch},
 };
 
 /// The wall clock at the beginning, in milliseconds since 1970.
@@ -50,6 +50,7 @@ pub(super) fn run(data: &[u8]) -> Result<()> {
             Event::Frame(frame) => run.frame(&frame),
             Event::Send(id) => run.send(id),
             Event::Room(id, what) => run.room(id, what),
+            Event::Renew(end) => run.renew(end),
             Event::Plain(input) => run.step(input, 0),
             Event::Due => run.due(),
             Event::Wait(time) => run.pass(time),
@@ -69,6 +70,8 @@ enum Event {
     Send(u64),
     /// Joins or leaves one of a few rooms.
     Room(u64, u8),
+    /// Gives a token whose end the service knows at once.
+    Renew(u64),
     /// Anything that needs nothing noted.
     Plain(Input<'static>),
     /// Jumps to the deadline and ticks.
@@ -110,14 +113,14 @@ impl Script<'_> {
             4 => Event::Plain(Input::Discovered(Err(self.rest_error(Operation::Discovery)?))),
             5 => {
                 let expires_at = if self.0.arbitrary()? { Some(Expiry::At(self.time()?)) } else { None };
-                Event::Plain(Input::TokenFetched(Ok(FetchedToken { token: token(), expires_at })))
+                Event::Plain(granted(TokenGrant::of(token(), expires_at)))
             }
-            6 => Event::Plain(Input::TokenFetched(Err(self.rest_error(Operation::PasswordToken)?))),
+            6 => Event::Plain(not_granted(self.rest_error(Operation::PasswordToken)?)),
             7 => Event::Plain(Input::Connected),
             8 => Event::Plain(Input::Alive),
             9 => Event::Plain(Input::Lost(self.cause()?)),
             10 => Event::Send(u64::from(self.0.arbitrary::<u8>()? & 7)),
-            11 => Event::Plain(Input::Renewed { token: token(), expires_at: self.time()? }),
+            11 => Event::Renew(self.time()?),
             12 => Event::Plain(Input::Tick),
             13 => Event::Due,
             14 => Event::Wait(Duration::from_millis(u64::from(self.0.arbitrary::<u16>()?) * 4)),
@@ -152,10 +155,10 @@ impl Script<'_> {
             27 => {
                 let expires_at = if self.0.arbitrary()? { Some(Expiry::At(self.time()?)) } else { None };
                 let token = Token::new(format!("YWMt-{CANARY}-{}", self.0.arbitrary::<u8>()?)).expect("a token");
-                Event::Plain(Input::TokenProvided(Ok(FetchedToken { token, expires_at })))
+                Event::Plain(granted(TokenGrant::of(token, expires_at)))
             }
-            28 => Event::Plain(Input::TokenProvided(Err(self.rest_error(Operation::PasswordToken)?.into()))),
-            29 => Event::Plain(Input::TokenProvided(Err(ProviderError::new(self.text()?).into()))),
+            28 => Event::Plain(not_granted(self.rest_error(Operation::PasswordToken)?)),
+            29 => Event::Plain(not_granted(ProviderError::new(self.text()?))),
             30 => Event::Open(provided()),
             31 => Event::Open(by_token().with_provider(nobody)),
             32 => Event::Room(u64::from(self.0.arbitrary::<u8>()? & 7), self.0.arbitrary()?),
@@ -219,8 +222,18 @@ fn provided() -> Credentials {
     Credentials::provider("alice", nobody).expect("a user id")
 }
 
+/// The token that the session fetches.
+fn granted(grant: TokenGrant) -> Input<'static> {
+    Input::TokenReady { fetch: TokenFetch::Session, result: Ok(grant) }
+}
+
+/// Why the session gets none.
+fn not_granted(error: impl Into<TokenError>) -> Input<'static> {
+    Input::TokenReady { fetch: TokenFetch::Session, result: Err(error.into()) }
+}
+
 /// Never polled: the answers are inputs.
-fn nobody(_: TokenRequest) -> std::future::Pending<Result<ProvidedToken, ProviderError>> {
+fn nobody(_: TokenRequest) -> std::future::Pending<Result<TokenGrant, ProviderError>> {
     std::future::pending()
 }
 
@@ -235,7 +248,6 @@ fn addresses(count: u8) -> Addresses {
 enum Awaits {
     Nothing,
     Discovery,
-    Token,
     Connect,
     Provision,
 }
@@ -246,6 +258,7 @@ struct Run {
     now: Now,
     logout: Duration,
     awaits: Awaits,
+    renewals: u64,
     /// Whether an ask for the next token is under way.
     asking: bool,
     opening: bool,
@@ -263,6 +276,7 @@ impl Run {
             now,
             logout,
             awaits: Awaits::Nothing,
+            renewals: 0,
             asking: false,
             opening: false,
             unanswered: Vec::new(),
@@ -292,6 +306,13 @@ impl Run {
         self.step(Input::Room { client_id, request: request.expect("a room") }, 0);
     }
 
+    fn renew(&mut self, end: u64) {
+        self.renewals += 1;
+        self.step(Input::RenewToken { renewal: self.renewals, token: token() }, 0);
+        let result = Ok(TokenGrant::of(token(), Some(Expiry::At(end))));
+        self.step(Input::TokenReady { fetch: TokenFetch::Application, result }, 0);
+    }
+
     fn frame(&mut self, frame: &[u8]) {
         self.step(Input::Frame(frame), frame.len());
     }
@@ -315,13 +336,10 @@ impl Run {
             (ConnectionState::LoggingOut, _) => self.frame(&server::logged_out()),
             (_, Awaits::Nothing) if self.asking => {
                 let token = Token::new(format!("YWMt-{CANARY}-{}", self.now.mono.as_nanos())).expect("a token");
-                self.step(Input::TokenProvided(Ok(FetchedToken { token, expires_at: None })), 0);
+                self.step(granted(TokenGrant::of(token, None)), 0);
             }
             (_, Awaits::Nothing) => self.due(),
             (_, Awaits::Discovery) => self.step(Input::Discovered(Ok(addresses(1))), 0),
-            (_, Awaits::Token) => {
-                self.step(Input::TokenFetched(Ok(FetchedToken { token: token(), expires_at: None })), 0);
-            }
             (_, Awaits::Connect) => self.step(Input::Connected, 0),
             (_, Awaits::Provision) => self.frame(&server::provision(0, String::new())),
         }
@@ -330,7 +348,7 @@ impl Run {
     /// Gives an input that came as so many bytes, and checks what the engine did about it.
     fn step(&mut self, input: Input<'_>, size: usize) {
         let mut actions = Vec::new();
-        self.asking &= !matches!(input, Input::TokenProvided(_));
+        self.asking &= !matches!(input, Input::TokenReady { fetch: TokenFetch::Session, .. });
         self.engine.step(input, self.now, &mut actions);
         // Nothing on the wire is a queue, a message or an answer in less than two bytes.
         assert!(actions.len() <= MOST_ACTIONS + size / 2, "{} actions for {size} bytes", actions.len());
@@ -355,11 +373,13 @@ impl Run {
     fn action(&mut self, action: &Action) {
         match action {
             Action::Discover => self.awaits = Awaits::Discovery,
-            Action::FetchToken { .. } => self.awaits = Awaits::Token,
-            Action::RenewToken { .. } => {
+            Action::FetchToken { fetch: TokenFetch::Session, request, .. } => {
+                if request.reason != TokenReason::Expiring {
+                    self.awaits = Awaits::Nothing;
+                }
                 assert!(!std::mem::replace(&mut self.asking, true), "two tokens are asked for at once");
             }
-            Action::DropRenewal | Action::Closed => self.asking = false,
+            Action::DropTokenFetch(TokenFetch::Session) | Action::Closed => self.asking = false,
             Action::Connect { url } => {
                 assert!(Target::parse(url).is_some(), "{url:?} cannot be dialled");
                 self.awaits = Awaits::Connect;

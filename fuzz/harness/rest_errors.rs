@@ -10,9 +10,9 @@ use awc::http::Uri;
 use serde_json::Value;
 
 use super::{
-    Attribute, ConversationPage, DeviceInfo, Grant, HistoryPage, PresenceState, PresenceSubscriptions, RegisteredUser,
+    Attribute, ConversationPage, DeviceInfo, HistoryPage, PresenceState, PresenceSubscriptions, RegisteredUser,
     Resource, UserAttributes,
-    answer::{NO_END, parse_expiry},
+    answer::{NO_END, parse_expiry, parse_grant},
     classify::classify,
     device::parse_result,
     discovery,
@@ -22,7 +22,7 @@ use crate::{
     net::{MAX_PAUSE, parse_retry_after},
 };
 use crate::{
-    model::{account::UserId, redactor::Redactor},
+    model::{account::UserId, auth::Expiry, redactor::Redactor},
     net::{Network, Target},
 };
 
@@ -62,8 +62,8 @@ fn refused(operation: Operation, status: u16, pause: Option<Duration>, body: &[u
 
 /// The answer as a success.
 fn taken(body: &Value) {
-    if let Ok(grant) = Grant::parse(body) {
-        assert!(grant.expires_in.is_none_or(|life| (1..=NO_END).contains(&life.as_secs())));
+    if let Ok(grant) = parse_grant(body) {
+        assert!(!matches!(grant.expires_at, Some(Expiry::In(life)) if !(1..=NO_END).contains(&life.as_secs())));
         assert!(!grant.token.expose().is_empty());
     }
     if let Ok(users) = RegisteredUser::parse_all(body) {

@@ -36,7 +36,8 @@ use crate::{
     handlers::Handlers,
     model::{
         Event, EventKind,
-        account::{Token, UserId},
+        account::UserId,
+        auth::TokenGrant,
         error::{
             ActorEnd, ConnectStep, DisconnectReason, LossCause, OpenError, RequestError, RestError, SendError,
             TokenError,
@@ -48,7 +49,7 @@ use crate::{
         websocket::{link::Link, write_queue::WriteQueue},
     },
     rest::RestClient,
-    session::{Action, ConnectionState, Engine, FetchedToken, Input},
+    session::{Action, ConnectionState, Engine, Input, TokenFetch},
     util::{lent, threads::Unfinished},
 };
 
@@ -84,8 +85,8 @@ pub struct ConnectionActor {
     pub(super) link: Option<Link>,
     pub(super) dialing: Option<Dialing>,
     pub(super) call: Option<Doing<CallDone>>,
-    /// The ask for the session's next token, which outlives links.
-    pub(super) asked_token: Option<Doing<Result<FetchedToken, TokenError>>>,
+    /// The fetches of tokens under way, which outlive links; at most one on each behalf.
+    pub(super) token_fetches: Vec<(TokenFetch, Doing<Result<TokenGrant, TokenError>>)>,
     pub(super) timer: Option<Pin<Box<Sleep>>>,
     /// When the timer fires, which may be before the engine's deadline but never after it.
     pub(super) armed: Option<Duration>,
@@ -99,7 +100,9 @@ pub struct ConnectionActor {
     /// Ends that wait for what was begun to be written.
     pub(super) ends: Vec<Ending>,
     pub(super) sends: HashMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
-    pub(super) renewals: Vec<Renewal>,
+    /// Callers of `renew_token`, by what the engine answers with.
+    pub(super) renewals: Vec<(u64, oneshot::Sender<Result<u64, RequestError>>)>,
+    pub(super) last_renewal: u64,
     pub(super) stats: Stats,
     /// The pages that the message handler has.
     pub(super) page_tasks: PageTasks,
@@ -108,13 +111,6 @@ pub struct ConnectionActor {
     pub(super) stopping: bool,
     /// Set while the actor is being dropped with its session.
     pub(super) dying: bool,
-}
-
-/// A call of `renew_token`: the service is asked when the new token ends. It ends with its session.
-pub(super) struct Renewal {
-    pub(super) token: Token,
-    pub(super) call: Doing<Result<u64, RestError>>,
-    pub(super) asked: oneshot::Sender<Result<u64, RequestError>>,
 }
 
 /// A connect under way.
@@ -145,7 +141,6 @@ impl Ending {
 pub(super) enum CallDone {
     Recalled(Result<Loaded, Unfinished>),
     Discovered(Result<Addresses, RestError>),
-    Token(Result<FetchedToken, RestError>),
 }
 
 impl ConnectionActor {
@@ -180,7 +175,7 @@ impl ConnectionActor {
             link: None,
             dialing: None,
             call: None,
-            asked_token: None,
+            token_fetches: Vec::new(),
             timer: None,
             armed: None,
             looked: Duration::ZERO,
@@ -192,6 +187,7 @@ impl ConnectionActor {
             ends: Vec::new(),
             sends: HashMap::new(),
             renewals: Vec::new(),
+            last_renewal: 0,
             stats: Stats::default(),
             page_tasks: PageTasks::new(slot),
             token_cache: None,
@@ -277,7 +273,7 @@ impl Drop for ConnectionActor {
         }
         self.ends.drain(..).for_each(Ending::tell);
         // They may hold what the application lent, and another panic would end the process.
-        lent::drop_caught((self.call.take(), self.asked_token.take(), std::mem::take(&mut self.renewals)));
+        lent::drop_caught((self.call.take(), std::mem::take(&mut self.token_fetches)));
         lent::drop_caught(std::mem::replace(&mut self.page_tasks, PageTasks::new(Arc::default())));
     }
 }

@@ -6,7 +6,7 @@ use actix::{Context, Handler, MessageResult, ResponseFuture};
 use tokio::sync::oneshot;
 
 use super::{
-    actor::{ConnectionActor, Renewal},
+    actor::ConnectionActor,
     closed::Closed,
     messages::{
         Call, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop,
@@ -183,20 +183,16 @@ impl Handler<RegisterUser> for ConnectionActor {
 impl Handler<RenewToken> for ConnectionActor {
     type Result = ResponseFuture<Result<u64, RequestError>>;
 
-    fn handle(&mut self, RenewToken(token): RenewToken, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, RenewToken(token): RenewToken, ctx: &mut Self::Context) -> Self::Result {
         let (asked, answer) = oneshot::channel();
-        self.renewals.retain(|renewal| !renewal.asked.is_closed());
-        if self.renewals.len() >= Self::RENEWALS {
-            return Box::pin(std::future::ready(Err(ConnectionError::Busy.into())));
+        self.cancel_renewals(ctx);
+        if let Some(user) = self.core.engine.user() {
+            self.log.inspect(&token, user);
         }
-        if let Some(user) = self.core.engine.user().cloned() {
-            self.log.inspect(&token, &user);
-            let (rest, new) = (self.rest(), token.clone());
-            let call = Box::pin(async move { rest.await?.token_expiry(&user, &new).await });
-            self.renewals.push(Renewal { token, call, asked });
-            self.wake();
-        }
-        // Without a session, or when it ends meanwhile, nobody answers.
+        self.last_renewal += 1;
+        let renewal = self.last_renewal;
+        self.renewals.push((renewal, asked));
+        self.step(Input::RenewToken { renewal, token }, ctx);
         Box::pin(async move { answer.await.unwrap_or(Err(RequestError::NotLoggedIn)) })
     }
 }

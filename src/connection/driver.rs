@@ -13,12 +13,15 @@ use actix::{ActorFuture, Context};
 use actix_rt::time::{Instant, sleep, sleep_until};
 use slog::trace;
 
-use super::actor::{CallDone, ConnectionActor, Dialing, Ending, Renewal};
+use super::actor::{CallDone, ConnectionActor, Dialing, Ending};
 use crate::net::websocket::{
     frame::Incoming,
     link::{ReadOutcome, ReadRound},
 };
-use crate::{model::error::LossCause, session::Input};
+use crate::{
+    model::error::LossCause,
+    session::{Input, TokenFetch},
+};
 
 /// The longest a registry that is behind holds back a round of reading.
 const BEHIND: Duration = Duration::from_secs(1);
@@ -51,8 +54,7 @@ impl ConnectionActor {
         // Before anything is read, so that what is read then is all that had come by the moment the timer stands for.
         self.poll_fired(task);
         self.poll_call(ctx, task);
-        self.poll_asked_token(ctx, task);
-        self.poll_renewals(ctx, task);
+        self.poll_token_fetches(ctx, task);
         self.poll_dialing(ctx, task);
         self.poll_link(ctx, task);
         self.poll_timer(ctx, task);
@@ -68,35 +70,33 @@ impl ConnectionActor {
             match done {
                 CallDone::Recalled(result) => self.recalled(result, ctx),
                 CallDone::Discovered(result) => self.step(Input::Discovered(result), ctx),
-                CallDone::Token(result) => self.step(Input::TokenFetched(result), ctx),
             }
         }
     }
 
-    fn poll_asked_token(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
-        let Some(asked) = &mut self.asked_token else { return };
-        if let Poll::Ready(result) = asked.as_mut().poll(task) {
-            self.asked_token = None;
-            if let (Ok(fetched), Some(user)) = (&result, self.core.engine.user()) {
-                self.log.inspect(&fetched.token, user);
+    fn poll_token_fetches(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        self.cancel_renewals(ctx);
+        let mut done = Vec::new();
+        self.token_fetches.retain_mut(|(fetch, fetched)| match fetched.as_mut().poll(task) {
+            Poll::Ready(result) => {
+                done.push((*fetch, result));
+                false
             }
-            self.step(Input::TokenProvided(result), ctx);
+            Poll::Pending => true,
+        });
+        for (fetch, result) in done {
+            if let (TokenFetch::Session, Ok(grant), Some(user)) = (fetch, &result, self.core.engine.user()) {
+                self.log.inspect(&grant.token, user);
+            }
+            self.step(Input::TokenReady { fetch, result }, ctx);
         }
     }
 
-    /// One at a time, so that of several renewals the last one called is the one that stays.
-    fn poll_renewals(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
-        // One whose caller has gone must not take the place of a token given later.
-        self.renewals.retain(|renewal| !renewal.asked.is_closed());
-        while let Some(renewal) = self.renewals.first_mut()
-            && let Poll::Ready(answer) = renewal.call.as_mut().poll(task)
-        {
-            let Renewal { token, asked, .. } = self.renewals.remove(0);
-            if let Ok(expires_at) = answer {
-                self.step(Input::Renewed { token, expires_at }, ctx);
-            }
-            // An error here means that nobody waits any more.
-            let _ = asked.send(answer.map_err(Into::into));
+    /// Cancels the renewals whose callers have gone.
+    pub(super) fn cancel_renewals(&mut self, ctx: &mut Context<Self>) {
+        while let Some(at) = self.renewals.iter().position(|(_, asked)| asked.is_closed()) {
+            let (renewal, _) = self.renewals.swap_remove(at);
+            self.step(Input::CancelRenewal { renewal }, ctx);
         }
     }
 

@@ -19,18 +19,15 @@ use crate::{
         account::{Device, UserId},
     },
     net::{ConnectProgress, websocket::link::connect},
-    session::{Action, ConnectionState, Diagnostic, Input},
+    session::{Action, ConnectionState, Input},
     util::threads::Unfinished,
 };
 
 impl ConnectionActor {
-    /// Ends a turn: carries out its actions, keeps the session's token, and stops the actor where that was asked
+    /// Ends a turn: carries out its actions, and stops the actor where that was asked
     /// for and nothing is left of the session.
     pub(super) fn finish_turn(&mut self, ctx: &mut Context<Self>) {
         self.carry_out_all();
-        if let Some(cache) = &mut self.token_cache {
-            cache.follow(&self.core.engine);
-        }
         if self.stopping && self.core.engine.state() == ConnectionState::LoggedOut && self.ends.is_empty() {
             ctx.stop();
         }
@@ -83,20 +80,30 @@ impl ConnectionActor {
                 self.call = Some(Box::pin(async move { CallDone::Discovered(found.await) }));
                 self.wake();
             }
-            Action::FetchToken { user, password } => {
-                let rest = self.rest();
-                self.call = Some(Box::pin(async move {
-                    let fetched = async { rest.await?.password_token(&user, &password).await }.await;
-                    CallDone::Token(fetched.map(token_fetch::fetched))
-                }));
+            Action::FetchToken { fetch, request, from } => {
+                debug!(self.log.logger, "fetching a token"; "for" => ?fetch, "reason" => ?request.reason);
+                let fetched = token_fetch::fetch(request, from, self.rest());
+                self.token_fetches.push((fetch, Box::pin(fetched)));
                 self.wake();
             }
-            Action::RenewToken { request, from } => {
-                debug!(self.log.logger, "asking for a new token"; "reason" => ?request.reason);
-                self.asked_token = Some(Box::pin(token_fetch::fetch(request, from, self.rest())));
-                self.wake();
+            Action::DropTokenFetch(dropped) => self.token_fetches.retain(|(fetch, _)| *fetch != dropped),
+            Action::TokenChanged(grant) => {
+                if let Some(cache) = &mut self.token_cache {
+                    cache.store(grant);
+                }
             }
-            Action::DropRenewal => self.asked_token = None,
+            Action::ForgetToken => {
+                // The end of the actor is none of the token.
+                if let (Some(cache), false) = (&mut self.token_cache, self.dying) {
+                    cache.forget();
+                }
+            }
+            Action::Renewed { renewal, outcome } => {
+                let asked = self.renewals.iter().position(|(asked, _)| *asked == renewal);
+                if let Some((_, asked)) = asked.map(|at| self.renewals.swap_remove(at)) {
+                    let _ = asked.send(outcome);
+                }
+            }
             Action::Hangup => self.hang_up(),
             Action::Opened(result) => {
                 self.stats.on_opened(&result);
@@ -125,17 +132,13 @@ impl ConnectionActor {
                 }
             }
             Action::Closed => {
-                self.renewals.clear();
-                self.asked_token = None;
+                self.token_fetches.clear();
                 self.page_tasks.end();
                 let closed = if self.core.engine.logout_answered() { Closed::LoggedOut } else { Closed::Cut };
                 let asked = std::mem::take(&mut self.closing);
                 self.tell_closed(closed, asked);
             }
             Action::Note(diagnostic) => {
-                if let (Diagnostic::KeptTokenRefused(_), Some(cache)) = (&diagnostic, &mut self.token_cache) {
-                    cache.forget();
-                }
                 self.stats.on_diagnostic(&diagnostic);
                 self.log.diagnostic(&diagnostic, self.opening.is_some() || self.asking.is_some());
             }
@@ -143,10 +146,6 @@ impl ConnectionActor {
     }
 
     fn emit(&mut self, kind: EventKind) {
-        // The end of the actor is none of the token.
-        if let (EventKind::Disconnected { reason }, Some(cache), false) = (&kind, &mut self.token_cache, self.dying) {
-            cache.ended(reason);
-        }
         self.stats.on_event(&kind);
         self.log.event(&kind, self.core.engine.state());
         if let Some(user) = &self.user
@@ -227,7 +226,6 @@ impl ConnectionActor {
                 (None, None)
             }
         };
-        let (token, expires_at) = token.map_or((None, None), |kept| (Some(kept.token), kept.expires_at));
-        self.step(Input::Recalled { device, token, expires_at }, ctx);
+        self.step(Input::Recalled { device, kept: token }, ctx);
     }
 }

@@ -11,10 +11,9 @@ use crate::{
     config::Config,
     model::{
         account::{AppKey, Device, UserId},
-        auth::KeptToken,
-        error::{DisconnectReason, Kick, StateError},
+        auth::TokenGrant,
+        error::StateError,
     },
-    session::{ConnectionState, Engine},
     store::{self, StateDir},
     util::threads::{self, Serial, Single, Unfinished},
 };
@@ -24,7 +23,7 @@ use crate::{
 pub(super) struct TokenCache {
     account: Arc<AccountFiles>,
     /// What the file holds, or will.
-    kept: Option<KeptToken>,
+    kept: Option<TokenGrant>,
 }
 
 struct AccountFiles {
@@ -42,11 +41,11 @@ struct AccountFiles {
 pub(super) struct Loaded {
     /// The device to log in as.
     pub(super) device: Device,
-    pub(super) token: Option<KeptToken>,
+    pub(super) token: Option<TokenGrant>,
 }
 
 enum Change {
-    Keep(KeptToken),
+    Keep(TokenGrant),
     Forget,
 }
 
@@ -77,7 +76,7 @@ impl AccountFiles {
         }
     }
 
-    fn token(&self) -> Option<KeptToken> {
+    fn token(&self) -> Option<TokenGrant> {
         self.state.token(&self.app_key, &self.user).unwrap_or_else(|error| {
             warn!(self.log, "the kept token cannot be used"; "error" => %error);
             None
@@ -133,38 +132,19 @@ impl TokenCache {
     }
 
     /// Takes note of what the file holds.
-    pub(super) fn holds(&mut self, kept: Option<KeptToken>) {
+    pub(super) fn holds(&mut self, kept: Option<TokenGrant>) {
         self.kept = kept;
     }
 
     /// Keeps the token of a session that the service has accepted.
-    pub(super) fn follow(&mut self, engine: &Engine) {
-        if !matches!(engine.state(), ConnectionState::Online | ConnectionState::Reconnecting { .. }) {
-            return;
-        }
-        let (Some(token), expires_at) = (engine.token(), engine.token_expires_at()) else { return };
-        if self.kept.as_ref().is_some_and(|kept| kept.token == *token && kept.expires_at == expires_at) {
-            return;
-        }
-        let token = KeptToken { token: token.clone(), expires_at };
-        self.kept = Some(token.clone());
-        self.change(Change::Keep(token));
-    }
-
-    /// Removes a token that ended with its session.
-    pub(super) fn ended(&mut self, reason: &DisconnectReason) {
-        let dead = match reason {
-            DisconnectReason::Kicked(kick) => matches!(kick, Kick::UserRemoved | Kick::PasswordChanged),
-            DisconnectReason::Refused(refusal) => refusal.is_of_token(),
-            // A wrong password ends a session only after its token was refused.
-            DisconnectReason::TokenExpired | DisconnectReason::Rest(_) => true,
-            _ => false,
-        };
-        if dead {
-            self.forget();
+    pub(super) fn store(&mut self, grant: TokenGrant) {
+        if self.kept.as_ref() != Some(&grant) {
+            self.kept = Some(grant.clone());
+            self.change(Change::Keep(grant));
         }
     }
 
+    /// Removes the token.
     pub(super) fn forget(&mut self) {
         self.kept = None;
         self.change(Change::Forget);

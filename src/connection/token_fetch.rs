@@ -4,47 +4,45 @@ use std::{future::Future, sync::Arc};
 
 use crate::{
     model::{
-        auth::{ProvidedToken, TokenProvider, TokenReason, TokenRequest},
+        auth::{Expiry, TokenGrant, TokenProvider, TokenReason, TokenRequest},
         error::{RestError, RestErrorKind, TokenError},
     },
-    rest::{Grant, RestClient},
-    session::{Expiry, FetchedToken, TokenSource},
+    rest::RestClient,
+    session::TokenSource,
     util::guarded,
 };
 
-/// The answer to an ask of the engine's, whose deadline it is to drop this.
+/// Gets a token and its end for the engine, whose deadline it is to drop this.
 pub(super) async fn fetch(
     request: TokenRequest,
     from: TokenSource,
     rest: impl Future<Output = Result<RestClient, RestError>>,
-) -> Result<FetchedToken, TokenError> {
+) -> Result<TokenGrant, TokenError> {
     match from {
-        TokenSource::Password(password) => Ok(fetched(rest.await?.password_token(&request.user, &password).await?)),
+        TokenSource::Password(password) => Ok(rest.await?.password_token(&request.user, &password).await?),
+        TokenSource::Given(token) => {
+            let end = rest.await?.token_expiry(&request.user, &token).await?;
+            Ok(TokenGrant::of(token, Some(Expiry::At(end))))
+        }
         TokenSource::Provider(provider) => {
             let (user, reason) = (request.user.clone(), request.reason);
-            let ProvidedToken { token, mut expires_at } = provided(provider, request).await?;
+            let mut grant = provided(provider, request).await?;
             // On the way in, PROVISION tells the end.
-            if expires_at.is_none() && reason == TokenReason::Expiring {
-                let asked = async { rest.await?.token_expiry(&user, &token).await }.await;
-                expires_at = match asked {
-                    Ok(at) => Some(at),
+            if grant.expires_at.is_none() && reason == TokenReason::Expiring {
+                let asked = async { rest.await?.token_expiry(&user, &grant.token).await }.await;
+                grant.expires_at = match asked {
+                    Ok(at) => Some(Expiry::At(at)),
                     Err(error) if *error.kind() == RestErrorKind::Unauthorized => return Err(error.into()),
                     Err(_) => None,
                 };
             }
-            Ok(FetchedToken { token, expires_at: expires_at.map(Expiry::At) })
+            Ok(grant)
         }
     }
 }
 
-/// What REST granted: its end by the server's clock, or its life, which needs none.
-pub(super) fn fetched(grant: Grant) -> FetchedToken {
-    let expires_at = grant.expires_at.map(Expiry::At).or(grant.expires_in.map(Expiry::In));
-    FetchedToken { token: grant.token, expires_at }
-}
-
 /// Asks the application's provider, whose panic is not to end the connection.
-async fn provided(provider: Arc<dyn TokenProvider>, request: TokenRequest) -> Result<ProvidedToken, TokenError> {
+async fn provided(provider: Arc<dyn TokenProvider>, request: TokenRequest) -> Result<TokenGrant, TokenError> {
     let begin = || Box::pin(async move { provider.token(request).await });
     match guarded(begin).await {
         Some(given) => given.map_err(TokenError::Provider),
@@ -60,7 +58,7 @@ mod tests {
         task::{Context, Poll, Waker},
     };
 
-    use super::{ProvidedToken, TokenReason, TokenRequest, TokenSource, fetch};
+    use super::{TokenGrant, TokenReason, TokenRequest, TokenSource, fetch};
     use crate::model::{
         auth::{Credentials, Provider},
         error::{ProviderError, RestError, TokenError},
@@ -81,7 +79,7 @@ mod tests {
             if !answers {
                 std::future::pending::<()>().await;
             }
-            Ok::<_, ProviderError>(ProvidedToken::new("YWMt-token")?)
+            Ok::<_, ProviderError>(TokenGrant::new("YWMt-token")?)
         });
         let request = TokenRequest::new("alice".parse().unwrap(), TokenReason::Login);
         let rest = async { unreachable!("the answer is the provider's") as Result<_, RestError> };
@@ -101,7 +99,7 @@ mod tests {
         let explosive = Explosive;
         let credentials = Credentials::provider("alice", move |_: TokenRequest| {
             let _kept = &explosive;
-            async { Ok(ProvidedToken::new("YWMt-token")?) }
+            async { Ok(TokenGrant::new("YWMt-token")?) }
         });
         drop(credentials);
     }

@@ -6,7 +6,10 @@ use serde_json::Value;
 
 use crate::model::error::RestErrorKind;
 use crate::{
-    model::account::{Nickname, Password, Token, UserId},
+    model::{
+        account::{Nickname, Password, Token, UserId},
+        auth::{Expiry, TokenGrant},
+    },
     util::lenient,
 };
 
@@ -51,36 +54,19 @@ pub struct RegisteredUser {
     pub created: Option<u64>,
 }
 
-/// A token the service granted (connection spec §3.2, §3.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Grant {
-    /// The token.
-    pub token: Token,
-    /// How long it lives from now; `None` for a token without an end: the service named no time, none above zero,
-    /// or more than 100 years.
-    pub expires_in: Option<Duration>,
-    /// When it ends, in Unix milliseconds, where the service says so (the exchange of an Agora token).
-    pub expires_at: Option<u64>,
-    /// The user it belongs to, as the service names it; `None` for an app token.
-    pub user: Option<String>,
-}
-
 /// A token that lives longer has no end: nobody waits for it, and no clock arithmetic can overflow.
 pub(super) const NO_END: u64 = 100 * 365 * 24 * 60 * 60;
 
-impl Grant {
-    pub(super) fn parse(body: &Value) -> Result<Self, RestErrorKind> {
-        let token = text(body, "access_token").ok_or_else(|| odd("it has no access_token"))?;
-        let token = Token::new(token).map_err(|error| odd(format!("its access_token cannot be one: {error}")))?;
-        let seconds = whole(body, "expires_in").filter(|seconds| (1..=NO_END).contains(seconds));
-        Ok(Grant {
-            token,
-            expires_in: seconds.map(Duration::from_secs),
-            expires_at: whole(body, "expire_timestamp").filter(|end| *end != 0),
-            user: body.get("user").and_then(|user| text(user, "username")).map(str::to_owned),
-        })
-    }
+/// Reads a token that the service granted (connection spec §3.2, §3.3). It has no end where the service names no time, none
+/// above zero, or more than 100 years. A moment of its own clock (the exchange of an Agora token) counts for more than a life.
+pub(super) fn parse_grant(body: &Value) -> Result<TokenGrant, RestErrorKind> {
+    let token = text(body, "access_token").ok_or_else(|| odd("it has no access_token"))?;
+    let token = Token::new(token).map_err(|error| odd(format!("its access_token cannot be one: {error}")))?;
+    let life = whole(body, "expires_in").filter(|seconds| (1..=NO_END).contains(seconds));
+    let end = whole(body, "expire_timestamp").filter(|end| *end != 0);
+    let mut grant = TokenGrant::of(token, end.map(Expiry::At).or(life.map(Duration::from_secs).map(Expiry::In)));
+    grant.user = body.get("user").and_then(|user| text(user, "username")).map(str::to_owned);
+    Ok(grant)
 }
 
 impl RegisteredUser {
@@ -151,10 +137,13 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{Grant, RegisteredUser, parse_expiry, whole};
+    use super::{Expiry, RegisteredUser, parse_expiry, parse_grant, whole};
 
     fn life(expires_in: serde_json::Value) -> Option<Duration> {
-        Grant::parse(&json!({"access_token": "t", "expires_in": expires_in})).unwrap().expires_in
+        match parse_grant(&json!({"access_token": "t", "expires_in": expires_in})).unwrap().expires_at? {
+            Expiry::In(life) => Some(life),
+            Expiry::At(at) => panic!("{at}"),
+        }
     }
 
     #[test]
@@ -165,14 +154,14 @@ mod tests {
         for endless in [json!(0), json!(-1), json!(i64::MIN), json!(u64::MAX), json!(1e300), json!(null), json!([])] {
             assert_eq!(life(endless.clone()), None, "{endless}");
         }
-        assert_eq!(Grant::parse(&json!({"access_token": "t"})).unwrap().expires_in, None);
+        assert_eq!(parse_grant(&json!({"access_token": "t"})).unwrap().expires_at, None);
     }
 
     #[test]
     fn a_grant_without_a_usable_token_is_refused() {
         for bad in [json!({}), json!({"access_token": 7}), json!({"access_token": ""}), json!({"access_token": "a b"})]
         {
-            assert!(Grant::parse(&bad).is_err(), "{bad}");
+            assert!(parse_grant(&bad).is_err(), "{bad}");
         }
     }
 

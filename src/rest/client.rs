@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    answer::{Grant, NewUser, RegisteredUser, odd, parse_expiry},
+    answer::{NewUser, RegisteredUser, odd, parse_expiry, parse_grant},
     discovery::discover,
     secret_body,
 };
@@ -25,6 +25,7 @@ use crate::{
     config::{Config, Endpoints},
     model::{
         account::{AppKey, Nickname, Password, Token, UserId},
+        auth::TokenGrant,
         error::ConfigError,
         redactor::Redactor,
     },
@@ -205,7 +206,7 @@ impl RestClient {
     /// # Errors
     /// Any [`RestError`]; among them [`RestErrorKind::InvalidPassword`] and [`RestErrorKind::UserNotFound`], and
     /// [`RestErrorKind::UnexpectedAnswer`] where the answer is another user's.
-    pub async fn password_token(&self, user: &UserId, password: &Password) -> Result<Grant, RestError> {
+    pub async fn password_token(&self, user: &UserId, password: &Password) -> Result<TokenGrant, RestError> {
         let request = TokenBody::Password {
             username: user.as_str(),
             password: password.expose(),
@@ -214,7 +215,7 @@ impl RestClient {
         let mut call = self.post(Operation::PasswordToken, Some(user), "token", &request);
         call.secrets.add(password);
         self.granted(call, |body| {
-            let grant = Grant::parse(body)?;
+            let grant = parse_grant(body)?;
             // A token that was given for somebody else's question must never be used.
             match &grant.user {
                 Some(granted) if !granted.eq_ignore_ascii_case(user.as_str()) => {
@@ -232,11 +233,11 @@ impl RestClient {
     ///
     /// # Errors
     /// Any [`RestError`], each with the code 12.
-    pub async fn exchange_agora_token(&self, agora_token: &Token) -> Result<Grant, RestError> {
+    pub async fn exchange_agora_token(&self, agora_token: &Token) -> Result<TokenGrant, RestError> {
         let mut call = self.post(Operation::ExchangeAgoraToken, None, "token", &TokenBody::Agora);
         call.token = Some(agora_token);
         call.secrets.add(agora_token);
-        self.granted(call, Grant::parse).await
+        self.granted(call, parse_grant).await
     }
 
     /// When a user's token ends, in Unix milliseconds (connection spec §3.4); [`u64::MAX`] for one without an end.
@@ -262,19 +263,19 @@ impl RestClient {
     ///
     /// # Errors
     /// Any [`RestError`].
-    pub async fn app_token(&self, client_id: &str, client_secret: &Password) -> Result<Grant, RestError> {
+    pub async fn app_token(&self, client_id: &str, client_secret: &Password) -> Result<TokenGrant, RestError> {
         let request = TokenBody::ClientCredentials { client_id, client_secret: client_secret.expose() };
         let mut call = self.post(Operation::AppToken, None, "token", &request);
         call.secrets.add(client_secret);
-        self.granted(call, Grant::parse).await
+        self.granted(call, parse_grant).await
     }
 
     /// Makes a call that answers with a token, which must not be shown either from now on.
     async fn granted(
         &self,
         call: Call<'_>,
-        parse: impl Fn(&Value) -> Result<Grant, RestErrorKind>,
-    ) -> Result<Grant, RestError> {
+        parse: impl Fn(&Value) -> Result<TokenGrant, RestErrorKind>,
+    ) -> Result<TokenGrant, RestError> {
         let granted = self.call(call, parse).await;
         if let Ok(grant) = &granted {
             self.redactor.learn_token(&grant.token);

@@ -5,8 +5,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    ConversationPage, DeviceInfo, Grant, HistoryPage, PresenceState, PresenceSubscriptions, RegisteredUser,
-    UserAttributes,
+    ConversationPage, DeviceInfo, HistoryPage, PresenceState, PresenceSubscriptions, RegisteredUser, UserAttributes,
     answer::{self, parse_expiry},
     classify::classify,
     device::parse_result,
@@ -131,7 +130,7 @@ fn an_answer_of_the_largest_size_takes_no_more_than_it_may_whatever_it_holds_and
     let wrapped = |list: &str| costly(&format!("{{\"data\":{{\"{list}\":["), "]}}");
     let discovery = |body: &serde_json::Value| discovery::read("http://b", body, &Network::default().with_plaintext());
     let calls: Vec<(&str, Reads, Vec<String>)> = vec![
-        ("tokens", reads(Grant::parse), costly("{\"access_token\":\"a\",\"user\":[", "]}")),
+        ("tokens", reads(answer::parse_grant), costly("{\"access_token\":\"a\",\"user\":[", "]}")),
         ("expiry", reads(parse_expiry), costly("{\"expire_timestamp\":[", "]}")),
         ("registration", reads(RegisteredUser::parse_all), costly("{\"entities\":[", "]}")),
         ("users", reads(session_call::done), costly("{\"a\":[", "]}")),

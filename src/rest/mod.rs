@@ -36,7 +36,7 @@ mod upload;
 mod users;
 
 pub use crate::model::error::{Operation, RestError, RestErrorKind};
-pub use answer::{Grant, NewUser, RegisteredUser};
+pub use answer::{NewUser, RegisteredUser};
 pub use attributes::{Attribute, UserAttributes};
 pub use client::RestClient;
 pub use conversations::{ConversationInfo, ConversationPage, RawMessage};

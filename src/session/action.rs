@@ -7,13 +7,17 @@ use crate::session::Input;
 use crate::{
     model::{
         Event, EventKind,
-        account::{Device, Password, UserId},
-        auth::TokenRequest,
-        error::{OpenError, SendError},
+        account::{Device, UserId},
+        auth::{TokenGrant, TokenRequest},
+        error::{OpenError, RequestError, SendError},
         outgoing::Sent,
         server_text::ServerText,
     },
-    session::{diagnostic::Diagnostic, inbox::in_flight::Page, tokens::renewal::TokenSource},
+    session::{
+        diagnostic::Diagnostic,
+        inbox::in_flight::Page,
+        tokens::fetch::{TokenFetch, TokenSource},
+    },
     wire::Frame,
 };
 
@@ -31,23 +35,30 @@ pub enum Action {
     },
     /// Fetch `server.json`; answer with [`Input::Discovered`].
     Discover,
-    /// Fetch a token by REST; answer with [`Input::TokenFetched`].
+    /// Get a token and its end; answer with [`Input::TokenReady`]. There is one fetch at a time for the session, and one for
+    /// the application. Each goes on over [`Action::Hangup`] until [`Action::DropTokenFetch`] or [`Action::Closed`].
     FetchToken {
-        /// For whom.
-        user: UserId,
-        /// The password.
-        password: Password,
-    },
-    /// Get the session its next token; answer with [`Input::TokenProvided`]. There is one such ask at a time, and it
-    /// goes on over [`Action::Hangup`] until [`Action::DropRenewal`] or [`Action::Closed`].
-    RenewToken {
+        /// On whose behalf.
+        fetch: TokenFetch,
         /// For whom and why.
         request: TokenRequest,
         /// Where from.
         from: TokenSource,
     },
-    /// Give up the ask for a token; nothing of it may be reported afterwards.
-    DropRenewal,
+    /// Give up a fetch; nothing of it may be reported afterwards.
+    DropTokenFetch(TokenFetch),
+    /// Keep the token of an accepted session in the state folder, in the place of the one there. Only where
+    /// [`Config`](crate::Config) has a state folder.
+    TokenChanged(TokenGrant),
+    /// Remove the token from the state folder: it is of no use any more. Only where there is a state folder.
+    ForgetToken,
+    /// An [`Input::RenewToken`] is over: the token's end in milliseconds since 1970, or why nothing has changed.
+    Renewed {
+        /// Which one.
+        renewal: u64,
+        /// What came of it.
+        outcome: Result<u64, RequestError>,
+    },
     /// Connect a WebSocket; answer with [`Input::Connected`] or [`Input::Lost`].
     Connect {
         /// Where; whole, and without the session's secrets where it is shown.
@@ -55,7 +66,7 @@ pub enum Action {
     },
     /// Send a binary message. It holds a token in PROVISION and LOGOUT: never log its bytes.
     Transmit(Frame),
-    /// Give up whatever is under way: the socket, a connect, a REST call of the way in. Nothing of it may be reported
+    /// Give up whatever is under way: the socket, a connect, discovery, a look at the state folder. Nothing of it may be reported
     /// afterwards.
     Hangup,
     /// Tell the subscribers.

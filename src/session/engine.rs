@@ -9,7 +9,7 @@ use crate::session::{
     online::Online,
     phase::Phase,
     server_text::redact_input,
-    tokens::clock::{TokenClock, TokenEnd},
+    tokens::GivenTokens,
 };
 use crate::{
     config::Config,
@@ -17,7 +17,7 @@ use crate::{
         EventMask,
         account::{Token, UserId},
         auth::{Credentials, Secret},
-        error::{ConnectStep, SendError},
+        error::{ConnectStep, RequestError, SendError},
         origin::Origin,
         redactor::Redactor,
     },
@@ -45,6 +45,10 @@ impl Engine {
     /// How many attempts one `open` makes before it gives up (connection spec §4). One after which the service asked for a
     /// pause (`Retry-After`) does not count; the login's deadline bounds those.
     pub const LOGIN_ATTEMPTS: u32 = 3;
+
+    /// How many [`Input::RenewToken`] wait at most, the one under way among them; one more is refused as
+    /// [`Busy`](crate::ConnectionError::Busy).
+    pub const RENEWALS: usize = GivenTokens::CAPACITY;
 
     /// A logged-out engine. The seed decides the jitter and the client ids.
     #[must_use]
@@ -129,19 +133,13 @@ impl Engine {
     /// The token in use.
     #[must_use]
     pub fn token(&self) -> Option<&Token> {
-        self.session.as_ref().and_then(|session| session.tokens.token.as_ref())
+        self.session.as_ref()?.tokens.token()
     }
 
     /// When the token in use ends, in milliseconds since 1970, where that is known.
     #[must_use]
     pub fn token_expires_at(&self) -> Option<u64> {
-        let session = self.session.as_ref()?;
-        session
-            .tokens
-            .clock
-            .as_ref()
-            .and_then(TokenClock::expires_at)
-            .or(session.tokens.fetched_expiry.and_then(TokenEnd::at))
+        self.session.as_ref()?.tokens.expires_at()
     }
 
     /// The resource of the device that is logged in, or will be.
@@ -214,12 +212,10 @@ impl Engine {
         match &input {
             Input::Send { client_id, .. } => self.env.chosen_id(*client_id),
             Input::Open(account) => learn(self.redactor(), &account.credentials),
-            Input::TokenFetched(Ok(fetched)) | Input::TokenProvided(Ok(fetched)) => {
-                self.redactor().learn_token(&fetched.token);
+            Input::TokenReady { result: Ok(grant), .. } | Input::Recalled { kept: Some(grant), .. } => {
+                self.redactor().learn_token(&grant.token);
             }
-            Input::Renewed { token, .. } | Input::Recalled { token: Some(token), .. } => {
-                self.redactor().learn_token(token);
-            }
+            Input::RenewToken { token, .. } => self.redactor().learn_token(token),
             _ => {}
         }
         if self.session.is_some() {
@@ -250,6 +246,10 @@ impl Engine {
             }
             (None, Input::Send { client_id, .. } | Input::Room { client_id, .. }) => {
                 cx.out.push(Action::Sent { client_id, outcome: Err(SendError::NotLoggedIn) });
+                Flow::Continue(())
+            }
+            (None, Input::RenewToken { renewal, .. }) => {
+                cx.out.push(Action::Renewed { renewal, outcome: Err(RequestError::NotLoggedIn) });
                 Flow::Continue(())
             }
             (None, _) => Flow::Continue(()),

@@ -8,10 +8,11 @@ use crate::{
     config::{Account, Addresses},
     model::{
         account::{Device, Token},
+        auth::TokenGrant,
         error::{ActorEnd, ConnectStep, LossCause, RestError, TokenError},
         outgoing::{Outgoing, RoomRequest},
     },
-    session::{inbox::in_flight::PageId, tokens::clock::Expiry},
+    session::{inbox::in_flight::PageId, tokens::fetch::TokenFetch},
     store::Cursor,
 };
 
@@ -23,15 +24,6 @@ pub struct Now {
     /// The wall clock, in milliseconds since 1970; used for ids and, until the server's clock is heard, for a token's end
     /// that is told as a moment.
     pub wall: u64,
-}
-
-/// A token fetched by REST or given by a provider.
-#[derive(Clone, Debug)]
-pub struct FetchedToken {
-    /// The token.
-    pub token: Token,
-    /// Its end; `None` where there is none.
-    pub expires_at: Option<Expiry>,
 }
 
 /// What happened. Prints no frame's bytes: the answer to PROVISION can hold a token.
@@ -48,9 +40,25 @@ pub enum Input<'a> {
     /// [`Action::Discover`] is done.
     Discovered(Result<Addresses, RestError>),
     /// [`Action::FetchToken`] is done.
-    TokenFetched(Result<FetchedToken, RestError>),
-    /// [`Action::RenewToken`] is done.
-    TokenProvided(Result<FetchedToken, TokenError>),
+    TokenReady {
+        /// Which fetch.
+        fetch: TokenFetch,
+        /// The token and its end.
+        result: Result<TokenGrant, TokenError>,
+    },
+    /// The application gives the session a new token. The service is asked for its end; then the countdown starts anew, and
+    /// [`Action::Renewed`] answers. 16 of these wait at most, each for its turn.
+    RenewToken {
+        /// What to answer with.
+        renewal: u64,
+        /// The token.
+        token: Token,
+    },
+    /// Nobody waits for the answer to an [`Input::RenewToken`] any more; the token is dropped, and no answer comes.
+    CancelRenewal {
+        /// Which one.
+        renewal: u64,
+    },
     /// [`Action::Connect`] has come to this step (resolve, connect, proxy, TLS or upgrade); a timeout will name it.
     At(ConnectStep),
     /// [`Action::Connect`] is done: the WebSocket is open.
@@ -80,13 +88,6 @@ pub enum Input<'a> {
         client_id: u64,
         /// The request.
         request: RoomRequest,
-    },
-    /// A new token for the session, with its end in milliseconds since 1970; the countdown starts anew.
-    Renewed {
-        /// The token.
-        token: Token,
-        /// Its end.
-        expires_at: u64,
     },
     /// A page of [`Action::Deliver`] is handled, and its key kept where it has one; it can be acknowledged now.
     Handled {
@@ -118,9 +119,7 @@ pub enum Input<'a> {
         /// The device to log in as; `None` where nothing could be read.
         device: Option<Device>,
         /// The token kept; `None` where there is none.
-        token: Option<Token>,
-        /// Its end in milliseconds since 1970, if known.
-        expires_at: Option<u64>,
+        kept: Option<TokenGrant>,
     },
     /// The machine's network has changed: what seemed alive may be dead, and what seemed dead may be back.
     NetworkChanged,
@@ -135,8 +134,13 @@ impl fmt::Debug for Input<'_> {
             Input::Close => f.write_str("Close"),
             Input::Abort(end) => f.debug_tuple("Abort").field(end).finish(),
             Input::Discovered(result) => f.debug_tuple("Discovered").field(result).finish(),
-            Input::TokenFetched(result) => f.debug_tuple("TokenFetched").field(result).finish(),
-            Input::TokenProvided(result) => f.debug_tuple("TokenProvided").field(result).finish(),
+            Input::TokenReady { fetch, result } => {
+                f.debug_struct("TokenReady").field("fetch", fetch).field("result", result).finish()
+            }
+            Input::RenewToken { renewal, token } => {
+                f.debug_struct("RenewToken").field("renewal", renewal).field("token", token).finish()
+            }
+            Input::CancelRenewal { renewal } => f.debug_struct("CancelRenewal").field("renewal", renewal).finish(),
             Input::At(step) => f.debug_tuple("At").field(step).finish(),
             Input::Connected => f.write_str("Connected"),
             Input::Frame(bytes) => write!(f, "Frame({} bytes)", bytes.len()),
@@ -148,9 +152,6 @@ impl fmt::Debug for Input<'_> {
             Input::Room { client_id, request } => {
                 f.debug_struct("Room").field("client_id", client_id).field("request", request).finish()
             }
-            Input::Renewed { token, expires_at } => {
-                f.debug_struct("Renewed").field("token", token).field("expires_at", expires_at).finish()
-            }
             Input::Handled { page } => f.debug_struct("Handled").field("page", page).finish(),
             Input::Postponed { page, handled, pause } => {
                 let mut shown = f.debug_struct("Postponed");
@@ -160,9 +161,8 @@ impl fmt::Debug for Input<'_> {
             Input::Cursors { load, cursors } => {
                 f.debug_struct("Cursors").field("load", load).field("cursors", &cursors.len()).finish()
             }
-            Input::Recalled { device, token, expires_at } => {
-                let mut shown = f.debug_struct("Recalled");
-                shown.field("device", device).field("token", token).field("expires_at", expires_at).finish()
+            Input::Recalled { device, kept } => {
+                f.debug_struct("Recalled").field("device", device).field("kept", kept).finish()
             }
             Input::TooLarge => f.write_str("TooLarge"),
             Input::Arriving => f.write_str("Arriving"),

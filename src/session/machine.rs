@@ -99,10 +99,8 @@ impl Session {
             Input::Close => return self.close(cx),
             Input::Abort(end) => return self.abort(DisconnectReason::ActorEnded(end), cx),
             Input::Discovered(result) => return self.discovered(result, cx),
-            Input::Recalled { device, token, expires_at } => return self.recalled(device, token, expires_at, cx),
-            Input::TokenFetched(result) => return self.token_fetched(result, cx),
-            Input::TokenProvided(result) => return self.token_provided(result, cx),
-            Input::Renewed { token, expires_at } => return self.token_given(token, expires_at, cx),
+            Input::Recalled { device, kept } => return self.recalled(device, kept, cx),
+            Input::TokenReady { fetch, result } => return self.token_ready(fetch, result, cx),
             Input::Frame(bytes) => return self.frame(bytes, cx),
             Input::NetworkChanged => return self.network_changed(cx),
             Input::Tick => return self.tick(cx),
@@ -111,6 +109,8 @@ impl Session {
                 Phase::Connecting(connecting) if !connecting.has_link() => {}
                 _ => return self.lost(cause, cx),
             },
+            Input::RenewToken { renewal, token } => self.tokens.give(renewal, token, cx),
+            Input::CancelRenewal { renewal } => self.tokens.cancel_given(renewal, cx),
             Input::At(step) => {
                 if let Phase::Connecting(connecting) = &mut self.phase {
                     connecting.progress(step);
@@ -163,7 +163,7 @@ impl Session {
 
     /// Sends LOGOUT where the link is up, and ends at once where it is not.
     pub(super) fn log_out(&mut self, text: &str, reason: DisconnectReason, cx: &mut Cx<'_>) -> Flow {
-        let (Phase::Online(online), Some(token)) = (&self.phase, &self.tokens.token) else {
+        let (Phase::Online(online), Some(token)) = (&self.phase, self.tokens.token()) else {
             return end(reason);
         };
         let config = &cx.env.config;
@@ -202,7 +202,9 @@ impl Session {
                 End::Disconnected(reason) => OpenError::Ended { user, reason: reason.clone() },
             })));
         }
-        if let End::Disconnected(reason) = end {
+        let reason = if let End::Disconnected(reason) = end { Some(reason) } else { None };
+        self.tokens.end(reason.as_ref(), cx);
+        if let Some(reason) = reason {
             cx.emit(EventKind::Disconnected { reason });
         }
         cx.out.push(Action::Closed);

@@ -45,8 +45,9 @@ pub(super) fn bound_texts(frame: &mut Downward) {
 pub(super) fn redact_input(redactor: &Redactor, input: &mut Input<'_>) {
     match input {
         Input::Lost(cause) => *cause = std::mem::replace(cause, LossCause::ClosedHere).shown_by(redactor),
-        Input::Discovered(Err(error)) | Input::TokenFetched(Err(error)) => error.hide(redactor),
-        Input::TokenProvided(Err(TokenError::Rest(error))) => error.hide(redactor),
+        Input::Discovered(Err(error)) | Input::TokenReady { result: Err(TokenError::Rest(error)), .. } => {
+            error.hide(redactor);
+        }
         _ => {}
     }
 }

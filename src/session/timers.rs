@@ -9,7 +9,6 @@ use crate::session::{
     context::{Cx, Env},
     machine::{Flow, Session, end},
     phase::{Attempt, Phase},
-    tokens::clock::TokenClock,
 };
 
 /// What a session waits for. What is due at the same moment is handled in this order.
@@ -19,10 +18,12 @@ enum Timer {
     BufferedSend,
     /// The token is about to end, or ends.
     TokenEnd,
-    /// The request for a token has taken too long, or is to be made again.
-    TokenFetch,
     /// The login is given up, whatever it is at.
     LoginDeadline,
+    /// The fetch of a token has taken too long, or is to be made again.
+    TokenFetch,
+    /// The request for the end of a token that the application gave has taken too long.
+    GivenToken,
     /// A stage of the connect has taken too long.
     Stage,
     /// The pause before the next attempt is over.
@@ -42,11 +43,12 @@ enum Timer {
 }
 
 impl Timer {
-    const ALL: [Timer; 12] = [
+    const ALL: [Timer; 13] = [
         Timer::BufferedSend,
         Timer::TokenEnd,
-        Timer::TokenFetch,
         Timer::LoginDeadline,
+        Timer::TokenFetch,
+        Timer::GivenToken,
         Timer::Stage,
         Timer::Pause,
         Timer::LogOut,
@@ -82,8 +84,9 @@ impl Session {
             // Nothing else is waited for then.
             (_, Phase::LoggingOut(_)) => None,
             (Timer::BufferedSend, _) => self.outbox.buffered_deadline(config.buffer_sends_for),
-            (Timer::TokenEnd, _) => self.tokens.clock.as_ref().map(TokenClock::deadline),
-            (Timer::TokenFetch, _) => self.tokens.renewal.deadline(),
+            (Timer::TokenEnd, _) => self.tokens.end_deadline(),
+            (Timer::TokenFetch, _) => self.tokens.fetch_deadline(),
+            (Timer::GivenToken, _) => self.tokens.given_deadline(),
             (Timer::LoginDeadline, Phase::Connecting(connecting)) => match connecting.attempt {
                 Attempt::Login(Login { deadline, .. }) => {
                     Some(arrivals.due_if_read(deadline?, connecting.answer_limit(config)))
@@ -108,7 +111,8 @@ impl Session {
         match (timer, &mut self.phase) {
             (Timer::BufferedSend, _) => self.outbox.expire_buffered(cx),
             (Timer::TokenEnd, _) => return self.token_due(cx),
-            (Timer::TokenFetch, _) => return self.renewal_due(cx),
+            (Timer::TokenFetch, _) => return self.fetch_due(cx),
+            (Timer::GivenToken, _) => return self.given_due(cx),
             (Timer::LoginDeadline, _) => return self.login_due(cx),
             (Timer::Stage, _) => return self.stage_due(cx),
             (Timer::Pause, _) => return self.begin(cx),

@@ -12,14 +12,14 @@ use std::{
 
 use super::{StateDir, exposed};
 use crate::model::account::{AppKey, Device, Token, UserId};
-use crate::model::{auth::KeptToken, error::StateError};
+use crate::model::{auth::TokenGrant, error::StateError};
 
 fn account() -> (AppKey, UserId) {
     ("org#app".parse().unwrap(), "alice".parse().unwrap())
 }
 
-fn kept(token: &str) -> KeptToken {
-    KeptToken { token: Token::new(token).unwrap(), expires_at: None }
+fn kept(token: &str) -> TokenGrant {
+    TokenGrant::of(Token::new(token).unwrap(), None)
 }
 
 struct Place {
@@ -39,7 +39,7 @@ impl Place {
         Place { folder: state.place(&app, &user).path(), dir, state }
     }
 
-    fn token(&self) -> Result<Option<KeptToken>, StateError> {
+    fn token(&self) -> Result<Option<TokenGrant>, StateError> {
         let (app, user) = account();
         self.state.token(&app, &user)
     }

@@ -9,7 +9,7 @@ pub(crate) use cursor::{Cursors, load, save};
 pub(crate) use cursor_table::CursorTable;
 pub use file_cursors::FileCursors;
 
-use crate::model::auth::KeptToken;
+use crate::model::auth::{Expiry, TokenGrant};
 use crate::model::error::StateError;
 mod file;
 mod folder;
@@ -146,16 +146,16 @@ impl StateDir {
     }
 
     /// Returns the stored token, even one whose end has passed.
-    pub(crate) fn token(&self, app_key: &AppKey, user: &UserId) -> Result<Option<KeptToken>, StateError> {
+    pub(crate) fn token(&self, app_key: &AppKey, user: &UserId) -> Result<Option<TokenGrant>, StateError> {
         let Some(folder) = self.place(app_key, user).open()? else { return Ok(None) };
         folder.read(TOKEN, LARGEST, |kept: TokenFile| {
             let token = Token::new(kept.token).map_err(|_| "its token cannot be one")?;
-            Ok(KeptToken { token, expires_at: kept.expires_at })
+            Ok(TokenGrant::of(token, kept.expires_at.map(Expiry::At)))
         })
     }
 
-    pub(crate) fn keep_token(&self, app_key: &AppKey, user: &UserId, kept: &KeptToken) -> Result<(), StateError> {
-        let content = TokenFile { token: kept.token.expose().to_owned(), expires_at: kept.expires_at };
+    pub(crate) fn keep_token(&self, app_key: &AppKey, user: &UserId, kept: &TokenGrant) -> Result<(), StateError> {
+        let content = TokenFile { token: kept.token.expose().to_owned(), expires_at: kept.ends_at() };
         self.make_account(app_key, user)?.replace(TOKEN, &content)
     }
 
@@ -203,15 +203,15 @@ pub(crate) fn make_private(path: &Path) -> Result<(), StateError> {
 mod tests {
     use std::fs;
 
-    use super::{KeptToken, StateDir, StateError, file_name};
+    use super::{Expiry, StateDir, StateError, TokenGrant, file_name};
     use crate::model::account::{AppKey, Device, Token, UserId};
 
     fn account() -> (AppKey, UserId) {
         ("Org#app.1".parse().unwrap(), "a.lice".parse().unwrap())
     }
 
-    fn kept(token: &str, expires_at: Option<u64>) -> KeptToken {
-        KeptToken { token: Token::new(token).unwrap(), expires_at }
+    fn kept(token: &str, expires_at: Option<u64>) -> TokenGrant {
+        TokenGrant::of(Token::new(token).unwrap(), expires_at.map(Expiry::At))
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use agora_chat::{
     ConfigBuilder, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError, Reconnect,
-    account::{Token, TokenReason},
+    account::{Expiry, Token, TokenGrant, TokenReason},
     errors::{ConnectStep, ProviderError},
-    session::{Action, Diagnostic, Expiry, FetchedToken, Input},
+    session::{Action, Diagnostic, Input},
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     peer,
     renewal::{asked, by_provider, by_token_with_provider, not_provided, online, provided, refused, until_asked},
     rest_errors,
-    sim::{Did, Sim, T0, by_password, by_token, config, hello, seconds},
+    sim::{Did, Sim, T0, by_password, by_token, config, granted, hello, not_granted, seconds},
 };
 
 const MINUTE: Duration = seconds(60);
@@ -27,7 +27,7 @@ const KINDS: [fn() -> Input<'static>; 3] = [by_provider, by_token_with_provider,
 
 fn fetched(life: Option<Duration>) -> Input<'static> {
     let token = Token::new("YWMt-fetched").unwrap();
-    Input::TokenFetched(Ok(FetchedToken { token, expires_at: life.map(Expiry::In) }))
+    granted(TokenGrant::of(token, life.map(Expiry::In)))
 }
 
 /// Logged in; the token ends `life` from now by the server's clock, which is `ahead` of the local one.
@@ -147,7 +147,7 @@ fn a_session_whose_token_nobody_replaces_ends_with_it_also_in_an_outage() {
     // A provider that has said its last word is nobody.
     let mut sim = online(by_provider());
     until_asked(&mut sim);
-    sim.step(Input::TokenProvided(Err(ProviderError::permanent("gone").into())));
+    sim.step(not_granted(ProviderError::permanent("gone")));
     assert_eq!(sim.engine.state(), ConnectionState::Online, "the token lives on");
     let did = outage_until_over(&mut sim);
     assert_eq!((asked(&did).len(), did.reason()), (0, Some(&DisconnectReason::TokenExpired)));
@@ -180,7 +180,7 @@ fn a_last_word_after_the_tokens_end_is_the_end() {
         sim.due();
         sim.frame(&peer::unread_at(sim.now.wall));
     }
-    let did = sim.step(Input::TokenProvided(Err(rest_errors::wrong_password().into())));
+    let did = sim.step(not_granted(rest_errors::wrong_password()));
     assert_eq!((did.event(), did.kinds()), (&EventKind::TokenExpired, vec!["LOGOUT"]));
 }
 
@@ -190,7 +190,7 @@ fn a_pause_that_the_service_asked_for_is_kept_by_the_attempts_of_the_way_back() 
     let did = until_asked(&mut sim);
     assert_eq!(asked(&did), [TokenReason::Expiring]);
     sim.pass(seconds(19));
-    sim.step(Input::TokenProvided(Err(rest_errors::overloaded().into())));
+    sim.step(not_granted(rest_errors::overloaded()));
     let told = sim.now.mono;
     sim.lose();
     while !sim.is_asking() {
@@ -210,7 +210,7 @@ fn a_token_that_the_service_lets_live_on_is_taken_though_its_end_had_come() {
         sim.due();
     }
     let token = Token::new("YWMt-fetched").unwrap();
-    let did = sim.step(Input::TokenProvided(Ok(FetchedToken { token, expires_at: Some(Expiry::In(HOUR)) })));
+    let did = sim.step(granted(TokenGrant::of(token, Some(Expiry::In(HOUR)))));
     assert_eq!(did.dialed().len(), 1);
     assert_eq!(sim.accept().event(), &EventKind::Connected { resumed: true });
 }
@@ -240,8 +240,9 @@ fn by_clock(wall: u64, told: Expiry, in_provision: bool, hears_clock: bool, by: 
     let mut sim = Sim::new(config());
     sim.now.wall = wall;
     let ask = sim.step(by());
-    let token = FetchedToken { token: Token::new("YWMt-fetched").unwrap(), expires_at: Some(told) };
-    sim.step(if asked(&ask).is_empty() { Input::TokenFetched(Ok(token)) } else { Input::TokenProvided(Ok(token)) });
+    let token = TokenGrant::of(Token::new("YWMt-fetched").unwrap(), Some(told));
+    assert_eq!(asked(&ask).len(), 1);
+    sim.step(granted(token));
     sim.step(Input::Connected);
     sim.frame(&if in_provision { peer::accepted_until(T0 + 3_600_000) } else { peer::accepted() });
     sim.frame(&if hears_clock { peer::unread_at(T0) } else { peer::unread(&[]) });
@@ -273,8 +274,8 @@ fn a_life_is_counted_whatever_the_local_clock_says_and_its_token_renewed_in_time
             let did = quiet(&mut sim, seconds(2));
             assert!(matches!(did.event(), EventKind::TokenWillExpire { .. }), "{case}: {did:?}");
             assert_eq!(asked(&did), [TokenReason::Expiring], "{case}");
-            let token = FetchedToken { token: Token::new("YWMt-next").unwrap(), expires_at: Some(Expiry::In(HOUR)) };
-            assert!(sim.step(Input::TokenProvided(Ok(token))).events().is_empty(), "{case}");
+            let token = TokenGrant::of(Token::new("YWMt-next").unwrap(), Some(Expiry::In(HOUR)));
+            assert!(sim.step(granted(token)).events().is_empty(), "{case}");
             assert!(quiet(&mut sim, 47 * MINUTE).events().is_empty(), "{case}: and so the next");
         }
     }
@@ -369,7 +370,7 @@ fn wait(sim: &mut Sim) -> Duration {
 
 #[test]
 fn a_login_waits_as_long_as_the_service_asks_within_its_deadline() {
-    let overloaded = || Input::TokenFetched(Err(rest_errors::overloaded()));
+    let overloaded = || not_granted(rest_errors::overloaded());
     let mut sim = Sim::new(config());
     sim.step(by_password());
     // As many as the attempts of a login, and in less than its time.
@@ -427,11 +428,11 @@ fn what_may_pass_is_tried_three_times_by_a_login_at_rest_as_at_the_socket() {
         let mut sim = Sim::new(config());
         sim.step(by_password());
         for _ in 0..2 {
-            let did = sim.step(Input::TokenFetched(Err(answer())));
+            let did = sim.step(not_granted(answer()));
             assert!(matches!(did.notes()[..], [Diagnostic::LoginRetry { .. }]), "{did:?}");
             assert!(wait(&mut sim) <= seconds(2));
         }
-        let did = sim.step(Input::TokenFetched(Err(answer())));
+        let did = sim.step(not_granted(answer()));
         assert!(matches!(did.open_error(), OpenError::Token { error, .. } if *error == answer()), "{did:?}");
         assert!(!did.open_error().is_final() && did.events().is_empty());
     }
@@ -475,7 +476,7 @@ fn fail(sim: &mut Sim, did: &mut Did) {
         }
         Place::Discovery => Input::Discovered(Err(rest_errors::nowhere())),
         Place::Token if sim.is_asking() => not_provided(),
-        Place::Token => Input::TokenFetched(Err(rest_errors::unavailable())),
+        Place::Token => not_granted(rest_errors::unavailable()),
         _ => Input::Lost(LossCause::Ended),
     };
     did.0.extend(sim.step(answer).0);
@@ -518,7 +519,7 @@ fn a_first_login_that_is_kept_trying_outlasts_any_outage() {
 fn a_first_login_that_is_kept_trying_ends_by_what_is_final_by_close_and_by_a_limit_of_attempts() {
     let mut sim = Sim::new(patient());
     sim.step(by_password());
-    let did = sim.step(Input::TokenFetched(Err(rest_errors::wrong_password())));
+    let did = sim.step(not_granted(rest_errors::wrong_password()));
     assert!(matches!(did.open_error(), OpenError::Token { .. }) && did.open_error().is_final());
 
     let mut sim = Sim::new(patient());

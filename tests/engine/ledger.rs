@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use agora_chat::{
     ConnectionState, EventKind, OpenError, SendError,
-    account::TokenReason,
-    session::{Action, Engine, Frame, Input, PageId},
+    account::{Token, TokenReason},
+    session::{Action, Engine, Frame, Input, PageId, TokenFetch},
     wire::{MSync, Upward},
 };
 
@@ -43,6 +43,10 @@ pub(crate) struct Ledger {
     up: bool,
     /// Whether an ask for the next token is under way.
     pub(crate) asking: bool,
+    /// The same of the end of a token that the application gave.
+    given_asking: bool,
+    /// The tokens that the application gave, whose outcome is still to be told.
+    renewals: HashSet<u64>,
     /// The pages given to the message handler, by queue.
     pub(crate) given: HashMap<Box<str>, PageId>,
     syncing: bool,
@@ -60,7 +64,10 @@ impl Ledger {
                 }
             }
             Input::Connected if self.dialing => (self.dialing, self.up) = (false, true),
-            Input::TokenProvided(_) => self.asking = false,
+            Input::TokenReady { fetch: TokenFetch::Session, .. } => self.asking = false,
+            Input::TokenReady { fetch: TokenFetch::Application, .. } => self.given_asking = false,
+            Input::RenewToken { renewal, .. } => assert!(self.renewals.insert(*renewal)),
+            Input::CancelRenewal { renewal } => drop(self.renewals.remove(renewal)),
             Input::Lost(_) => (self.dialing, self.up) = (false, false),
             Input::Handled { page } | Input::Postponed { page, .. } => self.given.retain(|_, given| given != page),
             Input::Send { client_id, .. } | Input::Room { client_id, .. } => {
@@ -100,7 +107,6 @@ impl Ledger {
         match action {
             Action::Recall { .. } => self.enter(Place::State),
             Action::Discover => self.enter(Place::Discovery),
-            Action::FetchToken { .. } => self.enter(Place::Token),
             Action::Connect { .. } => {
                 self.enter(Place::Connect);
                 self.dialing = true;
@@ -123,14 +129,21 @@ impl Ledger {
                     self.place = Place::Pause;
                 }
             }
-            Action::RenewToken { request, .. } => {
+            Action::FetchToken { fetch: TokenFetch::Session, request, .. } => {
                 assert!(!std::mem::replace(&mut self.asking, true), "two tokens are asked for at once");
                 // One that is asked for ahead changes nothing about the place.
                 if request.reason != TokenReason::Expiring {
                     self.place = Place::Token;
                 }
             }
-            Action::DropRenewal => self.asking = false,
+            Action::DropTokenFetch(TokenFetch::Session) => self.asking = false,
+            Action::FetchToken { fetch: TokenFetch::Application, .. } => {
+                assert!(!std::mem::replace(&mut self.given_asking, true), "two ends are asked for at once");
+            }
+            Action::DropTokenFetch(TokenFetch::Application) => self.given_asking = false,
+            Action::Renewed { renewal, .. } => {
+                assert!(self.renewals.remove(renewal), "only what was given is answered, and once");
+            }
             Action::Emit(event) => self.event(event),
             Action::Opened(result) => {
                 assert!(std::mem::take(&mut self.opening), "open was answered twice, or unasked");
@@ -221,10 +234,11 @@ impl Ledger {
         if std::mem::take(&mut self.in_session) {
             assert!(self.unanswered.is_empty(), "unanswered sends are left: {:?}", self.unanswered);
             let expected = u32::from(!self.failed_quietly);
+            assert!(self.renewals.is_empty(), "tokens that were given are still to be answered: {:?}", self.renewals);
             assert_eq!(self.disconnected, expected, "Disconnected is told once, but not of a failed login");
         }
         self.place = Place::Out;
-        self.asking = false;
+        (self.asking, self.given_asking) = (false, false);
         self.given.clear();
     }
 }

@@ -2,16 +2,16 @@
 
 use agora_chat::{
     Code, Config, ConfigBuilder, ConnectionState, LossCause, OpenError,
-    account::Token,
+    account::{Token, TokenGrant},
     config::{Addresses, Endpoints},
     errors::ConnectStep,
-    session::{Action, Diagnostic, FetchedToken, Input},
+    session::{Action, Diagnostic, Input},
 };
 
 use crate::{
     ledger::Place,
     peer, rest_errors,
-    sim::{APP, Sim, by_password, by_token, config, hello, millis, seconds},
+    sim::{APP, Sim, by_password, by_token, config, granted, hello, millis, not_granted, seconds},
 };
 
 pub(crate) fn hosts(names: &[&str]) -> Addresses {
@@ -25,7 +25,7 @@ pub(crate) fn discovering() -> ConfigBuilder {
 }
 
 fn fetched() -> Input<'static> {
-    Input::TokenFetched(Ok(FetchedToken { token: Token::new("YWMt").unwrap(), expires_at: None }))
+    granted(TokenGrant::of(Token::new("YWMt").unwrap(), None))
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_login_by_password_walks_through_discovery_token_connect_and_provision() {
     assert!(matches!(sim.step(by_password()).0[..], [Action::Discover]));
     assert_eq!(step(&sim), ConnectionState::LoggingIn { step: ConnectStep::Discovery });
     let did = sim.step(Input::Discovered(Ok(hosts(&["one"]))));
-    assert!(matches!(&did.0[..], [Action::FetchToken { user, .. }] if user.as_str() == "alice"));
+    assert!(matches!(&did.0[..], [Action::FetchToken { request, .. }] if request.user.as_str() == "alice"));
     assert_eq!(step(&sim), ConnectionState::LoggingIn { step: ConnectStep::Token });
     assert_eq!(sim.step(fetched()).dialed(), ["ws://one.test/websocket"]);
     assert_eq!(step(&sim), ConnectionState::LoggingIn { step: ConnectStep::Connect });
@@ -206,7 +206,7 @@ fn a_token_request_that_fails_fails_the_login_without_an_event() {
         // Too short for the pause that the second one asks for.
         let mut sim = Sim::new(config().login_deadline(seconds(5)));
         sim.step(by_password());
-        let did = sim.step(Input::TokenFetched(Err(error.clone())));
+        let did = sim.step(not_granted(error.clone()));
         assert!(matches!(did.open_error(), OpenError::Token { error: told, .. } if *told == error));
         assert!(did.events().is_empty() && did.closed());
     }

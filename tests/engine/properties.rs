@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use agora_chat::{
     Config, ConfigBuilder, ConnectionState, EventMask, KickPolicy, LossCause, Reconnect,
-    account::Token,
+    account::{Expiry, Token, TokenGrant},
     config::{Addresses, Endpoints},
     errors::ConnectStep,
     messages::RoomRequest,
-    session::{Expiry, FetchedToken, Input},
+    session::Input,
 };
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -19,7 +19,7 @@ use crate::{
     peer,
     renewal::{by_provider, not_provided, provided},
     rest_errors,
-    sim::{APP, Sim, by_password, by_token, hello, millis, pending_sends, seconds},
+    sim::{APP, Sim, by_password, by_token, granted, hello, millis, not_granted, pending_sends, seconds},
 };
 
 #[derive(Clone, Debug)]
@@ -182,7 +182,7 @@ fn addresses(hosts: u8) -> Addresses {
 }
 
 fn fetched(expires_at: Option<u64>) -> Input<'static> {
-    Input::TokenFetched(Ok(FetchedToken { token: Token::new("YWMt").unwrap(), expires_at: expires_at.map(Expiry::At) }))
+    granted(TokenGrant::of(Token::new("YWMt").unwrap(), expires_at.map(Expiry::At)))
 }
 
 /// The most a step may do: no input here names more than a handful of queues or sends.
@@ -199,7 +199,7 @@ fn give(sim: &mut Sim, event: &Event) {
         Event::Discovered(Some(hosts)) => sim.step(Input::Discovered(Ok(addresses(*hosts)))),
         Event::Discovered(None) => sim.step(Input::Discovered(Err(rest_errors::nowhere()))),
         Event::TokenFetched(Some(end)) => sim.step(fetched(*end)),
-        Event::TokenFetched(None) => sim.step(Input::TokenFetched(Err(rest_errors::overloaded()))),
+        Event::TokenFetched(None) => sim.step(not_granted(rest_errors::overloaded())),
         Event::At(step) => sim.step(Input::At(*step)),
         Event::Connected => sim.step(Input::Connected),
         Event::Frame(bytes) => sim.frame(bytes),
@@ -228,15 +228,13 @@ fn give(sim: &mut Sim, event: &Event) {
             Some(page) => sim.step(Input::Handled { page }),
             None => return,
         },
-        Event::Renewed(expires_at) => {
-            sim.step(Input::Renewed { token: Token::new("YWMt-new").unwrap(), expires_at: *expires_at })
-        }
+        Event::Renewed(expires_at) => sim.renew(Token::new("YWMt-new").unwrap(), *expires_at),
         Event::Tick => sim.step(Input::Tick),
         Event::Due if sim.engine.deadline().is_some() => sim.due(),
         Event::Due => return,
         Event::Help => match sim.place() {
             Place::Out => sim.step(by_token()),
-            Place::State => sim.step(Input::Recalled { device: None, token: None, expires_at: None }),
+            Place::State => sim.step(Input::Recalled { device: None, kept: None }),
             Place::Discovery => sim.step(Input::Discovered(Ok(addresses(2)))),
             Place::Token | Place::Pause if sim.is_asking() => {
                 let (name, wall) = (format!("at-{:?}", sim.now.mono), sim.now.wall);

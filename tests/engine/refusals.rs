@@ -2,14 +2,14 @@
 
 use agora_chat::{
     Credentials, DisconnectReason, EventKind, LossCause, OpenError,
-    account::Token,
+    account::{Token, TokenGrant},
     errors::RefusalKind as K,
-    session::{FetchedToken, Input},
+    session::Input,
 };
 
 use crate::{
     peer,
-    sim::{Sim, by_token, config},
+    sim::{Sim, by_token, config, granted},
 };
 
 struct Row {
@@ -148,7 +148,7 @@ fn what_a_refusal_means_does_not_hang_on_the_users_password() {
         let mut sim = Sim::new(config());
         sim.step(Input::Open(Credentials::password("bob", password).unwrap().into()));
         let token = Token::new("YWMt-fetched").unwrap();
-        sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: None })));
+        sim.step(granted(TokenGrant::of(token, None)));
         sim.step(Input::Connected);
         let did = sim.frame(&peer::refused(1, Some(reason)));
         let error = did.open_error();

@@ -4,21 +4,21 @@ use std::{future::Pending, time::Duration};
 
 use agora_chat::{
     Code, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError,
-    account::{ProvidedToken, Token, TokenReason, TokenRequest},
+    account::{Expiry, Token, TokenGrant, TokenReason, TokenRequest},
     errors::{ConnectStep, ProviderError, TokenError},
-    session::{Action, Diagnostic, Expiry, FetchedToken, Input, TokenSource},
+    session::{Action, Diagnostic, Input, TokenFetch, TokenSource},
 };
 
 use crate::{
     peer, rest_errors,
-    sim::{Did, Sim, T0, TOKEN, by_password, by_token, config, hello, millis, seconds},
+    sim::{Did, Sim, T0, TOKEN, by_password, by_token, config, granted, hello, millis, not_granted, seconds},
 };
 
 const MINUTE: Duration = seconds(60);
 const HOUR: Duration = seconds(3600);
 
 /// A provider that is never asked: the answers are inputs.
-pub(crate) fn nobody(_: TokenRequest) -> Pending<Result<ProvidedToken, ProviderError>> {
+pub(crate) fn nobody(_: TokenRequest) -> Pending<Result<TokenGrant, ProviderError>> {
     std::future::pending()
 }
 
@@ -32,16 +32,16 @@ pub(crate) fn by_token_with_provider() -> Input<'static> {
 
 pub(crate) fn provided(name: &str, expires_at: Option<u64>) -> Input<'static> {
     let token = Token::new(format!("YWMt-{name}")).unwrap();
-    Input::TokenProvided(Ok(FetchedToken { token, expires_at: expires_at.map(Expiry::At) }))
+    granted(TokenGrant::of(token, expires_at.map(Expiry::At)))
 }
 
 pub(crate) fn not_provided() -> Input<'static> {
-    Input::TokenProvided(Err(ProviderError::new("out of order").into()))
+    not_granted(ProviderError::new("out of order"))
 }
 
 pub(crate) fn asked(did: &Did) -> Vec<TokenReason> {
     let asks = did.0.iter().filter_map(|action| match action {
-        Action::RenewToken { request, .. } => Some(request.reason),
+        Action::FetchToken { fetch: TokenFetch::Session, request, .. } => Some(request.reason),
         _ => None,
     });
     asks.collect()
@@ -83,10 +83,7 @@ pub(crate) fn until_asked(sim: &mut Sim) -> Did {
 pub(crate) fn online(open: Input<'static>) -> Sim {
     let mut sim = Sim::new(config());
     let did = sim.step(open);
-    if did.0.iter().any(|action| matches!(action, Action::FetchToken { .. })) {
-        let token = Token::new("YWMt-first").unwrap();
-        sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: None })));
-    } else if asked(&did) == [TokenReason::Login] {
+    if asked(&did) == [TokenReason::Login] {
         sim.step(provided("first", None));
     }
     sim.step(Input::Connected);
@@ -151,7 +148,7 @@ fn the_source_is_the_provider_where_there_is_one_and_the_password_otherwise() {
         let mut sim = online(open);
         let did = until_asked(&mut sim);
         let ask = did.0.iter().find_map(|action| match action {
-            Action::RenewToken { request, from } => Some((request, from)),
+            Action::FetchToken { request, from, .. } => Some((request, from)),
             _ => None,
         });
         let (request, from) = ask.unwrap();
@@ -166,7 +163,7 @@ fn an_ask_is_given_up_at_its_deadline_and_repeated_after_growing_pauses_past_the
         until_asked(&mut sim);
         let began = sim.now.mono;
         let mut did = Did::default();
-        while !did.0.iter().any(|action| matches!(action, Action::DropRenewal)) {
+        while !did.0.iter().any(|action| matches!(action, Action::DropTokenFetch(TokenFetch::Session))) {
             did = due(&mut sim);
         }
         assert_eq!(sim.now.mono - began, seconds(30));
@@ -204,7 +201,7 @@ fn an_ask_is_given_up_at_its_deadline_and_repeated_after_growing_pauses_past_the
 fn a_wrong_password_is_not_asked_with_again_and_the_session_lives_to_its_end() {
     let mut sim = online(by_password());
     until_asked(&mut sim);
-    let did = sim.step(Input::TokenProvided(Err(rest_errors::wrong_password().into())));
+    let did = sim.step(not_granted(rest_errors::wrong_password()));
     assert_eq!((again(&did), sim.engine.state()), (None, ConnectionState::Online));
     let mut did = Did::default();
     while sim.engine.state() == ConnectionState::Online {
@@ -218,7 +215,7 @@ fn a_wrong_password_is_not_asked_with_again_and_the_session_lives_to_its_end() {
 fn a_pause_asked_for_by_the_service_is_kept() {
     let mut sim = online(by_password());
     until_asked(&mut sim);
-    let did = sim.step(Input::TokenProvided(Err(rest_errors::overloaded().into())));
+    let did = sim.step(not_granted(rest_errors::overloaded()));
     assert_eq!(again(&did), Some(seconds(7)));
 }
 
@@ -296,7 +293,7 @@ fn after_a_refusal_a_failed_ask_is_a_failed_attempt_and_the_sources_last_word_th
         |sim| sim.step(not_provided()),
         |sim| {
             let token = Token::new("YWMt-first").unwrap();
-            sim.step(Input::TokenProvided(Ok(FetchedToken { token, expires_at: None })))
+            sim.step(granted(TokenGrant::of(token, None)))
         },
         |sim| sim.run(seconds(30)),
     ];
@@ -322,7 +319,7 @@ fn after_a_refusal_a_failed_ask_is_a_failed_attempt_and_the_sources_last_word_th
     let mut sim = online(by_provider());
     sim.lose();
     refused(&mut sim, 1, "Sorry, token expired");
-    let did = sim.step(Input::TokenProvided(Err(ProviderError::permanent("the user has left").into())));
+    let did = sim.step(not_granted(ProviderError::permanent("the user has left")));
     assert!(matches!(
         did.events()[..],
         [EventKind::TokenExpired, EventKind::Disconnected { reason: DisconnectReason::TokenExpired }]
@@ -332,14 +329,14 @@ fn after_a_refusal_a_failed_ask_is_a_failed_attempt_and_the_sources_last_word_th
     let mut sim = online(by_password());
     sim.lose();
     refused(&mut sim, 1, "Sorry, token expired");
-    let did = sim.step(Input::TokenProvided(Err(rest_errors::overloaded().into())));
+    let did = sim.step(not_granted(rest_errors::overloaded()));
     let (_, delay, cause) = did.reconnecting();
     assert!(delay >= seconds(7) && matches!(cause, LossCause::Rest { step: ConnectStep::Token, .. }), "{did:?}");
 
     let mut sim = online(by_password());
     sim.lose();
     refused(&mut sim, 1, "Sorry, token expired");
-    let did = sim.step(Input::TokenProvided(Err(rest_errors::wrong_password().into())));
+    let did = sim.step(not_granted(rest_errors::wrong_password()));
     assert_eq!(did.reason(), Some(&DisconnectReason::Rest(rest_errors::wrong_password())));
 }
 
@@ -424,7 +421,7 @@ fn a_new_token_that_waited_out_an_outage_may_be_replaced_again() {
 fn an_ask_shows_no_secret() {
     let mut sim = online(by_password());
     let shown = format!("{:?} {:?}", until_asked(&mut sim), sim.engine);
-    assert!(shown.contains("RenewToken") && !shown.contains("a-password") && !shown.contains("YWMt-first"), "{shown}");
+    assert!(shown.contains("FetchToken") && !shown.contains("a-password") && !shown.contains("YWMt-first"), "{shown}");
 }
 
 #[test]
@@ -469,8 +466,8 @@ fn a_token_given_by_hand_meanwhile_takes_the_place_of_the_one_asked_for() {
     until_asked(&mut sim);
     let end = in_an_hour(&sim).unwrap();
     let token = Token::new("YWMt-by-hand").unwrap();
-    let did = sim.step(Input::Renewed { token: token.clone(), expires_at: end });
-    assert!(matches!(did.0[..], [Action::DropRenewal]));
+    let did = sim.renew(token.clone(), end);
+    assert!(matches!(did.0[..], [Action::DropTokenFetch(TokenFetch::Session), Action::Renewed { outcome: Ok(_), .. }]));
     assert!(sim.step(provided("late", None)).0.is_empty());
     assert_eq!(sim.engine.token(), Some(&token));
     let began = sim.now.mono;
@@ -482,12 +479,12 @@ fn a_token_given_by_hand_meanwhile_takes_the_place_of_the_one_asked_for() {
 fn what_a_provider_says_is_noted_without_the_token_it_repeats() {
     let mut sim = online(by_token_with_provider());
     until_asked(&mut sim);
-    let did = sim.step(Input::TokenProvided(Err(ProviderError::new(format!("{TOKEN} is no good")).into())));
+    let did = sim.step(not_granted(ProviderError::new(format!("{TOKEN} is no good"))));
     let Diagnostic::TokenNotRenewed { error, .. } = did.notes()[0] else { panic!("{did:?}") };
     assert_eq!(error.to_string(), "the token provider failed: <redacted> is no good");
     until_asked(&mut sim);
     let long = format!("{}{TOKEN}", "x".repeat(ProviderError::MAX_CHARS - 8));
-    let did = sim.step(Input::TokenProvided(Err(ProviderError::new(long).into())));
+    let did = sim.step(not_granted(ProviderError::new(long)));
     let Diagnostic::TokenNotRenewed { error: TokenError::Provider(error), .. } = did.notes()[0] else {
         panic!("{did:?}")
     };
@@ -521,7 +518,7 @@ fn a_token_that_came_while_the_old_one_was_being_refused_is_tried_and_not_thrown
         sim.lose();
         sim.due();
         sim.step(Input::Connected);
-        sim.step(Input::Renewed { token: Token::new("YWMt-new").unwrap(), expires_at: T0 + 3_600_000 });
+        sim.renew(Token::new("YWMt-new").unwrap(), T0 + 3_600_000);
         let did = sim.frame(&peer::refused(status, Some(reason)));
         assert!(matches!(did.0[..], [Action::Hangup, Action::Connect { .. }]), "{did:?}");
         assert_eq!(sim.accept().event(), &EventKind::Connected { resumed: true });
@@ -530,7 +527,7 @@ fn a_token_that_came_while_the_old_one_was_being_refused_is_tried_and_not_thrown
         let mut sim = Sim::new(config());
         sim.step(by_token());
         sim.step(Input::Connected);
-        sim.step(Input::Renewed { token: Token::new("YWMt-new").unwrap(), expires_at: T0 + 3_600_000 });
+        sim.renew(Token::new("YWMt-new").unwrap(), T0 + 3_600_000);
         let did = sim.frame(&peer::refused(status, Some(reason)));
         assert!(matches!(did.0[..], [Action::Hangup, Action::Connect { .. }]), "{did:?}");
         assert_eq!(sim.accept().opened(), Some(&Ok(())));

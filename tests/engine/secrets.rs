@@ -2,17 +2,17 @@
 
 use agora_chat::{
     DisconnectReason, EventKind, EventMask, LossCause, MessageBody, OpenError, SendError,
-    account::Token,
+    account::{Token, TokenGrant},
     errors::{CertificateProblem, ConnectStep, Kick, ProviderError, RefusalKind, TokenError},
     messages::RoomRequest,
-    session::{Action, Diagnostic, FetchedToken, Input},
+    session::{Action, Diagnostic, Input},
     wire::{CommSyncDl, Jid},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use crate::{
     peer::{self, user},
-    sim::{Did, Sim, T0, config, hello},
+    sim::{Did, Sim, T0, config, granted, hello, not_granted},
 };
 
 const PASSWORD: &str = "CANARY-pass \"wörd\"/+1?&";
@@ -40,10 +40,10 @@ fn online_with(config: agora_chat::ConfigBuilder) -> Sim {
 fn fetched(sim: &mut Sim) {
     let credentials = agora_chat::Credentials::password("alice", PASSWORD).unwrap();
     sim.step(Input::Open(credentials.into()));
-    sim.step(Input::Recalled { device: None, token: Token::new(KEPT).ok(), expires_at: None });
+    sim.step(Input::Recalled { device: None, kept: TokenGrant::new(KEPT).ok() });
     let token = Token::new(FORMER).unwrap();
-    sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: None })));
-    sim.step(Input::Renewed { token: Token::new(TOKEN).unwrap(), expires_at: T0 + 1_000_000_000 });
+    sim.step(granted(TokenGrant::of(token, None)));
+    sim.renew(Token::new(TOKEN).unwrap(), T0 + 1_000_000_000);
 }
 
 /// Ways back that are refused for each number there is.
@@ -153,12 +153,12 @@ fn places() -> Vec<Place> {
             sim.step(Input::Open(agora_chat::Credentials::provider("alice", provider).unwrap().into()));
             let tokens = [FORMER, TOKEN].map(|token| Token::new(token).unwrap());
             for token in tokens {
-                sim.step(Input::Renewed { token, expires_at: T0 + 1_000_000_000 });
+                sim.renew(token, T0 + 1_000_000_000);
             }
             if !echo.contains(FORMER) && !echo.contains(TOKEN) {
                 return Vec::new();
             }
-            vec![sim.lose(), sim.step(Input::TokenProvided(Err(TokenError::Provider(ProviderError::new(echo)))))]
+            vec![sim.lose(), sim.step(not_granted(TokenError::Provider(ProviderError::new(echo))))]
         }),
     ]
 }
@@ -266,7 +266,7 @@ fn what_a_refusal_means_is_decided_by_the_text_as_it_came_also_where_that_is_a_s
     let mut sim = Sim::new(config());
     sim.step(Input::Open(agora_chat::Credentials::password("alice", "token expired").unwrap().into()));
     let token = Token::new("group").unwrap();
-    sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: None })));
+    sim.step(granted(TokenGrant::of(token, None)));
     sim.step(Input::Connected);
     let did = sim.frame(&peer::refused(1, Some("Sorry, token expired")));
     let refusal = match did.open_error() {
@@ -276,7 +276,7 @@ fn what_a_refusal_means_is_decided_by_the_text_as_it_came_also_where_that_is_a_s
     assert_eq!((refusal.kind(), refusal.reason()), (RefusalKind::TokenExpired, Some("Sorry, <redacted>")));
 
     let mut sim = Sim::online();
-    sim.step(Input::Renewed { token: Token::new("nonroster").unwrap(), expires_at: T0 + 1_000_000 });
+    sim.renew(Token::new("nonroster").unwrap(), T0 + 1_000_000);
     sim.step(hello(1));
     let did = sim.frame(&peer::sync(CommSyncDl {
         status: Some(peer::status(1, Some("nonroster"))),

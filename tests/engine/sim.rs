@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use agora_chat::{
     Account, Config, ConfigBuilder, ConnectionState, Credentials, DisconnectReason, EventKind, Limits, LossCause,
     OpenError, Outgoing, SendError, Sent,
-    account::Device,
-    session::{Action, Diagnostic, Engine, Input, Now, PageId},
+    account::{Device, Expiry, Token, TokenGrant},
+    errors::TokenError,
+    session::{Action, Diagnostic, Engine, Input, Now, PageId, TokenFetch},
     wire::{MSync, Upward},
 };
 use bytes::Bytes;
@@ -66,6 +67,16 @@ pub(crate) fn hello(client_id: u64) -> Input<'static> {
     Input::Send { client_id, message: Outgoing::text("bob", "hello").unwrap() }
 }
 
+/// The token that the session fetches.
+pub(crate) fn granted(grant: TokenGrant) -> Input<'static> {
+    Input::TokenReady { fetch: TokenFetch::Session, result: Ok(grant) }
+}
+
+/// Why the session gets none.
+pub(crate) fn not_granted(error: impl Into<TokenError>) -> Input<'static> {
+    Input::TokenReady { fetch: TokenFetch::Session, result: Err(error.into()) }
+}
+
 /// What a step, or a stretch of time, led to.
 #[derive(Debug, Default)]
 pub(crate) struct Did(pub(crate) Vec<Action>);
@@ -74,6 +85,7 @@ pub(crate) struct Sim {
     pub(crate) engine: Engine,
     pub(crate) now: Now,
     ledger: Ledger,
+    last_renewal: u64,
 }
 
 impl Sim {
@@ -83,7 +95,12 @@ impl Sim {
 
     pub(crate) fn seeded(config: ConfigBuilder, seed: u64) -> Self {
         let now = Now { mono: seconds(1), wall: T0 };
-        Sim { engine: Engine::new(Arc::new(config.build().unwrap()), seed), now, ledger: Ledger::default() }
+        Sim {
+            engine: Engine::new(Arc::new(config.build().unwrap()), seed),
+            now,
+            ledger: Ledger::default(),
+            last_renewal: 0,
+        }
     }
 
     /// Logged in by token, the first heartbeat answered, no end of the token known.
@@ -115,6 +132,21 @@ impl Sim {
         self.engine.step(input, self.now, &mut out);
         self.ledger.after(&self.engine, &out);
         Did(out)
+    }
+
+    /// Gives a token whose end the service knows at once.
+    pub(crate) fn renew(&mut self, token: Token, expires_at: u64) -> Did {
+        let renewal = self.next_renewal();
+        let mut did = self.step(Input::RenewToken { renewal, token: token.clone() });
+        did.0.retain(|action| !matches!(action, Action::FetchToken { fetch: TokenFetch::Application, .. }));
+        let result = Ok(TokenGrant::of(token, Some(Expiry::At(expires_at))));
+        did.0.extend(self.step(Input::TokenReady { fetch: TokenFetch::Application, result }).0);
+        did
+    }
+
+    pub(crate) fn next_renewal(&mut self) -> u64 {
+        self.last_renewal += 1;
+        self.last_renewal
     }
 
     pub(crate) fn frame(&mut self, bytes: &[u8]) -> Did {

@@ -2,7 +2,7 @@
 
 use agora_chat::{
     ConfigBuilder, ConnectionState, DisconnectReason, OpenError, StateDir,
-    account::Token,
+    account::{Expiry, Token, TokenGrant},
     errors::ConnectStep,
     session::{Action, Diagnostic, Input},
 };
@@ -20,7 +20,8 @@ fn kept() -> (TempDir, ConfigBuilder) {
 }
 
 fn recalled(token: Option<&str>, expires_at: Option<u64>) -> Input<'static> {
-    Input::Recalled { device: None, token: token.map(|token| Token::new(token).unwrap()), expires_at }
+    let kept = token.map(|token| TokenGrant::of(Token::new(token).unwrap(), expires_at.map(Expiry::At)));
+    Input::Recalled { device: None, kept }
 }
 
 fn reading(sim: &mut Sim, open: Input<'_>) {

@@ -4,10 +4,10 @@ use std::{collections::HashSet, time::Duration};
 
 use agora_chat::{
     Code, Config, ConfigBuilder, DisconnectReason, OpenError,
-    account::Token,
+    account::{Token, TokenGrant},
     config::{Addresses, Endpoints},
     errors::ConnectStep,
-    session::{Action, FetchedToken, Input},
+    session::{Action, Input},
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     peer,
     renewal::{not_provided, provided},
     rest_errors,
-    sim::{APP, Did, Sim, by_password, config, hello, millis, seconds},
+    sim::{APP, Did, Sim, by_password, config, granted, hello, millis, not_granted, seconds},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ fn found() -> Input<'static> {
 }
 
 fn token() -> Input<'static> {
-    Input::TokenFetched(Ok(FetchedToken { token: Token::new("YWMt").unwrap(), expires_at: None }))
+    granted(TokenGrant::of(Token::new("YWMt").unwrap(), None))
 }
 
 pub(crate) fn at(way: Way, place: Place) -> Sim {
@@ -133,7 +133,7 @@ fn give(sim: &mut Sim, input: &str) -> Did {
         "discovered" => sim.step(found()),
         "no discovery" => sim.step(Input::Discovered(Err(rest_errors::nowhere()))),
         "token" => sim.step(token()),
-        "no token" => sim.step(Input::TokenFetched(Err(rest_errors::wrong_password()))),
+        "no token" => sim.step(not_granted(rest_errors::wrong_password())),
         "provided" => sim.step(provided("next", None)),
         "not provided" => sim.step(not_provided()),
         "refused as expired" => sim.frame(&peer::refused(1, Some("Sorry, token expired"))),
@@ -152,7 +152,7 @@ fn give(sim: &mut Sim, input: &str) -> Did {
         "send" => sim.step(hello(3)),
         "renewed" => {
             let expires_at = sim.now.wall + 3_600_000;
-            sim.step(Input::Renewed { token: Token::new("YWMt-new").unwrap(), expires_at })
+            sim.renew(Token::new("YWMt-new").unwrap(), expires_at)
         }
         "network changed" => sim.step(Input::NetworkChanged),
         "early tick" => sim.step(Input::Tick),
@@ -174,12 +174,15 @@ fn next((way, place): (Way, Place), input: &str) -> Place {
         (Login, Discovery, "no discovery") => Pause,
         (Resume, Discovery, "discovered" | "no discovery") => Connect,
         (Resume, Discovery, "due tick") => Pause,
-        (Login, TokenStep, "token") => Connect,
-        (Login, TokenStep, "no token" | "due tick") => Out,
-        // The password of the session gets one new token; it is asked for, not fetched as at a login.
+        // The one that the session has already is of no use.
+        (Resume, TokenStep, "token") => Pause,
+        (_, TokenStep, "token" | "provided" | "renewed") => Connect,
+        // A wrong password is the source's last word.
+        (Login, TokenStep, "no token" | "due tick") | (Resume, TokenStep, "no token") => Out,
+        (Login, TokenStep, "not provided") => Pause,
+        // The password of the session gets one new token.
         (Resume, Provision, "refused as expired") => TokenStep,
         (Login, Provision, "refused as expired") => Out,
-        (Resume, TokenStep, "provided" | "renewed") => Connect,
         (Resume, TokenStep, "not provided" | "due tick") => Pause,
         (_, Connect, "connected") => Provision,
         (_, Connect, "lost" | "due tick") => Pause,

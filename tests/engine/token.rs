@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use agora_chat::{
     ConnectionState, DisconnectReason, EventKind,
-    account::Token,
-    session::{Expiry, FetchedToken, Input},
+    account::{Expiry, Token, TokenGrant},
+    session::{Action, Input},
 };
 
 use crate::{
     peer,
-    sim::{Did, Sim, T0, by_password, by_token, config, millis, seconds},
+    sim::{Did, Sim, T0, by_password, by_token, config, granted, millis, seconds},
 };
 
 const DAY: Duration = seconds(24 * 60 * 60);
@@ -44,7 +44,7 @@ fn login_until(end: u64, ahead: i64) -> (Sim, Did) {
 }
 
 fn renew(sim: &mut Sim, expires_at: u64) -> Did {
-    sim.step(Input::Renewed { token: Token::new("YWMt-new").unwrap(), expires_at })
+    sim.renew(Token::new("YWMt-new").unwrap(), expires_at)
 }
 
 fn warning(at: u64, left: Duration) -> EventKind {
@@ -210,7 +210,8 @@ fn a_token_that_ends_in_a_long_pause_is_not_tried_again() {
 fn a_renewed_token_starts_a_new_countdown_and_is_the_one_of_the_next_login() {
     let mut sim = Sim::online_for(config(), 10 * MINUTE);
     run_answered(&mut sim, 9 * MINUTE, 0);
-    assert!(renew(&mut sim, T0 + 540_000 + 600_000).0.is_empty(), "no frame is sent");
+    let did = renew(&mut sim, T0 + 540_000 + 600_000);
+    assert!(matches!(did.0[..], [Action::Renewed { outcome: Ok(_), .. }]), "no frame is sent: {did:?}");
     assert!(run_answered(&mut sim, 8 * MINUTE - millis(1), 0).events().is_empty());
     assert!(matches!(run_answered(&mut sim, millis(1), 0).event(), EventKind::TokenWillExpire { .. }));
     sim.redial();
@@ -240,7 +241,7 @@ fn a_token_fetched_by_password_ends_as_rest_said_where_provision_does_not_say() 
     let mut sim = Sim::new(config());
     sim.step(by_password());
     let token = Token::new("YWMt").unwrap();
-    sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: Some(Expiry::At(T0 + 600_000)) })));
+    sim.step(granted(TokenGrant::of(token, Some(Expiry::At(T0 + 600_000)))));
     sim.accept();
     sim.frame(&peer::unread_at(T0));
     assert_eq!(run_answered(&mut sim, 8 * MINUTE, 0).event(), &warning(T0 + 600_000, 2 * MINUTE));
@@ -251,7 +252,7 @@ fn a_renewed_token_without_an_end_forgets_the_end_of_the_one_before() {
     let mut sim = Sim::new(config().heartbeat(DAY, DAY));
     sim.step(by_password());
     let token = Token::new("YWMt").unwrap();
-    sim.step(Input::TokenFetched(Ok(FetchedToken { token, expires_at: Some(Expiry::At(T0 + 600_000)) })));
+    sim.step(granted(TokenGrant::of(token, Some(Expiry::At(T0 + 600_000)))));
     sim.accept();
     renew(&mut sim, u64::MAX);
     sim.redial();

@@ -7,10 +7,10 @@ use std::{collections::HashMap, sync::OnceLock, time::Duration};
 
 use agora_chat::{
     Config, ConfigBuilder, ConnectionState, Credentials, DisconnectReason, EventKind, KickPolicy, LossCause, Reconnect,
-    account::Token,
+    account::{Expiry, Token, TokenGrant},
     config::{Addresses, Endpoints},
     errors::{ConnectStep, ProviderError, RefusalKind},
-    session::{Expiry, FetchedToken, Input},
+    session::{Input, TokenFetch},
 };
 use bytes::Bytes;
 use fastrand::Rng;
@@ -166,7 +166,7 @@ impl World {
         name
     }
 
-    fn issued(&mut self) -> FetchedToken {
+    fn issued(&mut self) -> TokenGrant {
         let name = self.issue();
         let end = self.service.tokens[&name];
         let expires_at = match self.random.u32(..3) {
@@ -174,7 +174,7 @@ impl World {
             1 => end.map(Expiry::At),
             _ => self.service.life.map(Expiry::In),
         };
-        FetchedToken { token: Token::new(name).unwrap(), expires_at }
+        TokenGrant::of(Token::new(name).unwrap(), expires_at)
     }
 
     fn is_dead(&self, token: &str) -> bool {
@@ -345,7 +345,7 @@ impl World {
             7 => {
                 let name = self.issue();
                 let expires_at = self.service.tokens[&name].unwrap_or(u64::MAX);
-                self.sim.step(Input::Renewed { token: Token::new(name).unwrap(), expires_at })
+                self.sim.renew(Token::new(name).unwrap(), expires_at)
             }
             8 if self.sim.place() != Place::Out => {
                 self.session.closed = true;
@@ -414,22 +414,17 @@ impl World {
             Err(Some(self.random.u32(..4)))
         };
         let by_password = self.session.by_password;
-        match answer {
-            answer if !asking => self.sim.step(Input::TokenFetched(answer.map_err(|passes| match passes {
-                None => rest_errors::wrong_password(),
-                Some(0) => rest_errors::overloaded(),
-                Some(1) => rest_errors::gateway(),
-                Some(_) => rest_errors::unavailable(),
-            }))),
-            answer => self.sim.step(Input::TokenProvided(answer.map_err(|passes| match passes {
-                None if by_password => rest_errors::wrong_password().into(),
-                None => ProviderError::permanent("gone").into(),
-                Some(0) if by_password => rest_errors::overloaded().into(),
-                // What the service says of a provided token is not the provider's last word.
-                Some(0) => rest_errors::wrong_password().into(),
-                Some(_) => ProviderError::new("out of order").into(),
-            }))),
-        }
+        let result = answer.map_err(|passes| match passes {
+            None if by_password => rest_errors::wrong_password().into(),
+            None => ProviderError::permanent("gone").into(),
+            Some(0) if by_password => rest_errors::overloaded().into(),
+            Some(1) if by_password => rest_errors::gateway().into(),
+            Some(_) if by_password => rest_errors::unavailable().into(),
+            // What the service says of a provided token is not the provider's last word.
+            Some(0) => rest_errors::wrong_password().into(),
+            Some(_) => ProviderError::new("out of order").into(),
+        });
+        self.sim.step(Input::TokenReady { fetch: TokenFetch::Session, result })
     }
 
     fn connect(&mut self) -> Did {
@@ -620,7 +615,8 @@ impl World {
         let end = self.sim.now.mono + LONGEST + seconds(60);
         self.calm = u32::MAX;
         (self.service.no_link_until, self.service.no_rest_until) = (Duration::ZERO, Duration::ZERO);
-        let must_hold = self.session.has_source && self.session.is_in && !self.session.closed;
+        let lasts = self.sim.place() != Place::Out;
+        let must_hold = lasts && self.session.has_source && self.session.is_in && !self.session.closed;
         while self.sim.place() != Place::Online {
             assert!(self.sim.now.mono <= end, "still {} after all is well", self.sim.engine.state());
             let did = match self.sim.place() {

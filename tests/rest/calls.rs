@@ -49,7 +49,7 @@ fn granted() -> Reply {
     Reply::json(200, &json!({"access_token": "YWMt-good", "expires_in": 86400, "user": {"username": "alice"}}))
 }
 
-async fn login(client: &RestClient) -> Result<agora_chat::rest::Grant, RestError> {
+async fn login(client: &RestClient) -> Result<agora_chat::account::TokenGrant, RestError> {
     client.password_token(&user("alice"), &password("pw-a")).await
 }
 
@@ -277,7 +277,7 @@ async fn every_recorded_exchange_is_sent_and_understood_as_the_official_client_d
             }
             "login" => rest.password_token(&account, &password(text("password"))).await.map(|grant| {
                 assert_eq!(grant.token, token(response["body"]["access_token"].as_str().unwrap()));
-                assert_eq!(grant.expires_in, Some(Duration::from_secs(86_400)));
+                assert_eq!(grant.expires_at, Some(agora_chat::account::Expiry::In(Duration::from_secs(86_400))));
                 assert_eq!(grant.user.as_deref(), Some("alice"));
             }),
             "token" => {

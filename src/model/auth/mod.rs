@@ -2,11 +2,11 @@
 
 pub mod agora_token;
 mod credentials;
-mod kept_token;
+mod grant;
 mod provider;
 
 pub use credentials::Credentials;
 pub(crate) use credentials::Secret;
-pub(crate) use kept_token::KeptToken;
+pub use grant::{Expiry, TokenGrant};
 pub(crate) use provider::Provider;
-pub use provider::{ProvideToken, ProvidedToken, ProvidingToken, TokenProvider, TokenReason, TokenRequest};
+pub use provider::{ProvideToken, ProvidingToken, TokenProvider, TokenReason, TokenRequest};

@@ -2,10 +2,7 @@
 
 use crate::model::error::ProviderError;
 use crate::{
-    model::{
-        account::{Token, UserId},
-        error::CredentialError,
-    },
+    model::{account::UserId, auth::TokenGrant},
     util::lent::Lent,
 };
 use actix::{MailboxError, Message, Recipient};
@@ -13,7 +10,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use tokio::sync::Mutex;
 
 /// The answer of a [`TokenProvider`] to come.
-pub type ProvidingToken = Pin<Box<dyn Future<Output = Result<ProvidedToken, ProviderError>> + Send>>;
+pub type ProvidingToken = Pin<Box<dyn Future<Output = Result<TokenGrant, ProviderError>> + Send>>;
 
 /// Gives a session new tokens, so that it outlives each of them; given by
 /// [`Credentials::provider`](crate::Credentials::provider) or
@@ -30,11 +27,11 @@ pub type ProvidingToken = Pin<Box<dyn Future<Output = Result<ProvidedToken, Prov
 /// A closure is a provider, and so is the [`Recipient`] of an actor that handles [`ProvideToken`]:
 ///
 /// ```
-/// use agora_chat::{Credentials, account::{ProvidedToken, TokenRequest}};
+/// use agora_chat::{Credentials, account::{TokenGrant, TokenRequest}};
 /// # async fn from_my_server(_: &str) -> Result<String, std::io::Error> { Ok("007…".to_owned()) }
 /// let credentials = Credentials::provider("alice", |request: TokenRequest| async move {
 ///     let token = from_my_server(request.user.as_str()).await.map_err(agora_chat::errors::ProviderError::new)?;
-///     Ok(ProvidedToken::new(token)?)
+///     Ok(TokenGrant::new(token)?)
 /// })?;
 /// # Ok::<(), agora_chat::errors::CredentialError>(())
 /// ```
@@ -46,7 +43,7 @@ pub trait TokenProvider: Send + Sync + 'static {
 impl<F, Answer> TokenProvider for F
 where
     F: Fn(TokenRequest) -> Answer + Send + Sync + 'static,
-    Answer: Future<Output = Result<ProvidedToken, ProviderError>> + Send + 'static,
+    Answer: Future<Output = Result<TokenGrant, ProviderError>> + Send + 'static,
 {
     fn token(&self, request: TokenRequest) -> ProvidingToken {
         Box::pin(self(request))
@@ -71,7 +68,7 @@ impl TokenProvider for Recipient<ProvideToken> {
 
 /// Asks an actor for a token; see [`TokenProvider`].
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<ProvidedToken, ProviderError>")]
+#[rtype(result = "Result<TokenGrant, ProviderError>")]
 pub struct ProvideToken(pub TokenRequest);
 
 /// What a [`TokenProvider`] is asked for.
@@ -102,33 +99,6 @@ pub enum TokenReason {
     Expired,
     /// The server refused the token for another reason, such as that it is one of another user or application.
     Refused,
-}
-
-/// A token from a [`TokenProvider`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProvidedToken {
-    /// The token.
-    pub token: Token,
-    /// Its end in milliseconds since 1970. Where it is `None`, the service is asked for it (connection spec §3.4); should
-    /// that fail, the next login tells.
-    pub expires_at: Option<u64>,
-}
-
-impl ProvidedToken {
-    /// A token whose end is not known.
-    ///
-    /// # Errors
-    /// As [`Token::new`].
-    pub fn new(token: impl Into<String>) -> Result<Self, CredentialError> {
-        Ok(ProvidedToken { token: Token::new(token)?, expires_at: None })
-    }
-
-    /// Says when the token ends, in milliseconds since 1970.
-    #[must_use]
-    pub fn expires_at(mut self, at: u64) -> Self {
-        self.expires_at = Some(at);
-        self
-    }
 }
 
 /// A provider as [`Credentials`](crate::Credentials) hold it: clones of them, and so all sessions of one account that
@@ -177,7 +147,7 @@ mod tests {
 
     use tokio::sync::Semaphore;
 
-    use super::{ProvidedToken, Provider, ProviderError, TokenReason, TokenRequest};
+    use super::{Provider, ProviderError, TokenGrant, TokenReason, TokenRequest};
 
     #[test]
     fn sessions_that_share_a_provider_ask_it_in_turn_and_an_ask_given_up_holds_nobody_back() {
@@ -189,7 +159,7 @@ mod tests {
                 let let_go = Arc::clone(&let_go);
                 async move {
                     let_go.acquire().await.map_err(ProviderError::new)?.forget();
-                    Ok(ProvidedToken::new("YWMt-token")?)
+                    Ok(TokenGrant::new("YWMt-token")?)
                 }
             })
         };

@@ -8,11 +8,10 @@ use crate::{
         error::{ConnectStep, DisconnectReason, LossCause, OpenError},
     },
     session::{
-        Action, Diagnostic, Engine,
+        Diagnostic, Engine,
         context::Cx,
         machine::{Flow, Session, end, fail_login},
         phase::Attempt,
-        tokens::clock::TokenEnd,
     },
 };
 
@@ -86,22 +85,5 @@ impl Session {
             LossCause::Token(error) => OpenError::Provider { user, error },
             cause => OpenError::Unreachable { user, attempts, cause },
         })
-    }
-
-    /// No token came for the attempt. A login has one more way where it has a kept token whose end seems to have passed:
-    /// the clock that says so may be wrong.
-    pub(in crate::session) fn no_token(&mut self, cause: LossCause, cx: &mut Cx<'_>) -> Flow {
-        if !self.phase.is_logging_in() {
-            return self.lost(cause, cx);
-        }
-        let Some(spare) = self.tokens.spare.take() else {
-            return self.lost(cause, cx);
-        };
-        self.tokens.token = Some(spare.token);
-        self.tokens.fetched_expiry = spare.expires_at.map(TokenEnd::At);
-        self.tokens.kept = true;
-        cx.out.push(Action::Hangup);
-        cx.note(Diagnostic::KeptTokenTried);
-        self.connect(cx)
     }
 }

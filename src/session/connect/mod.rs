@@ -11,12 +11,12 @@ use crate::{
     model::{
         EventKind,
         account::{Device, Token},
-        auth::{KeptToken, Secret, TokenReason},
+        auth::TokenGrant,
         error::{ConnectStep, LossCause, OpenError, Refusal, RefusalKind, RestError},
         server_text::ServerText,
     },
     session::{
-        Action, Diagnostic, FetchedToken, Now,
+        Action, Diagnostic,
         connect::{
             login::Login,
             redirect::{MAX_REDIRECTS, Route, redirect_url},
@@ -26,7 +26,6 @@ use crate::{
         machine::{Flow, Session, fail_login},
         online::Online,
         phase::{Attempt, Phase},
-        tokens::clock::{TokenClock, TokenEnd, expiry_of_auth_token},
     },
     wire::{Provision, RedirectInfo, status::ErrorCode},
 };
@@ -118,29 +117,15 @@ impl Session {
         self.enter(Stage::State, recall_limit(&cx.env.config), cx)
     }
 
-    /// A kept token is tried where the login has none of its own; one whose end seems to have passed is its last resort.
-    pub(super) fn recalled(
-        &mut self,
-        device: Option<Device>,
-        token: Option<Token>,
-        expires_at: Option<u64>,
-        cx: &mut Cx<'_>,
-    ) -> Flow {
+    /// Goes on with what the state folder keeps of the account.
+    pub(super) fn recalled(&mut self, device: Option<Device>, kept: Option<TokenGrant>, cx: &mut Cx<'_>) -> Flow {
         if !self.phase.is_at(ConnectStep::State) {
             return Flow::Continue(());
         }
         if let Some(device) = device {
             self.device = cx.env.known_as(Arc::new(device));
         }
-        if let Some(token) = token.filter(|_| self.tokens.token.is_none()) {
-            if expires_at.is_none_or(|end| end > cx.now.wall) {
-                self.tokens.token = Some(token);
-                self.tokens.fetched_expiry = expires_at.map(TokenEnd::At);
-                self.tokens.kept = true;
-            } else {
-                self.tokens.spare = Some(KeptToken { token, expires_at });
-            }
-        }
+        self.tokens.recalled(kept, cx.now);
         self.begin(cx)
     }
 
@@ -161,31 +146,7 @@ impl Session {
         self.authorize(cx)
     }
 
-    /// Gets a token where there is none, or the one there is has ended or was refused.
-    pub(super) fn authorize(&mut self, cx: &mut Cx<'_>) -> Flow {
-        let (server, now) = (self.tokens.server_clock, cx.now);
-        if self.phase.is_logging_in() && self.tokens.fetched_expiry.is_some_and(|end| end.is_over(server, now)) {
-            // It was fetched for an earlier attempt, too long ago.
-            self.tokens.forget();
-        }
-        let reason = match (self.tokens.renewal.refused.as_ref().map(Refusal::kind), &self.tokens.token) {
-            (Some(RefusalKind::TokenExpired), _) => TokenReason::Expired,
-            (Some(_), _) => TokenReason::Refused,
-            (None, Some(_)) if !self.tokens.ended => return self.connect(cx),
-            (None, Some(_)) => TokenReason::Expired,
-            (None, None) => TokenReason::Login,
-        };
-        if reason == TokenReason::Login
-            && let Secret::Password(password) = &self.tokens.secret
-        {
-            cx.out.push(Action::FetchToken { user: self.user.clone(), password: password.clone() });
-            // Every REST host may use up its own limit.
-            let limit = cx.env.config.rest_timeout.saturating_mul(8);
-            return self.enter(Stage::Token, limit, cx);
-        }
-        self.await_token(reason, cx)
-    }
-
+    /// Dials the next address.
     pub(super) fn connect(&mut self, cx: &mut Cx<'_>) -> Flow {
         match cx.env.sockets.take() {
             Some(url) => self.dial(url, Vec::new(), cx),
@@ -230,26 +191,9 @@ impl Session {
         }
     }
 
-    pub(super) fn token_fetched(&mut self, result: Result<FetchedToken, RestError>, cx: &mut Cx<'_>) -> Flow {
-        // Only a login fetches its token so; what else waits at this step waits for another answer.
-        if !self.phase.is_at(ConnectStep::Token) || self.tokens.renewal.is_asking() {
-            return Flow::Continue(());
-        }
-        match result {
-            Ok(fetched) => {
-                self.tokens.token = Some(fetched.token);
-                self.tokens.fetched_expiry = fetched.expires_at.and_then(|end| end.counted_from(cx.now));
-                self.tokens.renewal.spent = true;
-                self.connect(cx)
-            }
-            Err(error) if error.is_final() => fail_login(OpenError::Token { user: self.user.clone(), error }),
-            Err(error) => self.no_token(LossCause::Rest { step: ConnectStep::Token, error }, cx),
-        }
-    }
-
     /// The socket is open: PROVISION goes first (connection spec §4).
     pub(super) fn connected(&mut self, cx: &mut Cx<'_>) {
-        let (Some(token), Phase::Connecting(connecting)) = (&self.tokens.token, &mut self.phase) else { return };
+        let (Some(token), Phase::Connecting(connecting)) = (self.tokens.token(), &mut self.phase) else { return };
         if !matches!(connecting.stage, Stage::Dial(_)) {
             return;
         }
@@ -310,15 +254,10 @@ impl Session {
         let resumed = matches!(attempt, Attempt::Resume);
         let session_id = mem::take(session_id);
         self.retry.link_up(resumed);
-        self.tokens.renewal.accepted();
         cx.env.arrivals.restart();
         self.phase = Phase::Online(Box::new(Online::new(session_id, cx.now)));
         self.inbox.link_up();
-        self.arm(auth_token, cx.now, cx.env.config.heartbeat_answer);
-        if self.tokens.ended {
-            // It ended during the attempt, and the server took it all the same.
-            self.renew_ahead(cx);
-        }
+        self.tokens.accepted(auth_token, cx);
         cx.emit(EventKind::Connected { resumed });
         self.outbox.link_up(cx);
         if let Phase::Online(online) = &mut self.phase {
@@ -328,31 +267,6 @@ impl Session {
             cx.out.push(Action::Opened(Ok(())));
         }
         self.token_due(cx)
-    }
-
-    /// Starts the countdown with the first accepted PROVISION; a reconnect does not start it anew (connection spec
-    /// §10.1).
-    fn arm(&mut self, auth_token: Option<&str>, now: Now, patience: Duration) {
-        if self.tokens.clock.is_some() {
-            return;
-        }
-        let told = auth_token.and_then(expiry_of_auth_token).and_then(|end| end.counted_from(now));
-        if self.tokens.ended {
-            // Only the server's word is news about it.
-            let Some(end) = told.filter(|end| !end.is_over(self.tokens.server_clock, now)) else { return };
-            self.tokens.ended = false;
-            self.tokens.clock = TokenClock::start(end, self.tokens.server_clock, now, patience);
-            return;
-        }
-        self.tokens.clock = match (told, self.tokens.fetched_expiry) {
-            // A life needs no wall clock until the server's is heard; by that one the moment is the better word.
-            (Some(TokenEnd::At(at)), Some(life @ TokenEnd::Counted { .. })) if self.tokens.server_clock.is_none() => {
-                TokenClock::start(life, None, now, patience).map(|clock| clock.told(at))
-            }
-            (told, fetched) => {
-                told.or(fetched).and_then(|end| TokenClock::start(end, self.tokens.server_clock, now, patience))
-            }
-        };
     }
 
     fn redirected(&mut self, targets: &[RedirectInfo], reason: Option<String>, cx: &mut Cx<'_>) -> Flow {
@@ -402,7 +316,8 @@ impl Session {
                 cx.note(Diagnostic::StateUnread { limit: recall_limit(&cx.env.config) });
                 self.begin(cx)
             }
-            ConnectStep::Token => self.no_token(LossCause::Timeout(step), cx),
+            // The fetch has a deadline of its own.
+            ConnectStep::Token => Flow::Continue(()),
             _ => self.lost(LossCause::Timeout(step), cx),
         }
     }

@@ -10,11 +10,10 @@ use crate::{
     config::{Config, Flapping},
     model::{
         EventKind,
-        auth::Secret,
         error::{DisconnectReason, Kick, LossCause, Refusal, TokenError},
     },
     session::{
-        Action, Diagnostic,
+        Action,
         connect::{Connecting, login::Login},
         context::Cx,
         machine::{Flow, Session, end},
@@ -222,6 +221,7 @@ impl Session {
             Phase::Connecting(Connecting { attempt: Attempt::Login(login), .. }) if !login.is_last_attempt() => {
                 login.attempts = login.attempts.saturating_add(1);
                 cx.out.push(Action::Hangup);
+                self.tokens.network_changed(cx);
                 self.begin(cx)
             }
             Phase::Waiting(_) | Phase::Connecting(_) | Phase::LoggingOut(_) => Flow::Continue(()),
@@ -235,22 +235,20 @@ impl Session {
         let Phase::Connecting(connecting) = &self.phase else { return Flow::Continue(()) };
         let attempt = connecting.attempt;
         let refusal = refusal.shown_by(|text| cx.redact(text));
-        if refusal.is_of_token() && connecting.provisioned_with().is_some_and(|token| self.tokens.has_newer_than(token))
-        {
+        if refusal.is_of_token() && connecting.provisioned_with().is_some_and(|token| self.tokens.replaces(token)) {
             // What was refused is a token that a renewal has replaced meanwhile.
-            self.tokens.kept = false;
             cx.out.push(Action::Hangup);
             return self.connect(cx);
         }
         match attempt {
-            Attempt::Login(_) if self.tokens.kept && refusal.is_of_token() => self.replace_kept_token(refusal, cx),
+            Attempt::Login(_) if self.tokens.kept_is_refused(&refusal, cx) => self.begin(cx),
             _ if self.tokens.can_retry_with_new_token(&refusal) => {
                 cx.out.push(Action::Hangup);
-                self.tokens.renewal.refused = Some(refusal);
+                self.tokens.refused(refusal);
                 self.authorize(cx)
             }
             Attempt::Resume if self.tokens.may_get_a_better_token(&refusal) => {
-                self.tokens.renewal.refused = Some(refusal.clone());
+                self.tokens.refused(refusal.clone());
                 self.try_again(Attempt::Resume, LossCause::Refused(refusal), cx)
             }
             Attempt::Resume | Attempt::Login(Login { deadline: None, .. }) if !refusal.is_final() => {
@@ -258,20 +256,5 @@ impl Session {
             }
             _ => self.refused_for_good(refusal, cx),
         }
-    }
-
-    /// Gets another token in place of a kept one that is refused: by the password, which is at hand, or from the provider.
-    /// Once, for that one is not kept.
-    fn replace_kept_token(&mut self, refusal: Refusal, cx: &mut Cx<'_>) -> Flow {
-        self.tokens.kept = false;
-        cx.out.push(Action::Hangup);
-        cx.note(Diagnostic::KeptTokenRefused(refusal.clone()));
-        if matches!(self.tokens.secret, Secret::Provider) {
-            // So that the provider hears why, and does not give the same one from a cache of its own.
-            self.tokens.renewal.refused = Some(refusal);
-            return self.authorize(cx);
-        }
-        self.tokens.forget();
-        self.begin(cx)
     }
 }

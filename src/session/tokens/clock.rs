@@ -2,38 +2,10 @@
 
 use std::time::Duration;
 
-use crate::session::Now;
+use crate::{model::auth::Expiry, session::Now};
 
 /// A token that ends later than this from now is taken for one without an end.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
-/// When a token ends, as whoever gave it says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expiry {
-    /// At this moment of the server's clock, in milliseconds since 1970.
-    At(u64),
-    /// So long after it was given. It is counted on the monotonic clock, so no wall clock can be wrong about it.
-    In(Duration),
-}
-
-impl Expiry {
-    /// Fixes the end of a token that is given now; `None` for one without an end.
-    pub(in crate::session) fn counted_from(self, now: Now) -> Option<TokenEnd> {
-        match self {
-            Expiry::At(at) => Some(TokenEnd::At(at)),
-            Expiry::In(life) if life >= FOREVER => None,
-            Expiry::In(life) => Some(TokenEnd::Counted { ends: now.mono.saturating_add(life), life }),
-        }
-    }
-
-    /// The end in milliseconds since 1970 as far as it is known; a life is added to the wall clock, for people to read.
-    pub(in crate::session) fn shown(self, now: Now) -> u64 {
-        match self {
-            Expiry::At(at) => at,
-            Expiry::In(life) => now.wall.saturating_add(milliseconds(life)),
-        }
-    }
-}
 
 /// The end of a token, by a clock that does not jump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +17,15 @@ pub(in crate::session) enum TokenEnd {
 }
 
 impl TokenEnd {
+    /// Fixes the end of a token that is given now; `None` for one without an end.
+    pub(in crate::session) fn counted_from(expiry: Expiry, now: Now) -> Option<Self> {
+        match expiry {
+            Expiry::At(at) => Some(TokenEnd::At(at)),
+            Expiry::In(life) if life >= FOREVER => None,
+            Expiry::In(life) => Some(TokenEnd::Counted { ends: now.mono.saturating_add(life), life }),
+        }
+    }
+
     /// Whether the end has certainly come; the local wall clock is not asked.
     pub(in crate::session) fn is_over(self, server: Option<ServerClock>, now: Now) -> bool {
         match (self, server) {
@@ -60,6 +41,14 @@ impl TokenEnd {
             TokenEnd::At(at) => Some(at),
             TokenEnd::Counted { .. } => None,
         }
+    }
+}
+
+/// Returns an end in milliseconds since 1970 as far as it is known; a life is added to the wall clock, for people to read.
+pub(in crate::session) fn shown(expiry: Expiry, now: Now) -> u64 {
+    match expiry {
+        Expiry::At(at) => at,
+        Expiry::In(life) => now.wall.saturating_add(milliseconds(life)),
     }
 }
 
@@ -294,7 +283,7 @@ mod tests {
     fn a_life_is_counted_without_any_wall_clock_and_by_the_servers_once_that_is_heard() {
         for wall in [0, T0, u64::MAX] {
             let now = |ms: u64| Now { mono: Duration::from_millis(ms), wall };
-            let end = Expiry::In(Duration::from_secs(100)).counted_from(now(0)).unwrap();
+            let end = TokenEnd::counted_from(Expiry::In(Duration::from_secs(100)), now(0)).unwrap();
             let mut clock = TokenClock::start(end, None, now(10_000), PATIENCE).unwrap();
             assert_eq!((clock.expires_at(), clock.check(now(79_999))), (None, Countdown::Quiet));
             assert!(matches!(clock.check(now(80_000)), Countdown::WillExpire { .. }));
@@ -305,7 +294,7 @@ mod tests {
             assert_eq!(clock.check(now(90_001)), Countdown::Expired { certain: true });
         }
         let server = ServerClock::new(T0, at(0));
-        let end = Expiry::In(Duration::from_secs(100)).counted_from(at(0)).unwrap();
+        let end = TokenEnd::counted_from(Expiry::In(Duration::from_secs(100)), at(0)).unwrap();
         assert_eq!(TokenClock::start(end, Some(server), at(0), PATIENCE).unwrap().expires_at(), Some(T0 + 100_000));
     }
 

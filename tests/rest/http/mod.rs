@@ -15,9 +15,8 @@ use crate::support::tls_front;
 
 use agora_chat::{
     Config, ConfigBuilder, RestClient, UserId,
-    account::{Password, Token},
+    account::{Password, Token, TokenGrant},
     errors::RestError,
-    rest::Grant,
 };
 
 /// The configuration for a REST address.
@@ -37,7 +36,7 @@ fn token() -> Token {
     Token::new("t0ken").unwrap()
 }
 
-async fn login(rest: &RestClient, id: &str) -> Result<Grant, RestError> {
+async fn login(rest: &RestClient, id: &str) -> Result<TokenGrant, RestError> {
     rest.password_token(&user(id), &Password::new("pw").unwrap()).await
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use agora_chat::{
     ConfigBuilder, Connection, Credentials, EventKind, KickPolicy, Reconnect, StateDir,
-    account::{ProvidedToken, TokenRequest},
+    account::{TokenGrant, TokenRequest},
     errors::{Kick, ProviderError},
     local_server::{Cut, LocalServer},
 };
@@ -176,7 +176,7 @@ async fn a_failed_open_is_one_warning_whatever_it_failed_of() {
     }
     server.accept_provisions();
     // A provider that gives nothing.
-    let provider = |_: TokenRequest| async { Err::<ProvidedToken, _>(ProviderError::new("no idea")) };
+    let provider = |_: TokenRequest| async { Err::<TokenGrant, _>(ProviderError::new("no idea")) };
     fails(Credentials::provider("alice", provider).unwrap(), "login failed").await;
     // Nobody there: the attempts themselves are no warnings.
     let token = by_token(&server, None);

@@ -11,7 +11,7 @@ use std::{
 use actix::{Actor, Context, Handler, MessageResult, ResponseFuture};
 use agora_chat::{
     ConfigBuilder, ConnectionState, Credentials, DisconnectReason, EventKind, OpenError,
-    account::{ProvideToken, ProvidedToken, TokenReason, TokenRequest},
+    account::{ProvideToken, TokenGrant, TokenReason, TokenRequest},
     errors::{ProviderError, TokenError},
     local_server::{Cut, LocalServer, RestCall},
 };
@@ -63,7 +63,7 @@ async fn a_closure_provides_tokens_one_after_the_other_and_their_ends_are_asked_
                 actix_rt::task::yield_now().await;
                 under_way.fetch_sub(1, Ordering::SeqCst);
                 let token = server.issue_token("alice", Some(LIFE)).map_err(ProviderError::new)?;
-                Ok(ProvidedToken::new(token)?)
+                Ok(TokenGrant::new(token)?)
             }
         }
     };
@@ -88,12 +88,12 @@ impl Actor for Issuer {
 }
 
 impl Handler<ProvideToken> for Issuer {
-    type Result = ResponseFuture<Result<ProvidedToken, ProviderError>>;
+    type Result = ResponseFuture<Result<TokenGrant, ProviderError>>;
 
     fn handle(&mut self, ProvideToken(request): ProvideToken, _: &mut Self::Context) -> Self::Result {
         self.reasons.push(request.reason);
         let token = self.server.issue_token(request.user.as_str(), None);
-        Box::pin(async move { Ok(ProvidedToken::new(token.map_err(ProviderError::new)?)?) })
+        Box::pin(async move { Ok(TokenGrant::new(token.map_err(ProviderError::new)?)?) })
     }
 }
 
@@ -136,7 +136,7 @@ async fn an_actor_on_another_thread_provides_the_first_token_and_the_one_after_a
 async fn a_provider_that_panics_costs_the_login_but_not_the_connection() {
     let server = server().await;
     let (connection, _heard) = start(quick(server.config()));
-    let panics = |_: TokenRequest| -> std::future::Ready<Result<ProvidedToken, ProviderError>> { panic!("as planned") };
+    let panics = |_: TokenRequest| -> std::future::Ready<Result<TokenGrant, ProviderError>> { panic!("as planned") };
     let error = within("open", connection.open(Credentials::provider("alice", panics).unwrap())).await.unwrap_err();
     assert!(matches!(&error, OpenError::Provider { error: TokenError::Panicked, .. }), "{error:?}");
     connection.open(alice()).await.unwrap();
@@ -159,7 +159,7 @@ async fn a_provider_without_an_answer_is_given_up_and_its_future_dropped() {
         let kept = Dropped(tell.clone());
         async move {
             let _kept = kept;
-            std::future::pending::<Result<ProvidedToken, ProviderError>>().await
+            std::future::pending::<Result<TokenGrant, ProviderError>>().await
         }
     };
     let error = within("open", connection.open(Credentials::provider("alice", hangs).unwrap())).await.unwrap_err();
@@ -179,7 +179,7 @@ async fn a_provided_token_that_the_service_does_not_know_is_not_taken_and_the_se
             0 => "nonsense".to_owned(),
             _ => issuer.issue_token("alice", None).unwrap(),
         };
-        std::future::ready(ProvidedToken::new(given).map_err(ProviderError::from))
+        std::future::ready(TokenGrant::new(given).map_err(ProviderError::from))
     };
     let credentials = Credentials::token("alice", token.clone()).unwrap().with_provider(provider);
     let (connection, mut heard) = online(beating(&server), credentials).await;

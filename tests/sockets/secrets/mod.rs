@@ -12,13 +12,13 @@ use std::{
 use agora_chat::{
     Config, ConfigBuilder, Connection, Credentials, EventHandler, EventKind, LogConfig, LogHandle, LogLevel, Outgoing,
     Reconnect, RestClient, StateDir,
-    account::{Password, ProvidedToken, Token, TokenRequest},
+    account::{Expiry, Password, Token, TokenGrant, TokenRequest},
     connection::{Open, RegisterUser, RenewToken, SendMessage},
     errors::{Kick, ProviderError},
     local_server::{Cut, FrameKind, LocalServer, RestFault},
     logger::Terminal,
     rest::NewUser,
-    session::{Action, Engine, Expiry, FetchedToken, Input, Now},
+    session::{Action, Engine, Input, Now, TokenFetch},
     token::ChatTokenBuilder,
     wire::{MSync, Provision, Status, msync::Command},
 };
@@ -242,16 +242,16 @@ async fn a_provider_and_what_it_gives_or_fails_with_tell_no_secret() {
     let asks = AtomicUsize::new(0);
     let provider = move |_: TokenRequest| {
         let given = match asks.fetch_add(1, Ordering::SeqCst) {
-            0 => Ok(ProvidedToken::new(TOKEN).unwrap()),
+            0 => Ok(TokenGrant::new(TOKEN).unwrap()),
             1 => Err(ProviderError::new(format!("cannot exchange {TOKEN}"))),
             3 => Err(ProviderError::permanent(format!("will not exchange {NEW_TOKEN}"))),
-            _ => Ok(ProvidedToken::new(NEW_TOKEN).unwrap()),
+            _ => Ok(TokenGrant::new(NEW_TOKEN).unwrap()),
         };
         async move { given }
     };
     let credentials = Credentials::provider("alice", provider).unwrap();
     evidence.debug("credentials with a provider", &credentials);
-    evidence.debug("a provided token", &ProvidedToken::new(TOKEN).unwrap());
+    evidence.debug("a provided token", &TokenGrant::new(TOKEN).unwrap());
     connection.open(credentials.clone()).await.unwrap();
     hear(&mut evidence, &mut heard, is_connected).await;
     server.refuse_next_provisions(1, 1, Some(&format!("Sorry, token expired: {TOKEN}")));
@@ -307,11 +307,18 @@ fn the_engine_its_inputs_and_its_actions_show_no_secret() {
     let token = |text: &str| Token::new(text).unwrap();
     let inputs = [
         Input::Open(Credentials::password("alice", PASSWORD).unwrap().into()),
-        Input::TokenFetched(Ok(FetchedToken { token: token(TOKEN), expires_at: Some(Expiry::At(1_700_000_900_000)) })),
+        Input::TokenReady {
+            fetch: TokenFetch::Session,
+            result: Ok(TokenGrant::of(token(TOKEN), Some(Expiry::At(1_700_000_900_000)))),
+        },
         Input::Connected,
         Input::Frame(&accepted),
         Input::Frame(&garbage),
-        Input::Renewed { token: token(NEW_TOKEN), expires_at: 1_700_001_000_000 },
+        Input::RenewToken { renewal: 1, token: token(NEW_TOKEN) },
+        Input::TokenReady {
+            fetch: TokenFetch::Application,
+            result: Ok(TokenGrant::of(token(NEW_TOKEN), Some(Expiry::At(1_700_001_000_000)))),
+        },
         Input::Close,
     ];
     let mut kinds = Vec::new();

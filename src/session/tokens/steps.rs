@@ -1,0 +1,177 @@
+//! What becomes of a session as its token ends, comes or fails to.
+
+use std::mem;
+
+use crate::{
+    model::{
+        EventKind,
+        auth::{TokenGrant, TokenReason},
+        error::{DisconnectReason, LossCause, OpenError, Refusal, RefusalKind, TokenError},
+    },
+    session::{
+        Action, Diagnostic,
+        connect::Stage as ConnectStage,
+        context::Cx,
+        machine::{Flow, Session, end, fail_login},
+        phase::{Attempt, Phase},
+        tokens::{
+            Stage, Verdict,
+            clock::{Countdown, TokenEnd},
+            fetch::TokenFetch,
+        },
+    },
+};
+
+impl Session {
+    fn follow(&mut self, verdict: Verdict, cx: &mut Cx<'_>) -> Flow {
+        match verdict {
+            Verdict::Stay => Flow::Continue(()),
+            Verdict::Connect => self.connect(cx),
+            Verdict::Failed(cause) => self.no_token(cause, cx),
+            Verdict::Hopeless(error) => self.no_token_for_good(error, cx),
+            Verdict::Expired => self.expired(cx),
+        }
+    }
+
+    /// Takes the answer to [`Action::FetchToken`].
+    pub(in crate::session) fn token_ready(
+        &mut self,
+        fetch: TokenFetch,
+        result: Result<TokenGrant, TokenError>,
+        cx: &mut Cx<'_>,
+    ) -> Flow {
+        let stage = Stage::of(&self.phase);
+        let verdict = match fetch {
+            TokenFetch::Session if matches!(self.phase, Phase::LoggingOut(_)) => Verdict::Stay,
+            TokenFetch::Session => self.tokens.fetched(result, stage, cx),
+            TokenFetch::Application => self.tokens.given_ready(result, stage, cx),
+        };
+        self.follow(verdict, cx)
+    }
+
+    /// Handles the deadline of the fetch under way, or makes the next one.
+    pub(in crate::session) fn fetch_due(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let Some(fetch) = self.tokens.fetches.under_way else {
+            self.tokens.fetch(TokenReason::Expiring, cx);
+            return Flow::Continue(());
+        };
+        cx.out.push(Action::DropTokenFetch(TokenFetch::Session));
+        let verdict = self.tokens.fetch_failed(TokenError::Timeout, fetch, Stage::of(&self.phase), cx);
+        self.follow(verdict, cx)
+    }
+
+    /// Handles the deadline of the request for the end of a given token.
+    pub(in crate::session) fn given_due(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let verdict = self.tokens.given_due(Stage::of(&self.phase), cx);
+        self.follow(verdict, cx)
+    }
+
+    /// Warns of the token's end and handles it, in every phase, also while the link is down.
+    pub(in crate::session) fn token_due(&mut self, cx: &mut Cx<'_>) -> Flow {
+        if matches!(self.phase, Phase::LoggingOut(_)) {
+            return Flow::Continue(());
+        }
+        while let Some(clock) = &mut self.tokens.clock {
+            match clock.check(cx.now) {
+                Countdown::Quiet => break,
+                Countdown::WillExpire { at, expires_in } => {
+                    cx.emit(EventKind::TokenWillExpire { at, expires_in });
+                    self.tokens.renew_ahead(cx);
+                }
+                Countdown::Expired { .. } if self.tokens.source().is_none() => return self.expired(cx),
+                Countdown::Expired { certain } => {
+                    self.tokens.clock = None;
+                    self.outlived(certain, cx);
+                }
+            }
+        }
+        Flow::Continue(())
+    }
+
+    /// Goes on past the token's end, as there is a source of others. Online the server decides how long it bears with the old
+    /// one; on the way back the next attempt asks for a new one first.
+    fn outlived(&mut self, certain: bool, cx: &mut Cx<'_>) {
+        self.tokens.ended |= certain;
+        if !self.phase.is_online() {
+            if certain {
+                self.tokens.fetches.next = None;
+            }
+        } else if self.tokens.fetches.deadline().is_none() {
+            self.tokens.renew_ahead(cx);
+        }
+    }
+
+    /// Goes on with an attempt: gets a token where there is none, or the one there is has ended or was refused.
+    pub(in crate::session) fn authorize(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let (server, now) = (self.tokens.server_clock, cx.now);
+        if self.phase.is_logging_in() && self.tokens.granted_end.is_some_and(|end| TokenEnd::is_over(end, server, now))
+        {
+            // It was fetched for an earlier attempt, too long ago.
+            self.tokens.forget();
+        }
+        match self.tokens.needs() {
+            None => self.connect(cx),
+            Some(reason) => self.await_token(reason, cx),
+        }
+    }
+
+    /// Fetches a token for an attempt and waits, at first as long as the service asked to.
+    fn await_token(&mut self, reason: TokenReason, cx: &mut Cx<'_>) -> Flow {
+        if self.tokens.source_for(reason).is_none() {
+            return match self.tokens.fetches.refused.take() {
+                Some(refusal) => self.refused_for_good(refusal, cx),
+                None => self.expired(cx),
+            };
+        }
+        if let Some(least) = self.tokens.fetches.not_before.filter(|least| cx.now.mono < *least)
+            && self.tokens.fetches.under_way.is_none()
+            && self.phase.is_resuming()
+        {
+            let pause = least.saturating_sub(cx.now.mono);
+            self.wait(Attempt::Resume, pause, pause, cx);
+            return Flow::Continue(());
+        }
+        self.tokens.fetch(reason, cx);
+        let until = self.tokens.fetches.under_way.map_or(cx.now.mono, |fetch| fetch.until);
+        self.enter(ConnectStage::Token, until.saturating_sub(cx.now.mono), cx)
+    }
+
+    /// Handles an attempt that got no token. A login has one more way where it has a kept token whose end seems to have
+    /// passed.
+    fn no_token(&mut self, cause: LossCause, cx: &mut Cx<'_>) -> Flow {
+        if !self.phase.is_logging_in() || !self.tokens.use_spare() {
+            return self.lost(cause, cx);
+        }
+        cx.out.push(Action::Hangup);
+        cx.note(Diagnostic::KeptTokenTried);
+        self.connect(cx)
+    }
+
+    /// Ends a session whose attempt needs a token, and whose source has given the last word.
+    fn no_token_for_good(&mut self, error: TokenError, cx: &mut Cx<'_>) -> Flow {
+        let user = self.user.clone();
+        match (mem::take(&mut self.tokens.fetches.refused), error, self.phase.is_logging_in()) {
+            (_, TokenError::Rest(error), true) => fail_login(OpenError::Token { user, error }),
+            (_, TokenError::Rest(error), false) => end(DisconnectReason::Rest(error)),
+            (Some(refusal), ..) => self.refused_for_good(refusal, cx),
+            (None, error, true) => fail_login(OpenError::Provider { user, error }),
+            (None, _, false) => self.expired(cx),
+        }
+    }
+
+    /// Ends a session whose token has ended without a source of others.
+    fn expired(&mut self, cx: &mut Cx<'_>) -> Flow {
+        self.tokens.clock = None;
+        cx.emit(EventKind::TokenExpired);
+        self.log_out("inner:token expired", DisconnectReason::TokenExpired, cx)
+    }
+
+    /// Ends a session whose PROVISION was refused, where another attempt can do nothing about it.
+    pub(in crate::session) fn refused_for_good(&mut self, refusal: Refusal, cx: &mut Cx<'_>) -> Flow {
+        if refusal.kind() == RefusalKind::TokenExpired && !self.phase.is_logging_in() {
+            cx.emit(EventKind::TokenExpired);
+            return end(DisconnectReason::TokenExpired);
+        }
+        end(DisconnectReason::Refused(refusal))
+    }
+}
