@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use crate::session::{
     Action, ConnectionState, Input, Now,
     context::{Cx, Env},
+    heartbeat::Online,
     machine::{Flow, Session},
-    online::Online,
     phase::Phase,
     server_text::redact_input,
     tokens::GivenTokens,

@@ -18,6 +18,7 @@
 
 mod action;
 mod arrivals;
+mod close;
 mod connect;
 mod context;
 pub(crate) mod decode;
@@ -26,10 +27,10 @@ mod engine;
 mod episodes;
 mod frames;
 mod handshake;
+mod heartbeat;
 mod inbox;
 mod input;
 mod machine;
-mod online;
 mod outbox;
 mod phase;
 mod retry;

@@ -6,7 +6,7 @@ use crate::{
     model::error::{ConnectStep, DisconnectReason},
     session::{
         connect::{Connecting, login::Login},
-        online::Online,
+        heartbeat::Online,
         outbox::Link,
     },
 };

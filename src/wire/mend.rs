@@ -129,5 +129,4 @@ fn mended(bytes: &[u8], schema: &Schema) -> Option<Option<Vec<u8>>> {
 }
 
 #[cfg(test)]
-#[path = "mend_tests.rs"]
 mod tests;

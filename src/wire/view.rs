@@ -443,5 +443,4 @@ impl<'a> Fields<'a> {
 }
 
 #[cfg(test)]
-#[path = "view_tests.rs"]
 mod tests;

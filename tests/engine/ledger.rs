@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use agora_chat::{
     ConnectionState, EventKind, OpenError, SendError,
-    account::{Token, TokenReason},
+    account::TokenReason,
     session::{Action, Engine, Frame, Input, PageId, TokenFetch},
     wire::{MSync, Upward},
 };

@@ -357,9 +357,12 @@ async fn each_call_is_sent_where_and_as_the_spec_has_it() {
     let users = rest.register_users(&app, &batch).await.unwrap();
     assert_eq!(users.iter().map(|made| made.user.as_str()).collect::<Vec<_>>(), ["bob", "carol"]);
     let exchanged = rest.exchange_agora_token(&token("007agora")).await.unwrap();
-    assert_eq!((exchanged.token, exchanged.expires_at), (token("u"), Some(5)));
+    assert_eq!((exchanged.token, exchanged.expires_at), (token("u"), Some(agora_chat::account::Expiry::At(5))));
     let granted = rest.app_token("YXA6id", &password("secret")).await.unwrap();
-    assert_eq!((granted.expires_in, granted.user), (Some(Duration::from_secs(5_184_000)), None));
+    assert_eq!(
+        (granted.expires_at, granted.user),
+        (Some(agora_chat::account::Expiry::In(Duration::from_secs(5_184_000))), None)
+    );
 
     let sent: Vec<_> = server
         .requests()

@@ -390,5 +390,4 @@ fn pong(payload: &[u8], outbox: &mut BytesMut) {
 }
 
 #[cfg(test)]
-#[path = "link_tests.rs"]
 mod tests;

@@ -19,6 +19,7 @@
 //! 5. A postponed page takes all of its queue's pages with it: none of them is acknowledged, and the queue is left alone
 //!    until its next try, announced or not. See [`Inbox::postponed`].
 
+mod ack;
 mod cursors;
 mod dedup;
 pub(in crate::session) mod in_flight;
@@ -44,12 +45,12 @@ use crate::{
             dedup::DedupWindow,
             in_flight::{Begin, InFlight, PageId},
             offline_sync::{Listing, OfflineSync},
-            queues::{Allowed, Listed, Next, Overdue, Pull, Queues},
+            queues::{Allowed, Listed, Overdue, Pull, Queues},
             suspects::{BrokenBy, Suspects},
         },
     },
     store::Cursor,
-    wire::{CommUnreadDl, Jid, JidView, QueueKey, pull_frame},
+    wire::{CommUnreadDl, Jid, QueueKey, pull_frame},
 };
 
 /// The longest name of a queue, in bytes.
@@ -257,13 +258,6 @@ impl Inbox {
         }
     }
 
-    /// Goes on after a page was handled.
-    pub(super) fn handled(&mut self, page: PageId, cx: &mut Cx<'_>) {
-        let Some(queue) = self.in_flight.as_mut().and_then(|in_flight| in_flight.handled(page)) else { return };
-        self.finish(&queue, cx);
-        self.dispatch(queue, cx);
-    }
-
     /// Gives up all pages in flight of a queue whose first one cannot be handled whole for now; they come again later.
     pub(super) fn postponed(&mut self, page: PageId, handled: usize, pause: Duration, cx: &mut Cx<'_>) {
         let Some(in_flight) = &mut self.in_flight else { return };
@@ -333,39 +327,6 @@ impl Inbox {
         }
         self.retry_due(cx);
         self.pull_waiting(cx);
-    }
-
-    /// Acknowledges the first page of a queue, which is handled, if the link it came on is still there.
-    fn finish(&mut self, queue: &QueueKey, cx: &mut Cx<'_>) {
-        let (limits, now) = (&cx.env.config.limits, cx.now.mono);
-        let Some(in_flight) = &mut self.in_flight else { return };
-        let Some(page) = in_flight.finish(queue, &mut self.dedup, limits, now) else { return };
-        in_flight.parked.over(queue);
-        let link_number = in_flight.link;
-        if let (Some(cursors), Some(key)) = (&mut self.cursors, page.key) {
-            cursors.keep(&page.queue, key);
-        }
-        let allowed = self.allowed(cx);
-        let Some((_, end)) = page.end.filter(|(came_on, _)| *came_on == link_number) else { return };
-        let Some(link) = &mut self.link else { return };
-        let next = link.queues.handled(page.queue.view(), &end, allowed, now);
-        let over = end.is_last || next == Next::Rests;
-        if let Next::Pull(pull) = next {
-            transmit_pull(pull, &mut self.cursors, cx);
-        }
-        if over {
-            self.emptied(page.queue.view(), cx);
-        }
-    }
-
-    /// Notes for the offline sync that a queue is empty.
-    fn emptied(&mut self, queue: JidView<'_>, cx: &mut Cx<'_>) {
-        if let Some(link) = &mut self.link
-            && link.queues.has_come(queue)
-            && let Some(event) = link.offline.finished()
-        {
-            cx.emit(event);
-        }
     }
 
     /// When the answer to the oldest pull is overdue.

@@ -20,7 +20,6 @@ use crate::{
             metas::{Metas, PageHead, ParsedMeta},
             queues::{PageContent, PageEnd, Queues},
             suspects::BrokenBy,
-            transmit_pull,
         },
         outbox::Outbox,
         server_text::{LONGEST_EXT, whole},
@@ -50,13 +49,13 @@ enum Seen {
 
 /// What was read of a page.
 #[derive(Debug, Default)]
-struct PageContents {
+pub(super) struct PageContents {
     /// How many metas it has.
     metas: usize,
     /// How many of them are still to be reported or handled.
     fresh: u64,
     /// How many of them were not seen before.
-    unseen: u64,
+    pub(super) unseen: u64,
     /// The ids of the fresh ones, where the page is held.
     ids: Vec<u64>,
     /// What is for the message handler.
@@ -67,7 +66,7 @@ struct PageContents {
 }
 
 impl PageContents {
-    fn content(&self) -> PageContent {
+    pub(super) fn content(&self) -> PageContent {
         PageContent::of(self.metas, self.fresh)
     }
 }
@@ -336,30 +335,6 @@ impl Inbox {
             cx.out.push(Action::Publish(event.clone()));
         }
         Some(event)
-    }
-
-    /// Acknowledges a page that needs no handling.
-    fn acknowledge(&mut self, head: &PageHead<'_>, read: &PageContents, cx: &mut Cx<'_>) {
-        let Some(queue) = head.queue else { return };
-        if let Some(in_flight) = &mut self.in_flight {
-            in_flight.parked.over(&queue.to_jid().queue_key());
-        }
-        let allowed = self.allowed(cx);
-        let Some(link) = &mut self.link else { return };
-        let now = cx.now.mono;
-        let next = link.queues.page(queue, head.next_key, head.is_last, read.content(), now);
-        let rests = next.is_none();
-        if let Some(pull) = next {
-            transmit_pull(pull, &mut self.cursors, cx);
-        } else if let Some(pull) = link.queues.next_waiting(allowed, now) {
-            transmit_pull(pull, &mut self.cursors, cx);
-        }
-        if link.offline.is_running() && link.queues.is_to_come(queue) {
-            link.offline.received(read.unseen);
-            if head.is_last || rests {
-                self.emptied(queue, cx);
-            }
-        }
     }
 
     /// Queues a page behind the pages in flight of its queue.

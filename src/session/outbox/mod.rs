@@ -1,11 +1,11 @@
 //! What goes out: sends and their acks, sends buffered while the link is down, delivery receipts and chat rooms.
 
-mod ack;
 mod answer;
 mod buffered;
 mod pending;
 mod receipts;
-mod rooms;
+mod rejoin;
+mod send_ack;
 
 use std::{mem, time::Duration};
 
@@ -25,7 +25,7 @@ use crate::{
             buffered::{BufferedSend, BufferedSends},
             pending::{PendingSends, SendKind},
             receipts::Receipts,
-            rooms::Rooms,
+            rejoin::Rooms,
         },
         server_text::redact,
     },
@@ -175,7 +175,7 @@ impl Outbox {
         let outcome = outcome.map(|()| {
             let mut sent = Sent::new(client_id, sync.server_id.unwrap_or(0), sync.timestamp.unwrap_or(0));
             if let Some(meta) = sync.metas.first() {
-                ack::read(meta, &self.user, &mut sent);
+                send_ack::read(meta, &self.user, &mut sent);
             }
             sent
         });

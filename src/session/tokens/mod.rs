@@ -6,7 +6,7 @@
 pub(in crate::session) mod clock;
 pub(in crate::session) mod fetch;
 mod given;
-mod steps;
+mod renewal;
 
 use std::{sync::Arc, time::Duration};
 

@@ -338,5 +338,4 @@ fn control(kind: ControlKind, payload: &[u8]) -> Result<Incoming<'_>, FrameError
 }
 
 #[cfg(test)]
-#[path = "decode_tests.rs"]
 mod tests;

@@ -1,0 +1,86 @@
+//! The end of a session: `close`, LOGOUT, and the last things.
+
+use crate::{
+    config::Endpoints,
+    model::{
+        EventKind,
+        error::{DisconnectReason, OpenError},
+    },
+    session::{
+        Action,
+        context::Cx,
+        handshake::Identity,
+        machine::{End, Flow, Session, end},
+        phase::{LoggingOut, Phase},
+    },
+};
+
+impl Session {
+    /// Says goodbye where the link is up, ends at once where it is not.
+    pub(super) fn close(&mut self, cx: &mut Cx<'_>) -> Flow {
+        match &self.phase {
+            // Why the goodbye began stays the reason: an application that closes because its token ended hears so.
+            Phase::LoggingOut(_) => Flow::Continue(()),
+            Phase::Online(_) => self.log_out("inner:logout", DisconnectReason::Closed, cx),
+            _ => end(DisconnectReason::Closed),
+        }
+    }
+
+    /// Ends at once; where the link is up, a goodbye that nobody waits for may still get out.
+    pub(super) fn abort(&mut self, reason: DisconnectReason, cx: &mut Cx<'_>) -> Flow {
+        if let Phase::LoggingOut(LoggingOut { reason, .. }) = &self.phase {
+            return end(reason.clone());
+        }
+        self.log_out("inner:logout", reason.clone(), cx)?;
+        end(reason)
+    }
+
+    /// Sends LOGOUT where the link is up, and ends at once where it is not.
+    pub(super) fn log_out(&mut self, text: &str, reason: DisconnectReason, cx: &mut Cx<'_>) -> Flow {
+        let (Phase::Online(online), Some(token)) = (&self.phase, self.tokens.token()) else {
+            return end(reason);
+        };
+        let config = &cx.env.config;
+        let identity = Identity { app_key: &config.app_key, user: &self.user, device: &self.device, token };
+        let frame = identity.logout(online.session_id(), text);
+        let until = cx.after(config.logout_timeout);
+        cx.transmit("LOGOUT", frame);
+        self.inbox.close(cx);
+        self.phase = Phase::LoggingOut(LoggingOut { until, reason });
+        Flow::Continue(())
+    }
+
+    /// Does the last things, in this order: sends settled, link dropped, `open` answered, subscribers told, `close`
+    /// answered.
+    pub(super) fn ended(mut self, end: End, cx: &mut Cx<'_>) {
+        let closed = DisconnectReason::Closed;
+        self.outbox.end(if let End::Disconnected(reason) = &end { reason } else { &closed }, cx);
+        self.inbox.oddities.report_rest(cx);
+        cx.out.push(Action::Hangup);
+        self.inbox.end_offline_sync(cx);
+        let unreachable = matches!(
+            &end,
+            End::LoginFailed(OpenError::Unreachable { .. } | OpenError::Deadline { .. })
+                | End::Disconnected(DisconnectReason::AttemptsExhausted { .. })
+        );
+        if unreachable && matches!(cx.env.config.endpoints, Endpoints::Discovery(_)) {
+            cx.env.sockets.forget();
+        }
+        if self.phase.is_logging_in() {
+            let user = self.user.clone();
+            cx.out.push(Action::Opened(Err(match &end {
+                End::LoginFailed(error) => error.clone(),
+                End::Disconnected(DisconnectReason::Refused(refusal)) => {
+                    OpenError::Refused { user, refusal: refusal.clone() }
+                }
+                End::Disconnected(reason) => OpenError::Ended { user, reason: reason.clone() },
+            })));
+        }
+        let reason = if let End::Disconnected(reason) = end { Some(reason) } else { None };
+        self.tokens.end(reason.as_ref(), cx);
+        if let Some(reason) = reason {
+            cx.emit(EventKind::Disconnected { reason });
+        }
+        cx.out.push(Action::Closed);
+    }
+}
