@@ -110,10 +110,9 @@ impl Lane {
             return Look::Go;
         }
         let turn = self.window.turn_after(0, now);
-        if turn > place.deadline || now >= place.deadline + GRACE {
-            let last = self.window.turn_after(self.waiting.len().saturating_sub(1), now);
+        if turn > place.deadline {
             self.leave(place, now, woken);
-            return Look::Never(if turn > place.deadline { turn } else { last });
+            return Look::Never(turn);
         }
         let again = match self.heads {
             [Some(first), _] if first == number => turn,
@@ -390,6 +389,73 @@ mod tests {
         scene.until(start + ms(20_000));
         let gone: Vec<_> = scene.gone.iter().map(|(who, at)| (*who, (*at - start).as_millis())).collect();
         assert_eq!(gone, [(0, 0), (1, 8_000), (3, 9_000)]);
+    }
+
+    fn look(lane: &mut Lane, place: &mut Place, now: Instant) -> Look {
+        let (waker, mut woken) = (Arc::new(Flag::default()).into(), Wakers::default());
+        let look = lane.look(place, now, &waker, &mut woken);
+        woken.wake();
+        look
+    }
+
+    /// A lane of one turn a second, taken just now, and so many who wait behind it for a minute at most.
+    fn taken(waiting: usize) -> (Lane, Vec<Place>, Instant) {
+        let (mut lane, start) = (Lane::new(NonZeroU16::MIN), Instant::now());
+        assert_eq!(look(&mut lane, &mut Place::new(start), start), Look::Go);
+        let mut places: Vec<_> = (0..waiting).map(|_| Place::new(start + ms(60_000))).collect();
+        for place in &mut places {
+            look(&mut lane, place, start);
+        }
+        (lane, places, start)
+    }
+
+    #[test]
+    fn the_first_two_look_when_the_turn_comes_and_the_others_seldom() {
+        let (mut lane, mut places, start) = taken(4);
+        let again: Vec<_> = places.iter_mut().map(|place| look(&mut lane, place, start)).collect();
+        assert_eq!(again, [ms(1000), ms(1000) + GRACE, LOOK, LOOK].map(|after| Look::Wait(start + after)));
+        // The first stands still. Whoever sees it lets one past, and watches the next.
+        let later = start + ms(1000) + GRACE;
+        assert_eq!(look(&mut lane, &mut places[3], later), Look::Wait(later + GRACE));
+        // It comes after all, and is the first again.
+        assert_eq!(look(&mut lane, &mut places[0], later + ms(5)), Look::Go);
+    }
+
+    #[test]
+    fn a_place_waits_from_the_first_look_until_it_is_left() {
+        let (mut lane, mut places, start) = taken(1);
+        assert!(places[0].waits() && !Place::new(start).waits());
+        lane.leave(&mut places[0], start, &mut Wakers::default());
+        assert!(!places[0].waits() && lane.waiting.is_empty());
+    }
+
+    #[test]
+    fn ever_more_are_let_past_while_nobody_goes() {
+        let (mut lane, mut places, start) = taken(17);
+        let last = places.last_mut().unwrap();
+        let mut now = start + ms(1000);
+        for left in [16, 14, 10, 2] {
+            now += GRACE;
+            look(&mut lane, last, now);
+            assert_eq!(lane.waiting.len(), left);
+        }
+        assert_eq!(look(&mut lane, last, now + GRACE), Look::Go);
+    }
+
+    #[test]
+    fn a_higher_limit_counts_at_once_and_a_turn_that_comes_at_the_last_moment_comes_in_time() {
+        let (mut lane, mut places, start) = taken(2);
+        let mut exact = Place::new(start + ms(5_000));
+        look(&mut lane, &mut exact, start);
+        for place in &mut places {
+            lane.leave(place, start, &mut Wakers::default());
+        }
+        lane.pause(start, start + ms(5_000), &mut Wakers::default());
+        assert_eq!(look(&mut lane, &mut exact, start), Look::Wait(start + ms(5_000)));
+
+        let (mut lane, mut places, start) = taken(1);
+        lane.set_most(NonZeroU16::new(2).unwrap(), start, &mut Wakers::default());
+        assert_eq!(look(&mut lane, &mut places[0], start), Look::Go);
     }
 
     #[derive(Clone, Debug)]

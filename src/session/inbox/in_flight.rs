@@ -365,6 +365,59 @@ mod size {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Begin, InFlight, InFlightPage, PageId};
+    use crate::{
+        config::Limits,
+        session::inbox::{
+            dedup::DedupWindow,
+            queues::{PageContent, PageEnd},
+        },
+        wire::Jid,
+    };
+
+    #[test]
+    fn a_page_is_in_flight_until_it_is_handled_and_its_ids_until_the_server_heard_of_them() {
+        let (mut pages, mut window) = (InFlight::default(), DedupWindow::default());
+        let (limits, now) = (Limits::default(), Duration::from_secs(1));
+        let from = |name: &str| Jid { name: Some(name.to_owned()), ..Jid::default() };
+        let (bob, carol) = (from("bob").queue_key(), from("carol").queue_key());
+        let end = PageEnd { pulled_with: None, next_key: Some(9), is_last: true, content: PageContent::New };
+        assert!(pages.is_empty() && pages.insert(7) && pages.knows(7) && !pages.knows(8));
+        assert!(!pages.insert(7) && pages.insert(0) && pages.insert(0), "0 is no id");
+        pages.push(
+            bob.clone(),
+            InFlightPage {
+                id: PageId(1),
+                queue: from("bob"),
+                ids: vec![7],
+                bytes: 300,
+                events: Vec::new(),
+                keys: Vec::new(),
+                key: Some(9),
+                waits: false,
+                end: Some((0, end)),
+            },
+        );
+        assert!(!pages.is_empty() && pages.has_pages_of(&bob) && !pages.has_pages_of(&carol));
+        assert_eq!(pages.bytes(), 300);
+        let Begin::Deliver(page) = pages.begin(&bob, 1) else { panic!("a key to keep") };
+        assert!(page.comes_again && page.key == Some(9) && page.bytes == 300);
+        assert_eq!(pages.handled(page.id), Some(bob.clone()));
+        assert!(pages.finish(&bob, &mut window, &limits, now).is_some());
+        assert!(pages.is_empty() && !pages.has_pages_of(&bob) && pages.bytes() == 0);
+        assert!(pages.knows(7), "the server may not know");
+        pages.confirmed(&carol, Some(9), &mut window, &limits, now);
+        pages.confirmed(&bob, Some(8), &mut window, &limits, now);
+        assert!(pages.knows(7));
+        pages.confirmed(&bob, Some(9), &mut window, &limits, now);
+        assert!(!pages.knows(7), "the window of the login remembers it from now on");
+    }
+}
+
 /// What becomes of a queue's first page.
 #[derive(Debug)]
 pub(super) enum Begin {

@@ -87,6 +87,12 @@ mod tests {
     }
 
     #[test]
+    fn five_short_sessions_in_exactly_the_window_are_flapping() {
+        let mut flaps = ShortSessions::default();
+        assert_eq!((0..5).filter(|n| ended(&mut flaps, SHORT, n * 150)).count(), 1);
+    }
+
+    #[test]
     fn long_pauses_between_short_sessions_do_not_end_it() {
         let mut flaps = ShortSessions::default();
         assert_eq!((0..50_u64).filter(|n| ended(&mut flaps, SHORT, n * 10 + 150 * n.saturating_sub(4))).count(), 1);
