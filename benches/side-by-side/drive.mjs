@@ -62,7 +62,7 @@ if (only) scenarios = scenarios.filter((s) => only.split(',').includes(s.name));
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 fs.mkdirSync('results/raw', { recursive: true });
 
-function ctl(control, what) {
+function ctl(port, what) {
   return new Promise((ok, no) => {
     const q = http.get({ host: '127.0.0.1', port, path: '/_ctl/' + what, agent: false, timeout: 5000 }, (r) => {
       let b = '';
