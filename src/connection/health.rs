@@ -32,7 +32,7 @@ pub struct Health {
     /// Sends that went out and still wait for their answer, delivery receipts included.
     pub pending_sends: usize,
     /// Messages kept until a lost link is back.
-    pub kept_sends: usize,
+    pub buffered_sends: usize,
     /// Queues of which the [message handler](crate::MessageHandler) could not handle something: they wait on the server for
     /// their next try.
     pub waiting_queues: usize,

@@ -74,7 +74,7 @@ impl Stats {
             bytes_in: self.traffic.read,
             bytes_out: self.traffic.written,
             pending_sends: engine.pending_sends(),
-            kept_sends: engine.kept_sends(),
+            buffered_sends: engine.buffered_sends(),
             waiting_queues: engine.waiting_queues(),
             missed_events: 0,
             lost_records,

@@ -25,6 +25,21 @@ use crate::{
 
 /// The pure machine of one connection.
 ///
+/// | Input | Actions it may cause |
+/// |---|---|
+/// | `Open` | `Recall`, `LoadCursors`, then as `Recalled`; `Rejected` where there is a session |
+/// | `Recalled`, `Discovered`, `TokenReady` | the next step of a login: `Discover`, `FetchToken`, `Connect`, `Opened` with its error; `TokenChanged`, `ForgetToken`, `Renewed` |
+/// | `Connected`, `Frame` | `Transmit`, `Emit`, `Publish`, `Deliver`, `Sent`, `Opened`, `TokenChanged`, `Connect` (a redirect), `Hangup` |
+/// | `Lost`, `NetworkChanged`, `Tick` | the next attempt, or `Transmit` (a heartbeat, a pull again, a send again), `Emit`, `FetchToken`, `DropTokenFetch`, `Sent`, `Hangup` |
+/// | `Send`, `Room` | `Transmit`, or `Sent` with an error |
+/// | `RenewToken`, `CancelRenewal` | `FetchToken`, `DropTokenFetch`, `Renewed` |
+/// | `Handled`, `Postponed`, `RetryPostponed`, `Cursors` | `Transmit` (pulls, which acknowledge), `Deliver`, `Emit` |
+/// | `Close`, `Abort` | `Transmit` (LOGOUT), and the end |
+/// | `At`, `Alive`, `Arriving`, `TooLarge` | none but `Note` |
+///
+/// Any input may cause `Note`, and each but the last four may end the session: then come `Sent` for what is unanswered,
+/// `Hangup`, `Opened`, `ForgetToken`, `Emit(Disconnected)` and last `Closed`, in this order.
+///
 /// Bounds: unanswered and kept sends, remembered message ids, pulls at once and the size of a page by
 /// [`Limits`](crate::Limits); known queues 4096, names of queues 4 KiB, rooms joined again 64 of 256 KiB and remembered
 /// beside them 1024, receipts that wait for a place 1024, redirects in a row 5, attempts of one `open` 3, not counting those
@@ -91,7 +106,7 @@ impl Engine {
 
     /// How many encoded bytes of pages are in the message handler's hand; see [`Limits::in_flight_bytes`](crate::Limits).
     #[must_use]
-    pub fn bytes_in_hand(&self) -> usize {
+    pub fn in_flight_bytes(&self) -> usize {
         self.session.as_ref().map_or(0, |session| session.inbox.in_flight_bytes())
     }
 
@@ -120,7 +135,7 @@ impl Engine {
 
     /// How many messages are kept for the next link.
     #[must_use]
-    pub fn kept_sends(&self) -> usize {
+    pub fn buffered_sends(&self) -> usize {
         self.session.as_ref().map_or(0, |session| session.outbox.buffered())
     }
 

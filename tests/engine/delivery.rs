@@ -278,7 +278,7 @@ impl Model {
 
     /// Nothing is lost, and the order is kept.
     fn check(&self, all: &[(&str, std::ops::Range<u64>)]) {
-        assert_eq!((self.sim.engine.bytes_in_hand(), self.sim.engine.waiting_queues()), (0, 0));
+        assert_eq!((self.sim.engine.in_flight_bytes(), self.sim.engine.waiting_queues()), (0, 0));
         for (name, ids) in all {
             let (_, log) = self.log.iter().find(|(queue, _)| queue.ends_with(&format!("/{name}"))).unwrap();
             let mut seen = HashSet::new();

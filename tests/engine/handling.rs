@@ -191,7 +191,7 @@ fn a_page_beyond_the_budget_is_dropped_and_comes_again_once_there_is_room() {
     let budget = 2000;
     let mut sim = handling(limited(|limits| limits.in_flight_bytes = budget));
     let (first, _) = one(&sim.frame(&small));
-    let bytes = sim.engine.bytes_in_hand();
+    let bytes = sim.engine.in_flight_bytes();
     assert!((3 * 150..budget).contains(&bytes), "{bytes} for three messages in {} bytes", small.len());
     let did = sim.frame(&more);
     assert_eq!(did.notes(), [&Diagnostic::PageDropped { bytes: more.len() }]);
@@ -241,7 +241,7 @@ fn a_message_counts_for_its_attributes() {
     let weighed = |attributes: usize| {
         let mut sim = handling(config());
         sim.frame(&page(&user("bob"), vec![with_attributes(attributes)], 2));
-        sim.engine.bytes_in_hand()
+        sim.engine.in_flight_bytes()
     };
     assert!(weighed(20) >= weighed(0) + 20 * 80);
 }
@@ -272,7 +272,7 @@ fn whatever_is_pushed_the_bytes_in_hand_stay_within_the_budget_and_everything_is
     let (mut running, mut handled, mut dropped) = (Vec::new(), 0, 0);
     let mut to_answer = Vec::new();
     let take = |sim: &Sim, did: &Did, running: &mut Vec<_>, to_answer: &mut Vec<(String, Option<u64>)>| {
-        assert!(sim.engine.bytes_in_hand() <= budget);
+        assert!(sim.engine.in_flight_bytes() <= budget);
         running.extend(given(did));
         to_answer.extend(did.pulls());
     };
@@ -295,7 +295,7 @@ fn whatever_is_pushed_the_bytes_in_hand_stay_within_the_budget_and_everything_is
         }
     }
     assert_eq!(handled as u64, 9 * queues);
-    assert_eq!(sim.engine.bytes_in_hand(), 0);
+    assert_eq!(sim.engine.in_flight_bytes(), 0);
 }
 
 #[test]
@@ -305,11 +305,11 @@ fn pages_without_end_that_bring_nothing_take_no_memory_without_end() {
     let mut dropped = 0;
     for key in 3..10_000 {
         dropped += sim.frame(&page(&bob, texts(1..3), key)).notes().len();
-        assert!(sim.engine.bytes_in_hand() <= 1 << 16);
+        assert!(sim.engine.in_flight_bytes() <= 1 << 16);
     }
     assert!(dropped > 9_000, "{dropped}");
     let did = done(&mut sim, first);
-    assert_eq!(sim.engine.bytes_in_hand(), 0);
+    assert_eq!(sim.engine.in_flight_bytes(), 0);
     assert!(did.pulls().len() < 1000);
 }
 

@@ -67,11 +67,11 @@ fn what_is_sent_while_the_link_is_down_goes_out_in_order_after_the_login_and_bef
     give(&mut sim, [9]);
     assert_eq!(sim.step(Input::Connected).kinds(), ["PROVISION"]);
     give(&mut sim, [1]);
-    assert_eq!((sim.engine.kept_sends(), sim.engine.pending_sends()), (4, 0));
+    assert_eq!((sim.engine.buffered_sends(), sim.engine.pending_sends()), (4, 0));
     let did = sim.frame(&peer::accepted());
     assert_eq!(did.kinds(), ["send", "send", "send", "send", "UNREAD"]);
     assert_eq!(went_out(&did), [5, 3, 9, 1]);
-    assert_eq!((sim.engine.kept_sends(), sim.engine.pending_sends()), (0, 4));
+    assert_eq!((sim.engine.buffered_sends(), sim.engine.pending_sends()), (0, 4));
     assert_eq!(went_out(&sim.step(hello(2))), [2], "one made right after comes behind them");
     for id in [5, 3, 9, 1, 2] {
         assert!(sim.frame(&peer::answer(id, 0, None)).outcomes()[0].1.is_ok());
@@ -107,7 +107,7 @@ fn a_message_kept_for_longer_than_allowed_fails_and_never_goes_out() {
     assert!(error.to_string().contains("3.0 s") && error.to_string().contains("buffer_sends_for"), "{error}");
     let did = sim.run(seconds(1));
     assert_eq!(errors(&did), [(2, &SendError::Expired { client_id: 2, waited: seconds(3) })]);
-    assert_eq!(sim.engine.kept_sends(), 0);
+    assert_eq!(sim.engine.buffered_sends(), 0);
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn whatever_ends_the_session_tells_kept_messages_that_they_were_not_sent_and_why
         let error = SendError::Ended(reason);
         assert_eq!(errors(&did), [(1, &error), (2, &error)], "{name}");
         assert_eq!(error.code(), Code::SEND_DISCONNECTED);
-        assert!(did.closed() && sim.engine.kept_sends() == 0);
+        assert!(did.closed() && sim.engine.buffered_sends() == 0);
     }
 }
 
@@ -455,8 +455,8 @@ proptest! {
                 Event::Close => sim.step(Input::Close),
             };
             outcomes += did.outcomes().len();
-            prop_assert!(sim.engine.kept_sends() <= kept.min(4) && sim.engine.pending_sends() <= 4);
-            prop_assert_eq!(given - outcomes, sim.engine.kept_sends() + sim.engine.pending_sends());
+            prop_assert!(sim.engine.buffered_sends() <= kept.min(4) && sim.engine.pending_sends() <= 4);
+            prop_assert_eq!(given - outcomes, sim.engine.buffered_sends() + sim.engine.pending_sends());
         }
         outcomes += sim.step(Input::Close).outcomes().len();
         outcomes += sim.run_out().outcomes().len();

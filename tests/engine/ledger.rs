@@ -85,7 +85,7 @@ impl Ledger {
         }
         assert!(!self.rejected, "a second open must be rejected: {actions:?}");
         if self.given.is_empty() && self.place != Place::Bye {
-            assert_eq!(engine.bytes_in_hand(), 0, "what nobody handles must not be held");
+            assert_eq!(engine.in_flight_bytes(), 0, "what nobody handles must not be held");
         }
         let out = engine.state() == ConnectionState::LoggedOut;
         assert_eq!(self.in_session, !out, "the state must tell of the session: {actions:?}");

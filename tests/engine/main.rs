@@ -18,6 +18,7 @@ mod day;
 mod delivery;
 mod flapping;
 mod forged;
+mod given;
 mod handling;
 mod heartbeat;
 mod holding_on;

@@ -69,7 +69,7 @@ fn a_page_that_is_postponed_is_let_go_of_and_pulled_again_from_the_key_before_it
     let (second, ids) = given(&did);
     assert_eq!((ids, told(&did)), (vec![3, 4, 5], 3));
     assert!(postpone(&mut sim, second, 1, seconds(10)).0.is_empty());
-    assert_eq!((sim.engine.bytes_in_hand(), sim.engine.waiting_queues()), (0, 1));
+    assert_eq!((sim.engine.in_flight_bytes(), sim.engine.waiting_queues()), (0, 1));
     assert!(sim.frame(&notice(&bob)).pulls().is_empty(), "nor does a notice hurry it");
     assert_eq!(pulled_after(&mut sim, seconds(10)), [("bob".to_owned(), Some(2))]);
     let did = sim.frame(&page(&bob, texts(3..7), 6));
@@ -86,7 +86,7 @@ fn every_page_of_a_queue_that_came_is_let_go_of_and_comes_again_in_order() {
     let (first, _) = given(&sim.frame(&page(&bob, texts(1..3), 2)));
     sim.frame(&page(&bob, texts(3..5), 4));
     postpone(&mut sim, first, 0, seconds(1));
-    assert_eq!(sim.engine.bytes_in_hand(), 0);
+    assert_eq!(sim.engine.in_flight_bytes(), 0);
     assert!(sim.frame(&page(&bob, texts(5..7), 6)).0.is_empty(), "what is pushed meanwhile is not taken");
     assert_eq!(pulled_after(&mut sim, seconds(1)), [("bob".to_owned(), None)]);
     let (first, ids) = given(&sim.frame(&page(&bob, texts(1..3), 2)));
@@ -176,7 +176,7 @@ fn a_hundred_queues_that_always_fail_hold_no_memory_and_no_place_of_those_that_d
         let did = sim.frame(&page(queue, metas.clone(), 50));
         fail(&mut sim, did, &mut tries);
     }
-    assert_eq!((sim.engine.bytes_in_hand(), sim.engine.waiting_queues()), (0, 100));
+    assert_eq!((sim.engine.in_flight_bytes(), sim.engine.waiting_queues()), (0, 100));
     // An hour, in which a message for a healthy queue comes each second.
     for second in 0..3600_u64 {
         let alice = user(&format!("healthy-{}", second % 7));
@@ -194,11 +194,11 @@ fn a_hundred_queues_that_always_fail_hold_no_memory_and_no_place_of_those_that_d
         while let Some((name, _)) = pulls.pop() {
             let (queue, metas) = &pages[name.parse::<usize>().unwrap()];
             let did = sim.frame(&page(queue, metas.clone(), 50));
-            assert!(sim.engine.bytes_in_hand() <= 64 << 10);
-            waiting = waiting.max(sim.engine.bytes_in_hand());
+            assert!(sim.engine.in_flight_bytes() <= 64 << 10);
+            waiting = waiting.max(sim.engine.in_flight_bytes());
             pulls.extend(fail(&mut sim, did, &mut tries).pulls());
         }
-        assert_eq!(sim.engine.bytes_in_hand(), 0);
+        assert_eq!(sim.engine.in_flight_bytes(), 0);
     }
     assert_eq!((healthy, sim.engine.waiting_queues()), (3600, 100));
     assert!((1500..3000).contains(&tries), "{tries} in an hour, of pauses of up to 5 minutes");

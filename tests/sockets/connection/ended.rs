@@ -101,7 +101,7 @@ async fn sends_of_an_actor_that_panics_come_to_their_true_outcome() {
     second_peer.reset();
     second_heard.lost().await;
     let kept = send(&second);
-    while second.health().await.unwrap().kept_sends == 0 {
+    while second.health().await.unwrap().buffered_sends == 0 {
         actix_rt::task::yield_now().await;
     }
 

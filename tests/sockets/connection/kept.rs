@@ -20,7 +20,7 @@ async fn away(server: &LocalServer) -> (Connection, Heard) {
 /// Comes back once so many messages are kept.
 async fn keeps(connection: &Connection, messages: usize) {
     let kept = async {
-        while connection.health().await.unwrap().kept_sends != messages {
+        while connection.health().await.unwrap().buffered_sends != messages {
             actix_rt::task::yield_now().await;
         }
     };
@@ -54,7 +54,7 @@ async fn what_is_sent_while_the_server_is_down_goes_out_in_order_and_once_after_
     }
     assert!(heard.connected().await);
     assert_eq!(arrived(&server), (1..=20).collect::<Vec<_>>());
-    assert_eq!(connection.health().await.unwrap().kept_sends, 0);
+    assert_eq!(connection.health().await.unwrap().buffered_sends, 0);
     other.open(bob()).await.unwrap();
     for n in 1..=20 {
         assert_eq!(text(&others.message().await), format!("message {n}"));

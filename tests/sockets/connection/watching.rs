@@ -207,7 +207,7 @@ async fn health_is_json_of_numbers_and_texts() {
         "bytes_in",
         "bytes_out",
         "pending_sends",
-        "kept_sends",
+        "buffered_sends",
         "missed_events",
         "lost_records",
         "waiting_queues",

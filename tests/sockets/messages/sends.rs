@@ -157,7 +157,7 @@ async fn sends_of_an_outage_go_out_in_order_and_once_wherever_the_next_link_is_c
                 };
                 within("the loss", lost).await;
                 let sends = send_all(&connection);
-                let kept = async { while connection.health().await.unwrap().kept_sends < MESSAGES as usize {} };
+                let kept = async { while connection.health().await.unwrap().buffered_sends < MESSAGES as usize {} };
                 within("the outbox", kept).await;
                 cutter.cut_next(at);
                 cutter.shut(false);
