@@ -16,6 +16,7 @@ use super::{Handlers, Registry, SubscriberId, SubscriberInfo, Subscription};
 use crate::handlers::{
     capacity::Drained,
     interest::{Announcement, Interest},
+    read_gate::ReadGate,
 };
 
 /// Tells subscribers what happens; see the [module](crate::handlers) for what is promised.
@@ -107,7 +108,7 @@ impl HandlerRegistry {
     fn carry_out(&mut self, task: Task) {
         match task {
             Task::Publish(event) => {
-                self.wanted.offered(Interest::share(&event));
+                self.wanted.gate().offered(ReadGate::share(&event));
                 self.registry.publish(&event);
             }
             Task::Add(add) => {
@@ -139,7 +140,7 @@ impl HandlerRegistry {
         }
         // Connections read on once everything published is offered.
         if self.wanted.pending() == 0 {
-            self.wanted.wake_readers(Handlers::READERS);
+            self.wanted.gate().wake_readers(Handlers::READERS);
         }
     }
 
@@ -287,13 +288,13 @@ impl Handler<Publish> for HandlerRegistry {
         let mut offered = 0;
         for event in many.into_iter().chain(last) {
             if self.waiting.is_empty() && !self.registry.backpressure() {
-                offered += Interest::share(&event);
+                offered += ReadGate::share(&event);
                 self.registry.publish(&event);
             } else {
                 self.waiting.push_back(Task::Publish(event));
             }
         }
-        self.wanted.offered(offered);
+        self.wanted.gate().offered(offered);
         self.after_change(ctx);
     }
 }
@@ -308,7 +309,7 @@ impl Handler<FinalEvents> for HandlerRegistry {
 
     fn handle(&mut self, _: FinalEvents, ctx: &mut Self::Context) {
         let words = self.wanted.take_final_events();
-        self.wanted.published(words.iter().map(Interest::share).sum());
+        self.wanted.gate().published(words.iter().map(ReadGate::share).sum());
         self.handle(Publish::from(words), ctx);
     }
 }

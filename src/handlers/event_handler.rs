@@ -96,7 +96,7 @@ events!(closures);
 /// ([`SubscriberInfo::panics`](super::SubscriberInfo::panics)), and called again for the next event.
 ///
 /// Each closure gets the event first, which says on which account it happened ([`Event::user`]): so one handler may serve
-/// many connections. What the event holds follows in parts.
+/// many connections, and answer on the one the event came from (`Event::connection`). What the event holds follows in parts.
 ///
 /// ```
 /// use agora_chat::EventHandler;

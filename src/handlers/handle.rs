@@ -13,7 +13,7 @@ use super::{
     Subscription, Unsubscribe,
     actor::{FinalEvents, MissedEvents},
 };
-use crate::handlers::interest::Interest;
+use crate::handlers::{interest::Interest, read_gate::ReadGate};
 
 /// The handle to a [`HandlerRegistry`]: cheap to clone, usable from every thread.
 ///
@@ -121,7 +121,7 @@ impl Handlers {
                 self.wanted.publish_to_orphans(&[event]);
                 return;
             }
-            self.wanted.published(Interest::share(&event));
+            self.wanted.gate().published(ReadGate::share(&event));
             self.registry.do_send(Publish::from(event));
         }
     }
@@ -180,12 +180,12 @@ impl Handlers {
     pub(crate) fn poll_ready(&self, task: &mut Context<'_>) -> Poll<()> {
         let pending = self.wanted.pending();
         if pending >= Self::BACKLOG_BYTES as u64 {
-            self.wanted.wait(task.waker());
+            self.wanted.gate().wait(task.waker());
             return Poll::Pending;
         }
         // Whoever has nothing to read lets the next one try.
         if pending < Self::BACKLOG_BYTES as u64 / 2 {
-            self.wanted.wake_readers(1);
+            self.wanted.gate().wake_readers(1);
         }
         Poll::Ready(())
     }
@@ -197,7 +197,7 @@ impl Handlers {
         events.retain(|event| {
             let is_wanted = wanted.contains(event.kind().mask());
             if is_wanted {
-                shares += Interest::share(event);
+                shares += ReadGate::share(event);
             }
             is_wanted
         });
@@ -208,7 +208,7 @@ impl Handlers {
             self.wanted.publish_to_orphans(&events);
             return;
         }
-        self.wanted.published(shares);
+        self.wanted.gate().published(shares);
         self.registry.do_send(Publish::from(events));
     }
 

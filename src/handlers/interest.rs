@@ -1,19 +1,15 @@
 //! Which kinds of events anybody wants, readable from every thread without asking the registry.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
-    },
-    task::Waker,
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, Weak,
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
 
 use tokio::runtime::Handle;
 
 use crate::model::{Event, EventMask};
 
-use super::{HandlerRegistry, Handlers, Registry};
+use super::{HandlerRegistry, Registry, read_gate::ReadGate};
 
 /// The union of all subscribers' masks.
 ///
@@ -29,14 +25,9 @@ struct InterestCell {
     union: AtomicU32,
     /// How many subscribers were disconnected, kept here for the same reason.
     disconnected: AtomicU64,
-    /// The [shares](Interest::share) of the events that are published and not yet offered to the subscribers.
-    pending: AtomicU64,
     /// Whether the registry is gone, and what is pending with it.
     ended: AtomicBool,
-    /// Connections that wait to read on until the registry has caught up; entries of those that are gone do no harm.
-    readers: Mutex<VecDeque<Waker>>,
-    /// How many those are.
-    waiting: AtomicUsize,
+    gate: ReadGate,
     parts: Mutex<Parts>,
     last: Mutex<Last>,
 }
@@ -77,27 +68,14 @@ impl Interest {
         self.0.disconnected.store(count, Ordering::Relaxed);
     }
 
-    /// Returns what an event counts for the registry, in bytes: its memory, or an equal part of the bytes that may wait
-    /// where it is smaller. So one number bounds how many events wait as well as their memory.
-    pub(super) fn share(event: &Event) -> u64 {
-        const LEAST: usize = Handlers::BACKLOG_BYTES / Handlers::BACKLOG;
-        event.weight().max(LEAST) as u64
+    /// Returns the gate before which connections wait while the registry is behind.
+    pub(super) fn gate(&self) -> &ReadGate {
+        &self.0.gate
     }
 
-    pub(super) fn published(&self, shares: u64) {
-        self.0.pending.fetch_add(shares, Ordering::Relaxed);
-    }
-
-    pub(super) fn offered(&self, shares: u64) {
-        // Messages sent to the actor's address were not counted when they were sent.
-        let _ = self
-            .0
-            .pending
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |pending| Some(pending.saturating_sub(shares)));
-    }
-
+    /// Returns the shares of the events that the registry still has to offer; none once it is gone.
     pub(super) fn pending(&self) -> u64 {
-        if self.0.ended.load(Ordering::Relaxed) { 0 } else { self.0.pending.load(Ordering::Relaxed) }
+        if self.0.ended.load(Ordering::Relaxed) { 0 } else { self.0.gate.pending() }
     }
 
     /// The registry's actor is gone. Subscribers that it leaves behind go on hearing what connections tell.
@@ -117,7 +95,7 @@ impl Interest {
         self.0.ended.store(true, Ordering::Release);
         drop(last);
         self.set_registered(wanted);
-        self.wake_readers(usize::MAX);
+        self.gate().wake_readers(usize::MAX);
     }
 
     pub(super) fn ended(&self) -> bool {
@@ -168,28 +146,6 @@ impl Interest {
 
     fn last(&self) -> MutexGuard<'_, Last> {
         self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has a reader woken once the registry has caught up.
-    pub(super) fn wait(&self, reader: &Waker) {
-        let mut readers = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        readers.push_back(reader.clone());
-        self.0.waiting.store(readers.len(), Ordering::Relaxed);
-    }
-
-    /// Wakes the readers that have waited longest.
-    pub(super) fn wake_readers(&self, most: usize) {
-        if self.0.waiting.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        let woken: Vec<Waker> = {
-            let mut readers = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);
-            let most = most.min(readers.len());
-            let woken = readers.drain(..most).collect();
-            self.0.waiting.store(readers.len(), Ordering::Relaxed);
-            woken
-        };
-        woken.into_iter().for_each(Waker::wake);
     }
 
     /// Counts `mask` as wanted for as long as the returned value lives.

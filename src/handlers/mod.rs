@@ -2,7 +2,8 @@
 //!
 //! [`HandlerRegistry`] is the actor; [`Handlers`] is the handle to it. A subscriber is any actor that handles
 //! [`Event`](crate::Event), or a set of closures in an [`EventHandler`]. Nothing here knows about connections:
-//! several may share one registry, since each event says which account it happened on.
+//! several may share one registry, since each event says which account it happened on. They share neither a device nor a
+//! session by that: devices belong to accounts ([`Account::device`](crate::Account::device)).
 //!
 //! - Every subscriber gets every event it wants, in the order they were published; subscribers are served in the
 //!   order they were registered.
@@ -56,6 +57,7 @@ mod interest;
 mod overflow;
 #[cfg(test)]
 mod probe;
+mod read_gate;
 mod registry;
 mod subscriber;
 mod subscription;

@@ -80,10 +80,7 @@ fn sixteen_wait_and_one_more_is_busy() {
         assert!(outcomes(&give(&mut sim, &n.to_string())).is_empty());
     }
     let did = give(&mut sim, "more");
-    assert!(
-        matches!(outcomes(&did)[..], [(17, Err(RequestError::Connection(ConnectionError::Busy)))]),
-        "{did:?}"
-    );
+    assert!(matches!(outcomes(&did)[..], [(17, Err(RequestError::Connection(ConnectionError::Busy)))]), "{did:?}");
     answer(&mut sim, ends("0", T0 + 1_000_000));
     assert!(outcomes(&give(&mut sim, "again")).is_empty(), "there is a place again");
     assert_eq!(outcomes(&sim.step(Input::Abort(agora_chat::errors::ActorEnd::Stopped))).len(), 16);
