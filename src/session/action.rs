@@ -1,4 +1,4 @@
-//! What a session has others do.
+//! Actions of a session.
 
 use std::sync::Arc;
 
@@ -21,82 +21,81 @@ use crate::{
     wire::Frame,
 };
 
-/// What to do.
+/// An action to carry out.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Action {
-    /// Read what the state folder keeps of the account; answer with [`Input::Recalled`]. The login goes on without where
-    /// that does not come in time.
+    /// Read the state folder's entry; answer with [`Input::Recalled`]. After a timeout the login goes on without it.
     Recall {
-        /// Whose.
+        /// The account.
         user: UserId,
-        /// Who this device is where the folder does not say otherwise.
+        /// This device, unless the folder names another.
         device: Arc<Device>,
     },
     /// Fetch `server.json`; answer with [`Input::Discovered`].
     Discover,
-    /// Get a token and its end; answer with [`Input::TokenReady`]. There is one fetch at a time for the session, and one for
-    /// the application. Each goes on over [`Action::Hangup`] until [`Action::DropTokenFetch`] or [`Action::Closed`].
+    /// Get a token and its end; answer with [`Input::TokenReady`]. At most one fetch each is in flight for the session
+    /// and for the application. A fetch survives [`Action::Hangup`], until [`Action::DropTokenFetch`] or
+    /// [`Action::Closed`].
     FetchToken {
-        /// On whose behalf.
+        /// Requester of the token.
         fetch: TokenFetch,
-        /// For whom and why.
+        /// User and reason.
         request: TokenRequest,
-        /// Where from.
+        /// Source of the token.
         from: TokenSource,
     },
-    /// Give up a fetch; nothing of it may be reported afterwards.
+    /// Cancel a fetch; report nothing of it afterwards.
     DropTokenFetch(TokenFetch),
-    /// Keep the token of an accepted session in the state folder, in the place of the one there. Only where
-    /// [`Config`](crate::Config) has a state folder.
+    /// Store the token of an accepted session. Only if [`Config`](crate::Config) has a state folder.
     TokenChanged(TokenGrant),
-    /// Remove the token from the state folder: it is of no use any more. Only where there is a state folder.
+    /// Remove the useless token from the state folder. Only if there is a state folder.
     ForgetToken,
-    /// An [`Input::RenewToken`] is over: the token's end in milliseconds since 1970, or why nothing has changed.
+    /// Result of an [`Input::RenewToken`]: the token's end in milliseconds since 1970, or the error.
     Renewed {
-        /// Which one.
+        /// Id of the renewal.
         renewal: u64,
-        /// What came of it.
+        /// Its result.
         outcome: Result<u64, RequestError>,
     },
     /// Connect a WebSocket; answer with [`Input::Connected`] or [`Input::Lost`].
     Connect {
-        /// Where; whole, and without the session's secrets where it is shown.
+        /// Address; whole for the dial, without the session's secrets when shown.
         url: ServerText,
     },
     /// Send a binary message. It holds a token in PROVISION and LOGOUT: never log its bytes.
     Transmit(Frame),
-    /// Give up whatever is under way: the socket, a connect, discovery, a look at the state folder. Nothing of it may be reported
+    /// Cancel what is under way: the socket, a connect, discovery, a read of the state folder. Report nothing of it
     /// afterwards.
     Hangup,
-    /// Tell the subscribers.
+    /// Notify the subscribers.
     Emit(EventKind),
-    /// Tell the subscribers an event that the message handler gets as well.
+    /// Notify the subscribers of an event that the message handler gets as well.
     Publish(Event),
-    /// Have the message handler handle a page, then keep its key if it has one; answer with [`Input::Handled`] or
-    /// [`Input::Postponed`]. No two pages of one queue are given out at once, and no more than [`Limits::pulls`](crate::Limits) in all. What is
-    /// handled goes on over [`Action::Hangup`]; nothing more of it may begin after [`Action::Closed`].
+    /// Deliver a page to the message handler, then save its cursor if it has one; answer with [`Input::Handled`] or
+    /// [`Input::Postponed`]. At most 1 page of a queue is in flight, and [`Limits::pulls`](crate::Limits) in all.
+    /// Handling goes on after [`Action::Hangup`]; nothing more of it may begin after [`Action::Closed`].
     Deliver(Page),
-    /// Read the keys kept for the account; answer with [`Input::Cursors`]. No queue is pulled before.
+    /// Read the account's cursors; answer with [`Input::Cursors`]. No queue is pulled before.
     LoadCursors {
-        /// What to answer with.
+        /// Id to answer with.
         load: u64,
-        /// Whose keys.
+        /// Owner of the cursors.
         user: UserId,
     },
-    /// The login asked for by [`Input::Open`] is over.
+    /// The login requested by [`Input::Open`] is over.
     Opened(Result<(), OpenError>),
-    /// An [`Input::Open`] came at the wrong time; the login under way is not touched.
+    /// An [`Input::Open`] came at the wrong time; the login under way goes on.
     Rejected(OpenError),
-    /// The session is over; whoever asked for the end can be told.
+    /// The session is over; the callers waiting for that can be answered.
     Closed,
-    /// A send, or a request for a chat room, is over.
+    /// A send or a chat room request is settled.
     Sent {
         /// Its client id.
         client_id: u64,
-        /// What came of it.
+        /// Its result.
         outcome: Result<Sent, SendError>,
     },
-    /// Something worth a log record.
+    /// A log-worthy diagnostic.
     Note(Diagnostic),
 }

@@ -1,33 +1,32 @@
-//! What is on its way from the peer: while it is, what is waited for may be right behind it.
+//! Traffic that is still arriving: while it is, an awaited answer may be right behind it.
 
 use std::time::Duration;
 
-/// What is known of the bytes that come.
+/// Arrival of bytes on a link.
 #[derive(Debug)]
 pub(super) struct Arrivals {
-    /// How long a message may stand still that is not whole yet.
+    /// Longest standstill of an unfinished message.
     stands_still: Duration,
-    /// Whether the socket may hold more than was read.
+    /// True if the socket may hold unread data.
     unread: bool,
-    /// When an answer was found to be late although it may be among what is not read yet.
+    /// Time an answer was found late although it may be unread.
     put_off: Option<Duration>,
-    /// When bytes of a message came last that is not whole, or was not.
+    /// Time of the last bytes of an unfinished message.
     last: Duration,
-    /// When the message began of which the bytes are.
+    /// Time that message began.
     since: Option<Duration>,
-    /// Whether it has come to its end.
+    /// True if that message is complete.
     whole: bool,
 }
 
 impl Arrivals {
-    /// The longest that one message puts off anything.
+    /// Longest delay that one message grants.
     const LONGEST: Duration = Duration::from_secs(3600);
 
     pub(super) fn new(stands_still: Duration) -> Self {
         Arrivals { stands_still, unread: false, put_off: None, last: Duration::ZERO, since: None, whole: false }
     }
 
-    /// A new link.
     pub(super) fn restart(&mut self) {
         *self = Arrivals { unread: self.unread, ..Arrivals::new(self.stands_still) };
     }
@@ -39,7 +38,7 @@ impl Arrivals {
         }
     }
 
-    /// More bytes came of a message that is not whole yet.
+    /// Records bytes of an unfinished message.
     pub(super) fn part(&mut self, now: Duration) {
         if std::mem::take(&mut self.whole) {
             self.since = None;
@@ -48,17 +47,17 @@ impl Arrivals {
         self.last = now;
     }
 
-    /// A message is whole. What is right behind it has still as long to come as a message may stand still.
+    /// Records the end of a message. Data right behind it may take as long as a message may stand still.
     pub(super) fn whole(&mut self) {
         self.whole = true;
     }
 
-    /// When an answer that has so long is late.
+    /// Returns the time from which an answer with this limit is late.
     pub(super) fn due(&self, due: Duration, limit: Duration) -> Duration {
         self.due_if_read(self.moved(due), limit)
     }
 
-    /// As [`due`](Self::due), whatever message moves: for answers that nobody waits for any longer than that.
+    /// Like [`due`](Self::due), but not extended by a moving message.
     pub(super) fn due_if_read(&self, due: Duration, limit: Duration) -> Duration {
         match self.put_off {
             Some(at) if self.unread => due.max(at.saturating_add(limit)),
@@ -66,19 +65,19 @@ impl Arrivals {
         }
     }
 
-    /// A message that began in time moves what is behind it, as long as it moves itself.
+    /// Extends a deadline while a message that began in time moves.
     fn moved(&self, due: Duration) -> Duration {
         let Some(since) = self.since.filter(|since| *since <= due) else { return due };
         let moved = self.last.saturating_add(self.stands_still);
         due.max(moved.min(since.saturating_add(Self::LONGEST)))
     }
 
-    /// Whether an answer is late. One that may be among what is not read yet has as long again to be found there.
+    /// Returns whether an answer is late. One that may be unread gets its limit once more.
     pub(super) fn is_late(&mut self, due: Duration, limit: Duration, now: Duration) -> bool {
         self.is_late_if_read(self.moved(due), limit, now)
     }
 
-    /// As [`is_late`](Self::is_late), whatever message moves.
+    /// Like [`is_late`](Self::is_late), but not extended by a moving message.
     pub(super) fn is_late_if_read(&mut self, due: Duration, limit: Duration, now: Duration) -> bool {
         if now < self.due_if_read(due, limit) {
             return false;

@@ -1,4 +1,4 @@
-//! The end of a session: `close`, LOGOUT, and the last things.
+//! The end of a session: `close`, LOGOUT and settling.
 
 use crate::{
     config::Endpoints,
@@ -16,17 +16,17 @@ use crate::{
 };
 
 impl Session {
-    /// Says goodbye where the link is up, ends at once where it is not.
+    /// Sends LOGOUT if the link is up, otherwise ends at once.
     pub(super) fn close(&mut self, cx: &mut Cx<'_>) -> Flow {
         match &self.phase {
-            // Why the goodbye began stays the reason: an application that closes because its token ended hears so.
+            // The first reason stays: an application that closes because its token ended gets that reason.
             Phase::LoggingOut(_) => Flow::Continue(()),
             Phase::Online(_) => self.log_out("inner:logout", DisconnectReason::Closed, cx),
             _ => end(DisconnectReason::Closed),
         }
     }
 
-    /// Ends at once; where the link is up, a goodbye that nobody waits for may still get out.
+    /// Ends at once; on a link that is up a LOGOUT is sent, but not awaited.
     pub(super) fn abort(&mut self, reason: DisconnectReason, cx: &mut Cx<'_>) -> Flow {
         if let Phase::LoggingOut(LoggingOut { reason, .. }) = &self.phase {
             return end(reason.clone());
@@ -35,7 +35,7 @@ impl Session {
         end(reason)
     }
 
-    /// Sends LOGOUT where the link is up, and ends at once where it is not.
+    /// Sends LOGOUT if the link is up, otherwise ends at once.
     pub(super) fn log_out(&mut self, text: &str, reason: DisconnectReason, cx: &mut Cx<'_>) -> Flow {
         let (Phase::Online(online), Some(token)) = (&self.phase, self.tokens.token()) else {
             return end(reason);
@@ -50,8 +50,7 @@ impl Session {
         Flow::Continue(())
     }
 
-    /// Does the last things, in this order: sends settled, link dropped, `open` answered, subscribers told, `close`
-    /// answered.
+    /// Finishes in this order: settles sends, drops the link, answers `open`, notifies subscribers, answers `close`.
     pub(super) fn ended(mut self, end: End, cx: &mut Cx<'_>) {
         let closed = DisconnectReason::Closed;
         self.outbox.end(if let End::Disconnected(reason) = &end { reason } else { &closed }, cx);

@@ -1,4 +1,4 @@
-//! What a step works with: what outlives a session, the time, and where the actions go.
+//! Context of a step: state that outlives a session, the time, and the actions so far.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,34 +9,32 @@ use crate::{
     model::{EventKind, EventMask, account::Device, origin::Origin},
 };
 
-/// How many bits of a client id count; those above are chance (messages spec §1.8).
+/// Bits of a client id that count; those above are random (messages spec §1.8).
 const COUNT_BITS: u32 = 31;
 
-/// What outlives a session.
+/// State that outlives a session.
 #[derive(Debug)]
 pub(super) struct Env {
     pub(super) config: Arc<Config>,
-    /// Where the events of this engine come from, and what none of its sessions may show.
+    /// Origin of this engine's events, with the secrets to redact.
     pub(super) origin: Origin,
     pub(super) random: fastrand::Rng,
-    /// Who this device is where an account does not say it.
+    /// This device, for accounts that name none.
     pub(super) device: Arc<Device>,
-    /// A device that the service gave another name, and the device by that name.
+    /// A device that the service renamed, with its new name.
     renamed: Option<(Arc<Device>, Arc<Device>)>,
     pub(super) sockets: AddressRotation,
     pub(super) wanted: EventMask,
-    /// What the message handler wants; nothing where there is none.
+    /// Events for the message handler; empty without one.
     pub(super) handled: EventMask,
     pub(super) arrivals: Arrivals,
-    /// Bytes that wait for the socket to take them.
     pub(super) unsent: usize,
-    /// Whether what is for the message handler comes with the bytes it was read from.
+    /// True if events for the message handler carry their encoded meta.
     pub(super) keeps_encoded: bool,
-    /// Whether the server answered the LOGOUT of the session that ended last.
+    /// True if the server answered the last session's LOGOUT.
     pub(super) logout_answered: bool,
     last_page: u64,
     last_session: u64,
-    /// The next fresh client id.
     client_ids: u64,
 }
 
@@ -46,7 +44,7 @@ impl Env {
         if let Endpoints::Fixed(addresses) = &config.endpoints {
             sockets.set(addresses);
         }
-        // Of a generator of its own, so that a chosen device changes nothing else.
+        // Uses a generator of its own, so that a chosen device changes nothing else.
         let device = Arc::new(Device::random(random.clone().u64(..)));
         // 32 random bits above a count: unique among the unanswered sends of all of a user's devices, never 0.
         let client_ids = (u64::from(random.u32(1..)) << COUNT_BITS) + 1;
@@ -69,12 +67,12 @@ impl Env {
         }
     }
 
-    /// Remembers that the service gave a device another name.
+    /// Records that the service renamed a device.
     pub(super) fn rename(&mut self, from: Arc<Device>, to: Arc<Device>) {
         self.renamed = Some((from, to));
     }
 
-    /// Returns a device by the name that the service knows it by.
+    /// Returns a device by the name the service gave it.
     pub(super) fn known_as(&self, device: Arc<Device>) -> Arc<Device> {
         match &self.renamed {
             Some((from, to)) if *from == device => Arc::clone(to),
@@ -82,15 +80,14 @@ impl Env {
         }
     }
 
-    /// A client id that was neither given before nor chosen.
+    /// Returns a client id that was neither given before nor chosen.
     pub(super) fn fresh_id(&mut self) -> u64 {
         let id = self.client_ids;
         self.client_ids = if id < i64::MAX.unsigned_abs() { id + 1 } else { 1 };
         id
     }
 
-    /// Keeps fresh ids clear of one that the application chose: the service may take an id once only, however long ago.
-    /// One further ahead than the count goes cannot be reached.
+    /// Keeps fresh ids clear of a chosen one: the service may accept an id only once.
     pub(super) fn chosen_id(&mut self, id: u64) {
         if id.checked_sub(self.client_ids).is_some_and(|ahead| ahead < 1 << COUNT_BITS) {
             self.client_ids = id;
@@ -98,20 +95,19 @@ impl Env {
         }
     }
 
-    /// An id for a page, or for a load of cursors, that no other has.
+    /// Returns a unique id for a page, or for a load of cursors.
     pub(super) fn new_page_id(&mut self) -> u64 {
         self.last_page = self.last_page.wrapping_add(1);
         self.last_page
     }
 
-    /// A session id, new for every attempt: the wall clock, unless that stands still or steps back.
+    /// Returns a session id, new for every attempt: the wall clock, unless that stands still or steps back.
     pub(super) fn new_session_id(&mut self, now: Now) -> Box<str> {
         self.last_session = now.wall.max(self.last_session.saturating_add(1));
         format!("{}:", self.last_session).into()
     }
 }
 
-/// What a step works with.
 pub(super) struct Cx<'a> {
     pub(super) env: &'a mut Env,
     pub(super) now: Now,
@@ -135,7 +131,7 @@ impl Cx<'_> {
         self.out.push(Action::Note(diagnostic));
     }
 
-    /// Returns a text that the server wrote, as it may be shown.
+    /// Redacts a text that the server wrote.
     pub(super) fn redact(&self, text: String) -> String {
         redact(self.env.origin.redactor(), text)
     }

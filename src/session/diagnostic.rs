@@ -1,4 +1,4 @@
-//! What is worth a log record.
+//! Log-worthy diagnostics.
 
 use std::time::Duration;
 
@@ -12,144 +12,143 @@ use crate::{
     wire::DecodeError,
 };
 
-/// Something odd that the connection survives, or a change of state, for the log.
+/// A survivable oddity or a change of state, for the log.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Diagnostic {
     /// A frame or its payload does not decode; it was dropped.
     Undecodable {
-        /// The frame's length in bytes.
+        /// Length of the frame in bytes.
         length: usize,
-        /// What the decoder says.
+        /// Error of the decoder.
         error: DecodeError,
     },
-    /// More frames that do not decode. They are told of at most once in 10 minutes, and at the end of the session.
+    /// More frames that do not decode. Logged at most every 10 minutes, and at the end of the session.
     MoreUndecodable {
-        /// How many.
+        /// Number of frames.
         count: u64,
     },
-    /// Queues were named by more bytes than any name has, and are not pulled. Told of at most once in 10 minutes.
+    /// Queue names longer than the limit; not pulled. Logged at most every 10 minutes.
     QueueNameTooLong {
-        /// How often it happened since it was told of last.
+        /// Occurrences since the last report.
         count: u64,
-        /// The bound in bytes.
+        /// Limit in bytes.
         limit: usize,
     },
-    /// The service names this device otherwise than it did itself, and it goes by that name from now on.
+    /// The service renamed this device; the new name is used from now on.
     ResourceTaken {
-        /// The name that the device had.
+        /// Old name.
         from: Box<str>,
-        /// The name that it has now.
+        /// New name.
         to: Box<str>,
     },
-    /// The service names this device by something that cannot be the name of one; it keeps its own. Told of at most once in
-    /// 10 minutes.
+    /// The service gave this device an invalid name; the device keeps its own. Logged at most every 10 minutes.
     ResourceIgnored {
-        /// How long that is, in bytes.
+        /// Length of the invalid name in bytes.
         bytes: usize,
-        /// How often it happened since it was told of last.
+        /// Occurrences since the last report.
         count: u64,
     },
-    /// Somebody says in a message to be somebody else than the service says, or that it is in another conversation. The
-    /// service's word counts. Told of at most once in 10 minutes, and at the end of the session.
+    /// A message contradicts the service about its sender or conversation. The service is believed. Logged at most
+    /// every 10 minutes, and at the end of the session.
     FalseClaims {
-        /// How often it happened since it was told of last.
+        /// Occurrences since the last report.
         count: u64,
-        /// Who did it last, as the service says, cut at [`Claims::MAX_CHARS`](crate::messages::Claims::MAX_CHARS).
+        /// Last sender, as the service says, cut at [`Claims::MAX_CHARS`](crate::messages::Claims::MAX_CHARS).
         from: std::sync::Arc<str>,
-        /// What was said last.
+        /// Last claims.
         claims: Box<crate::model::message::Claims>,
     },
-    /// A page of a queue broke the link, or its pull was never answered. From now on that queue is fetched after all others,
-    /// and with growing pauses when it breaks further links. Told once for each queue.
+    /// A page of a queue broke the link, or its pull was never answered. The queue is pulled after all others from now
+    /// on, with growing pauses if it breaks further links. Logged once per queue.
     QueueBreaksLinks {
-        /// The conversation: its queue's name.
+        /// Name of the queue.
         queue: Box<str>,
-        /// What to raise for the page to be taken; `None` where there was no answer.
+        /// Setting to raise so that the page fits; `None` if there was no answer.
         setting: Option<&'static str>,
     },
-    /// A frame that has no meaning at this point; it was dropped.
+    /// A frame without meaning at this point; dropped.
     Unexpected {
-        /// Its command.
+        /// Command of the frame.
         frame: &'static str,
     },
-    /// The server follows up a login with a redirect.
+    /// The server answered a login with a redirect.
     Redirected {
-        /// Where to; whole, and without the session's secrets where it is shown.
+        /// Address; whole for the dial, without the session's secrets when shown.
         url: ServerText,
-        /// Which hop of the chain, from 1.
+        /// Hop in the chain, from 1.
         hop: usize,
     },
     /// Another login attempt follows after a pause.
     LoginRetry {
-        /// Which attempt comes next, from 2.
+        /// Next attempt, from 2.
         attempt: u32,
-        /// The pause before it.
+        /// Pause before it.
         delay: Duration,
-        /// Why the last one failed.
+        /// Failure of the last attempt.
         cause: LossCause,
     },
-    /// The token kept from an earlier session is refused; the password fetches another.
+    /// The stored token was refused; the password fetches another.
     KeptTokenRefused(Refusal),
-    /// The state folder was not read in time; the login goes on without what it keeps.
+    /// The state folder was not read in time; the login goes on without.
     StateUnread {
-        /// The time.
+        /// Time limit.
         limit: Duration,
     },
-    /// No token can be got just now; the kept one is tried, though its end seems to have passed.
+    /// No token is available; the stored one is tried although it seems to have ended.
     KeptTokenTried,
-    /// Discovery failed on the way back; the addresses known before are used.
+    /// Rediscovery failed; the old addresses are used.
     DiscoveryFailed(RestError),
     /// The session has its next token.
     TokenRenewed {
-        /// Its end in milliseconds since 1970, if known.
+        /// End in milliseconds since 1970, if known.
         expires_at: Option<u64>,
     },
     /// The session did not get its next token.
     TokenNotRenewed {
-        /// Why.
+        /// Error of the fetch.
         error: TokenError,
-        /// The pause before it is asked for again; `None` where it is not.
+        /// Pause before the next fetch; `None` if there is none.
         again: Option<Duration>,
     },
-    /// Some messages do not decode; those of a page are told as [`EventKind::Unknown`](crate::EventKind::Unknown), as they
-    /// came, and the others arrived. Told of at most once in 10 minutes, and at the end of the session.
+    /// Some messages do not decode; those of a page are reported as [`EventKind::Unknown`](crate::EventKind::Unknown),
+    /// as they came. Logged at most every 10 minutes, and at the end of the session.
     BrokenMetas {
-        /// How many since it was told of last.
+        /// Messages since the last report.
         count: usize,
     },
-    /// Messages came that nobody wants to hear; said once a session.
+    /// Messages came without a subscriber; logged once per session.
     Unheard,
-    /// A chat room was not joined again on a new link; the account is not in it.
+    /// A chat room was not rejoined on a new link; the account is not in it.
     RoomNotRejoined {
-        /// The room's id.
+        /// Id of the room.
         room: Box<str>,
-        /// Why.
+        /// Error of the rejoin.
         error: SendError,
     },
-    /// So many rooms are joined again already that this one will not be; [`EventKind::RoomLost`] tells once that is so.
+    /// The rejoin limit is reached; this room will not be rejoined. [`EventKind::RoomLost`] reports it then.
     RoomNotKept {
-        /// The room's id.
+        /// Id of the room.
         room: Box<str>,
-        /// The bound.
+        /// Limit.
         limit: usize,
     },
-    /// Delivery receipts were left out, because too many waited already.
+    /// Delivery receipts were dropped, because too many waited already.
     ReceiptsLeftOut {
-        /// How many.
+        /// Number of receipts.
         count: u64,
     },
-    /// Delivery receipts were not answered in time. Said when it first shows, and then when a link ends.
+    /// Delivery receipts were not answered in time. Logged at the first, and then when a link ends.
     ReceiptsUnanswered {
-        /// How many.
+        /// Number of receipts.
         count: u64,
     },
-    /// A page came for which there is no room in the message handler's hand; its queue is pulled again.
+    /// A page did not fit the in-flight limit; its queue is pulled again.
     PageDropped {
-        /// Its length in encoded bytes.
+        /// Encoded length in bytes.
         bytes: usize,
     },
-    /// A page of a queue had a status other than OK. Told of at most once in 10 minutes.
+    /// A page's status was not OK. Logged at most every 10 minutes.
     PageStatus {
         /// `Status.errorCode`.
         status: i32,

@@ -1,4 +1,4 @@
-//! The machine: one session at a time.
+//! The engine: one session at a time.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// The pure machine of one connection.
+/// The pure state machine of one connection.
 ///
 /// | Input | Actions it may cause |
 /// |---|---|
@@ -37,13 +37,13 @@ use crate::{
 /// | `Close`, `Abort` | `Transmit` (LOGOUT), and the end |
 /// | `At`, `Alive`, `Arriving`, `TooLarge` | none but `Note` |
 ///
-/// Any input may cause `Note`, and each but the last four may end the session: then come `Sent` for what is unanswered,
+/// Any input may cause `Note`, and each but the last 4 may end the session: then come `Sent` for pending sends,
 /// `Hangup`, `Opened`, `ForgetToken`, `Emit(Disconnected)` and last `Closed`, in this order.
 ///
-/// Bounds: unanswered and kept sends, remembered message ids, pulls at once and the size of a page by
-/// [`Limits`](crate::Limits); known queues 4096, names of queues 4 KiB, rooms joined again 64 of 256 KiB and remembered
-/// beside them 1024, receipts that wait for a place 1024, redirects in a row 5, attempts of one `open` 3, not counting those
-/// after which the service asked for a pause.
+/// Bounds: pending and buffered sends, remembered message ids, pulls in flight and the size of a page by
+/// [`Limits`](crate::Limits); 4096 queues, queue names 4 KiB, 64 rooms rejoined (256 KiB) and 1024 more remembered,
+/// 1024 waiting receipts, 5 redirects in a row, 3 attempts of one `open`, besides those after which the service asked
+/// for a pause.
 pub struct Engine {
     pub(super) env: Env,
     session: Option<Box<Session>>,
@@ -51,118 +51,114 @@ pub struct Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // In it are names, addresses and messages, as whoever wrote them wrote them.
+        // It holds names, addresses and messages as their authors wrote them.
         self.redactor().show(&format_args!("Engine {{ env: {:?}, session: {:?} }}", self.env, self.session), f)
     }
 }
 
 impl Engine {
-    /// How many attempts one `open` makes before it gives up (connection spec §4). One after which the service asked for a
-    /// pause (`Retry-After`) does not count; the login's deadline bounds those.
+    /// Maximum attempts of one `open` (connection spec §4). One after which the service asked for a pause
+    /// (`Retry-After`) does not count; the login's deadline bounds those.
     pub const LOGIN_ATTEMPTS: u32 = 3;
 
-    /// How many [`Input::RenewToken`] wait at most, the one under way among them; one more is refused as
+    /// Maximum queued [`Input::RenewToken`], the one in flight included; one more is refused as
     /// [`Busy`](crate::ConnectionError::Busy).
     pub const RENEWALS: usize = GivenTokens::CAPACITY;
 
-    /// A logged-out engine. The seed decides the jitter and the client ids.
+    /// Returns a logged-out engine. The seed decides the jitter and the client ids.
     #[must_use]
     pub fn new(config: Arc<Config>, seed: u64) -> Self {
         Engine { env: Env::new(config, fastrand::Rng::with_seed(seed)), session: None }
     }
 
-    /// Which events are asked for: what comes out of queues is built for these kinds only. Default: all.
+    /// Sets the kinds of events that are built from queues. Default: all.
     pub fn set_wanted(&mut self, wanted: EventMask) {
         self.env.wanted = wanted;
     }
 
-    /// Which events of a page the message handler gets: a page with any is acknowledged once it is
-    /// [`Input::Handled`]. Default: none, and every page is acknowledged at once.
+    /// Sets the kinds of events for the message handler: a page with any is acknowledged once it is [`Input::Handled`].
+    /// Default: none, so every page is acknowledged at once.
     pub fn set_handled(&mut self, handled: EventMask) {
         self.env.handled = handled;
     }
 
-    /// Whether the socket may hold more than was read, so that answers may be among it: those found to be late have as long
-    /// again as they had at first, to be read. Default: no.
+    /// Sets the flag that the socket may hold unread data: late answers then get their limit once more. Default: no.
     pub fn set_unread(&mut self, unread: bool) {
         self.env.arrivals.set_unread(unread);
     }
 
-    /// How many bytes wait for the socket to take them: at [`Limits::outbox`](crate::Limits::outbox) of them, sends are
-    /// refused. Default: none.
+    /// Sets the number of bytes not yet written to the socket: from [`Limits::outbox`](crate::Limits::outbox) on, sends
+    /// are refused. Default: 0.
     pub fn set_unsent(&mut self, bytes: usize) {
         self.env.unsent = bytes;
     }
 
-    /// What must not be shown of this engine's sessions, for all who work for them.
     pub(crate) fn redactor(&self) -> &Redactor {
         self.env.origin.redactor()
     }
 
-    /// What the events of this engine lead back to.
     pub(crate) fn origin(&self) -> &Origin {
         &self.env.origin
     }
 
-    /// How many encoded bytes of pages are in the message handler's hand; see [`Limits::in_flight_bytes`](crate::Limits).
+    /// Returns the encoded bytes of pages in flight; see [`Limits::in_flight_bytes`](crate::Limits).
     #[must_use]
     pub fn in_flight_bytes(&self) -> usize {
         self.session.as_ref().map_or(0, |session| session.inbox.in_flight_bytes())
     }
 
-    /// How many queues wait because a message of theirs could not be handled; see [`Input::Postponed`].
+    /// Returns the number of postponed queues; see [`Input::Postponed`].
     #[must_use]
     pub fn waiting_queues(&self) -> usize {
         self.session.as_ref().map_or(0, |session| session.inbox.waiting_queues())
     }
 
-    /// Whether events for the message handler come with what they were read from, for a dead letter that outlives the
-    /// process. Default: no.
+    /// Sets the flag to deliver events with their encoded meta, for a persistent dead letter. Default: no.
     pub(crate) fn set_keeps_encoded(&mut self, keeps: bool) {
         self.env.keeps_encoded = keeps;
     }
 
-    /// A fresh id for a message to send: none that this engine gave before, nor one it was given with a send.
+    /// Returns a fresh client id: none that this engine gave or saw in a send before.
     pub fn next_client_id(&mut self) -> u64 {
         self.env.fresh_id()
     }
 
-    /// How many sends wait for their answer: messages, requests for chat rooms and delivery receipts.
+    /// Returns the number of pending sends: messages, chat room requests and delivery receipts.
     #[must_use]
     pub fn pending_sends(&self) -> usize {
         self.session.as_ref().map_or(0, |session| session.outbox.pending())
     }
 
-    /// How many messages are kept for the next link.
+    /// Returns the number of buffered messages.
     #[must_use]
     pub fn buffered_sends(&self) -> usize {
         self.session.as_ref().map_or(0, |session| session.outbox.buffered())
     }
 
-    /// Who is logged in, or being logged in or out.
+    /// Returns the user who is logged in, or being logged in or out.
     #[must_use]
     pub fn user(&self) -> Option<&UserId> {
         self.session.as_ref().map(|session| &session.user)
     }
 
-    /// The token in use.
+    /// Returns the token in use.
     #[must_use]
     pub fn token(&self) -> Option<&Token> {
         self.session.as_ref()?.tokens.token()
     }
 
-    /// When the token in use ends, in milliseconds since 1970, where that is known.
+    /// Returns the known end of the token in use, in milliseconds since 1970.
     #[must_use]
     pub fn token_expires_at(&self) -> Option<u64> {
         self.session.as_ref()?.tokens.expires_at()
     }
 
-    /// The resource of the device that is logged in, or will be.
+    /// Returns the resource of the device that is logged in, or will be.
     pub(crate) fn resource(&self) -> &str {
         &self.session.as_ref().map_or(&self.env.device, |session| &session.device).resource
     }
 
-    /// Where the connection stands.
+    /// Returns the state of the connection.
     #[must_use]
     pub fn state(&self) -> ConnectionState {
         let Some(session) = &self.session else {
@@ -177,19 +173,19 @@ impl Engine {
         }
     }
 
-    /// Whether the last session ended with the server's answer to its LOGOUT.
+    /// Returns whether the server answered the last session's LOGOUT.
     #[must_use]
     pub fn logout_answered(&self) -> bool {
         self.env.logout_answered
     }
 
-    /// Attempts to regain the link since it last was stable.
+    /// Returns the reconnect attempts since the link was last stable.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.session.as_ref().map_or(0, |session| session.retry.attempts())
     }
 
-    /// The same as of `now`: none while the link is stable, which the engine notes only when it ends.
+    /// Returns the same as of `now`: 0 while the link is stable, which the engine records only when it ends.
     #[must_use]
     pub fn attempts_at(&self, now: Now) -> u32 {
         let stable_after = self.env.config.reconnect.stable_after;
@@ -197,13 +193,13 @@ impl Engine {
         if is_stable { 0 } else { self.attempts() }
     }
 
-    /// Since when the link has been up, on the monotonic clock.
+    /// Returns the time the link came up, on the monotonic clock.
     #[must_use]
     pub fn online_since(&self) -> Option<Duration> {
         self.online().map(Online::since)
     }
 
-    /// When the server was last heard on this link, on the monotonic clock.
+    /// Returns the time of the last inbound traffic on this link, on the monotonic clock.
     #[must_use]
     pub fn last_inbound(&self) -> Option<Duration> {
         self.online().map(Online::last_inbound)
@@ -216,13 +212,13 @@ impl Engine {
         }
     }
 
-    /// When [`Input::Tick`] is due next; `None` while nothing is timed.
+    /// Returns the time of the next [`Input::Tick`]; `None` while no timer runs.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         self.session.as_ref()?.deadline(&self.env)
     }
 
-    /// Takes what happened and appends what is to be done, in order.
+    /// Handles an input and appends the actions to carry out, in order.
     pub fn step(&mut self, mut input: Input<'_>, now: Now, out: &mut Vec<Action>) {
         match &input {
             Input::Send { client_id, .. } => self.env.chosen_id(*client_id),
@@ -277,7 +273,7 @@ impl Engine {
     }
 }
 
-/// What of credentials must not be shown from now on, whatever becomes of the login.
+/// Redacts the credentials' secrets from now on, whatever becomes of the login.
 fn learn(redactor: &Redactor, credentials: &Credentials) {
     match &credentials.secret {
         Secret::Password(password) => redactor.learn_password(password),

@@ -1,4 +1,4 @@
-//! Oddities that a peer can repeat without end: each is told when it shows, and then with a count now and then.
+//! Oddities that a peer can repeat without end: the first is logged, the rest are counted and logged now and then.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,19 +11,19 @@ use crate::{
     wire::{DecodeError, Jid},
 };
 
-/// One kind of oddity of a session.
+/// Occurrences of one oddity.
 #[derive(Debug, Default)]
 pub(super) struct Episode {
     told: Option<Duration>,
-    /// How many since it was told of.
+    /// Number not yet reported.
     untold: u64,
 }
 
 impl Episode {
-    /// How far apart it is told of at least.
+    /// Minimum interval between reports.
     const APART: Duration = Duration::from_secs(600);
 
-    /// It happened so many times; how many there are to tell of now, if it is to be told of.
+    /// Counts occurrences; returns the number to report, if one is due.
     pub(super) fn strikes(&mut self, times: u64, now: Duration) -> Option<u64> {
         self.untold = self.untold.saturating_add(times);
         if self.told.is_some_and(|told| now.saturating_sub(told) < Self::APART) {
@@ -33,13 +33,12 @@ impl Episode {
         self.rest()
     }
 
-    /// How many have not been told of, if any.
+    /// Returns the number not yet reported, if any.
     pub(super) fn rest(&mut self) -> Option<u64> {
         Some(std::mem::take(&mut self.untold)).filter(|untold| *untold > 0)
     }
 }
 
-/// The oddities of a session.
 #[derive(Debug, Default)]
 pub(super) struct Oddities {
     undecodable: Episode,
@@ -48,12 +47,11 @@ pub(super) struct Oddities {
     long_names: Episode,
     claims: Episode,
     resources: Episode,
-    /// Who made the last false claim, and what it was.
+    /// Author and content of the last false claim.
     last_claim: Option<(Arc<str>, Box<Claims>)>,
 }
 
 impl Oddities {
-    /// Reports a frame that does not decode.
     pub(super) fn undecodable(&mut self, length: usize, error: DecodeError, cx: &mut Cx<'_>) {
         match self.undecodable.strikes(1, cx.now.mono) {
             None => {}
@@ -62,7 +60,6 @@ impl Oddities {
         }
     }
 
-    /// Reports messages that do not decode.
     pub(super) fn broken_metas(&mut self, metas: usize, cx: &mut Cx<'_>) {
         if metas > 0
             && let Some(count) = self.broken_metas.strikes(metas as u64, cx.now.mono)
@@ -71,24 +68,24 @@ impl Oddities {
         }
     }
 
-    /// Reports a queue's name that is longer than any; it is not kept.
+    /// Reports an overlong queue name, which is not stored.
     pub(super) fn name_too_long(&mut self, cx: &mut Cx<'_>) {
         if let Some(count) = self.long_names.strikes(1, cx.now.mono) {
             cx.note(Diagnostic::QueueNameTooLong { count, limit: LONGEST_NAME });
         }
     }
 
-    /// Reports a name for this device that none can have.
+    /// Reports an invalid name for this device.
     pub(super) fn resource_ignored(&mut self, bytes: usize, cx: &mut Cx<'_>) {
         if let Some(count) = self.resources.strikes(1, cx.now.mono) {
             cx.note(Diagnostic::ResourceIgnored { bytes, count });
         }
     }
 
-    /// Reports an event that says something else of itself than the service does.
+    /// Reports an event that contradicts the service about itself.
     pub(super) fn check_claims(&mut self, event: &EventKind, from: Option<&Jid>, cx: &mut Cx<'_>) {
         let Some(claims) = event.claims() else { return };
-        // The server wrote the one and passed on the other: either may repeat a secret, and this is to be shown.
+        // Either name may repeat a secret, and both are logged.
         let shown = |name: &str| cut(&cx.env.origin.redactor().taken_in(name, Claims::MAX_CHARS));
         let from = shown(from.map(Jid::name).unwrap_or_default());
         let claims =
@@ -101,7 +98,7 @@ impl Oddities {
         }
     }
 
-    /// Reports at the end of the session what was only counted.
+    /// Reports the remaining counts at the end of the session.
     pub(super) fn report_rest(&mut self, cx: &mut Cx<'_>) {
         let Oddities { undecodable, broken_metas, page_status: _, resources: _, long_names, claims, last_claim } = self;
         if let Some(count) = undecodable.rest() {

@@ -1,4 +1,4 @@
-//! Binary messages: each goes to the part that it is for.
+//! Dispatch of binary messages to the session's parts.
 
 use bytes::Bytes;
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Session {
-    /// Reads a binary message. What does not decode is dropped and noted; the connection survives (connection spec §16).
+    /// Dispatches a binary message. One that does not decode is dropped and logged (connection spec §16).
     pub(super) fn frame(&mut self, bytes: &[u8], cx: &mut Cx<'_>) -> Flow {
         cx.env.arrivals.whole();
         let limit = cx.env.config.limits.frame;
@@ -71,7 +71,7 @@ impl Session {
         Flow::Continue(())
     }
 
-    /// The answer to a send, or a page.
+    /// Handles a send ack, or a page.
     fn sync(&mut self, sync: CommSyncDl, broken: Vec<Bytes>, bytes: usize, cx: &mut Cx<'_>) -> Flow {
         if sync.meta_id.unwrap_or(0) > 0 {
             self.inbox.oddities.broken_metas(broken.len(), cx);
@@ -93,7 +93,7 @@ impl Session {
         }
     }
 
-    /// The answer to UNREAD: the server's clock, and the queues that hold something.
+    /// Handles the answer to UNREAD: the server's clock and the list of non-empty queues.
     fn unread(&mut self, unread: &CommUnreadDl, cx: &mut Cx<'_>) -> Flow {
         if let Some(timestamp) = unread.timestamp.filter(|timestamp| *timestamp != 0) {
             self.tokens.heard_server_clock(timestamp, cx);
@@ -103,7 +103,7 @@ impl Session {
         self.token_due(cx)
     }
 
-    /// Asks once more which queues hold something, where some had no place and now there is room.
+    /// Requests the queue list again if it overflowed the table and there is room now.
     pub(super) fn request_list(&mut self, cx: &mut Cx<'_>) {
         if self.inbox.wants_list()
             && let Phase::Online(online) = &mut self.phase

@@ -1,4 +1,4 @@
-//! The frames a client sends (connection spec §6.1, §12).
+//! Frames that a client sends (connection spec §6.1, §12).
 
 use bytes::Bytes;
 
@@ -10,13 +10,13 @@ use crate::{
     },
 };
 
-/// The level of the provision protocol that the recorded web SDK speaks.
+/// Provision protocol version that the recorded web SDK speaks.
 const ACTION_VERSION: &str = "v5.1";
 
-/// Sent as the client's release.
+/// Client release sent in PROVISION.
 const RELEASE: &str = concat!("rust-", env!("CARGO_PKG_VERSION"));
 
-/// Who is logging in, in PROVISION and LOGOUT.
+/// User and device in PROVISION and LOGOUT.
 pub(crate) struct Identity<'a> {
     pub(crate) app_key: &'a AppKey,
     pub(crate) user: &'a UserId,
@@ -57,7 +57,7 @@ impl Identity<'_> {
     }
 }
 
-/// The heartbeat, which also asks for the queues that hold something.
+/// Returns the heartbeat, which also requests the list of non-empty queues.
 pub(crate) fn unread() -> Bytes {
     const UNREAD: &[u8] = &[0x08, 0x00, 0x40, 0x01, 0x58, 0x00];
     Bytes::from_static(UNREAD)

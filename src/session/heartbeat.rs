@@ -1,4 +1,4 @@
-//! A link that is up: its heartbeat, and when the server was heard.
+//! A link that is up: its heartbeat, and the times of inbound traffic.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use crate::{
     session::{Now, arrivals::Arrivals, context::Cx, handshake, inbox::Inbox},
 };
 
-/// One link that the server accepted.
+/// A link that the server accepted.
 #[derive(Debug)]
 pub(super) struct Online {
     session_id: Box<str>,
     since: Duration,
-    /// When anything came, a ping or what does not decode included.
+    /// Time of the last bytes, pings and undecodable frames included.
     last_inbound: Duration,
-    /// When a frame came that decodes.
+    /// Time of the last frame that decodes.
     last_frame: Duration,
-    /// When the last heartbeat was sent, or the last list of queues came.
+    /// Time of the last heartbeat sent, or of the last queue list.
     last_beat: Duration,
-    /// When the heartbeat that nothing has answered yet was sent.
+    /// Time of the unanswered heartbeat.
     beat_sent: Option<Duration>,
 }
 
@@ -47,15 +47,15 @@ impl Online {
         self.last_inbound
     }
 
-    /// A frame came that decodes: the peer lives and speaks.
+    /// Records a frame that decodes: the peer is alive.
     pub(super) fn heard(&mut self, now: Now) {
         self.last_inbound = now.mono;
         self.last_frame = now.mono;
         self.beat_sent = None;
     }
 
-    /// Something else came: the peer lives. It may be a gateway before a service that does not, so this counts only as
-    /// long as frames come now and then, and it does not take the heartbeat's place.
+    /// Records other traffic. It may come from a gateway in front of a dead service, so it counts only while frames
+    /// come now and then, and does not replace the heartbeat.
     pub(super) fn alive(&mut self, now: Now, config: &Config) {
         self.last_inbound = now.mono;
         if now.mono < self.must_speak(config) {
@@ -63,17 +63,17 @@ impl Online {
         }
     }
 
-    /// Notes that more of a message came that is not whole yet.
+    /// Records bytes of an unfinished message.
     pub(super) fn arriving(&mut self, now: Now) {
         self.last_inbound = now.mono;
     }
 
-    /// When the peer must have sent a frame again, whatever else comes: after four idle times.
+    /// Returns the deadline for the next frame, whatever else comes: 4 idle times.
     fn must_speak(&self, config: &Config) -> Duration {
         self.last_frame.saturating_add(config.heartbeat_idle.saturating_mul(4))
     }
 
-    /// Sends the heartbeat, which also asks which queues hold something.
+    /// Sends the heartbeat, which also requests the list of non-empty queues.
     pub(super) fn beat(&mut self, inbox: &mut Inbox, cx: &mut Cx<'_>) {
         self.last_beat = cx.now.mono;
         self.beat_sent = Some(cx.now.mono);
@@ -81,19 +81,19 @@ impl Online {
         cx.transmit("UNREAD", handshake::unread());
     }
 
-    /// Sends a heartbeat now, unless one is unanswered: whether the peer is still there must be known soon.
+    /// Sends a heartbeat now, unless one is unanswered, to learn soon if the peer is alive.
     pub(super) fn probe(&mut self, inbox: &mut Inbox, cx: &mut Cx<'_>) {
         if self.beat_sent.is_none() {
             self.beat(inbox, cx);
         }
     }
 
-    /// Notes that a list of queues came, which is what a heartbeat asks for.
+    /// Records a queue list: the answer to a heartbeat.
     pub(super) fn list_came(&mut self, now: Now) {
         self.last_beat = now.mono;
     }
 
-    /// When the next heartbeat, or the answer to the last one, is due, whatever may be on its way.
+    /// Returns the deadline of the next heartbeat or of its answer, ignoring arrivals.
     fn heartbeat(&self, config: &Config) -> Duration {
         match self.beat_sent {
             Some(sent) => sent.saturating_add(config.heartbeat_answer),
@@ -101,15 +101,15 @@ impl Online {
         }
     }
 
-    /// When to send the next heartbeat: an idle time after the last frame or heartbeat, and after two idle times at the
-    /// latest, whatever comes, because its answer also names the queues whose notice was missed.
+    /// Returns the time of the next heartbeat: an idle time after the last frame or heartbeat, and 2 idle times at
+    /// most, because its answer also names queues of missed notices.
     fn next_beat(&self, config: &Config) -> Duration {
         let idle = config.heartbeat_idle;
         let quiet = self.last_frame.max(self.last_beat).saturating_add(idle);
         quiet.min(self.last_beat.saturating_add(idle.saturating_mul(2)))
     }
 
-    /// When the next heartbeat is due, or the answer to the last one overdue.
+    /// Returns the deadline of the next heartbeat, or of the answer to the last one.
     pub(super) fn deadline(&self, config: &Config, arrivals: &Arrivals) -> Duration {
         let heartbeat = self.heartbeat(config);
         if self.beat_sent.is_none() { heartbeat } else { arrivals.due(heartbeat, config.heartbeat_answer) }
@@ -118,7 +118,7 @@ impl Online {
     /// Sends the heartbeat that is due.
     ///
     /// # Errors
-    /// The last one was not answered: the link is to be given up.
+    /// The last heartbeat was not answered: drop the link.
     pub(super) fn heartbeat_due(&mut self, inbox: &mut Inbox, cx: &mut Cx<'_>) -> Result<(), LossCause> {
         let (due, limit, now) = (self.heartbeat(&cx.env.config), cx.env.config.heartbeat_answer, cx.now.mono);
         if now < due {

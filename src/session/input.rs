@@ -1,4 +1,4 @@
-//! What can happen to a session.
+//! Inputs of a session.
 
 use std::{fmt, time::Duration};
 
@@ -19,14 +19,13 @@ use crate::{
 /// A reading of the clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// The monotonic clock, from any beginning; it alone decides waits.
+    /// Monotonic clock, from any origin; the only one that decides waits.
     pub mono: Duration,
-    /// The wall clock, in milliseconds since 1970; used for ids and, until the server's clock is heard, for a token's end
-    /// that is told as a moment.
+    /// Wall clock in milliseconds since 1970; for ids and, until the server's clock is known, absolute token ends.
     pub wall: u64,
 }
 
-/// What happened. Prints no frame's bytes: the answer to PROVISION can hold a token.
+/// An input. Prints no frame's bytes: the answer to PROVISION can hold a token.
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant, reason = "inputs are taken one at a time and never stored")]
 pub enum Input<'a> {
@@ -34,96 +33,94 @@ pub enum Input<'a> {
     Open(Account),
     /// The application wants to log out.
     Close,
-    /// Whoever carries the actions out is about to be gone: the session ends now. Where the link is up, a LOGOUT is
-    /// among the actions, for whom still can send it; no answer is waited for.
+    /// The driver is about to stop: the session ends now. A live link gets a LOGOUT, not awaited.
     Abort(ActorEnd),
     /// [`Action::Discover`] is done.
     Discovered(Result<Addresses, RestError>),
     /// [`Action::FetchToken`] is done.
     TokenReady {
-        /// Which fetch.
+        /// The fetch.
         fetch: TokenFetch,
         /// The token and its end.
         result: Result<TokenGrant, TokenError>,
     },
-    /// The application gives the session a new token. The service is asked for its end; then the countdown starts anew, and
-    /// [`Action::Renewed`] answers. 16 of these wait at most, each for its turn.
+    /// The application gives the session a new token. The service is asked for its end, then the countdown restarts and
+    /// [`Action::Renewed`] answers. At most 16 are queued.
     RenewToken {
-        /// What to answer with.
+        /// Id to answer with.
         renewal: u64,
         /// The token.
         token: Token,
     },
-    /// Nobody waits for the answer to an [`Input::RenewToken`] any more; the token is dropped, and no answer comes.
+    /// The caller of an [`Input::RenewToken`] is gone; the token is dropped, and no answer comes.
     CancelRenewal {
-        /// Which one.
+        /// Id of the renewal.
         renewal: u64,
     },
-    /// [`Action::Connect`] has come to this step (resolve, connect, proxy, TLS or upgrade); a timeout will name it.
+    /// [`Action::Connect`] reached this step (resolve, connect, proxy, TLS or upgrade); a timeout will name it.
     At(ConnectStep),
     /// [`Action::Connect`] is done: the WebSocket is open.
     Connected,
-    /// A binary message came.
+    /// A binary message was received.
     Frame(&'a [u8]),
-    /// A message over the limit of a frame was announced; [`Input::Lost`] follows.
+    /// A message over the frame limit was announced; [`Input::Lost`] follows.
     TooLarge,
-    /// Something else came that shows that the peer lives: a ping, a pong, a text.
+    /// Something else was received that shows that the peer is alive: a ping, a pong, a text.
     Alive,
-    /// More bytes came of a binary message that is not whole yet. What is waited for may be right behind it, so the answer to
-    /// a heartbeat, a pull or a send is not late while the message moves, for an hour at the most.
+    /// More bytes of an unfinished binary message were received. Answers may be right behind it, so none is late while
+    /// the message moves, for at most an hour.
     Arriving,
     /// [`Action::Connect`] failed, or the open socket was lost.
     Lost(LossCause),
-    /// The application sends a message. It is kept for the next link where this one is being regained. An id among those
-    /// unanswered or kept is refused, and what has it is not touched.
+    /// The application sends a message. It is buffered while the link is being regained. An id that is pending or
+    /// buffered is refused; the earlier send stays.
     Send {
-        /// The client id, from [`Engine::next_client_id`] or chosen by the application.
+        /// Client id, from [`Engine::next_client_id`] or chosen by the application.
         client_id: u64,
         /// The message.
         message: Outgoing,
     },
-    /// The application joins or leaves a chat room; answered with [`Action::Sent`] and never kept.
+    /// The application joins or leaves a chat room; answered with [`Action::Sent`] and never buffered.
     Room {
-        /// The client id, from [`Engine::next_client_id`].
+        /// Client id, from [`Engine::next_client_id`].
         client_id: u64,
         /// The request.
         request: RoomRequest,
     },
-    /// A page of [`Action::Deliver`] is handled, and its key kept where it has one; it can be acknowledged now.
+    /// A page of [`Action::Deliver`] is handled, and its cursor, if any, saved; it can be acknowledged now.
     Handled {
-        /// Which page; one of an earlier session is ignored.
+        /// The page; one of an earlier session is ignored.
         page: PageId,
     },
-    /// A page of [`Action::Deliver`] cannot be handled whole for now. Nothing of it is acknowledged or held: its queue is
-    /// left alone for the pause (and up to a quarter of it more, by chance), then pulled again, and what is still to be
-    /// handled is given out anew.
+    /// A page of [`Action::Deliver`] cannot be handled whole for now. Nothing of it is acknowledged. Its queue is
+    /// pulled again after the pause (plus up to a quarter of jitter), and the unhandled events are delivered anew.
     Postponed {
-        /// Which page; one of an earlier session is ignored.
+        /// The page; one of an earlier session is ignored.
         page: PageId,
-        /// How many of its events, from the first, were handled.
+        /// Number of its events, from the first, that were handled.
         handled: usize,
         /// The pause.
         pause: Duration,
     },
-    /// There is reason to try all postponed pages now, such as another message handler.
+    /// Retry all postponed pages now, for example because the message handler was replaced.
     RetryPostponed,
-    /// [`Action::LoadCursors`] is done; nothing where they could not be read.
+    /// [`Action::LoadCursors`] is done; empty if they could not be read.
     Cursors {
-        /// Which load; one of an earlier session is ignored.
+        /// The load; one of an earlier session is ignored.
         load: u64,
-        /// The keys kept.
+        /// The saved cursors.
         cursors: Vec<Cursor>,
     },
-    /// What the state folder keeps of the account, after [`Action::Recall`].
+    /// The state folder's entry for the account, after [`Action::Recall`].
     Recalled {
-        /// The device to log in as; `None` where nothing could be read.
+        /// Device to log in as; `None` if nothing could be read.
         device: Option<Device>,
-        /// The token kept; `None` where there is none.
+        /// Stored token, if there is one.
         kept: Option<TokenGrant>,
     },
-    /// The machine's network has changed: what seemed alive may be dead, and what seemed dead may be back.
+    /// The machine's network has changed: links may be dead, and lost addresses reachable again.
     NetworkChanged,
-    /// Time has passed; due when [`Engine::deadline`] is reached.
+    /// Time has passed; due at [`Engine::deadline`].
     Tick,
 }
 

@@ -1,4 +1,4 @@
-//! One session, from `open` to its end: five parts, and which of them an input is for.
+//! One session, from `open` to its end: 5 parts, and the dispatch of inputs to them.
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -20,13 +20,13 @@ use crate::{
     },
 };
 
-/// What is true from `open` until the end.
+/// State that lives from `open` to the end.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) user: UserId,
-    /// Who this device is, by the name that the service knows it by.
+    /// This device, by the name the service gave it.
     pub(super) device: Arc<Device>,
-    /// The text for a device that this login kicks.
+    /// Text for a device that this login kicks.
     pub(super) login_ext: Option<Box<str>>,
     pub(super) tokens: Tokens,
     pub(super) retry: Retry,
@@ -35,19 +35,18 @@ pub(super) struct Session {
     pub(super) phase: Phase,
 }
 
-/// Whether the session goes on; `?` leaves a step at its end.
+/// Result of a step; `Break` ends the session.
 pub(super) type Flow = ControlFlow<End>;
 
-/// How a session ends.
+/// End of a session.
 #[derive(Debug)]
 pub(super) enum End {
-    /// Subscribers are told why.
+    /// Subscribers get the reason.
     Disconnected(DisconnectReason),
-    /// The login failed before the server had its say; only the caller of `open` is told.
+    /// The login failed before the server answered; only the caller of `open` gets the error.
     LoginFailed(OpenError),
 }
 
-/// Ends the session.
 pub(super) fn end(reason: DisconnectReason) -> Flow {
     Flow::Break(End::Disconnected(reason))
 }
@@ -68,7 +67,7 @@ impl Session {
             retry: Retry::new(config),
             inbox: Inbox::new(user.clone(), account.cursors.is_some()),
             outbox: Outbox::new(user.clone()),
-            // `open` moves on at once; until it does, a pause that is over describes the state truly.
+            // `open` moves on at once; until then a pause that is over describes the state.
             phase: Phase::Waiting(Waiting {
                 attempt: Attempt::Login(Login::new(deadline)),
                 least: cx.now.mono,
@@ -91,7 +90,7 @@ impl Session {
         if self.phase.is_logging_in() { OpenError::InProgress { user } } else { OpenError::AlreadyOpen { user } }
     }
 
-    /// Gives an input to the part it is for.
+    /// Dispatches an input to its part.
     pub(super) fn step(&mut self, input: Input<'_>, cx: &mut Cx<'_>) -> Flow {
         match input {
             Input::Close => return self.close(cx),
@@ -103,7 +102,7 @@ impl Session {
             Input::NetworkChanged => return self.network_changed(cx),
             Input::Tick => return self.tick(cx),
             Input::Lost(cause) => match &self.phase {
-                // Late word of a link that is given up already.
+                // Late report of a link already dropped.
                 Phase::Connecting(connecting) if !connecting.has_link() => {}
                 _ => return self.lost(cause, cx),
             },

@@ -1,7 +1,7 @@
-//! The life of a connection as a value: what decides, without a socket, a clock or chance of its own.
+//! The connection's state machine as a value: it decides, without a socket, a clock or randomness of its own.
 //!
-//! [`Engine::step`] takes what happened and when, and says what to do. Frames, times and the seed of the jitter
-//! are passed in, so every order of events can be tested in simulated time, replayed and fuzzed.
+//! [`Engine::step`] maps an input and its time to actions. Frames, times and the jitter's seed are passed in, so every
+//! order of events can be tested in virtual time, replayed and fuzzed.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};

@@ -1,4 +1,4 @@
-//! Where a session stands; each phase holds what is true in it alone.
+//! Phases of a session; each holds the state that is valid in it alone.
 
 use std::time::Duration;
 
@@ -13,17 +13,15 @@ use crate::{
 
 #[derive(Debug)]
 pub(super) enum Phase {
-    /// On the way in, at a stage with a deadline.
+    /// Connecting, at a stage with a deadline.
     Connecting(Connecting),
-    /// A pause before the next attempt.
     Waiting(Waiting),
-    /// The link is up.
     Online(Box<Online>),
-    /// LOGOUT is sent; its answer, the end of the link or the deadline ends the session.
+    /// LOGOUT is sent; its answer, the loss of the link or the deadline ends the session.
     LoggingOut(LoggingOut),
 }
 
-/// A pause before the next attempt; before `least` there is none, whatever the application hints at.
+/// A pause before the next attempt; it is never shorter than `least`, whatever the application hints at.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) attempt: Attempt,
@@ -31,24 +29,23 @@ pub(super) struct Waiting {
     pub(super) until: Duration,
 }
 
-/// The goodbye.
 #[derive(Debug)]
 pub(super) struct LoggingOut {
     pub(super) until: Duration,
     pub(super) reason: DisconnectReason,
 }
 
-/// What an attempt is for.
+/// Purpose of an attempt.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Attempt {
-    /// The login requested by `open`.
+    /// Login requested by `open`.
     Login(Login),
-    /// The way back after a lost link.
+    /// Reconnect after a lost link.
     Resume,
 }
 
 impl Phase {
-    /// The attempt that is under way or comes next.
+    /// Returns the attempt that is under way or comes next.
     pub(super) fn attempt(&self) -> Option<Attempt> {
         match self {
             Phase::Connecting(Connecting { attempt, .. }) | Phase::Waiting(Waiting { attempt, .. }) => Some(*attempt),
@@ -68,12 +65,12 @@ impl Phase {
         matches!(self, Phase::Online(_))
     }
 
-    /// Whether a connect is at this step.
+    /// Returns whether a connect is at this step.
     pub(super) fn is_at(&self, step: ConnectStep) -> bool {
         matches!(self, Phase::Connecting(connecting) if connecting.step() == step)
     }
 
-    /// Where a send can go.
+    /// Returns the route for sends.
     pub(super) fn link(&self) -> Link {
         match self {
             Phase::Online(_) => Link::Up,

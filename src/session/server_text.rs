@@ -1,5 +1,4 @@
-//! The one door for texts that a server writes on the socket: cut before anything looks at them, and without the session's
-//! secrets where they are shown. What they mean is decided by the text as it came.
+//! The single entry point for server texts from the socket: cut before use, redacted only when shown.
 
 use crate::{
     model::{
@@ -11,23 +10,23 @@ use crate::{
     wire::{Downward, Status},
 };
 
-/// The longest text shown, in characters; the rest gives way to a mark.
+/// Longest text shown, in characters; the rest is replaced by a mark.
 pub(super) const LONGEST: usize = 512;
 
-/// The longest extension of the login that kicked this device, in characters: no login may send a longer one.
+/// Longest extension of the login that kicked this device, in characters: no login may send a longer one.
 pub(super) const LONGEST_EXT: usize = 1024;
 
-/// Returns a text that the server wrote, as it may be shown.
+/// Redacts a text that the server wrote.
 pub(super) fn redact(redactor: &Redactor, text: String) -> String {
     redactor.taken_in(text, LONGEST)
 }
 
-/// Returns a text that the application may need as it is.
+/// Keeps a text whole, up to a length, for the application.
 pub(super) fn whole(redactor: &Redactor, text: String, longest: usize) -> ServerText {
     ServerText::new(redactor.whole(text, longest), redactor)
 }
 
-/// Bounds the texts of a frame, before anything is decided by them.
+/// Bounds the texts of a frame, before any decision uses them.
 pub(super) fn bound_texts(frame: &mut Downward) {
     let status: Option<&mut Status> = match frame {
         Downward::Sync(sync) => sync.status.as_mut(),
@@ -41,7 +40,7 @@ pub(super) fn bound_texts(frame: &mut Downward) {
     }
 }
 
-/// Redacts the texts that come by other ways: why a link was lost, and why a call failed.
+/// Redacts texts that come by other ways: the cause of a lost link, the error of a failed call.
 pub(super) fn redact_input(redactor: &Redactor, input: &mut Input<'_>) {
     match input {
         Input::Lost(cause) => *cause = std::mem::replace(cause, LossCause::ClosedHere).shown_by(redactor),

@@ -1,30 +1,30 @@
-//! Where a connection stands.
+//! The state of a connection.
 
 use std::fmt;
 
 use crate::model::error::ConnectStep;
 
-/// Where a connection stands.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ConnectionState {
-    /// Nobody is logged in and nothing is under way.
+    /// Logged out, nothing under way.
     #[default]
     LoggedOut,
     /// A login is under way.
     LoggingIn {
-        /// The step it is at.
+        /// Current step.
         step: ConnectStep,
     },
     /// Logged in, the link is up.
     Online,
-    /// Logged in, the link is lost, and the client is on its way back.
+    /// Logged in, the link is lost and being regained.
     Reconnecting {
-        /// Which attempt is under way or comes next, from 1.
+        /// Attempt that is under way or comes next, from 1.
         attempt: u32,
     },
-    /// Saying goodbye.
+    /// Waiting for the answer to LOGOUT.
     LoggingOut,
 }
 

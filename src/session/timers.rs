@@ -1,6 +1,6 @@
-//! All that a session waits for, in one table.
+//! All timers of a session, in one table.
 //!
-//! Nothing is armed or disarmed: each deadline follows from what its part knows, so none can be forgotten.
+//! Nothing is armed or disarmed: each deadline follows from its part's state, so none can be forgotten.
 
 use std::time::Duration;
 
@@ -11,28 +11,28 @@ use crate::session::{
     phase::{Attempt, Phase},
 };
 
-/// What a session waits for. What is due at the same moment is handled in this order.
+/// A timer of a session. Timers due at the same moment fire in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Timer {
-    /// The oldest buffered send has waited long enough.
+    /// The oldest buffered send has expired.
     BufferedSend,
     /// The token is about to end, or ends.
     TokenEnd,
-    /// The login is given up, whatever it is at.
+    /// The login's deadline, at any stage.
     LoginDeadline,
-    /// The fetch of a token has taken too long, or is to be made again.
+    /// The token fetch timed out, or is to be repeated.
     TokenFetch,
-    /// The request for the end of a token that the application gave has taken too long.
+    /// The request for a given token's end timed out.
     GivenToken,
-    /// A stage of the connect has taken too long.
+    /// A stage of the connect timed out.
     Stage,
     /// The pause before the next attempt is over.
     Pause,
     /// The answer to LOGOUT is overdue.
     LogOut,
-    /// The answer to a send is overdue.
+    /// A send ack is overdue.
     PendingSend,
-    /// A postponed queue is to be tried again.
+    /// A postponed queue is to be retried.
     Retry,
     /// The answer to a pull is overdue.
     Pull,
@@ -61,12 +61,12 @@ impl Timer {
 }
 
 impl Session {
-    /// When the first of all timers is due.
+    /// Returns the earliest deadline of all timers.
     pub(super) fn deadline(&self, env: &Env) -> Option<Duration> {
         Timer::ALL.iter().filter_map(|timer| self.due_at(*timer, env)).min()
     }
 
-    /// Handles all that is due, in the order of the table.
+    /// Fires all due timers, in the order of the table.
     pub(super) fn tick(&mut self, cx: &mut Cx<'_>) -> Flow {
         for timer in Timer::ALL {
             if self.due_at(timer, cx.env).is_some_and(|due| due <= cx.now.mono) {
@@ -76,12 +76,12 @@ impl Session {
         Flow::Continue(())
     }
 
-    /// When a timer is due; `None` while nothing is waited for.
+    /// Returns a timer's deadline; `None` while it is off.
     fn due_at(&self, timer: Timer, env: &Env) -> Option<Duration> {
         let (config, arrivals) = (&env.config, &env.arrivals);
         match (timer, &self.phase) {
             (Timer::LogOut, Phase::LoggingOut(bye)) => Some(arrivals.due_if_read(bye.until, config.logout_timeout)),
-            // Nothing else is waited for then.
+            // No other timer runs then.
             (_, Phase::LoggingOut(_)) => None,
             (Timer::BufferedSend, _) => self.outbox.buffered_deadline(config.buffer_sends_for),
             (Timer::TokenEnd, _) => self.tokens.end_deadline(),

@@ -1,10 +1,10 @@
-//! The WebSocket addresses of the service.
+//! WebSocket addresses of the service.
 
 use std::sync::Arc;
 
 use crate::config::Addresses;
 
-/// The WebSocket addresses; each attempt takes the next one.
+/// WebSocket addresses; each attempt uses the next one.
 #[derive(Debug, Default)]
 pub(in crate::session) struct AddressRotation {
     list: Vec<Arc<str>>,
@@ -12,7 +12,7 @@ pub(in crate::session) struct AddressRotation {
 }
 
 impl AddressRotation {
-    /// Takes new addresses; those known before stay where there are none.
+    /// Replaces the addresses; an empty list keeps the old ones.
     pub(in crate::session) fn set(&mut self, addresses: &Addresses) {
         if addresses.socket.is_empty() {
             return;
@@ -21,7 +21,7 @@ impl AddressRotation {
         self.next = 0;
     }
 
-    /// Nothing could be reached by them: the service may have moved.
+    /// Forgets all addresses: none was reachable, so the service may have moved.
     pub(in crate::session) fn forget(&mut self) {
         *self = AddressRotation::default();
     }

@@ -1,4 +1,4 @@
-//! A login that has not been accepted yet: how often it is tried, and how it fails.
+//! A login that is not accepted yet: its retries and its failure.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use crate::{
     },
 };
 
-/// How a login stands.
+/// Progress of a login.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::session) struct Login {
-    /// When it is given up; `None` for one that is kept trying.
+    /// Deadline; `None` for a login that is retried for ever.
     pub(in crate::session) deadline: Option<Duration>,
-    /// Attempts that failed.
+    /// Failed attempts.
     pub(in crate::session) attempts: u32,
-    /// Those of them after which the service asked for a pause, of a second at least; only the deadline bounds them.
+    /// Those after which the service asked for a pause of at least 1 s; only the deadline bounds them.
     pub(in crate::session) waits: u32,
 }
 
@@ -31,14 +31,14 @@ impl Login {
         Login { deadline, attempts: 0, waits: 0 }
     }
 
-    /// Whether no attempt may follow when the one under way fails.
+    /// Returns whether no attempt may follow when the one under way fails.
     pub(in crate::session) fn is_last_attempt(&self) -> bool {
         self.deadline.is_some() && self.attempts.saturating_sub(self.waits) + 1 >= Engine::LOGIN_ATTEMPTS
     }
 }
 
 impl Session {
-    /// After a failed attempt of a login: a pause and another one, or its end.
+    /// Retries a login after a pause, or ends it.
     pub(in crate::session) fn log_in_again(
         &mut self,
         asked: Option<Duration>,
@@ -47,7 +47,7 @@ impl Session {
         cx: &mut Cx<'_>,
     ) -> Flow {
         let Login { deadline, attempts, waits } = login;
-        // A pause of nothing is none: an attempt after it counts.
+        // A pause of 0 is none: an attempt after it counts.
         let least = asked.unwrap_or_default();
         let is_last = login.is_last_attempt() && least.is_zero();
         let attempts = attempts.saturating_add(1);
@@ -56,7 +56,7 @@ impl Session {
         if let Some(deadline) = deadline {
             let left = deadline.saturating_sub(cx.now.mono);
             if !least.is_zero() && least < left {
-                // The pause asked for leaves time for an attempt, and chance is not to take it away.
+                // The requested pause leaves time for an attempt; jitter must not take it away.
                 delay = least.saturating_add(backoff.min((left - least) / 2));
             }
             if is_last || delay >= left {
@@ -75,7 +75,7 @@ impl Session {
         Flow::Continue(())
     }
 
-    /// The login's last attempt has failed.
+    /// Fails a login after its last attempt.
     fn login_failed(&self, attempts: u32, cause: LossCause) -> Flow {
         let user = self.user.clone();
         fail_login(match cause {

@@ -1,4 +1,4 @@
-//! The way in: discovery, token, socket, PROVISION and redirects.
+//! Connecting: discovery, token, socket, PROVISION and redirects.
 
 pub(in crate::session) mod addresses;
 pub(in crate::session) mod login;
@@ -30,37 +30,33 @@ use crate::{
     wire::{Provision, RedirectInfo, status::ErrorCode},
 };
 
-/// An attempt under way.
 #[derive(Debug)]
 pub(super) struct Connecting {
     stage: Stage,
     pub(super) attempt: Attempt,
-    /// When the stage has taken too long.
     pub(super) until: Duration,
 }
 
-/// A stage of an attempt, with what it has to remember.
+/// A stage of an attempt, with its state.
 #[derive(Debug)]
 pub(super) enum Stage {
-    /// The state folder is read.
     State,
     Discovery,
-    /// A token is waited for.
     Token,
     Dial(Route),
-    /// PROVISION is sent.
+    /// Waiting for the answer to PROVISION.
     Provision {
         route: Route,
         session_id: Box<str>,
-        /// The token it was sent with; the session may have a newer one by the time of the answer.
+        /// Token it was sent with; the session may have a newer one when the answer comes.
         token: Token,
     },
 }
 
-/// After how many failed attempts in a row the addresses are asked for again (connection spec §2).
+/// Consecutive failed attempts before a rediscovery (connection spec §2).
 const REDISCOVER_EVERY: u32 = 5;
 
-/// How long the state folder is waited for; half the login's own time where that is less.
+/// Time limit for reading the state folder; half the login's limit if that is less.
 const RECALL: Duration = Duration::from_secs(5);
 
 fn recall_limit(config: &Config) -> Duration {
@@ -86,8 +82,7 @@ impl Connecting {
         }
     }
 
-    /// How long the answer that the stage waits for may be put off, should it lie unread; nothing where none comes by the
-    /// link.
+    /// Returns the extra time for an answer that may lie unread; 0 if the stage awaits none from the link.
     pub(super) fn answer_limit(&self, config: &Config) -> Duration {
         if matches!(self.stage, Stage::Provision { .. }) { config.provision_timeout } else { Duration::ZERO }
     }
@@ -96,19 +91,19 @@ impl Connecting {
         matches!(self.stage, Stage::State)
     }
 
-    /// Whether an attempt gets so far that a lost link is news to it.
+    /// Returns whether a lost link concerns this stage.
     pub(super) fn has_link(&self) -> bool {
         matches!(self.stage, Stage::Dial(_) | Stage::Provision { .. })
     }
 
-    /// The token that PROVISION was sent with.
+    /// Returns the token that PROVISION was sent with.
     pub(super) fn provisioned_with(&self) -> Option<&Token> {
         if let Stage::Provision { token, .. } = &self.stage { Some(token) } else { None }
     }
 }
 
 impl Session {
-    /// Begins a login, with what is kept of the account where there is a state folder.
+    /// Begins a login; first reads the state folder, if there is one.
     pub(super) fn recall(&mut self, cx: &mut Cx<'_>) -> Flow {
         if cx.env.config.state_dir.is_none() {
             return self.begin(cx);
@@ -117,7 +112,7 @@ impl Session {
         self.enter(Stage::State, recall_limit(&cx.env.config), cx)
     }
 
-    /// Goes on with what the state folder keeps of the account.
+    /// Continues a login with the state folder's entry.
     pub(super) fn recalled(&mut self, device: Option<Device>, kept: Option<TokenGrant>, cx: &mut Cx<'_>) -> Flow {
         if !self.phase.is_at(ConnectStep::State) {
             return Flow::Continue(());
@@ -129,7 +124,7 @@ impl Session {
         self.begin(cx)
     }
 
-    /// Starts an attempt: whatever is still missing for a connection comes first.
+    /// Starts an attempt with the first missing prerequisite.
     pub(super) fn begin(&mut self, cx: &mut Cx<'_>) -> Flow {
         let env = &mut *cx.env;
         let rest_limit = env.config.rest_timeout;
@@ -137,7 +132,7 @@ impl Session {
             let attempts = self.retry.attempts();
             let stale = attempts > 1 && (attempts - 1).is_multiple_of(REDISCOVER_EVERY);
             if env.sockets.is_empty() || stale {
-                // Each host may use up its own limit; one more keeps this from running out first.
+                // Each host may use its whole limit; one more keeps this from firing first.
                 let limits = u32::try_from(hosts.len()).unwrap_or(u32::MAX).saturating_add(1);
                 cx.out.push(Action::Discover);
                 return self.enter(Stage::Discovery, rest_limit.saturating_mul(limits), cx);
@@ -146,7 +141,6 @@ impl Session {
         self.authorize(cx)
     }
 
-    /// Dials the next address.
     pub(super) fn connect(&mut self, cx: &mut Cx<'_>) -> Flow {
         match cx.env.sockets.take() {
             Some(url) => self.dial(url, Vec::new(), cx),
@@ -163,7 +157,6 @@ impl Session {
         self.enter(Stage::Dial(Route { url, step: ConnectStep::Connect, behind }), limit, cx)
     }
 
-    /// Goes on with a stage of the attempt.
     pub(super) fn enter(&mut self, stage: Stage, limit: Duration, cx: &Cx<'_>) -> Flow {
         if let Some(attempt) = self.phase.attempt() {
             self.phase = Phase::Connecting(Connecting { stage, attempt, until: cx.after(limit) });
@@ -191,7 +184,7 @@ impl Session {
         }
     }
 
-    /// The socket is open: PROVISION goes first (connection spec §4).
+    /// Sends PROVISION on the open socket (connection spec §4).
     pub(super) fn connected(&mut self, cx: &mut Cx<'_>) {
         let (Some(token), Phase::Connecting(connecting)) = (self.tokens.token(), &mut self.phase) else { return };
         if !matches!(connecting.stage, Stage::Dial(_)) {
@@ -207,7 +200,7 @@ impl Session {
         cx.transmit("PROVISION", frame);
     }
 
-    /// The answer to PROVISION (connection spec §6.2, §6.3, §6.4).
+    /// Handles the answer to PROVISION (connection spec §6.2, §6.3, §6.4).
     pub(super) fn provision_answer(&mut self, answer: Provision, cx: &mut Cx<'_>) -> Flow {
         if !self.phase.is_at(ConnectStep::Provision) {
             return Flow::Continue(());
@@ -226,8 +219,8 @@ impl Session {
         }
     }
 
-    /// Goes by the name that the service gives this device, from this login on, as every official client does (connection
-    /// spec §6.2). One that no device can have is ignored, and so is an empty one.
+    /// Adopts the name that the service gives this device, as every official client does (connection spec §6.2). An
+    /// empty or invalid one is ignored.
     fn take_resource(&mut self, named: Option<String>, cx: &mut Cx<'_>) {
         let device = &self.device;
         let Some(resource) = named.filter(|named| !named.is_empty() && *named != device.resource) else { return };
@@ -292,7 +285,7 @@ impl Session {
         self.dial(next, behind, cx)
     }
 
-    /// Gives a login up whose time is over.
+    /// Fails a login whose deadline has passed.
     pub(super) fn login_due(&mut self, cx: &mut Cx<'_>) -> Flow {
         if let Phase::Connecting(connecting) = &self.phase
             && let Attempt::Login(Login { deadline: Some(deadline), .. }) = connecting.attempt
@@ -303,7 +296,7 @@ impl Session {
         Flow::Continue(())
     }
 
-    /// Handles a stage that has taken too long.
+    /// Handles a stage that timed out.
     pub(super) fn stage_due(&mut self, cx: &mut Cx<'_>) -> Flow {
         let Phase::Connecting(connecting) = &self.phase else { return Flow::Continue(()) };
         let (step, limit) = (connecting.step(), connecting.answer_limit(&cx.env.config));
@@ -323,7 +316,7 @@ impl Session {
     }
 }
 
-/// An address that the server may have named: whole for whoever goes there.
+/// Returns an address that the server may have named: whole for the dial, redacted when shown.
 fn server_address(url: &str, cx: &Cx<'_>) -> ServerText {
     ServerText::new(url.to_owned(), cx.env.origin.redactor())
 }

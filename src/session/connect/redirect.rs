@@ -1,23 +1,22 @@
-//! Redirects: PROVISION is answered with another address (connection spec §6.4).
+//! Redirects: answers to PROVISION with another address (connection spec §6.4).
 
 use std::sync::Arc;
 
 use crate::{model::error::ConnectStep, wire::RedirectInfo};
 
-/// How many redirects one attempt follows.
+/// Maximum redirects of one attempt.
 pub(super) const MAX_REDIRECTS: usize = 5;
 
-/// Where an attempt leads, redirect by redirect.
+/// Redirects of an attempt.
 #[derive(Debug)]
 pub(in crate::session) struct Route {
     pub(super) url: Arc<str>,
-    /// How far the dial has got.
     pub(super) step: ConnectStep,
-    /// The addresses that redirected this attempt, the first one included.
+    /// Addresses that redirected this attempt, the first one included.
     pub(super) behind: Vec<Arc<str>>,
 }
 
-/// Returns the address a redirect leads to: scheme and path stay as they are.
+/// Returns the address of a redirect: scheme and path stay.
 pub(super) fn redirect_url(from: &str, target: &RedirectInfo) -> Option<Arc<str>> {
     // No host has a longer name.
     let host = target.host.as_deref().filter(|host| (1..=255).contains(&host.len()))?;

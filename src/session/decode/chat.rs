@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// `None` for what has no event of its own.
+/// Reads a chat meta; `None` if it has no event of its own.
 pub(super) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Option<Inbound> {
     let kinds = EventMask::MESSAGE | EventMask::RECEIPT | EventMask::RECALLED | EventMask::EDITED | EventMask::UNKNOWN;
     if !wanted.intersects(kinds) {
@@ -64,7 +64,7 @@ pub(super) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Option
     })
 }
 
-/// Whether this very device sent it: the service tells a chat room's messages to their sender too.
+/// Returns whether this very device sent it: the service sends a chat room's messages to their sender too.
 fn is_echo(meta: &Meta, parties: &Parties<'_>, own: &Receiver<'_>) -> bool {
     let resource = meta.from.as_ref().and_then(|from| from.client_resource.as_deref());
     parties.chat == ChatType::Room && resource == Some(own.resource) && is_own(parties.from, own.user)
@@ -79,14 +79,14 @@ fn receipt(
     own: &Receiver<'_>,
 ) -> Receipt {
     let parties = match (&kind, body_to.filter(|to| !to.is_empty())) {
-        // Counted readers are told to the sender alone, and the body names the group.
+        // Counted readers are sent to the sender alone; the body names the group.
         (ReceiptKind::GroupRead { .. }, Some(group)) if parties.chat == ChatType::Single => {
             parties.to_whom_the_body_says(group)
         }
         _ => *parties,
     };
     let Parties { from, to, chat, .. } = parties;
-    // Newer clients send a list in place of the one.
+    // Newer clients send a list instead.
     let first = body.ack_message_id.filter(|id| *id != 0);
     let others = body.ack_message_ids.iter().copied().filter(|id| *id != 0 && Some(*id) != first);
     let messages =
@@ -104,7 +104,7 @@ fn receipt(
     }
 }
 
-/// A group's readers are counted in the first attribute, or the reader answers a message that asked for it.
+/// Returns the kind of a read receipt: counted if an attribute counts a group's readers, or the message asked for it.
 fn read_kind(body: &MessageBody) -> ReceiptKind {
     let counted = match body.ext.first().and_then(|first| first.value.as_ref()) {
         Some(Attribute::String(text)) => json::open(text).filter(|counted| counted.view().is_object()),
@@ -118,7 +118,7 @@ fn read_kind(body: &MessageBody) -> ReceiptKind {
     ReceiptKind::GroupRead { counts, content: body.ack_content.clone() }
 }
 
-/// The readers of each message in `{message id: number}`.
+/// Reads the reader counts `{message id: number}`.
 pub(super) fn counts(counted: View<'_>) -> Vec<(u64, u64)> {
     let members = counted.by_name(View::number);
     json::exactly(members.len(), members.iter().filter_map(|(id, count)| Some((id.parse().ok()?, *count))))
@@ -150,7 +150,7 @@ fn extension(attribute: &KeyValue) -> Option<String> {
     }
 }
 
-/// `None` where it does not say what was edited, or how.
+/// Reads an edit; `None` if its target or its change is missing.
 fn edit(meta: &Meta, from: Option<&str>, to: Option<&str>, body: MessageBody, own: &Receiver<'_>) -> Option<Edit> {
     let id = body.edit_message_id.filter(|id| *id != 0)?;
     let replaces_ext = body.edit_scope == Some(EditScope::BodyAndExt as i32);
@@ -165,7 +165,7 @@ fn edit(meta: &Meta, from: Option<&str>, to: Option<&str>, body: MessageBody, ow
     let mut message = Message::between(&parties, meta, body, Some(own.user), own.weighs)?;
     message.id = id;
     if !sender.is_empty() && !is_same(&message.from, &sender, None) {
-        // Between two users each edits what is one's own. In groups others may, and the service says that they did.
+        // In a 1:1 chat users edit only their own messages. In groups others may, and the service says so.
         let by_another = parties.chat != ChatType::Single && is_same(parties.from, &operator, None);
         if by_another || !parties.is_vouched_for {
             message.own = is_own(&sender, own.user);
@@ -181,7 +181,7 @@ fn edit(meta: &Meta, from: Option<&str>, to: Option<&str>, body: MessageBody, ow
     Some(Edit { id: meta.id.unwrap_or(0), timestamp: meta.timestamp.unwrap_or(0), editor, message, replaces_ext })
 }
 
-/// The kind of conversation by the service's name for it.
+/// Returns the chat type by the service's name for it.
 pub(crate) fn named_chat(kind: View<'_>) -> Option<ChatType> {
     match &*kind.str()? {
         "chat:user" => Some(ChatType::Single),

@@ -25,40 +25,39 @@ use crate::{
 pub(crate) use chat::named_chat;
 pub(crate) use piece::{broken_key, repetition_key};
 
-/// Who receives.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Receiver<'a> {
     pub(crate) user: &'a UserId,
     pub(crate) resource: &'a str,
-    /// Whether what is read is only weighed, so that what weighs the same need not be told apart.
+    /// True if events are built only to be weighed, so that equal weights need no distinction.
     pub(crate) weighs: bool,
 }
 
-/// What a received meta turned out to be.
+/// A received meta, classified.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Inbound {
-    /// Something for the subscribers.
+    /// Event for the subscribers.
     Event(EventKind),
-    /// The server logs this device out.
+    /// The server kicks this device.
     Kick(Kick),
-    /// Statistics that say nothing.
+    /// Statistics without content.
     Statistics,
-    /// What this very device did, told back to it.
+    /// This device's own action, echoed back.
     Echo,
-    /// An event of this kind, which nobody asked for; it was not built.
+    /// Event of a kind that nobody wants; not built.
     Unwanted(EventMask),
-    /// What may be a message and cannot be read, as it came; built where subscribers want it or messages are handled.
+    /// Unreadable, possibly a message, as it came; built if subscribers want it or messages are handled.
     Unreadable(Option<EventKind>),
 }
 
-/// Whether repetitions of this meta are to be read again: kicks must be heard whatever their id.
+/// Returns whether repetitions are read again: kicks must be noticed whatever their id.
 pub(crate) fn is_statistics(meta: &Meta) -> bool {
     meta.ns.unwrap_or(0) == NameSpace::Statistic as i32
 }
 
-/// Reads one meta. Of events only those of the `wanted` kinds are built; a kick is told whatever is wanted.
+/// Reads one meta. Only events of the `wanted` kinds are built; a kick is always reported.
 ///
-/// Nothing is lost in silence: what has no event of its own is an [`EventKind::Unknown`].
+/// Nothing is lost silently: a meta without an event of its own is an [`EventKind::Unknown`].
 pub(crate) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Inbound {
     let read = match NameSpace::try_from(meta.ns.unwrap_or(0)) {
         Ok(NameSpace::Statistic) => statistics::read(meta, own, wanted),
@@ -77,8 +76,7 @@ pub(crate) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Inboun
     })
 }
 
-/// Whether what has no event of its own could hold a message, or anything else: what does not decode says nothing of
-/// what it is.
+/// Returns whether a meta without an event of its own could hold a message: an undecodable one could be anything.
 fn may_be_message(meta: &Meta) -> bool {
     match NameSpace::try_from(meta.ns.unwrap_or(0)) {
         Ok(NameSpace::Chat) | Err(_) => true,
@@ -92,16 +90,16 @@ fn unreadable(wanted: EventMask, build: impl FnOnce() -> UnknownNotice) -> Inbou
     Inbound::Unreadable(asked.then(|| EventKind::Unknown(UnknownNotice { unreadable: true, ..build() })))
 }
 
-/// Reads a plain text that was seen in place, as [`read`] would; `None` for one that has more to it after all.
+/// Reads a plain text seen in place, as [`read`] would; `None` if it turns out to have more to it.
 ///
-/// `last` is who sent the last one, whose name is shared by texts in a row.
+/// `last` is the last text's sender, whose name is shared by texts in a row.
 pub(crate) fn text(
     text: &TextView<'_>,
     own: &Receiver<'_>,
     wanted: EventMask,
     last: &mut Option<Arc<str>>,
 ) -> Option<Inbound> {
-    // The devices of one's own account are told.
+    // Messages to the account's other devices are reported.
     if text.to_resource.is_some() || is_own(text.from, own.user) {
         return None;
     }
@@ -110,7 +108,7 @@ pub(crate) fn text(
             Some(from) if **from == *text.from => Arc::clone(from),
             last => {
                 let from: Arc<str> = Arc::from(text.from);
-                // A name that is none is not kept beyond its message.
+                // An invalid name is not cached.
                 *last = (text.from.len() <= UserId::MAX_BYTES).then(|| Arc::clone(&from));
                 from
             }
@@ -129,7 +127,7 @@ pub(crate) fn text(
     }))
 }
 
-/// Tells a meta that does not decode, as it came.
+/// Reports a meta that does not decode, as it came.
 pub(crate) fn broken(encoded: &[u8], own: &Receiver<'_>, wanted: EventMask) -> Inbound {
     unreadable(wanted, || {
         let payload = Bytes::copy_from_slice(encoded);
@@ -141,7 +139,7 @@ pub(crate) fn broken(encoded: &[u8], own: &Receiver<'_>, wanted: EventMask) -> I
 pub(crate) fn read_again(encoded: &[u8], own: &Receiver<'_>) -> EventKind {
     match full_meta(encoded, &mut MAX_FIELDS.clone()).map(|meta| read(&meta, own, EventMask::ALL)) {
         Some(Inbound::Event(kind) | Inbound::Unreadable(Some(kind))) => kind,
-        // Another release may take it for something else, and it must not be lost for that.
+        // Another release may classify it otherwise; it must not be lost for that.
         _ => EventKind::Unknown(UnknownNotice {
             payload: Bytes::copy_from_slice(encoded),
             undecoded: true,
@@ -151,7 +149,7 @@ pub(crate) fn read_again(encoded: &[u8], own: &Receiver<'_>) -> EventKind {
     }
 }
 
-/// An event of this kind, if it is wanted.
+/// Builds an event of this kind, if it is wanted.
 fn event(wanted: EventMask, kind: EventMask, build: impl FnOnce() -> EventKind) -> Inbound {
     if wanted.contains(kind) { Inbound::Event(build()) } else { Inbound::Unwanted(kind) }
 }
@@ -165,7 +163,7 @@ fn unknown(meta: &Meta, own: &Receiver<'_>) -> UnknownNotice {
         namespace: meta.ns.unwrap_or(0),
         undecoded: false,
         unreadable: false,
-        // Copied, because a slice would keep the whole frame in memory for as long as a subscriber holds it.
+        // Copied, because a slice would keep the whole frame alive as long as a subscriber holds it.
         payload: Bytes::copy_from_slice(meta.payload.as_deref().unwrap_or_default()),
     }
 }

@@ -18,11 +18,11 @@ use crate::{
     wire::{Body, Jid, Meta, MucBody, muc_body::Operation},
 };
 
-/// `None` for what has no event of its own.
+/// Reads a group meta; `None` if it has no event of its own.
 pub(super) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Option<Inbound> {
     let Ok(Body::Muc(mut body)) = meta.body() else { return None };
     let operation = Operation::try_from(body.operation?).ok()?;
-    // The meta names the group, or who did it; whom it was done to stands in the body alone.
+    // The meta names the group or the actor; the target is in the body alone.
     let parties = Parties::of(meta, name_of(body.from.as_ref()), None, None);
     let claims = parties.claims();
     if claims.is_some() {
@@ -77,7 +77,7 @@ fn told(
     }
 }
 
-/// What happened to the group or room; `None` for what has no event, or lacks what it is about.
+/// Returns the operation; `None` without an event, or if its subject is missing.
 fn happened(operation: Operation, body: &mut MucBody) -> Option<MucOperation> {
     Some(match operation {
         Operation::Create => MucOperation::Created,
@@ -138,7 +138,7 @@ fn happened(operation: Operation, body: &mut MucBody) -> Option<MucOperation> {
     })
 }
 
-/// What the account did on another of its devices, if this is word of such.
+/// Returns the account's operation on another of its devices, if it is one.
 fn on_another_device(operation: Operation, body: &MucBody, own: &Receiver<'_>) -> Option<DeviceOperation> {
     let muc = || shared(name_of(body.muc_id.as_ref()).unwrap_or_default(), own.user);
     let act = match operation {
@@ -179,13 +179,13 @@ fn removal(meta: &Meta, body: &MucBody, claims: Option<Box<Claims>>, own: &Recei
     }
 }
 
-/// The JSON object that comes with an operation.
+/// Returns the JSON object of an operation.
 fn event_info(body: &MucBody) -> Option<Checked<'_>> {
     let text = body.event_info.as_ref()?.ext.as_deref()?;
     json::open(text).filter(|info| info.view().is_object())
 }
 
-/// Those who came or left: the list where there is one, else who did it.
+/// Returns the members who joined or left: the list if there is one, else the actor.
 fn members(body: &mut MucBody) -> Vec<String> {
     let mut members = std::mem::take(&mut body.members);
     members.shrink_to_fit();
@@ -208,7 +208,7 @@ fn muted_until(body: &MucBody) -> Vec<(String, u64)> {
     numbers(info.view().get("user_mute_time"))
 }
 
-/// The numbers in an object, by name.
+/// Reads an object's numbers, by name.
 fn numbers(object: View<'_>) -> Vec<(String, u64)> {
     let numbers = object.by_name(View::number);
     json::exactly(numbers.len(), numbers.into_iter().map(|(name, number)| (Cow::into_owned(name), number)))
@@ -220,7 +220,7 @@ fn member_attributes(body: &MucBody) -> Option<(String, Vec<(String, String)>)> 
     Some((user.text(), attributes.pairs()))
 }
 
-/// What is told of the settings; nothing where the service does not say, as for rooms.
+/// Reads the settings; empty if the service sends none, as for rooms.
 fn settings(info: View<'_>) -> MucSettings {
     const TAKEN: [&str; 11] = [
         "name",
@@ -240,7 +240,7 @@ fn settings(info: View<'_>) -> MucSettings {
         fields;
     let text = |view: View<'_>| view.str().map(Cow::into_owned);
     let mut settings = MucSettings {
-        // An older name of the same.
+        // Older name of the same field.
         name: text(name).or_else(|| text(title)),
         description: text(description),
         public: public.bool(),

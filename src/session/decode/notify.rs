@@ -1,4 +1,4 @@
-//! Notifications, which are JSON (messages spec §4.4).
+//! JSON notifications (messages spec §4.4).
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
     wire::Meta,
 };
 
-/// `None` for what has no event of its own.
+/// Reads a notification; `None` if it has no event of its own.
 pub(super) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Option<Inbound> {
     let kinds = EventMask::PRESENCE
         | EventMask::REACTION
@@ -28,7 +28,7 @@ pub(super) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Option
         | EventMask::PINNED
         | EventMask::UNKNOWN;
     if !wanted.intersects(kinds) {
-        // Who handles messages is offered what cannot be read.
+        // Message handlers get unreadable ones.
         let unread = wanted.contains(EventMask::MESSAGE) && !json::is_json(meta.payload.as_deref()?);
         return (!unread).then_some(Inbound::Unwanted(EventMask::UNKNOWN));
     }
@@ -82,7 +82,7 @@ pub(super) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Option
         }
         "conv" => conversation_act(meta, data, own, wanted),
         "user_notification_mute" => {
-            // Seen beside the type; newer clients look for it below the data too.
+            // Seen next to the type; newer clients look for it in the data too.
             let values = if values.is_some() { values } else { data.get("values") };
             let values = Some(values).filter(|values| values.is_list())?;
             let modes = values.entries(|value| Some(silent_mode(value, own)).filter(|mode| !mode.says_nothing()));
@@ -95,12 +95,12 @@ pub(super) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Option
     }
 }
 
-/// Who did what a notification tells, by the service's word where it names a user, else by the notification's.
+/// Returns a notification's parties: the service's, if it names a user, else the notification's.
 fn said_by<'a>(meta: &'a Meta, user: &'a str) -> Parties<'a> {
     Parties::of(meta, Some(user), None, None)
 }
 
-/// Everybody whose doing a change of reactions is said to be.
+/// Returns all claimed actors of a reaction change.
 fn actors(change: &ReactionChange) -> impl Iterator<Item = &str> {
     let operators = change.reactions.iter().flat_map(|reaction| reaction.added_by.iter().chain(&reaction.removed_by));
     operators.chain([&change.from]).map(String::as_str)
@@ -121,7 +121,7 @@ fn presence(value: View<'_>) -> UserPresence {
     }
 }
 
-/// The state of each device; one that is no number is 0.
+/// Reads the state of each device; 0 if it is no number.
 fn states(devices: View<'_>) -> Vec<(String, u64)> {
     let states = devices.by_name(|state| Some(state.number().unwrap_or(0)));
     json::exactly(states.len(), states.into_iter().map(|(device, state)| (device.into_owned(), state)))
@@ -155,7 +155,7 @@ fn reaction_operation(value: View<'_>) -> ReactionOperation {
     }
 }
 
-/// `None` for an operation this release does not know.
+/// Reads a thread event; `None` for an unknown operation.
 fn thread(meta: &Meta, data: View<'_>, own: &Receiver<'_>) -> Option<ThreadEvent> {
     let [operation, thread, name, group, message, from, timestamp, messages, last_message] = data.fields([
         "operation",
@@ -193,7 +193,7 @@ fn thread(meta: &Meta, data: View<'_>, own: &Receiver<'_>) -> Option<ThreadEvent
     })
 }
 
-/// What was done with a whole conversation, or a message pinned in one; `None` for what this release does not know.
+/// Reads an operation on a conversation, or a pinned message; `None` for an unknown one.
 fn conversation_act(meta: &Meta, data: View<'_>, own: &Receiver<'_>, wanted: EventMask) -> Option<Inbound> {
     let [device, from, timestamp, act, mark, kind, of] = data.fields(["res", "from", "ts", "op", "ext", "type", "id"]);
     let (device, from) = (device.text(), from.text());
@@ -213,7 +213,7 @@ fn conversation_act(meta: &Meta, data: View<'_>, own: &Receiver<'_>, wanted: Eve
         "mark_delete" => DeviceOperation::ConversationUnmarked { conversation, mark: mark()? },
         "pin" | "pin_delete" => {
             let message = mark()?;
-            // Between two users each sees the other's name.
+            // In a 1:1 chat each user sees the other's name.
             let conversation = match conversation {
                 Conversation::User(_) if !is_own(from, own.user) => Conversation::user(from),
                 other => other,
@@ -232,7 +232,7 @@ fn conversation_act(meta: &Meta, data: View<'_>, own: &Receiver<'_>, wanted: Eve
 fn silent_mode(value: View<'_>, own: &Receiver<'_>) -> SilentMode {
     let [device, settings, user, group] = value.fields(["operator_resource", "data", "user", "group"]);
     let settings = Some(settings).filter(|settings| settings.has_members());
-    // For all conversations the service names the account itself.
+    // The service names the account itself for all conversations.
     let interval = settings.map_or(View::NOTHING, |settings| settings.get("ignoreInterval"));
     let all = !interval.raw().is_empty();
     let id = |id: View<'_>| Some(id.text()).filter(|id| !id.is_empty());
@@ -254,7 +254,7 @@ fn conversation(kind: View<'_>, id: String) -> Conversation {
     }
 }
 
-/// Ids in a list or, as text, parted by commas.
+/// Reads ids from a list or from comma-separated text.
 fn ids(told: View<'_>) -> Vec<u64> {
     match told.str() {
         Some(text) => {

@@ -1,4 +1,4 @@
-//! Telling repetitions apart: the pieces of a streamed text share one id (messages spec §2.3, §2.8).
+//! Dedup keys: the pieces of a streamed text share one id (messages spec §2.3, §2.8).
 
 use std::hash::{DefaultHasher, Hasher};
 
@@ -6,10 +6,10 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 
 use crate::wire::{Meta, decode_mended, message_body::Stream, meta::NameSpace};
 
-/// What tells this meta from others: its id, or for a later piece of a streamed text a number made of its id and the
-/// piece's place. 0 for a meta without an id, which is never a repetition.
+/// Returns a meta's dedup key: its id, or for a later piece of a streamed text a hash of id and position. 0 for a meta
+/// without an id, which is never a repetition.
 ///
-/// It looks at the outermost fields of the payload, and decodes the few bytes of the stream where there is one.
+/// Only the payload's outermost fields are scanned, and the stream's few bytes decoded, if any.
 pub(crate) fn repetition_key(meta: &Meta) -> u64 {
     let id = meta.id.unwrap_or(0);
     if id == 0 || meta.ns != Some(NameSpace::Chat as i32) {
@@ -17,12 +17,12 @@ pub(crate) fn repetition_key(meta: &Meta) -> u64 {
     }
     match stream(meta.payload.as_deref().unwrap_or_default()).and_then(|stream| stream.stream_seq) {
         None | Some(0) => id,
-        // Not 0, and no other id but by a chance of 2^-64.
+        // Never 0; collides with another id by a chance of 2^-64.
         Some(place) => mixed(id.wrapping_add(mixed(place))).max(1),
     }
 }
 
-/// The stream beside the contents of a body.
+/// Returns the stream next to the contents of a body.
 fn stream(mut bytes: &[u8]) -> Option<Stream> {
     let mut stream: Option<Stream> = None;
     while !bytes.is_empty() {
@@ -39,14 +39,14 @@ fn stream(mut bytes: &[u8]) -> Option<Stream> {
     stream
 }
 
-/// What tells a meta that does not decode from others: its bytes. Not 0.
+/// Returns the dedup key of an undecodable meta, a hash of its bytes. Never 0.
 pub(crate) fn broken_key(encoded: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(encoded);
     hasher.finish().max(1)
 }
 
-/// The finalizer of SplitMix64: a bijection without a pattern.
+/// Mixes by SplitMix64's finalizer, a bijection without a pattern.
 fn mixed(number: u64) -> u64 {
     let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -10,7 +10,7 @@ use crate::{
     wire::{Body, Meta, roster_body::Operation},
 };
 
-/// `None` for what has no event of its own.
+/// Reads a contact meta; `None` if it has no event of its own.
 pub(super) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Option<Inbound> {
     let Ok(Body::Roster(body)) = meta.body() else { return None };
     let change = match Operation::try_from(body.operation?).ok()? {

@@ -1,4 +1,4 @@
-//! Kicks, and counts of readers that were kept while the sender was offline (connection spec §9, messages spec §3).
+//! Kicks, and reader counts that were stored while the sender was offline (connection spec §9, messages spec §3).
 
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
@@ -13,10 +13,10 @@ use crate::{
     wire::{Body, Meta, StatisticsBody, statistics_body::Operation},
 };
 
-/// `None` for what has no event of its own.
+/// Reads a statistics meta; `None` if it has no event of its own.
 pub(super) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Option<Inbound> {
     let Ok(Body::Statistic(StatisticsBody { operation, location, reason, .. })) = meta.body() else {
-        // A kick is one whatever stands behind its number.
+        // A kick counts even if the rest does not decode.
         let operation = operation(meta.payload.as_deref().unwrap_or_default())?;
         return Kick::from_operation(operation, None).map(Inbound::Kick);
     };
@@ -45,7 +45,7 @@ pub(super) fn read(meta: &Meta, own: &Receiver<'_>, wanted: EventMask) -> Option
     }))
 }
 
-/// The operation in a body that does not decode, as far as it can be read.
+/// Returns the operation in a body that does not decode, as far as it is readable.
 fn operation(mut body: &[u8]) -> Option<i32> {
     let mut operation = None;
     while let Ok((tag, wire_type)) = decode_key(&mut body) {
@@ -58,7 +58,7 @@ fn operation(mut body: &[u8]) -> Option<i32> {
     operation
 }
 
-/// The readers of each message in `{"group_ack": [{message id: number}]}`; `None` where there are none.
+/// Reads the reader counts `{"group_ack": [{message id: number}]}`; `None` if there are none.
 fn group_counts(location: &str) -> Option<Vec<(u64, u64)>> {
     let told = json::open(location)?;
     let mut counts: Vec<_> = told.view().get("group_ack").items().flat_map(super::chat::counts).collect();

@@ -1,4 +1,4 @@
-//! How a page is acknowledged: by the next pull of its queue, which carries its key.
+//! Acks of pages: the next pull of a queue carries the last page's cursor.
 
 use crate::{
     session::{
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Inbox {
-    /// Goes on after a page was handled.
+    /// Continues after a page was handled.
     pub(in crate::session) fn handled(&mut self, page: PageId, cx: &mut Cx<'_>) {
         let Some(queue) = self.in_flight.as_mut().and_then(|in_flight| in_flight.handled(page)) else { return };
         self.finish(&queue, cx);
@@ -40,7 +40,7 @@ impl Inbox {
         }
     }
 
-    /// Acknowledges the first page of a queue, which is handled, if the link it came on is still there.
+    /// Acknowledges the first page of a queue, which is handled, if its link is still up.
     pub(super) fn finish(&mut self, queue: &QueueKey, cx: &mut Cx<'_>) {
         let (limits, now) = (&cx.env.config.limits, cx.now.mono);
         let Some(in_flight) = &mut self.in_flight else { return };
@@ -63,7 +63,7 @@ impl Inbox {
         }
     }
 
-    /// Notes for the offline sync that a queue is empty.
+    /// Records for the offline sync that a queue is empty.
     fn emptied(&mut self, queue: JidView<'_>, cx: &mut Cx<'_>) {
         if let Some(link) = &mut self.link
             && link.queues.has_come(queue)

@@ -1,20 +1,20 @@
-//! The keys of queues that are kept over links and restarts, where there is a store.
+//! Cursors of queues, saved over links and restarts if there is a store.
 
 use crate::{
     store::{Cursor, CursorTable},
     wire::{Jid, queue_name},
 };
 
-/// What the store holds, or will.
+/// Cursors in the store, or on their way to it.
 #[derive(Debug, Default)]
 pub(super) struct CursorState {
     table: CursorTable,
-    /// The load under way; until it is done nothing is pulled, for its first pull would lack the key.
+    /// Load in flight; nothing is pulled until it is done, because a first pull would lack its cursor.
     loading: Option<u64>,
 }
 
 impl CursorState {
-    /// The longest name of a queue whose key is kept, in bytes.
+    /// Longest queue name whose cursor is saved, in bytes.
     const LONGEST_NAME: usize = 1024;
 
     pub(super) fn is_loading(&self) -> bool {
@@ -25,7 +25,7 @@ impl CursorState {
         self.table.get(&queue_name(queue))
     }
 
-    /// Keeps the key of a queue, unless its name is longer than that of any conversation: the store has a bound in bytes.
+    /// Saves a queue's cursor, unless the name is longer than any conversation's: the store has a bound in bytes.
     pub(super) fn keep(&mut self, queue: &Jid, key: u64) {
         let name = queue_name(queue);
         if name.len() <= Self::LONGEST_NAME {
@@ -33,12 +33,11 @@ impl CursorState {
         }
     }
 
-    /// Notes a load under way.
     pub(super) fn load(&mut self, load: u64) {
         self.loading = Some(load);
     }
 
-    /// Takes the cursors read by a load; `false` where another one is waited for.
+    /// Adopts the cursors of a load; `false` if another load is in flight.
     pub(super) fn loaded(&mut self, load: u64, cursors: Vec<Cursor>) -> bool {
         if self.loading != Some(load) {
             return false;

@@ -1,4 +1,4 @@
-//! The ids of the messages seen last, so that a page that comes again is not delivered twice.
+//! Dedup window of message ids, so that a repeated page is not delivered twice.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -9,16 +9,16 @@ use std::{
 
 use crate::config::Limits;
 
-/// The message ids seen last in a login, bounded by number and age; it outlives reconnects.
+/// Recent message ids of a login, bounded by number and age; outlives reconnects.
 #[derive(Debug, Default)]
 pub(super) struct DedupWindow {
     known: HashSet<u64, IdKey>,
-    /// The same ids, oldest first, with when they came.
+    /// The same ids, oldest first, with their times.
     order: VecDeque<(u64, Duration)>,
 }
 
-/// The key of one table: a server chooses the ids, and could choose them to collide in a table whose key it knows. What is in
-/// the table does not hang on it, so that one and the same run of inputs has one outcome.
+/// Hash key of one table: a server chooses the ids, and could make them collide in a table with a known key. The
+/// table's content does not depend on it, so runs stay reproducible.
 #[derive(Clone)]
 pub(super) struct IdKey {
     mask: u64,
@@ -47,7 +47,7 @@ impl BuildHasher for IdKey {
     }
 }
 
-/// Spreads an id by a keyed, folded multiplication: as cheap as one without a key.
+/// Hasher of ids by a keyed, folded multiplication: as cheap as one without a key.
 #[derive(Debug)]
 pub(super) struct IdHasher {
     key: IdKey,
@@ -67,13 +67,13 @@ impl Hasher for IdHasher {
 
     fn write_u64(&mut self, id: u64) {
         let product = u128::from(id ^ self.key.mask).wrapping_mul(u128::from(self.key.factor));
-        // Both halves: the low one alone hangs on the low bits of the id alone.
+        // Both halves: the low one depends on the id's low bits alone.
         self.hash = (product as u64) ^ ((product >> 64) as u64);
     }
 }
 
 impl DedupWindow {
-    /// Notes an id; `false` when it was seen already. Id 0 stands for no id and is always new.
+    /// Adds an id; `false` if it was known. Id 0 stands for no id and is always new.
     pub(super) fn insert(&mut self, id: u64, now: Duration, limits: &Limits) -> bool {
         if id == 0 {
             return true;
@@ -92,7 +92,7 @@ impl DedupWindow {
         true
     }
 
-    /// Whether an id is among them.
+    /// Returns whether an id is in the window.
     pub(super) fn contains(&mut self, id: u64, now: Duration, limits: &Limits) -> bool {
         self.forget_old(now, limits);
         self.known.contains(&id)
@@ -131,8 +131,8 @@ mod tests {
         assert_eq!(recent.order.len(), limits.remembered_ids);
     }
 
-    /// Ids that all had one place and one tag in a table without a key: `(id * factor) ^ (id * factor >> 32)` is the same in
-    /// the bits that a table looks at.
+    /// Returns ids that all collide in a table without a key: `(id * factor) ^ (id * factor >> 32)` agrees in the bits
+    /// that a table uses.
     fn chosen(n: u64) -> u64 {
         // The inverse of the factor, by Newton's method.
         let factor = 0x9e37_79b9_7f4a_7c15_u64;
@@ -160,7 +160,7 @@ mod tests {
             begun.elapsed()
         };
         let random = |n: u64| fastrand::Rng::with_seed(n).u64(1..);
-        // Without a key it is 50 times and more, and with each further id worse.
+        // Without a key it is 50 times and more, and worse with each further id.
         let (usual, worst) = (took(&random), took(&chosen));
         assert!(worst < usual * 5 + Duration::from_millis(100), "{worst:?} for chosen ids, {usual:?} for others");
     }

@@ -1,4 +1,4 @@
-//! Pages that are being handled or wait for it: queue by queue in order, and remembered over links.
+//! Pages in flight: delivered in order per queue, and remembered over links.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -20,24 +20,24 @@ use crate::{
     wire::{Jid, JidView, QueueKey},
 };
 
-/// Names a page given out by [`Action::Deliver`](crate::session::Action::Deliver); never used twice by one engine.
+/// Id of a page in [`Action::Deliver`](crate::session::Action::Deliver); unique within one engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PageId(pub(super) u64);
 
 /// A page of a queue for the message handler.
 #[non_exhaustive]
 pub struct Page {
-    /// What to answer with.
+    /// Id to answer with.
     pub id: PageId,
-    /// Where it comes from, as a [`CursorStore`](crate::store::CursorStore) is told it.
+    /// Queue, as given to a [`CursorStore`](crate::store::CursorStore).
     pub queue: Box<str>,
-    /// The key to keep once its events are handled; `None` where keys are not kept or it has none.
+    /// Cursor to save once its events are handled; `None` if cursors are not saved or it has none.
     pub key: Option<u64>,
-    /// What it counts for against [`Limits::in_flight_bytes`].
+    /// Weight against [`Limits::in_flight_bytes`].
     pub bytes: usize,
-    /// What to handle, in order; may be empty where only the key is to be kept.
+    /// Events to handle, in order; may be empty if only the cursor is to be saved.
     pub events: Vec<PageEvent>,
-    /// Whether it can be [postponed](crate::session::Input::Postponed): one that belongs to no queue cannot be pulled again.
+    /// True if it can be [postponed](crate::session::Input::Postponed): without a queue it cannot be pulled again.
     pub comes_again: bool,
 }
 
@@ -45,19 +45,19 @@ pub struct Page {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PageEvent {
-    /// The event, shared with the subscribers.
+    /// Event, shared with the subscribers.
     pub event: Event,
-    /// How many bytes of payload it was read from.
+    /// Payload bytes it was read from.
     pub bytes: usize,
-    /// What tells it from its repetitions; 0 where nothing does.
+    /// Dedup key; 0 for none.
     pub(crate) key: u64,
-    /// The encoded meta it was read from, where a [dead letter](crate::delivery::DeadLetter) may have to hold it.
+    /// Its encoded meta, if a [dead letter](crate::delivery::DeadLetter) may have to hold it.
     pub(crate) encoded: Option<Bytes>,
 }
 
 impl fmt::Debug for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The server named the queue. A page without events has nobody to ask what must not be shown.
+        // The server named the queue. A page without events has no redactor.
         let queue = match self.events.first().and_then(|event| event.event.redactor()) {
             Some(redactor) => redactor.shown(self.queue.to_string()),
             None => format!("{} bytes", self.queue.len()),
@@ -82,33 +82,31 @@ impl Page {
     }
 }
 
-/// A page that came.
 #[derive(Debug)]
 pub(super) struct InFlightPage {
     pub(super) id: PageId,
     pub(super) queue: Jid,
     pub(super) ids: Vec<u64>,
     pub(super) bytes: usize,
-    /// Empty once given out.
+    /// Events; empty once delivered.
     pub(super) events: Vec<PageEvent>,
-    /// The keys of its events, in order, once they are given out.
+    /// Dedup keys of its events, in order, once they are delivered.
     pub(super) keys: Vec<u64>,
-    /// The key to keep.
     pub(super) key: Option<u64>,
-    /// Whether its queue stands among those that wait for a turn because of it.
+    /// True if its queue waits for a turn because of it.
     pub(super) waits: bool,
-    /// The link it came on and what it says of its queue; `None` for a page of no queue.
+    /// Its link and the state of its queue; `None` for a page of no queue.
     pub(super) end: Option<(u64, PageEnd)>,
 }
 
 impl InFlightPage {
-    /// Nobody has to do anything for it.
+    /// Returns whether there is nothing to deliver and no cursor to save.
     fn is_done(&self) -> bool {
         self.events.is_empty() && self.key.is_none()
     }
 }
 
-/// The ids of a handled page, until the server is known to have heard of it.
+/// Ids of a handled page, until the server is known to have its ack.
 #[derive(Debug)]
 struct Unconfirmed {
     queue: QueueKey,
@@ -116,63 +114,64 @@ struct Unconfirmed {
     ids: Vec<u64>,
 }
 
-/// All pages in hand of a session.
+/// All pages in flight of a session.
 ///
-/// Bounds: [`Limits::in_flight_bytes`] for their bytes, and so for their ids; ids of handled pages that are unconfirmed
-/// [`Limits::page_messages`] in all and two pages for each of [`Limits::pulls`], past which the oldest count as remembered only.
+/// Bounds: [`Limits::in_flight_bytes`] for their bytes, and so for their ids. Unconfirmed ids of handled pages:
+/// [`Limits::page_messages`] in all and 2 pages for each of [`Limits::pulls`]; beyond that the oldest are only in the
+/// dedup window.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
-    /// Never an empty one; the first page of those in `begun` is given out.
+    /// Pages by queue, never empty; the first page of those in `begun` is delivered.
     lanes: HashMap<QueueKey, VecDeque<InFlightPage>>,
-    /// The queue of each page given out.
+    /// Queue of each delivered page.
     begun: HashMap<PageId, QueueKey>,
-    /// Queues whose first page waits until others are handled.
+    /// Queues whose first page waits for a free slot.
     turns: VecDeque<QueueKey>,
-    /// The ids of all pages in hand, and of handled ones that are unconfirmed.
+    /// Ids of all pages in flight, and of handled ones that are unconfirmed.
     ids: HashSet<u64>,
     unconfirmed: VecDeque<Unconfirmed>,
     unconfirmed_ids: usize,
     bytes: usize,
-    /// What the next page may be as large as: the largest one lately.
+    /// Estimated size of the next page: a decaying maximum of recent sizes.
     expected: usize,
-    /// Counts links, to tell pages of earlier ones.
+    /// Counter of links, to tell pages of earlier ones.
     pub(super) link: u64,
-    /// Queues that wait for another try; nothing of their pages is in hand.
+    /// Queues that wait for a retry; none of their pages is in flight.
     pub(super) parked: Parked,
 }
 
-/// How many places for ids are kept while there is none.
+/// Id capacity that is retained while there are none.
 const SCRATCH: usize = 1024;
 
-/// What a page in hand counts for at least, for what is around its bytes.
+/// Minimum weight of a page in flight, for the overhead around its bytes.
 pub(super) const LEAST: usize = 256;
 
-/// What an event takes beside itself: its place in the page, which may have as many that are free, and its id in tables.
+/// Overhead of an event: its slot in the page, which may have as many spare ones, and its id in tables.
 const EACH: usize = 2 * size_of::<PageEvent>() + 6 * size_of::<u64>();
 
-/// What a page of so many encoded bytes and events usually takes at least.
+/// Returns the usual minimum weight of a page with this many encoded bytes and events.
 pub(super) fn at_least(bytes: usize, events: usize) -> usize {
     bytes.max(LEAST).saturating_add(events.saturating_mul(EACH + Event::SIZE))
 }
 
-/// What a page of so many encoded bytes and events takes at most.
+/// Returns the maximum weight of a page with this many encoded bytes and events.
 pub(super) fn at_most(bytes: usize, events: usize) -> usize {
     let around = events.saturating_mul(EACH + Event::MOST_AROUND);
     LEAST.saturating_add(bytes.saturating_mul(Event::MOST_PER_BYTE)).saturating_add(around)
 }
 
-/// What an event of this weight counts for in a page that also holds it as it came.
+/// Returns the weight of an event in a page that also holds its encoded meta.
 pub(super) fn weight_of_one(event: usize, encoded: Option<&Bytes>) -> usize {
     EACH.saturating_add(event).saturating_add(encoded.map_or(0, Weigh::heap))
 }
 
-/// What a page with these events counts for: the one place where what waits for the handler is weighed.
+/// Returns the weight of a page with these events: the one place that weighs what waits for the handler.
 pub(super) fn weight_of(events: &[PageEvent]) -> usize {
     let each = events.iter().map(|event| weight_of_one(event.event.weight(), event.encoded.as_ref()));
     each.fold(LEAST, usize::saturating_add)
 }
 
-/// What a page is taken to be as large as before any has come.
+/// Estimated page size before the first page.
 const FIRST_GUESS: usize = 4096;
 
 impl InFlight {
@@ -184,12 +183,12 @@ impl InFlight {
         self.lanes.is_empty()
     }
 
-    /// Whether a message is being handled, or was and the server may not know.
+    /// Returns whether a message is in flight, or was handled and its ack is unconfirmed.
     pub(super) fn knows(&self, id: u64) -> bool {
         self.ids.contains(&id) || self.parked.was_handled(id)
     }
 
-    /// Notes an id of a page that came; `false` when it was known.
+    /// Adds an id of a received page; `false` if it was known.
     pub(super) fn insert(&mut self, id: u64) -> bool {
         id == 0 || self.ids.insert(id)
     }
@@ -198,29 +197,28 @@ impl InFlight {
         self.lanes.contains_key(queue)
     }
 
-    /// Whether a queue waits for another try.
     pub(super) fn is_parked(&self, queue: Option<JidView<'_>>) -> bool {
         self.parked.len() > 0 && queue.is_some_and(|queue| self.parked.waits(&queue.to_jid().queue_key()))
     }
 
-    /// Whether a page of so many bytes can be taken.
+    /// Returns whether a page of this weight fits.
     pub(super) fn has_room(&self, bytes: usize, limits: &Limits) -> bool {
         self.bytes == 0 || self.bytes.saturating_add(bytes) <= limits.in_flight_bytes
     }
 
-    /// A page of so many bytes came.
+    /// Records the size of a received page.
     pub(super) fn came(&mut self, bytes: usize) {
         self.expected = bytes.max(self.expected - self.expected / 64);
     }
 
-    /// How much may be pulled as there is room for pages.
+    /// Returns the pulls allowed by the room for pages.
     pub(super) fn allowed(&self, limits: &Limits) -> Allowed {
         let free = limits.in_flight_bytes.saturating_sub(self.bytes)
             / self.expected.max(FIRST_GUESS.min(limits.in_flight_bytes)).max(1);
         Allowed { queues: limits.pulls, pulls: if self.bytes == 0 { free.max(1) } else { free } }
     }
 
-    /// The server has heard of the pages of a queue up to this key.
+    /// Confirms the acks of a queue's pages up to this cursor.
     pub(super) fn confirmed(
         &mut self,
         queue: &QueueKey,
@@ -248,13 +246,12 @@ impl InFlight {
         }
     }
 
-    /// Puts a page at the end of its queue.
     pub(super) fn push(&mut self, queue: QueueKey, page: InFlightPage) {
         self.bytes = self.bytes.saturating_add(page.bytes);
         self.lanes.entry(queue).or_default().push_back(page);
     }
 
-    /// The next page of a queue, if none of it is given out: a page to give out, or one that is done by itself.
+    /// Returns the next page of a queue without a delivered one: a page to deliver, or one that needs no handling.
     pub(super) fn begin(&mut self, queue: &QueueKey, at_once: usize) -> Begin {
         let Some(page) = self.lanes.get_mut(queue).and_then(VecDeque::front_mut) else {
             return Begin::Nothing;
@@ -284,13 +281,12 @@ impl InFlight {
         })
     }
 
-    /// The queue of a page given out, which is handled now.
+    /// Returns the queue of a delivered page, which is handled now.
     pub(super) fn handled(&mut self, page: PageId) -> Option<QueueKey> {
         self.begun.remove(&page)
     }
 
-    /// Lets go of all pages of a queue whose first one was given out and is handled up to so many of its events. What
-    /// is not handled has to come again.
+    /// Drops all pages of a queue whose first one was delivered and handled up to this event; the rest comes again.
     pub(super) fn give_back(&mut self, queue: &QueueKey, handled: usize) -> Option<InFlightPage> {
         let lane = self.lanes.remove(queue)?;
         let mut first = None;
@@ -312,12 +308,12 @@ impl InFlight {
         first
     }
 
-    /// The next queue whose turn to be handled has come, if a place is free.
+    /// Returns the next queue whose turn has come, if there is a free slot.
     pub(super) fn next_turn(&mut self, at_once: usize) -> Option<QueueKey> {
         if self.begun.len() < at_once { self.turns.pop_front() } else { None }
     }
 
-    /// Takes the first page of a queue out, its events handled.
+    /// Removes the first page of a queue, its events handled.
     pub(super) fn finish(
         &mut self,
         queue: &QueueKey,
@@ -418,11 +414,10 @@ mod tests {
     }
 }
 
-/// What becomes of a queue's first page.
+/// Next step for a queue's first page.
 #[derive(Debug)]
 pub(super) enum Begin {
     Nothing,
     Deliver(Page),
-    /// It has nothing to handle.
     Done,
 }

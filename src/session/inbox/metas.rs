@@ -1,39 +1,39 @@
-//! The metas of a page, decoded or seen in place.
+//! Metas of a page, decoded or seen in place.
 
 use bytes::Bytes;
 
 use crate::session::decode;
 use crate::wire::{self, JidView, MAX_FIELDS, Meta, PageView, TextView, full_meta};
 
-/// What a page says of itself.
+/// Envelope of a page.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::session) struct PageHead<'a> {
     pub(in crate::session) queue: Option<JidView<'a>>,
     pub(in crate::session) next_key: Option<u64>,
     pub(in crate::session) is_last: bool,
-    /// How long its frame is.
+    /// Length of its frame.
     pub(in crate::session) bytes: usize,
 }
 
-/// The metas of a page.
+/// Metas of a page.
 pub(in crate::session) enum Metas<'a> {
-    /// Those that decode, and those that do not, which come after them.
+    /// Decoded metas, followed by undecodable ones.
     Decoded(Vec<Meta>, Vec<Bytes>),
     Seen(PageView<'a>),
 }
 
-/// One of them.
+/// One meta of a page.
 #[allow(clippy::large_enum_variant, reason = "one at a time, and never stored")]
 pub(in crate::session) enum ParsedMeta<'a> {
-    /// A plain text that needs no decoding, and the meta it was seen in.
+    /// A plain text that needs no decoding, and its encoded meta.
     Text(TextView<'a>, &'a [u8]),
     Meta(Meta),
-    /// As it came: it does not decode, or has too many fields.
+    /// An undecodable meta, or one with too many fields, as it came.
     Broken(&'a [u8]),
 }
 
 impl ParsedMeta<'_> {
-    /// What tells it from its repetitions.
+    /// Returns its dedup key.
     pub(in crate::session) fn key(&self) -> u64 {
         match self {
             ParsedMeta::Text(text, _) => text.id,
@@ -42,7 +42,7 @@ impl ParsedMeta<'_> {
         }
     }
 
-    /// The encoded meta, as a copy that keeps nothing else in memory.
+    /// Returns the encoded meta, as a copy that keeps no frame alive.
     pub(in crate::session) fn encoded(&self) -> Bytes {
         match self {
             ParsedMeta::Text(_, encoded) | ParsedMeta::Broken(encoded) => Bytes::copy_from_slice(encoded),
@@ -50,7 +50,7 @@ impl ParsedMeta<'_> {
         }
     }
 
-    /// How many bytes of payload it has.
+    /// Returns the bytes of its payload.
     pub(in crate::session) fn size(&self) -> usize {
         match self {
             ParsedMeta::Text(_, encoded) | ParsedMeta::Broken(encoded) => encoded.len(),
@@ -67,7 +67,7 @@ impl<'a> Metas<'a> {
         }
     }
 
-    /// What tells each of them from its repetitions.
+    /// Returns whether `known` holds for the dedup keys of all of them.
     pub(in crate::session) fn all_keys(&self, mut known: impl FnMut(u64) -> bool) -> bool {
         match self {
             Metas::Decoded(metas, broken) => {
@@ -81,7 +81,7 @@ impl<'a> Metas<'a> {
         }
     }
 
-    /// Shows each of them in order.
+    /// Visits each of them in order.
     pub(in crate::session) fn look(&self, mut look: impl FnMut(&ParsedMeta<'_>)) {
         match self {
             Metas::Decoded(metas, broken) => {
@@ -92,7 +92,7 @@ impl<'a> Metas<'a> {
         }
     }
 
-    /// Hands out each of them in order.
+    /// Consumes each of them in order.
     pub(in crate::session) fn each(self, mut take: impl FnMut(ParsedMeta<'_>)) {
         match self {
             Metas::Decoded(metas, broken) => {

@@ -1,23 +1,23 @@
-//! What comes in: queues are pulled, their pages reported, handled and acknowledged.
+//! Inbound traffic: queues are pulled, their pages reported, handled and acknowledged.
 //!
-//! # How queues, pages and what is in flight go together
+//! # Queues, pages and what is in flight
 //!
-//! The service keeps messages in queues. A pull asks for a page of one, and the page brings a key. There is no other
-//! acknowledgement than the next pull of the queue, which carries the key of the last page (messages spec §2.2). Hence:
+//! The service keeps messages in queues. A pull requests a page of one, and the page brings a cursor. The only ack is
+//! the next pull of the queue, which carries the last page's cursor (messages spec §2.2). Hence:
 //!
-//! 1. A queue is pulled again only once its last page needs nothing any more. A page needs something if it brings events
-//!    for the message handler or a key for the [cursor store](crate::store::CursorStore): then it is *in flight* until
-//!    [`Input::Handled`](crate::session::Input::Handled). Otherwise it is acknowledged at once. See [`Inbox::page`] and
-//!    [`Inbox::finish`], which is the only place where a page in flight is acknowledged.
-//! 2. The pages of a queue are handled one at a time in the order they came, also where some of them need nothing; those
-//!    of all queues at most [`Limits::pulls`](crate::Limits) at a time. See [`Inbox::dispatch`].
-//! 3. A page is acknowledged only on the link it came on. On the next one the server sends it again, and the ids of what is
-//!    in flight and of what was seen lately keep its messages from being reported or handled twice. See [`Inbox::seen`].
-//! 4. A page for which [`Limits::in_flight_bytes`](crate::Limits) has no room is not taken: nothing of it is reported, its
-//!    queue goes first once there is room, and what is pushed behind it is not taken either, because its key would
+//! 1. A queue is pulled again only once its last page needs nothing more. A page with events for the message handler or
+//!    a cursor for the [cursor store](crate::store::CursorStore) is *in flight* until
+//!    [`Input::Handled`](crate::session::Input::Handled). Any other is acknowledged at once. See [`Inbox::page`] and
+//!    [`Inbox::finish`], the only place that acknowledges a page in flight.
+//! 2. The pages of a queue are handled one at a time in order, even those that need nothing; those of all queues at
+//!    most [`Limits::pulls`](crate::Limits) at a time. See [`Inbox::dispatch`].
+//! 3. A page is acknowledged only on its own link. On the next one the server sends it again, and the dedup window and
+//!    the ids in flight keep its messages from being reported or handled twice. See [`Inbox::seen`].
+//! 4. A page that does not fit [`Limits::in_flight_bytes`](crate::Limits) is refused: nothing of it is reported, and
+//!    its queue goes first once there is room. Pages pushed behind it are refused too, because their cursor would
 //!    acknowledge both. See [`Inbox::admit`].
-//! 5. A postponed page takes all of its queue's pages with it: none of them is acknowledged, and the queue is left alone
-//!    until its next try, announced or not. See [`Inbox::postponed`].
+//! 5. A postponed page takes all of its queue's pages with it: none is acknowledged, and the queue is parked until its
+//!    retry, announced or not. See [`Inbox::postponed`].
 
 mod ack;
 mod cursors;
@@ -53,35 +53,35 @@ use crate::{
     wire::{CommUnreadDl, Jid, QueueKey, pull_frame},
 };
 
-/// The longest name of a queue, in bytes.
+/// Longest name of a queue, in bytes.
 pub(super) const LONGEST_NAME: usize = Queues::LONGEST_NAME;
 
-/// A queue is left alone for up to this share more than asked for: many that fail at once come back one by one.
+/// Maximum jitter of a postponed queue's pause: many that fail at once come back one by one.
 const JITTER: f64 = 0.25;
 
-/// What comes in: what was seen, what is in flight, and how far it is acknowledged.
+/// Inbound state: the dedup window, the pages in flight and their acks.
 #[derive(Debug)]
 pub(super) struct Inbox {
     user: UserId,
-    /// What is true of the link that is up.
+    /// State of the link that is up.
     link: Option<Link>,
-    /// Pages that are being handled; made with the first of them.
+    /// Pages in flight; allocated with the first of them.
     in_flight: Option<Box<InFlight>>,
     dedup: DedupWindow,
-    /// The sender of the last text: the next one is often from the same.
+    /// Sender of the last text: the next one is often from the same.
     last_sender: Option<Arc<str>>,
-    /// The cursors that are kept over links, where there is a store.
+    /// Cursors saved over links, if there is a store.
     cursors: Option<Box<CursorState>>,
     /// Queues that may break a link; while one is up, its table has them.
     suspects: Option<Box<Suspects>>,
     pub(super) oddities: Oddities,
-    /// Whether the "no subscriber" warning was logged.
+    /// True if the "no subscriber" warning was logged.
     no_subscriber_noted: bool,
-    /// Whether the goodbye is said: nothing new begins.
+    /// True if LOGOUT is sent: nothing new begins.
     closing: bool,
 }
 
-/// The queues of one link.
+/// Queues of one link.
 #[derive(Debug, Default)]
 struct Link {
     queues: Queues,
@@ -89,7 +89,7 @@ struct Link {
 }
 
 impl Inbox {
-    /// An inbox for a session; `keeps_cursors` where there is a store for them.
+    /// Returns an inbox for a session; `keeps_cursors` if there is a store for them.
     pub(super) fn new(user: UserId, keeps_cursors: bool) -> Self {
         Inbox {
             user,
@@ -105,23 +105,21 @@ impl Inbox {
         }
     }
 
-    /// Encoded bytes of pages in flight.
     pub(super) fn in_flight_bytes(&self) -> usize {
         self.in_flight.as_ref().map_or(0, |in_flight| in_flight.bytes())
     }
 
-    /// Number of queues that wait for another try.
     pub(super) fn waiting_queues(&self) -> usize {
         self.in_flight.as_ref().map_or(0, |in_flight| in_flight.parked.len())
     }
 
-    /// Begins with an empty table of queues on a new link.
+    /// Starts an empty table of queues on a new link.
     pub(super) fn link_up(&mut self) {
         let link = self.link.insert(Link::default());
         link.queues.suspects = self.suspects.take();
     }
 
-    /// Ends the offline sync and forgets the pulls of a link that is gone. Pages in flight stay, and are not acknowledged.
+    /// Ends the offline sync and forgets the pulls of a lost link. Pages in flight stay, unacknowledged.
     pub(super) fn link_down(&mut self, cx: &mut Cx<'_>) {
         self.end_offline_sync(cx);
         if let Some(in_flight) = &mut self.in_flight {
@@ -133,14 +131,14 @@ impl Inbox {
         }
     }
 
-    /// Stops pulling and giving out pages: LOGOUT is sent, and nothing behind it is heard.
+    /// Stops pulling and delivering: LOGOUT is sent, and acks behind it are ignored.
     pub(super) fn close(&mut self, cx: &mut Cx<'_>) {
         self.end_offline_sync(cx);
         self.link = None;
         self.closing = true;
     }
 
-    /// Reports the end of an offline sync that the link does not live to see.
+    /// Reports the end of an offline sync that the link did not complete.
     pub(super) fn end_offline_sync(&mut self, cx: &mut Cx<'_>) {
         if let Some(link) = &mut self.link
             && let Some(event) = link.offline.end()
@@ -149,8 +147,7 @@ impl Inbox {
         }
     }
 
-    /// Has the cursors of the account read, where there is a store. Nothing is pulled before: a first pull would lack its
-    /// key.
+    /// Loads the account's cursors, if there is a store. Nothing is pulled before: a first pull would lack its cursor.
     pub(super) fn load_cursors(&mut self, cx: &mut Cx<'_>) {
         if let Some(cursors) = &mut self.cursors {
             let load = cx.env.new_page_id();
@@ -159,14 +156,14 @@ impl Inbox {
         }
     }
 
-    /// Takes the cursors that were read, and pulls what has waited for them.
+    /// Adopts the loaded cursors, and pulls the queues that waited for them.
     pub(super) fn cursors_loaded(&mut self, load: u64, loaded: Vec<Cursor>, cx: &mut Cx<'_>) {
         if self.cursors.as_mut().is_some_and(|cursors| cursors.loaded(load, loaded)) {
             self.pull_waiting(cx);
         }
     }
 
-    /// Takes the answer to UNREAD: pulls the queues that hold something.
+    /// Handles the answer to UNREAD: pulls the non-empty queues.
     pub(super) fn listed(&mut self, unread: &CommUnreadDl, cx: &mut Cx<'_>) {
         if let Some(event) = self.note_listed(unread) {
             cx.emit(event);
@@ -177,7 +174,7 @@ impl Inbox {
         self.pull_waiting(cx);
     }
 
-    /// Notes for the offline sync which queues hold something now that a link is up.
+    /// Records the non-empty queues of a new link for the offline sync.
     fn note_listed(&mut self, unread: &CommUnreadDl) -> Option<EventKind> {
         let link = self.link.as_mut().filter(|link| link.offline.takes_list())?;
         let mut list = Listing::default();
@@ -199,13 +196,13 @@ impl Inbox {
         link.offline.listed(list)
     }
 
-    /// Pulls a queue that holds something, or remembers to.
+    /// Pulls a non-empty queue, or schedules it.
     fn announced(&mut self, queue: &Jid, cx: &mut Cx<'_>) {
         if !Queues::takes(queue.view()) {
             self.oddities.name_too_long(cx);
             return;
         }
-        // A parked one is pulled once its next try is due, announced or not.
+        // A parked queue is pulled at its next retry, announced or not.
         if self.in_flight.as_ref().is_some_and(|in_flight| in_flight.is_parked(Some(queue.view()))) {
             return;
         }
@@ -233,19 +230,19 @@ impl Inbox {
         }
     }
 
-    /// Whether the server is to be asked once more which queues hold something: some had no place, and now there is room.
+    /// Returns whether to request the queue list again: some did not fit the table, and now there is room.
     pub(super) fn wants_list(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.queues.wants_list())
     }
 
-    /// Notes that the server is asked which queues hold something.
+    /// Records a request for the queue list.
     pub(super) fn list_requested(&mut self) {
         if let Some(link) = &mut self.link {
             link.queues.list_asked();
         }
     }
 
-    /// How much may be pulled now.
+    /// Returns the pulls allowed now.
     fn allowed(&self, cx: &Cx<'_>) -> Allowed {
         let limits = &cx.env.config.limits;
         if self.cursors.as_ref().is_some_and(|cursors| cursors.is_loading()) {
@@ -258,7 +255,7 @@ impl Inbox {
         }
     }
 
-    /// Gives up all pages in flight of a queue whose first one cannot be handled whole for now; they come again later.
+    /// Drops all pages in flight of a queue whose first one cannot be handled whole for now; they come again later.
     pub(super) fn postponed(&mut self, page: PageId, handled: usize, pause: Duration, cx: &mut Cx<'_>) {
         let Some(in_flight) = &mut self.in_flight else { return };
         let Some(queue) = in_flight.handled(page) else { return };
@@ -276,7 +273,7 @@ impl Inbox {
         self.dispatch(queue, cx);
     }
 
-    /// Tries all postponed queues now.
+    /// Retries all postponed queues now.
     pub(super) fn retry_postponed(&mut self, cx: &mut Cx<'_>) {
         if let Some(in_flight) = &mut self.in_flight {
             in_flight.parked.all_due(cx.now.mono);
@@ -284,20 +281,20 @@ impl Inbox {
         self.retry_due(cx);
     }
 
-    /// When the next try of a postponed queue is due.
+    /// Returns the time of the next retry of a postponed queue.
     pub(super) fn retry_deadline(&self, config: &Config) -> Option<Duration> {
         self.link.as_ref()?;
         self.in_flight.as_ref()?.parked.deadline(retries_at_once(config))
     }
 
-    /// Pulls the postponed queues whose next try is due.
+    /// Pulls the postponed queues whose retry is due.
     pub(super) fn retry_due(&mut self, cx: &mut Cx<'_>) {
         let at_once = retries_at_once(&cx.env.config);
         loop {
             let allowed = self.allowed(cx);
             let (Some(in_flight), Some(link)) = (&mut self.in_flight, &mut self.link) else { return };
             let Some(queue) = in_flight.parked.next_due(at_once, cx.now.mono) else { return };
-            // On a new link, too, only what is asked for may be taken.
+            // On a new link, too, only requested pages may be accepted.
             link.queues.stand_still(queue.view());
             if let Some(pull) = link.queues.announced(queue.view(), allowed, cx.now.mono) {
                 transmit_pull(pull, &mut self.cursors, cx);
@@ -305,7 +302,7 @@ impl Inbox {
         }
     }
 
-    /// Gives out the next page of a queue, then those of queues that waited for a place, and pulls as there is room.
+    /// Delivers the next page of a queue, then those of queues that waited for a slot, and pulls if there is room.
     fn dispatch(&mut self, queue: QueueKey, cx: &mut Cx<'_>) {
         if self.closing {
             return;
@@ -329,17 +326,16 @@ impl Inbox {
         self.pull_waiting(cx);
     }
 
-    /// When the answer to the oldest pull is overdue.
+    /// Returns the deadline of the oldest pull.
     pub(super) fn pull_deadline(&self, arrivals: &Arrivals) -> Option<Duration> {
         let due = self.link.as_ref()?.queues.deadline()?;
         Some(arrivals.due(due, Queues::PATIENCE))
     }
 
-    /// Makes overdue pulls once more.
+    /// Repeats overdue pulls.
     ///
     /// # Errors
-    /// The link is to be given up: a pull was left unanswered twice. Whatever else comes on it, what waits in that queue does
-    /// not.
+    /// A pull was unanswered twice: drop the link. Other traffic does not unblock that queue.
     pub(super) fn pulls_due(&mut self, cx: &mut Cx<'_>) -> Result<(), LossCause> {
         let Some(link) = &mut self.link else { return Ok(()) };
         let (due, now) = (link.queues.deadline(), cx.now.mono);
@@ -358,22 +354,22 @@ impl Inbox {
         Ok(())
     }
 
-    /// When a queue that broke links may be pulled.
+    /// Returns the time from which a queue that broke links may be pulled.
     pub(super) fn suspect_deadline(&self) -> Option<Duration> {
         self.link.as_ref()?.queues.parked_until()
     }
 
-    /// Pulls queues that broke links, as their time has come.
+    /// Pulls due queues that broke links.
     pub(super) fn suspects_due(&mut self, cx: &mut Cx<'_>) {
         self.pull_waiting(cx);
     }
 
-    /// Notes that a message over the limit of a frame is about to come, and the link to end by it.
+    /// Records that an oversized message is about to break the link.
     pub(super) fn too_large(&mut self, cx: &mut Cx<'_>) {
         self.link_broken_by(BrokenBy::Pulled, Some("Limits::frame"), cx);
     }
 
-    /// Notes which page the link is about to end by. `setting` is what to raise for it to be taken.
+    /// Records the page that is about to break the link. `setting` is the one to raise so that it fits.
     fn link_broken_by(&mut self, page: BrokenBy, setting: Option<&'static str>, cx: &mut Cx<'_>) {
         let Some(link) = &mut self.link else { return };
         let pulled = match &page {
@@ -393,7 +389,7 @@ impl Inbox {
     }
 }
 
-/// How many postponed queues are tried again at a time: what fails must leave room for what does not.
+/// Returns the maximum of concurrent retries: failing queues must leave room for the others.
 fn retries_at_once(config: &Config) -> usize {
     (config.limits.pulls / 2).max(1)
 }

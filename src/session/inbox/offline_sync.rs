@@ -1,47 +1,46 @@
-//! What waited on the server when a link came up: when it begins to come and when it has come (messages spec §2.4).
+//! Offline sync: its start and end on a new link (messages spec §2.4).
 
 use crate::model::EventKind;
 
-/// The offline synchronisation of one link. Which queues are still to come is noted in the table of queues.
+/// Offline sync of one link. The table of queues has the outstanding ones.
 #[derive(Debug, Default)]
 pub(super) enum OfflineSync {
-    /// The server has named no queue yet.
+    /// The server has listed no queue yet.
     #[default]
     Before,
-    /// Queues it named are still to come.
+    /// Listed queues are outstanding.
     Running(Running),
     Over,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Running {
-    /// How many queues are noted and still to come.
+    /// Number of outstanding queues.
     left: usize,
-    /// Others had no place yet; the server is asked for them again.
+    /// True if others did not fit the table; the server is asked for them again.
     more: bool,
-    /// Others can never be fetched, or wait for another try, which may be for ever.
+    /// True if others can never be fetched, or wait for a retry, maybe for ever.
     lost: bool,
     queues: usize,
     messages: u64,
 }
 
-/// What a list of queues that hold something comes to.
+/// Summary of a queue list.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Listing {
-    /// Different queues in it, and what it says they hold.
+    /// Distinct queues and their message count.
     pub(super) queues: usize,
     pub(super) messages: u64,
-    /// How many of them are newly noted.
+    /// Number newly recorded.
     pub(super) noted: usize,
-    /// Whether some had no place.
+    /// True if some did not fit.
     pub(super) more: bool,
-    /// Whether some can never be fetched.
+    /// True if some can never be fetched.
     pub(super) lost: bool,
 }
 
 impl OfflineSync {
-    /// Whether the next list of queues is to be noted: the first that names any, and those that make up for what had no
-    /// place in it. Others are no news.
+    /// Returns whether the next queue list counts: the first non-empty one does, and those that complete it.
     pub(super) fn takes_list(&self) -> bool {
         match self {
             OfflineSync::Before => true,
@@ -50,7 +49,7 @@ impl OfflineSync {
         }
     }
 
-    /// Takes a list whose queues are noted.
+    /// Records a queue list.
     pub(super) fn listed(&mut self, list: Listing) -> Option<EventKind> {
         let Listing { queues, messages, noted, more, lost } = list;
         match self {
@@ -68,19 +67,18 @@ impl OfflineSync {
         }
     }
 
-    /// Whether pages have to be looked at.
     pub(super) fn is_running(&self) -> bool {
         matches!(self, OfflineSync::Running(_))
     }
 
-    /// So many new messages of a noted queue came.
+    /// Counts new messages of an outstanding queue.
     pub(super) fn received(&mut self, messages: u64) {
         if let OfflineSync::Running(running) = self {
             running.messages = running.messages.saturating_add(messages);
         }
     }
 
-    /// A noted queue has come to its end.
+    /// Records the end of an outstanding queue.
     pub(super) fn finished(&mut self) -> Option<EventKind> {
         let OfflineSync::Running(running) = self else { return None };
         running.queues += 1;
@@ -95,7 +93,7 @@ impl OfflineSync {
         }
     }
 
-    /// A noted queue waits for another try, which may be for ever.
+    /// Records that an outstanding queue waits for a retry, maybe for ever.
     pub(super) fn postponed(&mut self) -> Option<EventKind> {
         let OfflineSync::Running(running) = self else { return None };
         running.lost = true;
@@ -103,7 +101,6 @@ impl OfflineSync {
         self.end_if_done()
     }
 
-    /// Nothing more comes.
     pub(super) fn end(&mut self) -> Option<EventKind> {
         match std::mem::replace(self, OfflineSync::Over) {
             OfflineSync::Running(Running { left, more, lost, queues, messages }) => {

@@ -1,4 +1,4 @@
-//! A page: whether it is taken, what it holds, and what becomes of it.
+//! A received page: admission, content and disposition.
 
 use std::{mem, sync::Arc};
 
@@ -27,41 +27,40 @@ use crate::{
     wire::{CommSyncDl, Jid, JidView, MAX_FIELDS, PageView, QueueKey, full_meta},
 };
 
-/// What becomes of a page.
+/// Disposition of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Disposition {
-    /// Its events are reported, and it is acknowledged at once.
+    /// Reported, and acknowledged at once.
     Ack,
-    /// It is acknowledged once it is handled.
+    /// Acknowledged once it is handled.
     Hold,
-    /// There is no room for it: it has to come again.
+    /// Refused for lack of room: it has to come again.
     Refuse,
 }
 
-/// Whether a message came before.
+/// Earlier receipt of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
     Never,
-    /// It was reported, and is still to be handled: its page was given back.
+    /// Reported, but still to be handled: its page was given back.
     Reported,
     Handled,
 }
 
-/// What was read of a page.
+/// Content of a page.
 #[derive(Debug, Default)]
 pub(super) struct PageContents {
-    /// How many metas it has.
     metas: usize,
-    /// How many of them are still to be reported or handled.
+    /// Number still to be reported or handled.
     fresh: u64,
-    /// How many of them were not seen before.
+    /// Number not seen before.
     pub(super) unseen: u64,
-    /// The ids of the fresh ones, where the page is held.
+    /// Ids of the fresh ones, if the page is held.
     ids: Vec<u64>,
-    /// What is for the message handler.
+    /// Events for the message handler.
     events: Vec<PageEvent>,
     kick: Option<Kick>,
-    /// How many may be messages and cannot be read.
+    /// Number of unreadable metas that may be messages.
     unreadable: usize,
 }
 
@@ -72,7 +71,7 @@ impl PageContents {
 }
 
 impl Inbox {
-    /// Takes a page that was decoded; its status, should there be one, is for the log only.
+    /// Handles a decoded page; its status, if any, is only logged.
     ///
     /// # Errors
     /// As [`Inbox::page`].
@@ -94,7 +93,7 @@ impl Inbox {
         self.page(head, Metas::Decoded(sync.metas, broken), device, outbox, cx)
     }
 
-    /// Takes a page that was seen in place.
+    /// Handles a page seen in place.
     ///
     /// # Errors
     /// As [`Inbox::page`].
@@ -110,11 +109,11 @@ impl Inbox {
         self.page(head, Metas::Seen(page), device, outbox, cx)
     }
 
-    /// Reports the messages of a page, pulled or pushed, and acknowledges it at once or once they are handled. Returns the
-    /// kick among them; the messages beside it were taken from the queue for this device, so they are reported before it.
+    /// Reports the messages of a page, pulled or pushed, and acknowledges it at once or once they are handled. Returns
+    /// its kick; the other messages left the queue for this device, so they are reported before it.
     ///
     /// # Errors
-    /// The page has more messages than any may have: the link is to be given up.
+    /// The page has more messages than allowed: drop the link.
     fn page(
         &mut self,
         mut head: PageHead<'_>,
@@ -124,7 +123,7 @@ impl Inbox {
         cx: &mut Cx<'_>,
     ) -> Result<Option<Kick>, LossCause> {
         if head.queue.is_some_and(|queue| !Queues::takes(queue)) {
-            // What it brings is reported; its queue can be neither pulled nor acknowledged.
+            // Its events are reported; its queue can be neither pulled nor acknowledged.
             head.queue = None;
             self.oddities.name_too_long(cx);
         }
@@ -158,9 +157,9 @@ impl Inbox {
         }))
     }
 
-    /// Decides whether there is room for a page.
+    /// Decides if there is room for a page.
     fn admit(&mut self, head: &PageHead<'_>, metas: &Metas<'_>, device: &Device, cx: &Cx<'_>) -> Disposition {
-        // What comes behind LOGOUT can be acknowledged no more.
+        // After LOGOUT no ack can be sent.
         let Some(link) = &mut self.link else { return Disposition::Ack };
         let wanted = cx.env.handled != EventMask::NONE || self.cursors.is_some();
         let Some(in_flight) = &mut self.in_flight else {
@@ -169,17 +168,17 @@ impl Inbox {
             }
             return if wanted { Disposition::Hold } else { Disposition::Ack };
         };
-        // What is pushed would be handled before what its queue waits for, and acknowledge it.
+        // A pushed page would be handled before the missing one of its queue, and acknowledge it.
         if head.queue.is_some_and(|queue| link.queues.is_behind_a_gap(queue)) || in_flight.is_parked(head.queue) {
             return Disposition::Refuse;
         }
-        // Without a handler, too, a page waits for those of its queue that came before.
+        // Without a handler, too, a page waits for earlier ones of its queue.
         if !wanted && (in_flight.is_empty() || !in_flight.has_pages_of(&key_of(head))) {
             return Disposition::Ack;
         }
         let limits = &cx.env.config.limits;
         let encoded = if cx.env.keeps_encoded { head.bytes } else { 0 };
-        // Nearly always. Only near the limit is a page weighed before it is taken, which means reading it twice.
+        // The usual case. Only near the limit is a page weighed first, which means reading it twice.
         if in_flight.has_room(at_most(head.bytes, metas.len()).saturating_add(encoded), limits) {
             return Disposition::Hold;
         }
@@ -202,7 +201,7 @@ impl Inbox {
         if metas.all_keys(known) { Disposition::Hold } else { Disposition::Refuse }
     }
 
-    /// Returns what a page would count for, as if nothing of it was known.
+    /// Returns the weight of a page, as if nothing of it was known.
     fn weigh(&self, metas: &Metas<'_>, device: &Device, cx: &Cx<'_>) -> usize {
         let own = Receiver { user: &self.user, resource: &device.resource, weighs: true };
         let handled = cx.env.handled;
@@ -221,7 +220,7 @@ impl Inbox {
         weight
     }
 
-    /// Reports what a page holds to the observers, and collects what is for the message handler.
+    /// Reports a page to the observers, and collects the events for the message handler.
     fn read_metas(
         &mut self,
         metas: Metas<'_>,
@@ -246,7 +245,7 @@ impl Inbox {
         cx: &mut Cx<'_>,
     ) {
         let (key, bytes) = (got.key(), got.size());
-        // A kick must be heard whatever its id; everything else once.
+        // A kick is noticed whatever its id; everything else once.
         let statistics = matches!(&got, ParsedMeta::Meta(meta) if decode::is_statistics(meta));
         let mut seen = Seen::Never;
         if !statistics {
@@ -266,9 +265,9 @@ impl Inbox {
         let inbound = read_one(&got, &own, wanted | handled, &mut self.last_sender);
         read.unreadable += usize::from(matches!(inbound, Some(Inbound::Unreadable(_))));
         match inbound {
-            // An event is large: it is moved as seldom as can be.
+            // An event is large: it is moved as seldom as possible.
             Some(Inbound::Event(event) | Inbound::Unreadable(Some(event))) => {
-                // A text that is seen in place makes no false claims.
+                // A text seen in place makes no false claims.
                 if let ParsedMeta::Meta(meta) = &got {
                     self.oddities.check_claims(&event, meta.from.as_ref(), cx);
                 }
@@ -289,10 +288,10 @@ impl Inbox {
         }
     }
 
-    /// Returns whether a message came before; from now on it is known, unless its page is refused.
+    /// Returns the earlier receipt of a message; it is known from now on, unless its page is refused.
     fn seen(&mut self, id: u64, disposition: Disposition, ids: &mut Vec<u64>, cx: &Cx<'_>) -> Seen {
         let (limits, now) = (&cx.env.config.limits, cx.now.mono);
-        // What is refused comes again, and is reported then.
+        // A refused message comes again, and is reported then.
         if disposition == Disposition::Refuse {
             return Seen::Handled;
         }
@@ -317,8 +316,7 @@ impl Inbox {
         if fresh { seen } else { Seen::Handled }
     }
 
-    /// Reports an event to the observers, unless they have seen it. It is built once for them and the message handler, for
-    /// whom it is returned.
+    /// Reports an event to the observers, unless they have seen it. It is returned for the message handler.
     fn emit(&self, kind: EventKind, seen: Seen, handled: EventMask, cx: &mut Cx<'_>) -> Option<Event> {
         let is_news = seen == Seen::Never && cx.env.wanted.contains(kind.mask());
         if !kind.is_offered_to(handled) {
@@ -345,7 +343,7 @@ impl Inbox {
         if link.offline.is_running() && head.queue.is_some_and(|queue| link.queues.is_to_come(queue)) {
             link.offline.received(read.unseen);
         }
-        // One that comes again brings nothing but its key.
+        // A repeated page brings only its cursor.
         let brings = !read.ids.is_empty() || !read.events.is_empty();
         let bytes = if brings { weight_of(&read.events) } else { LEAST };
         let bytes = bytes.saturating_add(head.queue.map_or(0, weight_of_name));
@@ -372,7 +370,7 @@ impl Inbox {
         self.dispatch(key, cx);
     }
 
-    /// Refuses a page: it is pulled again later, from the key its queue had.
+    /// Refuses a page: it is pulled again later, from the queue's old cursor.
     fn refuse(&mut self, head: &PageHead<'_>, metas: usize, cx: &mut Cx<'_>) {
         if self.in_flight.as_ref().is_some_and(|in_flight| in_flight.is_parked(head.queue)) {
             return;
@@ -407,8 +405,7 @@ fn read_one(
     }
 }
 
-/// What a page counts for more because its queue's name is long: the name is kept in several places while the page is in
-/// hand.
+/// Returns the weight of a queue's long name, which is stored in several places while the page is in flight.
 fn weight_of_name(queue: JidView<'_>) -> usize {
     const USUAL: usize = 128;
     let parts = [queue.app_key, queue.name, queue.domain, queue.client_resource];

@@ -1,4 +1,4 @@
-//! Queues whose message could not be handled: they stand still, on the server, until their next try is due.
+//! Parked queues: a message could not be handled, so they wait on the server until their next retry.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -9,14 +9,14 @@ use std::{
 use super::queues::Queues;
 use crate::wire::{Jid, QueueKey};
 
-/// The queues that wait for another try, and what is known of the pages that they gave back.
+/// Queues that wait for a retry, and the messages of their returned pages.
 ///
-/// It outlives links, as the server names such a queue anew on each. Bounds: [`Queues::CAPACITY`] queues, past which the
-/// one that is due first is forgotten and so tried as soon as the server names it; [`Returned::CAPACITY`] ids.
+/// Outlives links, as the server lists such a queue anew on each. Bounds: [`Queues::CAPACITY`] queues, beyond which the
+/// first due one is forgotten and so retried as soon as the server lists it; [`Returned::CAPACITY`] ids.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
     queues: HashMap<QueueKey, Place>,
-    /// Those that wait, by when they are due.
+    /// Waiting queues by due time.
     due: BTreeSet<(Duration, QueueKey)>,
     given_back: Returned,
 }
@@ -24,27 +24,26 @@ pub(super) struct Parked {
 #[derive(Debug)]
 struct Place {
     queue: Jid,
-    /// When its next try is due; `None` while that is under way.
+    /// Time of the next retry; `None` while that is under way.
     until: Option<Duration>,
 }
 
 impl Parked {
-    /// How many queues wait or are being tried again.
+    /// Returns the number of queues that wait or are being retried.
     pub(super) fn len(&self) -> usize {
         self.queues.len()
     }
 
-    /// How many are being tried again.
     fn retrying(&self) -> usize {
         self.queues.len().saturating_sub(self.due.len())
     }
 
-    /// Whether a queue is to be left alone for now.
+    /// Returns whether a queue is not to be pulled for now.
     pub(super) fn waits(&self, queue: &QueueKey) -> bool {
         self.queues.get(queue).is_some_and(|place| place.until.is_some())
     }
 
-    /// Leaves a queue alone until then.
+    /// Parks a queue until a moment.
     pub(super) fn park(&mut self, key: QueueKey, queue: Jid, until: Duration) {
         self.over(&key);
         if self.queues.len() >= Queues::CAPACITY
@@ -56,20 +55,19 @@ impl Parked {
         self.queues.insert(key, Place { queue, until: Some(until) });
     }
 
-    /// A queue goes on.
     pub(super) fn over(&mut self, key: &QueueKey) {
         if let Some(Place { until: Some(until), .. }) = self.queues.remove(key) {
             self.due.remove(&(until, key.clone()));
         }
     }
 
-    /// When the next queue is to be tried again, where no more than so many are at once.
+    /// Returns the time of the next retry, while fewer than `at_once` are under way.
     pub(super) fn deadline(&self, at_once: usize) -> Option<Duration> {
         let (until, _) = self.due.first().filter(|_| self.retrying() < at_once)?;
         Some(*until)
     }
 
-    /// A queue whose next try is due and begins now.
+    /// Starts the next due retry and returns its queue.
     pub(super) fn next_due(&mut self, at_once: usize, now: Duration) -> Option<Jid> {
         self.deadline(at_once).filter(|due| *due <= now)?;
         let (_, key) = self.due.pop_first()?;
@@ -78,7 +76,7 @@ impl Parked {
         Some(place.queue.clone())
     }
 
-    /// The link is gone, and with it the pulls of those that were being tried again.
+    /// Handles the loss of the link, and of the pulls of queues being retried.
     pub(super) fn link_ended(&mut self, now: Duration) {
         for (key, place) in self.queues.iter_mut().filter(|(_, place)| place.until.is_none()) {
             place.until = Some(now);
@@ -86,7 +84,7 @@ impl Parked {
         }
     }
 
-    /// There is reason to try all of them now.
+    /// Makes all retries due now.
     pub(super) fn all_due(&mut self, now: Duration) {
         for (until, key) in mem::take(&mut self.due) {
             let until = until.min(now);
@@ -97,12 +95,12 @@ impl Parked {
         }
     }
 
-    /// Notes a message of a page that was given back; `handled` where it need not be handled again.
+    /// Records a message of a returned page; `handled` if it need not be handled again.
     pub(super) fn give_back(&mut self, id: u64, handled: bool) {
         self.given_back.insert(id, handled);
     }
 
-    /// What is known of a message that comes again: whether it was handled. One that was not is handed over.
+    /// Returns whether a repeated message was handled; `None` if unknown. An unhandled one is forgotten.
     pub(super) fn comes_again(&mut self, id: u64) -> Option<bool> {
         self.given_back.comes_again(id)
     }
@@ -112,18 +110,18 @@ impl Parked {
     }
 }
 
-/// Messages of pages that were given back. They were told to the observers already, and some of them were handled.
+/// Messages of returned pages. All were reported to the observers, and some were handled.
 #[derive(Debug, Default)]
 struct Returned {
-    /// When each was last used, counted, and whether it was handled.
+    /// Counter of the last use, and whether it was handled.
     known: HashMap<u64, (u64, bool)>,
-    /// The same by use; those longest not used are forgotten.
+    /// The same by use; the least recently used are forgotten.
     order: BTreeMap<u64, u64>,
     uses: u64,
 }
 
 impl Returned {
-    /// How many are remembered, some 1 MiB; what is forgotten is told once more, or handled once more.
+    /// Maximum number of ids, about 1 MiB; a forgotten message is reported or handled once more.
     const CAPACITY: usize = 16_384;
 
     fn insert(&mut self, id: u64, handled: bool) {

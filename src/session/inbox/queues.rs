@@ -1,4 +1,4 @@
-//! Which queues are being pulled, and with which key (connection spec §7.2, messages spec §2.2).
+//! Table of queues: their pulls and cursors (connection spec §7.2, messages spec §2.2).
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -10,86 +10,85 @@ use std::{
 use super::suspects::{Standing, Suspects};
 use crate::wire::{Jid, JidView};
 
-/// Where a queue stands in the table.
+/// Index of a queue in the table.
 type Slot = usize;
 
 #[derive(Debug, Default)]
 struct Queue {
-    /// As the server last named it.
+    /// Name as last given by the server.
     name: Jid,
     hash: u64,
-    /// The last key the server gave; the next pull carries it and so acknowledges what came before it.
+    /// Last cursor from the server; the next pull carries it and so acknowledges the pages before it.
     key: Option<u64>,
-    /// The highest key it gave; only one above it can go on without bringing anything new.
+    /// Highest cursor from the server; a page without anything new goes on only above it.
     highest: Option<u64>,
-    /// The key the pull under way was made with, and when it was made.
+    /// Pull in flight: its cursor and its time.
     pulling: Option<Pulling>,
-    /// How many of its pages have come and are still to be handled.
+    /// Number of its pages in flight.
     in_flight: u32,
-    /// A page of it was dropped, so that the next one to take is one that was asked for.
+    /// True if a page was dropped, so that only a requested page may be accepted next.
     gap: bool,
-    /// Something was announced while a pull was under way or a page in hand.
+    /// True if it was announced during a pull or while a page is in flight.
     again: bool,
-    /// Its place among those that wait for their turn.
+    /// Its turn among the waiting queues.
     waiting: Option<Turn>,
-    /// Its place among those that are not to be pulled before a moment.
+    /// Earliest next pull, if it is parked.
     parked: Option<(Duration, u64)>,
-    /// What waited in it when the link came up has not all come yet.
+    /// True if its offline messages are still outstanding.
     offline: bool,
-    /// What waited in it when the link came up has come.
+    /// True if its offline messages have all come.
     synced: bool,
-    /// It stands in the line of those at rest, or did.
+    /// True if it is in the line of queues at rest, or was.
     lined_up: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Pulling {
     since: Duration,
-    /// Tells it from all other pulls; later ones have higher numbers.
+    /// Unique, ascending number of the pull.
     number: u64,
     key: Option<u64>,
-    /// Nothing answered the one before it.
+    /// True if it repeats an unanswered pull.
     repeated: bool,
 }
 
-/// A place among the queues that wait: the smaller one comes first.
+/// A turn among the waiting queues: the smaller one comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Turn {
-    /// What was handled is acknowledged before anything else is fetched; the latest one first.
+    /// Acks of handled pages, before anything else is fetched; the latest one first.
     First(std::cmp::Reverse<u64>),
-    /// In the order they were announced.
+    /// In the order of announcement.
     Usual(u64),
-    /// Those that may break the link: when nothing else waits or is pulled, by their rank.
+    /// Queues that may break the link: when nothing else waits or is pulled, by rank.
     Last(u64, u64),
 }
 
-/// One pull to send.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Pull<'a> {
     pub(super) queue: &'a Jid,
     pub(super) key: Option<u64>,
 }
 
-/// How much may be under way at once.
+/// Limits for concurrent pulls.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowed {
-    /// Queues that are being pulled or have a page in hand.
+    /// Maximum queues with a pull or a page in flight.
     pub(super) queues: usize,
-    /// Pulls whose page has not come, as there is room for pages.
+    /// Maximum pulls without their page, by the room for pages.
     pub(super) pulls: usize,
 }
 
-/// What a page says of its queue.
+/// State of a queue, as a page gives it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PageEnd {
-    /// The key of the pull it answers.
+    /// Cursor of the pull it answers.
     pub(super) pulled_with: Option<u64>,
     pub(super) next_key: Option<u64>,
     pub(super) is_last: bool,
     pub(super) content: PageContent,
 }
 
-/// What a page brings.
+/// Novelty of a page's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PageContent {
     Nothing,
@@ -99,7 +98,7 @@ pub(super) enum PageContent {
 }
 
 impl PageContent {
-    /// Of a page of so many metas, with so many messages not seen before.
+    /// Classifies a page with this many metas and unseen messages.
     pub(super) fn of(metas: usize, fresh: u64) -> Self {
         match (metas, fresh) {
             (0, _) => PageContent::Nothing,
@@ -109,77 +108,74 @@ impl PageContent {
     }
 }
 
-/// How a queue goes on after a page.
+/// Next step of a queue after a page.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Next<'a> {
     Pull(Pull<'a>),
-    /// A pull is to follow once there is room for a page.
+    /// A pull follows once there is room for a page.
     Waits,
     Rests,
 }
 
-/// What becomes of a pull that nothing has answered in time.
+/// Handling of an overdue pull.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Overdue<'a> {
-    /// It is made once more.
     Repeat(Pull<'a>),
-    /// It was made once more already: the link is of no use.
+    /// Drop the link: it was repeated already.
     GiveUp,
 }
 
-/// What becomes of a queue in a list of those that hold something.
+/// Result of recording a queue of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Listed {
-    /// It is one of those that are still to come.
+    /// It is outstanding.
     ToCome,
-    /// It was one of them already, or has come.
+    /// It was outstanding already, or has come.
     Known,
-    /// There is no place for it now.
+    /// There is no room for it now.
     NoPlace,
 }
 
-/// The queues of one link. Keys are not kept across links here, so a page can come twice.
+/// Queues of one link. Cursors are not kept across links here, so a page can come twice.
 ///
-/// Bounds: [`CAPACITY`](Self::CAPACITY) queues, each with a name of [`LONGEST_NAME`](Self::LONGEST_NAME) bytes that is
-/// kept once. The work for a frame does not grow with the number of queues, but for a logarithm.
+/// Bounds: [`CAPACITY`](Self::CAPACITY) queues, each with one name of [`LONGEST_NAME`](Self::LONGEST_NAME) bytes. Work
+/// per frame is at most logarithmic in the number of queues.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     known: Vec<Queue>,
-    /// Where to find each queue by its name's hash, once there are more than a look along the table takes.
+    /// Slots by the name's hash, once there are too many for a linear search.
     index: HashMap<u64, Slot>,
-    /// How many are not in the index, because another one has their hash.
+    /// Number not in the index because of a hash collision.
     unindexed: usize,
     hasher: RandomState,
-    /// Where the last one stood that was looked for; pages come in runs.
+    /// Slot of the last lookup; pages come in runs.
     last: Slot,
-    /// Announced queues whose turn has not come.
+    /// Announced queues that wait for their turn.
     waiting: BTreeMap<Turn, Slot>,
     /// Queues that are not to be pulled before a moment.
     parked: BTreeMap<(Duration, u64), Slot>,
-    /// Pulls that nothing has answered.
     pulls: Pulls,
-    /// When a page last answered a pull no younger than the oldest of those unanswered: what is asked for in order comes
-    /// in order, so the others were waiting for it.
+    /// Time a page last answered a pull no younger than the oldest unanswered one: the others waited for it.
     progress: Duration,
-    /// When the pull was made that a page answered last, until that is asked for.
+    /// Time of the pull that was last answered, until it is read.
     answered: Option<Duration>,
-    /// How many are being pulled or have a page in hand.
+    /// Number with a pull or a page in flight.
     busy: usize,
-    /// How many are at rest, and so can make room.
+    /// Number at rest, which can make room.
     resting: usize,
-    /// Those at rest, the one that came to it first in front, and some that are not any more; each at most once.
+    /// Those at rest, longest first, and some that no longer are; each at most once.
     line: VecDeque<Slot>,
-    /// There was no place for a queue that holds something; the server has to be asked for it again.
+    /// True if a non-empty queue did not fit; the server has to be asked again.
     more: bool,
-    /// The last number given to anything.
+    /// Last number given to anything.
     counted: u64,
-    /// Which queues may break the link.
+    /// Queues that may break the link.
     pub(super) suspects: Option<Box<Suspects>>,
 }
 
-/// Pulls by their numbers, the oldest first; of two, the later one has the later moment too.
+/// Pulls by number, oldest first; a later one also has a later time.
 ///
-/// Numbers only rise, so a new one belongs at the end, and few are under way at once ([`Limits::pulls`](crate::Limits)).
+/// Numbers only rise, so a new one goes to the end, and few are in flight ([`Limits::pulls`](crate::Limits)).
 #[derive(Debug, Default)]
 struct Pulls(VecDeque<(u64, Slot)>);
 
@@ -189,7 +185,7 @@ impl Pulls {
     }
 
     fn remove(&mut self, number: u64) {
-        // Pages come in the order they are asked for.
+        // Pages come in the order of their pulls.
         if self.0.front().is_some_and(|(oldest, _)| *oldest == number) {
             self.0.pop_front();
         } else if let Ok(at) = self.0.binary_search_by_key(&number, |(number, _)| *number) {
@@ -215,31 +211,30 @@ impl Pulls {
 }
 
 impl Queues {
-    /// How many queues are looked for one by one.
+    /// Maximum for a linear search.
     const FEW: usize = 8;
 
-    /// How many queues are remembered. For another one, one at rest is forgotten with its key, which costs at most a
-    /// page that comes twice; where none is at rest, the server is asked again once there is room.
+    /// Maximum number of queues. Over it, one at rest is forgotten with its cursor, which costs at most a repeated
+    /// page; if none is at rest, the server is asked again once there is room.
     pub(super) const CAPACITY: usize = 4096;
 
-    /// How much of the table has to be free before the server is asked again: each time it lists all it has.
+    /// Free slots needed before the server is asked again: each time it lists all queues.
     const ROOM: usize = Self::CAPACITY / 4;
 
-    /// The longest name of a queue, in bytes, its four parts together.
+    /// Longest name of a queue, in bytes, its 4 parts together.
     pub(super) const LONGEST_NAME: usize = 4096;
 
-    /// How long a pull may go unanswered; then it is made once more, and after as long again the link is given up
-    /// (messages spec §2.2). Pages that answer earlier pulls begin the wait anew.
+    /// Time limit of a pull; then it is repeated, and after the limit again the link is dropped (messages spec §2.2).
+    /// Pages that answer earlier pulls restart it.
     pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// Whether a queue's name is none that is too long to be kept.
+    /// Returns whether a queue's name is short enough to be stored.
     pub(super) fn takes(queue: JidView<'_>) -> bool {
         let parts = [queue.app_key, queue.name, queue.domain, queue.client_resource];
         parts.into_iter().flatten().map(str::len).sum::<usize>() <= Self::LONGEST_NAME
     }
 
-    /// A queue holds something: pulls it, or remembers to pull it once more when a pull is under way or a page of it in
-    /// hand, or once others are done when as many as are `allowed` are.
+    /// Pulls an announced queue. It waits if a pull or page of it is in flight, or as many as `allowed` are.
     pub(super) fn announced(&mut self, queue: JidView<'_>, allowed: Allowed, now: Duration) -> Option<Pull<'_>> {
         let Some(slot) = self.slot(queue) else {
             self.more = true;
@@ -265,12 +260,12 @@ impl Queues {
         None
     }
 
-    /// The queues that are being pulled, the oldest pull first.
+    /// Returns the queues being pulled, the oldest pull first.
     pub(super) fn pulled(&self) -> Vec<Jid> {
         self.pulls.slots().filter_map(|slot| self.known.get(slot)).map(|entry| entry.name.clone()).collect()
     }
 
-    /// Those of them that were made once more and have waited too long since, too.
+    /// Returns those whose repeated pull is overdue as well.
     pub(super) fn unanswered(&self, now: Duration) -> Vec<Jid> {
         let entries = self.pulls.slots().filter_map(|slot| self.known.get(slot));
         let late = |pulling: Pulling| pulling.repeated && now >= pulling.since.saturating_add(Self::PATIENCE);
@@ -296,7 +291,7 @@ impl Queues {
         self.parked.insert(place, slot);
     }
 
-    /// Notes that a queue is one of those that held something when the link came up.
+    /// Records a queue that was non-empty when the link came up.
     pub(super) fn listed(&mut self, queue: JidView<'_>) -> Listed {
         let Some(slot) = self.slot(queue) else { return Listed::NoPlace };
         let marked = self.change(slot, |entry| {
@@ -307,12 +302,12 @@ impl Queues {
         if marked == Some(true) { Listed::ToCome } else { Listed::Known }
     }
 
-    /// Whether a queue is one of those listed that are still to come.
+    /// Returns whether a listed queue is outstanding.
     pub(super) fn is_to_come(&mut self, queue: JidView<'_>) -> bool {
         self.find(queue).and_then(|slot| self.known.get(slot)).is_some_and(|entry| entry.offline)
     }
 
-    /// A queue has come to its end; whether it is one of those listed that were still to come.
+    /// Records the end of a queue; returns whether it was outstanding.
     pub(super) fn has_come(&mut self, queue: JidView<'_>) -> bool {
         let Some(slot) = self.find(queue) else { return false };
         let came = self.change(slot, |entry| {
@@ -322,17 +317,17 @@ impl Queues {
         came == Some(true)
     }
 
-    /// Whether the server is to be asked which queues hold something, because one had no place and now there is room.
+    /// Returns whether to request the queue list again, because one did not fit and now there is room.
     pub(super) fn wants_list(&self) -> bool {
         self.more && Self::CAPACITY - self.known.len().min(Self::CAPACITY) + self.resting >= Self::ROOM
     }
 
-    /// The server is asked which queues hold something.
+    /// Records a request for the queue list.
     pub(super) fn list_asked(&mut self) {
         self.more = false;
     }
 
-    /// The next queue whose turn has come, if a place is free.
+    /// Returns the next queue whose turn has come, if there is a free slot.
     pub(super) fn next_waiting(&mut self, allowed: Allowed, now: Duration) -> Option<Pull<'_>> {
         self.unpark(now);
         if self.is_full(allowed) {
@@ -356,7 +351,7 @@ impl Queues {
         None
     }
 
-    /// A page came that is handled already; see [`Queues::handled`].
+    /// Handles a page that is handled already; see [`Queues::handled`].
     pub(super) fn page(
         &mut self,
         queue: JidView<'_>,
@@ -377,8 +372,7 @@ impl Queues {
         if goes_on { self.pull(slot, now) } else { None }
     }
 
-    /// A page came and is in hand until [`Queues::handled`]: its queue keeps its place and is not pulled meanwhile.
-    /// The key of the pull that it answers.
+    /// Puts a page in flight until [`Queues::handled`]: its queue is not pulled. Returns the answered pull's cursor.
     pub(super) fn received(&mut self, queue: JidView<'_>, now: Duration) -> Option<u64> {
         let slot = self.slot_of_page(queue)?;
         let pulled_with = self.answered(slot, now);
@@ -386,7 +380,7 @@ impl Queues {
         pulled_with
     }
 
-    /// A page came for which there is no room: its queue is pulled again, before others, from the key it had.
+    /// Drops a page without room: its queue is pulled again, before others, from its old cursor.
     pub(super) fn dropped(&mut self, queue: JidView<'_>, now: Duration) {
         let Some(slot) = self.slot_of_page(queue) else { return };
         self.answered(slot, now);
@@ -394,7 +388,7 @@ impl Queues {
         self.wait_first(slot);
     }
 
-    /// The pages of a queue that came are given back: it stands still until it is announced, from the key it had.
+    /// Gives back a queue's pages: it is not pulled until it is announced, from its old cursor.
     pub(super) fn stand_still(&mut self, queue: JidView<'_>) {
         let Some(slot) = self.slot_of_page(queue) else { return };
         let under_way = self.change(slot, |entry| {
@@ -413,17 +407,17 @@ impl Queues {
         }
     }
 
-    /// Whether a page of this queue comes behind a dropped one, unasked: its key would acknowledge that one too.
+    /// Returns whether a pushed page follows a dropped one: its cursor would acknowledge that one too.
     pub(super) fn is_behind_a_gap(&mut self, queue: JidView<'_>) -> bool {
         let found = self.find(queue).and_then(|slot| self.known.get(slot));
         found.is_some_and(|entry| entry.gap && entry.pulling.is_none())
     }
 
-    /// A page in hand was handled, and `end` tells how its queue goes on.
+    /// Completes a page in flight; `end` is the state of its queue.
     ///
-    /// The next pull carries the page's key and so acknowledges it, also where the page says it is the last:
-    /// a server that still waits for the key would send the same page for ever. A page that brings nothing
-    /// new goes on only while its key rises, so that no server can make us pull in a circle.
+    /// The next pull carries the page's cursor and so acknowledges it, even after the last page: a server without the
+    /// ack would repeat that page for ever. A page without anything new goes on only while its cursor rises, so that no
+    /// server can make us pull in a circle.
     pub(super) fn handled(&mut self, queue: JidView<'_>, end: &PageEnd, allowed: Allowed, now: Duration) -> Next<'_> {
         let full = self.pulls.len() >= allowed.pulls;
         let Some(slot) = self.slot_of_page(queue) else { return Next::Rests };
@@ -441,17 +435,17 @@ impl Queues {
         self.pull(slot, now).map_or(Next::Rests, Next::Pull)
     }
 
-    /// When the oldest pull will have waited too long, at the earliest.
+    /// Returns the earliest deadline of the oldest pull.
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.oldest_pull().map(|(_, pulling)| self.due(pulling))
     }
 
-    /// When the first queue that is not to be pulled before a moment may be.
+    /// Returns the time the first parked queue may be pulled.
     pub(super) fn parked_until(&self) -> Option<Duration> {
         self.parked.first_key_value().map(|((until, _), _)| *until)
     }
 
-    /// A pull that has waited too long, if there is one.
+    /// Returns an overdue pull, if there is one.
     pub(super) fn overdue(&mut self, now: Duration) -> Option<Overdue<'_>> {
         let (slot, pulling) = self.oldest_pull().filter(|(_, pulling)| now >= self.due(*pulling))?;
         if pulling.repeated {
@@ -465,12 +459,12 @@ impl Queues {
         Some(Overdue::Repeat(Pull { queue: &entry.name, key: pulling.key }))
     }
 
-    /// When the pull was made that a page has just answered.
+    /// Returns the time of the pull that a page has just answered.
     pub(super) fn take_answered(&mut self) -> Option<Duration> {
         self.answered.take()
     }
 
-    /// How many queues wait for a page, or have one in hand.
+    /// Returns the number of queues with a pull or a page in flight.
     #[cfg(test)]
     pub(super) fn under_way(&self) -> usize {
         self.busy
@@ -494,7 +488,7 @@ impl Queues {
         self.counted
     }
 
-    /// Changes an entry, and counts what that makes of it.
+    /// Changes an entry and updates the counts.
     fn change<R>(&mut self, slot: Slot, change: impl FnOnce(&mut Queue) -> R) -> Option<R> {
         let entry = self.known.get_mut(slot)?;
         let (was_busy, rested) = (entry.is_busy(), entry.is_at_rest());
@@ -507,7 +501,7 @@ impl Queues {
         Some(changed)
     }
 
-    /// A page of a queue is taken; the key of the pull that it answers.
+    /// Records a received page; returns the cursor of the pull that it answers.
     fn answered(&mut self, slot: Slot, now: Duration) -> Option<u64> {
         let pulling = self.change(slot, Queue::take_pull)??;
         self.pull_answered(slot, pulling, now);
@@ -549,7 +543,7 @@ impl Queues {
         self.waiting.insert(turn, slot);
     }
 
-    /// Those whose moment has come wait for their turn.
+    /// Moves due parked queues to the waiting ones.
     fn unpark(&mut self, now: Duration) {
         while let Some(first) = self.parked.first_entry().filter(|first| first.key().0 <= now) {
             let slot = first.remove();
@@ -579,7 +573,7 @@ impl Queues {
         Some(Pull { queue: &entry.name, key: entry.key })
     }
 
-    /// Where a queue stands; one not known yet is added, if there is a place.
+    /// Returns a queue's slot; an unknown one is added, if there is room.
     fn slot(&mut self, queue: JidView<'_>) -> Option<Slot> {
         let slot = match self.find(queue) {
             Some(slot) => slot,
@@ -593,7 +587,7 @@ impl Queues {
         Some(slot)
     }
 
-    /// Where a queue stands that a page came of. Without a place the page is not acknowledged, so it comes again.
+    /// Returns the slot of a page's queue. Without one the page is not acknowledged, so it comes again.
     fn slot_of_page(&mut self, queue: JidView<'_>) -> Option<Slot> {
         let slot = self.slot(queue);
         self.more |= slot.is_none();
@@ -660,7 +654,7 @@ impl Queues {
         }
     }
 
-    /// The queue that has been at rest for longest, for another to take its place.
+    /// Removes the queue longest at rest, to make room.
     fn longest_at_rest(&mut self) -> Option<Slot> {
         while let Some(slot) = self.line.pop_front() {
             let entry = self.known.get_mut(slot)?;
@@ -678,18 +672,18 @@ impl Queue {
         self.in_flight > 0 || self.pulling.is_some()
     }
 
-    /// Nothing would be lost with it but its key.
+    /// Returns whether only its cursor would be lost.
     fn is_at_rest(&self) -> bool {
         !self.is_busy() && self.waiting.is_none() && self.parked.is_none() && !self.offline
     }
 
-    /// Notes that a page came; the pull that it answers.
+    /// Takes the pull that a received page answers.
     fn take_pull(&mut self) -> Option<Pulling> {
         self.gap = false;
         self.pulling.take()
     }
 
-    /// Takes a page's key; whether the queue is to be pulled with it.
+    /// Records a page's cursor; returns whether to pull the queue with it.
     fn goes_on(&mut self, end: &PageEnd) -> bool {
         let next_key = end.next_key.filter(|key| *key != 0);
         let rises = next_key > self.highest;
@@ -700,11 +694,11 @@ impl Queue {
         }
         let fresh = end.content == PageContent::New;
         let go_on = match end.is_last {
-            // One that comes again on a new link was not acknowledged on the old one.
+            // One repeated on a new link was not acknowledged on the old one.
             true => changes && (fresh || (rises && end.content == PageContent::Known)),
             false => rises || (changes && fresh),
         };
-        // With more pages in hand, the last of them sees to what was announced meanwhile.
+        // With more pages in flight, the last of them handles the announcement.
         go_on || (self.in_flight == 0 && mem::take(&mut self.again))
     }
 }

@@ -1,4 +1,4 @@
-//! Queues that broke a link: on the next ones they go last, so that all others are fetched first.
+//! Queues that broke a link: on later links they go last, so that all others are fetched first.
 
 use std::time::Duration;
 
@@ -7,32 +7,31 @@ use crate::{
     wire::{Jid, JidView},
 };
 
-/// What is known of the queues that may break a link; it outlives links.
+/// Suspects of breaking links; outlives links.
 ///
 /// Bounds: 256 suspects, those of the oldest pulls; 64 queues that broke links.
 #[derive(Debug, Default)]
 pub(super) struct Suspects {
-    /// Those that were being pulled when a link broke, the likeliest last. One that has answered since is none.
+    /// Queues being pulled when a link broke, the likeliest last. An answer clears one.
     suspects: Vec<Jid>,
     broke: Vec<Suspect>,
 }
 
-/// A queue that broke links.
 #[derive(Debug)]
 struct Suspect {
     queue: Jid,
     times: u32,
 }
 
-/// How a queue may be pulled.
+/// Restriction on pulling a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     Good,
-    /// After all others, and alone; the one of the smallest rank first.
+    /// After all others, and alone; smallest rank first.
     Last {
         rank: u64,
     },
-    /// Not before so long after the link came up, and then as well.
+    /// As `Last`, and only after this time on the link.
     Late {
         after: Duration,
         rank: u64,
@@ -44,7 +43,7 @@ impl Suspects {
 
     const BROKE: usize = 64;
 
-    /// The pause before a queue is pulled that broke two links; twice as long with each further one.
+    /// Pause before pulling a queue that broke 2 links; doubles with each further one.
     const FIRST_PAUSE: Duration = Duration::from_secs(60);
 
     const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -71,14 +70,13 @@ impl Suspects {
         }
     }
 
-    /// A page of a queue came well.
+    /// Clears a queue whose page arrived.
     pub(super) fn answered(&mut self, queue: JidView<'_>) {
         self.suspects.retain(|suspect| !queue.same_queue(suspect));
         self.broke.retain(|broke| !queue.same_queue(&broke.queue));
     }
 
-    /// A link broke by a page of one of these, which were being pulled, the oldest pull first. The queue, once it is
-    /// known and only the first time.
+    /// Records that a page of one of these pulled queues, oldest pull first, broke a link. Returns the culprit once.
     pub(super) fn broken_by_one_of(&mut self, pulled: Vec<Jid>) -> Option<Jid> {
         let known = |queue: &Jid| self.standing(queue.view()) != Standing::Good;
         let mut likely: Vec<Jid> = pulled.iter().filter(|queue| known(queue)).cloned().collect();
@@ -89,7 +87,7 @@ impl Suspects {
             return likely.pop().and_then(|queue| self.broken_by(queue));
         }
         self.suspects.retain(|suspect| !likely.iter().any(|queue| queue.same_queue(suspect)));
-        // What is asked for first is answered first.
+        // Pulls are answered in order.
         self.suspects.extend(likely.into_iter().rev());
         let over = self.suspects.len().saturating_sub(Self::SUSPECTS);
         self.suspects.drain(..over);
@@ -110,13 +108,12 @@ impl Suspects {
     }
 }
 
-/// The page that broke a link.
+/// Page that broke a link.
 pub(super) enum BrokenBy {
-    /// One of those that were being pulled.
+    /// One of the queues being pulled.
     Pulled,
-    /// One of those whose pulls nothing has answered for too long.
+    /// One of the queues with an overdue pull.
     Unanswered,
-    /// One of this queue.
     Queue(Jid),
 }
 

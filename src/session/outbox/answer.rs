@@ -1,13 +1,13 @@
-//! The server's answer to a sent message as a typed result (connection spec §8.2, messages spec §1.9).
+//! Send acks as typed results (connection spec §8.2, messages spec §1.9).
 
 use crate::{
     model::error::{Code, SendError},
     wire::Status,
 };
 
-/// What a refused send means, by `Status.errorCode` and `Status.reason`.
+/// Classifies a send ack by `Status.errorCode` and `Status.reason`.
 ///
-/// Texts are compared whole unless the spec says "contains"; those are tried last, in the spec's order.
+/// Texts are compared whole unless the spec says "contains"; those come last, in the spec's order.
 pub(super) fn classify(status: &Status) -> Result<(), SendError> {
     let number = status.error_code.unwrap_or(0);
     let reason = status.reason.as_deref().unwrap_or_default();
@@ -65,7 +65,7 @@ mod tests {
     use super::classify;
     use crate::{model::error::SendError, wire::Status};
 
-    /// Connection spec §8.2, row by row.
+    /// Rows of connection spec §8.2.
     const ROWS: &[(i32, &str, i32)] = &[
         (1, "blocked", 603),
         (1, "group not found", 605),
@@ -125,7 +125,7 @@ mod tests {
             let Err(error) = classify(&wire) else { panic!("{reason}") };
             assert_eq!(error.code().number(), all[first].1, "{reason}");
         }
-        // Whole texts go before: they are compared as they are, and nothing else may stand beside them.
+        // Whole texts come first: they must match exactly.
         for (reason, code) in [("blocked", 603), ("blocked by moderation", 508), ("not blocked", 503)] {
             let wire = Status { error_code: Some(1), reason: Some(reason.to_owned()), ..Status::default() };
             assert_eq!(classify(&wire).unwrap_err().code().number(), code, "{reason}");

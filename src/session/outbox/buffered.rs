@@ -1,10 +1,10 @@
-//! Sends made while the link is being regained, kept for the next one (messages spec §1.10).
+//! Sends buffered while the link is being regained (messages spec §1.10).
 
 use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 
-/// The kept sends, oldest first, each encoded already: so their bytes are known, and nothing can be wrong with one later.
+/// Buffered sends, oldest first, encoded already: so their bytes are counted and encoding cannot fail later.
 #[derive(Debug, Default)]
 pub(super) struct BufferedSends {
     sends: VecDeque<BufferedSend>,
@@ -15,9 +15,9 @@ pub(super) struct BufferedSends {
 #[derive(Debug)]
 pub(super) struct BufferedSend {
     pub(super) client_id: u64,
-    /// When it was given.
+    /// Time of the send.
     pub(super) since: Duration,
-    /// When it began to age; later than it was given where no attempt could be made at first.
+    /// Time it began to age; later than the send if no attempt could be made at first.
     pub(super) ages_from: Duration,
     pub(super) frame: Bytes,
 }
@@ -27,7 +27,6 @@ impl BufferedSends {
         self.sends.len()
     }
 
-    /// How many bytes the frames have together.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -41,12 +40,12 @@ impl BufferedSends {
         self.sends.push_back(send);
     }
 
-    /// When the oldest has aged for so long; the one given first is always the oldest.
+    /// Returns the expiry of the oldest, which is always the first.
     pub(super) fn deadline(&self, longest: Duration) -> Option<Duration> {
         self.sends.front().map(|send| send.ages_from.saturating_add(longest))
     }
 
-    /// Takes the oldest if it has aged for so long.
+    /// Takes the oldest if it has expired.
     pub(super) fn take_old(&mut self, longest: Duration, now: Duration) -> Option<BufferedSend> {
         self.deadline(longest).filter(|due| now >= *due)?;
         let send = self.sends.pop_front()?;
@@ -54,7 +53,7 @@ impl BufferedSends {
         Some(send)
     }
 
-    /// All of them, oldest first.
+    /// Returns all of them, oldest first.
     pub(super) fn into_all(self) -> impl Iterator<Item = BufferedSend> {
         self.sends.into_iter()
     }

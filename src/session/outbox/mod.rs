@@ -1,4 +1,4 @@
-//! What goes out: sends and their acks, sends buffered while the link is down, delivery receipts and chat rooms.
+//! Outbound traffic: sends and their acks, sends buffered while the link is down, delivery receipts and chat rooms.
 
 mod answer;
 mod buffered;
@@ -32,25 +32,24 @@ use crate::{
     wire::{CommSyncDl, CommSyncUl, MSync, Meta},
 };
 
-/// Where a send can go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Link {
-    /// Out, at once.
+    /// To the link, at once.
     Up,
     /// Into the buffer, until the link is regained.
     Returning,
-    /// Nowhere: nobody is logged in yet, or the goodbye is said.
+    /// None: before the login or after LOGOUT.
     None,
 }
 
-/// What goes out, and what is made up for on the next link.
+/// Outbound state, including what is resumed on the next link.
 #[derive(Debug)]
 pub(super) struct Outbox {
     user: UserId,
     pending: PendingSends,
     /// Sends for the next link; empty while one is up.
     buffered: BufferedSends,
-    /// When the floor of flapping allows the next attempt; buffered sends age from then on.
+    /// Earliest next attempt under the flapping floor; buffered sends age from then on.
     ages_from: Duration,
     rooms: Rooms,
     receipts: Receipts,
@@ -68,22 +67,20 @@ impl Outbox {
         }
     }
 
-    /// Number of written sends without an answer.
     pub(super) fn pending(&self) -> usize {
         self.pending.len()
     }
 
-    /// Number of sends that wait for the next link.
     pub(super) fn buffered(&self) -> usize {
         self.buffered.len()
     }
 
-    /// Lets sends that are buffered from now on age from this moment, before which no attempt is made.
+    /// Sets the time from which sends buffered from now on age: no attempt is made before it.
     pub(super) fn age_from(&mut self, moment: Duration) {
         self.ages_from = moment;
     }
 
-    /// Writes or buffers a message; what keeps it from both is answered at once.
+    /// Writes or buffers a message; answers at once if neither is possible.
     pub(super) fn send(&mut self, client_id: u64, message: Outgoing, link: Link, cx: &mut Cx<'_>) {
         if let Err(error) = self.try_send(client_id, message, link, cx) {
             cx.out.push(Action::Sent { client_id, outcome: Err(error) });
@@ -93,7 +90,7 @@ impl Outbox {
     fn try_send(&mut self, client_id: u64, message: Outgoing, link: Link, cx: &mut Cx<'_>) -> Result<(), SendError> {
         let config = &cx.env.config;
         let limits = &config.limits;
-        // What is buffered will be pending once it is written.
+        // A buffered send will be pending once it is written.
         let limit = match link {
             Link::Up => limits.pending_sends,
             Link::Returning if limits.buffered_sends == 0 => return Err(SendError::Reconnecting),
@@ -118,7 +115,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Checks that one more send of this id fits; the id first, so that one in use is always reported as such.
+    /// Checks that one more send of this id fits; the id first, so that a duplicate is always reported as such.
     fn check(&self, client_id: u64, limit: usize) -> Result<(), SendError> {
         if client_id == 0 || self.pending.contains(client_id) || self.buffered.contains(client_id) {
             return Err(SendError::in_use(client_id));
@@ -126,16 +123,16 @@ impl Outbox {
         if self.pending.len() + self.buffered.len() >= limit { Err(SendError::Backlog { limit }) } else { Ok(()) }
     }
 
-    /// Writes what is answered like a send; the wait for its answer begins.
+    /// Writes a frame that gets an ack; it is pending from now on.
     fn write(&mut self, kind: &'static str, client_id: u64, what: SendKind, frame: Bytes, cx: &mut Cx<'_>) {
         self.pending.push(client_id, cx.now.mono, what);
         cx.transmit(kind, frame);
     }
 
-    /// Joins the rooms again on a new link, then writes what was buffered, in the order it was given.
+    /// Rejoins the rooms on a new link, then writes the buffered sends in order.
     pub(super) fn link_up(&mut self, cx: &mut Cx<'_>) {
         self.rejoin(cx);
-        // The timer may be late, and nothing older than promised may go out.
+        // The timer may be late, and no expired send may go out.
         self.expire_buffered(cx);
         for BufferedSend { client_id, frame, .. } in mem::take(&mut self.buffered).into_all() {
             self.write("send", client_id, SendKind::Message, frame, cx);
@@ -143,12 +140,12 @@ impl Outbox {
         self.send_receipts(true, cx);
     }
 
-    /// When the oldest buffered send has waited for as long as any may.
+    /// Returns the expiry of the oldest buffered send.
     pub(super) fn buffered_deadline(&self, longest: Duration) -> Option<Duration> {
         self.buffered.deadline(longest)
     }
 
-    /// Fails buffered sends that have waited too long.
+    /// Fails expired buffered sends.
     pub(super) fn expire_buffered(&mut self, cx: &mut Cx<'_>) {
         let (longest, now) = (cx.env.config.buffer_sends_for, cx.now.mono);
         while let Some(BufferedSend { client_id, since, .. }) = self.buffered.take_old(longest, now) {
@@ -157,7 +154,7 @@ impl Outbox {
         }
     }
 
-    /// Settles the send that an answer belongs to; other answers are ignored (messages spec §1.9).
+    /// Settles the send of an ack; other acks are ignored (messages spec §1.9).
     pub(super) fn answered(&mut self, sync: &CommSyncDl, link_up: bool, cx: &mut Cx<'_>) {
         let client_id = sync.meta_id.unwrap_or(0);
         let Some(what) = self.pending.answered(client_id) else { return };
@@ -165,7 +162,7 @@ impl Outbox {
             Some(status) => {
                 answer::classify(status).map_err(|error| error.shown_by(|text| redact(cx.env.origin.redactor(), text)))
             }
-            // The web SDK waits for ever here; 604 says that the answer cannot be used.
+            // The web SDK waits for ever here; 604 reports the unusable ack.
             None => Err(SendError::Refused {
                 code: Code::LOAD_MESSAGE_ERROR,
                 status: 0,
@@ -183,7 +180,7 @@ impl Outbox {
         self.send_receipts(link_up, cx);
     }
 
-    /// Reports the outcome of a send to whoever it concerns.
+    /// Reports the outcome of a send to its owner.
     fn settle(&mut self, client_id: u64, what: SendKind, outcome: Result<Sent, SendError>, cx: &mut Cx<'_>) {
         match (what, &outcome) {
             (SendKind::Message, _) => {}
@@ -193,27 +190,27 @@ impl Outbox {
                 self.room_lost(&request, error, cx);
                 return;
             }
-            // One that was on its way when the link was lost is tried again on the next.
+            // A rejoin in flight when the link was lost is repeated on the next.
             (SendKind::Rejoin(..), _) => return,
         }
         cx.out.push(Action::Sent { client_id, outcome });
     }
 
-    /// Notes that a page came that was asked for at this moment: the answers behind it have as long again.
+    /// Records a page requested at this moment: acks behind it get their limit once more.
     pub(super) fn page_came(&mut self, asked: Duration, now: Duration) {
         self.pending.page_came(asked, now);
     }
 
-    /// When the answer to the oldest pending send is overdue.
+    /// Returns the deadline of the oldest pending send.
     pub(super) fn deadline(&self, limit: Duration, arrivals: &Arrivals) -> Option<Duration> {
         self.pending.deadline(limit).map(|due| arrivals.due(due, limit))
     }
 
-    /// Fails sends whose answer is overdue.
+    /// Fails sends with an overdue ack.
     ///
     /// # Errors
-    /// The link is to be given up: it has left something unanswered that the application asked for. The sends that still
-    /// had time fail with it (connection spec §8.3: 510, not 512).
+    /// A send of the application's is overdue: drop the link. The sends that still had time fail with it (connection
+    /// spec §8.3: 510, not 512).
     pub(super) fn due(&mut self, cx: &mut Cx<'_>) -> Result<(), LossCause> {
         let (limit, now) = (cx.env.config.send_timeout, cx.now.mono);
         if !self.pending.deadline(limit).is_some_and(|due| cx.env.arrivals.is_late(due, limit, now)) {
@@ -237,8 +234,8 @@ impl Outbox {
         Err(cause)
     }
 
-    /// Handles the lack of an answer that nobody waits for. It costs no link: whether the service answers receipts is not
-    /// known (messages spec §9.3).
+    /// Handles an overdue ack that nobody awaits. It costs no link: the service may not ack receipts at all (messages
+    /// spec §9.3).
     fn unrequested_due(&mut self, client_id: u64, what: SendKind, cx: &mut Cx<'_>) {
         match what {
             SendKind::Receipt => self.receipts.expired(),
@@ -256,7 +253,7 @@ impl Outbox {
         }
     }
 
-    /// Settles everything at the end of the session: what was buffered was never written.
+    /// Settles everything at the end of the session: buffered sends were never written.
     pub(super) fn end(&mut self, reason: &DisconnectReason, cx: &mut Cx<'_>) {
         self.fail_pending(&LossCause::ClosedHere, cx);
         for BufferedSend { client_id, .. } in mem::take(&mut self.buffered).into_all() {
@@ -266,7 +263,6 @@ impl Outbox {
     }
 }
 
-/// Encodes the frame that sends a meta.
 fn encoded(meta: Meta) -> Bytes {
     MSync::client_sync(&CommSyncUl::send(meta)).to_bytes()
 }

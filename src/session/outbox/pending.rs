@@ -1,21 +1,20 @@
-//! Written sends that wait for their answer (connection spec §8.3).
+//! Pending sends: written, without an ack (connection spec §8.3).
 
 use std::{collections::VecDeque, time::Duration};
 
 use crate::model::{error::LossCause, outgoing::RoomRequest};
 
-/// The unanswered sends of a link, oldest first; all have the same limit, so the oldest falls due first.
+/// Pending sends of a link, oldest first; all have the same limit, so the oldest is due first.
 #[derive(Debug, Default)]
 pub(super) struct PendingSends {
     unanswered: VecDeque<PendingSend>,
-    /// When a page came last that was asked for no later than the oldest of them was written: its answer may be behind
-    /// others like it.
+    /// Time of the last page requested before the oldest was written: its ack may be behind further pages.
     progress: Duration,
-    /// How many of them are receipts.
+    /// Number of receipts.
     receipts: usize,
-    /// No id among them is higher: fresh ids ascend, so one is known to be new without a look at all of them.
+    /// Highest id: fresh ids ascend, so a higher one is new without a scan.
     highest: u64,
-    /// Whether some do not ascend, so that one is found by a look at all of them only.
+    /// True if some ids do not ascend, so that a lookup must scan all.
     mixed: bool,
 }
 
@@ -26,21 +25,19 @@ struct PendingSend {
     what: SendKind,
 }
 
-/// What waits for its answer, and so who hears of it.
+/// Kind of pending send; decides who is notified.
 #[derive(Debug)]
 pub(super) enum SendKind {
-    /// A message of the application's.
     Message,
-    /// A delivery receipt; nobody asked for it, so nobody hears.
+    /// A delivery receipt; nobody is notified.
     Receipt,
     /// The application joins or leaves a chat room.
     Room(Box<RoomRequest>),
-    /// A chat room that is joined again on a new link, for the first time on it or once more. Nobody asked for it, so
-    /// only what it fails with is told.
+    /// A chat room rejoined on a new link, at the first or second try; only failures are reported.
     Rejoin(Box<RoomRequest>, Try),
 }
 
-/// Which try on a link.
+/// Try on one link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Try {
     First,
@@ -48,7 +45,7 @@ pub(super) enum Try {
 }
 
 impl SendKind {
-    /// Why the link is given up when no answer comes; `None` where the application asked for nothing.
+    /// Returns the loss caused by a missing ack; `None` if the application did not start the send.
     pub(super) fn unanswered(&self) -> Option<LossCause> {
         match self {
             SendKind::Message => Some(LossCause::SendUnanswered),
@@ -63,7 +60,6 @@ impl PendingSends {
         self.unanswered.len()
     }
 
-    /// How many receipts are among them.
     pub(super) fn receipts(&self) -> usize {
         self.receipts
     }
@@ -77,7 +73,7 @@ impl PendingSends {
         self.unanswered.push_back(PendingSend { client_id, since, what });
     }
 
-    /// Whether the application has asked to leave a room, and there is no answer yet.
+    /// Returns whether the application's request to leave a room is pending.
     pub(super) fn is_leaving(&self, room: &str) -> bool {
         self.unanswered.iter().any(|send| match &send.what {
             SendKind::Room(request) if request.is_join() => request.leaves_others() && request.room() != room,
@@ -90,7 +86,7 @@ impl PendingSends {
         client_id <= self.highest && self.find(client_id).is_some()
     }
 
-    /// Takes the send the answer belongs to; `None` for one that nobody waits for.
+    /// Takes the send of an ack; `None` if it is not pending.
     pub(super) fn answered(&mut self, client_id: u64) -> Option<SendKind> {
         let at = self.find(client_id)?;
         let send = self.unanswered.remove(at)?;
@@ -104,14 +100,14 @@ impl PendingSends {
         self.unanswered.binary_search_by_key(&client_id, |send| send.client_id).ok()
     }
 
-    /// A page came that was asked for at this moment.
+    /// Records a page requested at this moment.
     pub(super) fn page_came(&mut self, asked: Duration, now: Duration) {
         if self.unanswered.front().is_some_and(|oldest| asked <= oldest.since) {
             self.progress = now;
         }
     }
 
-    /// When the oldest falls due, which has so long to be answered.
+    /// Returns the deadline of the oldest under this limit.
     pub(super) fn deadline(&self, limit: Duration) -> Option<Duration> {
         self.unanswered.front().map(|send| send.since.max(self.progress).saturating_add(limit))
     }
@@ -128,7 +124,7 @@ impl PendingSends {
         (send.client_id, send.what)
     }
 
-    /// All of them, oldest first.
+    /// Returns all of them, oldest first.
     pub(super) fn into_all(self) -> impl Iterator<Item = (u64, SendKind)> {
         self.unanswered.into_iter().map(|send| (send.client_id, send.what))
     }

@@ -1,4 +1,4 @@
-//! Delivery receipts, sent by the client itself (messages spec §3).
+//! Delivery receipts, which the client sends by itself (messages spec §3).
 
 use std::{collections::VecDeque, mem};
 
@@ -20,34 +20,34 @@ use crate::{
     },
 };
 
-/// The subtype of a piece of a streamed text (messages spec §2.8).
+/// Subtype of a piece of a streamed text (messages spec §2.8).
 const STREAM: i32 = 10;
 
-/// Delivery receipts of a session that are not on their way.
+/// Delivery receipts that are not in flight.
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
-    /// Those that wait for a place among the unanswered, oldest first: to whom, and for which message.
+    /// Recipient and message of those that wait for a pending slot, oldest first.
     waiting: VecDeque<(Box<str>, u64)>,
-    /// Left out and not told of yet.
+    /// Number dropped since the last report.
     left_out: u64,
-    /// Not answered and not told of yet.
+    /// Number unanswered since the last report.
     unanswered: u64,
-    /// Whether it was said that they are not answered.
+    /// True if missing acks were reported.
     told: bool,
 }
 
 impl Receipts {
-    /// How many wait at most.
+    /// Maximum number that wait.
     const WAITING: usize = 1024;
 
-    /// One was not answered in time.
+    /// Counts a receipt without an ack in time.
     pub(super) fn expired(&mut self) {
         self.unanswered = self.unanswered.saturating_add(1);
     }
 }
 
 impl Outbox {
-    /// Sends a receipt for a received meta, if receipts are wanted and it is one that gets them.
+    /// Sends a receipt for a received meta, if receipts are enabled and it is eligible.
     pub(in crate::session) fn confirm_delivery(&mut self, got: &ParsedMeta<'_>, link_up: bool, cx: &mut Cx<'_>) {
         if !cx.env.config.delivery_receipts {
             return;
@@ -65,10 +65,9 @@ impl Outbox {
         }
     }
 
-    /// Tells `to` that its message `id` has arrived. Nobody waits for the outcome. The receipt goes out at once if there is
-    /// a place for it, and otherwise once there is; where too many wait already it is left out and counted.
+    /// Sends a receipt for `to`'s message `id`, or queues it until there is a slot; over the limit it is dropped.
     fn delivered(&mut self, to: &str, id: u64, link_up: bool, cx: &mut Cx<'_>) {
-        // No user has a longer name, and what waits must have a bound.
+        // No user has a longer name; waiting receipts must be bounded.
         if id == 0 || to == self.user.as_str() || to.len() > UserId::MAX_BYTES {
             return;
         }
@@ -81,8 +80,7 @@ impl Outbox {
         }
     }
 
-    /// Whether one may go out: at most half the places of pending sends are for receipts, so that the application's own
-    /// sends always have the others.
+    /// Returns whether one may go out: the application's sends always have half of the pending slots.
     fn receipt_has_place(&self, link_up: bool, cx: &Cx<'_>) -> bool {
         let places = cx.env.config.limits.pending_sends;
         link_up && self.pending.receipts() < (places / 2).max(1) && self.pending.len() < places
@@ -94,7 +92,7 @@ impl Outbox {
         self.write("receipt", client_id, SendKind::Receipt, frame, cx);
     }
 
-    /// Sends those that waited, as far as there are places.
+    /// Sends waiting receipts while there are slots.
     pub(super) fn send_receipts(&mut self, link_up: bool, cx: &mut Cx<'_>) {
         while self.receipt_has_place(link_up, cx) {
             let Some((to, id)) = self.receipts.waiting.pop_front() else { return };
@@ -102,21 +100,21 @@ impl Outbox {
         }
     }
 
-    /// The session ends: nothing that waits will go out.
+    /// Drops waiting receipts at the end of the session.
     pub(super) fn drop_receipts(&mut self, cx: &mut Cx<'_>) {
         let waiting = mem::take(&mut self.receipts.waiting).len();
         self.receipts.left_out = self.receipts.left_out.saturating_add(waiting as u64);
         self.report_receipts(cx);
     }
 
-    /// Says once a session, as soon as it shows, that receipts are not answered; further ones count until the link ends.
+    /// Logs once per session that receipts are unanswered; further ones are counted until the link ends.
     pub(super) fn report_first_unanswered(&mut self, cx: &mut Cx<'_>) {
         if self.receipts.unanswered > 0 && !mem::replace(&mut self.receipts.told, true) {
             self.report_receipts(cx);
         }
     }
 
-    /// Says how many receipts were left out, and how many not answered, since that was last said.
+    /// Logs the dropped and unanswered receipts since the last report.
     pub(super) fn report_receipts(&mut self, cx: &mut Cx<'_>) {
         let (left_out, unanswered) = (mem::take(&mut self.receipts.left_out), mem::take(&mut self.receipts.unanswered));
         if left_out > 0 {
@@ -128,7 +126,7 @@ impl Outbox {
     }
 }
 
-/// Who sent it, if it is a whole message between two users: no receipt, recall, edit or piece of a stream.
+/// Returns the sender of a whole 1:1 message; `None` for a receipt, recall, edit or piece of a stream.
 fn sender(meta: &Meta) -> Option<String> {
     if meta.ns != Some(NameSpace::Chat as i32) {
         return None;

@@ -1,4 +1,4 @@
-//! Chat rooms: joined and left over the socket, and joined again on a new link (messages spec §4.2).
+//! Chat rooms: joined and left over the socket, and rejoined on a new link (messages spec §4.2).
 
 use std::{mem, sync::Arc};
 
@@ -21,23 +21,23 @@ use crate::{
     wire::{Body, meta::NameSpace, muc_body::Operation},
 };
 
-/// The rooms that the account has joined.
+/// Rooms that the account has joined.
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
-    /// The joins to repeat on the next link.
+    /// Joins to repeat on the next link.
     joined: Vec<RoomRequest>,
     /// Rooms over the limit; reported as lost on the next link.
     over_limit: Vec<Arc<str>>,
 }
 
 impl Rooms {
-    /// How many rooms are joined again on a new link.
+    /// Maximum rooms that are rejoined.
     const REJOINED: usize = 64;
 
-    /// How many bytes of text their requests have together, so that repeating them never fills what may wait to be written.
+    /// Maximum bytes of their requests, so that repeating them never fills the outbox.
     const REJOINED_BYTES: usize = 256 * 1024;
 
-    /// How many more rooms are remembered only to report them lost.
+    /// Maximum further rooms, remembered only to report them lost.
     const REPORTED: usize = 1024;
 
     fn is_empty(&self) -> bool {
@@ -56,7 +56,7 @@ impl Rooms {
     /// Remembers a join.
     ///
     /// # Errors
-    /// The limit is reached; which room it is that will not be joined again.
+    /// The limit is reached: the room that will not be rejoined.
     fn add(&mut self, request: RoomRequest) -> Result<(), Arc<str>> {
         if request.leaves_others() {
             *self = Rooms::default();
@@ -76,7 +76,7 @@ impl Rooms {
 }
 
 impl Outbox {
-    /// Joins or leaves a room. Nothing is buffered for the next link (messages spec §1.10).
+    /// Joins or leaves a room. Never buffered (messages spec §1.10).
     pub(in crate::session) fn change_room(
         &mut self,
         client_id: u64,
@@ -111,8 +111,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Notes the outcome of a request: a room that was joined is joined again on the next link, and one that was to be left
-    /// never, whatever came of leaving it.
+    /// Records the outcome of a request: a joined room is rejoined on the next link, a left one never, even on error.
     pub(super) fn room_settled(&mut self, request: RoomRequest, done: bool, cx: &mut Cx<'_>) {
         if !request.is_join() {
             self.rooms.forget(request.room());
@@ -124,7 +123,7 @@ impl Outbox {
         }
     }
 
-    /// Forgets a room that is gone, or that the account was removed from: it is not joined again.
+    /// Forgets a room that is gone, or that the account was removed from.
     pub(in crate::session) fn on_room_notice(&mut self, got: &ParsedMeta<'_>) {
         let ParsedMeta::Meta(meta) = got else { return };
         if self.rooms.is_empty() || meta.ns != Some(NameSpace::Muc as i32) {
@@ -146,7 +145,7 @@ impl Outbox {
         }
     }
 
-    /// Reports a room that could not be joined again, unless it was left or ended meanwhile.
+    /// Reports a failed rejoin, unless the room was left or ended meanwhile.
     pub(super) fn room_lost(&mut self, request: &RoomRequest, error: &SendError, cx: &mut Cx<'_>) {
         if !self.rooms.contains(request.room()) {
             return;
@@ -156,10 +155,10 @@ impl Outbox {
         cx.emit(EventKind::RoomLost { room: request.shared_room(), error: Some(error.clone()) });
     }
 
-    /// Handles a repeated join without an answer in time: once more, then it is given up.
+    /// Handles an overdue rejoin: repeats it once, then gives up.
     pub(super) fn rejoin_due(&mut self, client_id: u64, request: Box<RoomRequest>, tried: Try, cx: &mut Cx<'_>) {
         match tried {
-            // What the application asked for meanwhile comes after it, and must not be undone by it.
+            // A later request of the application's must not be undone.
             Try::First if self.pending.is_leaving(request.room()) => {}
             Try::First if self.rooms.contains(request.room()) => self.join_again(request, Try::Second, cx),
             Try::First => {}
@@ -176,7 +175,7 @@ impl Outbox {
         self.write("room", client_id, SendKind::Rejoin(request, nth), frame, cx);
     }
 
-    /// Joins the rooms again on a new link. They come first, because what is sent to one needs the account to be in it.
+    /// Rejoins the rooms on a new link. They go first, because sending to a room requires membership.
     pub(super) fn rejoin(&mut self, cx: &mut Cx<'_>) {
         for request in self.rooms.joined.clone() {
             self.join_again(Box::new(request), Try::First, cx);

@@ -1,4 +1,4 @@
-//! What an answer to a send says beyond "taken" (messages spec §1.9, §4.2).
+//! Payload of a successful send ack (messages spec §1.9, §4.2).
 
 use crate::session::decode::named_chat;
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     wire::{Body, Meta, meta::NameSpace},
 };
 
-/// Reads the first meta of an answer into `sent`; one that cannot be read adds nothing, for the send was taken.
+/// Reads the first meta of an ack into `sent`; an unreadable one adds nothing, for the send succeeded.
 pub(super) fn read(meta: &Meta, user: &UserId, sent: &mut Sent) {
     match NameSpace::try_from(meta.ns.unwrap_or_default()) {
         Ok(NameSpace::Notify) => sent.edit = meta.payload.as_deref().and_then(edit).map(Box::new),

@@ -1,10 +1,10 @@
-//! The pauses between attempts: exponential with full jitter, reset by uptime.
+//! Pauses between attempts: exponential backoff with full jitter, reset by uptime.
 
 use std::time::Duration;
 
 use crate::{config::Reconnect, util::backoff::doubled};
 
-/// The ladder of pauses of one connection. Chance is passed in, so that every value can be tested.
+/// Backoff of one connection. Randomness is passed in, so that every value can be tested.
 #[derive(Debug)]
 pub(super) struct Backoff {
     at_least: Duration,
@@ -25,34 +25,33 @@ impl Backoff {
         }
     }
 
-    /// How many pauses were handed out since the ladder last started.
+    /// Returns the number of pauses since the last reset.
     pub(super) fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// The longest the drawn part of the next pause can be.
+    /// Returns the upper bound of the next pause's random part.
     fn ceiling(&self) -> Duration {
         doubled(self.base, self.cap, self.attempts)
     }
 
-    /// The next pause: between the least (`roll` 0) and the ceiling above it (`roll` 1), then one rung up.
+    /// Returns the next pause, between the least (`roll` 0) and the ceiling above it (`roll` 1), and steps up.
     pub(super) fn next(&mut self, roll: f64) -> Duration {
         let pause = self.at_least.saturating_add(self.ceiling().mul_f64(roll.clamp(0.0, 1.0)));
         self.attempts = self.attempts.saturating_add(1);
         pause
     }
 
-    /// Starts the ladder anew.
     pub(super) fn restart(&mut self) {
         self.attempts = 0;
     }
 
-    /// Starts the ladder anew with the attempt that follows at once, without a pause.
+    /// Resets the backoff and counts an immediate attempt without a pause.
     pub(super) fn restart_at_first(&mut self) {
         self.attempts = 1;
     }
 
-    /// A link ended that had held for `uptime`: only a stable one starts the ladder anew.
+    /// Records the end of a link that held for `uptime`: only a stable one resets the backoff.
     pub(super) fn ended(&mut self, uptime: Duration) {
         if uptime >= self.stable_after {
             self.restart();

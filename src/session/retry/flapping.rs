@@ -1,20 +1,20 @@
-//! Sessions that end soon after they began, again and again: something is wrong that trying faster cannot mend.
+//! Flapping: sessions that keep ending soon after they began, which retrying faster cannot mend.
 
 use std::{collections::VecDeque, time::Duration};
 
 use crate::config::Flapping;
 
-/// When short sessions ended lately.
+/// Recent times of short sessions.
 #[derive(Debug, Default)]
 pub(super) struct ShortSessions {
     ends: VecDeque<Duration>,
-    /// Only a session that holds ends it: the pauses under its floor alone would let the window run empty.
+    /// True if flapping is on. Only a stable session clears it: pauses under its floor alone would empty the window.
     raised: bool,
     said: bool,
 }
 
 impl ShortSessions {
-    /// A session ended.
+    /// Records the end of a session.
     pub(super) fn ended(&mut self, rule: Option<&Flapping>, short: bool, now: Duration) {
         let Some(rule) = rule else { return };
         if !short {
@@ -31,14 +31,14 @@ impl ShortSessions {
         self.raised |= self.ends.len() >= limit;
     }
 
-    /// The rule, once when it has come to apply.
+    /// Returns the rule, once when it begins to apply.
     pub(super) fn news<'a>(&mut self, rule: Option<&'a Flapping>) -> Option<&'a Flapping> {
         let news = self.raised && !self.said;
         self.said |= news;
         rule.filter(|_| news)
     }
 
-    /// The least pause before an attempt.
+    /// Returns the least pause before an attempt.
     pub(super) fn floor(&self, rule: Option<&Flapping>) -> Duration {
         rule.filter(|_| self.raised).map_or(Duration::ZERO, |rule| rule.floor)
     }
@@ -56,7 +56,7 @@ mod tests {
         Duration::from_secs(s)
     }
 
-    /// A session that ended at `at` seconds; whether that is news.
+    /// Ends a session at `at` seconds; returns whether flapping began.
     fn ended(flaps: &mut ShortSessions, short: bool, at: u64) -> bool {
         let rule = Flapping::default();
         flaps.ended(Some(&rule), short, seconds(at));

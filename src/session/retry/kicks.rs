@@ -1,27 +1,26 @@
-//! What follows when another device pushed this one out: leave it the place, or take it back.
+//! Policy after another device pushed this one out: park, or log in again.
 
 use std::{collections::VecDeque, time::Duration};
 
 use crate::{config::KickPolicy, model::error::Kick};
 
-/// When the place was taken back lately.
+/// Recent returns after a kick.
 #[derive(Debug, Default)]
 pub(super) struct Takeovers(VecDeque<Duration>);
 
-/// What to do after a kick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AfterKick {
     /// The session ends.
     Park,
-    /// Log in again after the usual pause of the ladder.
+    /// Log in again after the usual backoff.
     Return,
-    /// Log in again after this pause and the ladder's.
+    /// Log in again after this pause and the backoff.
     ReturnAfter(Duration),
 }
 
 impl Takeovers {
     pub(super) fn after(&mut self, kick: &Kick, policy: &KickPolicy, now: Duration) -> AfterKick {
-        // A removed user or a changed password is not a matter of who has the place.
+        // A removed user or a changed password is no takeover.
         if !matches!(kick, Kick::LoggedInElsewhere { .. } | Kick::ByOtherDevice) {
             return AfterKick::Park;
         }

@@ -1,4 +1,4 @@
-//! The way back: whether and when another attempt follows a lost link, a kick, a refusal or a hint of the application.
+//! Retry policy: the next attempt after a lost link, a kick, a refusal or a network hint.
 
 mod backoff;
 mod flapping;
@@ -26,21 +26,21 @@ use crate::{
     },
 };
 
-/// The longest pause a server can ask for by `Retry-After`.
+/// Longest pause a server can request by `Retry-After`.
 pub(super) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// Minimum interval between hints of a changed network; others are ignored.
+/// Minimum interval between network-change hints; others are ignored.
 const HINTS_APART: Duration = Duration::from_secs(5);
 
-/// Decides about the next attempt, and whether there is one.
+/// Retry state: backoff, flapping and takeovers.
 #[derive(Debug)]
 pub(super) struct Retry {
-    /// Attempts that failed since the link was up. The backoff counts on beyond: it is about pauses, this about giving up.
+    /// Attempts that failed since the link was up. Unlike the backoff's count, it decides about giving up.
     failed: u32,
     backoff: Backoff,
     flaps: ShortSessions,
     takeovers: Takeovers,
-    /// When the last hint of a changed network was followed.
+    /// Time of the last network hint that was followed.
     hinted: Option<Duration>,
 }
 
@@ -55,17 +55,16 @@ impl Retry {
         }
     }
 
-    /// Attempts since the link was last stable.
+    /// Returns the attempts since the link was last stable.
     pub(super) fn attempts(&self) -> u32 {
         self.backoff.attempts()
     }
 
-    /// Returns the next pause of the backoff.
     pub(super) fn pause(&mut self, cx: &mut Cx<'_>) -> Duration {
         self.backoff.next(cx.env.random.f64())
     }
 
-    /// Starts to count anew with a link that is up. Attempts of a login are not held against the link it led to.
+    /// Resets the count on a link that is up. Attempts of a login are not held against the link it led to.
     pub(super) fn link_up(&mut self, resumed: bool) {
         self.failed = 0;
         if !resumed {
@@ -73,7 +72,7 @@ impl Retry {
         }
     }
 
-    /// Notes how long a link held: backoff and flapping go by that.
+    /// Feeds a link's uptime to backoff and flapping.
     fn link_down(&mut self, since: Duration, cx: &Cx<'_>) {
         let uptime = cx.now.mono.saturating_sub(since);
         self.backoff.ended(uptime);
@@ -81,7 +80,7 @@ impl Retry {
         self.flaps.ended(policy.flapping.as_ref(), uptime < policy.stable_after, cx.now.mono);
     }
 
-    /// Whether a hint of a changed network is to be followed.
+    /// Returns whether a network hint is to be followed.
     fn follows_hint(&mut self, now: Duration) -> bool {
         let follows = self.hinted.is_none_or(|last| now.saturating_sub(last) >= HINTS_APART);
         if follows {
@@ -92,7 +91,7 @@ impl Retry {
 }
 
 impl Session {
-    /// Goes on after the link or an attempt is lost.
+    /// Continues after the link or an attempt is lost.
     pub(super) fn lost(&mut self, cause: LossCause, cx: &mut Cx<'_>) -> Flow {
         match &self.phase {
             Phase::Online(_) => {
@@ -105,7 +104,7 @@ impl Session {
         }
     }
 
-    /// Tells the parts that the link that was up is gone.
+    /// Notifies the parts that a live link is gone.
     fn link_down(&mut self, cause: &LossCause, cx: &mut Cx<'_>) {
         self.inbox.link_down(cx);
         if let Phase::Online(online) = &self.phase {
@@ -114,7 +113,7 @@ impl Session {
         self.outbox.fail_pending(cause, cx);
     }
 
-    /// Waits for another attempt after a loss or a failed one, or ends the session.
+    /// Schedules another attempt after a loss or a failed one, or ends the session.
     pub(super) fn try_again(&mut self, attempt: Attempt, cause: LossCause, cx: &mut Cx<'_>) -> Flow {
         let asked = match &cause {
             LossCause::UpgradeRefused { retry_after, .. } => *retry_after,
@@ -124,7 +123,7 @@ impl Session {
         self.try_again_after(asked.map(|pause| pause.min(LONGEST_RETRY_AFTER)), attempt, cause, cx)
     }
 
-    /// Like [`Session::try_again`], with a pause that somebody asked for before that of the backoff.
+    /// Like [`Session::try_again`], with a requested pause before the backoff.
     fn try_again_after(
         &mut self,
         asked: Option<Duration>,
@@ -151,8 +150,7 @@ impl Session {
                 last => DisconnectReason::AttemptsExhausted { attempts: failed, last },
             });
         }
-        // The longer of what is asked for and the floor comes under the backoff's pause, whose jitter then still keeps
-        // many clients from coming back in one moment.
+        // The longer of the requested pause and the floor goes below the backoff, whose jitter still spreads clients.
         let floor = self.retry.flaps.floor(policy.flapping.as_ref());
         self.outbox.age_from(cx.after(floor));
         let news = self.retry.flaps.news(policy.flapping.as_ref()).cloned();
@@ -166,13 +164,13 @@ impl Session {
         Flow::Continue(())
     }
 
-    /// Gives up what is under way, and pauses.
+    /// Drops what is under way, and pauses.
     pub(super) fn wait(&mut self, attempt: Attempt, least: Duration, delay: Duration, cx: &mut Cx<'_>) {
         cx.out.push(Action::Hangup);
         self.phase = Phase::Waiting(Waiting { attempt, least: cx.after(least), until: cx.after(delay) });
     }
 
-    /// The server logs this device out: the end, unless the policy is to come back.
+    /// Handles a kick: ends the session, unless the policy is to return.
     pub(super) fn kicked(&mut self, kick: Kick, cx: &mut Cx<'_>) -> Flow {
         let config = &cx.env.config;
         let after = match config.reconnect.enabled && self.phase.is_online() {
@@ -189,8 +187,8 @@ impl Session {
         self.try_again_after(pause, Attempt::Resume, cause, cx)
     }
 
-    /// Follows a hint from the application: one probe where the link seems up, one attempt at once where it is down, and the
-    /// backoff starts anew. An attempt under way is given up for it, since it may be one over the network that is gone.
+    /// Follows a network hint: probes a link that seems up, retries at once while it is down, and resets the backoff.
+    /// An attempt under way is dropped, since its network may be gone.
     pub(super) fn network_changed(&mut self, cx: &mut Cx<'_>) -> Flow {
         if !self.retry.follows_hint(cx.now.mono) {
             return Flow::Continue(());
@@ -216,7 +214,7 @@ impl Session {
                 cx.out.push(Action::Hangup);
                 self.begin(cx)
             }
-            // It waits for no network yet.
+            // Reading the state folder needs no network.
             Phase::Connecting(connecting) if connecting.reads_state() => Flow::Continue(()),
             Phase::Connecting(Connecting { attempt: Attempt::Login(login), .. }) if !login.is_last_attempt() => {
                 login.attempts = login.attempts.saturating_add(1);
@@ -228,15 +226,15 @@ impl Session {
         }
     }
 
-    /// Goes on after PROVISION was refused. A refused token is replaced where there is a source of tokens. Otherwise a
-    /// refusal is the end of a login, unless that is kept trying, and of the way back, unless the reason may pass. A new
-    /// token that is refused on the way back is a failed attempt: the next one may be good.
+    /// Handles a refused PROVISION. A refused token is replaced if there is a source of tokens. Otherwise a refusal
+    /// ends a login, unless it is retried for ever, and a reconnect, unless the reason may pass. A new token refused on
+    /// a reconnect is a failed attempt: the next one may be good.
     pub(super) fn refused(&mut self, refusal: Refusal, cx: &mut Cx<'_>) -> Flow {
         let Phase::Connecting(connecting) = &self.phase else { return Flow::Continue(()) };
         let attempt = connecting.attempt;
         let refusal = refusal.shown_by(|text| cx.redact(text));
         if refusal.is_of_token() && connecting.provisioned_with().is_some_and(|token| self.tokens.replaces(token)) {
-            // What was refused is a token that a renewal has replaced meanwhile.
+            // A renewal has replaced the refused token meanwhile.
             cx.out.push(Action::Hangup);
             return self.connect(cx);
         }

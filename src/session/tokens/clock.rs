@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use crate::{model::auth::Expiry, session::Now};
 
-/// A token that ends later than this from now is taken for one without an end.
+/// Remaining life above which a token counts as endless.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// The end of a token, by a clock that does not jump.
+/// End of a token, by a clock that does not jump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) enum TokenEnd {
     /// By the server's clock, in milliseconds since 1970.
     At(u64),
-    /// On the monotonic clock, and the whole life of the token.
+    /// On the monotonic clock, with the token's whole life.
     Counted { ends: Duration, life: Duration },
 }
 
 impl TokenEnd {
-    /// Fixes the end of a token that is given now; `None` for one without an end.
+    /// Converts the expiry of a token granted now; `None` for one without an end.
     pub(in crate::session) fn counted_from(expiry: Expiry, now: Now) -> Option<Self> {
         match expiry {
             Expiry::At(at) => Some(TokenEnd::At(at)),
@@ -26,7 +26,7 @@ impl TokenEnd {
         }
     }
 
-    /// Whether the end has certainly come; the local wall clock is not asked.
+    /// Returns whether the end has certainly passed, without the local wall clock.
     pub(in crate::session) fn is_over(self, server: Option<ServerClock>, now: Now) -> bool {
         match (self, server) {
             (TokenEnd::At(at), Some(clock)) => at <= clock.read(now),
@@ -35,7 +35,7 @@ impl TokenEnd {
         }
     }
 
-    /// The end by the server's clock, where it is known by that.
+    /// Returns the end by the server's clock, if it is known by that.
     pub(in crate::session) fn at(self) -> Option<u64> {
         match self {
             TokenEnd::At(at) => Some(at),
@@ -44,7 +44,7 @@ impl TokenEnd {
     }
 }
 
-/// Returns an end in milliseconds since 1970 as far as it is known; a life is added to the wall clock, for people to read.
+/// Returns the known end in milliseconds since 1970, for display; a life is added to the wall clock.
 pub(in crate::session) fn shown(expiry: Expiry, now: Now) -> u64 {
     match expiry {
         Expiry::At(at) => at,
@@ -56,18 +56,18 @@ fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What the countdown has to say at a moment.
+/// Event of the countdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Countdown {
-    /// Nothing.
+    /// Nothing to report.
     Quiet,
-    /// Four fifths of the life have passed; said once.
+    /// 4/5 of the life have passed; reported once.
     WillExpire { at: u64, expires_in: Duration },
-    /// The end is reached. It is certain unless the local wall clock alone says so.
+    /// The end has passed; uncertain if only the local wall clock says so.
     Expired { certain: bool },
 }
 
-/// The server's clock as last heard, carried on by the monotonic one.
+/// Server clock as last read, carried on by the monotonic one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServerClock {
     heard: u64,
@@ -79,31 +79,31 @@ impl ServerClock {
         ServerClock { heard: timestamp, at: now.mono }
     }
 
-    /// What it shows now, in milliseconds since 1970.
+    /// Returns its current time in milliseconds since 1970.
     pub(in crate::session) fn read(self, now: Now) -> u64 {
         self.heard.saturating_add(milliseconds(now.mono.saturating_sub(self.at)))
     }
 }
 
-/// Counts one token down on the monotonic clock, corrected by the server's clock whenever that is heard.
+/// Countdown of one token on the monotonic clock, corrected whenever the server's clock is known.
 #[derive(Debug)]
 pub(crate) struct TokenClock {
-    /// The end in milliseconds since 1970 by the server's clock, where that is known.
+    /// Known end by the server's clock, in milliseconds since 1970.
     at: Option<u64>,
-    /// The end on the monotonic clock.
+    /// End on the monotonic clock.
     ends: Duration,
     life: Duration,
     warned: bool,
-    /// Until the server's clock is heard, the local wall clock stands in for it. It may be wrong, and must not end a
-    /// token that the server has just accepted: nothing is said before this moment.
+    /// Start of reports while the local wall clock stands in for the server's. It may be wrong, and must not end a
+    /// token that the server has just accepted.
     by_wall_from: Option<Duration>,
 }
 
 impl TokenClock {
     /// Starts the countdown to `end`; `None` for a token without an end.
     ///
-    /// The local wall clock is used only for an absolute end and until the server's is heard. It is not relied on for
-    /// `patience`, and not at all where by it the token has ended already: whoever gave or accepted it knows better.
+    /// The local wall clock is used only for an absolute end and until the server's is known. It is not trusted for
+    /// `patience`, nor if it says that the token has ended already: the issuer knows better.
     pub(in crate::session) fn start(
         end: TokenEnd,
         server: Option<ServerClock>,
@@ -128,7 +128,7 @@ impl TokenClock {
         (life < FOREVER).then_some(TokenClock { at, ends, life, warned: false, by_wall_from })
     }
 
-    /// Says the end by the server's clock, for when that is heard.
+    /// Sets the end by the server's clock, used once that clock is known.
     pub(in crate::session) fn told(mut self, at: u64) -> Self {
         self.at = Some(at);
         self
@@ -148,7 +148,7 @@ impl TokenClock {
         self.ends = now.mono.saturating_add(left);
     }
 
-    /// The end in milliseconds since 1970 by the server's clock, where that is known.
+    /// Returns the known end by the server's clock, in milliseconds since 1970.
     pub(crate) fn expires_at(&self) -> Option<u64> {
         self.at
     }
@@ -157,13 +157,13 @@ impl TokenClock {
         self.ends.saturating_sub(self.life / 5)
     }
 
-    /// When [`TokenClock::check`] next has something to say.
+    /// Returns the time of the next event of [`TokenClock::check`].
     pub(crate) fn deadline(&self) -> Duration {
         let due = if self.warned { self.ends } else { self.warns() };
         self.by_wall_from.map_or(due, |from| due.max(from))
     }
 
-    /// What is due now. A life already over gives the warning first and the end at the next call.
+    /// Returns the event that is due. A life already over gives the warning first and the end at the next call.
     pub(crate) fn check(&mut self, now: Now) -> Countdown {
         if now.mono < self.deadline() {
             Countdown::Quiet
@@ -178,9 +178,9 @@ impl TokenClock {
     }
 }
 
-/// Reads the end of a token from PROVISION's `authToken` JSON: milliseconds since 1970, despite its name
-/// `expires_in` (connection spec §6.2). Smaller numbers are understood as other clients do: seconds since 1970, or a life
-/// in seconds. `None` where there is none, or it says "for ever" (0, negative, or beyond any calendar).
+/// Reads the end of a token from PROVISION's `authToken` JSON: milliseconds since 1970, despite its name `expires_in`
+/// (connection spec §6.2). Smaller numbers are read as other clients do: seconds since 1970, or a life in seconds.
+/// `None` if it is missing or "for ever" (0, negative, or beyond any calendar).
 pub(crate) fn expiry_of_auth_token(json: &str) -> Option<Expiry> {
     let told = crate::model::message::json::open(json)?;
     let field = told.view().get("expires_in");
@@ -289,7 +289,7 @@ mod tests {
             assert!(matches!(clock.check(now(80_000)), Countdown::WillExpire { .. }));
             clock.heard_server_clock(T0, now(90_000));
             assert_eq!((clock.expires_at(), clock.check(now(99_999))), (Some(T0 + 10_000), Countdown::Quiet));
-            // The monotonic clock stood still while the machine slept: the server's tells.
+            // The monotonic clock stood still while the machine slept; the server's did not.
             clock.heard_server_clock(T0 + 10_000, now(90_001));
             assert_eq!(clock.check(now(90_001)), Countdown::Expired { certain: true });
         }

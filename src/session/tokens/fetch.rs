@@ -1,4 +1,4 @@
-//! Getting a token: from where, one request at a time, with a deadline, and again after growing pauses.
+//! Token fetches: their source, one at a time, with a deadline, repeated with backoff.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     util::backoff::doubled,
 };
 
-/// Where [`Action::FetchToken`](crate::session::Action::FetchToken) gets a token and its end from. Prints no secret.
+/// Source of a token and its end in [`Action::FetchToken`](crate::session::Action::FetchToken). Prints no secret.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum TokenSource {
@@ -19,7 +19,7 @@ pub enum TokenSource {
     Provider(Arc<dyn TokenProvider>),
     /// A REST call with the password (connection spec §3.2).
     Password(Password),
-    /// The application gave this token; a REST call asks for its end (connection spec §3.4).
+    /// A token from the application; a REST call asks for its end (connection spec §3.4).
     Given(Token),
 }
 
@@ -33,55 +33,53 @@ impl fmt::Debug for TokenSource {
     }
 }
 
-/// On whose behalf a token is fetched. There is one fetch at a time for each.
+/// Requester of a token. Each has at most one fetch in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenFetch {
-    /// The session needs a token, for a login or in the place of one that ends.
+    /// The session: a login, or a renewal.
     Session,
     /// The application gave a token; see [`Input::RenewToken`](crate::session::Input::RenewToken).
     Application,
 }
 
-/// The longest pause before the first repetition, and before any.
+/// Longest pause before the first retry, and before any.
 const BASE: Duration = Duration::from_secs(5);
 const CAP: Duration = Duration::from_secs(60);
 
-/// Tokens that live for next to nothing are not asked for faster than this.
+/// Minimum interval between fetches, for tokens with hardly any life.
 pub(super) const LEAST_APART: Duration = Duration::from_secs(1);
 
-/// A request for a token that is under way.
+/// A token fetch in flight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fetch {
-    /// When it has taken too long.
     pub(super) until: Duration,
-    /// Whether the password is its source.
+    /// True if the password is its source.
     pub(super) by_password: bool,
-    /// Whether it is for a login that has no token yet.
+    /// True if a login without a token waits for it.
     pub(super) for_login: bool,
 }
 
-/// How the session's fetch of a token stands.
+/// State of the session's token fetch.
 #[derive(Debug, Default)]
 pub(super) struct Fetches {
     pub(super) under_way: Option<Fetch>,
-    /// When the next fetch is due.
+    /// Time of the next fetch.
     pub(super) next: Option<Duration>,
-    /// Before this moment the service asked not to be asked again.
+    /// Earliest next fetch, as the service asked.
     pub(super) not_before: Option<Duration>,
-    /// When the last fetch began.
     pub(super) last: Option<Duration>,
-    /// Fetches that failed since the last token.
+    /// Failed fetches since the last token.
     failures: u32,
-    /// No fetch can succeed any more.
+    /// True if no fetch can succeed any more.
     pub(super) stopped: bool,
-    /// The refusal that a new token is to make good.
+    /// Refusal that a new token is to resolve.
     pub(super) refused: Option<Refusal>,
-    /// The token is as new as it gets, and was not accepted yet: another one at once is of no use.
+    /// True if the newest token is not accepted yet: fetching another at once is useless.
     pub(super) spent: bool,
 }
 
 impl Fetches {
-    /// When the fetch has taken too long, or the next one is due.
+    /// Returns the deadline of the fetch in flight, or the time of the next one.
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.under_way.map(|fetch| fetch.until).or(self.next)
     }
@@ -93,7 +91,7 @@ impl Fetches {
         ceiling.mul_f64(0.5 + 0.5 * roll.clamp(0.0, 1.0))
     }
 
-    /// Begins anew with a token that has come.
+    /// Resets the state after a fetched token.
     pub(super) fn succeeded(&mut self) {
         *self = Fetches { last: self.last, ..Fetches::default() };
     }

@@ -1,7 +1,6 @@
-//! Tokens: when they end, and how the next one comes.
+//! Tokens: their ends and their renewal.
 //!
-//! There is one road to a token: `Action::FetchToken` and `Input::TokenReady`, for a login, for a renewal and for a token
-//! that the application gives.
+//! Every token comes by `Action::FetchToken` and `Input::TokenReady`, for a login, a renewal or from the application.
 
 pub(in crate::session) mod clock;
 pub(in crate::session) mod fetch;
@@ -34,21 +33,21 @@ use crate::{
 
 pub(super) use given::GivenTokens;
 
-/// The tokens of a session: which one is used, when it ends, and who gives the next.
+/// Tokens of a session: the one in use, its end, and the source of the next.
 #[derive(Debug)]
 pub(super) struct Tokens {
     user: UserId,
     secret: Secret,
-    /// Who gives new tokens, if the application has somebody.
+    /// Application's source of new tokens, if any.
     provider: Option<Provider>,
     token: Option<Token>,
-    /// Whether the token is one kept from an earlier session, which a password or a provider can replace.
+    /// True if the token is a stored one, which a password or a provider can replace.
     kept: bool,
-    /// A kept token whose end seems to have passed; the last resort of a login that can get no other.
+    /// Stored token that seems to have ended; last resort of a login that can get no other.
     spare: Option<TokenGrant>,
-    /// The end of the token as whoever gave it said, for servers whose answer to PROVISION does not tell it.
+    /// End of the token as its issuer gave it, for servers whose answer to PROVISION lacks it.
     granted_end: Option<TokenEnd>,
-    /// Whether the token has certainly ended: a new one is needed before the next attempt.
+    /// True if the token has certainly ended: the next attempt needs a new one.
     ended: bool,
     clock: Option<TokenClock>,
     server_clock: Option<ServerClock>,
@@ -56,25 +55,24 @@ pub(super) struct Tokens {
     given: GivenTokens,
 }
 
-/// What an attempt does about its token.
+/// Consequence for the attempt under way.
 #[derive(Debug)]
 enum Verdict {
-    /// Nothing.
     Stay,
-    /// It goes on with the token it waited for.
+    /// Continue with the awaited token.
     Connect,
-    /// It has failed for want of one.
+    /// Fail for lack of a token.
     Failed(LossCause),
-    /// It has failed, and so will all others: the source has given its last word.
+    /// Fail, like all later attempts: the source has failed for good.
     Hopeless(TokenError),
-    /// The token has ended and no other can be got.
+    /// End: the token has ended and no other can be fetched.
     Expired,
 }
 
-/// Where the session stands, as far as its token matters.
+/// Session phase, as far as it matters to tokens.
 #[derive(Clone, Copy, Debug)]
 struct Stage {
-    /// The attempt under way waits for a token.
+    /// True if the attempt under way waits for a token.
     awaits_token: bool,
     logging_in: bool,
     resuming: bool,
@@ -109,34 +107,32 @@ impl Tokens {
         }
     }
 
-    /// The token in use.
     pub(super) fn token(&self) -> Option<&Token> {
         self.token.as_ref()
     }
 
-    /// When the token in use ends, in milliseconds since 1970, where that is known.
+    /// Returns the known end of the token in use, in milliseconds since 1970.
     pub(super) fn expires_at(&self) -> Option<u64> {
         let clock = self.clock.as_ref().and_then(TokenClock::expires_at);
         clock.or(self.granted_end.and_then(TokenEnd::at))
     }
 
-    /// When the token is about to end, or ends.
+    /// Returns the time of the warning or the end of the token.
     pub(super) fn end_deadline(&self) -> Option<Duration> {
         self.clock.as_ref().map(TokenClock::deadline)
     }
 
-    /// When the session's fetch has taken too long, or the next one is due.
+    /// Returns the deadline of the session's fetch, or the time of the next one.
     pub(super) fn fetch_deadline(&self) -> Option<Duration> {
         self.fetches.deadline()
     }
 
-    /// When the request for the end of a given token has taken too long.
+    /// Returns the deadline of the request for a given token's end.
     pub(super) fn given_deadline(&self) -> Option<Duration> {
         self.given.deadline()
     }
 
-    /// Takes what the state folder keeps, where the login has no token of its own; a token whose end seems to have passed is
-    /// its last resort.
+    /// Adopts the stored token if the login has none of its own; one that seems to have ended is a last resort.
     pub(super) fn recalled(&mut self, kept: Option<TokenGrant>, now: Now) {
         let Some(grant) = kept.filter(|_| self.token.is_none()) else { return };
         if grant.ends_at().is_none_or(|end| end > now.wall) {
@@ -152,7 +148,7 @@ impl Tokens {
         self.kept = true;
     }
 
-    /// Goes on with a kept token whose end seems to have passed, if there is one: the clock that says so may be wrong.
+    /// Falls back to a stored token that seems to have ended, if any: the clock may be wrong.
     fn use_spare(&mut self) -> bool {
         let spare = self.spare.take();
         let has_one = spare.is_some();
@@ -166,14 +162,14 @@ impl Tokens {
         self.granted_end = None;
     }
 
-    /// Whether the token is another than the one that PROVISION was sent with; that one may be a kept one.
+    /// Returns whether the token differs from the one that PROVISION was sent with, which may be a stored one.
     pub(super) fn replaces(&mut self, sent: &Token) -> bool {
         let replaces = self.token.as_ref() != Some(sent);
         self.kept &= !replaces;
         replaces
     }
 
-    /// Takes the refusal of a kept token, which is replaced once: the next one is not kept. `false` for any other.
+    /// Handles the refusal of a stored token, which is replaced once. `false` for any other.
     pub(super) fn kept_is_refused(&mut self, refusal: &Refusal, cx: &mut Cx<'_>) -> bool {
         if !(self.kept && refusal.is_of_token()) {
             return false;
@@ -183,45 +179,45 @@ impl Tokens {
         cx.note(Diagnostic::KeptTokenRefused(refusal.clone()));
         self.forget_stored(cx);
         match self.secret {
-            // So that the provider hears why, and does not give the same one from a cache of its own.
+            // Tells the provider the reason, so that it does not return the same token from its cache.
             Secret::Provider => self.fetches.refused = Some(refusal.clone()),
             Secret::Password(_) | Secret::Token(_) => self.forget(),
         }
         true
     }
 
-    /// Remembers the refusal that a new token is to make good.
+    /// Records the refusal that a new token is to resolve.
     pub(super) fn refused(&mut self, refusal: Refusal) {
         self.fetches.refused = Some(refusal);
     }
 
-    /// Whether a refusal of PROVISION may be made good by a new token at once; tried once.
+    /// Returns whether a new token may resolve a refused PROVISION at once; tried once.
     pub(super) fn can_retry_with_new_token(&self, refusal: &Refusal) -> bool {
         refusal.is_of_token() && !self.fetches.spent && self.source().is_some()
     }
 
-    /// Whether a later token may be accepted where the newest one was not.
+    /// Returns whether a later token may be accepted after the newest one was refused.
     pub(super) fn may_get_a_better_token(&self, refusal: &Refusal) -> bool {
         matches!(refusal.kind(), RefusalKind::TokenExpired | RefusalKind::InvalidToken) && self.source().is_some()
     }
 
-    /// Notes that an attempt is over. The pause may be long: what was new before it may be refused after it.
+    /// Records the end of an attempt. After a long pause even a new token may be refused.
     pub(super) fn attempt_over(&mut self, resuming: bool) {
         self.fetches.spent = false;
         if resuming && self.ended {
-            // The next attempt asks for a token.
+            // The next attempt fetches a token.
             self.fetches.next = None;
         }
     }
 
-    /// Gives up a request with the password that a login waits for: it may be one over a network that is gone.
+    /// Cancels a password fetch that a login waits for: its network may be gone.
     pub(super) fn network_changed(&mut self, cx: &mut Cx<'_>) {
         if self.fetches.under_way.is_some_and(|fetch| fetch.for_login && fetch.by_password) {
             self.drop_fetch(cx);
         }
     }
 
-    /// Takes the server's clock from its answer to UNREAD.
+    /// Reads the server's clock from its answer to UNREAD.
     pub(super) fn heard_server_clock(&mut self, timestamp: u64, cx: &mut Cx<'_>) {
         let known = self.expires_at();
         self.server_clock = Some(ServerClock::new(timestamp, cx.now));
@@ -233,8 +229,8 @@ impl Tokens {
         }
     }
 
-    /// Notes that PROVISION was accepted: the next refusal is news, and the countdown starts. A reconnect does not start it
-    /// anew (connection spec §10.1).
+    /// Records an accepted PROVISION: the next refusal is new, and the countdown starts. A reconnect does not restart
+    /// it (connection spec §10.1).
     pub(super) fn accepted(&mut self, auth_token: Option<&str>, cx: &mut Cx<'_>) {
         self.fetches.spent = false;
         if self.clock.is_none() {
@@ -242,7 +238,7 @@ impl Tokens {
         }
         self.store(cx);
         if self.ended {
-            // It ended during the attempt, and the server took it all the same.
+            // It ended during the attempt, but the server accepted it.
             self.renew_ahead(cx);
         }
     }
@@ -251,14 +247,14 @@ impl Tokens {
         let told = auth_token.and_then(expiry_of_auth_token).and_then(|end| TokenEnd::counted_from(end, now));
         let server = self.server_clock;
         if self.ended {
-            // Only the server's word is news about it.
+            // Only an end from the server revives an ended token.
             let Some(end) = told.filter(|end| !end.is_over(server, now)) else { return };
             self.ended = false;
             self.clock = TokenClock::start(end, server, now, patience);
             return;
         }
         self.clock = match (told, self.granted_end) {
-            // A life needs no wall clock until the server's is heard; by that one the moment is the better word.
+            // A life needs no wall clock until the server's is known; then the absolute end is more exact.
             (Some(TokenEnd::At(at)), Some(life @ TokenEnd::Counted { .. })) if server.is_none() => {
                 TokenClock::start(life, None, now, patience).map(|clock| clock.told(at))
             }
@@ -266,21 +262,21 @@ impl Tokens {
         };
     }
 
-    /// Has the token of an accepted session kept, where there is a state folder.
+    /// Stores the token of an accepted session, if there is a state folder.
     fn store(&self, cx: &mut Cx<'_>) {
         if let Some(token) = self.token.clone().filter(|_| cx.env.config.state_dir.is_some()) {
             cx.out.push(Action::TokenChanged(TokenGrant::of(token, self.expires_at().map(Expiry::At))));
         }
     }
 
-    /// Has the kept token removed, where there is a state folder.
+    /// Removes the stored token, if there is a state folder.
     fn forget_stored(&self, cx: &mut Cx<'_>) {
         if cx.env.config.state_dir.is_some() {
             cx.out.push(Action::ForgetToken);
         }
     }
 
-    /// Settles everything at the end of the session; a token that ended with it is not kept.
+    /// Settles everything at the end of the session; a token that ended with it is removed from the store.
     pub(super) fn end(&mut self, reason: Option<&DisconnectReason>, cx: &mut Cx<'_>) {
         for renewal in self.given.drain() {
             cx.out.push(Action::Renewed { renewal, outcome: Err(RequestError::NotLoggedIn) });
@@ -297,7 +293,7 @@ impl Tokens {
         }
     }
 
-    /// Who gives the next token; `None` where nobody does, or whoever did has given the last word.
+    /// Returns the source of the next token; `None` if there is none, or it has failed for good.
     fn source(&self) -> Option<TokenSource> {
         if self.fetches.stopped {
             return None;
@@ -309,7 +305,7 @@ impl Tokens {
         }
     }
 
-    /// Like [`Tokens::source`]; a login with a password begins with that one, whoever gives the next.
+    /// Like [`Tokens::source`], but a login with a password starts with that.
     fn source_for(&self, reason: TokenReason) -> Option<TokenSource> {
         match &self.secret {
             Secret::Password(password) if reason == TokenReason::Login => Some(TokenSource::Password(password.clone())),
@@ -317,7 +313,7 @@ impl Tokens {
         }
     }
 
-    /// Why an attempt needs another token; `None` where the one there is can be tried.
+    /// Returns the reason for another token; `None` if the current one can be tried.
     fn needs(&self) -> Option<TokenReason> {
         match (self.fetches.refused.as_ref().map(Refusal::kind), &self.token) {
             (Some(RefusalKind::TokenExpired), _) => Some(TokenReason::Expired),
@@ -328,7 +324,7 @@ impl Tokens {
         }
     }
 
-    /// Fetches the next token, as the countdown says that it is time.
+    /// Fetches the next token, when the countdown says so.
     fn renew_ahead(&mut self, cx: &mut Cx<'_>) {
         let least = self.fetches.last.map(|last| last.saturating_add(LEAST_APART));
         match least {
@@ -337,7 +333,7 @@ impl Tokens {
         }
     }
 
-    /// Fetches a token, unless that is under way or there is no source.
+    /// Fetches a token, unless a fetch is in flight or there is no source.
     fn fetch(&mut self, reason: TokenReason, cx: &mut Cx<'_>) {
         if self.fetches.under_way.is_some() {
             return;
@@ -359,7 +355,7 @@ impl Tokens {
         }
     }
 
-    /// Takes the answer to the session's fetch.
+    /// Handles the result of the session's fetch.
     fn fetched(&mut self, result: Result<TokenGrant, TokenError>, stage: Stage, cx: &mut Cx<'_>) -> Verdict {
         let Some(fetch) = self.fetches.under_way else { return Verdict::Stay };
         let grant = match result {
@@ -367,9 +363,9 @@ impl Tokens {
             Err(error) => return self.fetch_failed(error, fetch, stage, cx),
         };
         let end = grant.expires_at.and_then(|end| TokenEnd::counted_from(end, cx.now));
-        // Before the server's clock is heard, a local one that is wrong must not condemn a token.
+        // Until the server's clock is known, a wrong local one must not discard a token.
         let over = end.is_some_and(|end| end.is_over(self.server_clock, cx.now));
-        // The service may let a token live on that has ended; one that was refused is of no use all the same.
+        // The service may accept a token after its end, but not one that it refused.
         let lives_on = self.ended && end.is_some() && self.fetches.refused.is_none();
         if over || (self.token.as_ref() == Some(&grant.token) && !lives_on) {
             return self.fetch_failed(TokenError::Stale, fetch, stage, cx);
@@ -381,7 +377,7 @@ impl Tokens {
         self.take(grant.token, end, stage, cx)
     }
 
-    /// Goes on with a new token.
+    /// Switches to a new token.
     fn take(&mut self, token: Token, end: Option<TokenEnd>, stage: Stage, cx: &mut Cx<'_>) -> Verdict {
         let awaited = self.fetches.under_way.is_some() && stage.awaits_token;
         let patience = cx.env.config.heartbeat_answer;
@@ -402,8 +398,7 @@ impl Tokens {
         Verdict::Connect
     }
 
-    /// Handles a fetch that failed: it is repeated after a pause, or by the next attempt, unless the source has given its
-    /// last word.
+    /// Handles a failed fetch: it is repeated after a pause or by the next attempt, unless the source failed for good.
     fn fetch_failed(&mut self, error: TokenError, fetch: Fetch, stage: Stage, cx: &mut Cx<'_>) -> Verdict {
         let error = match error {
             TokenError::Provider(error) => {
@@ -411,8 +406,7 @@ impl Tokens {
             }
             other => other,
         };
-        // A password that is wrong, a user that is gone, a provider that says so. What else fails may pass, also where the
-        // service refuses what a provider gave.
+        // Final: a wrong password, a deleted user, or the provider says so. Anything else may pass.
         let is_last = match &error {
             TokenError::Rest(error) => fetch.by_password && error.is_final(),
             error => error.is_final(),
@@ -425,7 +419,7 @@ impl Tokens {
         };
         self.fetches.not_before = asked.map(|pause| cx.after(pause));
         let pause = self.fetches.pause(cx.env.random.f64()).max(asked.unwrap_or_default());
-        // On the way back, with a token that has ended, each attempt asks.
+        // On a reconnect with an ended token, each attempt fetches.
         let attempts_ask = stage.awaits_token || (self.ended && stage.resuming);
         let again = Some(pause).filter(|_| !is_last && !attempts_ask);
         self.fetches.next = again.map(|pause| cx.after(pause));
@@ -444,7 +438,7 @@ impl Tokens {
         }
     }
 
-    /// Takes a token that the application gives. The service is asked for its end, one after the other.
+    /// Queues a token from the application to request its end.
     pub(super) fn give(&mut self, renewal: u64, token: Token, cx: &mut Cx<'_>) {
         if self.given.push(renewal, token) {
             self.fetch_given(cx);
@@ -453,7 +447,7 @@ impl Tokens {
         }
     }
 
-    /// Drops a given token whose giver has gone: it must not take the place of one given later.
+    /// Drops a given token without a caller: it must not replace one given later.
     pub(super) fn cancel_given(&mut self, renewal: u64, cx: &mut Cx<'_>) {
         if self.given.cancel(renewal) {
             cx.out.push(Action::DropTokenFetch(TokenFetch::Application));
@@ -469,8 +463,7 @@ impl Tokens {
         }
     }
 
-    /// Takes the end of a given token; the token counts for more than one that is being fetched. Without an end nothing
-    /// changes.
+    /// Handles the end of a given token, which takes precedence over a fetch in flight. Without an end nothing changes.
     fn given_ready(&mut self, result: Result<TokenGrant, TokenError>, stage: Stage, cx: &mut Cx<'_>) -> Verdict {
         let Some(renewal) = self.given.finish() else { return Verdict::Stay };
         let mut verdict = Verdict::Stay;
@@ -495,7 +488,7 @@ impl Tokens {
         verdict
     }
 
-    /// Gives up the request for the end of a given token, which has taken too long.
+    /// Cancels an overdue request for a given token's end.
     fn given_due(&mut self, stage: Stage, cx: &mut Cx<'_>) -> Verdict {
         if !self.given.is_fetching() {
             return Verdict::Stay;
@@ -505,7 +498,7 @@ impl Tokens {
     }
 }
 
-/// How long REST may take for one call: every host may use up its own limit.
+/// Returns the limit of one REST call: every host may use its whole limit.
 fn rest_limit(config: &Config) -> Duration {
     config.rest_timeout.saturating_mul(8)
 }

@@ -1,4 +1,4 @@
-//! What becomes of a session as its token ends, comes or fails to.
+//! Consequences for the session when its token ends, is renewed or cannot be.
 
 use std::mem;
 
@@ -33,7 +33,7 @@ impl Session {
         }
     }
 
-    /// Takes the answer to [`Action::FetchToken`].
+    /// Handles the answer to [`Action::FetchToken`].
     pub(in crate::session) fn token_ready(
         &mut self,
         fetch: TokenFetch,
@@ -49,7 +49,7 @@ impl Session {
         self.follow(verdict, cx)
     }
 
-    /// Handles the deadline of the fetch under way, or makes the next one.
+    /// Handles the deadline of the fetch in flight, or starts the next one.
     pub(in crate::session) fn fetch_due(&mut self, cx: &mut Cx<'_>) -> Flow {
         let Some(fetch) = self.tokens.fetches.under_way else {
             self.tokens.fetch(TokenReason::Expiring, cx);
@@ -60,7 +60,7 @@ impl Session {
         self.follow(verdict, cx)
     }
 
-    /// Handles the deadline of the request for the end of a given token.
+    /// Handles the deadline of the request for a given token's end.
     pub(in crate::session) fn given_due(&mut self, cx: &mut Cx<'_>) -> Flow {
         let verdict = self.tokens.given_due(Stage::of(&self.phase), cx);
         self.follow(verdict, cx)
@@ -88,8 +88,8 @@ impl Session {
         Flow::Continue(())
     }
 
-    /// Goes on past the token's end, as there is a source of others. Online the server decides how long it bears with the old
-    /// one; on the way back the next attempt asks for a new one first.
+    /// Continues past the token's end, as there is a source of others. Online the server decides how long it accepts
+    /// the old one; on a reconnect the next attempt first fetches a new one.
     fn outlived(&mut self, certain: bool, cx: &mut Cx<'_>) {
         self.tokens.ended |= certain;
         if !self.phase.is_online() {
@@ -101,12 +101,12 @@ impl Session {
         }
     }
 
-    /// Goes on with an attempt: gets a token where there is none, or the one there is has ended or was refused.
+    /// Authorizes an attempt: fetches a token if there is none, or the current one has ended or was refused.
     pub(in crate::session) fn authorize(&mut self, cx: &mut Cx<'_>) -> Flow {
         let (server, now) = (self.tokens.server_clock, cx.now);
         if self.phase.is_logging_in() && self.tokens.granted_end.is_some_and(|end| TokenEnd::is_over(end, server, now))
         {
-            // It was fetched for an earlier attempt, too long ago.
+            // It was fetched too long ago, for an earlier attempt.
             self.tokens.forget();
         }
         match self.tokens.needs() {
@@ -115,7 +115,7 @@ impl Session {
         }
     }
 
-    /// Fetches a token for an attempt and waits, at first as long as the service asked to.
+    /// Fetches a token for an attempt and waits for it, at first as long as the service asked.
     fn await_token(&mut self, reason: TokenReason, cx: &mut Cx<'_>) -> Flow {
         if self.tokens.source_for(reason).is_none() {
             return match self.tokens.fetches.refused.take() {
@@ -136,8 +136,7 @@ impl Session {
         self.enter(ConnectStage::Token, until.saturating_sub(cx.now.mono), cx)
     }
 
-    /// Handles an attempt that got no token. A login has one more way where it has a kept token whose end seems to have
-    /// passed.
+    /// Handles an attempt without a token. A login may fall back to a stored token that seems to have ended.
     fn no_token(&mut self, cause: LossCause, cx: &mut Cx<'_>) -> Flow {
         if !self.phase.is_logging_in() || !self.tokens.use_spare() {
             return self.lost(cause, cx);
@@ -147,7 +146,7 @@ impl Session {
         self.connect(cx)
     }
 
-    /// Ends a session whose attempt needs a token, and whose source has given the last word.
+    /// Ends a session whose attempt needs a token that its source has refused for good.
     fn no_token_for_good(&mut self, error: TokenError, cx: &mut Cx<'_>) -> Flow {
         let user = self.user.clone();
         match (mem::take(&mut self.tokens.fetches.refused), error, self.phase.is_logging_in()) {
@@ -166,7 +165,7 @@ impl Session {
         self.log_out("inner:token expired", DisconnectReason::TokenExpired, cx)
     }
 
-    /// Ends a session whose PROVISION was refused, where another attempt can do nothing about it.
+    /// Ends a session whose PROVISION was refused for good.
     pub(in crate::session) fn refused_for_good(&mut self, refusal: Refusal, cx: &mut Cx<'_>) -> Flow {
         if refusal.kind() == RefusalKind::TokenExpired && !self.phase.is_logging_in() {
             cx.emit(EventKind::TokenExpired);

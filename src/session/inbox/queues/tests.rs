@@ -23,7 +23,7 @@ fn kept(pull: super::Pull<'_>) -> Pull {
     Pull { queue: pull.queue.clone(), key: pull.key }
 }
 
-/// The table, by addresses as values.
+/// Table with addresses as values.
 #[derive(Default)]
 struct Tested(Queues);
 
@@ -240,7 +240,7 @@ fn no_more_queues_than_allowed_are_pulled_at_once_and_every_one_has_its_turn() {
         under_way.extend(queues.page(&pull.queue, None, true, PageContent::Known, NOW));
         under_way.extend(queues.next_waiting(at_once(3), NOW));
     }
-    // The first three were announced once more while they were being pulled.
+    // The first 3 were announced once more while they were being pulled.
     assert_eq!(pulled, 13);
 }
 
@@ -367,7 +367,7 @@ fn pages_that_answer_earlier_pulls_begin_the_wait_of_later_ones_anew() {
             assert!(queues.page(&jid(&n.to_string()), Some(round * 3 + n + 1), false, PageContent::New, now).is_some());
         }
     }
-    // One that is overtaken by what was asked for later was not waiting for it.
+    // An overtaken pull was not waiting for later ones.
     for step in 1..10 {
         let later = now + Duration::from_secs(5 * step);
         queues.page(&jid("2"), Some(1000 + step), false, PageContent::New, later);
