@@ -1,8 +1,8 @@
 //! The actor: turns messages, frames and time into inputs of the engine, and carries its actions out.
 //!
 //! It works in turns. A turn is one message, one round of reading, or one of the other things the driver waits for: the
-//! engine takes its inputs in (`core.rs`), and then, once, what it decided is carried out (`effects.rs`). Nothing that is
-//! carried out feeds the engine again within the turn.
+//! engine takes its inputs in (`core.rs`), and then, once, what it decided is carried out (`effects.rs`). Nothing that
+//! is carried out feeds the engine again within the turn.
 
 use std::{
     any::Any,
@@ -53,10 +53,8 @@ use crate::{
     util::{lent, threads::Unfinished},
 };
 
-/// Places that lists keep while nothing is under way.
 pub(super) const SCRATCH: usize = 16;
 
-/// Something under way that the driver polls.
 type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// Owns one account's socket, its timer and its reconnect backoff.
@@ -71,16 +69,12 @@ type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 pub struct ConnectionActor {
     pub(super) core: Core,
     pub(super) config: Arc<Config>,
-    /// The configuration's logger behind the session's redactor.
     pub(super) logger: Logger,
     pub(super) log: SessionLog,
     pub(super) user: Option<UserId>,
-    /// The events of a turn, until they are published together: what one round of reading brings costs the registry one
-    /// wake. Empty between turns.
+    /// Events of a turn, published together: a round of reading costs the registry one wake. Empty between turns.
     pub(super) events: Vec<Event>,
-    /// A pause in reading, for the subscribers' registry to catch up.
     pub(super) behind: Option<Pin<Box<Sleep>>>,
-    /// Frames to send that the link has no room for yet.
     pub(super) queued: WriteQueue,
     pub(super) link: Option<Link>,
     pub(super) dialing: Option<Dialing>,
@@ -100,11 +94,9 @@ pub struct ConnectionActor {
     /// Ends that wait for what was begun to be written.
     pub(super) ends: Vec<Ending>,
     pub(super) sends: HashMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
-    /// Callers of `renew_token`, by what the engine answers with.
     pub(super) renewals: Vec<(u64, oneshot::Sender<Result<u64, RequestError>>)>,
     pub(super) last_renewal: u64,
     pub(super) stats: Stats,
-    /// The pages that the message handler has.
     pub(super) page_tasks: PageTasks,
     /// Keeps the account over restarts, where there is a state folder.
     pub(super) token_cache: Option<TokenCache>,
@@ -113,15 +105,13 @@ pub struct ConnectionActor {
     pub(super) dying: bool,
 }
 
-/// A connect under way.
 pub(super) struct Dialing {
     pub(super) connect: Doing<Result<Link, LossCause>>,
-    /// The step it is at, and the one the engine was told last.
+    /// The current step, and the one last reported to the engine.
     pub(super) progress: ConnectProgress,
     pub(super) told: Option<ConnectStep>,
 }
 
-/// The end of a session, reported once the account's files are written.
 pub(super) struct Ending {
     pub(super) closed: Closed,
     pub(super) asked: Vec<oneshot::Sender<Closed>>,
@@ -137,7 +127,6 @@ impl Ending {
     }
 }
 
-/// Outcome of a call made while connecting.
 pub(super) enum CallDone {
     Recalled(Result<Loaded, Unfinished>),
     Discovered(Result<Addresses, RestError>),
@@ -151,7 +140,6 @@ impl ConnectionActor {
     /// [`ConnectionError::Busy`](crate::ConnectionError::Busy).
     pub const RENEWALS: usize = 16;
 
-    /// Makes an actor; `handle` leads from its events to the connection's handles.
     pub(super) fn new(
         config: Arc<Config>,
         handlers: Handlers,
@@ -197,34 +185,31 @@ impl ConnectionActor {
         }
     }
 
-    /// Takes a turn of one input.
     pub(super) fn step(&mut self, input: Input<'_>, ctx: &mut Context<Self>) {
         let now = self.core.now();
         let _ = self.core.step(input, now);
         self.finish_turn(ctx);
     }
 
-    /// Wakes the driver after a message handler queued work.
     pub(super) fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }
     }
 
-    /// Returns the REST client, found by discovery first where no address is known yet.
     pub(super) fn rest(&self) -> impl Future<Output = Result<RestClient, RestError>> + use<> {
         self.rest.clone().client()
     }
 
-    /// Ends the session while the actor is being dropped: the goodbye goes out as far as the socket takes it, sends come to
-    /// their outcome, subscribers hear why.
+    /// Ends the session while the actor is dropped: the goodbye is written as far as the socket takes it, and sends
+    /// fail.
     fn abort(&mut self, end: ActorEnd) {
         let now = self.core.now();
         let _ = self.core.step(Input::Abort(end), now);
         self.carry_out_all();
     }
 
-    /// The same where the engine itself is what panicked: everybody is told what can be told without it.
+    /// Ends the session where the engine itself panicked: reports what can be reported without it.
     fn abort_without_engine(&mut self, end: ActorEnd) {
         let reason = DisconnectReason::ActorEnded(end);
         let is_end = |kind: &EventKind| matches!(kind, EventKind::Disconnected { .. });
@@ -256,11 +241,11 @@ impl Actor for ConnectionActor {
 }
 
 impl Drop for ConnectionActor {
-    /// However it ends, also with its arbiter or by a panic: whoever waits is told.
+    /// Reports the end, also with the arbiter or by a panic.
     fn drop(&mut self) {
         let end = if std::thread::panicking() { ActorEnd::Panicked } else { ActorEnd::Stopped };
         let cut = self.core.engine.state() != ConnectionState::LoggedOut;
-        // First, so that the state is right when the events are heard.
+        // First, so that the state is right when the events arrive.
         self.core.publisher.end(end, cut);
         self.dying = true;
         let closing = std::mem::take(&mut self.closing);

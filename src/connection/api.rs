@@ -25,7 +25,7 @@ use crate::{
 };
 
 impl ConnectionActor {
-    /// Gives the engine something to send; `asked` gets the outcome.
+    /// Sends through the engine; `asked` gets the outcome.
     fn send(
         &mut self,
         client_id: u64,

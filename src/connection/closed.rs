@@ -1,6 +1,4 @@
-//! What a close came to.
-
-/// How a session ended that [`Connection::close`](super::Connection::close) was to end.
+/// Outcome of [`Connection::close`](super::Connection::close).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Closed {
@@ -9,20 +7,20 @@ pub enum Closed {
     /// There was no session to end.
     NotLoggedIn,
     /// The session ended on this side alone: the link was down or not up yet, or LOGOUT was not answered within
-    /// [`ConfigBuilder::logout_timeout`](crate::ConfigBuilder::logout_timeout). The server may show the account as online until it notices
-    /// that the link is gone.
+    /// [`ConfigBuilder::logout_timeout`](crate::ConfigBuilder::logout_timeout). The server may show the account as
+    /// online until it notices that the link is gone.
     Cut,
-    /// The connection's actor ended first, with its arbiter or by a panic: nobody was left to wait for the server's answer,
-    /// and LOGOUT may not have left. [`Connection::ended`](super::Connection::ended) says why.
+    /// The connection's actor ended first, with its arbiter or by a panic: nobody was left to wait for the server's
+    /// answer, and LOGOUT may not have left. [`Connection::ended`](super::Connection::ended) says why.
     ///
-    /// A program that sees this stops its actix system before its connections are closed. `actix_web::HttpServer` does so
-    /// on SIGTERM and SIGINT unless it is told to `disable_signals()`: see the
-    /// [module's page](crate::connection#at-the-end-of-a-program).
+    /// A program that sees this stops its actix system before its connections are closed. `actix_web::HttpServer` does
+    /// so on SIGTERM and SIGINT unless it is told to `disable_signals()`: see the [module's
+    /// page](crate::connection#at-the-end-of-a-program).
     ActorGone,
 }
 
 impl Closed {
-    /// Whether nothing is left of the session on either side.
+    /// Returns whether nothing is left of the session on either side.
     #[must_use]
     pub const fn is_clean(self) -> bool {
         matches!(self, Closed::LoggedOut | Closed::NotLoggedIn)

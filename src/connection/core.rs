@@ -1,5 +1,3 @@
-//! The engine, as the actor runs it.
-
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use actix_rt::time::Instant;
@@ -12,17 +10,15 @@ use crate::{
     util::unix_time,
 };
 
-/// The engine with all that a step of it needs, and the actions of this turn's steps.
-///
-/// It is apart from the link, so that the engine reads a frame in place, in the link's buffer.
+/// The engine with all that a step of it needs, and the actions of this turn's steps. It is apart from the link, so
+/// that the engine reads a frame in place, in the link's buffer.
 pub(super) struct Core {
     pub(super) engine: Engine,
     pub(super) handlers: Handlers,
     pub(super) slot: Arc<Slot>,
     pub(super) publisher: StatePublisher,
     pub(super) begun: Instant,
-    /// Actions to carry out at the end of the turn, in order; empty between turns. The capacity stays, so that a step
-    /// allocates nothing.
+    /// Actions to carry out at the end of the turn, in order. The capacity stays, so that a step allocates nothing.
     pub(super) actions: Vec<Action>,
 }
 
@@ -39,8 +35,7 @@ impl Core {
         self.begun.checked_add(mono)
     }
 
-    /// Feeds the engine; its actions wait for the end of the turn. Breaks where it drops the link, of which nothing more may
-    /// be reported.
+    /// Feeds the engine; its actions wait for the end of the turn. Breaks where it drops the link.
     pub(super) fn step(&mut self, input: Input<'_>, now: Now) -> ControlFlow<()> {
         self.engine.set_wanted(self.handlers.wanted());
         self.engine.set_handled(self.slot.wanted());

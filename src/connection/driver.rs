@@ -29,7 +29,6 @@ const BEHIND: Duration = Duration::from_secs(1);
 /// The shortest time that a timer waits for its driver.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// Never done: it ends with its actor.
 pub(super) struct Driver;
 
 impl ActorFuture<ConnectionActor> for Driver {
@@ -92,7 +91,6 @@ impl ConnectionActor {
         }
     }
 
-    /// Cancels the renewals whose callers have gone.
     pub(super) fn cancel_renewals(&mut self, ctx: &mut Context<Self>) {
         while let Some(at) = self.renewals.iter().position(|(_, asked)| asked.is_closed()) {
             let (renewal, _) = self.renewals.swap_remove(at);
@@ -130,7 +128,7 @@ impl ConnectionActor {
         }
     }
 
-    /// Reads a round: each frame goes to the engine in place, then the actions of all of them are carried out.
+    /// Reads a round: feeds each frame to the engine in place, then carries out the actions of all.
     fn poll_link(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
         if self.handlers_behind(task) {
             self.core.engine.set_unread(true);
@@ -169,7 +167,7 @@ impl ConnectionActor {
                 }
             }
         };
-        // A task that has used up its share of the thread is told that there is nothing, whatever there is.
+        // A task over its budget finds every socket empty.
         let unread = !matches!(outcome, ReadOutcome::Blocked) || !tokio::task::coop::has_budget_remaining();
         self.core.engine.set_unread(unread);
         let arriving = link.traffic.read != before && link.is_within_a_message();
@@ -199,7 +197,7 @@ impl ConnectionActor {
         if let Some(pause) = &mut self.behind
             && pause.as_mut().poll(task).is_ready()
         {
-            // That the server lives must be heard whatever is behind.
+            // Heartbeats must be read whatever is behind.
             self.behind = None;
             return false;
         }
@@ -216,7 +214,6 @@ impl ConnectionActor {
         true
     }
 
-    /// Drops a link that is lost, and tells the engine.
     fn lose(&mut self, cause: LossCause, ctx: &mut Context<Self>) {
         if let Some(link) = &mut self.link
             && let Some(waker) = &self.waker
@@ -231,7 +228,6 @@ impl ConnectionActor {
         self.step(Input::Lost(cause), ctx);
     }
 
-    /// Writes what the engine wants sent.
     fn write(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
         let Some(link) = &mut self.link else {
             self.queued.clear();
@@ -247,7 +243,7 @@ impl ConnectionActor {
         }
     }
 
-    /// Notes up to when the timer stands for the world as it was: its driver looks at the sockets first.
+    /// Records the time up to which the timer is due: its driver looks at the sockets first.
     fn poll_fired(&mut self, task: &mut Task<'_>) {
         if let (Some(timer), Some(armed)) = (&mut self.timer, self.armed)
             && timer.as_mut().poll(task).is_ready()
@@ -265,7 +261,8 @@ impl ConnectionActor {
                 return;
             };
             let now = self.core.now().mono;
-            // After a pause of the whole thread, what came meanwhile is not known to be there before the driver has looked.
+            // After a pause of the whole thread, what came meanwhile is not known to be there before the driver has
+            // looked.
             if now >= due && (self.link.is_none() || self.looked >= due) {
                 let before = self.core.engine.state();
                 self.step(Input::Tick, ctx);
@@ -285,10 +282,8 @@ impl ConnectionActor {
         }
     }
 
-    /// Arms the timer for `due` or a moment before it; `true` when that moment has come already.
-    ///
-    /// Traffic moves the deadline away all the time; a timer that fires too early is cheaper than one that is armed
-    /// anew for every frame.
+    /// Arms the timer for `due` or a moment before it; `true` when that moment has come already. Traffic moves the
+    /// deadline away all the time; a timer that fires too early is cheaper than one that is armed anew for every frame.
     fn poll_sleep(&mut self, due: std::time::Duration, task: &mut Task<'_>) -> bool {
         let far = Instant::now() + std::time::Duration::from_secs(60 * 60);
         let fits = self.armed.is_some_and(|armed| armed <= due);

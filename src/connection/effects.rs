@@ -24,8 +24,7 @@ use crate::{
 };
 
 impl ConnectionActor {
-    /// Ends a turn: carries out its actions, and stops the actor where that was asked
-    /// for and nothing is left of the session.
+    /// Ends a turn: carries out its actions, and stops the actor if that was asked and the session is gone.
     pub(super) fn finish_turn(&mut self, ctx: &mut Context<Self>) {
         self.carry_out_all();
         if self.stopping && self.core.engine.state() == ConnectionState::LoggedOut && self.ends.is_empty() {
@@ -43,7 +42,7 @@ impl ConnectionActor {
     }
 
     fn carry_out(&mut self, action: Action) {
-        // Events are published together, but before anybody is told what follows from them.
+        // Publish pending events before completing any caller's future.
         if !matches!(action, Action::Emit(_) | Action::Publish(_) | Action::Transmit(_)) {
             self.publish_events();
         }
@@ -168,7 +167,7 @@ impl ConnectionActor {
         }
     }
 
-    /// Drops the link, a dial and a call. Frames queued before that still go out as far as the socket takes them.
+    /// Drops the link, a dial and a call. Queued frames are still written as far as the socket takes them.
     fn hang_up(&mut self) {
         self.dialing = None;
         self.call = None;
@@ -179,8 +178,7 @@ impl ConnectionActor {
         self.wake();
     }
 
-    /// Answers those who asked for the session's end, once the account's files are written: whoever reopens the account, in
-    /// another process too, must find them.
+    /// Completes the callers of `close` once the account's files are written, so that a reopened account finds them.
     pub(super) fn tell_closed(&mut self, closed: Closed, asked: Vec<oneshot::Sender<Closed>>) {
         if asked.is_empty() && !self.stopping {
             return;
@@ -199,7 +197,6 @@ impl ConnectionActor {
         }
     }
 
-    /// Starts reading what is kept of the account.
     fn recall(&mut self, user: &UserId, device: &Device) {
         let Some(state) = &self.config.state_dir else { return };
         let same = self.token_cache.take().filter(|cache| cache.is_of(user));
@@ -210,7 +207,7 @@ impl ConnectionActor {
         self.wake();
     }
 
-    /// Goes on with what is kept of the account: as its device, and with its token.
+    /// Continues with the loaded state: its device and token.
     pub(super) fn recalled(&mut self, recalled: Result<Loaded, Unfinished>, ctx: &mut Context<Self>) {
         let (device, token) = match recalled {
             Ok(Loaded { device, token }) => {

@@ -1,5 +1,3 @@
-//! The handle.
-
 use std::{
     fmt,
     sync::{Arc, Weak},
@@ -98,7 +96,7 @@ impl fmt::Debug for Connection {
 pub struct WeakConnection(Weak<Inner>);
 
 impl WeakConnection {
-    /// The connection, unless its last handle has been dropped.
+    /// Returns the connection, unless its last handle has been dropped.
     #[must_use]
     pub fn upgrade(&self) -> Option<Connection> {
         self.0.upgrade().map(Connection)
@@ -139,7 +137,8 @@ impl Event {
 }
 
 impl Connection {
-    /// A handle that does not keep the connection logged in: for subscribers, which the connection itself keeps.
+    /// Returns a handle that does not keep the connection logged in: for subscribers, which the connection itself
+    /// keeps.
     #[must_use]
     pub fn downgrade(&self) -> WeakConnection {
         WeakConnection(Arc::downgrade(&self.0))
@@ -204,7 +203,7 @@ impl Connection {
         })
     }
 
-    /// Asks in a way that is answered also by an actor that ends over it; `None` where it never looked at it.
+    /// Calls the actor; answered even if it ends meanwhile, and `None` where the message was never handled.
     async fn ask_for_good<M, T>(&self, message: M) -> Option<T>
     where
         M: Message + Send + 'static,
@@ -220,25 +219,25 @@ impl Connection {
 
     /// Logs a user in and returns once the server has accepted.
     ///
-    /// [`Credentials`](crate::Credentials) are enough; an [`Account`] also says who this device is, and where its cursors
-    /// are kept.
+    /// [`Credentials`](crate::Credentials) are enough; an [`Account`] also says who this device is, and where its
+    /// cursors are kept.
     ///
-    /// Subscribers hear `Connected`. A lost link is regained by itself from then on. A login makes at most
-    /// [`Engine::LOGIN_ATTEMPTS`](crate::session::Engine::LOGIN_ATTEMPTS) attempts within the login deadline; what fails at
-    /// discovery or the token request and may pass is tried again like a connection, and a pause that the service asks for
-    /// is waited out where the deadline leaves time for it. With
-    /// [`ConfigBuilder::keep_trying_first_login`](crate::ConfigBuilder::keep_trying_first_login) neither limit holds, and this waits until
-    /// the login is accepted or fails for good.
+    /// Subscribers receive `Connected`. A lost link is regained by itself from then on. A login makes at most
+    /// [`Engine::LOGIN_ATTEMPTS`](crate::session::Engine::LOGIN_ATTEMPTS) attempts within the login deadline; what
+    /// fails at discovery or the token request and may pass is tried again like a connection, and a pause that the
+    /// service asks for is waited out where the deadline leaves time for it. With
+    /// [`ConfigBuilder::keep_trying_first_login`](crate::ConfigBuilder::keep_trying_first_login) neither limit holds,
+    /// and this waits until the login is accepted or fails for good.
     ///
-    /// Add subscribers and set the [message handler](Connection::set_message_handler) first: what waits on the server is
-    /// fetched at once, and without a handler a message that nobody wants to hear then is acknowledged unheard (with a
-    /// warning in the log).
+    /// Add subscribers and set the [message handler](Connection::set_message_handler) first: what waits on the server
+    /// is fetched at once, and without a handler a message that nobody wants to hear then is acknowledged unheard (with
+    /// a warning in the log).
     ///
     /// # Errors
-    /// [`OpenError`] names the failed step and carries the vendor's number; [`OpenError::is_final`] says whether to try again
-    /// can help. A login under way or done is refused with
-    /// [`OpenError::InProgress`] or [`OpenError::AlreadyOpen`] and not disturbed. After every other error, and after
-    /// any end of a session, `open` may be called again.
+    /// [`OpenError`] names the failed step and carries the vendor's number; [`OpenError::is_final`] says whether to try
+    /// again can help. A login under way or done is refused with [`OpenError::InProgress`] or
+    /// [`OpenError::AlreadyOpen`] and not disturbed. After every other error, and after any end of a session, `open`
+    /// may be called again.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the login; [`close`](Connection::close) does.
@@ -248,12 +247,13 @@ impl Connection {
 
     /// Logs out, in every state, and returns once nothing of the session is left: no socket, timer or call.
     ///
-    /// Where the link is up, LOGOUT is sent first and its answer awaited for `ConfigBuilder::logout_timeout`. Subscribers
-    /// hear `Disconnected` with the reason `Closed`. On a connection that is logged out nothing happens. Sends that wait
-    /// come to their outcome at once, and so does an `open` that is under way.
+    /// Where the link is up, LOGOUT is sent first and its answer awaited for `ConfigBuilder::logout_timeout`.
+    /// Subscribers hear `Disconnected` with the reason `Closed`. On a connection that is logged out nothing happens.
+    /// Sends that wait come to their outcome at once, and so does an `open` that is under way.
     ///
-    /// What was begun of the account's files, in a [`ConfigBuilder::state_dir`](crate::ConfigBuilder::state_dir) and in the stores of this
-    /// library, is written by then, so that whoever opens the account next finds it; a disk that has not answered for 5 s is not waited for (the log says so).
+    /// What was begun of the account's files, in a [`ConfigBuilder::state_dir`](crate::ConfigBuilder::state_dir) and in
+    /// the stores of this library, is written by then, so that whoever opens the account next finds it; a disk that has
+    /// not answered for 5 s is not waited for (the log says so).
     ///
     /// The answer says whether the server knows of the end: see [`Closed`]. It is no error to leave it unread.
     ///
@@ -263,7 +263,7 @@ impl Connection {
         self.ask_for_good(Close).await.unwrap_or_else(|| self.0.shared.closed())
     }
 
-    /// How the connection's actor ended, if it has: no call on this connection works any more then.
+    /// Returns how the connection's actor ended, if it has: every call fails from then on.
     ///
     /// While there are handles it ends by a panic or with its arbiter alone. Subscribers hear
     /// [`DisconnectReason::ActorEnded`](crate::DisconnectReason::ActorEnded) where a session ended with it.
@@ -274,11 +274,12 @@ impl Connection {
 
     /// Sends a message and returns once the server has taken it.
     ///
-    /// It waits for at most [`ConfigBuilder::send_timeout`]. While a lost link is being regained the message is kept: it goes out
-    /// right after the next login, in order with the others and once, and its time begins then. It is kept for at most
-    /// [`ConfigBuilder::buffer_sends_for`] (60 s), beside at most [`Limits::buffered_sends`](crate::Limits::buffered_sends) (256) others;
-    /// past either, and when the session ends first, it fails and surely was not sent. A message that was on its way when
-    /// the link was lost is never sent again by itself.
+    /// It waits for at most [`ConfigBuilder::send_timeout`]. While a lost link is being regained the message is
+    /// buffered: it goes out right after the next login, in order with the others and once, and its time begins then.
+    /// It is buffered for at most [`ConfigBuilder::buffer_sends_for`] (60 s), beside at most
+    /// [`Limits::buffered_sends`](crate::Limits::buffered_sends) (256) others; past either, and when the session ends
+    /// first, it fails and surely was not sent. A message that was on its way when the link was lost is never sent
+    /// again by itself.
     ///
     /// # Errors
     /// [`SendError`] tells a refused message from one whose outcome is unknown and from one that was not sent.
@@ -289,7 +290,8 @@ impl Connection {
         self.ask_for_good(SendMessage(message)).await.unwrap_or(Err(ConnectionError::Stopped.into()))
     }
 
-    /// Sends a text to a conversation, a user where only a name is given; [`send`](Connection::send) of [`Outgoing::text`].
+    /// Sends a text to a conversation, a user where only a name is given; [`send`](Connection::send) of
+    /// [`Outgoing::text`].
     ///
     /// # Errors
     /// As [`send`](Connection::send).
@@ -308,8 +310,8 @@ impl Connection {
 
     /// Joins a chat room and returns what the service says of it (messages spec §4.2).
     ///
-    /// The room is joined again when a lost link comes back, unless [`ConfigBuilder::rejoin_rooms`] is off; where that fails,
-    /// [`RoomLost`](crate::EventKind::RoomLost) tells.
+    /// The room is joined again when a lost link comes back, unless [`ConfigBuilder::rejoin_rooms`] is off; where that
+    /// fails, [`RoomLost`](crate::EventKind::RoomLost) tells.
     ///
     /// # Errors
     /// As [`change_room`](Connection::change_room).
@@ -317,14 +319,14 @@ impl Connection {
         self.change_room(RoomRequest::join(room)?).await
     }
 
-    /// Joins or leaves a chat room: a [`RoomRequest`] to join may have a text for the room's members, and leave the other
-    /// rooms.
+    /// Joins or leaves a chat room: a [`RoomRequest`] to join may have a text for the room's members, and leave the
+    /// other rooms.
     ///
     /// It waits for at most [`ConfigBuilder::send_timeout`] and is not kept while the link is down.
     ///
     /// # Errors
-    /// [`SendError::Reconnecting`] (16) while the link is down; [`SendError::OutcomeUnknown`] where no answer came, with
-    /// -1 when its time ran out, after which the link is replaced; otherwise as [`send`](Connection::send).
+    /// [`SendError::Reconnecting`] (16) while the link is down; [`SendError::OutcomeUnknown`] where no answer came: -1
+    /// when its time ran out, after which the link is replaced; otherwise as [`send`](Connection::send).
     ///
     /// # Cancel safety
     /// Dropping the future does not take the request back; only its answer is lost.
@@ -368,7 +370,7 @@ impl Connection {
         self.ask(RenewToken(Token::new(token)?)).await?
     }
 
-    /// Where the connection stands, without a round trip to its actor.
+    /// Returns the connection's state, without a round trip to its actor.
     #[must_use]
     pub fn state(&self) -> ConnectionState {
         self.0.shared.state()
@@ -389,11 +391,11 @@ impl Connection {
         self.0.shared.watch()
     }
 
-    /// How the connection fares.
+    /// Returns the connection's health.
     ///
     /// # Errors
-    /// [`ConnectionError::Stopped`] when its actor has ended, [`ended`](Connection::ended) says how; or when its registry was
-    /// shut down.
+    /// [`ConnectionError::Stopped`] when its actor has ended, [`ended`](Connection::ended) says how; or when its
+    /// registry was shut down.
     pub async fn health(&self) -> Result<Health, ConnectionError> {
         let mut health = self.ask(GetHealth).await?;
         if let Some(Ok(user)) = health.user.as_ref().map(|user| user.parse()) {
@@ -403,12 +405,12 @@ impl Connection {
         Ok(health)
     }
 
-    /// A hint that the machine's network has changed, such as from one Wi-Fi to another.
+    /// Reports that the machine's network has changed, such as from one Wi-Fi to another.
     ///
-    /// Where the link seems up, one heartbeat finds out whether it is; where it is down, one attempt is made at once, and
-    /// an attempt under way is given up for it. Either way the ladder of pauses starts anew. What the server asked to
-    /// wait by `Retry-After`, the pause after a kick and the floor of [`Flapping`](crate::config::Flapping) are waited for all
-    /// the same. A hint within 5 s of the last one followed is ignored.
+    /// Where the link seems up, one heartbeat finds out whether it is; where it is down, one attempt is made at once,
+    /// and an attempt under way is given up for it. Either way the backoff starts anew. What the server asked to wait
+    /// by `Retry-After`, the pause after a kick and the floor of [`Flapping`](crate::config::Flapping) are waited for
+    /// all the same. A hint within 5 s of the last one followed is ignored.
     ///
     /// # Errors
     /// [`ConnectionError::Stopped`] when the actor has ended.
@@ -416,26 +418,26 @@ impl Connection {
         self.ask(NetworkChanged).await
     }
 
-    /// What the connection was started with.
+    /// Returns the configuration the connection was started with.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.0.config
     }
 
-    /// The actor's address, for its [messages](crate::connection). It does not keep the connection alive as a handle
-    /// does.
+    /// Returns the actor's address, for its [messages](crate::connection). It does not keep the connection alive as a
+    /// handle does.
     #[must_use]
     pub fn address(&self) -> &Addr<ConnectionActor> {
         &self.0.actor
     }
 
-    /// The subscribers' registry.
+    /// Returns the subscribers' registry.
     #[must_use]
     pub fn handlers(&self) -> &Handlers {
         &self.0.handlers
     }
 
-    /// Lets an actor hear every event; see [`Handlers::add_subscriber`].
+    /// Subscribes an actor to every event; see [`Handlers::add_subscriber`].
     ///
     /// # Errors
     /// As [`Handlers::add_subscriber`].
@@ -447,7 +449,7 @@ impl Connection {
         self.0.handlers.add_subscriber(id, recipient)
     }
 
-    /// Lets an actor hear some kinds of events, or with another policy for when it cannot keep up; see [`Handlers::subscribe`].
+    /// Subscribes an actor to some kinds of events, or with another policy; see [`Handlers::subscribe`].
     ///
     /// # Errors
     /// As [`Handlers::add_subscriber`].
@@ -455,7 +457,7 @@ impl Connection {
         self.0.handlers.subscribe(subscription)
     }
 
-    /// Lets closures hear events; see [`Handlers::add_event_handler`].
+    /// Subscribes closures to events; see [`Handlers::add_event_handler`].
     ///
     /// A closure that needs the connection takes [`downgrade`](Connection::downgrade): one that holds a `Connection`
     /// keeps it logged in until the handler is removed.
@@ -493,21 +495,20 @@ impl Connection {
         self.0.slot.set(Some(handler));
     }
 
-    /// Lets nobody handle messages any more, from the next one on, and gives back who did.
+    /// Removes the message handler from the next message on, and returns it.
     ///
-    /// What comes then is told to subscribers and acknowledged at once, and so is what waits to be handled. To replace a
-    /// handler, set the new one.
+    /// Messages then go to subscribers and are acknowledged at once. To replace a handler, set the new one.
     pub fn clear_message_handler(&self) -> Option<MessageHandler> {
         self.0.slot.set(None)
     }
 
-    /// Who handles messages.
+    /// Returns the message handler, if one is set.
     #[must_use]
     pub fn message_handler(&self) -> Option<MessageHandler> {
         self.0.slot.get()
     }
 
-    /// What the message handler could not handle and has in memory: its [`letters`](MessageHandler::letters).
+    /// Returns the message handler's in-memory dead letters: its [`letters`](MessageHandler::letters).
     #[must_use]
     pub fn dead_letters(&self) -> Option<DeadLetters> {
         self.0.slot.get()?.letters().cloned()
@@ -521,7 +522,7 @@ impl Connection {
         self.0.handlers.remove_subscriber(id)
     }
 
-    /// The subscribers and their counts; see [`Handlers::subscribers`].
+    /// Returns the subscribers and their counts; see [`Handlers::subscribers`].
     ///
     /// # Errors
     /// As [`Handlers::subscribers`].

@@ -1,5 +1,3 @@
-//! How a connection fares, for operators.
-
 use serde::Serialize;
 
 use crate::session::ConnectionState;
@@ -8,22 +6,22 @@ use crate::session::ConnectionState;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Health {
-    /// Who is logged in, or was last.
+    /// The user who is logged in, or was last.
     pub user: Option<String>,
-    /// Where the connection stands.
+    /// The connection's state.
     pub state: ConnectionState,
     /// Attempts to log in or to regain the link since it last held for `Reconnect::stable_after`.
     pub attempts: u32,
-    /// How often a lost link came back, since the connection was started.
+    /// Reconnects since the connection was started.
     pub reconnects: u64,
-    /// What went wrong last, in words: why the link was lost, an attempt or a login failed, or the session ended without
+    /// The last failure, in words: why the link was lost, an attempt or a login failed, or the session ended without
     /// being asked to. It stays when the connection is well again.
     pub last_cause: Option<String>,
     /// The vendor's number for it, where there is one.
     pub last_code: Option<i32>,
-    /// How long the link has been up; `None` where it is not.
+    /// Time since the link came up; `None` where it is down.
     pub uptime_ms: Option<u64>,
-    /// How long ago the server was last heard on this link.
+    /// Time since the server's last bytes on this link.
     pub last_inbound_ms: Option<u64>,
     /// Bytes received since the connection was started, framing included.
     pub bytes_in: u64,
@@ -33,15 +31,15 @@ pub struct Health {
     pub pending_sends: usize,
     /// Messages kept until a lost link is back.
     pub buffered_sends: usize,
-    /// Queues of which the [message handler](crate::MessageHandler) could not handle something: they wait on the server for
-    /// their next try.
+    /// Queues of which the [message handler](crate::MessageHandler) could not handle something: they wait on the server
+    /// for their next try.
     pub waiting_queues: usize,
-    /// Events of this account that subscribers of now could not take, all together; other accounts on the same registry are
-    /// counted apart.
+    /// Events of this account that subscribers of now could not take, all together; other accounts on the same registry
+    /// are counted apart.
     pub missed_events: u64,
-    /// Log records lost because the application's logger panicked; a count of the logger's, shared by the connections that
-    /// were given the same `Config`.
+    /// Log records lost because the application's logger panicked; a count of the logger's, shared by the connections
+    /// that were given the same `Config`.
     pub lost_records: u64,
-    /// How often closures of the [`EventHandler`](crate::EventHandler)s of now panicked; a count of the registry's.
+    /// Panics of the current [`EventHandler`](crate::EventHandler)s' closures; a count of the registry's.
     pub handler_panics: u64,
 }

@@ -30,7 +30,6 @@ impl LazyRest {
         LazyRest { config, redactor, logger, client: Rc::new(RefCell::new(client)) }
     }
 
-    /// Returns the client, found by discovery first where no address is known yet.
     pub(super) async fn client(self) -> Result<RestClient, RestError> {
         let known = self.client.borrow().clone();
         match known {
@@ -39,7 +38,6 @@ impl LazyRest {
         }
     }
 
-    /// Asks for the service's addresses, and goes on with the client of the answer.
     pub(super) async fn discover(self) -> Result<Addresses, RestError> {
         Ok(self.discovered().await?.0)
     }

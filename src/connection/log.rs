@@ -16,21 +16,16 @@ use crate::{
     util::unix_time,
 };
 
-/// Logs at WARN where it is time to warn, else at INFO.
 macro_rules! warn_or_info {
     ($warns:expr, $($record:tt)*) => {
         if $warns { warn!($($record)*) } else { info!($($record)*) }
     };
 }
 
-/// A connection's logger, and which failures it has warned of already.
 pub(super) struct SessionLog {
-    /// With the account's name, once there is one.
     pub(super) logger: Logger,
     begun: Instant,
-    /// Being offline, or not getting in.
     outage: TransientFailures,
-    /// Getting no next token.
     unrenewed: TransientFailures,
 }
 
@@ -44,7 +39,6 @@ impl SessionLog {
         }
     }
 
-    /// Names the account in what is logged from now on.
     pub(super) fn of_user(&mut self, logger: &Logger, user: &UserId) {
         self.logger = logger.new(o!("user" => user.to_string()));
     }
@@ -56,7 +50,6 @@ impl SessionLog {
         }
     }
 
-    /// Logs a failed login, unless another record says so.
     pub(super) fn login_failed(&self, error: &OpenError) {
         match error {
             // `disconnected` says it.
@@ -69,7 +62,6 @@ impl SessionLog {
         }
     }
 
-    /// Logs an event of a session in this state.
     pub(super) fn event(&mut self, kind: &EventKind, state: ConnectionState) {
         match kind {
             EventKind::Connected { resumed } => {
@@ -119,7 +111,6 @@ impl SessionLog {
         }
     }
 
-    /// Logs a diagnostic; `logging_in` where somebody waits for the outcome of a login.
     pub(super) fn diagnostic(&mut self, diagnostic: &Diagnostic, logging_in: bool) {
         match diagnostic {
             Diagnostic::KeptTokenRefused(refusal) => {

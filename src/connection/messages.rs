@@ -1,5 +1,4 @@
-//! What can be asked of a [`ConnectionActor`](super::ConnectionActor) by message; [`Connection`](super::Connection)
-//! has a method for each.
+//! Messages of a [`ConnectionActor`](super::ConnectionActor); [`Connection`](super::Connection) has a method for each.
 
 use actix::Message;
 
@@ -70,9 +69,7 @@ pub struct NetworkChanged;
 #[rtype(result = "Health")]
 pub struct GetHealth;
 
-/// A message with a way for its answer that outlives the arbiter, on whose tasks the answer to a plain message depends.
-///
-/// Where the actor ends, it still says what came of what it had taken on; a sender that is dropped was never looked at.
+/// A message with an answer channel that outlives the arbiter. A sender that is dropped was never handled.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(super) struct Call<M, T> {
@@ -80,7 +77,7 @@ pub(super) struct Call<M, T> {
     pub(super) answer: oneshot::Sender<T>,
 }
 
-/// The last handle is gone: log out, then end the actor.
+/// Asks the actor to log out and end: the last handle is gone.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(super) struct Stop;

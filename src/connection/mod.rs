@@ -2,15 +2,16 @@
 //!
 //! # At the end of a program
 //! A connection lives on an arbiter, and an arbiter ends with its actix system. Where the system stops first, no server
-//! hears a proper LOGOUT, [`close`](Connection::close) answers [`Closed::ActorGone`], and subscribers that still live hear
-//! `Disconnected` with [`DisconnectReason::ActorEnded`](crate::DisconnectReason::ActorEnded). So close first, then stop:
+//! hears a proper LOGOUT, [`close`](Connection::close) answers [`Closed::ActorGone`], and subscribers that still live
+//! hear `Disconnected` with [`DisconnectReason::ActorEnded`](crate::DisconnectReason::ActorEnded). So close first, then
+//! stop:
 //!
 //! - Take SIGTERM and SIGINT from the start of the program, also while a login is under way: `tokio::signal`, or
 //!   `actix_web::rt::signal`.
 //! - `actix_web::HttpServer` takes them itself, stops the **whole system** and with it every arbiter of
-//!   [`start_on`](Connection::start_on), before `run().await` returns. Tell it to `disable_signals()`; at a signal close the
-//!   connections, all at once, then await `ServerHandle::stop(true)`. In this order requests that wait for a kept send are
-//!   answered at once, since `close` settles those.
+//!   [`start_on`](Connection::start_on), before `run().await` returns. Tell it to `disable_signals()`; at a signal
+//!   close the connections, all at once, then await `ServerHandle::stop(true)`: requests that wait for a buffered send
+//!   are then answered at once.
 //! - `examples/actix_web_app.rs` is a whole program that does so.
 
 mod actor;

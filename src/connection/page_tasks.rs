@@ -1,4 +1,4 @@
-//! Has pages handled, beside the actor: each in a task of its own, so that no wake of the actor polls them.
+//! Runs page tasks outside the actor, so that no wake of the actor polls them.
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
@@ -15,12 +15,9 @@ use crate::{
     store::{Cursor, Cursors},
 };
 
-/// The pages being handled; no more than the engine gives out at once.
 pub(super) struct PageTasks {
     pub(super) slot: Arc<Slot>,
-    /// Made in `started`.
     pub(super) actor: Option<WeakAddr<ConnectionActor>>,
-    /// The cursor store of the account that is logged in.
     pub(super) cursors: Option<Cursors>,
     running: Vec<Running>,
     retries: Rc<RefCell<Retries>>,
@@ -80,7 +77,7 @@ impl PageTasks {
         }));
     }
 
-    /// The session is over: a call under way ends by itself, everything else is dropped.
+    /// Ends the session's tasks: a call under way finishes by itself, everything else is dropped.
     pub(super) fn end(&mut self) {
         for Running { progress, task, .. } in self.running.drain(..) {
             if !progress.stop() {
@@ -99,7 +96,7 @@ impl PageTasks {
         }
     }
 
-    /// Has the queues that wait tried again as soon as another handler than this one is there.
+    /// Retries the waiting queues as soon as another handler is set.
     fn watch(&mut self, turn: u64) {
         // In the place of one for a later turn this one ends at once, and what then fails is watched anew.
         if self.watch.as_ref().is_some_and(|watch| watch.turn == turn) {
@@ -129,17 +126,14 @@ impl Drop for PageTasks {
     }
 }
 
-/// A page is handled, or postponed.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct PageDone(PageId, PageOutcome);
 
-/// Another message handler is there, or none.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct HandlerChanged;
 
-/// The keys of an account's queues are read.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct CursorsLoaded {

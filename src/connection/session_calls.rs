@@ -24,7 +24,6 @@ use crate::{
     },
 };
 
-/// Who is logged in.
 struct LoggedIn {
     token: Token,
     user: UserId,
@@ -50,10 +49,9 @@ impl ConnectionActor {
     }
 }
 
-/// A message whose call ends when whoever asked has gone: for calls that take long.
+/// A message whose call is cancelled with its caller: for calls that take long.
 pub(super) struct Cancellable<M> {
     pub(super) ask: M,
-    /// Closed by whoever asked.
     pub(super) gone: oneshot::Receiver<()>,
 }
 
@@ -158,7 +156,7 @@ calls! {
 
     /// Begins to download a file.
     DownloadFile {
-        /// Which, and within what bounds.
+        /// The file, and its bounds.
         file: Fetch,
     } -> Download = |rest, me, ask| rest.download(&me.token, &me.user, ask.file);
     /// Begins to download a message's file; see [`RestClient::download`](crate::RestClient::download). The download may
@@ -172,7 +170,7 @@ calls! {
     GetHistory {
         /// The conversation.
         conversation: Conversation,
-        /// Which page.
+        /// The page.
         query: HistoryQuery,
     } -> HistoryPage = |rest, me, ask| rest.history(&me.token, &me.user, &ask.conversation, &ask.query);
     /// Returns a page of a conversation's history; see [`RestClient::history`](crate::RestClient::history).
@@ -272,9 +270,9 @@ calls! {
 
     /// Asks for a page of the own subscriptions to presence.
     GetPresenceSubscriptions {
-        /// Which page, from 1.
+        /// The page's number, from 1.
         page: u32,
-        /// How many entries a page has.
+        /// Entries per page.
         size: u32,
     } -> PresenceSubscriptions = |rest, me, ask| {
         rest.presence_subscriptions(&me.token, &me.user, ask.page, ask.size)
@@ -301,7 +299,7 @@ calls! {
     GetAttributes {
         /// The users.
         users: Vec<UserId>,
-        /// Which attributes; all where none is named.
+        /// The attributes; all where none is named.
         attributes: Vec<Attribute>,
     } -> BTreeMap<String, UserAttributes> = |rest, me, ask| {
         rest.attributes_of(&me.token, &me.user, &ask.users, &ask.attributes)
@@ -320,9 +318,9 @@ calls! {
 
     /// Asks for a page of the own conversations.
     GetConversations {
-        /// How many a page has.
+        /// Conversations per page.
         limit: u32,
-        /// Where the page begins; the beginning where there is none.
+        /// The cursor where the page begins; `None` for the beginning.
         cursor: Option<String>,
     } -> ConversationPage = |rest, me, ask| {
         rest.conversations(&me.token, &me.user, ask.limit, ask.cursor.as_deref())

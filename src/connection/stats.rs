@@ -1,5 +1,3 @@
-//! Counters of a connection, for [`Health`].
-
 use std::fmt;
 
 use super::health::Health;
@@ -13,11 +11,9 @@ use crate::{
     session::{Diagnostic, Engine, Now},
 };
 
-/// Counts since the connection was started.
 #[derive(Default)]
 pub(super) struct Stats {
     reconnects: u64,
-    /// The last failure, in words and by the vendor's number.
     last: Option<(String, Option<Code>)>,
     traffic: ByteCounts,
 }
@@ -57,7 +53,6 @@ impl Stats {
         self.last = Some((cause.to_string(), code));
     }
 
-    /// Returns all but the counts of the handlers' registry.
     pub(super) fn health(&self, user: Option<&UserId>, engine: &Engine, now: Now, lost_records: u64) -> Health {
         let since = |moment: Option<std::time::Duration>| {
             moment.map(|moment| u64::try_from(now.mono.saturating_sub(moment).as_millis()).unwrap_or(u64::MAX))

@@ -18,11 +18,9 @@ use crate::{
     util::threads::{self, Serial, Single, Unfinished},
 };
 
-/// What one account keeps. It is read and written on threads of their own, one piece of work at a time, where the newest
-/// write wins.
+/// Token cache of one account. Threads of its own read and write, one job at a time; the newest write wins.
 pub(super) struct TokenCache {
     account: Arc<AccountFiles>,
-    /// What the file holds, or will.
     kept: Option<TokenGrant>,
 }
 
@@ -33,13 +31,10 @@ struct AccountFiles {
     log: Logger,
     line: Serial,
     writes: Single,
-    /// The newest change that is not made yet.
     next: Mutex<Option<Change>>,
 }
 
-/// What is kept of an account.
 pub(super) struct Loaded {
-    /// The device to log in as.
     pub(super) device: Device,
     pub(super) token: Option<TokenGrant>,
 }
@@ -50,7 +45,7 @@ enum Change {
 }
 
 impl AccountFiles {
-    /// The device to log in as: the kept one, unless the application chose one itself.
+    /// Returns the device to log in as: the kept one, unless the application chose one itself.
     fn device(&self, configured: &Device) -> Device {
         if !configured.is_random() {
             return configured.clone();
@@ -115,7 +110,7 @@ impl TokenCache {
         self.account.user == *user
     }
 
-    /// Reads what is kept of the account, and makes it a device where it has none.
+    /// Loads the account's state, and creates a device where it has none.
     pub(super) fn recall(&self, configured: &Device) -> impl Future<Output = Result<Loaded, Unfinished>> + use<> {
         let (account, configured) = (Arc::clone(&self.account), configured.clone());
         let line = account.line.clone();
@@ -131,12 +126,10 @@ impl TokenCache {
         }
     }
 
-    /// Takes note of what the file holds.
     pub(super) fn holds(&mut self, kept: Option<TokenGrant>) {
         self.kept = kept;
     }
 
-    /// Keeps the token of a session that the service has accepted.
     pub(super) fn store(&mut self, grant: TokenGrant) {
         if self.kept.as_ref() != Some(&grant) {
             self.kept = Some(grant.clone());
@@ -144,7 +137,6 @@ impl TokenCache {
         }
     }
 
-    /// Removes the token.
     pub(super) fn forget(&mut self) {
         self.kept = None;
         self.change(Change::Forget);
@@ -153,7 +145,8 @@ impl TokenCache {
     fn change(&self, change: Change) {
         *self.account.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
         let account = Arc::clone(&self.account);
-        // Only the session's end waits for it: what the process's end keeps from being written costs one REST call later.
+        // Only the session's end waits for it: what the process's end keeps from being written costs one REST call
+        // later.
         self.account.writes.run(&threads::FILES, move || account.write());
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     util::guarded,
 };
 
-/// Gets a token and its end for the engine, whose deadline it is to drop this.
+/// Gets a token and its end; the engine's deadline drops this.
 pub(super) async fn fetch(
     request: TokenRequest,
     from: TokenSource,
@@ -41,7 +41,7 @@ pub(super) async fn fetch(
     }
 }
 
-/// Asks the application's provider, whose panic is not to end the connection.
+/// Asks the application's provider, and catches its panic.
 async fn provided(provider: Arc<dyn TokenProvider>, request: TokenRequest) -> Result<TokenGrant, TokenError> {
     let begin = || Box::pin(async move { provider.token(request).await });
     match guarded(begin).await {
@@ -72,7 +72,7 @@ mod tests {
         }
     }
 
-    /// The answer to an ask that may panic while it is dropped.
+    /// Returns the answer to an ask that may panic while it is dropped.
     fn ask(answers: bool) -> Poll<Result<(), TokenError>> {
         let provider = Provider::new(move |_: TokenRequest| async move {
             let _explosive = Explosive;

@@ -1,8 +1,8 @@
-//! When a failures is worth a warning.
+//! Decides when a failure is worth a warning.
 
 use std::time::Duration;
 
-/// Something that goes wrong, is tried again, and mostly mends itself.
+/// A failure that is retried, and mostly recovers.
 #[derive(Debug, Default)]
 pub(super) struct TransientFailures {
     since: Option<Duration>,
@@ -10,11 +10,11 @@ pub(super) struct TransientFailures {
 }
 
 impl TransientFailures {
-    /// What mends itself within this time is none of an operator's business.
+    /// Failures that recover within this time are not warned about.
     pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// Takes in a failure, after which the next attempt comes in so long; whether it is the one to warn of: the first that
-    /// is too old, or cannot mend itself in time any more.
+    /// Records a failure with the time of its next attempt; returns whether to warn now: it has lasted too long, or
+    /// cannot recover in time.
     pub(super) fn failed(&mut self, now: Duration, again_in: Duration) -> bool {
         let since = *self.since.get_or_insert(now);
         let mends_by = now.saturating_sub(since).saturating_add(again_in);
@@ -23,7 +23,6 @@ impl TransientFailures {
         warns
     }
 
-    /// It is over; how long it lasted.
     pub(super) fn over(&mut self, now: Duration) -> Option<Duration> {
         let since = std::mem::take(self).since?;
         Some(now.saturating_sub(since))

@@ -1,4 +1,4 @@
-//! What of an account's files is still to be written when its session ends.
+//! Waits for writes to an account's files when its session ends.
 
 use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
@@ -15,12 +15,10 @@ use crate::{
     },
 };
 
-/// How long the end of a session waits for it.
+/// The longest that the end of a session waits for writes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Resolves once all that was begun of the account's files is done, or has taken too long; `None` where nothing is under way.
-///
-/// Those are the files of the state folder, and of the library's own stores of cursors and of dead letters.
+/// Resolves once all writes of the account's files, its cursors and dead letters are done or too slow; `None` for none.
 pub(super) fn unwritten(
     config: &Config,
     cursors: Option<&Cursors>,

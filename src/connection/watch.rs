@@ -1,5 +1,3 @@
-//! What handles read without a round trip.
-
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -17,12 +15,10 @@ struct Inner {
     /// Made by the first watcher, since most connections have none.
     watchers: Option<broadcast::Sender<ConnectionState>>,
     ended: Option<ActorEnd>,
-    /// Whether a session was cut off by that end.
     cut: bool,
 }
 
-/// The actor's hold on it. However the actor ends, also with its arbiter, by a panic or before it began: handles must
-/// not go on saying that it is online, nor watchers go on waiting.
+/// Publisher of the state. Reports the actor's end even if that came with its arbiter, by a panic, or before it began.
 #[derive(Debug)]
 pub(super) struct StatePublisher {
     shared: Arc<StateCell>,
@@ -34,7 +30,6 @@ impl StatePublisher {
         StatePublisher { shared, last: ConnectionState::default() }
     }
 
-    /// Tells the state where it has changed.
     pub(super) fn set(&mut self, state: ConnectionState) {
         if self.last != state {
             self.last = state;
@@ -44,7 +39,6 @@ impl StatePublisher {
 }
 
 impl StatePublisher {
-    /// Tells that the actor is at its end, and whether a session is.
     pub(super) fn end(&mut self, end: ActorEnd, cut: bool) {
         self.set(ConnectionState::LoggedOut);
         let mut inner = self.shared.inner();
@@ -55,7 +49,7 @@ impl StatePublisher {
 }
 
 impl Drop for StatePublisher {
-    /// Where the actor never began there was no session either.
+    /// Reports the end of an actor that never began, and so had no session.
     fn drop(&mut self) {
         if self.shared.ended().is_none() {
             self.end(ActorEnd::Stopped, false);
@@ -73,12 +67,10 @@ impl StateCell {
         self.inner().state
     }
 
-    /// How the actor ended, if it has.
     pub(super) fn ended(&self) -> Option<ActorEnd> {
         self.inner().ended
     }
 
-    /// What there is to close once the actor is gone.
     pub(super) fn closed(&self) -> Closed {
         if self.inner().cut { Closed::ActorGone } else { Closed::NotLoggedIn }
     }
@@ -118,7 +110,7 @@ pub struct StateWatch {
     transitions: broadcast::Receiver<ConnectionState>,
 }
 
-/// What a watcher is told.
+/// An item of a [`StateWatch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StateChange {
@@ -129,10 +121,10 @@ pub enum StateChange {
 }
 
 impl StateWatch {
-    /// How many changes wait for a watcher.
+    /// Changes buffered per watcher.
     pub const CAPACITY: usize = 256;
 
-    /// The state at the time `watch` was called, then each change; `None` once the connection has ended.
+    /// Returns the state at the time `watch` was called, then each change; `None` once the connection has ended.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.

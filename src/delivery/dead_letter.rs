@@ -1,5 +1,3 @@
-//! One thing that could not be handled, and who keeps such things.
-
 use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -27,23 +25,20 @@ use crate::{
 pub struct DeadLetter {
     /// The event.
     pub event: Event,
-    /// What the last attempt failed with.
+    /// The last attempt's error.
     pub error: HandlerError,
-    /// How many attempts there were.
+    /// The number of attempts.
     pub attempts: u32,
     /// When the last one failed, in milliseconds since 1970.
     pub at: u64,
-    /// What tells it from other letters; 0 where nothing does.
+    /// Distinguishes it from other letters; 0 where nothing does.
     key: u64,
-    /// The device it came to.
     resource: Box<str>,
-    /// What it was read from.
     encoded: Option<Bytes>,
 }
 
 weigh! { DeadLetter { event, error, attempts, at, key, resource, encoded } }
 
-/// A letter as bytes.
 #[derive(Serialize, Deserialize)]
 struct Encoded {
     version: u32,
@@ -54,7 +49,6 @@ struct Encoded {
     attempts: u32,
     at: u64,
     error: String,
-    /// In base64.
     meta: String,
     /// SHA-1 of the meta, in hexadecimal digits.
     checksum: String,
@@ -75,7 +69,7 @@ impl DeadLetter {
         }
     }
 
-    /// The message; `None` for an event of another kind.
+    /// Returns the message; `None` for an event of another kind.
     #[must_use]
     pub fn message(&self) -> Option<&Message> {
         match self.event.kind() {
@@ -84,8 +78,8 @@ impl DeadLetter {
         }
     }
 
-    /// The letter as bytes (JSON), for a store of the application's own; [`decode`](DeadLetter::decode) reads them, also in
-    /// later releases. They hold all of the message and so what it may hold of secrets.
+    /// Returns the letter as bytes (JSON), for a store of the application's own; [`decode`](DeadLetter::decode) reads
+    /// them, also in later releases. They hold all of the message and so what it may hold of secrets.
     ///
     /// # Errors
     /// [`DeadLetterError::NotEncodable`] for one that came to a handler without a
@@ -134,14 +128,13 @@ impl DeadLetter {
         })
     }
 
-    /// What tells it from other letters, also from those that a server gave the same id.
+    /// Returns what distinguishes it from other letters, also from those that a server gave the same id.
     pub(super) fn identity(&self) -> Option<(u64, u64)> {
         let digest = Sha1::digest(self.encoded.as_ref()?);
         let first = digest.first_chunk::<8>().copied().unwrap_or_default();
         Some((self.key, u64::from_be_bytes(first)))
     }
 
-    /// Another attempt failed.
     pub(super) fn failed_again(&mut self, error: HandlerError, attempts: u32) {
         (self.error, self.attempts, self.at) = (error, attempts, unix_time::now_ms());
     }
@@ -169,7 +162,7 @@ impl fmt::Debug for DeadLetter {
     }
 }
 
-/// What a log record says of an event: which it is and where it belongs, and none of its text.
+/// Displays an event for a log record: its id and conversation, and none of its text.
 pub(super) struct Named<'a>(pub(super) &'a Event);
 
 impl slog::KV for Named<'_> {
@@ -195,15 +188,15 @@ pub type DeadLetterFuture<T> = Pin<Box<dyn Future<Output = Result<T, DeadLetterE
 /// Keeps what could not be handled; given to
 /// [`MessageHandler::dead_letter_store`](super::MessageHandler::dead_letter_store).
 ///
-/// [`FileDeadLetters`](super::FileDeadLetters) keeps it in files. The futures are polled on the connection's thread, so they
-/// must not block.
+/// [`FileDeadLetters`](super::FileDeadLetters) keeps it in files. The futures are polled on the connection's thread, so
+/// they must not block.
 pub trait DeadLetterStore: Send + Sync + 'static {
     /// Keeps a letter of an account; done when it would outlive the process. The message is acknowledged after that.
     ///
     /// The same letter may come again, when the process ended or the link was lost before the message was acknowledged.
     fn keep(&self, account: &AccountKey, letter: &DeadLetter) -> DeadLetterFuture<()>;
 
-    /// The folder it is kept in, whose rights are looked at.
+    /// Returns the folder it is kept in, whose rights are looked at.
     #[doc(hidden)]
     fn folder(&self) -> Option<&Path> {
         None
@@ -220,16 +213,16 @@ impl<T: DeadLetterStore + ?Sized> DeadLetterStore for Arc<T> {
     }
 }
 
-/// Why a dead letter could not be kept, read or removed. It shows nothing of the message.
+/// Reasons that a dead letter could not be stored, read or removed. It shows nothing of the message.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeadLetterError {
     /// There is no room: replay or remove letters, or give the store wider bounds.
     #[error("{letters} dead letters of {bytes} bytes are there, and there is no room for another one")]
     Full {
-        /// How many letters there are, those set aside as damaged included.
+        /// The number of letters, those set aside as damaged included.
         letters: usize,
-        /// How many bytes they have.
+        /// Their bytes.
         bytes: u64,
     },
     /// A file could not be read or written.
@@ -250,7 +243,7 @@ pub enum DeadLetterError {
 }
 
 impl DeadLetterError {
-    /// An error of this text.
+    /// Makes an error of this text.
     pub fn new(reason: impl fmt::Display) -> Self {
         DeadLetterError::Other(reason.to_string())
     }

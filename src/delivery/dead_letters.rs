@@ -1,5 +1,3 @@
-//! What could not be handled, in memory.
-
 use std::{
     collections::VecDeque,
     fmt, mem,
@@ -51,32 +49,32 @@ impl Default for Store {
     }
 }
 
-/// What a replay came to, of [`DeadLetters`] or [`FileDeadLetters`](super::FileDeadLetters).
+/// Outcome of a replay of [`DeadLetters`] or [`FileDeadLetters`](super::FileDeadLetters).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replayed {
-    /// How many were handled, and are gone.
+    /// Letters that were handled, and removed.
     pub handled: usize,
-    /// How many failed again, and are back.
+    /// Letters that failed again, and were put back.
     pub failed: usize,
-    /// How many cannot be read, and were set aside.
+    /// Letters that cannot be read, and were set aside.
     pub damaged: usize,
 }
 
 impl DeadLetters {
-    /// How many letters are kept by default.
+    /// The default bound on letters.
     pub const LETTERS: usize = 1000;
 
-    /// How many bytes of memory they take in all by default.
+    /// The default bound on their memory, in bytes.
     pub const BYTES: usize = 8 << 20;
 
-    /// An empty store with the default bounds.
+    /// Makes an empty store with the default bounds.
     #[must_use]
     pub fn new() -> Self {
         DeadLetters::default()
     }
 
-    /// An empty store of so many letters and bytes.
+    /// Makes an empty store with bounds on letters and bytes.
     ///
     /// # Errors
     /// [`ConfigError::Range`] outside 1 to 1 000 000 letters or 1 byte to 1 GiB.
@@ -86,16 +84,16 @@ impl DeadLetters {
         Ok(DeadLetters(Arc::new(Store { letters, bytes, ..Store::default() })))
     }
 
-    /// An empty store of the same bounds that calls this for every letter that comes in, on the connection's thread; it
-    /// must not block.
+    /// Sets a callback for every letter that comes in, on an empty store of the same bounds. It runs on the
+    /// connection's thread and must not block.
     #[must_use]
     pub fn on_dead_letter(self, told: impl Fn(&DeadLetter) + Send + Sync + 'static) -> Self {
         let Store { letters, bytes, drops_oldest, .. } = *self.0;
         DeadLetters(Arc::new(Store { letters, bytes, drops_oldest, told: Some(Box::new(told)), ..Store::default() }))
     }
 
-    /// An empty store that, past its bounds, drops the oldest letter for the newest, so that no queue waits for room. What
-    /// is dropped is lost for good: it is [counted](DeadLetters::dropped) and logged at WARN. Call it before
+    /// Sets an empty store that, past its bounds, drops the oldest letter for the newest, so that no queue waits for
+    /// room. What is dropped is lost for good: it is [counted](DeadLetters::dropped) and logged at WARN. Call it before
     /// [`on_dead_letter`](DeadLetters::on_dead_letter), which it resets.
     #[must_use]
     pub fn dropping_oldest(self) -> Self {
@@ -103,19 +101,19 @@ impl DeadLetters {
         DeadLetters(Arc::new(Store { letters, bytes, drops_oldest: true, ..Store::default() }))
     }
 
-    /// How many letters there are.
+    /// Returns the number of letters.
     #[must_use]
     pub fn len(&self) -> usize {
         self.kept().letters.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many were dropped for newer ones.
+    /// Returns the number of letters dropped for newer ones.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.kept().dropped
@@ -169,7 +167,7 @@ impl DeadLetters {
         replayed
     }
 
-    /// Takes a letter in, if there is room, and gives back what was dropped for it.
+    /// Adds a letter, if there is room, and returns those dropped for it.
     pub(super) fn push(&self, letter: DeadLetter) -> Result<Vec<DeadLetter>, DeadLetterError> {
         {
             let kept = self.kept();
@@ -217,7 +215,6 @@ impl fmt::Debug for DeadLetters {
     }
 }
 
-/// A letter that is being offered; what is still there in the end goes back.
 struct Offered<'a> {
     letters: &'a DeadLetters,
     letter: Option<DeadLetter>,

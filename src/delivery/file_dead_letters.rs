@@ -1,5 +1,3 @@
-//! What could not be handled, in files.
-
 use std::{
     collections::HashMap,
     ffi::OsStr,
@@ -79,15 +77,14 @@ impl fmt::Display for LetterId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredLetter {
-    /// What to [read](FileDeadLetters::read) or [remove](FileDeadLetters::remove) it by.
+    /// The id by which to [read](FileDeadLetters::read) or [remove](FileDeadLetters::remove) it.
     pub id: LetterId,
     /// The server's id of the message, or another number that tells the event from others; 0 where there is none.
     pub message: u64,
-    /// How large its file is.
+    /// Its file's size.
     pub bytes: u64,
 }
 
-/// The folder of an account's letters.
 #[derive(Clone)]
 struct Folder {
     place: FolderPath,
@@ -97,22 +94,19 @@ struct Folder {
 const LETTER: &str = "letter";
 const DAMAGED: &str = "damaged";
 
-/// What a folder holds.
 #[derive(Default)]
 struct Found {
-    /// The oldest first, with what tells each from others.
     letters: Vec<(StoredLetter, u64)>,
-    /// Those set aside, too.
     files: usize,
     bytes: u64,
     last: u64,
 }
 
 impl FileDeadLetters {
-    /// How many letters an account may have by default.
+    /// The default bound on an account's letters.
     pub const LETTERS: usize = 1000;
 
-    /// How many bytes of files an account may have by default.
+    /// The default bound on the bytes of an account's files.
     pub const BYTES: u64 = 64 << 20;
 
     /// Takes a folder, and makes it where it is missing. The folder of a relative path is that of this moment.
@@ -127,7 +121,7 @@ impl FileDeadLetters {
         Ok(FileDeadLetters { path: absolute.into(), bounds, accounts: Arc::default() })
     }
 
-    /// The same store with these bounds for each account. A file takes 4/3 of its message's bytes and some 300 more.
+    /// Sets the bounds for each account. A file takes 4/3 of its message's bytes and some 300 more.
     ///
     /// # Errors
     /// [`ConfigError::Range`] outside 1 to 100 000 letters or 1 KiB to 1 TiB.
@@ -139,7 +133,7 @@ impl FileDeadLetters {
         Ok(self)
     }
 
-    /// An account's letters, the oldest first; none is no error.
+    /// Returns an account's letters, the oldest first; none is no error.
     ///
     /// # Errors
     /// [`DeadLetterError::File`] where the folder cannot be read, [`DeadLetterError::Timeout`] for a disk that does not
@@ -167,8 +161,8 @@ impl FileDeadLetters {
         self.folder(account).run(move |place| Ok(place.open()?.map_or(Ok(false), |folder| folder.remove(&name))?)).await
     }
 
-    /// Offers each of an account's letters to a handler once, the oldest first: `Ok` and it is removed, otherwise it stays,
-    /// with its attempts counted on. Letters that come in meanwhile are not offered.
+    /// Offers each of an account's letters to a handler once, the oldest first: `Ok` and it is removed, otherwise it
+    /// stays, with its attempts counted on. Letters that come in meanwhile are not offered.
     ///
     /// They are handled on the thread that awaits this, beside what the connection has handled at the time.
     ///
@@ -257,7 +251,7 @@ fn of(id: &LetterId) -> String {
     format!("{}.{LETTER}", id.0)
 }
 
-/// What the name of a letter says: its place in the order, what tells it from others, and its id.
+/// Parses a letter's file name: its place in the order, its identity, and its id.
 fn parse(name: &OsStr) -> Option<(u64, (u64, u64), LetterId)> {
     let id = Path::new(name).file_stem()?.to_str()?;
     let mut parts = id.split('-').map(|part| u64::from_str_radix(part, 16).ok().filter(|_| part.len() == 16));
@@ -314,7 +308,6 @@ fn read(folder: &store::Folder, name: &str) -> Result<Option<DeadLetter>, DeadLe
     }
 }
 
-/// More than the largest frame makes.
 const LARGEST: u64 = 128 << 20;
 
 #[cfg(test)]

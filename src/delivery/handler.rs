@@ -1,5 +1,3 @@
-//! Who handles messages, and what it is given.
-
 use super::{DeadLetter, DeadLetterError, DeadLetterStore, DeadLetters};
 use crate::model::account::AccountKey;
 use crate::{
@@ -27,14 +25,14 @@ impl Delivery {
         Delivery { event, attempt }
     }
 
-    /// What is to be handled, shared with the subscribers.
+    /// Returns the event to handle, shared with the subscribers.
     #[must_use]
     pub fn event(&self) -> &Event {
         &self.event
     }
 
-    /// The message; `None` for one that cannot be read, which comes as [`EventKind::Unknown`], and for an event of another
-    /// kind, see [`MessageHandler::events`].
+    /// Returns the message; `None` for one that cannot be read, which comes as [`EventKind::Unknown`], and for an event
+    /// of another kind, see [`MessageHandler::events`].
     #[must_use]
     pub fn message(&self) -> Option<&Message> {
         match self.event.kind() {
@@ -43,13 +41,13 @@ impl Delivery {
         }
     }
 
-    /// The account it came to.
+    /// Returns the account it came to.
     #[must_use]
     pub fn user(&self) -> &UserId {
         self.event.user()
     }
 
-    /// Which attempt this is, from 1.
+    /// Returns the number of this attempt, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
@@ -67,7 +65,7 @@ impl fmt::Debug for Delivery {
     }
 }
 
-/// Why a [`MessageHandler`] could not handle something. Its text goes to the log, so it must not hold a secret.
+/// Error of a [`MessageHandler`]. Its text goes to the log, so it must not hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", Escaped(.0))]
 pub struct HandlerError(Box<str>);
@@ -82,7 +80,7 @@ impl HandlerError {
     /// The longest text, in characters; the rest is cut.
     pub const MAX_CHARS: usize = 512;
 
-    /// An error of this text.
+    /// Makes an error of this text.
     pub fn new(reason: impl fmt::Display) -> Self {
         HandlerError(reason.to_string().chars().take(Self::MAX_CHARS).collect::<String>().into())
     }
@@ -100,10 +98,8 @@ impl From<&str> for HandlerError {
     }
 }
 
-/// How an attempt failed.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// It counts.
     Attempt(HandlerError),
     /// The actor has ended for good, so that nothing was tried.
     NobodyThere,
@@ -113,10 +109,8 @@ type Answer<E> = Pin<Box<dyn Future<Output = Result<(), E>>>>;
 
 type Sink = Arc<dyn Fn(DeadLetter) -> Answer<DeadLetterError> + Send + Sync>;
 
-/// Where dead letters go.
 #[derive(Clone)]
 enum DeadLetterSink {
-    /// There are none: the queue waits.
     Nowhere,
     Memory(DeadLetters),
     Store(Arc<dyn DeadLetterStore>),
@@ -144,11 +138,11 @@ enum DeadLetterSink {
 /// After the last attempt the event goes there, is logged at WARN with id and conversation, and counts as handled. A place
 /// that is full or fails is none: the queue waits, and handler and place are tried again.
 ///
-/// When the link is lost, handling goes on; what comes again meanwhile is not handled twice, as long as it is in hand or
+/// When the link is lost, handling goes on; what comes again meanwhile is not handled twice, as long as it is in flight or
 /// among the [ids remembered](crate::Limits). When the session ends, the call under way goes on by itself, nothing else
 /// begins, and what was not acknowledged comes again after the next login; also what was handled already on a page that
 /// was not handled whole, and after a restart of the process a page whose acknowledgement was lost. With a
-/// [`CursorStore`](crate::store::CursorStore), only the pages in hand.
+/// [`CursorStore`](crate::store::CursorStore), only the pages in flight.
 ///
 /// The closure and its future run on the connection's thread, so they must not block.
 ///
@@ -181,7 +175,7 @@ pub struct MessageHandler {
 }
 
 impl MessageHandler {
-    /// A closure handles the messages; whatever it fails with is kept as text.
+    /// Makes a handler of a closure, whose errors become text.
     pub fn new<F, Answer, E>(handle: F) -> Self
     where
         F: Fn(Delivery) -> Answer + Send + Sync + 'static,
@@ -194,11 +188,12 @@ impl MessageHandler {
         })
     }
 
-    /// An actor handles the messages, beside its mailbox's bound: at most [`Limits::pulls`](crate::Limits) at once.
+    /// Makes a handler of an actor, past its mailbox's bound: at most [`Limits::pulls`](crate::Limits) messages at
+    /// once.
     ///
     /// An attempt that takes too long is given up here; the actor may still be at it when the next one comes. An actor
-    /// that has ended handles nothing and fails nothing: what it was offered last and what comes waits, unacknowledged, until
-    /// another handler is [set](crate::Connection::set_message_handler). The log says so once.
+    /// that has ended handles nothing and fails nothing: what it was offered last and what comes waits, unacknowledged,
+    /// until another handler is [set](crate::Connection::set_message_handler). The log says so once.
     pub fn actor(actor: Recipient<Delivery>) -> Self {
         Self::by(move |delivery| {
             let (asked, actor) = (actor.send(delivery), actor.clone());
@@ -227,21 +222,23 @@ impl MessageHandler {
         }
     }
 
-    /// Which kinds of events of a page are handled; the others are told to subscribers only. What comes by no page, such
-    /// as `Connected`, is never handled. Default: [`EventMask::MESSAGE`].
+    /// Sets the kinds of events of a page that are handled; the others go to subscribers only. What comes by no page,
+    /// such as `Connected`, is never handled. Default: [`EventMask::MESSAGE`].
     ///
-    /// Whoever handles messages is offered also what may be one and [cannot be read](crate::events::UnknownNotice::unreadable), as
-    /// [`EventKind::Unknown`] with its bytes: nothing is acknowledged that was not offered.
+    /// Whoever handles messages is offered also what may be one and [cannot be
+    /// read](crate::events::UnknownNotice::unreadable), as [`EventKind::Unknown`] with its bytes: nothing is
+    /// acknowledged that was not offered.
     pub fn events(mut self, events: EventMask) -> Self {
         self.events = events;
         self
     }
 
-    /// How long one attempt may take. Default: 90 s.
+    /// Sets the time limit of one attempt. Default: 90 s.
     ///
-    /// An attempt that sends should have longer than [`ConfigBuilder::buffer_sends_for`](crate::ConfigBuilder::buffer_sends_for) and
-    /// [`ConfigBuilder::send_timeout`](crate::ConfigBuilder::send_timeout) together, by default 60 s and 15 s: a send goes on when the
-    /// attempt that waits for it is given up, and the next attempt sends again.
+    /// An attempt that sends should have longer than
+    /// [`ConfigBuilder::buffer_sends_for`](crate::ConfigBuilder::buffer_sends_for) and
+    /// [`ConfigBuilder::send_timeout`](crate::ConfigBuilder::send_timeout) together, by default 60 s and 15 s: a send
+    /// goes on when the attempt that waits for it is given up, and the next attempt sends again.
     ///
     /// # Errors
     /// [`ConfigError::Range`] for less than 10 ms or more than a day.
@@ -250,8 +247,8 @@ impl MessageHandler {
         Ok(self)
     }
 
-    /// How often something is tried before it is a dead letter, where there is a place for them, or before the log says
-    /// that its queue waits. Default: 3.
+    /// Sets the number of attempts before something is a dead letter, or, without a place for those, before the log
+    /// says that its queue waits. Default: 3.
     ///
     /// # Errors
     /// [`ConfigError::Range`] outside 1 to 1000.
@@ -261,9 +258,9 @@ impl MessageHandler {
         Ok(self)
     }
 
-    /// The pause after the first failed attempt, which doubles with each one more, and the longest. Default: 1 s and
-    /// 5 minutes. Up to a quarter is added by chance, so that queues that fail together come back one by one. A pause of 0
-    /// tries again at once; after the last of the [attempts](MessageHandler::attempts) it is 1 s at least.
+    /// Sets the pause after the first failed attempt, which doubles with each one more, and the longest. Default: 1 s
+    /// and 5 minutes. Up to a quarter is added by chance, so that queues that fail together come back one by one. A
+    /// pause of 0 tries again at once; after the last of the [attempts](MessageHandler::attempts) it is 1 s at least.
     ///
     /// Its queue waits meanwhile, unless another handler is set in the place of this one, which is asked at once.
     ///
@@ -282,12 +279,12 @@ impl MessageHandler {
         self
     }
 
-    /// Has what could not be handled kept by a store, such as [`FileDeadLetters`](crate::delivery::FileDeadLetters), in the place of
-    /// what was given before.
+    /// Has what could not be handled kept by a store, such as [`FileDeadLetters`](crate::delivery::FileDeadLetters), in
+    /// the place of what was given before.
     ///
     /// The message counts as handled once the store says `Ok`. With an `Err`, a panic, or no answer within the
-    /// [timeout](MessageHandler::timeout), its queue waits, and after a [pause](MessageHandler::pause), of 1 s at least, the
-    /// handler and then the store are asked again, for as long as it takes.
+    /// [timeout](MessageHandler::timeout), its queue waits, and after a [pause](MessageHandler::pause), of 1 s at
+    /// least, the handler and then the store are asked again, for as long as it takes.
     pub fn dead_letter_store(mut self, store: impl DeadLetterStore) -> Self {
         self.place = DeadLetterSink::Store(Arc::new(store));
         self
@@ -318,8 +315,8 @@ impl MessageHandler {
         self
     }
 
-    /// What could not be handled and is in memory, for [taking](DeadLetters::take) and [replaying](DeadLetters::replay);
-    /// `None` where the place [given](MessageHandler::dead_letters) is another one, or none was.
+    /// Returns the dead letters in memory, for [taking](DeadLetters::take) and [replaying](DeadLetters::replay); `None`
+    /// where another place was [given](MessageHandler::dead_letters), or none.
     #[must_use]
     pub fn letters(&self) -> Option<&DeadLetters> {
         match &self.place {
@@ -328,12 +325,11 @@ impl MessageHandler {
         }
     }
 
-    /// Whether there is a place for dead letters.
     pub(super) fn has_place(&self) -> bool {
         !matches!(self.place, DeadLetterSink::Nowhere)
     }
 
-    /// Whether its dead letters may have to outlive the process.
+    /// Returns whether its dead letters may outlive the process.
     pub(super) fn keeps_encoded(&self) -> bool {
         matches!(self.place, DeadLetterSink::Store(_) | DeadLetterSink::Sink(_))
     }
@@ -351,18 +347,17 @@ impl MessageHandler {
         self.timeout
     }
 
-    /// The pause after a failed attempt, counted from 1.
+    /// Returns the pause after a failed attempt, counted from 1.
     pub(super) fn pause_after(&self, attempt: u32) -> Duration {
         doubled(self.first_pause, self.longest_pause, attempt.saturating_sub(1))
     }
 
-    /// One attempt.
     pub(super) async fn offer(&self, delivery: Delivery) -> Result<(), Failed> {
         let answer = self.answer(|| (self.handle)(delivery), "the handler panicked").await;
         answer.unwrap_or_else(|failed| Err(Failed::Attempt(failed)))
     }
 
-    /// The folder that letters are kept in, where the place is one of ours.
+    /// Returns the folder of letters, if the crate's own store is set.
     pub(crate) fn letters_folder(&self) -> Option<&Path> {
         match &self.place {
             DeadLetterSink::Store(store) => caught(|| store.folder()).flatten(),
@@ -370,7 +365,7 @@ impl MessageHandler {
         }
     }
 
-    /// Keeps a letter, and gives back what had to be dropped for it.
+    /// Stores a letter, and returns those dropped for it.
     pub(super) async fn keep(
         &self,
         account: &AccountKey,

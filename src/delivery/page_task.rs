@@ -1,5 +1,3 @@
-//! One page on its way through the handler.
-
 use std::{
     cell::{Cell, RefCell},
     future::Future,
@@ -25,7 +23,7 @@ use crate::{
     store,
 };
 
-/// How far a page is, for whoever may want to end it.
+/// Progress of a page, for the one that may want to end it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PageProgress(Rc<Flags>);
 
@@ -36,45 +34,42 @@ struct Flags {
 }
 
 impl PageProgress {
-    /// Lets nothing more begin; whether a call is under way, which ends by itself.
+    /// Stops the page; returns whether a call is still under way, which ends by itself.
     pub(crate) fn stop(&self) -> bool {
         self.0.stopped.set(true);
         self.0.calling.get()
     }
 }
 
-/// How many messages are handled before other work of the thread has its turn.
+/// Messages handled before other work of the thread has its turn.
 const AT_A_STRETCH: usize = 32;
 
-/// How long at least until what was tried as often as it may be is tried again.
+/// The shortest pause after the last of the attempts.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
-/// What handling a page takes.
 pub(crate) struct PageTask {
     pub(crate) slot: Arc<Slot>,
     pub(crate) store: Option<Arc<dyn CursorStore>>,
     pub(crate) account: AccountKey,
-    /// The device that the page came to.
     pub(crate) resource: Box<str>,
     pub(crate) log: Logger,
     pub(crate) progress: PageProgress,
     pub(crate) retries: Rc<RefCell<Retries>>,
 }
 
-/// What became of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PageOutcome {
-    /// Every event was handled, and its key is kept.
+    /// Every event was handled, and the cursor is saved.
     Handled,
-    /// So many of its events were handled; the next one is to be tried again after a pause, or once a handler with
-    /// another turn is there.
+    /// This number of events was handled; the next is retried after a pause, or once a handler with another turn is
+    /// set.
     Postponed { handled: usize, pause: Duration, turn: u64 },
-    /// The session ended before.
+    /// The session ended first.
     Stopped,
 }
 
 impl PageTask {
-    /// Has every event of a page handled, then keeps its key.
+    /// Handles every event of a page, then saves its cursor.
     pub(crate) async fn run(&self, page: Page) -> PageOutcome {
         for (n, event) in page.events.iter().enumerate() {
             match self.handle(&page, event).await {
@@ -94,7 +89,6 @@ impl PageTask {
         if self.is_stopped() { PageOutcome::Stopped } else { PageOutcome::Handled }
     }
 
-    /// Has an event handled by whoever has the turn.
     async fn handle(&self, page: &Page, event: &PageEvent) -> EventOutcome {
         loop {
             if self.is_stopped() {
@@ -149,7 +143,7 @@ impl PageTask {
         }
     }
 
-    /// Has a letter kept; an error where that is not possible for now, or there is no place.
+    /// Stores a letter; an error where that is not possible for now, or there is no place.
     async fn dead_letter(
         &self,
         page: &Page,
@@ -182,7 +176,7 @@ impl PageTask {
         }
     }
 
-    /// Says that an attempt failed: once for each queue that it waits, when its attempts are used up.
+    /// Logs a failed attempt: once per queue, when its attempts are used up.
     fn failed(&self, page: &Page, handler: &MessageHandler, event: &PageEvent, failure: &Failure) {
         let Failure { error, attempt, pause, not_kept } = failure;
         let named = Named(&event.event);
@@ -204,7 +198,7 @@ impl PageTask {
         }
     }
 
-    /// A call of the application's code, which is left to end by itself.
+    /// Runs the application's code, which is left to end by itself.
     async fn call<T>(&self, call: impl Future<Output = T>) -> T {
         self.progress.0.calling.set(true);
         let answer = call.await;
@@ -217,7 +211,6 @@ impl PageTask {
     }
 }
 
-/// A failed attempt, and what follows.
 struct Failure {
     error: HandlerError,
     attempt: u32,
@@ -225,10 +218,9 @@ struct Failure {
     not_kept: Option<DeadLetterError>,
 }
 
-/// What becomes of an event.
 enum EventOutcome {
     Handled,
-    /// It is to be tried again.
+    /// It is retried after a pause.
     Later {
         pause: Duration,
         turn: u64,

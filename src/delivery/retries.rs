@@ -1,12 +1,10 @@
-//! How often what each queue waits for was tried, while its page is not there.
+//! Attempts of each queue's next event, while its page is not there.
 
 use std::collections::HashMap;
 
 use actix_rt::time::Instant;
 
-/// The tries of a session's queues. It outlives pages, which are let go of between two tries.
-///
-/// Bound: [`Retries::CAPACITY`] queues; past it the one longest not tried is counted anew.
+/// Retries of a session's queues. Bound: [`Retries::CAPACITY`] queues; past it the one longest not retried starts anew.
 #[derive(Debug, Default)]
 pub(crate) struct Retries {
     queues: HashMap<Box<str>, Tried>,
@@ -14,18 +12,15 @@ pub(crate) struct Retries {
 
 #[derive(Debug)]
 struct Tried {
-    /// The event that is tried, by what tells it from others, and how often it was.
     key: u64,
     attempts: u32,
-    /// Which handler tried it, counted.
     turn: u64,
     since: Instant,
     last: Instant,
-    /// It was said that the queue waits.
     told: bool,
 }
 
-/// A queue that goes on after it was said that it waits.
+/// A queue that recovered after it was reported as waiting.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recovered {
     pub(super) attempts: u32,
@@ -33,10 +28,9 @@ pub(super) struct Recovered {
 }
 
 impl Retries {
-    /// How many queues are counted.
     const CAPACITY: usize = 4096;
 
-    /// How often an event of a queue was tried by this handler.
+    /// Returns the attempts that this handler made at an event of a queue.
     pub(super) fn attempts(&self, queue: &str, key: u64, turn: u64) -> u32 {
         self.of(queue, key, turn).map_or(0, |tried| tried.attempts)
     }
@@ -45,7 +39,6 @@ impl Retries {
         self.queues.get(queue).filter(|tried| tried.key == key && tried.turn == turn)
     }
 
-    /// Counts a failed attempt.
     pub(super) fn failed(&mut self, queue: &str, key: u64, turn: u64, attempts: u32) {
         let now = Instant::now();
         if let Some(tried) = self.queues.get_mut(queue).filter(|tried| tried.key == key) {
@@ -62,12 +55,11 @@ impl Retries {
         self.queues.insert(queue.into(), Tried { key, attempts, turn, since: now, last: now, told: false });
     }
 
-    /// Whether it is news that a queue waits.
     pub(super) fn is_news(&mut self, queue: &str) -> bool {
         self.queues.get_mut(queue).is_some_and(|tried| !std::mem::replace(&mut tried.told, true))
     }
 
-    /// What a queue waited for is handled; what there is to say, if it was said that it waits.
+    /// Ends a queue's retries; returns a recovery to log if the queue was reported as waiting.
     pub(super) fn over(&mut self, queue: &str) -> Option<Recovered> {
         if self.queues.is_empty() {
             return None;

@@ -13,7 +13,6 @@ use tokio::sync::Notify;
 use super::MessageHandler;
 use crate::model::EventMask;
 
-/// Who handles messages; reading what it wants is one atomic load.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     wanted: AtomicU32,
@@ -25,9 +24,7 @@ pub(crate) struct Slot {
 #[derive(Debug, Default)]
 struct Installed {
     handler: Option<MessageHandler>,
-    /// Which handler it is, counted.
     turn: u64,
-    /// It was said that it handles nothing any more.
     told: bool,
 }
 
@@ -50,13 +47,12 @@ impl Slot {
         self.lock().handler.clone()
     }
 
-    /// Who handles messages, and which one in turn that is.
     pub(super) fn with_turn(&self) -> Option<(MessageHandler, u64)> {
         let place = self.lock();
         Some((place.handler.clone()?, place.turn))
     }
 
-    /// Ends once another handler, or none, is in the place of that one.
+    /// Resolves once another handler, or none, is set.
     pub(crate) async fn changed(&self, turn: u64) {
         // Made before the look, or a change right after it would be missed.
         let changed = pin!(self.changed.notified());
@@ -65,7 +61,7 @@ impl Slot {
         }
     }
 
-    /// A handler handles nothing any more: whether that is news.
+    /// Returns whether it is new that this handler handles nothing any more.
     pub(super) fn is_news(&self, turn: u64) -> bool {
         let mut place = self.lock();
         place.turn == turn && !std::mem::replace(&mut place.told, true)
@@ -75,7 +71,6 @@ impl Slot {
         EventMask::from_bits(self.wanted.load(Ordering::Acquire))
     }
 
-    /// Whether events may have to outlive the process as dead letters.
     pub(crate) fn keeps_encoded(&self) -> bool {
         self.keeps_encoded.load(Ordering::Acquire)
     }

@@ -62,7 +62,7 @@ fn task(handler: Option<MessageHandler>, store: Option<Arc<dyn CursorStore>>) ->
 }
 
 impl PageTask {
-    /// Plays the engine: what is postponed comes again after its pause, without what was handled; whether all was.
+    /// Plays the engine: retries what is postponed after its pause; returns whether all was handled.
     async fn play(&self, mut page: Page) -> bool {
         loop {
             let Page { id, queue, key, bytes, events, .. } = &page;
@@ -78,10 +78,10 @@ impl PageTask {
     }
 }
 
-/// What was offered: id, attempt and seconds since the beginning.
+/// Ids offered, with attempt and seconds since the beginning.
 type Offered = Arc<Mutex<Vec<(u64, u32, u64)>>>;
 
-/// A handler that fails as often as it is told for each message.
+/// Returns a handler that fails as asked for each message.
 fn failing(fails: impl Fn(u64, u32) -> bool + Send + Sync + 'static) -> (MessageHandler, Offered) {
     let (offered, begun) = (Offered::default(), Instant::now());
     let noted = Arc::clone(&offered);
@@ -116,7 +116,7 @@ async fn a_message_that_fails_every_attempt_goes_to_the_dead_letters_and_the_pag
     assert!(!format!("{letter:?}").contains("secret"), "{letter:?}");
 }
 
-/// What came and could not be read, or was read and is not known.
+/// Returns an unknown notice, unreadable or not.
 fn unknown(unreadable: bool) -> Event {
     let (payload, from) = (bytes::Bytes::from_static(b"\x0a\x7f"), "bob".into());
     let notice = UnknownNotice {
@@ -305,10 +305,10 @@ async fn what_is_postponed_is_counted_on_by_the_same_handler_and_anew_by_another
     assert_eq!(attempts, [(1, 1), (2, 1), (2, 2), (2, 1)]);
 }
 
-/// What a sink was given: attempts of the letter and seconds since the beginning.
+/// Attempts of each letter given to a sink, with seconds since the beginning.
 type Given = Arc<Mutex<Vec<(u32, u64)>>>;
 
-/// A sink that answers as it is told, each time once, and then with `Ok`.
+/// Returns a sink that gives these answers, then `Ok`.
 fn sink(handler: MessageHandler, answers: Vec<Does>) -> (MessageHandler, Given) {
     let (given, begun) = (Arc::new(Mutex::new(Vec::new())), Instant::now());
     let (noted, answers) = (Arc::clone(&given), Mutex::new(answers.into_iter()));
@@ -466,7 +466,7 @@ async fn a_page_that_ends_after_its_session_saves_no_key_over_a_newer_one() {
     assert!(store.saved.lock().unwrap().is_empty());
 }
 
-/// A store that notes what it is asked and answers as it is told.
+/// A store that records its calls and gives set answers.
 struct Noting {
     saved: Mutex<Vec<Cursor>>,
     does: Does,
@@ -520,7 +520,6 @@ async fn a_key_is_saved_after_its_messages_and_a_store_that_fails_hangs_or_panic
     }
 }
 
-/// One whose text has so many bytes.
 fn letter(id: u64, bytes: usize) -> DeadLetter {
     let event = event_of(id, "x".repeat(bytes));
     DeadLetter::new(event, "why".into(), 3)

@@ -1,5 +1,3 @@
-//! The registry's actor and its messages.
-
 use std::{collections::VecDeque, mem, thread, time::Duration};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Response, SpawnHandle};
@@ -19,16 +17,16 @@ use crate::handlers::{
     read_gate::ReadGate,
 };
 
-/// Tells subscribers what happens; see the [module](crate::handlers) for what is promised.
+/// Delivers events to subscribers; see the [module](crate::handlers) for what is promised.
 ///
-/// Start it with [`start_here`](HandlerRegistry::start_here) or [`start_on`](HandlerRegistry::start_on) and talk to
-/// it through the [`Handlers`] they return, or by the messages of this module.
+/// Start it with [`start_here`](HandlerRegistry::start_here) or [`start_on`](HandlerRegistry::start_on) and talk to it
+/// through the [`Handlers`] they return, or by the messages of this module.
 ///
-/// Bounds: its mailbox takes [`MAILBOX`](HandlerRegistry::MAILBOX) additions and removals; events are published
-/// past that bound: connections stop reading at [`Handlers::BACKLOG`] of them or [`Handlers::BACKLOG_BYTES`], each after what
-/// one read brought. What it
-/// keeps for a subscriber that is behind, [`Overflow`](crate::Overflow) bounds. It ends by [`Shutdown`] or when its last address is dropped,
-/// and then puts what subscribers are still owed into their mailboxes.
+/// Bounds: its mailbox takes [`MAILBOX`](HandlerRegistry::MAILBOX) additions and removals; events are published past
+/// that bound: connections stop reading at [`Handlers::BACKLOG`] of them or [`Handlers::BACKLOG_BYTES`], each after
+/// what one read brought. What it keeps for a subscriber that is behind, [`Overflow`](crate::Overflow) bounds. It ends
+/// by [`Shutdown`] or when its last address is dropped, and then puts what subscribers are still owed into their
+/// mailboxes.
 #[derive(Debug)]
 pub struct HandlerRegistry {
     registry: Registry,
@@ -36,13 +34,11 @@ pub struct HandlerRegistry {
     told: EventMask,
     sweep: Option<SpawnHandle>,
     pace_check: Option<SpawnHandle>,
-    /// What came while a subscriber was waited for, in its order.
     waiting: VecDeque<Task>,
     shut: bool,
     log: Logger,
 }
 
-/// Something to do in its turn.
 #[derive(Debug)]
 enum Task {
     Publish(Event),
@@ -55,11 +51,11 @@ impl HandlerRegistry {
     /// The mailbox's capacity.
     pub const MAILBOX: usize = 1024;
 
-    /// How often a subscriber that is owed something is tried again when no further event comes; one with a backlog is also
-    /// tried as soon as it has room.
+    /// Interval at which a subscriber with a backlog is retried when no further event comes; it is also retried as soon
+    /// as it has room.
     pub const SWEEP: Duration = Duration::from_millis(250);
 
-    /// How often a subscriber for whom the others wait is looked at. Five looks decide.
+    /// Sampling interval for a subscriber that the others wait for. Five samples decide.
     const PACE_SAMPLE: Duration = Duration::from_millis(10);
 
     /// Starts a registry on this thread's arbiter. It logs through `log`, which may panic without harm.
@@ -79,7 +75,7 @@ impl HandlerRegistry {
         Self::start_guarded(arbiter, lent::guarded(log).0)
     }
 
-    /// The same with a logger that does not panic.
+    /// Starts a registry with a logger that does not panic.
     pub(crate) fn start_guarded(arbiter: &ArbiterHandle, log: Logger) -> Handlers {
         let wanted = Interest::default();
         let actor = HandlerRegistry {
@@ -152,8 +148,8 @@ impl HandlerRegistry {
         }
     }
 
-    /// What follows every change: what waits is done as far as possible, the union of wanted kinds is exact, and what is
-    /// needed for subscribers that are behind is under way.
+    /// Call after every change: runs queued tasks, republishes the interest mask, and arms the retry timer if a
+    /// subscriber lags.
     fn after_change(&mut self, ctx: &mut Context<Self>) {
         self.run_waiting();
         self.tell_wanted();
@@ -177,7 +173,6 @@ impl HandlerRegistry {
         }
     }
 
-    /// Does all that waits, whoever misses something for it.
     fn finish(&mut self) {
         while let Some(task) = self.waiting.pop_front() {
             self.carry_out(task);
@@ -186,8 +181,7 @@ impl HandlerRegistry {
 }
 
 impl Drop for HandlerRegistry {
-    /// However it ends, also with its arbiter or while its thread unwinds: nobody is to wait for what it will not do, and
-    /// what is published already is heard by those who can.
+    /// Releases everybody who waits, however it ends, and delivers what is published already.
     fn drop(&mut self) {
         self.registry.stop_notifying();
         let _ = lent::caught(|| self.finish());
@@ -299,7 +293,6 @@ impl Handler<Publish> for HandlerRegistry {
     }
 }
 
-/// A connection's actor left its last words.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(super) struct FinalEvents;
@@ -323,8 +316,8 @@ impl Handler<Drained> for HandlerRegistry {
     }
 }
 
-/// Asks for everybody's counts, in order of registration, with all that was published before; those that have stopped are
-/// forgotten first.
+/// Asks for everybody's counts, in order of registration, with all that was published before; those that have stopped
+/// are forgotten first.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<SubscriberInfo>")]
 pub struct Subscribers;
@@ -339,7 +332,8 @@ impl Handler<Subscribers> for HandlerRegistry {
     }
 }
 
-/// The answer of a task that may have to wait its turn. Every task is done, at the latest when the registry ends.
+/// Returns the answer of a task that may have to wait its turn. Every task is done, at the latest when the registry
+/// ends.
 fn in_turn<T: Default + 'static>(mut answer: oneshot::Receiver<T>) -> Response<T> {
     match answer.try_recv() {
         Ok(done) => Response::reply(done),
@@ -360,8 +354,8 @@ impl Handler<MissedEvents> for HandlerRegistry {
     }
 }
 
-/// Ends the registry; events sent before it are delivered, past the capacity of mailboxes where there is no room, and every
-/// subscriber is let go before the answer.
+/// Ends the registry; events sent before it are delivered, past the capacity of mailboxes where there is no room, and
+/// every subscriber is let go before the answer.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Shutdown;

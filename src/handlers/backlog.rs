@@ -1,5 +1,3 @@
-//! What waits before a subscriber's mailbox.
-
 use std::{
     collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry},
     sync::Arc,
@@ -10,35 +8,31 @@ use crate::model::{Event, EventKind, EventMask, account::UserId};
 use super::{Overflow, subscriber::Bound};
 use crate::handlers::capacity::Capacity;
 
-/// What a subscriber is still to be given, in the order it is due: events, and a notice in each place where some are
-/// missing.
-///
-/// Every event gets a number when it comes, and what has the lowest number is due next. Ordinary events are bounded by
-/// the policy; control events have a place of their own.
+/// Events and notices still to be delivered to a subscriber, in order: a notice stands in each place where events are
+/// missing. Every event gets a number when it comes, and what has the lowest number is due next. Ordinary events are
+/// bounded by the policy; control events have a place of their own.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     next: u64,
     ordinary: VecDeque<(u64, Event)>,
-    /// The weight of the ordinary ones.
     bytes: usize,
     control: BTreeMap<u64, Event>,
     /// The newest control event of each kind and account that waits.
     newest: HashMap<(UserId, Control), u64>,
     gaps: VecDeque<Gap>,
-    /// Whether the last thing the subscriber got was a notice. One event more may wait then: else a subscriber that
-    /// frees one place at a time would hear of nothing but its own misses.
+    /// Set if the last delivery was a notice. One more event may wait then, else a subscriber that frees one place at a
+    /// time would receive notices only.
     after_lagged: bool,
     pub(super) capacity: Capacity,
 }
 
-/// Events missed in one place, by account. Never empty.
 #[derive(Debug)]
 struct Gap {
     at: u64,
     missed: BTreeMap<UserId, u64>,
 }
 
-/// What kinds of control events are told apart when there are too many.
+/// Kinds of control events, coalesced separately.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Control {
     Kind(EventMask),
@@ -46,7 +40,6 @@ enum Control {
     RoomLost(Arc<str>),
 }
 
-/// The next thing to give.
 #[derive(Debug)]
 pub(super) enum Item {
     Event { at: u64, event: Event },
@@ -70,10 +63,8 @@ impl Item {
     }
 }
 
-/// What became of the event that came last.
 #[derive(Debug)]
 pub(super) enum Queued {
-    /// Everything waits.
     All,
     /// An event was missed; `true` where an episode began with it.
     Missed(Event, bool),
@@ -84,10 +75,10 @@ pub(super) enum Queued {
 }
 
 impl Backlog {
-    /// How many control events may wait before the older of one kind and account goes for the newer.
+    /// Control events that may wait before newer ones replace older ones of their kind and account.
     pub(super) const CONTROL: usize = 64;
 
-    /// How many places of missing events are told apart; what is missed beyond is counted with the last of them.
+    /// The most gaps; events missed beyond are counted with the last of them.
     const GAPS: usize = 64;
 
     /// Appends an event; what must go for it, [`keep_within`](Backlog::keep_within) says.
@@ -234,33 +225,29 @@ impl Backlog {
         }
     }
 
-    /// Whether anything is still to be given.
     pub(super) fn has_items(&self) -> bool {
         !self.ordinary.is_empty() || !self.control.is_empty() || !self.gaps.is_empty()
     }
 
-    /// Whether it is as if there had never been any.
+    /// Returns whether it is as if there had never been any.
     pub(super) fn is_caught_up(&self) -> bool {
         // While an event is in the mailbox past its capacity, it must be known that there must not be another.
         !self.has_items() && !self.after_lagged && self.capacity == Capacity::Unknown
     }
 
-    /// How many events wait.
     pub(super) fn waiting(&self) -> usize {
         self.ordinary.len() + self.control.len()
     }
 
-    /// How many bytes those take.
     pub(super) fn bytes(&self) -> usize {
         self.control.values().fold(self.bytes, |sum, event| sum.saturating_add(event.weight()))
     }
 
-    /// Whether the next ordinary event would cost one.
     pub(super) fn is_full(&self, bound: Bound, in_mailbox: usize) -> bool {
         self.ordinary.len() >= bound.events || bound.is_reached(self.bytes, in_mailbox)
     }
 
-    /// How many places there are where a notice is due.
+    /// Returns the number of places where a notice is due.
     #[cfg(test)]
     pub(super) fn gaps(&self) -> usize {
         self.gaps.len()
@@ -277,7 +264,6 @@ impl Control {
     }
 }
 
-/// Events missed by one subscriber, by account.
 #[derive(Debug, Default)]
 pub(super) struct Misses(HashMap<UserId, u64>);
 

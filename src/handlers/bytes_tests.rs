@@ -1,5 +1,3 @@
-//! What waits for subscribers and for the registry, in bytes.
-
 use std::{sync::mpsc, time::Duration};
 
 use actix::{Actor, Context, Handler, Recipient};
@@ -33,7 +31,6 @@ async fn publish(handlers: &Handlers, events: impl IntoIterator<Item = Event>) {
     }
 }
 
-/// Passes events on without a look at them.
 struct Bridge(UnboundedSender<Event>);
 
 impl Bridge {

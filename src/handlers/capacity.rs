@@ -1,4 +1,4 @@
-//! How a subscriber that is behind is known to have room again.
+//! Detects room in the mailbox of a subscriber that lags.
 
 use std::{
     future::{Future, poll_fn},
@@ -12,13 +12,10 @@ use crate::model::Event;
 
 use super::subscriber::Gone;
 
-/// What is known of a mailbox that was full.
-///
-/// A full mailbox wakes nobody when it gets room again. But an event sent by `Recipient::send` says when it was
-/// handled; sent from a fresh clone it is taken by a full mailbox, past its capacity by the one place each sender
-/// has. There is never more than one such event of a subscription in a mailbox.
-///
-/// It is worth its trick: a burst of 200 events reaches an idle subscriber with actix's mailbox of 16 within 2 ms (measured,
+/// Capacity of a mailbox that was full. A full mailbox wakes nobody when it gets room again. But an event sent by
+/// `Recipient::send` says when it was handled; sent from a fresh clone it is taken by a full mailbox, past its capacity
+/// by the one place each sender has. There is never more than one such event of a subscription in a mailbox. It is
+/// worth its trick: a burst of 200 events reaches an idle subscriber with actix's mailbox of 16 within 2 ms (measured,
 /// debug build, `DropOldest` and `DropNewest` alike). By the sweep alone, every 250 ms, it takes 3 s.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Capacity {
@@ -36,12 +33,10 @@ pub(super) struct Drained {
     pub(super) freed: Freed,
 }
 
-/// What a subscriber has room for again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Freed {
     /// The event past the capacity of its mailbox has been handled.
     Place,
-    /// Bytes of its mailbox were given back.
     Bytes,
 }
 
@@ -72,8 +67,8 @@ pub(super) fn send_past_capacity(
     Ok(Capacity::Awaited)
 }
 
-/// The wait for an event's handling. An event whose sender no longer waits is skipped by its receiver, so that where the
-/// wait ends with its arbiter it is left behind as it is: the subscriber may live on another.
+/// The wait for an event's handling. An event whose sender no longer waits is skipped by its receiver, so that where
+/// the wait ends with its arbiter it is left behind as it is: the subscriber may live on another.
 struct PendingEvent(Option<Pin<Box<Handled>>>);
 
 type Handled = dyn Future<Output = Result<(), MailboxError>>;

@@ -1,5 +1,3 @@
-//! Closures as a subscriber.
-
 use std::{
     fmt,
     sync::{
@@ -84,7 +82,7 @@ macro_rules! closures {
 
 events!(closures);
 
-/// Closures that hear events: each setter takes one, what is not set is skipped.
+/// Closures that receive events: each setter takes one, what is not set is skipped.
 ///
 /// Setting the same one twice keeps the later. The handler asks only for the kinds its closures are for.
 ///
@@ -116,7 +114,7 @@ pub struct EventHandler {
 }
 
 impl EventHandler {
-    /// How many events may wait for the closures unless [`capacity`](EventHandler::capacity) says otherwise.
+    /// The default capacity, unless [`capacity`](EventHandler::capacity) sets another.
     pub const DEFAULT_CAPACITY: usize = 1024;
 
     /// The largest capacity.
@@ -125,7 +123,7 @@ impl EventHandler {
     /// Up to which capacity there is no backlog before the mailbox.
     const ALL_IN_MAILBOX: usize = 32;
 
-    /// A handler without any closure.
+    /// Makes a handler without any closure.
     pub fn new() -> Self {
         EventHandler {
             closures: Closures::default(),
@@ -143,24 +141,25 @@ impl EventHandler {
         self
     }
 
-    /// How many events may wait for the closures, from 1 to [`MAX_CAPACITY`](EventHandler::MAX_CAPACITY); what lies
-    /// outside is taken as the nearest of the two. Default: [`DEFAULT_CAPACITY`](EventHandler::DEFAULT_CAPACITY).
+    /// Sets the number of events that may wait for the closures, from 1 to
+    /// [`MAX_CAPACITY`](EventHandler::MAX_CAPACITY), clamped. Default:
+    /// [`DEFAULT_CAPACITY`](EventHandler::DEFAULT_CAPACITY).
     ///
-    /// With 32 or fewer all of them wait in the actor's mailbox, and it is not waited for however fast it is. With more,
-    /// half of them wait in the backlog that [`Overflow`] is about.
+    /// With 32 or fewer all of them wait in the actor's mailbox, and it is not waited for however fast it is. With
+    /// more, half of them wait in the backlog that [`Overflow`] is about.
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events.clamp(1, Self::MAX_CAPACITY);
         self
     }
 
-    /// How many bytes of events may wait for the closures; see
+    /// Sets the bytes of events that may wait for the closures; see
     /// [`Subscription::backlog_bytes`](Subscription::backlog_bytes). Default: [`Overflow::BACKLOG_BYTES`].
     pub fn backlog_bytes(mut self, bytes: usize) -> Self {
         self.backlog_bytes = bytes.clamp(1, Overflow::MAX_BACKLOG_BYTES);
         self
     }
 
-    /// What happens to an event past the capacity. Default: [`Overflow::DropNewest`].
+    /// Sets the policy for an event past the capacity. Default: [`Overflow::DropNewest`].
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow.within_bounds();
         self
@@ -174,7 +173,7 @@ impl EventHandler {
         self
     }
 
-    /// The kinds of events the closures are for.
+    /// Returns the kinds of events the closures are for.
     #[must_use]
     pub fn mask(&self) -> EventMask {
         if self.on_event.is_some() { EventMask::ALL } else { self.closures.mask() }
@@ -217,17 +216,15 @@ impl fmt::Debug for EventHandler {
     }
 }
 
-/// The actor the closures of one handler run in.
 struct Listener {
     id: SubscriberId,
-    /// Taken by the destructor alone.
     handler: Option<EventHandler>,
     panics: Arc<AtomicU64>,
     log: Logger,
 }
 
 impl Listener {
-    /// The closures' state after a panic is their own affair: they are called again with the next event.
+    /// Runs a closure and catches its panic; it is called again with the next event.
     fn guarded(&mut self, event: &Event, call: impl FnOnce(&mut EventHandler)) {
         let Some(handler) = &mut self.handler else { return };
         if caught(|| call(handler)).is_none() {
@@ -239,7 +236,7 @@ impl Listener {
 }
 
 impl Drop for Listener {
-    /// What the closures hold may panic when it is dropped.
+    /// Drops the closures, which may panic.
     fn drop(&mut self) {
         drop_caught(self.handler.take());
     }

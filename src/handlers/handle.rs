@@ -1,5 +1,3 @@
-//! The handle to a registry.
-
 use std::task::{Context, Poll};
 
 use actix::{Addr, MailboxError, Recipient, dev::SendError};
@@ -31,12 +29,13 @@ impl Handlers {
         Handlers { registry, wanted, arbiter, log }
     }
 
-    /// Lets an actor hear every event, from now on, under an id; the id's former subscriber is replaced.
+    /// Subscribes an actor to every event, from now on, under an id; the id's former subscriber is replaced.
     ///
-    /// An event published after this returned is delivered. What does not fit into the subscriber's own mailbox (actix's
-    /// default is 16; set it in `Actor::create`) waits in a backlog of [`Overflow::BACKLOG`] events before it; see
-    /// [`Overflow`] and [`EventKind::Missed`] for what happens when that is full, and [`subscribe`](Handlers::subscribe) for
-    /// other policies. The registry keeps the actor alive until it is removed, replaced or the registry ends.
+    /// An event published after this returned is delivered. What does not fit into the subscriber's own mailbox
+    /// (actix's default is 16; set it in `Actor::create`) waits in a backlog of [`Overflow::BACKLOG`] events before it;
+    /// see [`Overflow`] and [`EventKind::Missed`] for what happens when that is full, and
+    /// [`subscribe`](Handlers::subscribe) for other policies. The registry keeps the actor alive until it is removed,
+    /// replaced or the registry ends.
     ///
     /// # Errors
     /// [`ConnectionError::Stopped`] when the registry has ended, [`ConnectionError::Busy`] when
@@ -53,7 +52,7 @@ impl Handlers {
         self.subscribe(Subscription::new(id, recipient))
     }
 
-    /// Lets an actor hear the kinds of events its [`Subscription`] names, as it says; the id's former subscriber is replaced.
+    /// Subscribes an actor as its [`Subscription`] says; the id's former subscriber is replaced.
     ///
     /// Otherwise like [`add_subscriber`](Handlers::add_subscriber).
     ///
@@ -63,7 +62,7 @@ impl Handlers {
         self.registry.try_send(Subscribe::from(subscription).announced(&self.wanted)).map_err(refused)
     }
 
-    /// Lets closures hear the events they are for, under an id; the id's former subscriber is replaced.
+    /// Subscribes closures to the events they are for, under an id; the id's former subscriber is replaced.
     ///
     /// They run in an actor of their own, on the registry's arbiter unless the handler names another.
     ///
@@ -75,7 +74,7 @@ impl Handlers {
 
     /// Forgets a subscriber; an unknown id is no error ([`Unsubscribe`] answers whether it was known).
     ///
-    /// What is in its mailbox already it still hears.
+    /// Events in its mailbox are still delivered.
     ///
     /// # Errors
     /// As [`add_subscriber`](Handlers::add_subscriber).
@@ -83,7 +82,6 @@ impl Handlers {
         self.registry.try_send(Unsubscribe(id.into())).map_err(refused)
     }
 
-    /// How often closures panicked, of the handlers of now.
     pub(crate) async fn panics(&self) -> Result<u64, ConnectionError> {
         let subscribers = match self.registry.send(Subscribers).await {
             Ok(subscribers) => Some(subscribers),
@@ -93,7 +91,7 @@ impl Handlers {
         panics.ok_or(ConnectionError::Stopped)
     }
 
-    /// Everybody's counts, in order of registration.
+    /// Returns everybody's counts, in order of registration.
     ///
     /// # Errors
     /// [`ConnectionError::Stopped`] when the registry has ended.
@@ -101,7 +99,7 @@ impl Handlers {
         self.registry.send(Subscribers).await.map_err(stopped)
     }
 
-    /// The kinds of events somebody wants: one atomic load, no round trip.
+    /// Returns the kinds of events somebody wants: one atomic load, no round trip.
     ///
     /// A kind added is in it before the addition returns; a kind nobody wants any more leaves it once the registry
     /// has handled the removal.
@@ -112,9 +110,9 @@ impl Handlers {
 
     /// Publishes an event; nothing happens when nobody wants its kind or the registry was shut down.
     ///
-    /// Never refused and never waiting. A connection reads no more from its server while [`Handlers::BACKLOG`] events or
-    /// [`Handlers::BACKLOG_BYTES`] wait for the registry, but for a look once a second, so that its heartbeat goes on; an
-    /// application that publishes events of its own may look at [`is_behind`](Handlers::is_behind).
+    /// Never refused and never waiting. A connection reads no more from its server while [`Handlers::BACKLOG`] events
+    /// or [`Handlers::BACKLOG_BYTES`] wait for the registry, but for a look once a second, so that its heartbeat goes
+    /// on; an application that publishes events of its own may look at [`is_behind`](Handlers::is_behind).
     pub fn publish(&self, event: Event) {
         if self.wanted().contains(event.kind().mask()) {
             if self.wanted.ended() {
@@ -126,8 +124,7 @@ impl Handlers {
         }
     }
 
-    /// Publishes what a connection's actor has to say when it dies: whatever becomes of the registry, on the same arbiter
-    /// or by its own death, the subscribers that still live hear it.
+    /// Publishes the last events of a connection's actor, even where the registry dies with it.
     pub(crate) fn publish_last(&self, mut events: Vec<Event>) {
         let wanted = self.wanted();
         events.retain(|event| wanted.contains(event.kind().mask()));
@@ -136,7 +133,7 @@ impl Handlers {
         }
     }
 
-    /// Whether the registry's actor has died before its last handle was dropped and without
+    /// Returns whether the registry's actor has died before its last handle was dropped and without
     /// [`shutdown`](Handlers::shutdown): with its arbiter, or by a panic.
     ///
     /// Subscribers on other arbiters still hear what connections tell them, but none can be added or removed any more.
@@ -145,8 +142,8 @@ impl Handlers {
         self.wanted.with_orphans(|_| ()).is_some()
     }
 
-    /// How many events of this account the subscribers of now missed, all together. Accounts that share a registry are
-    /// counted apart.
+    /// Returns the number of this account's events missed by the current subscribers, all together. Accounts that share
+    /// a registry are counted apart.
     ///
     /// # Errors
     /// [`ConnectionError::Stopped`] when the registry was shut down.
@@ -157,19 +154,20 @@ impl Handlers {
         }
     }
 
-    /// How many events may wait for the registry before its connections stop reading.
+    /// Events that may wait for the registry before its connections stop reading.
     pub const BACKLOG: usize = 1024;
 
-    /// How many bytes of memory the events that wait for the registry may take before its connections stop reading: 8 MiB.
+    /// Bytes of events that may wait for the registry before its connections stop reading: 8 MiB.
     ///
-    /// Every event counts as 8 KiB at least, so that [`BACKLOG`](Handlers::BACKLOG) of them are never passed either. Each
-    /// connection may pass it by what one read brought: by one page.
+    /// Every event counts as 8 KiB at least, so that [`BACKLOG`](Handlers::BACKLOG) of them are never passed either.
+    /// Each connection may pass it by what one read brought: by one page.
     pub const BACKLOG_BYTES: usize = 8 << 20;
 
-    /// How many of the connections that wait are let read at a time.
+    /// Waiting connections that are woken at a time.
     pub(super) const READERS: usize = 16;
 
-    /// Whether [`Handlers::BACKLOG`] events or [`Handlers::BACKLOG_BYTES`] wait for the registry; never once it has ended.
+    /// Returns whether [`Handlers::BACKLOG`] events or [`Handlers::BACKLOG_BYTES`] wait for the registry; never once it
+    /// has ended.
     #[must_use]
     pub fn is_behind(&self) -> bool {
         self.wanted.pending() >= Self::BACKLOG_BYTES as u64
@@ -212,7 +210,7 @@ impl Handlers {
         self.registry.do_send(Publish::from(events));
     }
 
-    /// How many subscribers were disconnected by [`Overflow::Disconnect`](crate::Overflow::Disconnect) since the registry
+    /// Returns the subscribers disconnected by [`Overflow::Disconnect`](crate::Overflow::Disconnect) since the registry
     /// was started: one atomic load.
     #[must_use]
     pub fn disconnected(&self) -> u64 {
@@ -227,7 +225,7 @@ impl Handlers {
         self.registry.send(Shutdown).await.map_err(stopped)
     }
 
-    /// The actor's address, for its messages.
+    /// Returns the actor's address, for its messages.
     #[must_use]
     pub fn address(&self) -> &Addr<HandlerRegistry> {
         &self.registry

@@ -1,5 +1,3 @@
-//! The name a subscriber goes by.
-
 use std::{fmt, sync::Arc};
 
 /// The id a subscriber is registered under; adding under the same id again replaces it (connection spec §13).
@@ -9,7 +7,7 @@ use std::{fmt, sync::Arc};
 pub struct SubscriberId(Arc<str>);
 
 impl SubscriberId {
-    /// The id as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

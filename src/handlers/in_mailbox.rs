@@ -1,4 +1,4 @@
-//! How many bytes a subscriber's mailbox holds.
+//! Bytes in a subscriber's mailbox.
 //!
 //! A mailbox bounds events by number only. So a large event goes into it with a [`Ticket`], which gives its bytes back
 //! once the subscriber looks at the event or drops it. A subscriber may do neither, and pass it on: so where there is
@@ -29,16 +29,13 @@ pub(super) struct InMailbox {
     older: Option<(usize, Arc<ReleaseQueue>)>,
 }
 
-/// Where tickets are given back, from any thread.
 #[derive(Debug, Default)]
 struct ReleaseQueue {
     released: AtomicUsize,
-    /// Whether the registry waits to be told.
     awaited: AtomicBool,
     tell: Mutex<Option<(u64, WeakRecipient<Drained>)>>,
 }
 
-/// Bytes that an event takes in a subscriber's mailbox.
 #[derive(Debug)]
 pub(super) struct Bytes {
     bytes: AtomicUsize,
@@ -51,7 +48,6 @@ impl InMailbox {
         self.older.as_ref().map_or(self.bytes, |(older, _)| self.bytes.saturating_add(*older))
     }
 
-    /// Returns the bytes in the mailbox now.
     pub(super) fn bytes_now(&self) -> usize {
         let now =
             |bytes: usize, releases: &ReleaseQueue| bytes.saturating_sub(releases.released.load(Ordering::SeqCst));
@@ -59,7 +55,6 @@ impl InMailbox {
         now(self.bytes, &self.releases).saturating_add(older)
     }
 
-    /// Takes off what was given back.
     pub(super) fn collect_released(&mut self) {
         let left =
             |bytes: usize, releases: &ReleaseQueue| bytes.saturating_sub(releases.released.swap(0, Ordering::SeqCst));
@@ -69,20 +64,20 @@ impl InMailbox {
         }
     }
 
-    /// An event of so many bytes went in that tells when it has been handled.
+    /// Marks an event of this size whose handling is reported.
     pub(super) fn mark(&mut self, bytes: usize) {
         let older = self.bytes().saturating_add(bytes);
         self.older = Some((older, mem::take(&mut self.releases)));
         self.bytes = 0;
     }
 
-    /// That event has been handled, and so has what lay before it.
+    /// Takes off the bytes of that event, and of those before it.
     pub(super) fn mark_handled(&mut self) {
         self.older = None;
     }
 
-    /// Whether so many bytes more may go in, where it holds at most `share`: always when it holds none. Where they may
-    /// not, `tell` is told of the next ones given back.
+    /// Returns whether this many bytes more may go in, within `share`: always when it is empty. Otherwise `tell` is
+    /// notified of the next ones released.
     pub(super) fn has_room(
         &mut self,
         bytes: usize,
@@ -98,7 +93,7 @@ impl InMailbox {
             *releases.tell.lock().unwrap_or_else(PoisonError::into_inner) = tell.map(|tell| (serial, tell.clone()));
             releases.awaited.store(true, Ordering::SeqCst);
         }
-        // Once more: what was given back before the flag was set told nobody.
+        // Once more: bytes released before the flag was set notified nobody.
         self.collect_released();
         self.fits(bytes, share)
     }
@@ -108,7 +103,6 @@ impl InMailbox {
         bytes == 0 || held == 0 || held.saturating_add(bytes) <= share
     }
 
-    /// Returns the ticket of an event that goes in.
     pub(super) fn ticket(&mut self, bytes: usize) -> Box<dyn Ticket> {
         self.bytes = self.bytes.saturating_add(bytes);
         Box::new(Bytes { bytes: AtomicUsize::new(bytes), releases: Arc::clone(&self.releases) })

@@ -1,4 +1,4 @@
-//! Which kinds of events anybody wants, readable from every thread without asking the registry.
+//! The kinds of events that anybody wants, readable from every thread without asking the registry.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -11,35 +11,32 @@ use crate::model::{Event, EventMask};
 
 use super::{HandlerRegistry, Registry, read_gate::ReadGate};
 
-/// The union of all subscribers' masks.
-///
-/// It holds what the registry has (`registered`) and what is on its way to it (`announced`). An addition is
-/// announced before its message is sent, so an event built after `add_subscriber` returned is never skipped, and
-/// the registry's own updates cannot wipe out an announcement they have not seen. Reading is one atomic load;
-/// the lock is taken only by additions and removals.
+/// The union of all subscribers' masks. It holds what the registry has (`registered`) and what is on its way to it
+/// (`announced`). An addition is announced before its message is sent, so an event built after `add_subscriber`
+/// returned is never skipped, and the registry's own updates cannot wipe out an announcement they have not seen.
+/// Reading is one atomic load; the lock is taken only by additions and removals.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Interest(Arc<InterestCell>);
 
 #[derive(Debug, Default)]
 struct InterestCell {
     union: AtomicU32,
-    /// How many subscribers were disconnected, kept here for the same reason.
+    /// Disconnected subscribers, counted here for the same reason.
     disconnected: AtomicU64,
-    /// Whether the registry is gone, and what is pending with it.
+    /// Set if the registry is gone, and what is pending with it.
     ended: AtomicBool,
     gate: ReadGate,
     parts: Mutex<Parts>,
     last: Mutex<Last>,
 }
 
-/// What must be told though an actor is gone.
+/// Events to deliver though an actor is gone.
 #[derive(Debug, Default)]
 struct Last {
     /// Last words of connections, which the registry has not taken yet.
     words: Vec<Event>,
     /// The subscribers of a registry whose actor died: connections tell them by themselves.
     orphans: Option<Registry>,
-    /// Whether a task tries again to deliver what those are owed.
     sweeping: bool,
 }
 
@@ -55,7 +52,6 @@ impl Interest {
         EventMask::from_bits(self.0.union.load(Ordering::Acquire))
     }
 
-    /// Sets what the registry itself has.
     pub(super) fn set_registered(&self, mask: EventMask) {
         self.update(|parts| parts.registered = mask.bits());
     }
@@ -78,7 +74,7 @@ impl Interest {
         if self.0.ended.load(Ordering::Relaxed) { 0 } else { self.0.gate.pending() }
     }
 
-    /// The registry's actor is gone. Subscribers that it leaves behind go on hearing what connections tell.
+    /// Ends the registry's actor. Connections go on delivering to its subscribers.
     pub(super) fn end(&self, registry: Option<Registry>) {
         let mut last = self.last();
         let words = std::mem::take(&mut last.words);
@@ -107,8 +103,8 @@ impl Interest {
         self.last().orphans.as_mut().map(act)
     }
 
-    /// Offers events to the subscribers that a dead registry left behind. What they have no room for is tried again by a
-    /// task of the caller's runtime.
+    /// Offers events to the subscribers that a dead registry left behind. What they have no room for is tried again by
+    /// a task of the caller's runtime.
     pub(super) fn publish_to_orphans(&self, events: &[Event]) {
         let mut last = self.last();
         let Some(registry) = &mut last.orphans else { return };
@@ -123,7 +119,7 @@ impl Interest {
         }
     }
 
-    /// Leaves last words for the registry; `true` if it is to be told so.
+    /// Leaves final events for the registry; `true` if it is to be notified.
     pub(super) fn leave_final_events(&self, events: Vec<Event>) -> bool {
         let mut last = self.last();
         match &mut last.orphans {
@@ -173,7 +169,6 @@ impl Interest {
 struct Sweeping(Weak<InterestCell>);
 
 impl Sweeping {
-    /// Whether there is more to do.
     async fn sweep_later(&self) -> bool {
         actix_rt::time::sleep(HandlerRegistry::SWEEP).await;
         let Some(shared) = self.0.upgrade() else { return false };

@@ -1,4 +1,4 @@
-//! Who hears what happens: subscribers by id, delivery that never waits, and counts of what was missed.
+//! Event subscribers, by id: delivery that never waits, and counts of missed events.
 //!
 //! [`HandlerRegistry`] is the actor; [`Handlers`] is the handle to it. A subscriber is any actor that handles
 //! [`Event`](crate::Event), or a set of closures in an [`EventHandler`]. Nothing here knows about connections:

@@ -21,12 +21,11 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// One that takes everything at once.
     pub(super) fn free(name: &'static str, heard: &UnboundedSender<String>) -> Recipient<Event> {
         Probe { name, heard: heard.clone(), permits: None }.start().recipient()
     }
 
-    /// One with a mailbox of `capacity` that takes one event per permit.
+    /// Returns one with a mailbox of `capacity` that handles one event per permit.
     pub(super) fn gated(capacity: usize, heard: &UnboundedSender<String>) -> (Recipient<Event>, Arc<Semaphore>) {
         let permits = Arc::new(Semaphore::new(0));
         let probe = Probe { name: "", heard: heard.clone(), permits: Some(permits.clone()) };
@@ -79,13 +78,11 @@ pub(super) async fn next(heard: &mut UnboundedReceiver<String>) -> String {
     actix_rt::time::timeout(Duration::from_secs(10), heard.recv()).await.expect("heard in time").unwrap()
 }
 
-/// An event told apart by its number.
 pub(super) fn numbered(attempt: u32) -> Event {
     let kind = EventKind::Reconnecting { attempt, delay: Duration::ZERO, cause: LossCause::Ended };
     Event::new("alice".parse().unwrap(), kind)
 }
 
-/// A message told apart by its number, with so long a text.
 pub(super) fn sized(number: u32, bytes: usize) -> Event {
     let message = Message {
         id: number.into(),

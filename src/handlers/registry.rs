@@ -16,29 +16,29 @@ use crate::handlers::capacity::{Drained, Freed};
 
 /// One subscriber's counts since it was registered.
 ///
-/// `delivered + missed + coalesced + queued` is how many events it was meant to hear.
+/// `delivered + missed + coalesced + queued` is the number of events meant for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubscriberInfo {
     /// Its id.
     pub id: SubscriberId,
-    /// What it wants to hear.
+    /// The kinds of events it wants.
     pub mask: EventMask,
-    /// What happens to an event its mailbox has no room for.
+    /// Its policy for an event its mailbox has no room for.
     pub overflow: Overflow,
-    /// How many events were put into its mailbox; notices of missed events are not counted.
+    /// Events put into its mailbox; notices of missed events are not counted.
     pub delivered: u64,
-    /// How many events it missed because there was no room for them.
+    /// Events it missed because there was no room for them.
     pub missed: u64,
-    /// How many control events went for a newer one of their kind and account, because more than 64 waited.
+    /// Control events replaced by a newer one of their kind and account, because more than 64 waited.
     pub coalesced: u64,
-    /// How many events wait before its mailbox: in its backlog, control events, and one that may wait behind a notice of
-    /// missed events.
+    /// The number of events that wait before its mailbox: in its backlog, control events, and one that may wait behind
+    /// a notice of missed events.
     pub queued: usize,
-    /// How many bytes of memory those take, and with them what is in its mailbox and larger than
-    /// [`Overflow::SMALL`]: what [`Subscription::backlog_bytes`] bounds.
+    /// Bytes of memory of those, and of the events in its mailbox that are larger than [`Overflow::SMALL`]: bounded by
+    /// [`Subscription::backlog_bytes`].
     pub queued_bytes: usize,
-    /// How often one of its closures panicked, where it is an [`EventHandler`](super::EventHandler).
+    /// Panics of its closures, where it is an [`EventHandler`](super::EventHandler).
     pub panics: u64,
 }
 
@@ -49,19 +49,16 @@ pub struct SubscriberInfo {
 #[derive(Debug)]
 pub struct Registry {
     subscribers: Vec<Subscriber>,
-    /// The union of all masks.
     wanted: EventMask,
-    /// The serial number of the next subscriber.
     next: u64,
     lag: Lag,
 }
 
-/// What is to be done for subscribers that cannot keep up.
+/// Work pending for subscribers that lag.
 #[derive(Debug)]
 struct Lag {
-    /// How many are owed something.
     behind: usize,
-    /// How many would miss the next event though they may have the speed to take it.
+    /// Subscribers that would miss the next event, though they may be fast enough to handle it.
     pressing: usize,
     notify: Option<WeakRecipient<Drained>>,
     disconnected: u64,
@@ -69,13 +66,13 @@ struct Lag {
 }
 
 impl Registry {
-    /// An empty registry that logs through `log`, which may panic without harm.
+    /// Makes an empty registry that logs through `log`, which may panic without harm.
     #[must_use]
     pub fn new(log: Logger) -> Self {
         Self::with_guarded(lent::guarded(&log).0)
     }
 
-    /// The same with a logger that does not panic.
+    /// Makes an empty registry with a logger that does not panic.
     pub(super) fn with_guarded(log: Logger) -> Self {
         let lag = Lag { behind: 0, pressing: 0, notify: None, disconnected: 0, log };
         Registry { subscribers: Vec::new(), wanted: EventMask::NONE, next: 0, lag }
@@ -104,7 +101,7 @@ impl Registry {
         replaced
     }
 
-    /// Forgets a subscriber; `false` for an unknown id. What is in its mailbox already it still hears.
+    /// Removes a subscriber; `false` for an unknown id. Events in its mailbox are still delivered.
     pub fn remove(&mut self, id: &SubscriberId) -> bool {
         let Some(place) = self.subscribers.iter().position(|known| known.id() == id) else {
             return false;
@@ -141,12 +138,12 @@ impl Registry {
         }
     }
 
-    /// Tries again to deliver what subscribers are owed, and forgets those that are gone.
+    /// Retries deliveries to lagging subscribers, and removes those that are gone.
     pub fn sweep(&mut self) {
         self.with_each(|subscriber, lag| lag.flush(subscriber));
     }
 
-    /// Whether the next event would cost somebody one that it may have the speed to take.
+    /// Returns whether the next event would cost somebody one that it may have the speed to take.
     pub(super) fn backpressure(&self) -> bool {
         self.lag.pressing > 0
     }
@@ -166,8 +163,7 @@ impl Registry {
         });
     }
 
-    /// Puts everything that is owed into mailboxes, past their capacity: nobody will be there to do it later. Each holds
-    /// its backlog more than its capacity then.
+    /// Puts all backlogs into mailboxes, past their capacity: nobody will be there to do it later.
     pub(super) fn flush_past_capacity(&mut self) {
         self.stop_notifying();
         self.with_each(|subscriber, _| {
@@ -177,23 +173,22 @@ impl Registry {
         self.recount();
     }
 
-    /// How many events of this account the subscribers of now missed, all together.
     pub(super) fn missed_of(&self, user: &UserId) -> u64 {
         self.subscribers.iter().map(|subscriber| subscriber.missed_of(user)).sum()
     }
 
-    /// Serves subscribers with a ring as soon as they have capacity, by a [`Drained`] to `tell`; without it only the next
-    /// event and [`sweep`](Registry::sweep) serve them.
+    /// Serves subscribers with a ring as soon as they have capacity, by a [`Drained`] to `tell`; without it only the
+    /// next event and [`sweep`](Registry::sweep) serve them.
     pub(super) fn notify_of_capacity(&mut self, notify: WeakRecipient<Drained>) {
         self.lag.notify = Some(notify);
     }
 
-    /// Nobody is there to be told of room any more, nor a task to wait for it in.
+    /// Stops waiting for capacity: neither an actor nor a task is left.
     pub(super) fn stop_notifying(&mut self) {
         self.lag.notify = None;
     }
 
-    /// A subscriber has room again; nothing happens when it has left meanwhile.
+    /// Serves a subscriber that has room again, unless it has left.
     pub(super) fn drained(&mut self, serial: u64, freed: Freed) {
         let Some(subscriber) = self.subscribers.iter_mut().find(|known| known.serial() == serial) else { return };
         if self.lag.drained(subscriber, freed) {
@@ -201,7 +196,7 @@ impl Registry {
         }
     }
 
-    /// Forgets everybody; what they are owed goes into their mailboxes, past the capacity.
+    /// Removes everybody; backlogs go into the mailboxes, past the capacity.
     pub fn clear(&mut self) {
         self.flush_past_capacity();
         self.subscribers.clear();
@@ -209,37 +204,37 @@ impl Registry {
         self.update_wanted();
     }
 
-    /// Whether some subscriber is owed something, so that [`sweep`](Registry::sweep) has something to do.
+    /// Returns whether some subscriber lags, so that [`sweep`](Registry::sweep) has work.
     #[must_use]
     pub fn behind(&self) -> bool {
         self.lag.behind > 0
     }
 
-    /// The union of all masks.
+    /// Returns the union of all masks.
     #[must_use]
     pub fn wanted(&self) -> EventMask {
         self.wanted
     }
 
-    /// How many subscribers were disconnected because they could not keep up, since the registry was made.
+    /// Returns the number of subscribers disconnected because they could not keep up.
     #[must_use]
     pub fn disconnected(&self) -> u64 {
         self.lag.disconnected
     }
 
-    /// How many subscribers there are.
+    /// Returns the number of subscribers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.subscribers.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.subscribers.is_empty()
     }
 
-    /// Everybody's counts, in order of registration.
+    /// Returns everybody's counts, in order of registration.
     #[must_use]
     pub fn subscribers(&self) -> Vec<SubscriberInfo> {
         self.subscribers.iter().map(Subscriber::info).collect()
@@ -276,7 +271,6 @@ impl Lag {
             Offer::Gone => self.report_gone(subscriber),
             Offer::Overflowed => {
                 self.disconnected += 1;
-                // What came before it still hears.
                 subscriber.flush_past_capacity();
                 warn!(self.log, "subscriber cannot keep up, it is disconnected"; "subscriber" => %subscriber.id(),
                     "delivered" => subscriber.info().delivered, "disconnected_in_all" => self.disconnected);
@@ -285,12 +279,11 @@ impl Lag {
         subscriber.leaves
     }
 
-    /// Delivers what a subscriber is owed as far as there is room; `true` if it leaves.
+    /// Delivers a subscriber's backlog as far as there is room; `true` if it leaves.
     fn flush(&mut self, subscriber: &mut Subscriber) -> bool {
         self.drained(subscriber, Freed::Bytes)
     }
 
-    /// The same, where something was freed.
     fn drained(&mut self, subscriber: &mut Subscriber, freed: Freed) -> bool {
         // Before anything changes: what it is counted as must be taken off as it was counted.
         let was = LagFlags::of(subscriber);
@@ -327,7 +320,6 @@ impl Lag {
     }
 }
 
-/// What a subscriber adds to the lag.
 #[derive(Clone, Copy, Debug, Default)]
 struct LagFlags {
     behind: bool,

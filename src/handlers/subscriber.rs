@@ -1,5 +1,3 @@
-//! One subscriber: its sender, and what it is owed.
-
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -16,7 +14,6 @@ use super::{
 };
 use crate::handlers::capacity::{self, Capacity, Drained};
 
-/// What came of one offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Offer {
     /// It is in the subscriber's mailbox, or will be once what waits before it is.
@@ -25,15 +22,14 @@ pub(super) enum Offer {
     Missed,
     /// There was no room, and the subscriber is to be disconnected for it.
     Overflowed,
-    /// The mailbox is closed: the subscriber is gone.
     Gone,
 }
 
-/// The subscriber's mailbox is closed.
 #[derive(Debug)]
 pub(super) struct Gone;
 
-/// What every delivery looks at comes first and is kept small: with many subscribers the cache decides what one costs.
+/// Subscriber. Fields that every delivery reads come first and are small: with many subscribers the cache decides the
+/// cost.
 #[derive(Debug)]
 pub(super) struct Subscriber {
     // The one sender that events are offered to: a fresh clone of a `Recipient` has a free place of its own, so
@@ -41,19 +37,15 @@ pub(super) struct Subscriber {
     to: Recipient<Event>,
     delivered: u64,
     pub(super) mask: EventMask,
-    /// Whether there is a backlog.
     lagging: bool,
-    /// Whether it is to be forgotten at the end of this round.
+    /// Set if it is to be forgotten at the end of this round.
     pub(super) leaves: bool,
     rest: Box<Rest>,
 }
 
-/// What may wait for a subscriber.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
-    /// How many events may wait before the mailbox.
     pub(super) events: usize,
-    /// How many bytes may wait before and in it.
     bytes: usize,
 }
 
@@ -63,8 +55,8 @@ impl Bound {
         if self.events == 0 { self.bytes } else { self.bytes / 2 }
     }
 
-    /// Whether no more may wait, with so many bytes before the mailbox and in it. One event that takes more than its share
-    /// of the mailbox leaves the rest to the backlog.
+    /// Returns whether no more may wait, with these bytes before and in the mailbox. An event larger than the mailbox's
+    /// share leaves the rest to the backlog.
     pub(super) fn is_reached(self, before: usize, in_mailbox: usize) -> bool {
         let rest = self.bytes - in_mailbox.min(self.bytes / 2);
         before >= rest
@@ -79,35 +71,33 @@ struct Rest {
     overflow: Overflow,
     bound: Bound,
     in_mailbox: InMailbox,
-    /// How many bytes it was given while it was behind.
+    /// Bytes delivered while it lagged.
     given: u64,
     missed: u64,
     misses: Misses,
     coalesced: u64,
     episodes: u64,
     panics: Option<Arc<AtomicU64>>,
-    /// Present only while the subscriber is behind, or has just been told of what it missed.
+    /// Present only while the subscriber lags, or was just notified of misses.
     backlog: Option<Box<Backlog>>,
     pace: Pace,
 }
 
-/// Whether a subscriber whose backlog is full is fast enough to be waited for.
+/// Set if a subscriber whose backlog is full is fast enough to be waited for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Pace {
     #[default]
     Unknown,
-    /// It is being looked at: for so many looks already, since it had been given so many events and bytes.
+    /// Being sampled: samples so far, and the events and bytes delivered before them.
     Sampled { samples: u32, from: u64, given: u64 },
     /// It is not: it is waited for again once it has caught up.
     Slow,
 }
 
 impl Pace {
-    /// How many looks it takes.
     const SAMPLES: u32 = 5;
-    /// How many events a subscriber must take within them.
+    /// Events that a subscriber must handle within the samples.
     const EVENTS: u64 = 50;
-    /// Or how many bytes of them.
     const BYTES: u64 = 1 << 20;
 }
 
@@ -132,8 +122,8 @@ impl Subscriber {
         Subscriber { to, delivered: 0, mask, lagging: false, leaves: false, rest }
     }
 
-    /// Puts a small event into the mailbox of a subscriber that is owed nothing and has room; else does nothing and says
-    /// `false`, and the event is to be [offered](Subscriber::offer).
+    /// Puts a small event into the mailbox of a subscriber without backlog; `false` if that has no room, and the event
+    /// is to be [offered](Subscriber::offer).
     #[inline]
     pub(super) fn try_deliver(&mut self, event: &Event) -> bool {
         let passed = !self.lagging && event.weight() <= Overflow::SMALL && self.to.try_send(event.clone()).is_ok();
@@ -141,7 +131,6 @@ impl Subscriber {
         passed
     }
 
-    /// Offers an event: what is owed goes first.
     pub(super) fn offer(&mut self, event: &Event, tell: Option<&WeakRecipient<Drained>>) -> Offer {
         self.rest.backlog.get_or_insert_default().push(event.clone());
         self.lagging = true;
@@ -173,7 +162,7 @@ impl Subscriber {
         }
     }
 
-    /// Delivers what is owed as far as there is room; `tell` is told when there is more, where something waits for it.
+    /// Delivers the backlog as far as there is room; `tell` is notified when there is more.
     pub(super) fn flush(&mut self, tell: Option<&WeakRecipient<Drained>>) -> Result<(), Gone> {
         let Rest { backlog: owed, bound, in_mailbox, given, serial, pace, .. } = &mut *self.rest;
         in_mailbox.collect_released();
@@ -225,7 +214,7 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Puts all that is owed into the mailbox, past its capacity: there will be no later.
+    /// Puts the whole backlog into the mailbox, past its capacity: there will be no later.
     pub(super) fn flush_past_capacity(&mut self) {
         let Some(mut backlog) = self.rest.backlog.take() else { return };
         self.lagging = false;
@@ -235,7 +224,7 @@ impl Subscriber {
         }
     }
 
-    /// The event it was given past its mailbox's capacity has been handled.
+    /// Records that the event past its mailbox's capacity has been handled.
     pub(super) fn drained(&mut self) {
         if let Some(backlog) = &mut self.rest.backlog {
             backlog.capacity = Capacity::Unknown;
@@ -243,12 +232,11 @@ impl Subscriber {
         self.rest.in_mailbox.mark_handled();
     }
 
-    /// Whether anything is owed.
     pub(super) fn behind(&self) -> bool {
         self.rest.backlog.as_ref().is_some_and(|backlog| backlog.has_items())
     }
 
-    /// Whether the next event would cost this subscriber one that it may have the speed to take.
+    /// Returns whether the next event would cost this subscriber one that it may have the speed to take.
     pub(super) fn exerts_backpressure(&self) -> bool {
         let Rest { backlog: Some(backlog), bound, in_mailbox, pace, .. } = &*self.rest else { return false };
         bound.events > 0 && *pace != Pace::Slow && backlog.is_full(*bound, in_mailbox.bytes())
@@ -284,17 +272,14 @@ impl Subscriber {
         self.rest.serial
     }
 
-    /// How many episodes there were, the present one included.
     pub(super) fn episodes(&self) -> u64 {
         self.rest.episodes
     }
 
-    /// How many events of this account it missed.
     pub(super) fn missed_of(&self, user: &UserId) -> u64 {
         self.rest.misses.of(user)
     }
 
-    /// How many episodes it has been told of.
     #[cfg(test)]
     fn told(&self) -> u64 {
         self.rest.episodes - self.rest.backlog.as_ref().map_or(0, |backlog| backlog.gaps() as u64)
@@ -328,7 +313,6 @@ mod tests {
     }
 
     impl Subscriber {
-        /// What the registry does with an event.
         fn take(&mut self, event: &Event) -> Offer {
             if self.try_deliver(event) { Offer::Taken } else { self.offer(event, None) }
         }
@@ -371,8 +355,7 @@ mod tests {
         assert_eq!(stream, ["1", "missed 1", "3", "missed 3"]);
     }
 
-    /// What was published, told from what was heard: every gap in the numbers is announced by a notice just before
-    /// the next number, with the exact count.
+    /// Checks the received events: a notice with the exact count stands before every gap in the numbers.
     fn check_stream(heard: &[String], published: u32) -> Result<(), TestCaseError> {
         let mut accounted = 0;
         let mut notices_in_a_row = 0;
@@ -391,7 +374,7 @@ mod tests {
         Ok(())
     }
 
-    /// What a subscriber with this bound may hold, where no event is larger than `largest`.
+    /// Bound on the bytes a subscriber may hold, where no event is larger than `largest`.
     fn most(bytes: usize, largest: usize) -> usize {
         bytes + 3 * largest
     }

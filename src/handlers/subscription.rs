@@ -1,5 +1,3 @@
-//! What a subscriber asks for.
-
 use std::sync::{Arc, atomic::AtomicU64};
 
 use actix::Recipient;
@@ -34,7 +32,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// A subscriber that wants every event, under an id.
+    /// Makes a subscriber that wants every event, under an id.
     pub fn new(id: impl Into<SubscriberId>, to: Recipient<Event>) -> Self {
         Subscription {
             id: id.into(),
@@ -53,13 +51,14 @@ impl Subscription {
         self
     }
 
-    /// What happens to an event its backlog has no room for. Default: [`Overflow::DropNewest`].
+    /// Sets the policy for an event its backlog has no room for. Default: [`Overflow::DropNewest`].
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow.within_bounds();
         self
     }
 
-    /// How many events may wait before its mailbox, at most [`Overflow::MAX_CAPACITY`]. Default: [`Overflow::BACKLOG`].
+    /// Sets the number of events that may wait before its mailbox, at most [`Overflow::MAX_CAPACITY`]. Default:
+    /// [`Overflow::BACKLOG`].
     ///
     /// With 0 the mailbox is the only queue: what does not fit into it is missed, also by a subscriber that is fast.
     /// [`Overflow::DropOldest`] has a capacity of its own, and this one does not count.
@@ -68,11 +67,9 @@ impl Subscription {
         self
     }
 
-    /// How many bytes of events may wait for it, in the backlog and in the mailbox, with every policy; from 1 to
-    /// [`Overflow::MAX_BACKLOG_BYTES`], and what lies outside is taken as the nearest of the two. Default:
-    /// [`Overflow::BACKLOG_BYTES`].
-    ///
-    /// What counts, and how, is told at [`Overflow`](Overflow#bytes).
+    /// Sets the bytes of events that may wait for it, in backlog and mailbox together, with every policy; from 1 to
+    /// [`Overflow::MAX_BACKLOG_BYTES`], clamped. Default: [`Overflow::BACKLOG_BYTES`]. See
+    /// [`Overflow`](Overflow#bytes).
     pub fn backlog_bytes(mut self, bytes: usize) -> Self {
         self.backlog_bytes = bytes.clamp(1, Overflow::MAX_BACKLOG_BYTES);
         self

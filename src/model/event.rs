@@ -1,5 +1,3 @@
-//! What subscribers hear.
-
 use std::{fmt, sync::Arc};
 
 use crate::{
@@ -7,13 +5,11 @@ use crate::{
     util::weight::Weigh,
 };
 
-/// What a mailbox that holds an event is owed.
 pub(crate) trait Ticket: fmt::Debug + Send + Sync {
-    /// Gives it back; once only.
     fn give_back(&self);
 }
 
-/// Something that happened on a connection, as subscribers hear it.
+/// An event on a connection, as delivered to subscribers.
 ///
 /// One event is built once and shared: cloning it costs a reference count whatever it holds. `Debug` hides the secrets of the
 /// session it is of, whoever wrote them; what [`kind`](Event::kind) gives is as it came.
@@ -32,7 +28,7 @@ pub struct Event(Arc<Inner>);
 
 struct Inner {
     user: UserId,
-    /// What it takes in memory, taken once where it is made.
+    /// Memory it takes, computed once where it is made.
     weight: usize,
     /// The connection it happened on; `None` for one that no connection made.
     origin: Option<Origin>,
@@ -63,7 +59,7 @@ impl fmt::Debug for Inner {
 }
 
 impl Event {
-    /// How many bytes one takes in memory, beside what its texts do.
+    /// Bytes one takes in memory, without its texts.
     pub(crate) const SIZE: usize = size_of::<Inner>() + 2 * size_of::<usize>();
 
     /// Makes an event; useful for an application's own tests of its subscribers.
@@ -94,18 +90,16 @@ impl Event {
         }
     }
 
-    /// What an event takes at most for each byte it was read from.
+    /// The most memory an event takes for each byte it was read from.
     pub(crate) const MOST_PER_BYTE: usize = 16;
 
-    /// What an event takes at most beside that.
     pub(crate) const MOST_AROUND: usize = 1024;
 
-    /// Returns what an event of this kind takes.
     pub(crate) fn weight_of(kind: &EventKind) -> usize {
         Self::SIZE.saturating_add(kind.heap())
     }
 
-    /// How many bytes it takes in memory, at most; what it shares with other events is counted with each.
+    /// Returns the bytes it takes in memory, at most; memory shared with other events is counted with each.
     ///
     /// One that came from a server takes at most 16 times the bytes it was read from, and 1 KiB.
     #[must_use]
@@ -113,8 +107,8 @@ impl Event {
         self.0.weight
     }
 
-    /// Returns the event as it is put into a mailbox: the ticket is given back once the subscriber looks at what happened,
-    /// or drops it unseen.
+    /// Returns the event as it is put into a mailbox: the ticket is given back once the subscriber looks at what
+    /// happened, or drops it unseen.
     pub(crate) fn handed(&self, ticket: Box<dyn Ticket>) -> Event {
         let shared = match &self.0.what {
             Payload::Kind(_) => self.clone(),
@@ -128,13 +122,13 @@ impl Event {
         }))
     }
 
-    /// The account it happened on.
+    /// Returns the account it happened on.
     #[must_use]
     pub fn user(&self) -> &UserId {
         &self.0.user
     }
 
-    /// What happened.
+    /// Returns the change.
     #[must_use]
     pub fn kind(&self) -> &EventKind {
         match &self.0.what {
@@ -148,7 +142,6 @@ impl Event {
 }
 
 impl Weigh for Event {
-    /// As if nobody else held it.
     fn heap(&self) -> usize {
         self.weight()
     }

@@ -38,11 +38,11 @@ macro_rules! events {
             /// Once before each attempt. Messages sent meanwhile are kept for the next link; see
             /// [`Connection::send`](crate::Connection::send).
             Reconnecting {
-                /// Which attempt comes next, from 1, counted since the link last held for `Reconnect::stable_after`.
+                /// The attempt that comes next, from 1, counted since the link last held for `Reconnect::stable_after`.
                 attempt: u32,
                 /// The pause before it.
                 delay: Duration,
-                /// Why.
+                /// The reason.
                 cause: LossCause,
             }
             Ordinary RECONNECTING = 1
@@ -52,9 +52,9 @@ macro_rules! events {
             /// The session ended and the client will **not** try again by itself; `open` may be called again.
             ///
             /// Asked, kicked, refused, the token's end, or attempts used up. Also for a login that the server refused
-            /// or that `close` ended, beside the error of `open`; not for one that failed before the server's answer.
+            /// or that `close` ended, besides the error of `open`; not for one that failed before the server's answer.
             Disconnected {
-                /// Why.
+                /// The reason.
                 reason: DisconnectReason,
             }
             Control DISCONNECTED = 2
@@ -67,7 +67,7 @@ macro_rules! events {
             TokenWillExpire {
                 /// When it ends, in milliseconds since 1970 by the server's clock.
                 at: u64,
-                /// What is left of it.
+                /// The time left until then.
                 expires_in: Duration,
             }
             Control TOKEN_WILL_EXPIRE = 3
@@ -78,11 +78,11 @@ macro_rules! events {
             ///
             /// Said once until a session has held. Two programs that use one account with one resource look like this.
             Flapping {
-                /// How many short sessions there were.
+                /// The number of short sessions.
                 sessions: u32,
                 /// Within what time.
                 window: Duration,
-                /// What every pause is at least from now on.
+                /// The least pause from now on.
                 floor: Duration,
             }
             Control FLAPPING = 6
@@ -142,8 +142,8 @@ macro_rules! events {
             RoomLost {
                 /// The room's id.
                 room: Arc<str>,
-                /// What came of joining it again, which is an unknown outcome where two tries were not answered; `None`
-                /// where more than 64 rooms had been joined.
+                /// The error of rejoining, which is an unknown outcome where two tries were not answered; `None` where
+                /// more than 64 rooms had been joined.
                 error: Option<SendError>,
             }
             Control ROOM
@@ -190,9 +190,9 @@ macro_rules! events {
             ///
             /// [`OfflineSyncFinished`](EventKind::OfflineSyncFinished) follows each of these.
             OfflineSyncStarted {
-                /// How many queues hold some.
+                /// Queues that hold some.
                 queues: usize,
-                /// How many messages wait in them, as far as the server says.
+                /// Messages waiting in them, as far as the server says.
                 messages: u64,
             }
             Control OFFLINE_SYNC = 18 " and [`EventKind::OfflineSyncFinished`]"
@@ -202,11 +202,11 @@ macro_rules! events {
             /// The messages that waited are all delivered (and handled, where there is a
             /// [message handler](crate::MessageHandler)), or fetching them was cut short.
             OfflineSyncFinished {
-                /// How many queues were fetched to their end.
+                /// Queues fetched to their end.
                 queues: usize,
-                /// How many messages they held.
+                /// Messages they held.
                 messages: u64,
-                /// Whether all queues that were announced were fetched and handled; those that were not will be
+                /// Set if all queues that were announced were fetched and handled; those that were not will be
                 /// announced, or [tried](crate::MessageHandler), again.
                 complete: bool,
             }
@@ -225,7 +225,7 @@ macro_rules! events {
             /// Sent only to the subscriber concerned, once per episode and account, in the place where the events are
             /// missing.
             Missed {
-                /// How many events of the account this episode cost.
+                /// Events of the account missed in this episode.
                 count: u64,
             }
             Ordinary NONE
@@ -237,7 +237,7 @@ macro_rules! events {
 
 pub(crate) use events;
 
-/// What decides who gets an event, and whether one may be missed.
+/// Class of an event: decides who gets it, and whether it may be missed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     /// Tells what became of the session; never missed.
@@ -257,7 +257,7 @@ macro_rules! define {
         $class:ident $mask:ident $(= $bit:literal $($also:literal)?)?
         $on:ident($($arg:ident: $arg_type:ty = $arg_value:expr),*) $(with $with:literal)? $(claims $claims:expr)?;
     )*) => {
-        /// What happened.
+        /// The change.
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
         pub enum EventKind {
@@ -344,15 +344,15 @@ impl Class {
 }
 
 impl EventKind {
-    /// Whether a message handler that asks for these kinds is offered it: one that asks for messages also what may be
-    /// one and cannot be read.
+    /// Returns whether a message handler that asks for these kinds is offered it: one that asks for messages also what
+    /// may be one and cannot be read.
     pub(crate) fn is_offered_to(&self, asked: EventMask) -> bool {
         let unreadable = matches!(self, EventKind::Unknown(notice) if notice.unreadable);
         asked.contains(self.mask()) || (unreadable && asked.contains(EventMask::MESSAGE))
     }
 
-    /// Whether this is a control event: one that says what became of the session, which a subscriber that is behind
-    /// hears all the same. See [the module of subscribers](crate::handlers#control-events).
+    /// Returns whether this is a control event: one that says what became of the session, which a subscriber that is
+    /// behind hears all the same. See [the module of subscribers](crate::handlers#control-events).
     ///
     /// `Connected`, `Disconnected`, `TokenWillExpire`, `TokenExpired`, `Flapping`, `RoomLost`, `OfflineSyncStarted` and
     /// `OfflineSyncFinished`. Not `Reconnecting`, which comes again before each attempt.
@@ -362,7 +362,7 @@ impl EventKind {
     }
 }
 
-/// A set of kinds of events: what a subscriber wants to hear.
+/// A set of kinds of events: a subscriber's interest.
 ///
 /// ```
 /// use agora_chat::EventMask;
@@ -379,25 +379,25 @@ impl EventMask {
     /// Every event, also those of later releases. [`EventKind::Missed`] needs no bit.
     pub const ALL: EventMask = EventMask(u32::MAX);
 
-    /// Whether every kind of `other` is in this set.
+    /// Returns whether every kind of `other` is in this set.
     #[must_use]
     pub const fn contains(self, other: EventMask) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Whether any kind of `other` is in this set.
+    /// Returns whether any kind of `other` is in this set.
     #[must_use]
     pub const fn intersects(self, other: EventMask) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// The set as bits.
+    /// Returns the set as bits.
     #[must_use]
     pub const fn bits(self) -> u32 {
         self.0
     }
 
-    /// A set from bits.
+    /// Makes a set from bits.
     #[must_use]
     pub const fn from_bits(bits: u32) -> Self {
         EventMask(bits)

@@ -1,4 +1,4 @@
-//! What applications see and name: values, without input or output.
+//! Public values, without input or output.
 
 pub(crate) mod account;
 pub(crate) mod auth;

@@ -1,5 +1,3 @@
-//! Origin of events.
-
 use std::{
     any::Any,
     fmt,
@@ -8,8 +6,7 @@ use std::{
 
 use crate::model::redactor::Redactor;
 
-/// Origin of a connection's events, shared by all of them: the secrets that they must not show, and a weak reference to the
-/// connection. Clones are the same one.
+/// Origin of a connection's events, shared by all of them: its secrets, and a weak reference to it.
 #[derive(Clone, Default)]
 pub(crate) struct Origin(Arc<Shared>);
 
@@ -25,7 +22,6 @@ impl Origin {
         &self.0.redactor
     }
 
-    /// Sets the connection, once.
     pub(crate) fn set_connection(&self, connection: Weak<dyn Any + Send + Sync>) {
         let _ = self.0.connection.set(connection);
     }

@@ -25,24 +25,22 @@ pub struct ServerText(Arc<Texts>);
 
 struct Texts {
     whole: Box<str>,
-    /// Only where it differs.
     shown: Option<Box<str>>,
 }
 
 impl ServerText {
-    /// A text that is cut already.
     pub(crate) fn new(whole: String, redactor: &Redactor) -> Self {
         let shown = redactor.changed(&whole).map(String::into_boxed_str);
         ServerText(Arc::new(Texts { whole: whole.into(), shown }))
     }
 
-    /// The text as the server wrote it. Keep it out of logs: it may repeat what the server was told.
+    /// Returns the text as the server wrote it. Keep it out of logs: it may repeat what the server was told.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0.whole
     }
 
-    /// The text as it may be shown.
+    /// Returns the text as it may be shown.
     #[must_use]
     pub fn shown(&self) -> &str {
         self.0.shown.as_deref().unwrap_or(&self.0.whole)
@@ -109,7 +107,6 @@ impl PartialEq<String> for ServerText {
     }
 }
 
-/// As it is: what is serialised is used, not shown.
 impl serde::Serialize for ServerText {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self)

@@ -12,8 +12,8 @@ pub(super) fn host(url: &str) -> Option<String> {
     })
 }
 
-/// The address that a reference stands for within the answer from an address (RFC 3986 §5.2), without its fragment;
-/// `None` where it is none of http or https.
+/// Resolves a reference within the answer from an address (RFC 3986 §5.2), without its fragment; `None` unless http or
+/// https.
 pub(super) fn referred(from: &str, to: &str) -> Option<String> {
     let base: Uri = from.parse().ok()?;
     let (scheme, authority) = (base.scheme_str()?, base.authority()?);
@@ -38,7 +38,7 @@ pub(super) fn referred(from: &str, to: &str) -> Option<String> {
     (known && !uri.host()?.is_empty()).then_some(absolute)
 }
 
-/// Where a redirect leads that may be followed: never from https to http.
+/// Returns the target of a redirect that may be followed: never from https to http.
 pub(super) fn resolved(from: &str, to: &str) -> Option<String> {
     let to = referred(from, to)?;
     let scheme = |url: &str| url.parse::<Uri>().ok().and_then(|uri| uri.scheme_str().map(str::to_owned));
@@ -51,7 +51,7 @@ fn has_scheme(to: &str) -> bool {
         && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
-/// A path without `.` and `..` (RFC 3986 §5.2.4).
+/// Returns a path without `.` and `..` (RFC 3986 §5.2.4).
 fn without_dots(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut steps = path.split('/').skip(1).peekable();

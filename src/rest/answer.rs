@@ -1,5 +1,3 @@
-//! What the calls take and give back.
-
 use std::time::Duration;
 
 use serde_json::Value;
@@ -26,7 +24,7 @@ pub struct NewUser {
 }
 
 impl NewUser {
-    /// A user without a nickname.
+    /// Makes a user without a nickname.
     #[must_use]
     pub fn new(user: UserId, password: Password) -> Self {
         NewUser { user, password, nickname: None }
@@ -57,8 +55,8 @@ pub struct RegisteredUser {
 /// A token that lives longer has no end: nobody waits for it, and no clock arithmetic can overflow.
 pub(super) const NO_END: u64 = 100 * 365 * 24 * 60 * 60;
 
-/// Reads a token that the service granted (connection spec §3.2, §3.3). It has no end where the service names no time, none
-/// above zero, or more than 100 years. A moment of its own clock (the exchange of an Agora token) counts for more than a life.
+/// Reads a granted token (connection spec §3.2, §3.3). No end where no time is named, none above zero, or over 100
+/// years. An Agora exchange's moment counts more than a life.
 pub(super) fn parse_grant(body: &Value) -> Result<TokenGrant, RestErrorKind> {
     let token = text(body, "access_token").ok_or_else(|| odd("it has no access_token"))?;
     let token = Token::new(token).map_err(|error| odd(format!("its access_token cannot be one: {error}")))?;
@@ -96,29 +94,27 @@ pub(super) fn parse_expiry(body: &Value) -> Result<u64, RestErrorKind> {
     }
 }
 
-/// The most memory an answer takes once it is parsed, in bytes. The service's longest, pages of 50 to 100 entries, take less
-/// than one of its eight MiB.
+/// The most memory an answer takes once it is parsed, in bytes. The service's longest, pages of 50 to 100 entries, take
+/// less than one of its eight MiB.
 const MOST: usize = 8 << 20;
 
-/// Takes JSON that the service wrote apart: the one place where this is done.
-///
-/// It takes at most 8 MiB of memory, and while it is read up to nine times its length besides, where it is broken.
+/// Takes JSON that the service wrote apart: the one place where this is done. It takes at most 8 MiB of memory, and
+/// while it is read up to nine times its length besides, where it is broken.
 pub(super) fn read(text: &[u8]) -> Result<Value, RestErrorKind> {
     lenient::bounded::read(text, MOST)
         .map_err(|error| odd(if error.is_data() { error.to_string() } else { format!("it is not JSON: {error}") }))
 }
 
-/// An answer that misses what it should hold.
 pub(super) fn odd(detail: impl Into<String>) -> RestErrorKind {
     RestErrorKind::UnexpectedAnswer(detail.into())
 }
 
-/// A member that is a text.
 pub(super) fn text<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
     body.get(name)?.as_str()
 }
 
-/// A member that is a number not below zero, or a text of one; a fraction is cut, more than 64 bits is the most.
+/// Returns a member that is a number not below zero, or a text of one; a fraction is cut, more than 64 bits is the
+/// most.
 pub(super) fn whole(body: &Value, name: &str) -> Option<u64> {
     match body.get(name)? {
         Value::Number(number) => number.as_u64().or_else(|| {

@@ -1,4 +1,4 @@
-//! What users say of themselves (messages spec §5.5).
+//! User attributes (messages spec §5.5).
 
 use std::{collections::BTreeMap, fmt};
 
@@ -51,7 +51,7 @@ impl Attribute {
         Attribute::Ext,
     ];
 
-    /// Its name in the service.
+    /// Returns its name in the service.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -97,13 +97,13 @@ impl UserAttributes {
         self
     }
 
-    /// One of them, where the user has it.
+    /// Returns one of them, where the user has it.
     #[must_use]
     pub fn get(&self, attribute: Attribute) -> Option<&str> {
         self.0.get(&attribute).map(String::as_str)
     }
 
-    /// Those there are.
+    /// Returns those there are.
     pub fn iter(&self) -> impl Iterator<Item = (Attribute, &str)> {
         self.0.iter().map(|(attribute, value)| (*attribute, value.as_str()))
     }
@@ -118,7 +118,6 @@ impl UserAttributes {
         Ok(users.iter().map(|(user, attributes)| (user.clone(), Self::parse(attributes))).collect())
     }
 
-    /// Numbers become text; what is neither is left out.
     fn parse(attributes: &Value) -> Self {
         let value = |attribute: Attribute| match attributes.get(attribute.name())? {
             Value::String(text) => Some((attribute, text.clone())),
@@ -152,8 +151,8 @@ impl RestClient {
         self.call(call, done).await
     }
 
-    /// The attributes of up to [`RestClient::MAX_ATTRIBUTE_USERS`] users, by user id: those named, or all where none
-    /// is. A user that is missing has none.
+    /// Returns the attributes of up to [`RestClient::MAX_ATTRIBUTE_USERS`] users, by user id: those named, or all where
+    /// none is. A user that is missing has none.
     ///
     /// # Errors
     /// [`RestErrorKind::ListSize`] before anything is sent; otherwise any [`RestError`].

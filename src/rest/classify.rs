@@ -1,4 +1,4 @@
-//! What an answer other than success means (connection spec §3.1, §3.2, §3.5).
+//! Classifies answers other than success (connection spec §3.1, §3.2, §3.5).
 
 use super::answer::{self, text};
 use crate::model::{error::Code, redactor::Redactor};
@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 const OAUTH: &str = "Unable to authenticate (OAuth)";
 
-/// The error that an answer stands for. A body that is not the service's JSON is taken as an empty one.
+/// Returns the error that an answer stands for. A body that is not the service's JSON is taken as an empty one.
 pub(super) fn classify(
     operation: Operation,
     status: u16,
@@ -57,7 +57,7 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// The vendor's number, row by row of connection spec §3.5.
+    /// Returns the vendor's number, row by row of connection spec §3.5.
     fn code(&self) -> Code {
         match self.status {
             401 if self.is_oauth() => Code::NO_PERMISSION,
@@ -118,7 +118,6 @@ impl Answer<'_> {
         matches!(self.description, "invalid password" | "invalid username or password")
     }
 
-    /// The exception's class name may come with its package.
     fn is_unknown_user(&self) -> bool {
         self.description.contains("user not found")
             || (self.description == "Service resource not found" && self.exception.ends_with("UserNotFoundException"))
@@ -130,7 +129,7 @@ impl Answer<'_> {
     }
 }
 
-/// The longest pause of several `Retry-After` lines, or of several values in one; there should be one only.
+/// Returns the longest pause of several `Retry-After` lines, or of several values in one; there should be one only.
 pub(super) fn longest_pause<'a>(lines: impl Iterator<Item = &'a str>, now: SystemTime) -> Option<Duration> {
     let pauses = lines.filter_map(|line| {
         // A date has a comma of its own.

@@ -1,5 +1,3 @@
-//! The calls themselves.
-
 use std::{
     sync::{
         Arc,
@@ -78,7 +76,6 @@ pub struct RestClient {
     pub(super) limiter: Arc<RateLimiter>,
     pub(super) timeout: Duration,
     pub(super) network: Network,
-    /// What no answer to any call may show.
     pub(super) redactor: Redactor,
     pub(super) logger: slog::Logger,
 }
@@ -109,7 +106,7 @@ impl RestClient {
     /// The most users one batch may hold.
     pub const MAX_BATCH: usize = crate::model::error::MAX_BATCH;
 
-    /// A client for the REST addresses that the configuration gives.
+    /// Makes a client for the REST addresses that the configuration gives.
     ///
     /// # Errors
     /// [`ConfigError::NoAddress`] where the configuration leaves the addresses to discovery;
@@ -121,7 +118,7 @@ impl RestClient {
         }
     }
 
-    /// A client for the REST addresses that the configuration gives or, without them, discovery finds.
+    /// Makes a client for the REST addresses that the configuration gives or, without them, discovery finds.
     ///
     /// # Errors
     /// As [`discover`].
@@ -129,7 +126,7 @@ impl RestClient {
         Ok(Self::with_bases(config, discover(config).await?.rest))
     }
 
-    /// A client for these bases, with the configuration's app key, time limit and logger.
+    /// Makes a client for these bases, with the configuration's app key, time limit and logger.
     fn with_bases(config: &Config, bases: Vec<String>) -> Self {
         let redactor = Redactor::default();
         redactor.learn_proxy(config.network.proxy().secrets());
@@ -137,7 +134,7 @@ impl RestClient {
         Self::of_session(config, bases, &redactor, &logger)
     }
 
-    /// The same for a session, which has a redactor and a logger behind it.
+    /// Makes the client of a session, which has a redactor and a logger behind it.
     pub(crate) fn of_session(config: &Config, bases: Vec<String>, redactor: &Redactor, logger: &slog::Logger) -> Self {
         RestClient {
             limiter: rate_limit::shared(&config.app_key, &bases),
@@ -240,7 +237,8 @@ impl RestClient {
         self.granted(call, parse_grant).await
     }
 
-    /// When a user's token ends, in Unix milliseconds (connection spec §3.4); [`u64::MAX`] for one without an end.
+    /// Returns when a user's token ends, in Unix milliseconds (connection spec §3.4); [`u64::MAX`] for one without an
+    /// end.
     ///
     /// # Errors
     /// Any [`RestError`]; among them [`RestErrorKind::Unauthorized`] for a bad token.
@@ -384,7 +382,6 @@ impl RestClient {
         Err(last)
     }
 
-    /// Waits until the call may go out.
     async fn wait_for_limit(&self, call: &Call<'_>) -> Result<(), RestError> {
         // A login has its own deadline; so many can start at once that their turn takes longer than one call may.
         let patience = match call.operation.spec().budget {
@@ -401,10 +398,9 @@ impl RestClient {
     }
 }
 
-/// Whether no part of a path is empty or a step, `.` or `..`, which a server or a proxy takes away with what is before it,
-/// encoded or not.
-///
-/// What stands in paths has types that hold none, and every call is looked at here all the same.
+/// Returns whether no part of a path is empty or a step, `.` or `..`, which a server or a proxy takes away with what is
+/// before it, encoded or not. What stands in paths has types that hold none, and every call is looked at here all the
+/// same.
 pub(super) fn stays_in_place(path: &str) -> bool {
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     let is_step = |part: &str| {
@@ -421,7 +417,7 @@ pub(super) fn stays_in_place(path: &str) -> bool {
     path.strip_prefix('/').is_some_and(|path| !path.contains('\\') && !path.split('/').any(is_step))
 }
 
-/// A text as one part of a path or query: everything but letters, digits and `-._~` encoded.
+/// Returns a text as one part of a path or query: everything but letters, digits and `-._~` encoded.
 pub(super) fn percent_encoded(text: &str) -> String {
     use std::fmt::Write as _;
 

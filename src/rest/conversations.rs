@@ -26,7 +26,7 @@ use crate::{
 pub struct RawMessage(Json);
 
 impl RawMessage {
-    /// The JSON, as a text that is parsed when asked.
+    /// Returns the JSON, as a text that is parsed when asked.
     #[must_use]
     pub fn json(&self) -> &Json {
         &self.0
@@ -45,9 +45,9 @@ impl fmt::Debug for RawMessage {
 pub struct ConversationInfo {
     /// Which.
     pub conversation: Conversation,
-    /// How many messages in it are unread.
+    /// Its unread messages.
     pub unread: u64,
-    /// Whether the user has pinned it.
+    /// Set if the user has pinned it.
     pub pinned: bool,
     /// When it was pinned or unpinned, in milliseconds since 1970; 0 where the service does not say.
     pub pinned_at: u64,
@@ -65,9 +65,9 @@ pub struct ConversationInfo {
 pub struct ConversationPage {
     /// The conversations, in the service's order.
     pub conversations: Vec<ConversationInfo>,
-    /// Where the next page begins; `None` after the last one.
+    /// The next page's cursor; `None` after the last one.
     pub next: Option<String>,
-    /// How many entries were left out, being of no kind this release knows.
+    /// Entries left out, being of no kind this release knows.
     pub skipped: usize,
 }
 
@@ -116,8 +116,8 @@ impl RestClient {
     /// The most conversations of one page.
     pub const MAX_CONVERSATION_PAGE: u32 = 50;
 
-    /// A page of a user's conversations with their last messages, by the user's own token: `limit` of them, from 1 to
-    /// [`RestClient::MAX_CONVERSATION_PAGE`], from the beginning or from [`ConversationPage::next`] on.
+    /// Returns a page of a user's conversations with their last messages, by the user's own token: `limit` of them,
+    /// from 1 to [`RestClient::MAX_CONVERSATION_PAGE`], from the beginning or from [`ConversationPage::next`] on.
     ///
     /// # Errors
     /// [`RestErrorKind::Parameter`] before anything is sent; otherwise any [`RestError`].

@@ -1,5 +1,3 @@
-//! A user's devices as the service lists them.
-
 use std::{fmt, str::FromStr};
 
 use serde_json::Value;
@@ -38,7 +36,7 @@ impl Resource {
     /// The longest name, in bytes.
     pub const MAX_BYTES: usize = 256;
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -78,7 +76,6 @@ pub struct DeviceInfo {
 }
 
 impl DeviceInfo {
-    /// A device that cannot be read costs only itself.
     pub(super) fn parse_all(body: &Value) -> Result<Vec<Self>, RestErrorKind> {
         let devices = body.get("data").and_then(Value::as_array).ok_or_else(|| odd("it has no list of devices"))?;
         Ok(devices.iter().filter_map(Self::parse).collect())
@@ -92,7 +89,6 @@ impl DeviceInfo {
     }
 }
 
-/// `data.result` of a kick: whether it took effect.
 pub(super) fn parse_result(body: &Value) -> Result<bool, RestErrorKind> {
     let result = body.get("data").and_then(|data| data.get("result")).and_then(Value::as_bool);
     result.ok_or_else(|| odd("it has no result"))

@@ -20,13 +20,13 @@ use crate::{
 /// The most addresses taken from each list of an answer.
 pub(super) const MAX_HOSTS: usize = 16;
 
-/// The addresses of the service: those of the configuration or, where it leaves them to discovery, those that the
-/// first bootstrap host with a usable answer names (connection spec §2).
+/// Returns the addresses of the service: those of the configuration or, where it leaves them to discovery, those that
+/// the first bootstrap host with a usable answer names (connection spec §2).
 ///
-/// Each bootstrap host is asked once, in order, for at most [`ConfigBuilder::rest_timeout`] (15 s by default) and its share of
-/// [`ConfigBuilder::login_deadline`]. Addresses
-/// keep the answer's order and the scheme of the host that named them, so that `https` never leads to `ws`; a plain
-/// one of another machine is dropped unless [`ConfigBuilder::allow_plaintext`] was said; at most 16 of each kind are taken.
+/// Each bootstrap host is asked once, in order, for at most [`ConfigBuilder::rest_timeout`] (15 s by default) and its
+/// share of [`ConfigBuilder::login_deadline`]. Addresses keep the answer's order and the scheme of the host that named
+/// them, so that `https` never leads to `ws`; a plain one of another machine is dropped unless
+/// [`ConfigBuilder::allow_plaintext`] was said; at most 16 of each kind are taken.
 ///
 /// # Errors
 /// The last host's error, with code 304: [`RestErrorKind::DiscoveryEmpty`] for an answer without usable addresses.
@@ -36,7 +36,7 @@ pub async fn discover(config: &Config) -> Result<Addresses, RestError> {
     discover_shown_by(config, &redactor, &redactor.logger(&config.logger)).await
 }
 
-/// The same for somebody with secrets, which a host may know from elsewhere.
+/// Discovers addresses, with a redactor for the caller's secrets.
 pub(crate) async fn discover_shown_by(
     config: &Config,
     redactor: &Redactor,
@@ -71,8 +71,8 @@ pub(crate) async fn discover_shown_by(
     Err(last)
 }
 
-/// The addresses an answer names, kept by the scheme of the host that gave it, and only those that may be called: a
-/// host on this machine that may be plain leads to no plain one elsewhere.
+/// Returns the addresses an answer names, kept by the scheme of the host that gave it, and only those that may be
+/// called: a host on this machine that may be plain leads to no plain one elsewhere.
 pub(super) fn read(bootstrap: &str, body: &Value, network: &Network) -> Result<Addresses, RestErrorKind> {
     let secure = bootstrap.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
     let (http, ws) = if secure { ("https", "wss") } else { ("http", "ws") };

@@ -38,10 +38,9 @@ use crate::{
     },
 };
 
-/// How many pieces wait for the reader at most.
 const AHEAD: usize = 4;
 
-/// Which file is to be downloaded, and within what bounds. An [`Attachment`] converts into it.
+/// A file to download, with its bounds. An [`Attachment`] converts into it.
 ///
 /// ```
 /// use agora_chat::{Message, MessageBody, rest::Fetch};
@@ -99,37 +98,38 @@ impl Fetch {
         }
     }
 
-    /// The thumbnail of an image in the image's place.
+    /// Sets the thumbnail of an image in the image's place.
     #[must_use]
     pub fn thumbnail(mut self) -> Self {
         self.thumbnail = true;
         self
     }
 
-    /// The largest file taken, in bytes. Default: [`Fetch::DEFAULT_LIMIT`].
+    /// Sets the largest file taken, in bytes. Default: [`Fetch::DEFAULT_LIMIT`].
     #[must_use]
     pub fn limit(mut self, bytes: u64) -> Self {
         self.limit = bytes;
         self
     }
 
-    /// How long nothing may come from the service within the file; any byte on the wire counts. Default: 30 s.
+    /// Sets the longest time without a byte from the service within the file; any byte on the wire counts. Default: 30
+    /// s.
     #[must_use]
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.idle = limit;
         self
     }
 
-    /// How long the service may take for the file in all; waiting for the reader does not count. Default: an hour.
+    /// Sets the service's time limit for the whole file; waiting for the reader does not count. Default: an hour.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// The permissions of a file that [`Download::to_file`] makes, less what the process's umask takes; of no meaning where
-    /// files have none. Bits past `0o777` are ignored. Default: `0o600`, for its owner alone, whatever the mode of a file
-    /// that it replaces.
+    /// Sets the permissions of a file that [`Download::to_file`] makes, less what the process's umask takes; of no
+    /// meaning where files have none. Bits past `0o777` are ignored. Default: `0o600`, for its owner alone, whatever
+    /// the mode of a file that it replaces.
     #[must_use]
     pub fn file_mode(mut self, mode: u32) -> Self {
         self.mode = mode & 0o777;
@@ -149,11 +149,9 @@ impl From<Attachment> for Fetch {
     }
 }
 
-/// An answer whose body is still to come.
 pub(super) struct Incoming {
     response: awc::ClientResponse,
     traffic: Activity,
-    /// What the answer says its length is.
     announced: Option<u64>,
     /// The least it must be where the answer does not say.
     expected: u64,
@@ -161,9 +159,7 @@ pub(super) struct Incoming {
     limit: u64,
     idle: Duration,
     left: Duration,
-    /// Of a file that it is written to.
     mode: u32,
-    /// What is beyond one piece.
     rest: Bytes,
 }
 
@@ -207,7 +203,7 @@ impl Incoming {
         Ok(Some(piece))
     }
 
-    /// What comes next. Bytes that are no whole record of TLS yet are something that came, too.
+    /// Receives the next piece. Bytes that are no whole record of TLS yet count as activity, too.
     async fn received(&mut self) -> Result<Option<Result<Bytes, PayloadError>>, RestErrorKind> {
         let (all, began) = (self.left, Instant::now());
         loop {
@@ -224,7 +220,7 @@ impl Incoming {
         }
     }
 
-    /// A body that ends with its connection may be short of what the message says.
+    /// Ends the body; one that ends with its connection may be short of the announced length.
     fn end(&self) -> Result<Option<Bytes>, RestErrorKind> {
         let all = self.announced.unwrap_or(self.expected);
         if self.got < all {
@@ -255,7 +251,7 @@ pub struct Download {
     user: UserId,
     host: Option<String>,
     watcher: Option<Watcher>,
-    /// How long the disk may take for a piece, and for the last of it.
+    /// The disk's time limit for a piece, and for the last of it.
     idle: Duration,
     timeout: Duration,
     mode: u32,
@@ -269,7 +265,6 @@ impl fmt::Debug for Download {
 }
 
 impl Download {
-    /// Reads the answer on this thread's arbiter.
     pub(super) fn start(mut incoming: Incoming, user: &UserId, host: Option<String>, secrets: Leased) -> Self {
         let (sender, pieces) = mpsc::channel(AHEAD);
         let (length, mode, idle, timeout) = (incoming.announced, incoming.mode, incoming.idle, incoming.left);
@@ -307,7 +302,7 @@ impl Download {
         }
     }
 
-    /// The length in bytes, where the service said it.
+    /// Returns the length in bytes, where the service said it.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         self.length
@@ -321,7 +316,7 @@ impl Download {
         self
     }
 
-    /// The next piece, of up to 64 KiB; `None` after the last one of a whole file, and after an error.
+    /// Returns the next piece, of up to 64 KiB; `None` after the last one of a whole file, and after an error.
     ///
     /// # Errors
     /// [`RestErrorKind::Unreachable`] for a file cut off before its end, [`RestErrorKind::Timeout`] where the service
@@ -358,7 +353,7 @@ impl Download {
         }
     }
 
-    /// The whole file in memory, at most `limit` bytes.
+    /// Returns the whole file in memory, at most `limit` bytes.
     ///
     /// # Errors
     /// As [`next_chunk`](Download::next_chunk); [`RestErrorKind::FileTooLarge`] past `limit`.
@@ -380,14 +375,14 @@ impl Download {
 
     /// Writes the file to this path and answers its length in bytes.
     ///
-    /// It is written beside it under another name first, and takes its place when it is whole and on disk: a file that was
-    /// there is replaced then, and kept where the download fails. Its mode is [`Fetch::file_mode`]. Needs a tokio or actix
-    /// runtime; the disk is written off its threads.
+    /// It is written beside it under another name first, and takes its place when it is whole and on disk: a file that
+    /// was there is replaced then, and kept where the download fails. Its mode is [`Fetch::file_mode`]. Needs a tokio
+    /// or actix runtime; the disk is written off its threads.
     ///
     /// # Errors
     /// As [`next_chunk`](Download::next_chunk); [`RestErrorKind::File`] where the disk fails, or takes longer than
-    /// [`Fetch::idle_timeout`] for a piece or [`Fetch::timeout`] for the end,
-    /// [`RestErrorKind::NoRuntime`] without a runtime.
+    /// [`Fetch::idle_timeout`] for a piece or [`Fetch::timeout`] for the end, [`RestErrorKind::NoRuntime`] without a
+    /// runtime.
     pub async fn to_file(mut self, path: impl AsRef<Path>) -> Result<u64, RestError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(self.fail(RestErrorKind::NoRuntime));
@@ -405,7 +400,6 @@ impl Download {
         Ok(self.got)
     }
 
-    /// Does what would hold the thread up.
     async fn on_disk<T: Send + 'static>(
         &self,
         limit: Duration,
@@ -424,8 +418,8 @@ impl Download {
     }
 }
 
-/// A file that is not whole yet. It goes when it is dropped, wherever that is: with a piece of work that nobody waits for
-/// any more, or between two.
+/// A file that is not whole yet. It goes when it is dropped, wherever that is: with a piece of work that nobody waits
+/// for any more, or between two.
 struct PartialFile(Option<Beside>);
 
 struct Beside {
@@ -490,7 +484,7 @@ impl PartialFile {
 
 impl Drop for PartialFile {
     fn drop(&mut self) {
-        /// How long the thread may wait for it to be gone: a disk that hangs is not to hang the thread with it.
+        /// The longest wait of the thread for its removal: a disk that hangs must not hang the thread with it.
         const MOMENT: Duration = Duration::from_millis(100);
 
         if let Some(beside) = self.0.take() {

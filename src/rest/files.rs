@@ -43,10 +43,8 @@ use crate::{
     rest::http,
 };
 
-/// How many redirects of a download are followed.
 const REDIRECTS: usize = 3;
 
-/// The longest id of a file, in bytes.
 const MAX_ID: usize = 128;
 
 /// The shortest time after which it is looked whether bytes were acknowledged.
@@ -126,8 +124,8 @@ impl RestClient {
     ///
     /// Token and share-secret go to the client's own REST host only, whatever host the attachment's address names: of
     /// the address only the file's id counts. An address that is not that of a file of this application
-    /// (`/{org}/{app}/chatfiles/{id}`) is refused: it may be anything that a sender wants this machine to call. At most 3
-    /// redirects of the service are followed, to another host without token and secret and never from https to http.
+    /// (`/{org}/{app}/chatfiles/{id}`) is refused: it may be anything that a sender wants this machine to call. At most
+    /// 3 redirects of the service are followed, to another host without token and secret and never from https to http.
     ///
     /// # Errors
     /// [`RestErrorKind::ForeignAddress`] before anything is sent; [`RestErrorKind::FileTooLarge`] for a file over
@@ -165,7 +163,8 @@ impl RestClient {
         Ok((incoming, host))
     }
 
-    /// The id of a file of this application by its address at any host, and whether the address is its thumbnail's.
+    /// Returns the id of a file of this application by its address at any host, and whether the address is its
+    /// thumbnail's.
     fn stored(&self, url: &str) -> Option<(String, bool)> {
         let uri: Uri = url.parse().ok()?;
         let mut steps = uri.path().rsplit('/');
@@ -182,7 +181,6 @@ fn is_id(id: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-/// Sends the form and takes the answer.
 async fn exchanged(
     call: &Call<'_>,
     url: &str,
@@ -199,10 +197,9 @@ async fn exchanged(
     call.answer(url, sent.map_err(|error| call.transport(&error))?).await
 }
 
-/// Runs an upload for as long as something moves and its time is not over; otherwise the limit that was hit.
-///
-/// What this machine took to be sent may lie here for long on a slow link. So while nothing else moves, it is looked at
-/// now and then how much of it the peer has not acknowledged.
+/// Runs an upload for as long as something moves and its time is not over; otherwise the limit that was hit. What this
+/// machine took to be sent may lie here for long on a slow link. So while nothing else moves, it is looked at now and
+/// then how much of it the peer has not acknowledged.
 async fn moving<T>(
     form: &Rc<RefCell<Multipart>>,
     traffic: &Activity,

@@ -1,4 +1,4 @@
-//! What was said before (messages spec §5.3).
+//! Message history (messages spec §5.3).
 
 use std::fmt;
 
@@ -24,18 +24,18 @@ use crate::{
     wire::{GROUP_DOMAIN, Meta, USER_DOMAIN},
 };
 
-/// Where a page of the history begins: at the end of the page before, or at a message.
+/// Start of a page of the history: at the end of the page before, or at a message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HistoryCursor(String);
 
 impl HistoryCursor {
-    /// At a message, by its server id.
+    /// Starts at a message, by its server id.
     #[must_use]
     pub fn at(message: u64) -> Self {
         HistoryCursor(message.to_string())
     }
 
-    /// From its text, as [`Display`](fmt::Display) gives it.
+    /// Makes a cursor of its text, as [`Display`](fmt::Display) gives it.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         HistoryCursor(text.into())
@@ -88,7 +88,7 @@ impl HistoryType {
     }
 }
 
-/// Which page of a conversation's history.
+/// A page of a conversation's history.
 ///
 /// ```
 /// use agora_chat::rest::{HistoryQuery, HistoryType};
@@ -106,7 +106,7 @@ pub struct HistoryQuery {
 }
 
 impl HistoryQuery {
-    /// The newest messages, [`RestClient::MAX_HISTORY_PAGE`] of them.
+    /// Queries the newest messages, [`RestClient::MAX_HISTORY_PAGE`] of them.
     #[must_use]
     pub fn new() -> Self {
         HistoryQuery::default()
@@ -119,7 +119,7 @@ impl HistoryQuery {
         self
     }
 
-    /// At most so many messages, from 1 to [`RestClient::MAX_HISTORY_PAGE`], which is the default.
+    /// Sets the page's size, from 1 to [`RestClient::MAX_HISTORY_PAGE`], which is the default.
     #[must_use]
     pub fn limit(mut self, messages: u32) -> Self {
         self.limit = Some(messages);
@@ -145,21 +145,21 @@ impl HistoryQuery {
         self
     }
 
-    /// Not before this moment, in milliseconds since 1970.
+    /// Sets the earliest moment, in milliseconds since 1970.
     #[must_use]
     pub fn from(mut self, time: u64) -> Self {
         self.from = Some(time);
         self
     }
 
-    /// Not after this moment, in milliseconds since 1970.
+    /// Sets the latest moment, in milliseconds since 1970.
     #[must_use]
     pub fn to(mut self, time: u64) -> Self {
         self.to = Some(time);
         self
     }
 
-    /// Of a group or chat room: messages of this sender only.
+    /// Sets the only sender, in a group or chat room.
     #[must_use]
     pub fn sender(mut self, user: UserId) -> Self {
         self.sender = Some(user);
@@ -186,7 +186,7 @@ impl HistoryQuery {
     }
 }
 
-/// A user's conversation is the user's, whichever device it names.
+/// Returns the conversation's name; a user's without the device.
 fn name(conversation: &Conversation) -> &str {
     match conversation {
         Conversation::User(id) => id.split('/').next().unwrap_or_default(),
@@ -225,9 +225,9 @@ enum Start<'a> {
 pub struct HistoryPage {
     /// The messages in the service's order, which is the query's direction.
     pub messages: Vec<Message>,
-    /// Where the next page begins; `None` after the last one.
+    /// The next page's cursor; `None` after the last one.
     pub next: Option<HistoryCursor>,
-    /// How many entries were left out: those that do not decode, and those that are no chat messages.
+    /// Entries left out: those that do not decode, and those that are no chat messages.
     pub skipped: usize,
 }
 
@@ -254,7 +254,7 @@ impl HistoryPage {
     }
 }
 
-/// A message of the history: base64 of an encoded meta.
+/// Decodes a message of the history: base64 of an encoded meta.
 fn message(encoded: &str, me: &UserId) -> Option<Message> {
     let meta = Meta::from_bytes(BASE64_STANDARD.decode(encoded).ok()?.into()).ok()?;
     Message::from_meta(&meta, Some(me))
@@ -268,7 +268,7 @@ impl RestClient {
     /// The most messages deleted from the history by one call.
     pub const MAX_HISTORY_DELETE: usize = 20;
 
-    /// A page of a conversation's history, as long as the service keeps it (3 to 180 days by plan).
+    /// Returns a page of a conversation's history, as long as the service keeps it (3 to 180 days by plan).
     ///
     /// An entry that does not decode costs only itself: [`HistoryPage::skipped`].
     ///
@@ -290,8 +290,8 @@ impl RestClient {
         self.call(call, |answer| HistoryPage::parse(answer, user)).await
     }
 
-    /// Deletes up to [`RestClient::MAX_HISTORY_DELETE`] messages from the user's own history by their server ids; others
-    /// keep theirs.
+    /// Deletes up to [`RestClient::MAX_HISTORY_DELETE`] messages from the user's own history by their server ids;
+    /// others keep theirs.
     ///
     /// # Errors
     /// [`RestErrorKind::ListSize`] before anything is sent; otherwise any [`RestError`].

@@ -1,5 +1,3 @@
-//! One HTTP exchange with one host.
-
 use std::{
     error::Error as _,
     fmt,
@@ -38,7 +36,6 @@ use crate::{
     rest::http,
 };
 
-/// The largest answer taken, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
 
 /// One call, the same for every host it is tried at.
@@ -50,7 +47,7 @@ pub(super) struct Call<'a> {
     pub(super) path: String,
     pub(super) token: Option<&'a Token>,
     pub(super) body: Option<Bytes>,
-    /// What must be shown of neither this call nor, while it is under way, of others.
+    /// Secrets that neither this call nor, while it is under way, others may show.
     pub(super) secrets: Leased,
     pub(super) timeout: Duration,
     pub(super) network: &'a Network,
@@ -71,7 +68,6 @@ impl Call<'_> {
         self.told(logger, host.as_deref(), started, outcome)
     }
 
-    /// What an answer's body says.
     pub(super) fn parsed<T>(
         &self,
         status: u16,
@@ -84,7 +80,6 @@ impl Call<'_> {
             .map_err(|kind| RestError::answered(self.operation, status, kind, Code::REST_ERROR))
     }
 
-    /// Tells the log how the call went.
     pub(super) fn told<T>(
         &self,
         logger: &slog::Logger,
@@ -128,7 +123,7 @@ impl Call<'_> {
         }
     }
 
-    /// The request at an address, still without a body. `share` keeps the connection for the next one.
+    /// Makes the request at an address, still without a body. `share` keeps the connection for the next one.
     pub(super) fn request(
         &self,
         url: &str,
@@ -172,7 +167,7 @@ impl Call<'_> {
         })
     }
 
-    /// The whole answer of a success; any other as an error. `url` is what was asked.
+    /// Returns the whole answer of a success; any other as an error. `url` is what was asked.
     pub(super) async fn answer(&self, url: &str, mut response: awc::ClientResponse) -> Result<(u16, Bytes), RestError> {
         let status = response.status();
         let body = response.body().limit(MAX_ANSWER).await;
@@ -262,7 +257,7 @@ impl Call<'_> {
     }
 }
 
-/// Why the body of an answer was not read to its end.
+/// Returns the reason that the body of an answer was not read to its end.
 pub(super) fn unread(error: &PayloadError) -> RestErrorKind {
     match error {
         PayloadError::Io(error) | PayloadError::Incomplete(Some(error)) if is_malformed(error) => odd(words(error)),
@@ -271,12 +266,11 @@ pub(super) fn unread(error: &PayloadError) -> RestErrorKind {
     }
 }
 
-/// Whether an answer was read that is not as HTTP has it.
+/// Returns whether an answer was read that is not as HTTP has it.
 fn is_malformed(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::InvalidData
 }
 
-/// The lines of a header that are texts.
 pub(super) fn texts(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers.get_all(name).filter_map(|value| value.to_str().ok())
 }

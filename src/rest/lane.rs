@@ -1,12 +1,10 @@
-//! Who waits for a turn, in the order they came.
-
 use std::{collections::BTreeMap, num::NonZeroU16, task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
 use crate::rest::sliding_window::SlidingWindow;
 
-/// How long the first one may leave a turn that is there before others are let past: its thread stands still, or nobody
+/// Time that the first caller may leave a free turn unused before others may pass: its thread stands still, or nobody
 /// polls it.
 const GRACE: Duration = Duration::from_millis(20);
 
@@ -23,7 +21,7 @@ pub(super) struct Lane {
     /// The first two, and since when the first one is that.
     heads: [Option<u64>; 2],
     first_since: Option<Instant>,
-    /// How many were let past the last time, while no turn was taken.
+    /// Callers passed ahead the last time, while no turn was used.
     let_past: usize,
 }
 
@@ -35,13 +33,11 @@ struct Waiting {
     refused: Option<Instant>,
 }
 
-/// What a caller is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
     Go,
     /// Its turn does not come in time, but about then.
     Never(Instant),
-    /// Look again then, or when woken.
     Wait(Instant),
 }
 
@@ -54,7 +50,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// A caller that waits until then at most, and a moment for its own clock.
+    /// Makes a caller that waits until then at most, and a moment for its own clock.
     pub(super) fn new(deadline: Instant) -> Self {
         Place { number: None, deadline }
     }
@@ -123,7 +119,6 @@ impl Lane {
         Look::Wait(again.min(place.deadline + GRACE))
     }
 
-    /// Gives a place back.
     pub(super) fn leave(&mut self, place: &mut Place, now: Instant, woken: &mut Wakers) {
         if let Some(number) = place.number.take() {
             self.waiting.remove(&number);
@@ -133,13 +128,11 @@ impl Lane {
         }
     }
 
-    /// Changes how many turns there are in a second.
     pub(super) fn set_most(&mut self, most: NonZeroU16, now: Instant, woken: &mut Wakers) {
         self.window.set_most(most);
         self.refuse(now, woken);
     }
 
-    /// Holds everybody back until then.
     pub(super) fn pause(&mut self, now: Instant, until: Instant, woken: &mut Wakers) {
         self.window.pause(now, until);
         self.refuse(now, woken);
@@ -235,18 +228,15 @@ mod tests {
         place: Place,
         woken: Arc<Flag>,
         again: Instant,
-        /// Whether it looks when it is to.
         alive: bool,
     }
 
-    /// Callers before a lane, in simulated time.
     struct Scene {
         lane: Lane,
         most: usize,
         now: Instant,
         callers: BTreeMap<usize, Caller>,
         came: usize,
-        /// Who went, and when.
         gone: Vec<(usize, Instant)>,
         refused: Vec<(usize, Instant)>,
     }
@@ -398,7 +388,7 @@ mod tests {
         look
     }
 
-    /// A lane of one turn a second, taken just now, and so many who wait behind it for a minute at most.
+    /// Returns a lane of one turn a second, used just now, and this many who wait behind it for at most a minute.
     fn taken(waiting: usize) -> (Lane, Vec<Place>, Instant) {
         let (mut lane, start) = (Lane::new(NonZeroU16::MIN), Instant::now());
         assert_eq!(look(&mut lane, &mut Place::new(start), start), Look::Go);

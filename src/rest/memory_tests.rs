@@ -1,5 +1,3 @@
-//! What answers of the largest size take in memory, whatever they hold.
-
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use prost::Message as _;
@@ -18,10 +16,8 @@ use crate::{
 };
 use crate::{model::error::Operation, rest::session_call};
 
-/// The largest answer.
 const LENGTH: usize = 1 << 20;
 
-/// What one may take, its text among it.
 const MOST: u64 = 24 << 20;
 
 /// As many of `one` as make an answer of the largest size within `head` and `tail`.
@@ -40,12 +36,12 @@ fn filled(head: &str, one: impl Fn(usize) -> String, tail: &str) -> String {
     text + tail
 }
 
-/// The same with no more than so many, which is as much as an answer of many small parts may hold.
+/// Returns the same with no more than so many, which is as much as an answer of many small parts may hold.
 fn some(head: &str, count: usize, one: impl Fn(usize) -> String, tail: &str) -> String {
     format!("{head}{}{tail}", (0..count).map(one).collect::<Vec<_>>().join(","))
 }
 
-/// One part over and over, and fewer of it, so that some are the most that is still taken.
+/// Returns one part over and over, and fewer of it, so that some are the most that is still taken.
 fn scaled(head: &str, one: impl Fn(usize) -> String, tail: &str) -> Vec<String> {
     let mut all = vec![filled(head, &one, tail)];
     all.extend([10_000].map(|count| some(head, count, &one, tail)));
@@ -116,7 +112,6 @@ fn conversations() -> Vec<String> {
     all
 }
 
-/// One call's reading of an answer.
 type Reads = Box<dyn Fn(&[u8])>;
 
 fn reads<T: 'static>(parse: impl Fn(&serde_json::Value) -> T + 'static) -> Reads {

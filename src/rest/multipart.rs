@@ -15,7 +15,6 @@ use super::upload::{PIECE, Pieces, Progress, STREAM, WATCHER, Watcher, failed};
 use crate::model::error::RestErrorKind;
 use crate::util::{lent::Lent, threads};
 
-/// A multipart form that is read piece by piece.
 pub(super) struct Multipart {
     pub(super) boundary: String,
     pub(super) head: Bytes,
@@ -25,17 +24,14 @@ pub(super) struct Multipart {
     pub(super) done: u64,
     pub(super) limit: u64,
     pub(super) watcher: Option<Watcher>,
-    /// When a piece was last asked for or given.
     pub(super) moved: Instant,
-    /// Whether a piece is asked for that the source does not give.
+    /// Set if a piece is asked for that the source does not give.
     pub(super) hungry: bool,
-    /// Whether any of it was asked for: then it cannot be sent again.
+    /// Set if any of it was asked for: then it cannot be sent again.
     pub(super) started: bool,
-    /// Why it could not be read to its end.
     pub(super) failed: Option<RestErrorKind>,
 }
 
-/// Where the file comes from.
 pub(super) enum FileSource {
     Bytes(Bytes),
     Stream { stream: Lent<Pieces>, rest: Bytes },
@@ -49,21 +45,18 @@ pub(super) enum FileReading {
     Busy(ReadPiece),
 }
 
-/// A file gives a piece, and itself back.
 type ReadPiece = Pin<Box<dyn Future<Output = io::Result<(File, Bytes)>> + Send>>;
 
 impl Multipart {
-    /// The length of the form as a whole.
     pub(super) fn size(&self) -> Option<u64> {
         Some(self.length? + (self.head.len() + self.tail.len()) as u64)
     }
 
-    /// How much of the file has been given.
     pub(super) fn done(&self) -> u64 {
         self.done
     }
 
-    /// The next piece of the form; after an error there is none, and [`Multipart::failed`] says why.
+    /// Returns the next piece of the form; after an error there is none, and [`Multipart::failed`] says why.
     pub(super) fn poll_piece(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         self.started = true;
         if !self.head.is_empty() {
@@ -107,7 +100,7 @@ impl Multipart {
         }
     }
 
-    /// The next piece of the file itself, never an empty one.
+    /// Returns the next piece of the file itself, never an empty one.
     fn poll_file(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<Bytes, RestErrorKind>>> {
         // A file that grows while it is read ends where it ended at the start.
         let left = self.length.map_or(u64::MAX, |length| length.saturating_sub(self.done));

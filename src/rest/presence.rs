@@ -1,4 +1,4 @@
-//! Who is online: telling others, and being told (messages spec §5.2).
+//! Presence of users (messages spec §5.2).
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -33,7 +33,7 @@ pub struct PresenceState {
 }
 
 impl PresenceState {
-    /// Whether a device of the user is online.
+    /// Returns whether a device of the user is online.
     #[must_use]
     pub fn is_online(&self) -> bool {
         self.devices.values().any(|state| *state != 0)
@@ -55,7 +55,6 @@ impl PresenceState {
         })
     }
 
-    /// An entry that cannot be read costs only itself.
     pub(super) fn parse_all(answer: &Value) -> Result<Vec<Self>, RestErrorKind> {
         let states =
             answer.get("result").and_then(Value::as_array).ok_or_else(|| odd("it has no list of presences"))?;
@@ -63,7 +62,6 @@ impl PresenceState {
     }
 }
 
-/// A number, or a text of one.
 fn number(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
@@ -82,7 +80,7 @@ pub struct PresenceSubscription {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PresenceSubscriptions {
-    /// How many there are in all.
+    /// The number of all subscriptions.
     pub total: u64,
     /// Those of this page.
     pub subscriptions: Vec<PresenceSubscription>,
@@ -169,7 +167,8 @@ impl RestClient {
         self.call(call, done).await
     }
 
-    /// The user's own subscriptions: a page, from 1, of `size` entries, from 1 to [`RestClient::MAX_PRESENCE_PAGE`].
+    /// Returns the user's own subscriptions: a page, from 1, of `size` entries, from 1 to
+    /// [`RestClient::MAX_PRESENCE_PAGE`].
     ///
     /// # Errors
     /// [`RestErrorKind::Parameter`] before anything is sent; otherwise any [`RestError`].
@@ -189,7 +188,7 @@ impl RestClient {
         self.call(call, PresenceSubscriptions::parse).await
     }
 
-    /// How up to [`RestClient::MAX_PRESENCE_USERS`] users are now, without subscribing.
+    /// Returns the presence of up to [`RestClient::MAX_PRESENCE_USERS`] users, without subscribing.
     ///
     /// # Errors
     /// [`RestErrorKind::ListSize`] before anything is sent; otherwise any [`RestError`].

@@ -20,18 +20,18 @@ use super::lane::{Lane, Look, Place, Wakers};
 use crate::model::account::AppKey;
 use crate::model::error::Operation;
 
-/// How many applications are remembered; the one asked for longest ago is forgotten for a new one.
+/// The most applications remembered; the one asked for longest ago is forgotten for a new one.
 const APPLICATIONS: usize = 256;
-/// How many addresses of one application are remembered.
 const ADDRESSES: usize = 64;
-/// The longest a call waits for its turn, however long [`ConfigBuilder::rest_timeout`](crate::ConfigBuilder::rest_timeout) is.
+/// The longest a call waits for its turn, however long
+/// [`ConfigBuilder::rest_timeout`](crate::ConfigBuilder::rest_timeout) is.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest pause taken from a 429; what is left of a longer one, the service will say again.
 const MAX_PAUSE: Duration = Duration::from_secs(10 * 60);
 /// The pause after a 429 that names none: the limits count by the second.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many REST calls a second the service takes from one application, all its programs together.
+/// REST calls a second that the service accepts from one application, all its programs together.
 ///
 /// The defaults are what the vendor publishes (`doc.easemob.com`, REST rate limits; `docs.agora.io`, Chat RESTful API
 /// overview; not verified against the service). A plan may have others: older tables give 10 a second to free plans.
@@ -63,16 +63,14 @@ impl Default for RateLimits {
     }
 }
 
-/// What is counted, and held back by a 429, together.
+/// Calls counted, and held back by a 429, together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Budget {
     Users,
     Tokens,
-    /// A call without a published limit, by itself.
     Each(Operation),
 }
 
-/// The limits of one application.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
     lanes: Mutex<Lanes>,
@@ -81,7 +79,6 @@ pub(super) struct RateLimiter {
 #[derive(Debug)]
 struct Lanes {
     limits: RateLimits,
-    /// Made at the first call of each.
     lanes: HashMap<Budget, Lane>,
 }
 
@@ -116,10 +113,8 @@ impl RateLimiter {
     }
 
     /// Waits for the next turn, at most `patience`; otherwise says how long it would have taken, at once where that is
-    /// known.
-    ///
-    /// Turns are taken in the order of coming, when the call goes. A caller that stops waiting gives its place back, and
-    /// one that does not go when it is first is let past.
+    /// known. Turns are taken in the order of coming, when the call goes. A caller that stops waiting gives its place
+    /// back, and one that does not go when it is first is let past.
     pub(super) async fn acquire(&self, budget: Budget, patience: Duration) -> Result<(), Duration> {
         // Timers panic without a runtime under them; the call itself says that there is none.
         if tokio::runtime::Handle::try_current().is_err() {
@@ -167,7 +162,6 @@ impl RateLimiter {
     }
 }
 
-/// A caller that waits, or stops to.
 struct Waiter<'a> {
     limiter: &'a RateLimiter,
     budget: Budget,
@@ -191,9 +185,8 @@ struct Application {
 
 static APPLICATIONS_KNOWN: Mutex<VecDeque<Application>> = Mutex::new(VecDeque::new());
 
-/// The rate limiter of an application: one for all clients with its app key and at least one REST address in common.
-///
-/// The same app key at other addresses is an application of another installation of the service.
+/// Returns the rate limiter of an application: one for all clients with its app key and at least one REST address in
+/// common. The same app key at other addresses is an application of another installation of the service.
 pub(super) fn shared(app_key: &AppKey, bases: &[String]) -> Arc<RateLimiter> {
     let mut addresses: Vec<_> = bases.iter().map(|base| base.trim_end_matches('/').to_lowercase()).collect();
     let mut known = APPLICATIONS_KNOWN.lock().unwrap_or_else(PoisonError::into_inner);

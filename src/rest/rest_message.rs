@@ -16,8 +16,8 @@ use crate::model::{
 /// The most attributes read; a message within the service's size holds far fewer.
 const MAX_EXT: usize = 1024;
 
-/// Reads `meta`: {id, from, to, timestamp, payload}, with the payload as a JSON text or an object. `None` for what is of
-/// no kind known here.
+/// Reads `meta`: {id, from, to, timestamp, payload}, with the payload as a JSON text or an object. `None` for what is
+/// of no kind known here.
 pub(super) fn message(meta: &Value, chat: ChatType, me: &UserId) -> Option<Message> {
     let parsed;
     let payload = match meta.get("payload")? {
@@ -119,7 +119,7 @@ fn size(body: &Value) -> (f64, f64) {
     (pixels("width"), pixels("height"))
 }
 
-/// A custom message's values: a list of objects here, or one object.
+/// Returns a custom message's values: a list of objects here, or one object.
 fn values(members: Option<&Value>) -> Option<Ext> {
     let objects = match members {
         Some(Value::Array(list)) => list.as_slice(),

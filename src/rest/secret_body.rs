@@ -1,14 +1,11 @@
-//! Bodies of requests that hold a secret.
-
 use std::io;
 
 use bytes::Bytes;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-/// A value of texts and numbers as JSON; the bytes are wiped when the last clone is dropped.
-///
-/// What the HTTP client has copied into its own buffers to send is not.
+/// Returns a value of texts and numbers as JSON; the bytes are wiped when the last clone is dropped. What the HTTP
+/// client has copied into its own buffers to send is not.
 pub(super) fn json(value: &impl Serialize) -> Bytes {
     // Measured first: a vector that grew would leave what it outgrew behind, unwiped.
     let mut length = Length(0);
@@ -59,7 +56,6 @@ mod tests {
             Memory { file: std::fs::File::open("/proc/self/mem").unwrap(), seen: vec![0; 4096] }
         }
 
-        /// Whether a text stands there.
         fn holds(&mut self, at: usize, length: usize, text: &str) -> bool {
             use std::os::unix::fs::FileExt as _;
             let seen = &mut self.seen[..length];

@@ -1,4 +1,4 @@
-//! What the calls of a logged-in user have in common: its token, its place in the path, its lists.
+//! Common parts of a logged-in user's calls: token, path, lists.
 
 use awc::http::Method;
 use bytes::Bytes;
@@ -12,7 +12,6 @@ use crate::{
     rest::http_call::Call,
 };
 
-/// Who calls.
 #[derive(Clone, Copy)]
 pub(super) struct Caller<'a> {
     pub(super) token: &'a Token,
@@ -20,7 +19,7 @@ pub(super) struct Caller<'a> {
 }
 
 impl RestClient {
-    /// A call by a user; `path` is below the application.
+    /// Makes a user's call; `path` is below the application.
     pub(super) fn session_call<'a>(
         &'a self,
         operation: Operation,
@@ -42,7 +41,6 @@ impl RestClient {
     }
 }
 
-/// A device's name for a path.
 pub(crate) fn resource_of(operation: Operation, user: &UserId, resource: &str) -> Result<Resource, RestError> {
     resource.parse().map_err(|_| {
         let unfit = RestErrorKind::Parameter("the device's resource cannot stand in an address");
@@ -50,7 +48,6 @@ pub(crate) fn resource_of(operation: Operation, user: &UserId, resource: &str) -
     })
 }
 
-/// A body of texts and numbers, which always serialises.
 pub(super) fn json(body: &impl Serialize) -> Option<Bytes> {
     Some(serde_json::to_vec(body).map(Bytes::from).unwrap_or_default())
 }
@@ -63,7 +60,6 @@ pub(super) fn sized(operation: Operation, user: &UserId, given: usize, most: usi
     Err(RestError::local(operation, RestErrorKind::ListSize { given, most }).about(Some(user), None))
 }
 
-/// Refuses a value outside its bounds.
 pub(super) fn bounded(operation: Operation, user: &UserId, fits: bool, which: &'static str) -> Result<(), RestError> {
     if fits {
         return Ok(());
@@ -71,7 +67,7 @@ pub(super) fn bounded(operation: Operation, user: &UserId, fits: bool, which: &'
     Err(RestError::local(operation, RestErrorKind::Parameter(which)).about(Some(user), None))
 }
 
-/// An answer of which only the status matters; the service's is always an object.
+/// Accepts any object: only the status matters.
 pub(super) fn done(body: &Value) -> Result<(), RestErrorKind> {
     if body.is_object() { Ok(()) } else { Err(odd("it is no object")) }
 }

@@ -1,16 +1,12 @@
-//! What the answers to a logged-in user's own calls mean, beyond those that every call may get (messages spec §5.1,
-//! §5.7).
+//! Errors of a logged-in user's own calls, beyond those of every call (messages spec §5.1, §5.7).
 
 use crate::model::error::Code;
 use crate::model::error::{Operation, RestErrorKind as Kind};
 
-/// What an answer said.
 pub(super) struct ErrorBody<'a> {
     pub(super) status: u16,
-    /// `error_code`.
     pub(super) number: Option<u64>,
     pub(super) error: &'a str,
-    /// `error_description`, or `result` where there is none.
     pub(super) description: &'a str,
 }
 
@@ -49,7 +45,7 @@ static WORDS: &[(u16, &str, Code, Option<Kind>)] = &[
     (500, "translation failed", Code::TRANSLATION_FAILED, None),
 ];
 
-/// The kind and number of an answer other than success, from those that the status alone gives.
+/// Returns the kind and number of an answer other than success, from those that the status alone gives.
 pub(super) fn refine(operation: Operation, said: &ErrorBody<'_>, kind: Kind, code: Code) -> (Kind, Code) {
     if operation == Operation::Download {
         return download(said, kind);

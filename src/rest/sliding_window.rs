@@ -1,20 +1,17 @@
-//! When calls may go out, so that never more than so many do within a second. No clock of its own: `now` is passed in.
+//! Limits calls per second. No clock of its own: `now` is passed in.
 
 use std::{collections::VecDeque, num::NonZeroU16, time::Duration};
 
 use tokio::time::Instant;
 
-/// What the limits are counted over.
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
-/// A sliding window: any two turns that are `most` turns apart are at least a second apart.
-///
-/// A turn is counted when it is taken, never before, so none is kept for somebody who may not come. It keeps the turns of
-/// the last second, at most 65 535.
+/// A sliding window: any two turns that are `most` turns apart are at least a second apart. A turn is counted when it
+/// is taken, never before, so none is kept for somebody who may not come. It keeps the turns of the last second, at
+/// most 65 535.
 #[derive(Debug)]
 pub(super) struct SlidingWindow {
     most: NonZeroU16,
-    /// When turns were taken, in order.
     taken: VecDeque<Instant>,
     paused_until: Option<Instant>,
 }
@@ -29,7 +26,6 @@ impl SlidingWindow {
         self.most = most;
     }
 
-    /// Takes a turn, if there is one now.
     pub(super) fn take(&mut self, now: Instant) -> bool {
         while self.taken.front().is_some_and(|turn| *turn + SECOND <= now) {
             self.taken.pop_front();
@@ -43,19 +39,18 @@ impl SlidingWindow {
         free
     }
 
-    /// When the next turn can be taken, or could have been; `None` where nothing ever held it back.
+    /// Returns when the next turn can be taken, or could have been; `None` where nothing ever held it back.
     pub(super) fn next(&self) -> Option<Instant> {
         self.bounds(0).into_iter().flatten().max()
     }
 
-    /// When the turn after `ahead` others can be taken, if each goes as soon as it can.
+    /// Returns when the turn after `ahead` others can be taken, if each goes as soon as it can.
     pub(super) fn turn_after(&self, ahead: usize, now: Instant) -> Instant {
         let most = usize::from(self.most.get());
         let rounds = u32::try_from(ahead / most).unwrap_or(u32::MAX);
         self.bounds(ahead % most).into_iter().flatten().fold(now, Instant::max) + SECOND.saturating_mul(rounds)
     }
 
-    /// What the turn after `ahead` others has to wait for, of a round's turns.
     fn bounds(&self, ahead: usize) -> [Option<Instant>; 2] {
         let oldest = (self.taken.len() + ahead).checked_sub(usize::from(self.most.get()));
         let room = oldest.and_then(|at| self.taken.get(at)).map(|oldest| *oldest + SECOND);
@@ -86,7 +81,6 @@ mod tests {
         Duration::from_millis(milliseconds)
     }
 
-    /// Takes so many turns, each as soon as it can be.
     fn turns(window: &mut SlidingWindow, mut now: Instant, count: usize) -> Vec<Instant> {
         let mut turns = Vec::new();
         for _ in 0..count {

@@ -1,22 +1,19 @@
-//! What the REST client has to know of a call, apart from what the call itself says.
-
 use crate::{
     model::error::{Operation, operations},
     rest::rate_limit::Budget,
 };
 
-/// What is special about a REST call.
+/// Properties of a REST call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spec {
-    /// Which of the published limits the call counts against.
     pub(super) budget: Budget,
-    /// What the body is sent as; `None` where none is sent, or the call itself says so.
+    /// The body's media type; `None` where none is sent, or the call itself says so.
     pub(super) content_type: Option<&'static str>,
-    /// Whether it is a call of a logged-in user's own, whose errors are those of messages spec §5.7.
+    /// Set if it is a call of a logged-in user's own, whose errors are those of messages spec §5.7.
     pub(super) session: bool,
-    /// Whether the call waits and is made once more after a limit. Those for tokens are not: a session paces its own.
+    /// Set if the call waits and is made once more after a limit. Those for tokens are not: a session paces its own.
     pub(super) waits: bool,
-    /// Whether the path names a user, so that nothing there means no such user.
+    /// Set if the path names a user, so that nothing there means no such user.
     pub(super) names_user: bool,
 }
 
@@ -38,11 +35,9 @@ macro_rules! define {
 
 operations!(define);
 
-/// The column of budgets.
 enum Limit {
     Tokens,
     Users,
-    /// The call has a budget of its own.
     Own,
 }
 
@@ -56,7 +51,6 @@ impl Limit {
     }
 }
 
-/// The column of bodies.
 enum Body {
     None,
     Json,
@@ -73,8 +67,8 @@ impl Spec {
         Spec { budget, content_type, session: false, waits: false, names_user: false }
     }
 
-    /// Whether its connection is kept for the next call, as logins come in crowds. Asking twice for a token harms nobody,
-    /// so the call can be made again where the connection turns out to be dead.
+    /// Returns whether its connection is kept for the next call, as logins come in crowds. Asking twice for a token
+    /// harms nobody, so the call can be made again where the connection turns out to be dead.
     pub(super) fn shares_connections(self) -> bool {
         self.budget == Budget::Tokens
     }

@@ -1,4 +1,4 @@
-//! What is uploaded, and within what bounds (messages spec §5.1).
+//! Uploads (messages spec §5.1).
 
 use std::{fmt, io, path::PathBuf, pin::Pin, time::Duration};
 
@@ -16,10 +16,10 @@ use crate::{
     util::{lent::Lent, threads},
 };
 
-/// How much of a file is in memory at once, and the largest piece of a body.
+/// The largest piece of a file in memory, and of a body.
 pub(super) const PIECE: usize = 64 * 1024;
 
-/// How far an upload or download is.
+/// Progress of an upload or download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -35,10 +35,9 @@ impl Progress {
     }
 }
 
-/// Whoever wants to know how far it is.
 pub(super) type Watcher = Lent<Box<dyn FnMut(Progress) + Send>>;
 
-/// What was lent, as [`RestErrorKind::Panicked`] names it.
+/// Name of the watcher in [`RestErrorKind::Panicked`].
 pub(super) const WATCHER: &str = "`on_progress`";
 pub(super) const STREAM: &str = "the upload's stream";
 
@@ -70,7 +69,6 @@ enum Source {
     Stream(Option<u64>, Lent<Pieces>),
 }
 
-/// A file that comes in pieces.
 pub(super) type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 impl fmt::Debug for Upload {
@@ -83,7 +81,8 @@ impl Upload {
     /// The largest file unless [`limit`](Upload::limit) says otherwise: 10 MiB, which is what the vendor documents.
     pub const DEFAULT_LIMIT: u64 = 10 * 1024 * 1024;
 
-    /// A file on disk, by its own name. It is read off the arbiter's thread; its length is what it has at the start.
+    /// Makes a file on disk, by its own name. It is read off the arbiter's thread; its length is what it has at the
+    /// start.
     ///
     /// Only a regular file, or a link to one: a pipe, a device or a folder is refused with [`RestErrorKind::File`].
     #[must_use]
@@ -93,15 +92,15 @@ impl Upload {
         Upload::new(name, Source::File(path))
     }
 
-    /// A file in memory.
+    /// Makes a file in memory.
     #[must_use]
     pub fn bytes(name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
         Upload::new(name.into(), Source::Bytes(bytes.into()))
     }
 
-    /// A file that comes in pieces, such as from a download. It is polled on the connection's arbiter, so it must not
-    /// block; one that panics ends the upload with [`RestErrorKind::Panicked`], and nothing else. Where its length is not known the body is sent in chunks,
-    /// which a proxy before the service may refuse.
+    /// Makes a file that comes in pieces, such as from a download. It is polled on the connection's arbiter, so it must
+    /// not block; one that panics ends the upload with [`RestErrorKind::Panicked`], and nothing else. Where its length
+    /// is not known the body is sent in chunks, which a proxy before the service may refuse.
     #[must_use]
     pub fn stream(
         name: impl Into<String>,
@@ -125,36 +124,36 @@ impl Upload {
         }
     }
 
-    /// The name shown to users. Default: the file's own.
+    /// Sets the name shown to users. Default: the file's own.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// What it is, such as `image/png`. Default: by the ending of its name, else `application/octet-stream`, which is also
-    /// sent for a text that cannot stand in a header.
+    /// Sets its media type, such as `image/png`. Default: by the ending of its name, else `application/octet-stream`,
+    /// which is also sent for a text that cannot stand in a header.
     #[must_use]
     pub fn media_type(mut self, media_type: impl Into<String>) -> Self {
         self.media_type = Some(media_type.into());
         self
     }
 
-    /// The conversation it is meant for, which the service wants to know. Default: none is told.
+    /// Sets the conversation it is meant for, which the service wants to know. Default: none is told.
     #[must_use]
     pub fn to(mut self, conversation: impl Into<Conversation>) -> Self {
         self.target = Some(conversation.into());
         self
     }
 
-    /// Of an image: the size of the thumbnail the service makes, in pixels. Default: the service's, 170 by 170.
+    /// Sets the size of an image's thumbnail that the service makes, in pixels. Default: the service's, 170 by 170.
     #[must_use]
     pub fn thumbnail(mut self, width: u32, height: u32) -> Self {
         self.thumbnail = Some((width, height));
         self
     }
 
-    /// The largest file, in bytes, checked before anything is sent where the length is known. Default:
+    /// Sets the largest file, in bytes, checked before anything is sent where the length is known. Default:
     /// [`Upload::DEFAULT_LIMIT`].
     #[must_use]
     pub fn limit(mut self, bytes: u64) -> Self {
@@ -162,33 +161,33 @@ impl Upload {
         self
     }
 
-    /// How long nothing may move: neither the source gives, nor the service takes or answers. Default: 30 s.
+    /// Sets the longest time in which nothing moves: neither the source gives, nor the service takes or answers.
+    /// Default: 30 s.
     ///
-    /// On Linux what the peer has acknowledged counts as taken, so that a slow link may be slow and one that is dead is told;
-    /// on other systems what this machine has taken to be sent.
+    /// On Linux what the peer has acknowledged counts as taken, so that a slow link may be slow and one that is dead is
+    /// told; on other systems what this machine has taken to be sent.
     #[must_use]
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.idle = limit;
         self
     }
 
-    /// How long it may take at one host in all. Default: 300 s.
+    /// Sets the time limit at one host in all. Default: 300 s.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// Hears of each piece handed to the connection, on the connection's thread; the last time with all of them, which is
-    /// before the service has answered. Keep it short. One that panics ends the upload with [`RestErrorKind::Panicked`],
-    /// and nothing else.
+    /// Hears of each piece handed to the connection, on the connection's thread; the last time with all of them, which
+    /// is before the service has answered. Keep it short. One that panics ends the upload with
+    /// [`RestErrorKind::Panicked`], and nothing else.
     #[must_use]
     pub fn on_progress(mut self, watcher: impl FnMut(Progress) + Send + 'static) -> Self {
         self.watcher = Some(Lent::new(Box::new(watcher)));
         self
     }
 
-    /// The query of its address: whom it is for.
     pub(super) fn query(&self) -> Option<(&'static str, String)> {
         let target = self.target.as_ref()?;
         let kind = match target.chat() {
@@ -251,7 +250,7 @@ impl Upload {
     }
 }
 
-/// A file's name as it may stand in quotes in a form.
+/// Returns a file's name as it may stand in quotes in a form.
 fn quotable(name: &str) -> String {
     name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
 }
@@ -260,7 +259,7 @@ fn is_visible(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }
 
-/// What a file is by the ending of its name, for the kinds that messages show.
+/// Returns the media type by the ending of a name, for the kinds that messages show.
 fn media_type(name: &str) -> &'static str {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
     match ending.as_str() {
@@ -283,7 +282,6 @@ fn media_type(name: &str) -> &'static str {
     }
 }
 
-/// What the local side says.
 pub(super) fn failed(error: &io::Error) -> RestErrorKind {
     RestErrorKind::File { kind: error.kind(), detail: error.to_string() }
 }

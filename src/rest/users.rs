@@ -1,4 +1,4 @@
-//! What a bot operator's server does with users and their devices, by an app token.
+//! Administration of users and their devices, by an app token.
 //!
 //! Paths, bodies and answers are those of the vendor's public documentation (`doc.easemob.com`, server side, user
 //! management); they are not verified against the service.
@@ -26,7 +26,8 @@ struct NewPassword<'a> {
 
 /// Users and devices, as documented by the vendor and not verified against the service; all need an app token.
 impl RestClient {
-    /// Deletes a user: its devices are kicked ([`Kick::UserRemoved`](crate::errors::Kick::UserRemoved)), its data are gone.
+    /// Deletes a user: its devices are kicked ([`Kick::UserRemoved`](crate::errors::Kick::UserRemoved)), its data are
+    /// gone.
     ///
     /// Groups and rooms it owns go with it. Where a host did not answer and the next one says
     /// [`RestErrorKind::UserNotFound`], the first one may have deleted the user.
@@ -87,7 +88,8 @@ impl RestClient {
         self.call(call, DeviceInfo::parse_all).await
     }
 
-    /// Logs a user out on one device ([`Kick::ByOtherDevice`](crate::errors::Kick::ByOtherDevice)); it may log in again.
+    /// Logs a user out on one device ([`Kick::ByOtherDevice`](crate::errors::Kick::ByOtherDevice)); it may log in
+    /// again.
     ///
     /// Answers whether the service did so.
     ///
@@ -99,7 +101,8 @@ impl RestClient {
         self.call(call, parse_result).await
     }
 
-    /// Logs a user out on all its devices ([`Kick::ByOtherDevice`](crate::errors::Kick::ByOtherDevice)); it may log in again.
+    /// Logs a user out on all its devices ([`Kick::ByOtherDevice`](crate::errors::Kick::ByOtherDevice)); it may log in
+    /// again.
     ///
     /// Answers whether the service did so. The vendor has this as a GET.
     ///
@@ -118,7 +121,7 @@ impl RestClient {
         self.limiter.set(limits);
     }
 
-    /// A call about one user; `rest` follows the user in the path.
+    /// Makes a call about one user; `rest` follows the user in the path.
     fn about<'a>(
         &'a self,
         operation: Operation,
@@ -141,7 +144,7 @@ impl RestClient {
     }
 }
 
-/// An answer of which only the status matters; the service's is always an object.
+/// Accepts any object: only the status matters.
 fn done(body: &Value) -> Result<(), RestErrorKind> {
     if body.is_object() { Ok(()) } else { Err(odd("it is no object")) }
 }

@@ -248,7 +248,21 @@ fn every_place_on_the_walks_is_a_file() {
 }
 
 /// Rooms whose docs begin with verbs and nouns throughout; those that are not listed have yet to be gone over.
-const WORDED: [&str; 8] = ["util", "wire", "net", "store", "logger", "config", "local_server", "session"];
+const WORDED: [&str; 13] = [
+    "util",
+    "wire",
+    "net",
+    "store",
+    "logger",
+    "config",
+    "local_server",
+    "rest",
+    "model",
+    "delivery",
+    "handlers",
+    "connection",
+    "session",
+];
 
 #[test]
 fn no_doc_begins_with_a_relative_clause() {

@@ -23,7 +23,6 @@ fn account() -> AccountKey {
     AccountKey::new("o#a".parse().unwrap(), "alice".parse().unwrap())
 }
 
-/// An encoded text of bob's for alice.
 fn meta(id: u64, text: &str) -> Bytes {
     let body = MessageBody {
         r#type: Some(message_body::Type::Chat as i32),
@@ -67,10 +66,8 @@ async fn ids(store: &FileDeadLetters) -> Vec<u64> {
     store.list(&account()).await.unwrap().into_iter().map(|letter| letter.message).collect()
 }
 
-/// Ids and attempts.
 type Offered = Arc<Mutex<Vec<(u64, u32)>>>;
 
-/// A handler that notes what it is offered, and fails for some.
 fn failing(fails: impl Fn(u64) -> bool + Send + Sync + 'static) -> (MessageHandler, Offered) {
     let offered = Offered::default();
     let noted = Arc::clone(&offered);

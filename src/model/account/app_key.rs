@@ -41,13 +41,13 @@ pub enum AppKeyError {
 }
 
 impl AppKey {
-    /// The organisation, before the `#`.
+    /// Returns the organisation, before the `#`.
     #[must_use]
     pub fn org(&self) -> &str {
         self.text.get(..self.hash).unwrap_or_default()
     }
 
-    /// The application, after the `#`.
+    /// Returns the application, after the `#`.
     #[must_use]
     pub fn app(&self) -> &str {
         self.text.get(self.hash + 1..).unwrap_or_default()
@@ -58,7 +58,7 @@ impl AppKey {
         AppKey { text: text.into(), hash: text.len() }
     }
 
-    /// The whole key, `org#app`.
+    /// Returns the whole key, `org#app`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -93,7 +93,7 @@ impl FromStr for AppKey {
     }
 }
 
-/// Whether a text as a part of a path would be a step in it, which no encoding changes.
+/// Returns whether a text as a part of a path would be a step in it, which no encoding changes.
 pub(crate) fn is_step(text: &str) -> bool {
     matches!(text, "." | "..")
 }

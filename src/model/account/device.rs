@@ -1,19 +1,16 @@
-//! How a device names itself.
-
 use crate::model::error::ConfigError;
 
 use crate::model::account::app_key::is_step;
 
-/// Who this device is to the service (connection spec §1).
+/// Identity of this device at the service (connection spec §1).
 ///
 /// A changed resource counts as another device, so an application that restarts should give the same one again. Two
 /// programs online at the same time need two resources, or they take the place from each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Device {
-    /// The device's unique name, 1 to 128 bytes without white space, control characters, `/` or `@`, and not
-    /// `.` or `..`.
-    /// Default: `rust_` and 16 random hexadecimal digits, new for every connection.
+    /// The device's unique name, 1 to 128 bytes without white space, control characters, `/` or `@`, and not `.` or
+    /// `..`. Default: `rust_` and 16 random hexadecimal digits, new for every connection.
     pub resource: String,
     /// The device's name as shown to people, of the same form. Default: `rust`.
     pub name: String,
@@ -21,7 +18,6 @@ pub struct Device {
     pub uuid: String,
     /// A platform number of the application's own, 1 to 100. Default: `None`.
     pub platform: Option<u8>,
-    /// The resource that was made up for it.
     random: Option<Box<str>>,
 }
 
@@ -29,14 +25,13 @@ impl Device {
     /// The longest resource, in bytes.
     pub const MAX_RESOURCE: usize = 128;
 
-    /// A device of the given resource; it is checked by [`Connection::open`](crate::Connection::open).
+    /// Makes a device of the given resource; it is checked by [`Connection::open`](crate::Connection::open).
     #[must_use]
     pub fn new(resource: impl Into<String>) -> Self {
         let resource = resource.into();
         Device { uuid: resource.clone(), resource, name: "rust".to_owned(), platform: None, random: None }
     }
 
-    /// Whether nobody chose the resource.
     pub(crate) fn is_random(&self) -> bool {
         self.random.as_deref() == Some(&*self.resource)
     }
@@ -65,14 +60,12 @@ impl Device {
 }
 
 impl Default for Device {
-    /// Makes up a resource.
     fn default() -> Self {
         Device::random(fastrand::u64(..))
     }
 }
 
 impl Device {
-    /// Makes up a device, of this number.
     pub(crate) fn random(number: u64) -> Self {
         let resource = format!("rust_{number:016x}");
         Device { random: Some(resource.as_str().into()), ..Device::new(resource) }

@@ -1,8 +1,6 @@
-//! What tells an account from all others.
-
 use crate::model::account::{AppKey, UserId};
 
-/// Whose keys they are.
+/// Key of an account: application and user.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct AccountKey {
@@ -13,7 +11,7 @@ pub struct AccountKey {
 }
 
 impl AccountKey {
-    /// A user of an application.
+    /// Makes a user of an application.
     #[must_use]
     pub fn new(app_key: AppKey, user: UserId) -> Self {
         AccountKey { app_key, user }

@@ -1,5 +1,3 @@
-//! Who logs in, with what secrets, on which device.
-
 mod app_key;
 mod device;
 mod key;

@@ -1,5 +1,3 @@
-//! The name that others are shown.
-
 use crate::model::error::CredentialError;
 
 /// A nickname: at most 100 characters, may be empty (connection spec §3.1).
@@ -22,7 +20,7 @@ impl Nickname {
         }
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

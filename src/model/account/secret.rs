@@ -1,11 +1,10 @@
-//! Passwords and tokens.
-
 use crate::model::error::CredentialError;
 use secrecy::{ExposeSecret, SecretString};
 use std::{fmt, sync::Arc};
 use zeroize::Zeroizing;
 
-/// A password: not empty. Prints as `<redacted>`; clones share it, and it is wiped from memory when the last is dropped.
+/// A password: not empty. Prints as `<redacted>`; clones share it, and it is wiped from memory when the last is
+/// dropped.
 ///
 /// The bodies of requests it is sent in are wiped as well; what the HTTP client and TLS have copied into their own
 /// buffers, and what the application keeps of it, is not.
@@ -52,12 +51,12 @@ impl Token {
         }
     }
 
-    /// A token made here, of base64 and digits.
+    /// Makes a token of base64 and digits, as built here.
     pub(crate) fn of_own_make(token: String) -> Self {
         Token(Arc::new(token.into()))
     }
 
-    /// The token itself, to hand to whoever is to log in with it; keep it out of logs.
+    /// Returns the token itself, to hand to whoever is to log in with it; keep it out of logs.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()

@@ -1,5 +1,3 @@
-//! Who logs in.
-
 use crate::model::error::CredentialError;
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -22,13 +20,13 @@ impl UserId {
     /// The longest user id, in bytes.
     pub const MAX_BYTES: usize = 64;
 
-    /// The id in lower case.
+    /// Returns the id in lower case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The id as shared text.
+    /// Returns the id as shared text.
     #[must_use]
     pub fn shared(&self) -> Arc<str> {
         Arc::clone(&self.0)

@@ -1,5 +1,3 @@
-//! What a login is made with.
-
 use crate::model::account::Password;
 use crate::model::account::Token;
 use crate::model::account::UserId;
@@ -31,7 +29,6 @@ pub struct Credentials {
 pub(crate) enum Secret {
     Password(Password),
     Token(Token),
-    /// The provider has it.
     Provider,
 }
 
@@ -68,7 +65,7 @@ impl Credentials {
         self
     }
 
-    /// The user who logs in.
+    /// Returns the user who logs in.
     #[must_use]
     pub fn user(&self) -> &UserId {
         &self.user

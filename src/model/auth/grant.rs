@@ -1,5 +1,3 @@
-//! A token and its end.
-
 use std::time::Duration;
 
 use crate::model::{account::Token, error::CredentialError};
@@ -20,15 +18,15 @@ use crate::model::{account::Token, error::CredentialError};
 pub struct TokenGrant {
     /// The token.
     pub token: Token,
-    /// Its end; `None` where it is not known, or there is none. Where a provider leaves it out, the service is asked for it
-    /// (connection spec §3.4); should that fail, the next login tells.
+    /// Its end; `None` where it is not known, or there is none. Where a provider leaves it out, the service is asked
+    /// for it (connection spec §3.4); should that fail, the next login tells.
     pub expires_at: Option<Expiry>,
     /// The user it was granted to, where REST says so; not for an app token.
     pub user: Option<String>,
 }
 
 impl TokenGrant {
-    /// A token whose end is not known.
+    /// Makes a token whose end is not known.
     ///
     /// # Errors
     /// As [`Token::new`].
@@ -36,7 +34,7 @@ impl TokenGrant {
         Ok(TokenGrant::of(Token::new(token)?, None))
     }
 
-    /// A token with an end, if that is known.
+    /// Makes a token with an end, if that is known.
     #[must_use]
     pub fn of(token: Token, expires_at: Option<Expiry>) -> Self {
         TokenGrant { token, expires_at, user: None }
@@ -54,7 +52,7 @@ impl TokenGrant {
         TokenGrant { expires_at: Some(Expiry::In(life)), ..self }
     }
 
-    /// The end by the server's clock, where it is known by that.
+    /// Returns the end by the server's clock, where it is known by that.
     pub(crate) fn ends_at(&self) -> Option<u64> {
         match self.expires_at {
             Some(Expiry::At(at)) => Some(at),

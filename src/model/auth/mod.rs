@@ -1,4 +1,4 @@
-//! How an account proves who it is.
+//! Authentication: credentials, token providers and token builders.
 
 pub mod agora_token;
 mod credentials;

@@ -1,5 +1,3 @@
-//! Where new tokens come from while a session lasts: the application's provider.
-
 use crate::model::error::ProviderError;
 use crate::{
     model::{account::UserId, auth::TokenGrant},
@@ -51,7 +49,7 @@ where
 }
 
 impl TokenProvider for Recipient<ProvideToken> {
-    /// Asks the actor; beside its mailbox's bound, since there is one ask at a time.
+    /// Asks the actor; past its mailbox's bound, since there is one request at a time.
     fn token(&self, request: TokenRequest) -> ProvidingToken {
         let asked = self.send(ProvideToken(request));
         Box::pin(async move {
@@ -71,13 +69,13 @@ impl TokenProvider for Recipient<ProvideToken> {
 #[rtype(result = "Result<TokenGrant, ProviderError>")]
 pub struct ProvideToken(pub TokenRequest);
 
-/// What a [`TokenProvider`] is asked for.
+/// Request to a [`TokenProvider`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenRequest {
     /// For whom.
     pub user: UserId,
-    /// Why.
+    /// The reason.
     pub reason: TokenReason,
 }
 
@@ -87,7 +85,7 @@ impl TokenRequest {
     }
 }
 
-/// Why a new token is wanted.
+/// Reason for wanting a new token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenReason {

@@ -1,9 +1,7 @@
-//! What is wrong with a certificate.
-
 use crate::util::Escaped;
 use std::fmt;
 
-/// What is wrong with a server's certificate.
+/// A problem of a server's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CertificateProblem {

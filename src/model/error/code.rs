@@ -29,7 +29,8 @@ macro_rules! codes {
             /// Every code of the table, in ascending order.
             pub const ALL: &'static [Code] = &[$(Code($number)),*];
 
-            /// The vendor's name of the number, spelled as the vendor spells it; `None` for a number outside the table.
+            /// Returns the vendor's name of the number, spelled as the vendor spells it; `None` for a number outside
+            /// the table.
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {
@@ -125,7 +126,7 @@ codes! {
 }
 
 impl Code {
-    /// The number.
+    /// Returns the number.
     #[must_use]
     pub const fn number(self) -> i32 {
         self.0

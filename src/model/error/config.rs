@@ -1,5 +1,3 @@
-//! What is wrong with a configuration.
-
 use crate::{model::account::AppKeyError, util::Escaped};
 
 /// A configuration that cannot work; nothing was started.
@@ -12,11 +10,11 @@ pub enum ConfigError {
     /// An address is malformed or of a scheme that cannot be used there.
     #[error("{what} address `{}`: {problem}", Escaped(.address))]
     Address {
-        /// Which address.
+        /// The kind of address.
         what: &'static str,
         /// The address as given.
         address: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: &'static str,
     },
     /// A list of addresses is empty.
@@ -25,21 +23,21 @@ pub enum ConfigError {
     /// A device name, id or extension is malformed.
     #[error("{what} `{}`: {problem}", Escaped(.value))]
     Device {
-        /// Which value.
+        /// The name of the value.
         what: &'static str,
         /// The value as given.
         value: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: &'static str,
     },
     /// A number or a duration is out of its range.
     #[error("{what} is {}; it must be {allowed}", Escaped(.value))]
     Range {
-        /// Which setting.
+        /// The setting.
         what: &'static str,
         /// The value as given.
         value: String,
-        /// What is allowed.
+        /// The allowed range.
         allowed: &'static str,
     },
 }

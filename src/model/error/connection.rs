@@ -1,8 +1,6 @@
-//! Why a connection cannot be asked.
-
 use crate::model::error::ConfigError;
 
-/// Why a call on a connection could not be carried out at all.
+/// Reasons that a call on a connection could not be carried out at all.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {

@@ -1,5 +1,3 @@
-//! Why a user id, password, nickname or token cannot be one.
-
 use crate::model::account::Nickname;
 use crate::model::account::UserId;
 

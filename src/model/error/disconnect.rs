@@ -1,12 +1,10 @@
-//! Why a session ended.
-
 use crate::model::error::Kick;
 use crate::model::error::LossCause;
 use crate::model::error::Refusal;
 use crate::model::error::{Code, RestError};
 use std::fmt;
 
-/// Why a session ended; the client does not try again by itself, but `open` may be called again.
+/// Reasons that a session ended; the client does not try again by itself, but `open` may be called again.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum DisconnectReason {
@@ -22,17 +20,17 @@ pub enum DisconnectReason {
     Rest(RestError),
     /// 16: the link was lost and every allowed attempt failed.
     AttemptsExhausted {
-        /// How many attempts were made; 0 where reconnecting is switched off.
+        /// Attempts made; 0 where reconnecting is switched off.
         attempts: u32,
-        /// Why the last one failed, or why the link was lost.
+        /// The cause of the last failure, or of the loss of the link.
         last: LossCause,
     },
-    /// 39: the connection's actor is gone, and the session with it. No call on the connection works any more; start a new
-    /// one.
+    /// 39: the connection's actor is gone, and the session with it. No call on the connection works any more; start a
+    /// new one.
     ActorEnded(ActorEnd),
 }
 
-/// How a connection's actor came to its end while handles to it were left.
+/// Cause of the end of a connection's actor while handles to it were left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ActorEnd {
@@ -57,7 +55,7 @@ impl fmt::Display for ActorEnd {
 }
 
 impl DisconnectReason {
-    /// The vendor's number; `None` where the application asked for the end (connection spec §12).
+    /// Returns the vendor's number; `None` where the application asked for the end (connection spec §12).
     #[must_use]
     pub fn code(&self) -> Option<Code> {
         match self {
@@ -73,8 +71,8 @@ impl DisconnectReason {
 }
 
 impl DisconnectReason {
-    /// Whether a new [`open`](crate::Connection::open) with the same credentials and configuration can only fail until
-    /// somebody does something: gives another token or password, registers the user, changes a setting.
+    /// Returns whether a new [`open`](crate::Connection::open) with the same credentials and configuration can only
+    /// fail until somebody does something: gives another token or password, registers the user, changes a setting.
     ///
     /// What is not final may still be no reason to come back: the application itself asked for the end
     /// ([`Closed`](DisconnectReason::Closed)), or the user is at another device

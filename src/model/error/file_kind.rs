@@ -1,8 +1,5 @@
-//! What stands under a name in a folder.
-
 use std::fmt;
 
-/// What stands under a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(unix), allow(dead_code, reason = "not every system tells them apart"))]
 pub(crate) enum Kind {

@@ -1,5 +1,3 @@
-//! Why the server ended a session.
-
 use crate::model::{error::Code, server_text::ServerText};
 use std::fmt;
 
@@ -11,8 +9,8 @@ pub enum Kick {
     UserRemoved,
     /// 206: the user logged in on another device.
     LoggedInElsewhere {
-        /// What the other device gave as its login extension, if anything: up to 1024 characters as they came, and without
-        /// the session's secrets where it is shown.
+        /// The other device's login extension, if any: up to 1024 characters as they came, and without the session's
+        /// secrets where it is shown.
         ext: Option<ServerText>,
     },
     /// 216: the password was changed.
@@ -22,7 +20,7 @@ pub enum Kick {
 }
 
 impl Kick {
-    /// The vendor's number: 206, 207, 216 or 217.
+    /// Returns the vendor's number: 206, 207, 216 or 217.
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
@@ -33,7 +31,7 @@ impl Kick {
         }
     }
 
-    /// The kick a `StatisticsBody.operation` stands for; `None` for information (0) and unknown numbers.
+    /// Reads the kick a `StatisticsBody.operation` stands for; `None` for information (0) and unknown numbers.
     #[must_use]
     pub fn from_operation(operation: i32, reason: Option<String>) -> Option<Self> {
         match operation {
@@ -46,7 +44,6 @@ impl Kick {
     }
 }
 
-/// What to do about a lost place.
 const OWN_RESOURCE: &str = "log in again to take the place back, and give each program a resource of its own";
 
 impl fmt::Display for Kick {

@@ -1,5 +1,3 @@
-//! Why a link was lost.
-
 use super::step::advice_on_status;
 use crate::model::error::ConnectStep;
 use crate::model::error::Kick;
@@ -13,7 +11,7 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
-/// Why a link was lost or an attempt failed, in a way that another attempt may repair.
+/// Reasons that a link was lost or an attempt failed, in a way that another attempt may repair.
 ///
 /// It stands in [`EventKind::Reconnecting`](crate::EventKind::Reconnecting), in the errors of `open` and of sends, and
 /// in the log. Texts in it come from the peer or the system and are for people.
@@ -38,13 +36,13 @@ pub enum LossCause {
         /// For how long nothing had come.
         silent_for: Duration,
     },
-    /// A step of the way in took longer than its limit.
+    /// A step of connecting took longer than its limit.
     Timeout(ConnectStep),
-    /// A step of the way in failed.
+    /// A step of connecting failed.
     Failed {
         /// The step.
         step: ConnectStep,
-        /// What happened, in words.
+        /// Details, in words.
         detail: String,
     },
     /// The server's certificate was refused.
@@ -53,13 +51,13 @@ pub enum LossCause {
     UpgradeRefused {
         /// The HTTP status.
         status: u16,
-        /// The pause the server asked for by `Retry-After`, in seconds or as a date. It comes before the ladder's own,
-        /// but for at most an hour.
+        /// The pause the server asked for by `Retry-After`, in seconds or as a date. It replaces the backoff, but for
+        /// at most an hour.
         retry_after: Option<Duration>,
     },
     /// PROVISION was refused for a reason that may pass.
     Refused(Refusal),
-    /// A REST call on the way in failed for a reason that may pass.
+    /// A REST call while connecting failed for a reason that may pass.
     Rest {
         /// The call's step.
         step: ConnectStep,
@@ -74,8 +72,8 @@ pub enum LossCause {
     SendUnanswered,
     /// The application asked to join or leave a chat room, and no answer came in time (messages spec §1.10).
     RoomUnanswered,
-    /// A pull of a queue stayed unanswered twice, 30 s each time after the last page that was asked for before it (messages
-    /// spec §2.2). The queue goes last on the next link.
+    /// A pull of a queue stayed unanswered twice, 30 s each time after the last page that was asked for before it
+    /// (messages spec §2.2). The queue goes last on the next link.
     PullUnanswered,
     /// This side gave the link up.
     ClosedHere,
@@ -134,9 +132,8 @@ impl fmt::Display for LossCause {
 }
 
 impl LossCause {
-    /// The same cause with its texts as they may be shown: cut, and without the secrets.
+    /// Returns the cause with its texts as they may be shown: cut, and without the secrets.
     pub(crate) fn shown_by(self, redactor: &Redactor) -> Self {
-        /// The longest text, in characters.
         const LONGEST: usize = 512;
 
         let show = |text: String| redactor.taken_in(text, LONGEST);
@@ -161,8 +158,8 @@ impl LossCause {
         }
     }
 
-    /// The vendor's number where there is one: the refusal's, the REST error's, -1 for timeouts, 1 for a provider's error,
-    /// 16 otherwise (connection spec §4).
+    /// Returns the vendor's number where there is one: the refusal's, the REST error's, -1 for timeouts, 1 for a
+    /// provider's error, 16 otherwise (connection spec §4).
     #[must_use]
     pub fn code(&self) -> Code {
         match self {

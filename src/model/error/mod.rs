@@ -1,4 +1,4 @@
-//! Why something failed or ended: one type for each layer, with the vendor's numbers and what to do.
+//! Errors, one type per layer, with the vendor's numbers and advice.
 
 mod certificate;
 mod code;

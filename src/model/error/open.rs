@@ -1,5 +1,3 @@
-//! Why an account is not logged in.
-
 use crate::model::error::ConnectionError;
 
 use crate::model::{
@@ -9,7 +7,7 @@ use crate::model::{
     },
 };
 
-/// Why `open` did not log the user in; [`OpenError::code`] gives the vendor's number.
+/// Error of `open`; [`OpenError::code`] gives the vendor's number.
 ///
 /// After [`AlreadyOpen`](OpenError::AlreadyOpen) and [`InProgress`](OpenError::InProgress) the session is as it was;
 /// after any other nobody is logged in and `open` may be called again.
@@ -19,13 +17,13 @@ pub enum OpenError {
     /// 208: the connection is logged in already, or on its way back after a lost link.
     #[error("user {user} is logged in already; call close() first to log in anew")]
     AlreadyOpen {
-        /// Who is logged in.
+        /// The user who is logged in.
         user: UserId,
     },
     /// 1: a login is under way.
     #[error("user {user} is being logged in; wait for that login or call close()")]
     InProgress {
-        /// Who is being logged in.
+        /// The user being logged in.
         user: UserId,
     },
     /// The credentials cannot be right; nothing was sent.
@@ -37,7 +35,7 @@ pub enum OpenError {
     /// 1: the token request failed; the inner error's number is its own.
     #[error("login of user {user}: {error}")]
     Token {
-        /// Who was to be logged in.
+        /// The user to be logged in.
         user: UserId,
         /// The REST error.
         error: RestError,
@@ -45,15 +43,15 @@ pub enum OpenError {
     /// 1: the token provider gave no token.
     #[error("login of user {user}: {error}")]
     Provider {
-        /// Who was to be logged in.
+        /// The user to be logged in.
         user: UserId,
-        /// Why.
+        /// The reason.
         error: TokenError,
     },
     /// 304: no address of the service could be found.
     #[error("login of user {user}: {error}")]
     Discovery {
-        /// Who was to be logged in.
+        /// The user to be logged in.
         user: UserId,
         /// The last host's error.
         error: RestError,
@@ -61,7 +59,7 @@ pub enum OpenError {
     /// The server refused PROVISION; the number is the refusal's. No further attempt is made.
     #[error("login of user {user}: {refusal}")]
     Refused {
-        /// Who was to be logged in.
+        /// The user to be logged in.
         user: UserId,
         /// The refusal.
         refusal: Refusal,
@@ -69,17 +67,17 @@ pub enum OpenError {
     /// 16 or -1: every attempt to reach the service failed.
     #[error("login of user {user}: gave up at attempt {attempts}: {cause}")]
     Unreachable {
-        /// Who was to be logged in.
+        /// The user to be logged in.
         user: UserId,
-        /// How many connections were tried.
+        /// Connections tried.
         attempts: u32,
-        /// Why the last one failed.
+        /// The last failure.
         cause: LossCause,
     },
     /// -1: the login as a whole took longer than its deadline.
     #[error("login of user {user}: not done within the login deadline; {step} was under way: {}", step.advice())]
     Deadline {
-        /// Who was to be logged in.
+        /// The user to be logged in.
         user: UserId,
         /// The step that was under way.
         step: ConnectStep,
@@ -87,9 +85,9 @@ pub enum OpenError {
     /// `close` was called, or the server ended the session, before the login was done.
     #[error("login of user {user} ended: {reason}")]
     Ended {
-        /// Who was to be logged in.
+        /// The user to be logged in.
         user: UserId,
-        /// Why.
+        /// The reason.
         reason: DisconnectReason,
     },
     /// The connection itself cannot take calls.
@@ -98,7 +96,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// The vendor's number (connection spec §3.5, §4, §6.3, §13).
+    /// Returns the vendor's number (connection spec §3.5, §4, §6.3, §13).
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
@@ -115,8 +113,8 @@ impl OpenError {
         }
     }
 
-    /// Whether the same `open` can only fail again until somebody does something: gives other credentials, registers the
-    /// user, changes a setting, calls `close`.
+    /// Returns whether the same `open` can only fail again until somebody does something: gives other credentials,
+    /// registers the user, changes a setting, calls `close`.
     ///
     /// What is not final may succeed later by itself: the service was not reachable, too slow, busy or at a limit. A
     /// program that wants to be online then tries again, or has the client do so by

@@ -3,8 +3,8 @@
 use std::fmt;
 
 /// Expands a macro over the table of all REST calls. A row has the name of the call with its docs, the words for it in
-/// errors, and what [`rest`](crate::rest) has to know of it: the budget of calls it counts against, what its body is sent
-/// as, and flags. The columns are explained at `Spec`, in `rest/spec.rs`.
+/// errors, and what [`rest`](crate::rest) has to know of it: the budget of calls it counts against, what its body is
+/// sent as, and flags. The columns are explained at `Spec`, in `rest/spec.rs`.
 macro_rules! operations {
     ($expand:ident) => {
         $expand! {
@@ -46,7 +46,7 @@ macro_rules! operations {
             History "history query" Own Json session waits;
             /// Deletion of messages from the history (messages spec §5.3).
             DeleteHistory "deletion from the history" Own Json session waits;
-            /// The own presence told to others (messages spec §5.2).
+            /// Publishing of the own presence (messages spec §5.2).
             PublishPresence "publishing of presence" Own Json session waits;
             /// Subscription to the presence of users (messages spec §5.2).
             SubscribePresence "subscription to presence" Own Json session waits;
@@ -70,7 +70,7 @@ pub(crate) use operations;
 
 macro_rules! define {
     ($($(#[$doc:meta])* $operation:ident $label:literal $budget:ident $body:ident $($flag:ident)*;)*) => {
-        /// Which REST call.
+        /// A REST call.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Operation {

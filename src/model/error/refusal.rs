@@ -1,9 +1,7 @@
-//! Why the server refused a login.
-
 use crate::model::error::Code;
 use std::fmt;
 
-/// What kind of refusal answered PROVISION (connection spec §6.3).
+/// Kind of a refusal of PROVISION (connection spec §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusalKind {
@@ -86,7 +84,7 @@ impl Refusal {
         Refusal { kind, status, reason }
     }
 
-    /// The same refusal with its text as it may be shown; what it means was decided by the text as it came.
+    /// Returns the refusal with its text as it may be shown; what it means was decided by the text as it came.
     pub(crate) fn shown_by(mut self, show: impl Fn(String) -> String) -> Self {
         self.reason = self.reason.map(show);
         self
@@ -96,32 +94,32 @@ impl Refusal {
         Refusal { kind, status: 5, reason: to }
     }
 
-    /// Whether another token of the user may be accepted where this one was not.
+    /// Returns whether another token of the user may be accepted where this one was not.
     pub(crate) fn is_of_token(&self) -> bool {
         use RefusalKind as K;
         matches!(self.kind, K::TokenExpired | K::InvalidToken | K::UserNotFound | K::AuthFailed)
     }
 
-    /// What kind of refusal this is.
+    /// Returns the kind of refusal.
     #[must_use]
     pub const fn kind(&self) -> RefusalKind {
         self.kind
     }
 
-    /// `Status.errorCode` as the server sent it.
+    /// Returns `Status.errorCode` as the server sent it.
     #[must_use]
     pub const fn status(&self) -> i32 {
         self.status
     }
 
-    /// `Status.reason` as the server sent it, or for refused redirects the address: at most 512 characters and a mark where
-    /// more was cut off, without the session's secrets.
+    /// Returns `Status.reason` as the server sent it, or for refused redirects the address: at most 512 characters and
+    /// a mark where more was cut off, without the session's secrets.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
 
-    /// The vendor's number (connection spec §6.3; 214 and 220 as the newer web SDK has them).
+    /// Returns the vendor's number (connection spec §6.3; 214 and 220 as the newer web SDK has them).
     #[must_use]
     pub const fn code(&self) -> Code {
         use RefusalKind as K;
@@ -139,7 +137,7 @@ impl Refusal {
         }
     }
 
-    /// Whether the same login can never succeed by itself, so that reconnecting stops.
+    /// Returns whether the same login can never succeed by itself, so that reconnecting stops.
     ///
     /// Limits, unexplained failures and unknown status numbers pass by themselves and are tried again with
     /// backoff; everything about the token, the user, the device or the application is final.

@@ -1,10 +1,8 @@
-//! Why a call of a session failed.
-
 use crate::model::error::ConnectionError;
 
 use crate::model::error::{Code, CredentialError, RestError};
 
-/// Why a REST call made through a connection failed; [`RequestError::code`] gives the vendor's number.
+/// Reasons that a REST call made through a connection failed; [`RequestError::code`] gives the vendor's number.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
@@ -23,7 +21,7 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    /// The vendor's number (connection spec §3.5).
+    /// Returns the vendor's number (connection spec §3.5).
     #[must_use]
     pub fn code(&self) -> Code {
         match self {

@@ -1,5 +1,3 @@
-//! Why a REST call failed.
-
 use std::{fmt, mem, time::Duration};
 
 use crate::model::error::{Operation, RestErrorKind};
@@ -17,8 +15,8 @@ use crate::{
 
 /// A REST call failed: which, for whom, why, and the vendor's number.
 ///
-/// Shows no secret: where a server repeats a password, a token or a share-secret, in this call's answer or in one to another
-/// call of the same client or session, `<redacted>` stands instead, in host names as well.
+/// Shows no secret: where a server repeats a password, a token or a share-secret, in this call's answer or in one to
+/// another call of the same client or session, `<redacted>` stands instead, in host names as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestError(Box<Inner>);
 
@@ -32,20 +30,19 @@ struct Inner {
     status: Option<u16>,
     retry_after: Option<Duration>,
     redirect: Option<String>,
-    /// Whether no other host is to be tried: part of what can be sent once only was sent.
+    /// Set if no other host is to be tried: part of what can be sent once only was sent.
     spent: bool,
-    /// Whether somebody other than the service's host that was called is behind it.
+    /// Set if somebody other than the service's host that was called is behind it.
     elsewhere: bool,
     step: Option<ConnectStep>,
     error: Option<String>,
     description: Option<String>,
 }
 
-/// The longest `error` or `error_description` kept, in characters.
 pub(crate) const MAX_TEXT: usize = 512;
 
 impl RestError {
-    /// An error that needed no answer of the server's; its code follows from the kind (connection spec §2, §3.5).
+    /// Makes an error that needed no answer of the server's; its code follows from the kind (connection spec §2, §3.5).
     pub(crate) fn local(operation: Operation, kind: RestErrorKind) -> Self {
         let code = match kind {
             RestErrorKind::Timeout(_) => Code::REQUEST_TIMEOUT,
@@ -84,7 +81,7 @@ impl RestError {
         }))
     }
 
-    /// An error the server answered with; `code` as connection spec §3.5 has it.
+    /// Makes an error the server answered with; `code` as connection spec §3.5 has it.
     pub(crate) fn answered(operation: Operation, status: u16, kind: RestErrorKind, code: Code) -> Self {
         let mut error = RestError::local(operation, kind);
         error.0.status = Some(status);
@@ -103,7 +100,8 @@ impl RestError {
         self
     }
 
-    /// Takes the secrets out of all its texts, and cuts them: whoever names a host or breaks a handshake may choose them.
+    /// Takes the secrets out of all its texts, and cuts them: whoever names a host or breaks a handshake may choose
+    /// them.
     pub(crate) fn hide(&mut self, redactor: &Redactor) {
         use RestErrorKind as K;
         let inner = &mut *self.0;
@@ -156,44 +154,44 @@ impl RestError {
         self
     }
 
-    /// What went wrong.
+    /// Returns the kind of failure.
     #[must_use]
     pub fn kind(&self) -> &RestErrorKind {
         &self.0.kind
     }
 
-    /// The vendor's number (connection spec §3.5; 304 for discovery, 12 for an exchange of an Agora token).
+    /// Returns the vendor's number (connection spec §3.5; 304 for discovery, 12 for an exchange of an Agora token).
     #[must_use]
     pub fn code(&self) -> Code {
         self.0.code
     }
 
-    /// The HTTP status, if there was an answer.
+    /// Returns the HTTP status, if there was an answer.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// The pause the server asked for with 429 or 503, at most a day; with [`RestErrorKind::Throttled`] the time until
-    /// its turn.
+    /// Returns the pause the server asked for with 429 or 503, at most a day; with [`RestErrorKind::Throttled`] the
+    /// time until its turn.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// Where the answer redirects the call to, as `host` or `host:port`. Only downloads follow redirects.
+    /// Returns the redirect's target, as `host` or `host:port`. Only downloads follow redirects.
     #[must_use]
     pub fn redirect(&self) -> Option<&str> {
         self.0.redirect.as_deref()
     }
 
-    /// `error` of the answer's body, at most 512 characters and a mark where more was cut off.
+    /// Returns `error` of the answer's body, at most 512 characters and a mark where more was cut off.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.0.error.as_deref()
     }
 
-    /// `error_description` of the answer's body, at most 512 characters and a mark where more was cut off.
+    /// Returns `error_description` of the answer's body, at most 512 characters and a mark where more was cut off.
     #[must_use]
     pub fn description(&self) -> Option<&str> {
         self.0.description.as_deref()
@@ -206,25 +204,26 @@ impl RestError {
         self.0.step
     }
 
-    /// Which call failed.
+    /// Returns the call that failed.
     #[must_use]
     pub fn operation(&self) -> Operation {
         self.0.operation
     }
 
-    /// Which account the call was about, if it was about one.
+    /// Returns the account the call was about, if any.
     #[must_use]
     pub fn user(&self) -> Option<&UserId> {
         self.0.user.as_ref()
     }
 
-    /// Which host was to be called, as `host` or `host:port`; `None` where it did not come to that.
+    /// Returns the host that was to be called, as `host` or `host:port`; `None` where none was chosen.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.0.host.as_deref()
     }
 
-    /// Whether the same call can never succeed by itself, at this host or another one, so that trying again stops.
+    /// Returns whether the same call can never succeed by itself, at this host or another one, so that trying again
+    /// stops.
     ///
     /// Limits, overload, failures of the network and answers that the service itself would not give pass by
     /// themselves and are not final; everything about the request, the user, the token or the application is. A 401 or
@@ -251,7 +250,6 @@ impl RestError {
             )
     }
 
-    /// Whether somebody before the service refuses a login's call.
     fn is_a_gateways(&self) -> bool {
         use Operation as O;
         matches!(self.0.operation, O::PasswordToken | O::ExchangeAgoraToken | O::AppToken | O::Discovery)
@@ -260,23 +258,24 @@ impl RestError {
             && self.0.description.is_none()
     }
 
-    /// Whether the host that was called is to be tried after the others from now on.
+    /// Returns whether the host that was called is to be tried after the others from now on.
     pub(crate) fn speaks_against_the_host(&self) -> bool {
         !self.is_final() && !self.0.elsewhere
     }
 
-    /// Whether the service itself says that calls of this kind come too fast.
+    /// Returns whether the service itself says that calls of this kind come too fast.
     pub(crate) fn is_the_services_limit(&self) -> bool {
         self.0.kind == RestErrorKind::RateLimited && !self.0.elsewhere
     }
 
-    /// Whether another host may succeed where this one failed just now. Limits hold for the application, not the host.
+    /// Returns whether another host may succeed where this one failed just now. Limits hold for the application, not
+    /// the host.
     pub(crate) fn is_the_hosts(&self) -> bool {
         use RestErrorKind as K;
         !self.is_final() && !self.0.spent && !matches!(self.0.kind, K::RateLimited | K::Throttled { .. } | K::PlanLimit)
     }
 
-    /// Whether the service refused the call for its rate limit and said when it may come again.
+    /// Returns whether the service refused the call for its rate limit and said when it may come again.
     pub(crate) fn says_when(&self) -> bool {
         self.0.kind == RestErrorKind::RateLimited && self.0.retry_after.is_some()
     }

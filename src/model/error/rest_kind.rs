@@ -1,5 +1,3 @@
-//! What went wrong with a REST call.
-
 use std::{fmt, time::Duration};
 
 use crate::{
@@ -7,7 +5,7 @@ use crate::{
     util::{Escaped, weight::Weigh},
 };
 
-/// What went wrong in a REST call, so that a program can decide.
+/// Kind of failure of a REST call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RestErrorKind {
@@ -23,13 +21,14 @@ pub enum RestErrorKind {
     Address(String),
     /// The call was made outside an actix system, such as under `#[tokio::main]`; nothing was sent.
     NoRuntime,
-    /// A batch was empty or held more users than [`RestClient::MAX_BATCH`](crate::RestClient::MAX_BATCH); nothing was sent.
+    /// A batch was empty or held more users than [`RestClient::MAX_BATCH`](crate::RestClient::MAX_BATCH); nothing was
+    /// sent.
     BatchSize(usize),
     /// A list held no entry, or more than the service takes in one call; nothing was sent.
     ListSize {
-        /// How many it held.
+        /// Entries given.
         given: usize,
-        /// How many it may hold.
+        /// The most entries allowed.
         most: usize,
     },
     /// A value is outside what the service takes; nothing was sent. Which, in words.
@@ -41,12 +40,13 @@ pub enum RestErrorKind {
     },
     /// A local file, or the source of an upload, could not be read or written.
     File {
-        /// What kind of failure.
+        /// The kind of failure.
         kind: std::io::ErrorKind,
         /// In words.
         detail: String,
     },
-    /// What the application lent has panicked, which ended the call and nothing else: `on_progress`, or an upload's stream.
+    /// A panic in code lent by the application, which ended the call and nothing else: `on_progress`, or an upload's
+    /// stream.
     Panicked(&'static str),
     /// The attachment's address is not that of a file of this application; nothing was sent.
     ForeignAddress,
@@ -104,9 +104,10 @@ pub enum RestErrorKind {
     BadRequest,
     /// Calls come faster than the service allows.
     RateLimited,
-    /// This client keeps the rate limits itself, and the call would have had to wait too long for them; nothing was sent.
+    /// This client keeps the rate limits itself, and the call would have had to wait too long for them; nothing was
+    /// sent.
     Throttled {
-        /// How long it would have waited.
+        /// The wait it would have needed.
         wait: Duration,
     },
     /// The application's plan is used up.
@@ -119,11 +120,9 @@ pub enum RestErrorKind {
     Other,
 }
 
-/// The most users that one batch may register.
 pub(crate) const MAX_BATCH: usize = 60;
 
 impl RestErrorKind {
-    /// What happened and what to do about it.
     pub(crate) fn explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use RestErrorKind as K;
         let text = match self {

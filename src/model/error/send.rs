@@ -1,15 +1,14 @@
-//! Why a message was not sent.
-
 use crate::model::error::ConnectionError;
 use crate::model::error::{Code, DisconnectReason, LossCause};
 use crate::util::Escaped;
 use std::time::Duration;
 
-/// Why a message was not sent, or why it is not known whether it was; [`SendError::code`] gives the vendor's number.
+/// Reasons that a message was not sent, or why it is not known whether it was; [`SendError::code`] gives the vendor's
+/// number.
 ///
 /// Only [`OutcomeUnknown`](SendError::OutcomeUnknown) leaves open whether the message was delivered, and
-/// [`Connection`](SendError::Connection) where the actor ended while it was on its way; with every other one it was not.
-/// What is sent is never sent a second time by itself.
+/// [`Connection`](SendError::Connection) where the actor ended while it was on its way; with every other one it was
+/// not. What is sent is never sent a second time by itself.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -19,7 +18,8 @@ pub enum SendError {
     /// 205: the message cannot be sent as it is; nothing was sent.
     #[error("the message cannot be sent: {}", Escaped(.0))]
     Invalid(String),
-    /// 205: another send has this client id, and its outcome is not known yet; nothing was sent, and the other one goes on.
+    /// 205: another send has this client id, and its outcome is not known yet; nothing was sent, and the other one goes
+    /// on.
     #[error(
         "the client id {client_id} is in use by a send whose outcome is not known yet; wait for that outcome, or send \
          under another id"
@@ -49,8 +49,8 @@ pub enum SendError {
     /// 512 or 510: it was on its way when no answer came in time, or the link was lost: it may have been delivered. For
     /// a chat room that was to be joined or left -1 in the place of 512.
     ///
-    /// Sending it again under the same id ([`Outgoing::with_client_id`](crate::Outgoing::with_client_id)) is said not to
-    /// deliver it twice (messages spec §1.10).
+    /// Sending it again under the same id ([`Outgoing::with_client_id`](crate::Outgoing::with_client_id)) is said not
+    /// to deliver it twice (messages spec §1.10).
     #[error(
         "the outcome of send {client_id} is unknown: {cause}; the service may or may not have taken it; send it again \
          under the same client id"
@@ -58,7 +58,7 @@ pub enum SendError {
     OutcomeUnknown {
         /// The client id it was sent with.
         client_id: u64,
-        /// Why no answer came.
+        /// The cause of the missing answer.
         cause: LossCause,
     },
     /// 50: as many messages as allowed wait for their answers
@@ -78,7 +78,8 @@ pub enum SendError {
         /// The bound.
         limit: usize,
     },
-    /// 16: the link did not come back within [`ConfigBuilder::buffer_sends_for`](crate::ConfigBuilder::buffer_sends_for); nothing was sent.
+    /// 16: the link did not come back within
+    /// [`ConfigBuilder::buffer_sends_for`](crate::ConfigBuilder::buffer_sends_for); nothing was sent.
     #[error(
         "message {client_id} waited {:.1} s for the link to come back and was not sent; send it again after Connected, \
          or raise `ConfigBuilder::buffer_sends_for`", waited.as_secs_f64()
@@ -86,7 +87,7 @@ pub enum SendError {
     Expired {
         /// The client id it was to be sent with.
         client_id: u64,
-        /// How long it was kept.
+        /// The time it was buffered.
         waited: Duration,
     },
     /// 16: the link is lost and being regained, and nothing is kept meanwhile: a request for a chat room never is, a
@@ -102,7 +103,7 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// The same error with the server's text as it may be shown; what it means was decided by the text as it came.
+    /// Returns the error with the server's text as it may be shown; what it means was decided by the text as it came.
     pub(crate) fn shown_by(self, show: impl Fn(String) -> String) -> Self {
         match self {
             SendError::Refused { code, status, reason } => SendError::Refused { code, status, reason: show(reason) },
@@ -110,7 +111,7 @@ impl SendError {
         }
     }
 
-    /// The client id cannot be taken: another send has it, or it is 0.
+    /// Makes the error of a client id that another send has, or that is 0.
     pub(crate) fn in_use(client_id: u64) -> Self {
         match client_id {
             0 => SendError::Invalid("its client id is 0; choose another".to_owned()),
@@ -118,7 +119,7 @@ impl SendError {
         }
     }
 
-    /// The vendor's number (connection spec §8).
+    /// Returns the vendor's number (connection spec §8).
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
@@ -135,7 +136,7 @@ impl SendError {
     }
 }
 
-/// What a refused message's number means, and what to do.
+/// Explains a refused message's number, with advice.
 fn why_refused(code: Code) -> &'static str {
     match code {
         Code::REQUEST_PARAMETER_ERROR => "the group's id is wrong; check it",

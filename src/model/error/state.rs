@@ -1,5 +1,3 @@
-//! What can be wrong with kept state.
-
 use std::{
     io,
     path::{Path, PathBuf},
@@ -15,11 +13,11 @@ pub enum StateError {
     /// The file system refused something.
     #[error("cannot {doing} {}: {source}", Escaped(&.path.to_string_lossy()))]
     Io {
-        /// What was tried.
+        /// The operation tried.
         doing: &'static str,
         /// With what.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// A file is not what it should be; it was set aside, and what it held is made or fetched anew.
@@ -27,20 +25,20 @@ pub enum StateError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where it is now.
+        /// Its new path.
         aside: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
-    /// What stands there is no file or folder of its own, such as a pipe, a device or a symbolic link. It is left as it
-    /// is: remove it.
+    /// The path is no file or folder of its own, but a pipe, a device or a symbolic link. It is left as it is: remove
+    /// it.
     #[error("{path} is not used, for it is {found} and not {wanted}; remove it", path = Escaped(&.path.to_string_lossy()))]
     Kind {
         /// The path.
         path: PathBuf,
-        /// What stands there.
+        /// The kind found.
         found: String,
-        /// What should.
+        /// The kind expected.
         wanted: &'static str,
     },
     /// It belongs to another user than the one this process runs as, so somebody else may have put it there. It is left
@@ -58,7 +56,7 @@ pub enum StateError {
 }
 
 impl StateError {
-    /// The same error, for somebody else who waits for the same file.
+    /// Returns the same error, for somebody else who waits for the same file.
     pub(crate) fn again(&self) -> Self {
         match self {
             StateError::Io { doing, path, source } => {

@@ -1,8 +1,6 @@
-//! The steps of a way in.
-
 use std::fmt;
 
-/// A step on the way in; named by timeouts and failures.
+/// A step of connecting; named by timeouts and failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -44,7 +42,7 @@ impl fmt::Display for ConnectStep {
 }
 
 impl ConnectStep {
-    /// What to look at when the step fails or takes too long.
+    /// Returns advice for when the step fails or takes too long.
     pub(crate) const fn advice(self) -> &'static str {
         match self {
             ConnectStep::State => "check the disk that the state folder is on",
@@ -60,7 +58,7 @@ impl ConnectStep {
     }
 }
 
-/// What an HTTP status instead of a WebSocket asks of a person.
+/// Returns advice on an HTTP status that came instead of a WebSocket.
 pub(super) const fn advice_on_status(status: u16) -> &'static str {
     match status {
         407 => "check the proxy and its credentials",

@@ -1,5 +1,3 @@
-//! Why there is no token.
-
 use std::fmt;
 
 use crate::{
@@ -7,7 +5,7 @@ use crate::{
     util::{Escaped, weight::weigh},
 };
 
-/// Why a [`TokenProvider`](crate::TokenProvider) has no token. Its text goes to the log, so it must not hold a secret.
+/// Error of a [`TokenProvider`](crate::TokenProvider). Its text goes to the log, so it must not hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", Escaped(.text))]
 pub struct ProviderError {
@@ -19,18 +17,18 @@ impl ProviderError {
     /// The longest text shown in a log or in the error of `open`, in characters; the rest is cut.
     pub const MAX_CHARS: usize = 512;
 
-    /// An error of this text that may pass: the provider is asked again.
+    /// Makes an error of this text that may pass: the provider is asked again.
     pub fn new(text: impl fmt::Display) -> Self {
         ProviderError { text: text.to_string(), is_final: false }
     }
 
-    /// An error of this text that is the provider's last word, such as that the user is gone: it is not asked again, and
-    /// the session ends with its token.
+    /// Makes an error of this text that is the provider's last word, such as that the user is gone: it is not asked
+    /// again, and the session ends with its token.
     pub fn permanent(text: impl fmt::Display) -> Self {
         ProviderError { text: text.to_string(), is_final: true }
     }
 
-    /// Whether it is the provider's last word.
+    /// Returns whether it is the provider's last word.
     #[must_use]
     pub fn is_final(&self) -> bool {
         self.is_final
@@ -48,7 +46,7 @@ impl From<CredentialError> for ProviderError {
     }
 }
 
-/// Why a session did not get a new token.
+/// Reasons that a session did not get a new token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
@@ -70,7 +68,7 @@ pub enum TokenError {
 }
 
 impl TokenError {
-    /// Whether the same ask can never succeed by itself, however long one waits.
+    /// Returns whether the same ask can never succeed by itself, however long one waits.
     ///
     /// A provider that fails, panics or is too slow, and an answer of REST that passes, are not final.
     #[must_use]

@@ -1,5 +1,3 @@
-//! What the reasons and errors in events take.
-
 use crate::model::error::{
     CertificateProblem, ConnectionError, DisconnectReason, Kick, LossCause, Refusal, SendError, TokenError,
 };

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::util::weight::{Weigh, allocation, weigh};
 
-/// What opens a stored file: the service's `share-secret`. `Debug` shows nothing of it.
+/// The service's `share-secret`, which opens a stored file. `Debug` shows nothing of it.
 #[derive(Clone)]
 pub struct FileSecret(Arc<SecretString>);
 
@@ -17,7 +17,7 @@ impl FileSecret {
         FileSecret(Arc::new(SecretString::from(secret.into())))
     }
 
-    /// The secret itself, for an application that stores it.
+    /// Returns the secret itself, for an application that stores it.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
@@ -47,7 +47,7 @@ impl fmt::Debug for FileSecret {
 pub struct Attachment {
     /// Its address, without what opens it: `{rest}/{org}/{app}/chatfiles/{uuid}` for a file the service stores.
     pub url: String,
-    /// What opens it; `None` where the address alone does.
+    /// Its secret; `None` where the address alone opens it.
     pub secret: Option<FileSecret>,
     /// Its name as shown to users; empty where there is none.
     pub name: String,
@@ -56,7 +56,7 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// A file at an address of the application's own, which needs no secret.
+    /// Makes a file at an address of the application's own, which needs no secret.
     #[must_use]
     pub fn at(url: impl Into<String>) -> Self {
         Attachment { url: url.into(), ..Attachment::default() }

@@ -1,5 +1,3 @@
-//! What a message says or shows.
-
 use std::fmt;
 
 use bytes::Bytes;
@@ -7,8 +5,8 @@ use bytes::Bytes;
 use super::{Attachment, Ext};
 use crate::util::weight::{Weigh, flat, weigh};
 
-/// What a message says or shows (messages spec §1.3, §2.6). `Debug` shows of [`Raw`](MessageBody::Raw) bytes their
-/// number only, for they may hold the secret of a file.
+/// Body of a message (messages spec §1.3, §2.6). `Debug` shows of [`Raw`](MessageBody::Raw) bytes their number only,
+/// for they may hold the secret of a file.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum MessageBody {
@@ -79,7 +77,7 @@ pub struct Custom {
 }
 
 impl Custom {
-    /// An event with its values.
+    /// Makes an event with its values.
     #[must_use]
     pub fn new(event: impl Into<String>, values: Ext) -> Self {
         Custom { event: event.into(), values, params: Ext::new() }
@@ -101,7 +99,7 @@ pub struct Location {
 }
 
 impl Location {
-    /// A place by its coordinates in degrees, with an address in words.
+    /// Makes a place by its coordinates in degrees, with an address in words.
     #[must_use]
     pub fn new(latitude: f64, longitude: f64, address: impl Into<String>) -> Self {
         Location { latitude, longitude, address: address.into(), building: String::new() }
@@ -125,12 +123,12 @@ pub struct Image {
     pub width: f64,
     /// Its height in pixels; 0 where it is not known.
     pub height: f64,
-    /// Whether it is an animated GIF.
+    /// Set if it is an animated GIF.
     pub gif: bool,
 }
 
 impl Image {
-    /// A picture of this size in pixels; 0 by 0 where it is not known.
+    /// Makes a picture of this size in pixels; 0 by 0 where it is not known.
     #[must_use]
     pub fn new(file: Attachment, width: f64, height: f64) -> Self {
         Image { file, width, height, gif: false }
@@ -143,7 +141,7 @@ impl Image {
         self
     }
 
-    /// Where its thumbnail is; the file's secret opens it (messages spec §5.1).
+    /// Returns its thumbnail's address; the file's secret opens it (messages spec §5.1).
     #[must_use]
     pub fn thumbnail_url(&self) -> String {
         let joint = if self.file.url.contains('?') { '&' } else { '?' };
@@ -157,12 +155,12 @@ impl Image {
 pub struct Voice {
     /// Its file.
     pub file: Attachment,
-    /// How long it is, in seconds.
+    /// Its duration in seconds.
     pub seconds: u32,
 }
 
 impl Voice {
-    /// A voice of so many seconds.
+    /// Makes a voice of this length.
     #[must_use]
     pub fn new(file: Attachment, seconds: u32) -> Self {
         Voice { file, seconds }
@@ -175,7 +173,7 @@ impl Voice {
 pub struct Video {
     /// Its file.
     pub file: Attachment,
-    /// How long it is, in seconds.
+    /// Its duration in seconds.
     pub seconds: u32,
     /// Its width in pixels; 0 where it is not known.
     pub width: f64,
@@ -186,7 +184,7 @@ pub struct Video {
 }
 
 impl Video {
-    /// A film of so many seconds.
+    /// Makes a film of this length.
     #[must_use]
     pub fn new(file: Attachment, seconds: u32) -> Self {
         Video { file, seconds, ..Video::default() }
@@ -197,13 +195,13 @@ impl Video {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Combined {
-    /// What clients show that cannot read the file.
+    /// Fallback text for clients that cannot read the file.
     pub compatible_text: String,
     /// Its title.
     pub title: String,
     /// A few lines about what is in it.
     pub summary: String,
-    /// How deeply combined messages stand within each other in it, from 1 to 10.
+    /// The nesting depth of combined messages in it, from 1 to 10.
     pub level: u32,
     /// The file with the messages.
     pub file: Attachment,
@@ -217,9 +215,9 @@ pub struct StreamPiece {
     pub text: String,
     /// Its place, from 0. A piece that comes again is dropped by the message's id and this.
     pub sequence: u64,
-    /// How far the text is.
+    /// The text's progress.
     pub status: StreamStatus,
-    /// What kind of text it is, such as `markdown`; empty where it is not said.
+    /// The kind of text it is, such as `markdown`; empty where it is not said.
     pub kind: String,
     /// The service's number for what went wrong; 0 for nothing.
     pub error: u32,
@@ -227,7 +225,7 @@ pub struct StreamPiece {
     pub finish_reason: i32,
 }
 
-/// How far a streamed text is.
+/// Progress of a streamed text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StreamStatus {

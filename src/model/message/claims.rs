@@ -1,11 +1,9 @@
-//! What a body says of its own sender and conversation, where the service says otherwise.
-
 use std::sync::Arc;
 
 use super::ChatType;
 use crate::util::weight::weigh;
 
-/// What a message says of its own sender and conversation, where the service says otherwise.
+/// A message's claims about its own sender and conversation, where the service disagrees.
 ///
 /// A message names its sender twice: the service does, and so does the part that the sender wrote. This crate goes by the
 /// service. Where the other part says something else, somebody pretends: the first time is a WARN, further ones are counted
@@ -22,16 +20,16 @@ use crate::util::weight::weigh;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Claims {
-    /// Who it says sent it; `None` where it agrees with the service. Cut at [`Claims::MAX_CHARS`] characters.
+    /// The claimed sender; `None` where it agrees with the service. Cut at [`Claims::MAX_CHARS`] characters.
     pub from: Option<Arc<str>>,
     /// Whom or which group it says it is for; `None` where it agrees. Cut like `from`.
     pub to: Option<Arc<str>>,
-    /// What kind of conversation it says it is in; `None` where it agrees.
+    /// The kind of conversation it says it is in; `None` where it agrees.
     pub chat: Option<ChatType>,
 }
 
 impl Claims {
-    /// How many characters of a name are kept; no real name is longer.
+    /// The most characters stored of a name; no real name is longer.
     pub const MAX_CHARS: usize = 64;
 
     pub(super) fn new(from: Option<&str>, to: Option<&str>, chat: Option<ChatType>) -> Self {
@@ -41,7 +39,6 @@ impl Claims {
 
 weigh! { Claims { from, to, chat } }
 
-/// As much of a name as is kept.
 pub(crate) fn cut(name: &str) -> Arc<str> {
     let end = name.char_indices().nth(Claims::MAX_CHARS).map_or(name.len(), |(at, _)| at);
     Arc::from(name.get(..end).unwrap_or_default())

@@ -1,5 +1,3 @@
-//! Where messages belong and go.
-
 use std::{fmt, sync::Arc};
 
 use crate::util::weight::{Weigh, flat};
@@ -64,7 +62,7 @@ impl Conversation {
         Conversation::Thread(id.into())
     }
 
-    /// The user's, group's, room's or thread's id.
+    /// Returns the user's, group's, room's or thread's id.
     #[must_use]
     pub fn id(&self) -> &str {
         match self {
@@ -72,7 +70,7 @@ impl Conversation {
         }
     }
 
-    /// The kind of conversation; a thread counts as its group.
+    /// Returns the kind of conversation; a thread counts as its group.
     #[must_use]
     pub fn chat(&self) -> ChatType {
         match self {

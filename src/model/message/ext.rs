@@ -37,7 +37,6 @@ pub enum ExtValue {
 }
 
 impl Ext {
-    /// Up to how many attributes are told apart by looking at each.
     const FEW: usize = 32;
 
     /// No attributes.
@@ -65,31 +64,31 @@ impl Ext {
         }
     }
 
-    /// The value under a key.
+    /// Returns the value under a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&ExtValue> {
         self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value)
     }
 
-    /// The attributes in order.
+    /// Returns the attributes in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &ExtValue)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
-    /// How many attributes there are.
+    /// Returns the number of attributes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The attributes as a JSON object; a number that JSON has no form for becomes text, and so does JSON that cannot be
-    /// taken apart because all of them together have more than [`Json::MAX_NODES`] values in it.
+    /// Returns the attributes as a JSON object; a number that JSON has no form for becomes text, and so does JSON that
+    /// cannot be taken apart because all of them together have more than [`Json::MAX_NODES`] values in it.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let mut left = Json::MAX_NODES;
@@ -97,14 +96,14 @@ impl Ext {
         pairs.collect::<serde_json::Map<_, _>>().into()
     }
 
-    /// Reads the attributes of a received message: what has no key or no type known here is left out, a text that should
-    /// be JSON and is not, or is too long, stays text, and of a key that occurs twice the last one counts.
+    /// Reads a received message's attributes: drops those without key or known type, keeps broken or too long JSON as
+    /// text, and of a repeated key the last.
     pub(crate) fn from_wire(wire: Vec<KeyValue>) -> Self {
         Ext::read(wire, Json::take)
     }
 
-    /// Reads attributes that are only weighed: as [`from_wire`](Ext::from_wire), but what should be JSON is not checked
-    /// unless that could change its length. The check is most of the work.
+    /// Reads attributes to be weighed only: as [`from_wire`](Ext::from_wire), but without checking JSON whose length
+    /// cannot change.
     pub(crate) fn weighed(wire: Vec<KeyValue>) -> Self {
         // Signs that JSON forbids in its texts are mended, by longer ones.
         let could_grow = |text: &str| text.bytes().any(|byte| byte < b' ');
@@ -121,8 +120,7 @@ impl Ext {
         Ext::of(json::exactly(wire.len(), wire.into_iter().filter_map(read)))
     }
 
-    /// The attributes of a list in which keys may repeat, in little more than linear time: a frame can hold tens of
-    /// thousands.
+    /// Makes attributes of a list with repeated keys, in nearly linear time: a frame can hold tens of thousands.
     fn of(mut pairs: Vec<(String, ExtValue)>) -> Self {
         let few = pairs.len() <= Ext::FEW;
         let mut earlier = pairs.iter().enumerate();
@@ -197,8 +195,8 @@ fn read(
 }
 
 impl ExtValue {
-    /// The value as JSON; a number that JSON has no form for becomes text, and so does JSON with more values than
-    /// [`Json::MAX_NODES`].
+    /// Returns the value as JSON; a number that JSON has no form for becomes text, and so does JSON with more values
+    /// than [`Json::MAX_NODES`].
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         self.json_within(&mut { Json::MAX_NODES })

@@ -1,11 +1,11 @@
-//! What few messages have beside their content (messages spec §2.6).
+//! Optional message metadata (messages spec §2.6).
 
 use std::{fmt, sync::Arc};
 
 use super::{Claims, Json};
 use crate::util::weight::{flat, weigh};
 
-/// What few messages have beside their content; every part is absent for most.
+/// Optional message metadata; most messages have none.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MessageExtras {
@@ -13,11 +13,11 @@ pub struct MessageExtras {
     pub from_device: Option<Arc<str>>,
     /// The device it is for, where it is for one only.
     pub to_device: Option<Arc<str>>,
-    /// Whether the receiver was online when it was sent, where the service says so.
+    /// Set if the receiver was online when it was sent, where the service says so.
     pub online: Option<OnlineState>,
-    /// Whether the service replaced its content on the way.
+    /// Set if the service replaced its content on the way.
     pub replaced: bool,
-    /// Whether the sender asks for read receipts of the group.
+    /// Set if the sender asks for read receipts of the group.
     pub wants_group_receipts: Option<bool>,
     /// The thread it was written in, where it was in one.
     pub thread: Option<ThreadOrigin>,
@@ -29,22 +29,22 @@ pub struct MessageExtras {
     pub translations: Vec<Translation>,
     /// Its last edit, where it was edited.
     pub edit: Option<EditInfo>,
-    /// Whether it was read, where the service says so.
+    /// Set if it was read, where the service says so.
     pub read: Option<bool>,
-    /// Whether it was delivered, where the service says so.
+    /// Set if it was delivered, where the service says so.
     pub delivered: Option<bool>,
     /// The priority in a chat room; `None` outside of one.
     pub priority: Option<Priority>,
-    /// Whether it went to all chat rooms at once.
+    /// Set if it went to all chat rooms at once.
     pub broadcast: bool,
-    /// What the message says of its own sender or conversation, where the service says otherwise.
+    /// The message's claims about its sender or conversation, where the service disagrees.
     pub claims: Option<Box<Claims>>,
 }
 
 impl MessageExtras {
     pub(crate) const NONE: MessageExtras = MessageExtras::with_priority(None);
 
-    /// What every message in a chat room has that has nothing beside its content.
+    /// The extras of a chat room's message without any others.
     pub(crate) const ROOM: MessageExtras = MessageExtras::with_priority(Some(Priority::Normal));
 
     const fn with_priority(priority: Option<Priority>) -> Self {
@@ -68,7 +68,7 @@ impl MessageExtras {
     }
 }
 
-/// Whether a receiver was online when a message was sent.
+/// Set if a receiver was online when a message was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnlineState {
@@ -80,7 +80,7 @@ pub enum OnlineState {
     Unknown,
 }
 
-/// How a chat room's message fares when there are too many (messages spec §1.6).
+/// Priority of a chat room's message when there are too many (messages spec §1.6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Priority {
@@ -115,7 +115,7 @@ pub struct ThreadOverview {
     pub group: String,
     /// Its name.
     pub name: String,
-    /// How many messages it has.
+    /// The number of messages.
     pub messages: u64,
     /// When it was made, in milliseconds since 1970.
     pub created_at: u64,
@@ -144,11 +144,11 @@ impl fmt::Debug for ThreadOverview {
 pub struct ReactionSummary {
     /// The reaction, such as an emoji.
     pub reaction: String,
-    /// How many users reacted so.
+    /// Users who reacted so.
     pub count: u64,
     /// Some of them.
     pub users: Vec<String>,
-    /// Whether this account is among them, where the service says so.
+    /// Set if this account is among them, where the service says so.
     pub own: bool,
 }
 
@@ -166,9 +166,9 @@ pub struct Translation {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EditInfo {
-    /// How often it was edited.
+    /// The number of edits.
     pub count: u32,
-    /// Who edited it last.
+    /// The user who edited it last.
     pub operator: String,
     /// When, in milliseconds since 1970.
     pub time: u64,

@@ -10,22 +10,21 @@ use crate::util::lenient;
 /// The longest JSON text that is looked at, in bytes; far above what the service sends. A longer one counts as none.
 pub(crate) const LONGEST: usize = 256 * 1024;
 
-/// Checks a JSON text, its texts [mended](lenient::json) where they are broken; `None` where it is too long, or is none.
+/// Checks a JSON text, its texts [mended](lenient::json) where they are broken; `None` where it is too long, or is
+/// none.
 pub(crate) fn open<'a>(text: &'a (impl AsRef<[u8]> + ?Sized)) -> Option<Checked<'a>> {
     let text = text.as_ref();
     if text.len() > LONGEST { None } else { lenient::json::check(text).ok().map(Checked) }
 }
 
-/// Whether it is JSON at all, which takes no memory to tell.
+/// Returns whether it is JSON at all, which takes no memory to tell.
 pub(crate) fn is_json(text: &[u8]) -> bool {
     open(text).is_some()
 }
 
-/// A text that is well-formed JSON.
 pub(crate) struct Checked<'a>(Cow<'a, str>);
 
 impl<'a> Checked<'a> {
-    /// The value it is.
     pub(crate) fn view(&self) -> View<'_> {
         View::of(&self.0)
     }
@@ -36,15 +35,13 @@ impl<'a> Checked<'a> {
 pub(crate) struct View<'a>(&'a str);
 
 impl<'a> View<'a> {
-    /// What an absent member is.
     pub(crate) const NOTHING: View<'static> = View("");
 
-    /// The value of a text that is known to be well formed. Of any other text it makes something, and does no harm.
+    /// Makes the value of a well-formed text. Of any other it makes something harmless.
     pub(crate) fn of(text: &'a str) -> Self {
         View(text.trim_matches(is_gap))
     }
 
-    /// The text it is written as.
     pub(crate) fn raw(self) -> &'a str {
         self.0
     }
@@ -57,12 +54,10 @@ impl<'a> View<'a> {
         self.0.starts_with('[')
     }
 
-    /// Whether it is there, and is not `null`.
     pub(crate) fn is_some(self) -> bool {
         !self.0.is_empty() && self.0 != "null"
     }
 
-    /// Whether it is an object with a member.
     pub(crate) fn has_members(self) -> bool {
         self.is_object() && self.parts().next().is_some()
     }
@@ -79,19 +74,17 @@ impl<'a> View<'a> {
         found
     }
 
-    /// A member of an object.
     pub(crate) fn get(self, name: &str) -> View<'a> {
         let [value] = self.fields([name]);
         value
     }
 
-    /// The members of an object, names first; none of anything else.
+    /// Returns the members of an object, names first; none of anything else.
     pub(crate) fn members(self) -> impl Iterator<Item = (View<'a>, View<'a>)> + Clone {
         let mut parts = if self.is_object() { self.parts() } else { Parts("") };
         std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
     }
 
-    /// The entries of a list; none of anything else.
     pub(crate) fn items(self) -> impl Iterator<Item = View<'a>> + Clone {
         if self.is_list() { self.parts() } else { Parts("") }
     }
@@ -100,7 +93,6 @@ impl<'a> View<'a> {
         Parts(self.0.get(1..).unwrap_or_default())
     }
 
-    /// The text it is.
     pub(crate) fn str(self) -> Option<Cow<'a, str>> {
         let inside = self.0.strip_prefix('"')?.strip_suffix('"')?;
         match inside.contains('\\') {
@@ -109,7 +101,6 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Whether it is this text.
     pub(crate) fn is(self, text: &str) -> bool {
         self.str().is_some_and(|own| own == text)
     }
@@ -151,20 +142,20 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The texts of a list; what is no text is left out.
+    /// Returns the texts of a list; what is no text is left out.
     pub(crate) fn texts(self) -> Vec<String> {
         let texts = self.items().filter(|item| item.0.starts_with('"'));
         exactly(texts.clone().count(), texts.filter_map(|item| item.str().map(Cow::into_owned)))
     }
 
-    /// The entries of a list that say something, as `read` has them. What is empty says nothing: it costs three bytes to
-    /// write and a hundred to keep.
+    /// Returns the entries that `read` accepts. Empty ones are dropped: they cost three bytes to write and a hundred to
+    /// store.
     pub(crate) fn entries<T>(self, read: impl Fn(View<'a>) -> Option<T>) -> Vec<T> {
         let said = self.items().filter(|item| item.has_members());
         exactly(said.clone().count(), said.filter_map(read))
     }
 
-    /// The members of an object that `read` takes, sorted by name; of those of one name the last.
+    /// Returns the members of an object that `read` takes, sorted by name; of those of one name the last.
     pub(crate) fn by_name<T>(self, read: impl Fn(View<'a>) -> Option<T>) -> Vec<(Cow<'a, str>, T)> {
         let taken = self.members().filter_map(|(name, value)| Some((name.str()?, read(value)?)));
         let mut all = exactly(self.members().count(), taken);
@@ -181,7 +172,7 @@ impl<'a> View<'a> {
         all
     }
 
-    /// The members of an object as texts, sorted by name; a value that is no text is given as its JSON.
+    /// Returns the members of an object as texts, sorted by name; a value that is no text is given as its JSON.
     pub(crate) fn pairs(self) -> Vec<(String, String)> {
         let read = |value: View<'a>| Some(value.str().unwrap_or(Cow::Borrowed(value.0)));
         let pairs = self.by_name(read);
@@ -189,12 +180,11 @@ impl<'a> View<'a> {
     }
 }
 
-/// An entry that says something.
 pub(crate) fn said<T: Default + PartialEq>(entry: T) -> Option<T> {
     (entry != T::default()).then_some(entry)
 }
 
-/// A list with no more places than it needs; `most` is how many there may be.
+/// Returns a list with no more places than it needs; `most` is how many there may be.
 pub(crate) fn exactly<T>(most: usize, items: impl Iterator<Item = T>) -> Vec<T> {
     let mut all = Vec::with_capacity(most);
     all.extend(items);
@@ -221,7 +211,7 @@ fn is_gap(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r')
 }
 
-/// Where the value ends that a text begins with; 0 where there is none.
+/// Returns the end of the value that a text begins with; 0 where there is none.
 fn end(text: &str) -> usize {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for (at, byte) in text.bytes().enumerate() {

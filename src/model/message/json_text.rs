@@ -1,5 +1,3 @@
-//! JSON that is kept as its text.
-
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Serialize, Serializer, de::DeserializeOwned};
@@ -33,7 +31,7 @@ use crate::util::{lenient, weight::Weigh};
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Json(Box<str>);
 
-/// Why JSON cannot be had. It quotes nothing of the text.
+/// Error of parsing JSON. It quotes nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonError {
@@ -74,7 +72,7 @@ impl Json {
     /// A [`Value`] of so many takes at most 12 MiB and three times the text.
     pub const MAX_NODES: usize = 16_384;
 
-    /// How deep values may stand within each other.
+    /// The deepest nesting of values.
     pub const MAX_DEPTH: usize = 127;
 
     /// Takes a text that is JSON, its texts mended where they are broken; what is none comes back.
@@ -91,12 +89,10 @@ impl Json {
         Json(text.into())
     }
 
-    /// What was seen in a text that is well formed.
     pub(crate) fn seen(view: json::View<'_>) -> Self {
         Json(view.raw().into())
     }
 
-    /// An object of these members.
     pub(crate) fn object<'a>(members: impl Iterator<Item = (json::View<'a>, json::View<'a>)> + Clone) -> Self {
         let length = members.clone().map(|(name, value)| name.raw().len() + value.raw().len() + 2).sum::<usize>() + 1;
         let mut text = String::with_capacity(length.max(2));
@@ -110,7 +106,7 @@ impl Json {
         Json(text.into())
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

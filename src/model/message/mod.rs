@@ -46,28 +46,28 @@ use crate::util::weight::weigh;
 pub struct Message {
     /// The server's id; 0 where it gave none. It may exceed 2^53, so give it to JSON as text.
     pub id: u64,
-    /// Who sent it, as the service says; empty where it gave nobody. What the message itself says of that counts only where
-    /// the service says nothing; see [`MessageExtras::claims`].
+    /// The sender, as the service says; empty where it gave nobody. What the message itself says of that counts only
+    /// where the service says nothing; see [`MessageExtras::claims`].
     pub from: Arc<str>,
     /// To whom, as the service says: a user, group or room.
     pub to: Arc<str>,
-    /// What kind of conversation. The service tells users from groups and rooms; which of these two it is, the sender says.
+    /// The kind of conversation. The service tells users from groups and rooms; which of these two it is, the sender
+    /// says.
     pub chat: ChatType,
-    /// Whether this account sent it itself, from another of its devices (messages spec §2.7). A program that answers
+    /// Set if this account sent it itself, from another of its devices (messages spec §2.7). A program that answers
     /// must look at it, or it answers itself.
     pub own: bool,
     /// When the server took it, in milliseconds since 1970; 0 where it did not say.
     pub timestamp: u64,
-    /// What it says.
+    /// The content.
     pub body: MessageBody,
     /// The attributes the sender's application added; empty for most.
     pub ext: Ext,
-    /// What few messages have; see [`Message::extras`].
     pub(crate) extras: Option<Box<MessageExtras>>,
 }
 
 impl Message {
-    /// What few messages have: devices, threads, reactions, translations, edits.
+    /// Returns the optional metadata: devices, threads, reactions, translations, edits.
     #[must_use]
     pub fn extras(&self) -> &MessageExtras {
         static NONE: MessageExtras = MessageExtras::NONE;
@@ -75,7 +75,7 @@ impl Message {
         self.extras.as_deref().unwrap_or(if self.chat == ChatType::Room { &ROOM } else { &NONE })
     }
 
-    /// The conversation it belongs to, which is where an answer goes (messages spec §2.7).
+    /// Returns the conversation it belongs to, which is where an answer goes (messages spec §2.7).
     #[must_use]
     pub fn conversation(&self) -> Conversation {
         let other = if self.own { &self.to } else { &self.from };
@@ -87,7 +87,7 @@ impl Message {
         }
     }
 
-    /// The text of a text message.
+    /// Returns the text of a text message.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match &self.body {

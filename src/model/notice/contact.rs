@@ -1,5 +1,3 @@
-//! What happened to the contacts.
-
 use std::sync::Arc;
 
 use crate::{
@@ -7,13 +5,13 @@ use crate::{
     util::weight::{flat, weigh},
 };
 
-/// What happened to the account's contacts (messages spec §4.3).
+/// A change of the account's contacts (messages spec §4.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ContactEvent {
     /// The notice's id; 0 where the server gave none.
     pub id: u64,
-    /// Who did it; empty where the server gave nobody.
+    /// The user who did it; empty where the server gave nobody.
     pub from: Arc<str>,
     /// To whom; empty where the server gave nobody.
     pub to: Arc<str>,
@@ -21,13 +19,13 @@ pub struct ContactEvent {
     pub reason: Option<String>,
     /// When the server took it, in milliseconds since 1970; 0 where it did not say.
     pub timestamp: u64,
-    /// What happened.
+    /// The change.
     pub change: ContactChange,
-    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    /// The sender's claims about sender or conversation, where the service disagrees.
     pub claims: Option<Box<Claims>>,
 }
 
-/// What happened to a contact. The vendor's name of the event stands in brackets.
+/// Kind of change of a contact. The vendor's name of the event stands in brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ContactChange {

@@ -1,5 +1,3 @@
-//! What this account did on another of its devices.
-
 use std::sync::Arc;
 
 use crate::{
@@ -7,7 +5,7 @@ use crate::{
     util::weight::{Weigh, flat, weigh},
 };
 
-/// What this account did on another of its devices (messages spec §4.1, §4.4).
+/// An action of this account on another of its devices (messages spec §4.1, §4.4).
 ///
 /// Messages and receipts sent there come as such, marked as own.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,13 +17,13 @@ pub struct DeviceEvent {
     pub device: Arc<str>,
     /// When, in milliseconds since 1970; 0 where the service did not say.
     pub timestamp: u64,
-    /// What it did.
+    /// The action.
     pub operation: DeviceOperation,
-    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    /// The sender's claims about sender or conversation, where the service disagrees.
     pub claims: Option<Box<Claims>>,
 }
 
-/// What another device did. The vendor's name of the operation stands in brackets.
+/// An action of another device. The vendor's name of the operation stands in brackets.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum DeviceOperation {
@@ -37,7 +35,7 @@ pub enum DeviceOperation {
         name: String,
         /// Its group.
         group: Arc<str>,
-        /// What it did.
+        /// The action.
         act: ThreadAct,
     },
     /// It changed attributes of a member of a group (`memberAttributesUpdate`).
@@ -55,7 +53,7 @@ pub enum DeviceOperation {
         conversation: Conversation,
         /// The server ids of the messages; none where it was not by id.
         messages: Vec<u64>,
-        /// What was sent before this was deleted, in milliseconds since 1970; `None` where it was not by time.
+        /// The time before which messages were deleted, in milliseconds since 1970; `None` where it was not by time.
         before: Option<u64>,
         /// The last message that was deleted, where the service says so.
         last: Option<u64>,
@@ -85,7 +83,7 @@ pub enum DeviceOperation {
     SilentModes(Vec<SilentMode>),
 }
 
-/// What another device did with a thread.
+/// An action of another device on a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ThreadAct {
@@ -114,7 +112,6 @@ pub struct SilentMode {
 }
 
 impl SilentMode {
-    /// Whether it names nothing at all.
     pub(crate) fn says_nothing(&self) -> bool {
         self.device.is_empty() && self.conversation.is_none() && self.settings.is_none()
     }

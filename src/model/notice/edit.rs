@@ -1,5 +1,3 @@
-//! Word that a message was edited.
-
 use std::sync::Arc;
 
 use crate::{
@@ -7,7 +5,7 @@ use crate::{
     util::weight::weigh,
 };
 
-/// Word that a message was edited (messages spec §2.9).
+/// Notice that a message was edited (messages spec §2.9).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Edit {
@@ -15,17 +13,18 @@ pub struct Edit {
     pub id: u64,
     /// When the server took the edit, in milliseconds since 1970; 0 where it did not say.
     pub timestamp: u64,
-    /// Who edited it, as the service says; empty where it gave nobody.
+    /// The editor, as the service says; empty where it gave nobody.
     pub editor: Arc<str>,
-    /// The message with its new content. Its id, sender and time are those of the message that was edited. In a group the
-    /// owner and administrators may edit what others wrote; then `editor` is another one than its sender.
+    /// The message with its new content. Its id, sender and time are those of the message that was edited. In a group
+    /// the owner and administrators may edit what others wrote; then `editor` is another one than its sender.
     pub message: Message,
-    /// Whether the attributes in `message` replace the former ones too; otherwise those stay as they were.
+    /// Set if the attributes in `message` replace the former ones too; otherwise those stay as they were.
     pub replaces_ext: bool,
 }
 
 impl Edit {
-    /// Who edited it by its own word, when, and how often that was done; `None` where the service did not say.
+    /// Returns the editor by the edit's own word, the time, and the number of edits; `None` where the service did not
+    /// say.
     #[must_use]
     pub fn info(&self) -> Option<&EditInfo> {
         self.message.extras().edit.as_ref()

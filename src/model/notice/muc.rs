@@ -1,5 +1,3 @@
-//! What happened in a group or chat room.
-
 use std::sync::Arc;
 
 use crate::{
@@ -7,7 +5,7 @@ use crate::{
     util::weight::{Weigh, weigh},
 };
 
-/// What happened in a group or chat room (messages spec §4.1).
+/// A change of a group or chat room (messages spec §4.1).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MucEvent {
@@ -17,7 +15,7 @@ pub struct MucEvent {
     pub muc: Arc<str>,
     /// Its name, where the server said.
     pub name: Option<String>,
-    /// Who did it; empty where the server gave nobody.
+    /// The user who did it; empty where the server gave nobody.
     pub from: Arc<str>,
     /// Whom it was done to; in most notices this account alone.
     pub users: Vec<String>,
@@ -25,21 +23,21 @@ pub struct MucEvent {
     pub reason: Option<String>,
     /// When the server took it, in milliseconds since 1970; 0 where it did not say.
     pub timestamp: u64,
-    /// What happened.
+    /// The change.
     pub operation: MucOperation,
-    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    /// The sender's claims about sender or conversation, where the service disagrees.
     pub claims: Option<Box<Claims>>,
 }
 
 impl MucEvent {
-    /// The user it was done to, where it is about one: the new administrator, the muted member.
+    /// Returns the user it was done to, where it is about one: the new administrator, the muted member.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.users.first().map(String::as_str)
     }
 }
 
-/// What happened in a group or chat room. The vendor's name of the operation stands in brackets.
+/// Kind of change of a group or chat room. The vendor's name of the operation stands in brackets.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum MucOperation {
@@ -67,18 +65,18 @@ pub enum MucOperation {
     Updated(Box<MucSettings>),
     /// Members came (`memberPresence`, `membersPresence`).
     MembersJoined {
-        /// Who came.
+        /// The new members.
         members: Vec<String>,
-        /// How many members there are now, where the service says so.
+        /// The number of members now, where the service says so.
         count: Option<u32>,
         /// The text a member came into a chat room with.
         ext: Option<String>,
     },
     /// Members left (`memberAbsence`, `membersAbsence`).
     MembersLeft {
-        /// Who left.
+        /// The members who left.
         members: Vec<String>,
-        /// How many members there are now, where the service says so.
+        /// The number of members now, where the service says so.
         count: Option<u32>,
         /// The text that came with it.
         ext: Option<String>,
@@ -139,15 +137,15 @@ pub enum MucOperation {
 pub struct MucSettings {
     /// The name.
     pub name: Option<String>,
-    /// What it is about.
+    /// The description.
     pub description: Option<String>,
-    /// Whether anybody can find it.
+    /// Set if anybody can find it.
     pub public: Option<bool>,
-    /// Whether joining needs to be granted.
+    /// Set if joining needs to be granted.
     pub approval: Option<bool>,
-    /// Whether members may invite.
+    /// Set if members may invite.
     pub members_invite: Option<bool>,
-    /// Whether invited users are asked first.
+    /// Set if invited users are asked first.
     pub invitations_need_consent: Option<bool>,
     /// The most members.
     pub max_members: Option<u64>,

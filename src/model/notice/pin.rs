@@ -1,5 +1,3 @@
-//! Messages pinned to the top of a conversation.
-
 use std::sync::Arc;
 
 use crate::{
@@ -15,15 +13,15 @@ pub struct PinEvent {
     pub id: u64,
     /// The server id of the message.
     pub message: u64,
-    /// Where.
+    /// The conversation.
     pub conversation: Conversation,
-    /// Who did it.
+    /// The user who did it.
     pub from: Arc<str>,
     /// When, in milliseconds since 1970.
     pub timestamp: u64,
-    /// Whether it is pinned now.
+    /// Set if it is pinned now.
     pub pinned: bool,
-    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    /// The sender's claims about sender or conversation, where the service disagrees.
     pub claims: Option<Box<Claims>>,
 }
 

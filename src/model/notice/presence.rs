@@ -1,5 +1,3 @@
-//! The presence of users.
-
 use crate::{model::message::Claims, util::weight::weigh};
 
 /// The presence of users this account subscribed to (messages spec §4.4).
@@ -10,11 +8,11 @@ pub struct PresenceEvent {
     pub id: u64,
     /// The users.
     pub users: Vec<UserPresence>,
-    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    /// The sender's claims about sender or conversation, where the service disagrees.
     pub claims: Option<Box<Claims>>,
 }
 
-/// Where and how a user is online.
+/// A user's presence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UserPresence {

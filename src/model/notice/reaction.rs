@@ -1,5 +1,3 @@
-//! Reactions to messages.
-
 use crate::{
     model::message::{ChatType, Claims},
     util::weight::weigh,
@@ -11,9 +9,9 @@ use crate::{
 pub struct ReactionEvent {
     /// The notice's id; 0 where the server gave none.
     pub id: u64,
-    /// What changed, by message.
+    /// The changes, by message.
     pub changes: Vec<ReactionChange>,
-    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    /// The sender's claims about sender or conversation, where the service disagrees.
     pub claims: Option<Box<Claims>>,
 }
 
@@ -21,7 +19,7 @@ pub struct ReactionEvent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReactionChange {
-    /// Who changed them.
+    /// The user who changed them.
     pub from: String,
     /// Whom the notice is for, or the group.
     pub to: String,
@@ -41,18 +39,17 @@ pub struct ReactionChange {
 pub struct ReactionOperation {
     /// The reaction, such as an emoji.
     pub reaction: String,
-    /// How many users react so now.
+    /// Users who react so now.
     pub count: u64,
     /// Some of them.
     pub users: Vec<String>,
-    /// Who added it just now.
+    /// Users who added it just now.
     pub added_by: Vec<String>,
-    /// Who took it back just now.
+    /// Users who removed it just now.
     pub removed_by: Vec<String>,
 }
 
 impl ReactionChange {
-    /// Whether it names nothing at all.
     pub(crate) fn says_nothing(&self) -> bool {
         let ReactionChange { from, to, chat: _, message, timestamp, reactions } = self;
         from.is_empty() && to.is_empty() && *message == 0 && *timestamp == 0 && reactions.is_empty()

@@ -1,5 +1,3 @@
-//! Word that a message was taken back.
-
 use std::sync::Arc;
 
 use crate::{
@@ -7,22 +5,23 @@ use crate::{
     util::weight::weigh,
 };
 
-/// Word that a message was taken back (messages spec §2.9).
+/// Notice that a message was recalled (messages spec §2.9).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recall {
     /// The recall's own id; 0 where the server gave none.
     pub id: u64,
-    /// Who took it back, as the service says. `None` where the recall itself names nobody, as one by the administration of
-    /// the app does; look at `sender` before you believe that.
+    /// The user who recalled it, as the service says. `None` where the recall itself names nobody, as one by the
+    /// administration of the app does; look at `sender` before you believe that.
     pub from: Option<Arc<str>>,
-    /// Who sent the recall, as the service says, also where it names nobody; empty where the service gave nobody.
+    /// The recall's sender, as the service says, also where the recall names nobody; empty where the service gave
+    /// nobody.
     pub sender: Arc<str>,
     /// To whom the message was, as the service says: a user, group or room.
     pub to: Arc<str>,
-    /// Whether another device of this account took it back.
+    /// Set if another device of this account took it back.
     pub own: bool,
-    /// Whether `to` is a group, thread or chat room.
+    /// Set if `to` is a group, thread or chat room.
     pub group: bool,
     /// When the server took the recall, in milliseconds since 1970; 0 where it did not say.
     pub timestamp: u64,
@@ -30,12 +29,12 @@ pub struct Recall {
     pub message: u64,
     /// The text that came with the recall.
     pub ext: Option<String>,
-    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    /// The sender's claims about sender or conversation, where the service disagrees.
     pub claims: Option<Box<Claims>>,
 }
 
 impl Recall {
-    /// The conversation the message was in; `None` where the service does not say with whom.
+    /// Returns the conversation the message was in; `None` where the service does not say with whom.
     ///
     /// A thread or a chat room comes as [`Conversation::Group`], for the service does not tell them from groups here.
     #[must_use]

@@ -1,5 +1,3 @@
-//! Word that messages arrived or were read.
-
 use std::sync::Arc;
 
 use crate::{
@@ -7,34 +5,34 @@ use crate::{
     util::weight::{Weigh, weigh},
 };
 
-/// Word that messages arrived, or were read (messages spec §3).
+/// Notice that messages arrived, or were read (messages spec §3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {
     /// The receipt's own id; 0 where the server gave none.
     pub id: u64,
-    /// Who received or read, as the service says; empty where the server gave nobody.
+    /// The receiver or reader, as the service says; empty where the server gave nobody.
     pub from: Arc<str>,
-    /// To whom the receipt is: this account, or the group the messages are in. Readers that were counted come to this account
-    /// alone, and then the receipt itself names the group.
+    /// To whom the receipt is: this account, or the group the messages are in. Readers that were counted come to this
+    /// account alone, and then the receipt itself names the group.
     pub to: Arc<str>,
-    /// Whether another device of this account sent it.
+    /// Set if another device of this account sent it.
     pub own: bool,
-    /// Whether `to` is a group, thread or chat room.
+    /// Set if `to` is a group, thread or chat room.
     pub group: bool,
     /// When the server took it, in milliseconds since 1970; 0 where it did not say.
     pub timestamp: u64,
     /// The server ids of the messages it is about; empty for [`ReceiptKind::Conversation`].
     pub messages: Vec<u64>,
-    /// What happened to them.
+    /// The change to them.
     pub kind: ReceiptKind,
-    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    /// The sender's claims about sender or conversation, where the service disagrees.
     pub claims: Option<Box<Claims>>,
 }
 
 impl Receipt {
-    /// The conversation it is about; `None` where the service does not say, as for readers that were counted while this
-    /// account was offline.
+    /// Returns the conversation it is about; `None` where the service does not say, as for readers that were counted
+    /// while this account was offline.
     ///
     /// A thread or a chat room comes as [`Conversation::Group`], for the service does not tell them from groups here.
     #[must_use]
@@ -48,7 +46,7 @@ impl Receipt {
     }
 }
 
-/// What a receipt says.
+/// Kind of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReceiptKind {
@@ -58,7 +56,7 @@ pub enum ReceiptKind {
     Read,
     /// Messages of a group were read whose sender had asked for receipts.
     GroupRead {
-        /// How many members have read each message, by its server id, as far as the service says.
+        /// Members who have read each message, by its server id, as far as the service says.
         counts: Vec<(u64, u64)>,
         /// The text the reader sent with it.
         content: Option<String>,

@@ -1,5 +1,3 @@
-//! What happened to a thread.
-
 use std::{fmt, sync::Arc};
 
 use crate::{
@@ -7,7 +5,7 @@ use crate::{
     util::weight::{Weigh, weigh},
 };
 
-/// What happened to a thread of a group (messages spec §4.1, §4.4).
+/// A change of a thread of a group (messages spec §4.1, §4.4).
 ///
 /// `Debug` does not show the last message, which may hold the secret of a file.
 #[derive(Clone, PartialEq)]
@@ -23,21 +21,21 @@ pub struct ThreadEvent {
     pub group: Arc<str>,
     /// The message it began at; 0 where the service did not say.
     pub message: u64,
-    /// Who did it; empty where the service gave nobody.
+    /// The user who did it; empty where the service gave nobody.
     pub from: Arc<str>,
     /// When, in milliseconds since 1970; 0 where the service did not say.
     pub timestamp: u64,
-    /// How many messages it has, where the service says so.
+    /// The number of messages, where the service says so.
     pub messages: Option<u64>,
     /// Its last message in the service's REST form, JSON (messages spec §5.4), where it comes along.
     pub last_message: Option<Json>,
-    /// What happened.
+    /// The change.
     pub operation: ThreadOperation,
-    /// What the notice says of its own sender or conversation, where the service says otherwise.
+    /// The sender's claims about sender or conversation, where the service disagrees.
     pub claims: Option<Box<Claims>>,
 }
 
-/// What happened to a thread.
+/// Kind of change of a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ThreadOperation {

@@ -1,5 +1,3 @@
-//! What this release does not take apart.
-
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
@@ -16,7 +14,7 @@ use crate::util::weight::weigh;
 pub struct UnknownNotice {
     /// Its id; 0 where the server gave none.
     pub id: u64,
-    /// Who sent it; empty where the server gave nobody.
+    /// The sender; empty where the server gave nobody.
     pub from: Arc<str>,
     /// To whom; empty where the server gave nobody.
     pub to: Arc<str>,
@@ -24,12 +22,12 @@ pub struct UnknownNotice {
     pub timestamp: u64,
     /// The number of its namespace (messages spec §2.5).
     pub namespace: i32,
-    /// Whether the message itself does not decode: `payload` is all of it, an encoded [`Meta`](crate::wire::Meta), and
+    /// Set if the message itself does not decode: `payload` is all of it, an encoded [`Meta`](crate::wire::Meta), and
     /// everything else is empty or 0.
     pub undecoded: bool,
-    /// Whether it could not be read at all, so that it may be a message: it does not decode, is a chat message of a kind
-    /// this release does not know, or of a namespace nobody knows. A [`MessageHandler`](crate::MessageHandler) of messages
-    /// is offered it, so that it is not acknowledged unseen.
+    /// Set if it could not be read at all, so that it may be a message: it does not decode, is a chat message of a kind
+    /// this release does not know, or of a namespace nobody knows. A [`MessageHandler`](crate::MessageHandler) of
+    /// messages is offered it, so that it is not acknowledged unseen.
     pub unreadable: bool,
     /// Its payload; a copy, which keeps nothing else in memory.
     pub payload: Bytes,

@@ -23,7 +23,8 @@ impl Outgoing {
         Self::about(from.into(), MessageType::Recall, server_id)
     }
 
-    /// Adds a text to a recall that the others get with the news of it; default none. Changes nothing for anything else.
+    /// Adds a text to a recall that the others get with the news of it; default none. Changes nothing for anything
+    /// else.
     #[must_use]
     pub fn recall_ext(mut self, text: impl Into<String>) -> Self {
         if self.body.r#type() == MessageType::Recall {
@@ -51,7 +52,7 @@ impl Outgoing {
         Ok(edit)
     }
 
-    /// A receipt or recall of one message: it says nothing itself, yet has one empty content, as the web SDK's have.
+    /// Makes a receipt or recall of one message, with one empty content, as the web SDK does.
     pub(super) fn about(to: Conversation, kind: MessageType, server_id: u64) -> Result<Self, SendError> {
         let mut about = Self::new(to, kind, Content::default())?;
         about.body.ack_message_id = Some(known(server_id)?);

@@ -1,4 +1,4 @@
-//! What a message says or shows, as it stands in its body (messages spec §1.3).
+//! Encodes a message's content, as in its body (messages spec §1.3).
 
 use crate::{
     model::{
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// The content of a message; an error for what only the service or other clients make.
+/// Returns the content of a message; an error for what only the service or other clients make.
 pub(crate) fn content(body: MessageBody) -> Result<Content, SendError> {
     match body {
         MessageBody::Text(text) => Ok(Content { text: Some(text), ..of(ContentType::Text) }),
@@ -83,8 +83,8 @@ fn video(Video { file: stored, seconds, width, height, thumbnail }: Video) -> Re
     })
 }
 
-/// The fields of the stored file itself. Of one at an own address, those that are not known are left out; of one that the
-/// service stores, all are written, as the web SDK does.
+/// Encodes a stored file. Unknown fields of a file at an own address are left out; of the service's own all are
+/// written, as the web SDK does.
 fn file(kind: ContentType, stored: Attachment) -> Result<Content, SendError> {
     if stored.url.is_empty() {
         return Err(invalid("its file has no address; upload it first"));
@@ -101,7 +101,7 @@ fn file(kind: ContentType, stored: Attachment) -> Result<Content, SendError> {
     })
 }
 
-/// A text with an explicit sub type 0, by which other clients tell it (messages spec §1.3).
+/// Encodes a combined message as a text with an explicit sub type 0 (messages spec §1.3).
 fn combined(Combined { compatible_text, title, summary, level, file: stored }: Combined) -> Result<Content, SendError> {
     if level > crate::model::message::Bundle::MAX_LEVEL {
         return Err(SendError::Invalid(format!(
@@ -122,7 +122,7 @@ fn combined(Combined { compatible_text, title, summary, level, file: stored }: C
     })
 }
 
-/// The full address by which a content's file can be fetched, its secret in it (messages spec §2.6).
+/// Returns the full address by which a content's file can be fetched, its secret in it (messages spec §2.6).
 pub(crate) fn opening(content: &Content) -> Option<String> {
     let path = content.remote_path.as_ref()?;
     Some(match &content.secret_key {
@@ -146,7 +146,7 @@ fn exposed(secret: &FileSecret) -> String {
     secret.expose().to_owned()
 }
 
-/// The protocol has 31 bits for a length and for a duration.
+/// Checks a length or a duration: the protocol has 31 bits.
 fn length(bytes: u64) -> Result<i32, SendError> {
     i32::try_from(bytes)
         .map_err(|_| SendError::Invalid(format!("its file has {bytes} bytes; at most {} can be told", i32::MAX)))

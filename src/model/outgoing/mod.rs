@@ -56,20 +56,17 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
     to: Conversation,
-    /// Everything of the body but between whom it goes.
     body: wire::MessageBody,
     client_id: Option<u64>,
     online_only: bool,
-    /// Empty for all.
     directed_to: Vec<String>,
-    /// Counts in chat rooms alone.
     priority: Priority,
     recall_ext: Option<String>,
 }
 
 /// Messages.
 impl Outgoing {
-    /// A text.
+    /// Makes a text.
     ///
     /// # Errors
     /// [`SendError::Invalid`] (205) for a recipient that cannot be one.
@@ -77,7 +74,7 @@ impl Outgoing {
         Self::body(to, MessageBody::Text(text.into()))
     }
 
-    /// A command: an action that the recipient's application acts on without showing it.
+    /// Makes a command: an action that the recipient's application acts on without showing it.
     ///
     /// # Errors
     /// As for [`text`](Outgoing::text).
@@ -85,7 +82,7 @@ impl Outgoing {
         Self::body(to, MessageBody::Command { action: action.into() })
     }
 
-    /// An event of the application's own.
+    /// Makes an event of the application's own.
     ///
     /// # Errors
     /// As for [`text`](Outgoing::text).
@@ -93,7 +90,7 @@ impl Outgoing {
         Self::body(to, MessageBody::Custom(Box::new(event)))
     }
 
-    /// A place.
+    /// Makes a place.
     ///
     /// # Errors
     /// As for [`text`](Outgoing::text).
@@ -101,7 +98,7 @@ impl Outgoing {
         Self::body(to, MessageBody::Location(Box::new(place)))
     }
 
-    /// A picture, uploaded before or at an [own address](Attachment::at).
+    /// Makes a picture, uploaded before or at an [own address](Attachment::at).
     ///
     /// # Errors
     /// As for [`text`](Outgoing::text), and [`SendError::Invalid`] for a file without an address or of 2 GiB and more.
@@ -109,7 +106,7 @@ impl Outgoing {
         Self::body(to, MessageBody::Image(Box::new(picture)))
     }
 
-    /// A recorded voice.
+    /// Makes a recorded voice.
     ///
     /// # Errors
     /// As for [`image`](Outgoing::image).
@@ -117,7 +114,7 @@ impl Outgoing {
         Self::body(to, MessageBody::Voice(Box::new(voice)))
     }
 
-    /// A film. Without a thumbnail of its own, an uploaded one gets the picture that the service makes of it.
+    /// Makes a film. Without a thumbnail of its own, an uploaded one gets the picture that the service makes of it.
     ///
     /// # Errors
     /// As for [`image`](Outgoing::image).
@@ -125,7 +122,7 @@ impl Outgoing {
         Self::body(to, MessageBody::Video(Box::new(film)))
     }
 
-    /// Any other file.
+    /// Makes a message of any other file.
     ///
     /// # Errors
     /// As for [`image`](Outgoing::image).
@@ -133,7 +130,7 @@ impl Outgoing {
         Self::body(to, MessageBody::File(Box::new(file)))
     }
 
-    /// Several messages forwarded as one: a [`Bundle`](crate::messages::Bundle) uploaded before.
+    /// Makes a combined message, several forwarded as one: a [`Bundle`](crate::messages::Bundle) uploaded before.
     ///
     /// # Errors
     /// As for [`image`](Outgoing::image), and [`SendError::Invalid`] for a level over 10.
@@ -141,11 +138,11 @@ impl Outgoing {
         Self::body(to, MessageBody::Combined(Box::new(messages)))
     }
 
-    /// Any content, such as one received before: forwards it.
+    /// Forwards any content, such as one received before.
     ///
     /// # Errors
-    /// As for the content's own constructor; [`SendError::Invalid`] for [`MessageBody::Stream`] and [`MessageBody::Raw`],
-    /// which cannot be sent.
+    /// As for the content's own constructor; [`SendError::Invalid`] for [`MessageBody::Stream`] and
+    /// [`MessageBody::Raw`], which cannot be sent.
     pub fn body(to: impl Into<Conversation>, body: MessageBody) -> Result<Self, SendError> {
         let to = to.into();
         let kind = message_type(&to);
@@ -173,20 +170,20 @@ impl Outgoing {
         })
     }
 
-    /// The recipient: the user's, group's, chat room's or thread's id.
+    /// Returns the recipient: the user's, group's, chat room's or thread's id.
     #[must_use]
     pub fn to(&self) -> &str {
         bare(&self.to)
     }
 
-    /// The conversation it goes to; a user's id is in lower case.
+    /// Returns the conversation it goes to; a user's id is in lower case.
     #[must_use]
     pub fn conversation(&self) -> &Conversation {
         &self.to
     }
 
-    /// The message as it goes over the wire, sent by `from` under a client id from 1 (messages spec §1.1, §1.2).
-    /// [`Connection::send`](crate::Connection::send) does this; it is for programs that look at what is sent.
+    /// Returns the message as it goes over the wire, sent by `from` under a client id from 1 (messages spec §1.1,
+    /// §1.2). [`Connection::send`](crate::Connection::send) does this; it is for programs that look at what is sent.
     #[must_use]
     pub fn into_meta(self, client_id: u64, app_key: &AppKey, from: &UserId) -> Meta {
         let (ext, routetype) = (self.meta_ext(), self.route());
@@ -213,7 +210,7 @@ impl Outgoing {
         }
     }
 
-    /// What the service itself reads beside the body (messages spec §1.6, §1.7).
+    /// Returns the attributes that the service itself reads, besides the body (messages spec §1.6, §1.7).
     fn meta_ext(&self) -> Ext {
         let mut ext = Ext::new();
         if matches!(self.to, Conversation::Room(_)) {

@@ -1,4 +1,4 @@
-//! How a message is to be sent (messages spec §1.6).
+//! Options of a message to send (messages spec §1.6).
 
 use super::{Outgoing, target::recipient};
 use crate::{
@@ -11,8 +11,8 @@ use crate::{
 
 /// Options.
 impl Outgoing {
-    /// Gives it these attributes; default none. With an edit they replace those of the message. A receipt or a recall has
-    /// none, so there it changes nothing.
+    /// Gives it these attributes; default none. With an edit they replace those of the message. A receipt or a recall
+    /// has none, so there it changes nothing.
     #[must_use]
     pub fn ext(mut self, ext: Ext) -> Self {
         match self.body.r#type() {
@@ -32,11 +32,12 @@ impl Outgoing {
     }
 
     /// Delivers it only to these members of the group, chat room or thread; default: to all. It wins over
-    /// [`online_only`](Outgoing::online_only). How many there may be is the service's to say; it refuses too many with 50.
+    /// [`online_only`](Outgoing::online_only). How many there may be is the service's to say; it refuses too many
+    /// with 50.
     ///
     /// # Errors
-    /// [`SendError::Invalid`] (205) for nobody, for one that is no user id, and for a receipt. So too for a message to a
-    /// user: the service would take no notice of it there, so that others than meant would read it.
+    /// [`SendError::Invalid`] (205) for nobody, for one that is no user id, and for a receipt. So too for a message to
+    /// a user: the service would take no notice of it there, so that others than meant would read it.
     pub fn directed_to<I>(mut self, users: I) -> Result<Self, SendError>
     where
         I: IntoIterator,
@@ -57,15 +58,16 @@ impl Outgoing {
         if self.directed_to.is_empty() { invalid("it is directed to nobody") } else { Ok(self) }
     }
 
-    /// How it fares in a chat room with too many messages; default [`Priority::Normal`]. It counts in chat rooms alone.
+    /// Sets its priority in a chat room with too many messages; default [`Priority::Normal`]. It counts in chat rooms
+    /// alone.
     #[must_use]
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// Whether the members of the group are asked for read receipts; default: the service is told nothing about it. It
-    /// counts in groups alone, where it is a feature to be enabled, for owners and admins (messages spec §3).
+    /// Sets whether the members of the group are asked for read receipts; default: not sent. It counts in groups alone,
+    /// where it is a feature to be enabled, for owners and admins (messages spec §3).
     #[must_use]
     pub fn group_receipts(mut self, wanted: bool) -> Self {
         if matches!(self.to, Conversation::Group(_)) && self.is_message() {
@@ -74,15 +76,15 @@ impl Outgoing {
         self
     }
 
-    /// Sends it under this client id, from 1, such as the one of a send whose outcome is unknown: the service is said to
-    /// take one id once (messages spec §1.10, §9). Default: a fresh one.
+    /// Sends it under this client id, from 1, such as the one of a send whose outcome is unknown: the service is said
+    /// to take one id once (messages spec §1.10, §9). Default: a fresh one.
     #[must_use]
     pub fn with_client_id(mut self, client_id: u64) -> Self {
         self.client_id = Some(client_id);
         self
     }
 
-    /// The client id it is to be sent under, where one was chosen.
+    /// Returns the client id it is to be sent under, where one was chosen.
     #[must_use]
     pub fn client_id(&self) -> Option<u64> {
         self.client_id

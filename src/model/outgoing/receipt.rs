@@ -33,12 +33,12 @@ impl Outgoing {
         Self::about(user(to.into())?, MessageType::DeliverAck, server_id)
     }
 
-    /// Tells that a message was read: its sender, or in a group or thread the group, as
+    /// Reports that a message was read: its sender, or in a group or thread the group, as
     /// [`group_read`](Outgoing::group_read) does.
     ///
     /// # Errors
-    /// [`SendError::Invalid`] (205) for a message of a chat room, for one of this account itself, and for one without an
-    /// id or sender.
+    /// [`SendError::Invalid`] (205) for a message of a chat room, for one of this account itself, and for one without
+    /// an id or sender.
     pub fn read(message: &Message) -> Result<Self, SendError> {
         match message.chat {
             ChatType::Group if message.own => Err(own()),
@@ -71,7 +71,7 @@ impl Outgoing {
         Ok(receipt)
     }
 
-    /// Tells that everything in a conversation was read: the service's count of unread messages goes to 0, and this
+    /// Reports that everything in a conversation was read: the service's count of unread messages goes to 0, and this
     /// account's other devices hear of it. The protocol's description has it for users and groups (messages spec §3).
     ///
     /// # Errors
@@ -81,7 +81,6 @@ impl Outgoing {
     }
 }
 
-/// Whom a receipt of a message goes to.
 fn sender(message: &Message) -> Result<Conversation, SendError> {
     match message.chat {
         _ if message.own => Err(own()),

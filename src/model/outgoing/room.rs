@@ -23,7 +23,6 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomRequest {
     room: Arc<str>,
-    /// What a join says; `None` to leave.
     join: Option<Join>,
 }
 
@@ -69,7 +68,7 @@ impl RoomRequest {
         self
     }
 
-    /// The chat room's id.
+    /// Returns the chat room's id.
     #[must_use]
     pub fn room(&self) -> &str {
         &self.room
@@ -79,18 +78,17 @@ impl RoomRequest {
         Arc::clone(&self.room)
     }
 
-    /// Whether it is to join; otherwise it is to leave.
+    /// Returns whether it is to join; otherwise it is to leave.
     #[must_use]
     pub fn is_join(&self) -> bool {
         self.join.is_some()
     }
 
-    /// Whether it leaves all other rooms with the join.
     pub(crate) fn leaves_others(&self) -> bool {
         self.join.as_ref().is_some_and(|join| join.leave_others)
     }
 
-    /// The same, but staying in the other rooms: what is repeated must not undo what came after it.
+    /// Stays in the other rooms: a repeated join must not undo later ones.
     pub(crate) fn staying(mut self) -> Self {
         if let Some(join) = &mut self.join {
             join.leave_others = false;
@@ -98,12 +96,11 @@ impl RoomRequest {
         self
     }
 
-    /// How many bytes of text it has.
     pub(crate) fn bytes(&self) -> usize {
         self.room.len() + self.join.as_ref().map_or(0, |join| join.ext.len())
     }
 
-    /// The request as it goes over the wire: one meta, answered like a send.
+    /// Returns the request as it goes over the wire: one meta, answered like a send.
     #[must_use]
     pub fn into_meta(self, client_id: u64, app_key: &AppKey, from: &UserId) -> Meta {
         let operation = if self.is_join() { Operation::Join } else { Operation::Leave };

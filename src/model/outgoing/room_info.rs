@@ -1,18 +1,16 @@
-//! What the service says of a chat room that was joined.
-
 /// A chat room as the service shows it to an account that has joined it (messages spec §4.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RoomInfo {
-    /// How many members it has, where the service said so.
+    /// The number of members, where the service said so.
     pub member_count: Option<u64>,
     /// When it was made, in milliseconds since 1970, where the service said so.
     pub created_at: Option<u64>,
-    /// Whether all are muted there but those on the allow list.
+    /// Set if all are muted there but those on the allow list.
     pub all_muted: bool,
-    /// Whether this account is on the allow list.
+    /// Set if this account is on the allow list.
     pub in_allow_list: bool,
-    /// For how long this account is muted there, as the service counts it (the vendor names no unit); `None` where it is
-    /// not.
+    /// For how long this account is muted there, as the service counts it (the vendor names no unit); `None` where it
+    /// is not.
     pub muted_for: Option<u64>,
 }

@@ -1,5 +1,3 @@
-//! What a taken message is known by.
-
 use super::RoomInfo;
 use crate::model::message::{ChatType, Message};
 
@@ -31,13 +29,13 @@ impl Sent {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SentEdit {
-    /// How often the message was edited, this edit included.
+    /// Edits of the message, this one included.
     pub count: u32,
-    /// Who edited it.
+    /// The user who edited it.
     pub operator: String,
     /// When, in milliseconds since 1970.
     pub time: u64,
-    /// Who sent the message.
+    /// The message's sender.
     pub sender: String,
     /// When, in milliseconds since 1970.
     pub sent_at: u64,

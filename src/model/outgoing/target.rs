@@ -11,11 +11,10 @@ use crate::{
     wire::{Jid, message_body::Type as MessageType},
 };
 
-/// The longest id of a group, chat room, thread or device, in bytes. The service's own are much shorter; the bound keeps
-/// a mistake out of the frame.
+/// The longest id of a group, chat room, thread or device, in bytes. It keeps a mistake out of the frame.
 const MAX_ID: usize = 255;
 
-/// The conversation, a user's id in lower case, when its id can be one.
+/// Returns the conversation, a user's id in lower case, when its id can be one.
 pub(super) fn checked(to: Conversation) -> Result<Conversation, SendError> {
     Ok(match to {
         Conversation::User(id) => match id.split_once('/') {
@@ -32,7 +31,6 @@ pub(super) fn checked(to: Conversation) -> Result<Conversation, SendError> {
     })
 }
 
-/// A user who is to receive something.
 pub(super) fn recipient(id: &str) -> Result<UserId, SendError> {
     if id.is_empty() {
         return Err(SendError::Invalid("it has no recipient".to_owned()));
@@ -40,7 +38,7 @@ pub(super) fn recipient(id: &str) -> Result<UserId, SendError> {
     id.parse().map_err(|error| SendError::Invalid(format!("its recipient: {error}")))
 }
 
-/// The id of a group, chat room or thread: of 1 to [`MAX_ID`] bytes, without control characters.
+/// Returns the id of a group, chat room or thread: of 1 to [`MAX_ID`] bytes, without control characters.
 pub(super) fn place(kind: &str, id: Arc<str>) -> Result<Arc<str>, SendError> {
     check(kind, &id).map(|()| id)
 }
@@ -58,7 +56,6 @@ fn check(kind: &str, id: &str) -> Result<(), SendError> {
     Err(SendError::Invalid(format!("the {kind}'s id {wrong}")))
 }
 
-/// The id without a device, as in `MessageBody.to`.
 pub(crate) fn bare(to: &Conversation) -> &str {
     match to {
         Conversation::User(id) => id.split_once('/').map_or(&**id, |(user, _)| user),
@@ -66,7 +63,6 @@ pub(crate) fn bare(to: &Conversation) -> &str {
     }
 }
 
-/// `Meta.to`.
 pub(crate) fn jid(to: &Conversation, app_key: &AppKey) -> Jid {
     match to {
         Conversation::User(id) => match id.split_once('/') {
@@ -77,7 +73,6 @@ pub(crate) fn jid(to: &Conversation, app_key: &AppKey) -> Jid {
     }
 }
 
-/// `MessageBody.type` of what is said there.
 pub(crate) fn message_type(to: &Conversation) -> MessageType {
     match to.chat() {
         ChatType::Single => MessageType::Chat,
@@ -86,7 +81,6 @@ pub(crate) fn message_type(to: &Conversation) -> MessageType {
     }
 }
 
-/// A name as it stands in a body: alone.
 pub(crate) fn named(name: &str) -> Jid {
     Jid { name: Some(name.to_owned()), ..Jid::default() }
 }

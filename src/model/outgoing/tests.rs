@@ -1,5 +1,3 @@
-//! What is refused, and what options and receipts come to.
-
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -7,7 +7,6 @@ use slog::{BorrowedKV, Drain, FlushError, Key, Level, Logger, Never, OwnedKVList
 use super::Redactor;
 use crate::util::lent;
 
-/// Hides the secrets in what is logged.
 pub(super) struct RedactingDrain {
     pub(super) inner: Logger,
     pub(super) redactor: Redactor,
@@ -47,7 +46,6 @@ impl Drain for RedactingDrain {
     }
 }
 
-/// The pairs of a record, as they are written.
 #[derive(Default)]
 struct Pairs(Vec<(Key, Value)>);
 
@@ -61,7 +59,6 @@ enum Value {
 }
 
 impl Pairs {
-    /// Hides the secrets; whether there was one.
     fn hide(&mut self, redactor: &Redactor) -> bool {
         let mut any = false;
         for (_, value) in &mut self.0 {

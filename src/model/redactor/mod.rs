@@ -21,25 +21,20 @@ use secrets::{Secrets, remember};
 /// Stands in the place of a secret; the next one is taken where a secret is part of the one before.
 const MARKS: [&str; 3] = ["<redacted>", "***", "…"];
 
-/// Stands in the place of what was cut off.
 const CUT: char = '…';
 
 /// Bytes looked at behind the part of a text that is kept: a secret that begins in it ends there, spelled at
 /// length. Of longer ones [`BEGINNING`] is found.
 const BEHIND: usize = 16 * 1024;
 
-/// The secrets of a session, or of a REST client, and what hides them in texts that others write.
-///
-/// It knows the password, the tokens held now and before (the newest [`TOKENS`](Self::TOKENS)), the credentials of the
-/// configured proxy, what calls under way carry (also share-secrets of files, passwords of registrations and app tokens) and
-/// the newest [`OTHERS`](Self::OTHERS) of what calls carried before. Clones share all of it.
-///
-/// A secret is found in upper and lower case, percent-encoded (with `+` for a space or not), with the escapes of JSON,
-/// Rust and C (`\"`, `\u00e9`, `\u{e9}`, `\x2f`, `\/`), and, from 6 characters on, within anything that is base64 in either
-/// alphabet. From 6 characters on it is found anywhere, and so is its beginning from 16 bytes on; one of 3 to 5 characters
-/// with a digit or a sign in it only as a whole word; a shorter one, or one of 5 letters or fewer, only where it is the
-/// whole text.
-///
+/// The secrets of a session, or of a REST client, and what hides them in texts that others write. It knows the
+/// password, the tokens held now and before (the newest [`TOKENS`](Self::TOKENS)), the credentials of the configured
+/// proxy, what calls under way carry (also share-secrets of files, passwords of registrations and app tokens) and the
+/// newest [`OTHERS`](Self::OTHERS) of what calls carried before. Clones share all of it. A secret is found in upper and
+/// lower case, percent-encoded (with `+` for a space or not), with the escapes of JSON, Rust and C (`\"`, `\u00e9`,
+/// `\u{e9}`, `\x2f`, `\/`), and, from 6 characters on, within anything that is base64 in either alphabet. From 6
+/// characters on it is found anywhere, and so is its beginning from 16 bytes on; one of 3 to 5 characters with a digit
+/// or a sign in it only as a whole word; a shorter one, or one of 5 letters or fewer, only where it is the whole text.
 /// The work goes by the length of the text and the number of secrets, whatever both hold.
 #[derive(Clone, Default)]
 pub(crate) struct Redactor(Arc<RwLock<Secrets>>);
@@ -51,29 +46,23 @@ impl fmt::Debug for Redactor {
 }
 
 impl Redactor {
-    /// The most tokens that are remembered.
     pub(crate) const TOKENS: usize = 16;
 
-    /// The most secrets of earlier calls that are remembered.
     pub(crate) const OTHERS: usize = 32;
 
-    /// The most passwords of the account that are remembered.
     const PASSWORDS: usize = 4;
 
     /// The most texts of a proxy's credentials that are remembered.
     const PROXIES: usize = 16;
 
-    /// Remembers the account's password.
     pub(crate) fn learn_password(&self, password: &Password) {
         remember(&mut self.write().account, password.into(), Self::PASSWORDS);
     }
 
-    /// Remembers a token of the account.
     pub(crate) fn learn_token(&self, token: &Token) {
         remember(&mut self.write().tokens, token.into(), Self::TOKENS);
     }
 
-    /// Remembers what opens a proxy.
     pub(crate) fn learn_proxy(&self, secrets: impl IntoIterator<Item = SecretString>) {
         let mut held = self.write();
         for secret in secrets {
@@ -81,7 +70,6 @@ impl Redactor {
         }
     }
 
-    /// Remembers any other secret.
     pub(crate) fn learn(&self, secret: impl Into<Secret>) {
         remember(&mut self.write().others, secret.into(), Self::OTHERS);
     }
@@ -93,7 +81,6 @@ impl Redactor {
         leased
     }
 
-    /// Returns a text without the secrets.
     pub(crate) fn shown(&self, text: String) -> String {
         self.found_in(&text, false).unwrap_or(text)
     }
@@ -103,16 +90,13 @@ impl Redactor {
         self.found_in(text, false)
     }
 
-    /// Shows something without the secrets.
     pub(crate) fn show(&self, thing: &dyn fmt::Debug, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = if f.alternate() { format!("{thing:#?}") } else { format!("{thing:?}") };
         f.write_str(&self.shown(text))
     }
 
-    /// Returns a text of at most `longest` characters, without the secrets and without a part of one at its end, and a mark where more
-    /// was cut off.
-    ///
-    /// The work goes by what is kept, however long the text is.
+    /// Returns at most `longest` characters without the secrets, nor a part of one at the end, and a mark if cut. The
+    /// work is bounded by `longest`.
     pub(crate) fn taken_in(&self, text: impl Into<String>, longest: usize) -> String {
         let mut text: String = text.into();
         let whole = bounded(&mut text, longest);
@@ -127,8 +111,7 @@ impl Redactor {
         text
     }
 
-    /// Returns a text of at most `longest` characters with whatever it holds, and a mark where more was cut off; no secret is cut
-    /// in two.
+    /// Returns at most `longest` characters, secrets included, and a mark if cut; no secret is cut in two.
     pub(crate) fn whole(&self, mut text: String, longest: usize) -> String {
         let whole = bounded(&mut text, longest);
         let end = text.char_indices().nth(longest).map(|(at, _)| at);
@@ -175,8 +158,7 @@ impl Redactor {
     }
 }
 
-/// Shortens a text to the part that can be kept and the part that a secret in it may reach beyond that. Returns whether that
-/// is all of it.
+/// Shortens a text to the kept part and as much as a secret in it may need beyond. Returns whether that is all of it.
 pub(crate) fn bounded(text: &mut String, longest: usize) -> bool {
     let most = longest.saturating_mul(4).saturating_add(BEHIND);
     if text.len() <= most {

@@ -1,5 +1,3 @@
-//! Places of secrets in a text.
-
 use base64::{
     Engine as _,
     alphabet::STANDARD,
@@ -31,8 +29,7 @@ impl Secrets {
         Some(shown)
     }
 
-    /// Returns the places of secrets in a text, in order and apart from each other. A text that was cut may end with the beginning of
-    /// one.
+    /// Returns the places of secrets, in order and apart. A cut text may end with the beginning of one.
     pub(super) fn places(&self, text: &str, cut: bool) -> Vec<(usize, usize)> {
         let mut places = Vec::new();
         if self.all().next().is_none() {

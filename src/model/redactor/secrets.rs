@@ -1,5 +1,3 @@
-//! The secrets, and how long they are remembered.
-
 use std::{collections::VecDeque, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -12,12 +10,10 @@ use crate::model::{
 
 #[derive(Default)]
 pub(super) struct Secrets {
-    /// The passwords of the account, the newest last.
     pub(super) account: VecDeque<Secret>,
     pub(super) tokens: VecDeque<Secret>,
     pub(super) others: VecDeque<Secret>,
     pub(super) proxies: VecDeque<Secret>,
-    /// The secrets of calls under way.
     leased: Vec<(u64, Secret)>,
     last_lease: u64,
 }
@@ -41,7 +37,6 @@ pub(super) fn remember(held: &mut VecDeque<Secret>, secret: Secret, most: usize)
     }
 }
 
-/// One secret, shared with whoever uses it.
 #[derive(Clone)]
 pub(crate) enum Secret {
     Password(Password),
@@ -96,7 +91,6 @@ impl Leased {
         Leased { redactor, ids: Vec::new() }
     }
 
-    /// Adds a secret.
     pub(crate) fn add(&mut self, secret: impl Into<Secret>) {
         let mut held = self.redactor.write();
         held.last_lease += 1;

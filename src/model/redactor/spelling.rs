@@ -3,11 +3,10 @@
 /// Shorter secrets, in characters, are found as a whole word only: neither a letter nor a digit stands beside them.
 pub(super) const ANYWHERE: usize = 6;
 
-/// Still shorter ones are found where they are the whole text, and so are short ones of letters alone: a server that says
-/// `user` or `token` does not repeat a password.
+/// Shorter ones, and short ones of letters alone, are found as the whole text only: `user` is no leaked password.
 const AS_A_WORD: usize = 3;
 
-/// The beginning of a secret is as good as all of it from so many bytes on: whoever repeats it may have cut it off.
+/// The shortest beginning of a secret that counts as the secret, in bytes: it may have been cut.
 pub(super) const BEGINNING: usize = 16;
 
 /// Escaping of characters that a text cannot hold as they are. A text uses one way for all of a secret.
@@ -21,7 +20,6 @@ pub(super) enum Spelling {
 }
 
 impl Spelling {
-    /// Returns those that a text may use.
     pub(super) fn of(text: &str) -> Vec<Self> {
         let mut all = vec![Spelling::Plain];
         if text.contains(['%', '+']) {
@@ -33,7 +31,6 @@ impl Spelling {
         all
     }
 
-    /// Adds the places of a secret.
     pub(super) fn find(self, text: &str, secret: &str, cut: bool, places: &mut Vec<(usize, usize)>) {
         let Some(first) = secret.bytes().next() else { return };
         let characters = secret.chars().take(ANYWHERE).count();
@@ -126,16 +123,12 @@ pub(super) fn unescaped(text: &str) -> (String, Vec<usize>) {
     }
 }
 
-/// Length of the match of a text with a secret.
 pub(super) struct Matched {
-    /// Bytes of the secret that match.
     pub(super) bytes: usize,
     end: usize,
-    /// Set where the text ends before the secret does.
     ran_out: bool,
 }
 
-/// A character, in bytes.
 struct Written([u8; 4], usize);
 
 impl Written {
@@ -160,13 +153,12 @@ impl From<char> for Written {
     }
 }
 
-/// A hexadecimal number of so many digits.
 fn number(text: &[u8], from: usize, digits: usize) -> Option<u32> {
     let digits = text.get(from..from + digits).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// The character of `\u00e9`, of two of those, or of `\u{e9}`.
+/// Returns the character of `\u00e9`, of two of those, or of `\u{e9}`.
 fn unicode(text: &[u8]) -> Option<(Written, usize)> {
     if let Some(b'{') = text.get(2) {
         let digits = text.get(3..)?.iter().take(7).position(|byte| *byte == b'}')?;

@@ -13,7 +13,6 @@ use crate::model::account::{Password, Token};
 
 const TOKEN: &str = "YWMt-CANARY/+=\"01234%2F56789é";
 
-/// One that knows these, as what earlier calls carried.
 fn knows(secrets: &[&str]) -> Redactor {
     let redactor = Redactor::default();
     secrets.iter().for_each(|secret| redactor.learn(SecretString::from(*secret)));

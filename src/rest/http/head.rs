@@ -5,53 +5,46 @@ use std::fmt::Write as _;
 /// The most bytes that the heads of one answer have together, the interim ones included.
 pub(super) const LONGEST: usize = 64 * 1024;
 
-/// The most header lines of one head.
 const LINES: usize = 256;
 
-/// How many lines of one name are passed on, where the field is no list.
+/// The most lines of one name that are passed on, where the field is no list.
 const REPEATED: usize = 4;
 
-/// What is passed on of a head: the fields that this crate reads.
+/// Fields of a head that are passed on: those that this crate reads.
 const KEPT: [&str; 5] = ["content-encoding", "content-type", "date", "location", "retry-after"];
 
-/// Where an answer's body ends (RFC 9112 §6.3).
+/// End of an answer's body (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// After so many bytes; also where there is none.
     Length(u64),
     Chunked,
-    /// With the connection.
     UntilEnd,
 }
 
-/// The head of an answer.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) framing: Framing,
-    /// Whether another request may follow on the connection.
     pub(super) keeps: bool,
-    /// The fields that are passed on.
     fields: String,
 }
 
-/// Why bytes are no head of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed(pub(super) String);
 
-/// The length of the empty lines before a head: some servers end a body with one too many.
+/// Returns the length of the empty lines before a head: some servers end a body with one too many.
 pub(super) fn blank(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
 }
 
-/// Whether bytes may still become the head of an HTTP/1 answer.
+/// Returns whether bytes may still become the head of an HTTP/1 answer.
 pub(super) fn is_plausible(bytes: &[u8]) -> bool {
     const START: &[u8] = b"HTTP/1.";
 
     bytes.iter().zip(START).all(|(byte, wanted)| byte == wanted)
 }
 
-/// The length of a head with its empty line; `searched` bytes are known not to hold its end.
+/// Returns the length of a head with its empty line; `searched` bytes are known not to hold its end.
 pub(super) fn length(bytes: &[u8], searched: usize) -> Option<usize> {
     let from = searched.saturating_sub(3);
     let ends = bytes.get(from..)?.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
@@ -92,12 +85,12 @@ impl Head {
         Ok(Head { status, framing, keeps, fields: fields.kept() })
     }
 
-    /// Whether another head follows (RFC 9110 §15.2). After 101 comes another protocol.
+    /// Returns whether another head follows (RFC 9110 §15.2). After 101 comes another protocol.
     pub(super) fn is_interim(&self) -> bool {
         (100..200).contains(&self.status) && self.status != 101
     }
 
-    /// The head in the one form that the client above reads without a doubt.
+    /// Returns the head in the one form that the client above reads without a doubt.
     pub(super) fn canonical(&self, keeps: bool) -> Vec<u8> {
         // What ends with the connection is only known to it as of the old version.
         let version = if self.framing == Framing::UntilEnd { "1.0" } else { "1.1" };
@@ -116,7 +109,7 @@ impl Head {
     }
 }
 
-/// Where the body ends, and whether that was said without contradiction.
+/// Returns the body's end, and whether that was said without contradiction.
 fn framing(status: u16, bodiless: bool, fields: &Fields<'_, '_>) -> Result<(Framing, bool), Malformed> {
     if bodiless || matches!(status, 100..200 | 204 | 304) {
         return Ok((Framing::Length(0), true));
@@ -151,7 +144,6 @@ fn framing(status: u16, bodiless: bool, fields: &Fields<'_, '_>) -> Result<(Fram
     Ok(length.map_or((Framing::UntilEnd, true), |length| (Framing::Length(length), true)))
 }
 
-/// A name that a server wrote, short and printable.
 pub(super) fn shown(name: &str) -> String {
     name.chars().take(32).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect()
 }
@@ -167,7 +159,7 @@ impl<'b> Fields<'_, 'b> {
         self.values(name).next().is_some()
     }
 
-    /// The members of a field, whose lines are one list (RFC 9110 §5.3); empty ones do not count.
+    /// Returns the members of a field, whose lines are one list (RFC 9110 §5.3); empty ones do not count.
     fn list(&self, name: &str) -> impl Iterator<Item = &'b str> {
         // What is not a text is no member that anything is known of.
         let lines = self.values(name).map(|value| std::str::from_utf8(value).unwrap_or("?"));

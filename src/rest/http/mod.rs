@@ -1,7 +1,7 @@
 //! The HTTP clients of a thread, for the REST calls; the sockets are opened by [`net`](crate::net).
 //!
-//! awc makes the calls; how the connections below it are opened and what comes over them is read here ([`wire`]), and the
-//! bodies it is given stop where the server has answered already ([`Refusable`]).
+//! awc makes the calls; how the connections below it are opened and what comes over them is read here ([`wire`]), and
+//! the bodies it is given stop where the server has answered already ([`Refusable`]).
 //!
 //! An `awc::Client` cannot leave its thread, so each thread that calls the service has its own; the TLS configuration
 //! below it is one for each set of root certificates in the process.
@@ -38,7 +38,6 @@ use wire::{LinkState, Wire};
 pub(crate) use refusable::Refusable;
 pub(crate) use unpack::{Packed, first_coding, unpacked};
 
-/// Why an address cannot be called at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CallError {
     #[error("it is not an address of http or https")]
@@ -52,14 +51,14 @@ const SOCKETS: usize = 1 << 24;
 /// Longer than any timeout a call may set, so that the call's own one always decides.
 const NEVER: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
-/// How many clients a thread keeps; there is one for each way to the network, usually one or two.
+/// The most clients of a thread; there is one for each way to the network, usually one or two.
 const KEPT: usize = 16;
 
-/// How long a connection that is kept for the next call waits for one. Logins in a row share connections; after that
-/// nothing is left behind, and nothing is found dead.
+/// Idle time of a pooled connection. Logins in a row share connections; after that nothing is left behind, and nothing
+/// is found dead.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Which client: the way to the network, whether it is encrypted, and whether connections are kept for the next call.
+/// Key of a client: the way to the network, whether it is encrypted, and whether connections are pooled.
 type Key = (u64, bool, bool);
 
 thread_local! {
@@ -72,9 +71,8 @@ struct CachedClients {
     used: Instant,
 }
 
-/// Forgets this thread's clients, and so closes the connections they keep, once they have had no call for a while.
-///
-/// The pool below closes what it keeps only when it is asked for a connection again.
+/// Forgets this thread's clients, and so closes the connections they keep, once they have had no call for a while. The
+/// pool below closes what it keeps only when it is asked for a connection again.
 struct Sweep;
 
 impl Sweep {
@@ -111,18 +109,17 @@ impl Drop for Sweep {
     }
 }
 
-/// Whether a call can be made from here: in an actix system, or in a task that cannot leave its thread, as the handlers
-/// of a web server have them.
+/// Returns whether a call can be made from here: in an actix system, or in a task that cannot leave its thread, as the
+/// handlers of a web server have them.
 pub(crate) fn is_possible() -> bool {
     tokio::runtime::Handle::try_current().is_ok() && (in_system() || tokio::task::try_id().is_some())
 }
 
-/// Whether tasks of one's own can be begun here.
 pub(crate) fn in_system() -> bool {
     Arbiter::try_current().is_some_and(|arbiter| arbiter.alive())
 }
 
-/// A request to an address, by this thread's client for it. `share` keeps the connection for the next one.
+/// Makes a request to an address, by this thread's client for it. `share` keeps the connection for the next one.
 ///
 /// It follows no redirect and sets no time limit at all: wrap each use in `tokio::time::timeout`.
 ///
@@ -143,7 +140,6 @@ pub(crate) fn request(
     Ok(if share { request } else { request.force_close() })
 }
 
-/// This thread's client. A clone is a reference count.
 fn client(secure: bool, network: &Network, share: bool) -> awc::Client {
     let key = (network.id(), secure, share);
     let known = CLIENTS.with_borrow_mut(|clients| {
@@ -168,7 +164,7 @@ fn client(secure: bool, network: &Network, share: bool) -> awc::Client {
     client
 }
 
-/// How far a call has come on its way to the host.
+/// Progress of a call's dial.
 #[derive(Clone, Default)]
 pub(crate) struct CallProgress {
     progress: ConnectProgress,
@@ -178,7 +174,6 @@ pub(crate) struct CallProgress {
     link: Rc<RefCell<Weak<RefCell<LinkState>>>>,
 }
 
-/// The connection of a call.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Connect {
     /// One that was kept from an earlier call, as long as no new one is asked for.
@@ -193,29 +188,27 @@ tokio::task_local! {
 }
 
 impl CallProgress {
-    /// Runs a call that this way belongs to.
     pub(crate) async fn of<F: Future>(&self, call: F) -> F::Output {
         WAY.scope(self.clone(), call).await
     }
 
-    /// The step that is under way; `None` once the connection is open.
+    /// Returns the step that is under way; `None` once the connection is open.
     pub(crate) fn step(&self) -> Option<ConnectStep> {
         (self.connect.get() == Connect::UnderWay).then(|| self.progress.step())
     }
 
-    /// What passes over a connection that was opened for the call.
     pub(crate) fn traffic(&self) -> &Activity {
         &self.traffic
     }
 
-    /// Whether the call was answered before all of it was sent, in a way that makes the rest useless. The task is woken
-    /// when that changes.
+    /// Returns whether the call was answered before all of it was sent, in a way that makes the rest useless. The task
+    /// is woken when that changes.
     fn poll_refused(&self, cx: &mut Context<'_>) -> bool {
         let link = self.link.borrow().upgrade();
         link.is_some_and(|link| link.borrow_mut().poll_refused(cx))
     }
 
-    /// Whether the call goes over a connection that was there before.
+    /// Returns whether the call goes over a connection that was there before.
     pub(crate) fn is_kept(&self) -> bool {
         self.connect.get() == Connect::Kept
     }

@@ -10,20 +10,18 @@ use bytes::Bytes;
 
 use super::CallProgress;
 
-/// What stands for the rest of a body that nobody wants any more. It is never sent.
+/// Stand-in for the rest of a body that nobody wants any more. It is never sent.
 static NOTHING: [u8; 64 * 1024] = [0; 64 * 1024];
 
-/// How much of that is given in one turn.
 const TURN: usize = 4 * 1024 * 1024;
 
-/// A body whose source is not asked any more once the server has refused the request.
-///
-/// awc reads the answer after the body's end only, and takes a body that is shorter than it said for a failure. So it is
-/// given its length, without the source.
+/// A body whose source is not asked any more once the server has refused the request. awc reads the answer after the
+/// body's end only, and takes a body that is shorter than it said for a failure. So it is given its length, without the
+/// source.
 pub(crate) struct Refusable<B> {
     body: B,
     way: CallProgress,
-    /// How much is still to be given, where that was said.
+    /// Bytes still to be given, where the length is known.
     left: Option<u64>,
     turn: usize,
 }

@@ -1,9 +1,6 @@
-//! How far a request has gone out, told by its bytes.
-
 /// As much of a header line as tells where the body ends.
 const START: usize = 48;
 
-/// A request on its way out.
 pub(super) struct Request {
     part: Part,
     /// The start of the line that is going out; a secret in a longer one is gone with the next.
@@ -29,22 +26,18 @@ impl Default for Request {
 }
 
 impl Request {
-    /// Whether all of it has gone out.
     pub(super) fn is_whole(&self) -> bool {
         self.part == Part::Body(0)
     }
 
-    /// Whether some of it has gone out.
     pub(super) fn has_begun(&self) -> bool {
         self.lines > 0 || self.known > 0
     }
 
-    /// Whether it asks for a head alone.
     pub(super) fn is_head(&self) -> bool {
         self.is_head
     }
 
-    /// Takes note of bytes that have gone out.
     pub(super) fn sent(&mut self, mut bytes: &[u8]) {
         while let Some((byte, rest)) = bytes.split_first() {
             match &mut self.part {

@@ -9,20 +9,15 @@ use miniz_oxide::{
 
 use super::head::shown;
 
-/// The most codings that one body is freed of.
 const CODINGS: usize = 4;
 
-/// How much is unpacked in one step.
 const STEP: usize = 16 * 1024;
 
-/// Why a body cannot be unpacked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Packed {
-    /// By this coding, which is none of those known here.
+    /// An unknown coding.
     Unknown(String),
-    /// By this one, but not well.
     Broken(&'static str),
-    /// To more than the limit, in bytes.
     TooLarge(usize),
 }
 
@@ -36,18 +31,18 @@ impl fmt::Display for Packed {
     }
 }
 
-/// The codings of a body, in the order they were applied in; `identity` is none.
+/// Returns the codings of a body, in the order they were applied in; `identity` is none.
 pub(crate) fn codings<'a>(lines: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
     let members = lines.flat_map(|line| line.split(',')).map(str::trim);
     members.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
 }
 
-/// The first coding of a body that is passed on as it comes, if there is one.
+/// Returns the first coding of a body that is passed on as it comes, if there is one.
 pub(crate) fn first_coding<'a>(lines: impl Iterator<Item = &'a str>) -> Option<String> {
     codings(lines).next().map(shown)
 }
 
-/// A body without the codings that its `Content-Encoding` lines name; `None` where there are none.
+/// Returns a body without the codings that its `Content-Encoding` lines name; `None` where there are none.
 pub(crate) fn unpacked<'a>(
     body: &[u8],
     lines: impl Iterator<Item = &'a str>,
@@ -81,7 +76,7 @@ fn deflated(body: &[u8], most: usize) -> Result<Vec<u8>, Packed> {
     Ok(unpacked)
 }
 
-/// One or more members of RFC 1952, and zeros behind them.
+/// Unpacks one or more members of RFC 1952, and zeros behind them.
 fn gunzip(mut body: &[u8], most: usize) -> Result<Vec<u8>, Packed> {
     const BROKEN: Packed = Packed::Broken("gzip");
 
@@ -104,7 +99,6 @@ fn gunzip(mut body: &[u8], most: usize) -> Result<Vec<u8>, Packed> {
     }
 }
 
-/// What follows a member's head.
 fn gzip_head(body: &[u8]) -> Option<&[u8]> {
     const CHECKSUM: u8 = 2;
     const EXTRA: u8 = 4;
@@ -148,7 +142,7 @@ fn inflated(packed: &[u8], format: DataFormat, most: usize, unpacked: &mut Vec<u
     }
 }
 
-/// The checksum of RFC 1952 §8.
+/// Returns the checksum of RFC 1952 §8.
 fn crc32(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];

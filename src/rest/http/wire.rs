@@ -1,4 +1,4 @@
-//! What awc's connections are made of: a stream that reads answers as HTTP has them and hands them up in one form.
+//! The stream below awc's connections: reads answers as HTTP has them and hands them up in one form.
 //!
 //! awc takes an interim answer for the final one, the end of a connection for the end of any body, and a body without a
 //! length for none; and it uses the connection again after each of these. So each answer is read here first. Its head
@@ -32,22 +32,17 @@ use super::{
 };
 use crate::net::{Stream, WatchedStream};
 
-/// The most interim answers before a final one.
 const INTERIM: usize = 32;
 
-/// The longest line between two chunks, in bytes.
 const LONGEST_LINE: usize = 4 * 1024;
 
-/// The most bytes of lines behind the last chunk.
 const TRAILER: usize = 16 * 1024;
 
-/// How much is read at once where it is not known what it is.
+/// Bytes read at once where it is not known what they are.
 const READ: usize = 4 * 1024;
 
-/// How much of a body is passed on at once.
 const PASSED: usize = 16 * 1024;
 
-/// A connection to a server.
 pub(super) struct Wire(pub(super) Rc<RefCell<LinkState>>);
 
 impl fmt::Debug for Wire {
@@ -56,35 +51,29 @@ impl fmt::Debug for Wire {
     }
 }
 
-/// What is known of a connection; whoever sends a body looks at it too.
+/// State of a connection; the sender of a body looks at it too.
 pub(super) struct LinkState {
     stream: Stream<WatchedStream>,
-    /// Read, and not yet passed on.
     read: BytesMut,
-    /// How much of that is known not to hold the end of a head.
+    /// Bytes of that known not to hold the end of a head.
     searched: usize,
-    /// To be passed on before anything else.
     out: BytesMut,
     request: Request,
     answer: ResponseState,
     /// The bytes and number of the heads of this answer.
     heads: usize,
     interim: usize,
-    /// Whether another request may follow.
     keeps: bool,
-    /// Whether a request has been answered here before.
     is_kept: bool,
-    /// Whether what is still written of the request goes nowhere: it is answered, or nobody takes it.
+    /// Set if what is still written of the request goes nowhere: it is answered, or nobody takes it.
     refused: bool,
-    /// Why the rest of the request could not be written.
+    /// The error of writing the rest of the request.
     unsent: Option<io::Error>,
     failed: Option<io::Error>,
 }
 
-/// How far an answer has come.
 #[derive(Clone, Copy)]
 enum ResponseState {
-    /// None is waited for.
     None,
     Head,
     Length {
@@ -131,7 +120,7 @@ impl Wire {
 }
 
 impl LinkState {
-    /// Whether the request was answered before all of it was sent, in a way that makes the rest useless.
+    /// Returns whether the request was answered before all of it was sent, in a way that makes the rest useless.
     pub(super) fn poll_refused(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.refused
             && matches!(self.answer, ResponseState::Head)
@@ -148,7 +137,6 @@ impl LinkState {
         self.refused
     }
 
-    /// Begins another exchange.
     fn begin(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.is_kept && !self.is_quiet(cx) {
             return Err(io::Error::new(io::ErrorKind::ConnectionReset, "the kept connection is of no more use"));
@@ -158,7 +146,7 @@ impl LinkState {
         Ok(())
     }
 
-    /// Whether the server has neither said a word nor hung up since the last answer.
+    /// Returns whether the server has neither said a word nor hung up since the last answer.
     fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
         let stream = &mut self.stream;
         // A task whose turn is over would be told that there is nothing.
@@ -228,7 +216,6 @@ impl LinkState {
         Ok(Some(head.status))
     }
 
-    /// Notes that an answer has come as a whole.
     fn finish(&mut self) {
         self.keeps &= self.read.is_empty() && self.request.is_whole();
         self.answer = if self.keeps { ResponseState::None } else { ResponseState::Over };
@@ -246,7 +233,7 @@ impl LinkState {
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    /// Passes on at most so many bytes of a body, and gives their number.
+    /// Passes on bytes of a body, up to a bound; returns their number.
     fn poll_pass(&mut self, cx: &mut Context<'_>, to: &mut ReadBuf<'_>, most: u64) -> Poll<io::Result<usize>> {
         let most = usize::try_from(most).unwrap_or(PASSED).min(PASSED).min(to.remaining());
         if !self.read.is_empty() {
@@ -462,7 +449,7 @@ impl ActixStream for Wire {
     }
 }
 
-/// The number of bytes that came, which are none only where a body is cut.
+/// Returns the number of bytes that came, which are none only where a body is cut.
 fn whole(passed: io::Result<usize>, short: impl FnOnce() -> String) -> io::Result<usize> {
     match passed {
         Ok(0) => Err(cut(&format!("cut off {}", short()))),
@@ -480,7 +467,6 @@ fn whole_line(line: io::Result<Option<BytesMut>>, short: impl FnOnce() -> String
     }
 }
 
-/// The size of a chunk, without its extensions.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(line.split(|byte| *byte == b';').next()?).ok()?.trim();
     let digits = (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());

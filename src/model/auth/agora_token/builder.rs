@@ -1,5 +1,3 @@
-//! Makes `007…` tokens for the chat service.
-
 use std::{fmt, time::Duration};
 
 use ring::hmac::{HMAC_SHA256, Key, sign, verify};
@@ -52,14 +50,14 @@ impl ChatTokenBuilder {
         }
     }
 
-    /// The App ID.
+    /// Returns the App ID.
     #[must_use]
     pub fn app_id(&self) -> &str {
         &self.app_id
     }
 
-    /// A token with which this user can log in, for so many whole seconds from its issue; a fraction is dropped. The
-    /// vendor allows at most a day.
+    /// Returns a token with which this user can log in, valid for these whole seconds from its issue; a fraction is
+    /// dropped. The vendor allows at most a day.
     ///
     /// # Errors
     /// [`TokenBuildError::Life`] for less than a second or more than 2³² − 1 seconds.
@@ -67,7 +65,7 @@ impl ChatTokenBuilder {
         Ok(NewChatToken { builder: self, user: Some(user), life: seconds(life)? })
     }
 
-    /// A token for REST calls in the app's name, such as [`RestClient`](crate::RestClient)'s with an app token.
+    /// Returns a token for REST calls in the app's name, such as [`RestClient`](crate::RestClient)'s with an app token.
     ///
     /// # Errors
     /// As for [`user`](Self::user).
@@ -75,8 +73,8 @@ impl ChatTokenBuilder {
         Ok(NewChatToken { builder: self, user: None, life: seconds(life)? })
     }
 
-    /// Whether a token is for this app and signed with its certificate, whenever it ends. Takes the same time whichever
-    /// byte of a signature is wrong.
+    /// Returns whether a token is for this app and signed with its certificate, whenever it ends. Takes the same time
+    /// whichever byte of a signature is wrong.
     #[must_use]
     pub fn signed(&self, token: &Token) -> bool {
         let read = Signed::unpack(token.expose()).and_then(|signed| Some((Content::read(signed.content())?, signed)));
@@ -86,7 +84,7 @@ impl ChatTokenBuilder {
         })
     }
 
-    /// The key of one token: the certificate under the time of issue, under the salt.
+    /// Returns the key of one token: the certificate under the time of issue, under the salt.
     fn key(&self, issued_at: u32, salt: u32) -> Key {
         let under = |number: u32, what: &[u8]| sign(&Key::new(HMAC_SHA256, &number.to_le_bytes()), what);
         let certificate = self.certificate.expose_secret().as_bytes();
@@ -114,8 +112,8 @@ pub struct NewChatToken<'a> {
 }
 
 impl NewChatToken<'_> {
-    /// Issues it at this time in seconds since 1970 with this salt; the same values make the same token. Packing it takes
-    /// a quarter of a MiB of memory for a moment.
+    /// Issues it at this time in seconds since 1970 with this salt; the same values make the same token. Packing it
+    /// takes a quarter of a MiB of memory for a moment.
     #[must_use]
     pub fn build(&self, issued_at: u32, salt: u32) -> Token {
         let builder = self.builder;

@@ -16,42 +16,34 @@ use miniz_oxide::{
 /// The most bytes that a token is taken apart to, 64 KiB; one of the vendor's builders has some hundred.
 pub const MAX_CONTENT: usize = 64 << 10;
 
-/// What a token of this form begins with.
 pub(super) const PREFIX: &str = "007";
 
-/// The number of the chat service.
 pub(super) const CHAT: u16 = 5;
 
-/// What a user's token, and what an app's, may do with the chat service.
+/// Privileges of a user's and of an app's token at the chat service.
 pub(super) const CHAT_USER: u16 = 1;
 pub(super) const CHAT_APP: u16 = 2;
 
 /// The longest user of a token that is believed, in bytes; the vendor's own limits are 64 and 255.
 pub(super) const MAX_USER: usize = 255;
 
-/// Some builders leave the padding off.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A token's fields.
 pub(super) struct Content {
     pub(super) app_id: String,
     /// In seconds since 1970.
     pub(super) issued_at: u32,
-    /// Seconds from issue to end.
     pub(super) life: u32,
     pub(super) salt: u32,
     /// By number; ends at the first whose fields are not known here, which is still listed.
     pub(super) services: Vec<u16>,
-    /// Of the chat service, where there is one.
     pub(super) chat: Option<Chat>,
 }
 
-/// What a token says about the chat service.
 pub(super) struct Chat {
-    /// Empty for an app's token.
     pub(super) user: String,
     /// Seconds from issue to the end of the shortest privilege; 0 is no end of its own.
     pub(super) life: u32,
@@ -72,7 +64,6 @@ impl Signed {
         Some(Signed { bytes, signature })
     }
 
-    /// The whole token with this signature of this content.
     pub(super) fn pack(signature: &[u8], content: &[u8]) -> String {
         let mut bytes = Vec::with_capacity(2 + signature.len() + content.len());
         put_text(&mut bytes, signature);
@@ -84,7 +75,6 @@ impl Signed {
         self.bytes.get(2..2 + self.signature).unwrap_or_default()
     }
 
-    /// What the signature is of.
     pub(super) fn content(&self) -> &[u8] {
         self.bytes.get(2 + self.signature..).unwrap_or_default()
     }
@@ -116,7 +106,7 @@ impl Content {
         Some(Content { app_id, issued_at, life, salt, services, chat })
     }
 
-    /// The content of a token for the chat service alone.
+    /// Returns the content of a token for the chat service alone.
     pub(super) fn of_chat(app_id: &str, (issued_at, life, salt): (u32, u32, u32), user: Option<&str>) -> Vec<u8> {
         let mut content = Vec::with_capacity(128);
         put_text(&mut content, app_id.as_bytes());
@@ -134,12 +124,12 @@ impl Content {
     }
 }
 
-/// Whether this is how the vendor writes app ids and certificates.
+/// Returns whether this is how the vendor writes app ids and certificates.
 pub(super) fn is_hex_32(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Whether the service's fields are known here, and so what follows it can be read.
+/// Returns whether the service's fields are known here, and so what follows it can be read.
 pub(super) fn is_known(service: u16) -> bool {
     matches!(service, 1..=7 | 9 | 10)
 }
@@ -150,10 +140,8 @@ fn put_text(into: &mut Vec<u8>, text: &[u8]) {
     into.extend_from_slice(text);
 }
 
-/// Compresses with the codes that zlib takes for so few and so random bytes, which a compressor has to be told here.
-///
-/// The tokens that the vendor publishes, made by the usual zlib, come out to the byte. Those of other compressors and
-/// values may look different and have the same inside, since which repetitions a compressor finds is its own affair.
+/// Compresses with zlib's codes for short random bytes. The vendor's published tokens come out to the byte; other
+/// compressors may choose other repetitions.
 fn deflate(bytes: &[u8]) -> Vec<u8> {
     const LEVEL: i32 = 6;
     const WITH_HEADER: i32 = 1;
@@ -166,7 +154,6 @@ fn deflate(bytes: &[u8]) -> Vec<u8> {
     packed
 }
 
-/// Takes fields off the front.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -193,7 +180,7 @@ impl<'a> Reader<'a> {
         self.take(usize::from(length))
     }
 
-    /// The shortest life of the privileges that have an end of their own, or 0.
+    /// Returns the shortest life of the privileges that have an end of their own, or 0.
     fn privileges(&mut self) -> Option<u32> {
         let mut shortest = None;
         for _ in 0..self.short()? {
@@ -204,7 +191,6 @@ impl<'a> Reader<'a> {
         Some(shortest.unwrap_or(0))
     }
 
-    /// Skips what follows the privileges of a known service.
     fn skip(&mut self, service: u16) -> Option<()> {
         let (texts, shorts) = match service {
             1 | 3 | 6 => (2, 0),

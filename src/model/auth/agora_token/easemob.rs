@@ -1,4 +1,4 @@
-//! What the service's own `YWMt…` tokens are known to hold. The layout is seen, not promised, so it gives hints only.
+//! Contents of the service's own `YWMt…` tokens. The layout is seen, not promised, so it gives hints only.
 
 use base64::{
     Engine as _,
@@ -6,7 +6,6 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
-/// What a token of this form begins with.
 pub(super) const PREFIX: &str = "YWMt";
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -17,10 +16,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// The longest token looked at, in bytes; those seen have 63 and 130.
 const MAX: usize = 256;
 
-/// A token's issue and, unless it has none, its end, in milliseconds since 1970.
-///
-/// Both layouts begin with a UUID made from the time of issue. The older one goes on with the end; the newer one has
-/// the issue again and the life in seconds. What does not fit together is not taken for either.
+/// Returns a token's issue and, unless it has none, its end, in milliseconds since 1970. Both layouts begin with a UUID
+/// made from the time of issue. The older one goes on with the end; the newer one has the issue again and the life in
+/// seconds. What does not fit together is not taken for either.
 pub(super) fn times(token: &str) -> Option<(u64, Option<u64>)> {
     let packed = token.strip_prefix(PREFIX).filter(|packed| packed.len() <= MAX)?;
     let bytes = BASE64.decode(packed).ok()?;
@@ -47,7 +45,7 @@ fn long(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// When a UUID of version 1 was made, in milliseconds since 1970.
+/// Returns when a UUID of version 1 was made, in milliseconds since 1970.
 fn uuid_time(uuid: &[u8]) -> Option<u64> {
     /// From the first day of the Gregorian calendar to that of 1970, in steps of 100 ns.
     const GREGORIAN: u64 = 0x01b2_1dd2_1381_4000;

@@ -1,5 +1,3 @@
-//! What a token says of itself.
-
 use std::fmt;
 
 use super::{
@@ -8,7 +6,7 @@ use super::{
 };
 use crate::model::account::Token;
 
-/// Which form a token has.
+/// The form that a token has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenKind {
@@ -36,7 +34,7 @@ impl fmt::Display for TokenKind {
     }
 }
 
-/// What a token says of itself, without the token: it may be logged. Nothing of it is proven.
+/// Contents of a token, without the token: it may be logged. Nothing of it is proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenInfo {
@@ -44,8 +42,8 @@ pub struct TokenInfo {
     pub kind: TokenKind,
     /// The app it is for: 32 hex digits, of an [`AccessToken2`](TokenKind::AccessToken2) only.
     pub app_id: Option<String>,
-    /// The user it is for, at most 255 bytes, of an [`AccessToken2`](TokenKind::AccessToken2) for the chat service only;
-    /// none in an app's token.
+    /// The user it is for, at most 255 bytes, of an [`AccessToken2`](TokenKind::AccessToken2) for the chat service
+    /// only; none in an app's token.
     pub user: Option<String>,
     /// When it was made, in milliseconds since 1970.
     pub issued_at: Option<u64>,

@@ -1,5 +1,3 @@
-//! Why the service will probably refuse a token.
-
 use super::{
     content::is_known,
     info::{TokenInfo, TokenKind},
@@ -7,14 +5,14 @@ use super::{
 use crate::model::account::UserId;
 use crate::util::Escaped;
 
-/// Why the service will probably refuse a token. May be logged: it names users and apps, never the token.
+/// Reason that the service will probably refuse a token. May be logged: it names users and apps, never the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenProblem {
     /// By its own account it has ended.
     #[error("the token has expired {0} s ago by its own account; get a new one, and check this machine's clock")]
     Expired(
-        /// How many seconds ago.
+        /// Seconds since then.
         u64,
     ),
     /// It is for another user.
@@ -45,7 +43,7 @@ pub enum TokenProblem {
 }
 
 impl TokenInfo {
-    /// Why the service will probably refuse the token at this time, in milliseconds since 1970.
+    /// Returns the reasons why the service will probably refuse the token at this time, in milliseconds since 1970.
     ///
     /// With a `user` also whether that user can log in with it. The vendor's builders take a user's UUID in place of the
     /// id: a token that names one is not held against any user. With an `app_id` also whether it is for that app; letter
@@ -77,7 +75,7 @@ impl TokenInfo {
         [expired, other_app, unfit].into_iter().flatten().collect()
     }
 
-    /// Whether an Agora token is for chat, and for this user if it matters.
+    /// Returns whether an Agora token is for chat, and for this user if it matters.
     fn unfit(&self, user: Option<&UserId>) -> Option<TokenProblem> {
         if !self.services.contains(&TokenInfo::CHAT) {
             let all_seen = self.services.last().is_none_or(|&last| is_known(last));
@@ -92,7 +90,7 @@ impl TokenInfo {
     }
 }
 
-/// Whether a user is named as the service's own UUIDs are written.
+/// Returns whether a user is named as the service's own UUIDs are written.
 fn is_uuid(user: &str) -> bool {
     let parts = user.split('-').map(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(part.len()));
     parts.eq([8, 4, 4, 4, 12].map(Some))

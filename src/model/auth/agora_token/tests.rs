@@ -12,7 +12,7 @@ const ISSUED_AT: u32 = 1_111_111;
 const SALT: u32 = 1;
 const LIFE: Duration = Duration::from_secs(600);
 
-/// What the vendor publishes for these values in the tests of its builders that use the usual zlib.
+/// Published by the vendor for these values, in the tests of its builders that use the usual zlib.
 const USER_TOKEN: &str = "007eJxTYNAIsnbS3v/A5t2TC6feR15r+6cq8bqAvfaW+tk/Vzz+p6xTYLA0N3B2NDZNSTUzSDYxMTMxTUpKTLVINDI0NTAzTDI2dv8iwBDBxMDAyADCrEDMCOZzMRhZWBgZmxgamRsDAB+lHrg=";
 const APP_TOKEN: &str = "007eJxTYNDNaz3snC8huEfHWdz6s98qltq4zqy9fl99Uh0FDvy6F6DAYGlu4OxobJqSamaQbGJiZmKalJSYapFoZGhqYGaYZGzs/kWAIYKJgYGRAYRZgZgJzGdgAACt8hhr";
 /// The same from its builder for Node, whose zlib finds other repetitions.
@@ -38,7 +38,7 @@ fn token(text: &str) -> Token {
     Token::new(text).unwrap()
 }
 
-/// A token with any content, rightly packed and wrongly signed.
+/// Returns a token with any content, rightly packed and wrongly signed.
 fn packed(content: &[u8]) -> Token {
     token(&Signed::pack(&[0; 32], content))
 }

@@ -17,7 +17,6 @@ use crate::{
     },
 };
 
-/// What a bundle begins with.
 const MAGIC: &[u8] = b"cm";
 
 /// Several messages as one file, to be uploaded and sent as a [`Combined`] message (messages spec §1.4).
@@ -57,7 +56,7 @@ pub struct BundledMessage {
     ext: Ext,
 }
 
-/// Why messages make no bundle, or a file is none.
+/// Error of building or reading a bundle.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundleError {
@@ -67,13 +66,13 @@ pub enum BundleError {
     /// 50: a bundle has from 1 to [`Bundle::MAX_MESSAGES`] messages.
     #[error("{messages} messages do not make a combined one; from 1 to {limit} do", limit = Bundle::MAX_MESSAGES)]
     Messages {
-        /// How many there are.
+        /// Their number.
         messages: usize,
     },
     /// 50: combined messages stand more than [`Bundle::MAX_LEVEL`] deep within each other.
     #[error("combined messages would stand {level} deep within each other; at most {limit} may", limit = Bundle::MAX_LEVEL)]
     TooDeep {
-        /// How deep.
+        /// Their depth.
         level: u32,
     },
     /// 50: the file is over [`Bundle::MAX_BYTES`].
@@ -87,13 +86,13 @@ pub enum BundleError {
     Message {
         /// Its place, from 0.
         index: usize,
-        /// Why.
+        /// The reason.
         error: SendError,
     },
 }
 
 impl BundleError {
-    /// The vendor's number (messages spec §1.4, §6).
+    /// Returns the vendor's number (messages spec §1.4, §6).
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
@@ -145,20 +144,20 @@ impl Bundle {
         Ok(Bundle { file: file.freeze(), level })
     }
 
-    /// The file, to be uploaded.
+    /// Returns the file, to be uploaded.
     #[must_use]
     pub fn file(&self) -> &Bytes {
         &self.file
     }
 
-    /// How deeply combined messages stand within each other: 1 without a combined one among them.
+    /// Returns the nesting depth of combined messages: 1 without a combined one among them.
     #[must_use]
     pub fn level(&self) -> u32 {
         self.level
     }
 
-    /// The message that points at the file: with a title, a few lines about what is in it, and a text for clients that
-    /// cannot read it.
+    /// Returns the message that points at the file: with a title, a few lines about what is in it, and a text for
+    /// clients that cannot read it.
     #[must_use]
     pub fn combined(
         &self,
@@ -209,14 +208,13 @@ impl Bundle {
     }
 }
 
-/// Reads one meta of a file.
 fn read_one(meta: &[u8]) -> Result<Message, BundleError> {
     let damaged = BundleError::Damaged("what stands in it is no message");
     let Ok(meta) = Meta::from_bytes(Bytes::copy_from_slice(meta)) else { return Err(damaged) };
     Message::as_written(&meta).ok_or(damaged)
 }
 
-/// The exclusive or of every second byte, from the fourth on.
+/// Returns the exclusive or of every second byte, from the fourth on.
 fn check_byte(held: &[u8]) -> u8 {
     held.iter().skip(3).step_by(2).fold(0, |check, byte| check ^ byte)
 }
@@ -230,27 +228,27 @@ fn level(body: &MessageBody) -> u32 {
 }
 
 impl BundledMessage {
-    /// A message by who said what where.
+    /// Makes a message by who said what where.
     #[must_use]
     pub fn new(from: impl Into<String>, to: impl Into<Conversation>, body: MessageBody) -> Self {
         BundledMessage { id: 0, from: from.into(), to: to.into(), timestamp: 0, body, ext: Ext::new() }
     }
 
-    /// Its id at the server; default 0.
+    /// Sets its id at the server; default 0.
     #[must_use]
     pub fn id(mut self, id: u64) -> Self {
         self.id = id;
         self
     }
 
-    /// When the server took it, in milliseconds since 1970; default 0.
+    /// Sets the server's time, in milliseconds since 1970; default 0.
     #[must_use]
     pub fn timestamp(mut self, timestamp: u64) -> Self {
         self.timestamp = timestamp;
         self
     }
 
-    /// Its attributes; default none.
+    /// Sets its attributes; default none.
     #[must_use]
     pub fn ext(mut self, ext: Ext) -> Self {
         self.ext = ext;

@@ -18,7 +18,7 @@ fn bundle(messages: &[BundledMessage]) -> Result<Bundle, BundleError> {
     Bundle::new(&"org#app".parse().unwrap(), messages)
 }
 
-/// A file with this between the magic and the check byte.
+/// Returns a file with this between the magic and the check byte.
 fn file(held: &[u8]) -> Vec<u8> {
     let mut file = [b"cm", held].concat();
     file.push(check_byte(&file));

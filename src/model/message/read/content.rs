@@ -1,4 +1,4 @@
-//! What a content says (messages spec §1.3, §2.6, §2.8).
+//! Reads contents (messages spec §1.3, §2.6, §2.8).
 
 use crate::{
     model::message::{
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// The first content of a body; with the stream of a piece, which stands beside the contents.
+/// Reads the first content of a body, with the stream of a piece.
 pub(super) fn read(content: Content, stream: Option<Stream>, meta: &Meta) -> MessageBody {
     let kind = ContentType::try_from(content.r#type.unwrap_or(0));
     let sub_type = content.sub_type.and_then(|number| SubType::try_from(number).ok());
@@ -112,14 +112,14 @@ fn attachment(url: String, secret: Option<String>, name: Option<String>, length:
     Attachment { name: name.unwrap_or_default(), length: not_negative(length).into(), ..stored(url, secret) }
 }
 
-/// A stored file by its address, which may have the secret in it, and the secret beside it, which counts more.
+/// Makes a stored file of its address and secret. The separate secret counts more than one in the address.
 pub(crate) fn stored(url: String, secret: Option<String>) -> Attachment {
     let (url, in_url) = without_secret(url);
     let secret = secret.filter(|secret| !secret.is_empty()).or(in_url).map(FileSecret::new);
     Attachment { secret, ..Attachment::at(url) }
 }
 
-/// The address without the `share-secret` of its query and what goes with it, and that secret; most addresses have none.
+/// Splits an address from the `share-secret` of its query; most have none.
 fn without_secret(url: String) -> (String, Option<String>) {
     const SECRET: &str = "share-secret=";
     let Some((address, query)) = url.split_once('?').filter(|(_, query)| query.contains(SECRET)) else {

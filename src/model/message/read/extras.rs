@@ -1,4 +1,4 @@
-//! What comes with few messages (messages spec §2.6, "optional parts").
+//! Reads optional metadata (messages spec §2.6, "optional parts").
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::{
     wire::{Jid, KeyValue, Meta, key_value, message_body::MessageConfig},
 };
 
-/// What comes with this message, `None` where nothing does; nothing is allocated then.
+/// Reads this message's extras, `None` where there are none; nothing is allocated then.
 pub(super) fn read(
     meta: &Meta,
     message: &Message,
@@ -65,7 +65,7 @@ pub(super) fn read(
     (extras != nothing()).then(|| Box::new(extras))
 }
 
-/// What the `meta` of a message's REST form says of it (messages spec §5.4): the same as the body's on the socket.
+/// Reads the `meta` of a message's REST form (messages spec §5.4): the same as the body's on the socket.
 pub(crate) fn of_json(meta: &Value, chat: ChatType) -> Option<Box<MessageExtras>> {
     let nothing = || nothing(chat);
     let mut extras = nothing();
@@ -74,7 +74,6 @@ pub(crate) fn of_json(meta: &Value, chat: ChatType) -> Option<Box<MessageExtras>
     (extras != nothing()).then(|| Box::new(extras))
 }
 
-/// What a message has that has nothing beside its content.
 pub(super) const fn nothing(chat: ChatType) -> MessageExtras {
     if matches!(chat, ChatType::Room) { MessageExtras::ROOM } else { MessageExtras::NONE }
 }
@@ -83,7 +82,7 @@ fn device(jid: Option<&Jid>) -> Option<&str> {
     jid.and_then(|jid| jid.client_resource.as_deref()).filter(|resource| !resource.is_empty())
 }
 
-/// The attributes that the service gives to messages in chat rooms.
+/// Reads the attributes that the service gives to messages in chat rooms.
 fn room(ext: &[KeyValue], extras: &mut MessageExtras) {
     for KeyValue { key, value, .. } in ext {
         match (key.as_deref(), value) {
@@ -130,7 +129,6 @@ fn translation(json: View<'_>) -> Translation {
     Translation { language: language.text(), text: text.text() }
 }
 
-/// An `edit_msg` object.
 fn edit_info(json: View<'_>) -> EditInfo {
     let [count, operator, time] = json.fields(["count", "operator", "edit_time"]);
     EditInfo {

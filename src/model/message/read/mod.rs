@@ -19,8 +19,8 @@ pub(crate) use parties::{Parties, bare as bare_name, is_same};
 pub(crate) use plain::Plain;
 
 impl Message {
-    /// Reads a stored message, such as one of a history. `own` is the account that reads it; without one nothing counts as
-    /// [own](Message::own). The names in the meta, which are the service's, go before those in its body.
+    /// Reads a stored message, such as one of a history. `own` is the account that reads it; without one nothing counts
+    /// as [own](Message::own). The names in the meta, which are the service's, go before those in its body.
     ///
     /// `None` for what is no message with a content: receipts, recalls, edits, other namespaces, and bytes that do not
     /// decode. Only the first content counts; one of a kind this release does not know is [`MessageBody::Raw`].
@@ -55,8 +55,8 @@ impl Message {
         Message::between(&parties, meta, *body, None, false)
     }
 
-    /// What a body of any type says, as a message between these; `None` without a content. One that is only
-    /// weighed has JSON in it that may be none.
+    /// Reads a body of any type as a message between these; `None` without a content. A weighed one may hold broken
+    /// JSON.
     pub(crate) fn between(
         parties: &Parties<'_>,
         meta: &Meta,
@@ -99,7 +99,7 @@ impl Message {
     }
 }
 
-/// The kind of conversation a body type stands for; `None` for what is no message.
+/// Returns the kind of conversation a body type stands for; `None` for what is no message.
 pub(crate) fn chat_type(number: i32) -> Option<ChatType> {
     match Type::try_from(number) {
         Ok(Type::Chat) => Some(ChatType::Single),
@@ -109,12 +109,12 @@ pub(crate) fn chat_type(number: i32) -> Option<ChatType> {
     }
 }
 
-/// Whether a user id is this account's; the service takes ids without regard to case.
+/// Returns whether a user id is this account's; the service takes ids without regard to case.
 pub(crate) fn is_own(user: &str, own: &UserId) -> bool {
     user.eq_ignore_ascii_case(own.as_str())
 }
 
-/// The id as shared text; most messages are for this account, whose id is shared already.
+/// Returns the id as shared text; most messages are for this account, whose id is shared already.
 pub(crate) fn shared(id: &str, own: &UserId) -> Arc<str> {
     if id == own.as_str() { own.shared() } else { Arc::from(id) }
 }

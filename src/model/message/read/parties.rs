@@ -1,7 +1,7 @@
-//! Who wrote to whom, and where: by the service's word.
+//! Sender, receiver and kind of conversation, by the service's word.
 //!
-//! The body is the sender's own part, and nobody checks it on the way. So the meta, which the service writes, goes first,
-//! and the body's names count only where it gives none.
+//! The body is the sender's own part, and nobody checks it on the way. So the meta, which the service writes, goes
+//! first, and the body's names count only where it gives none.
 
 use crate::{
     model::message::{ChatType, Claims},
@@ -14,15 +14,12 @@ pub(crate) struct Parties<'a> {
     pub(crate) from: &'a str,
     pub(crate) to: &'a str,
     pub(crate) chat: ChatType,
-    /// Whether the service names the sender.
     pub(crate) is_vouched_for: bool,
-    /// What the body says otherwise.
     claimed: (Option<&'a str>, Option<&'a str>, Option<ChatType>),
 }
 
 impl<'a> Parties<'a> {
     /// Takes the names of the meta before those of the body. `chat` is the kind that the body says, where it says one.
-    ///
     /// Groups and rooms have addresses of one kind, so which of the two it is only the body says.
     #[inline]
     pub(crate) fn of(
@@ -71,17 +68,15 @@ impl<'a> Parties<'a> {
         }
     }
 
-    /// The same but for the receiver, whom only the body names.
+    /// Replaces the receiver, whom only the body names.
     pub(crate) fn to_whom_the_body_says(self, to: &'a str) -> Self {
         Parties { to, claimed: (self.claimed.0, None, self.claimed.2), ..self }
     }
 
-    /// Whether the body says nothing else than the service.
     pub(crate) fn agree(&self) -> bool {
         matches!(self.claimed, (None, None, None))
     }
 
-    /// What the body says otherwise.
     pub(crate) fn claims(&self) -> Option<Box<Claims>> {
         let (from, to, chat) = self.claimed;
         (!self.agree()).then(|| Box::new(Claims::new(from, to, chat)))
@@ -96,12 +91,12 @@ fn is_muc(jid: &Jid) -> bool {
     jid.domain.as_deref().is_some_and(is_conference)
 }
 
-/// Whether it is a group or a room, as far as the address says.
+/// Returns whether it is a group or a room, as far as the address says.
 fn place(jid: &Jid) -> Option<bool> {
     jid.domain.as_deref().filter(|domain| !domain.is_empty()).map(is_conference)
 }
 
-/// Whether both texts name one user or group, in whatever form.
+/// Returns whether both texts name one user or group, in whatever form.
 #[inline]
 pub(crate) fn is_same(served: &str, said: &str, app_key: Option<&str>) -> bool {
     served == said || is_same_in_another_form(served, said, app_key)
@@ -115,7 +110,7 @@ fn is_same_in_another_form(served: &str, said: &str, app_key: Option<&str>) -> b
     served.len() <= longest && said.len() <= longest && lower(served) == lower(said)
 }
 
-/// The name in `org#app_NAME@domain/resource`, of which each other part may be absent.
+/// Returns the name in `org#app_NAME@domain/resource`, of which each other part may be absent.
 pub(crate) fn bare<'a>(name: &'a str, app_key: Option<&str>) -> &'a str {
     let name = name.split_once('/').map_or(name, |(name, _)| name);
     let name = name.split_once('@').map_or(name, |(name, _)| name);

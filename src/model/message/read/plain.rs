@@ -1,4 +1,4 @@
-//! The message that is by far the most frequent, a text with nothing beside it, read without decoding the body.
+//! The most frequent message, a plain text, read without decoding the body.
 
 use super::{Parties, chat_type, extras};
 use crate::{
@@ -12,7 +12,6 @@ use crate::{
 /// A plain text as it stands in the payload. Reading it allocates nothing.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Plain<'a> {
-    /// As the body says.
     chat: ChatType,
     from: Option<&'a str>,
     to: Option<&'a str>,
@@ -20,8 +19,7 @@ pub(crate) struct Plain<'a> {
 }
 
 impl<'a> Plain<'a> {
-    /// The plain text in a chat meta, `None` for anything else: then the whole body is to be decoded, which also tells
-    /// what is wrong with it.
+    /// Reads the plain text in a chat meta; `None` for anything else, whose body must be decoded.
     pub(crate) fn scan(meta: &'a Meta) -> Option<Self> {
         let body = BodyView::of(meta.payload.as_deref()?)?;
         Some(Plain { chat: chat_type(body.kind)?, from: body.from.name, to: body.to.name, text: body.text })
@@ -67,7 +65,6 @@ mod tests {
         }
     }
 
-    /// The same by way of the decoded body.
     fn slow(meta: &Meta) -> Option<Message> {
         match meta.body() {
             Ok(Body::Chat(body)) => Message::from_body(meta, *body, Some(&own())),
