@@ -201,8 +201,7 @@ impl ConnectionActor {
         self.rest.clone().client()
     }
 
-    /// Ends the session while the actor is dropped: the goodbye is written as far as the socket takes it, and sends
-    /// fail.
+    /// Ends the session while the actor is dropped with a goodbye if the socket takes it; sends fail.
     fn abort(&mut self, end: ActorEnd) {
         let now = self.core.now();
         let _ = self.core.step(Input::Abort(end), now);

@@ -261,8 +261,7 @@ impl ConnectionActor {
                 return;
             };
             let now = self.core.now().mono;
-            // After a pause of the whole thread, what came meanwhile is not known to be there before the driver has
-            // looked.
+            // After a pause of the whole thread, the driver must look first for what came meanwhile.
             if now >= due && (self.link.is_none() || self.looked >= due) {
                 let before = self.core.engine.state();
                 self.step(Input::Tick, ctx);

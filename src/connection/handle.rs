@@ -137,8 +137,7 @@ impl Event {
 }
 
 impl Connection {
-    /// Returns a handle that does not keep the connection logged in: for subscribers, which the connection itself
-    /// keeps.
+    /// Returns a handle that does not keep the connection logged in, for subscribers, which it keeps.
     #[must_use]
     pub fn downgrade(&self) -> WeakConnection {
         WeakConnection(Arc::downgrade(&self.0))
@@ -165,8 +164,7 @@ impl Connection {
         Self::start_with(arbiter, config, handlers)
     }
 
-    /// Like [`start_on`](Connection::start_on), with a registry that may serve several connections; events say whose
-    /// they are.
+    /// Like [`start_on`](Connection::start_on), with a registry that may serve several connections.
     #[must_use]
     pub fn start_with(arbiter: &ArbiterHandle, config: impl Into<Arc<Config>>, handlers: Handlers) -> Self {
         let (config, shared, slot) = (config.into(), Arc::<StateCell>::default(), Arc::<Slot>::default());
@@ -219,8 +217,7 @@ impl Connection {
 
     /// Logs a user in and returns once the server has accepted.
     ///
-    /// [`Credentials`](crate::Credentials) are enough; an [`Account`] also says who this device is, and where its
-    /// cursors are kept.
+    /// [`Credentials`](crate::Credentials) are enough; an [`Account`] also names this device and its cursor store.
     ///
     /// Subscribers receive `Connected`. A lost link is regained by itself from then on. A login makes at most
     /// [`Engine::LOGIN_ATTEMPTS`](crate::session::Engine::LOGIN_ATTEMPTS) attempts within the login deadline; what
@@ -229,15 +226,13 @@ impl Connection {
     /// [`ConfigBuilder::keep_trying_first_login`](crate::ConfigBuilder::keep_trying_first_login) neither limit holds,
     /// and this waits until the login is accepted or fails for good.
     ///
-    /// Add subscribers and set the [message handler](Connection::set_message_handler) first: what waits on the server
-    /// is fetched at once, and without a handler a message that nobody wants to hear then is acknowledged unheard (with
-    /// a warning in the log).
+    /// Add subscribers and set the [message handler](Connection::set_message_handler) first: waiting messages are
+    /// fetched at once, and acknowledged (with a warning in the log) even if nobody receives them.
     ///
     /// # Errors
     /// [`OpenError`] names the failed step and carries the vendor's number; [`OpenError::is_final`] says whether to try
     /// again can help. A login under way or done is refused with [`OpenError::InProgress`] or
-    /// [`OpenError::AlreadyOpen`] and not disturbed. After every other error, and after any end of a session, `open`
-    /// may be called again.
+    /// [`OpenError::AlreadyOpen`] and not disturbed. After any other error `open` may be called again.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the login; [`close`](Connection::close) does.
@@ -276,7 +271,7 @@ impl Connection {
     ///
     /// It waits for at most [`ConfigBuilder::send_timeout`]. While a lost link is being regained the message is
     /// buffered: it goes out right after the next login, in order with the others and once, and its time begins then.
-    /// It is buffered for at most [`ConfigBuilder::buffer_sends_for`] (60 s), beside at most
+    /// It is buffered for at most [`ConfigBuilder::buffer_sends_for`] (60 s), besides at most
     /// [`Limits::buffered_sends`](crate::Limits::buffered_sends) (256) others; past either, and when the session ends
     /// first, it fails and surely was not sent. A message that was on its way when the link was lost is never sent
     /// again by itself.
@@ -290,8 +285,7 @@ impl Connection {
         self.ask_for_good(SendMessage(message)).await.unwrap_or(Err(ConnectionError::Stopped.into()))
     }
 
-    /// Sends a text to a conversation, a user where only a name is given; [`send`](Connection::send) of
-    /// [`Outgoing::text`].
+    /// Sends a text to a conversation, a user by name alone: [`send`](Connection::send) of [`Outgoing::text`].
     ///
     /// # Errors
     /// As [`send`](Connection::send).
@@ -299,8 +293,7 @@ impl Connection {
         self.send(Outgoing::text(to, text)?).await
     }
 
-    /// Sends a command to a conversation, a user where only a name is given; [`send`](Connection::send) of
-    /// [`Outgoing::command`].
+    /// Sends a command to a conversation, a user by name alone: [`send`](Connection::send) of [`Outgoing::command`].
     ///
     /// # Errors
     /// As [`send`](Connection::send).
@@ -319,8 +312,7 @@ impl Connection {
         self.change_room(RoomRequest::join(room)?).await
     }
 
-    /// Joins or leaves a chat room: a [`RoomRequest`] to join may have a text for the room's members, and leave the
-    /// other rooms.
+    /// Joins or leaves a chat room; a [`RoomRequest`] may have a text for the members, and leave the other rooms.
     ///
     /// It waits for at most [`ConfigBuilder::send_timeout`] and is not kept while the link is down.
     ///
@@ -394,8 +386,7 @@ impl Connection {
     /// Returns the connection's health.
     ///
     /// # Errors
-    /// [`ConnectionError::Stopped`] when its actor has ended, [`ended`](Connection::ended) says how; or when its
-    /// registry was shut down.
+    /// [`ConnectionError::Stopped`] when its actor has [ended](Connection::ended) or its registry was shut down.
     pub async fn health(&self) -> Result<Health, ConnectionError> {
         let mut health = self.ask(GetHealth).await?;
         if let Some(Ok(user)) = health.user.as_ref().map(|user| user.parse()) {
@@ -424,8 +415,7 @@ impl Connection {
         &self.0.config
     }
 
-    /// Returns the actor's address, for its [messages](crate::connection). It does not keep the connection alive as a
-    /// handle does.
+    /// Returns the actor's address, for its [messages](crate::connection). It does not keep the connection alive.
     #[must_use]
     pub fn address(&self) -> &Addr<ConnectionActor> {
         &self.0.actor

@@ -31,11 +31,9 @@ pub struct Health {
     pub pending_sends: usize,
     /// Messages kept until a lost link is back.
     pub buffered_sends: usize,
-    /// Queues of which the [message handler](crate::MessageHandler) could not handle something: they wait on the server
-    /// for their next try.
+    /// Queues that wait on the server for a retry of the [message handler](crate::MessageHandler).
     pub waiting_queues: usize,
-    /// Events of this account that subscribers of now could not take, all together; other accounts on the same registry
-    /// are counted apart.
+    /// Events of this account missed by the current subscribers, all together.
     pub missed_events: u64,
     /// Log records lost because the application's logger panicked; a count of the logger's, shared by the connections
     /// that were given the same `Config`.

@@ -1,10 +1,9 @@
 //! One account's connection: the actor that acts, and the handle that applications hold.
 //!
 //! # At the end of a program
-//! A connection lives on an arbiter, and an arbiter ends with its actix system. Where the system stops first, no server
-//! hears a proper LOGOUT, [`close`](Connection::close) answers [`Closed::ActorGone`], and subscribers that still live
-//! hear `Disconnected` with [`DisconnectReason::ActorEnded`](crate::DisconnectReason::ActorEnded). So close first, then
-//! stop:
+//! A connection lives on an arbiter, and an arbiter ends with its actix system. Where the system stops first, no LOGOUT
+//! is sent, [`close`](Connection::close) answers [`Closed::ActorGone`], and live subscribers receive `Disconnected`
+//! with [`DisconnectReason::ActorEnded`](crate::DisconnectReason::ActorEnded). So close first, then stop:
 //!
 //! - Take SIGTERM and SIGINT from the start of the program, also while a login is under way: `tokio::signal`, or
 //!   `actix_web::rt::signal`.

@@ -115,12 +115,11 @@ macro_rules! calls {
             }
         )*
 
-        /// REST calls with the session's token. They need a session, not a link: they work while the link is being
-        /// regained.
+        /// REST calls with the session's token. They need a session, not a link: they work while the link is down.
         ///
         /// All fail with [`RequestError::NotLoggedIn`] where nobody is logged in. They run on the connection's arbiter.
-        /// Dropping the future of an upload, or of a download's beginning, ends it; of any other call under way it only
-        /// loses the answer.
+        /// Dropping the future of an upload, or of a download's beginning, ends it; of any other call it loses the
+        /// answer.
         impl Connection {
             $(
                 $(#[$method_doc])*
@@ -159,8 +158,8 @@ calls! {
         /// The file, and its bounds.
         file: Fetch,
     } -> Download = |rest, me, ask| rest.download(&me.token, &me.user, ask.file);
-    /// Begins to download a message's file; see [`RestClient::download`](crate::RestClient::download). The download may
-    /// be read on any thread.
+    /// Begins to download a message's file, to be read on any thread; see
+    /// [`RestClient::download`](crate::RestClient::download).
     ///
     /// # Errors
     /// As [`RestClient::download`](crate::RestClient::download), in [`RequestError::Rest`].

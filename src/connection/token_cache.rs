@@ -145,8 +145,7 @@ impl TokenCache {
     fn change(&self, change: Change) {
         *self.account.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
         let account = Arc::clone(&self.account);
-        // Only the session's end waits for it: what the process's end keeps from being written costs one REST call
-        // later.
+        // Only the session's end waits for it: a lost write costs one REST call later.
         self.account.writes.run(&threads::FILES, move || account.write());
     }
 }

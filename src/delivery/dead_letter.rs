@@ -188,8 +188,8 @@ pub type DeadLetterFuture<T> = Pin<Box<dyn Future<Output = Result<T, DeadLetterE
 /// Keeps what could not be handled; given to
 /// [`MessageHandler::dead_letter_store`](super::MessageHandler::dead_letter_store).
 ///
-/// [`FileDeadLetters`](super::FileDeadLetters) keeps it in files. The futures are polled on the connection's thread, so
-/// they must not block.
+/// [`FileDeadLetters`](super::FileDeadLetters) keeps it in files. The futures run on the connection's thread and must
+/// not block.
 pub trait DeadLetterStore: Send + Sync + 'static {
     /// Keeps a letter of an account; done when it would outlive the process. The message is acknowledged after that.
     ///

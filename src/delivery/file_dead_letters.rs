@@ -136,8 +136,7 @@ impl FileDeadLetters {
     /// Returns an account's letters, the oldest first; none is no error.
     ///
     /// # Errors
-    /// [`DeadLetterError::File`] where the folder cannot be read, [`DeadLetterError::Timeout`] for a disk that does not
-    /// answer.
+    /// [`DeadLetterError::File`] where the folder cannot be read, [`DeadLetterError::Timeout`] for a hung disk.
     pub async fn list(&self, account: &AccountKey) -> Result<Vec<StoredLetter>, DeadLetterError> {
         let found = self.folder(account).run(found).await?;
         Ok(found.letters.into_iter().map(|(letter, _)| letter).collect())

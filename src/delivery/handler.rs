@@ -188,8 +188,7 @@ impl MessageHandler {
         })
     }
 
-    /// Makes a handler of an actor, past its mailbox's bound: at most [`Limits::pulls`](crate::Limits) messages at
-    /// once.
+    /// Makes a handler of an actor, past its mailbox's bound: at most [`Limits::pulls`](crate::Limits) at once.
     ///
     /// An attempt that takes too long is given up here; the actor may still be at it when the next one comes. An actor
     /// that has ended handles nothing and fails nothing: what it was offered last and what comes waits, unacknowledged,

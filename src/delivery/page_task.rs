@@ -61,8 +61,7 @@ pub(crate) struct PageTask {
 pub(crate) enum PageOutcome {
     /// Every event was handled, and the cursor is saved.
     Handled,
-    /// This number of events was handled; the next is retried after a pause, or once a handler with another turn is
-    /// set.
+    /// This number of events was handled; the next is retried after a pause, or by a handler with another turn.
     Postponed { handled: usize, pause: Duration, turn: u64 },
     /// The session ended first.
     Stopped,

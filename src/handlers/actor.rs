@@ -51,8 +51,7 @@ impl HandlerRegistry {
     /// The mailbox's capacity.
     pub const MAILBOX: usize = 1024;
 
-    /// Interval at which a subscriber with a backlog is retried when no further event comes; it is also retried as soon
-    /// as it has room.
+    /// Interval at which a subscriber with a backlog is retried, besides at each event and when it has room.
     pub const SWEEP: Duration = Duration::from_millis(250);
 
     /// Sampling interval for a subscriber that the others wait for. Five samples decide.
@@ -148,8 +147,7 @@ impl HandlerRegistry {
         }
     }
 
-    /// Call after every change: runs queued tasks, republishes the interest mask, and arms the retry timer if a
-    /// subscriber lags.
+    /// Call after every change: runs queued tasks, republishes the mask, and arms the retry timer if a subscriber lags.
     fn after_change(&mut self, ctx: &mut Context<Self>) {
         self.run_waiting();
         self.tell_wanted();
@@ -209,8 +207,7 @@ impl Actor for HandlerRegistry {
 
 /// Registers a subscriber, or replaces the one of the same id in its place.
 ///
-/// Sent to the actor's address it counts from when the actor handles it; [`Handlers::subscribe`] makes it count from
-/// the call.
+/// Sent to the actor it counts from its handling; by [`Handlers::subscribe`] it counts from the call.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Subscribe {
@@ -316,8 +313,7 @@ impl Handler<Drained> for HandlerRegistry {
     }
 }
 
-/// Asks for everybody's counts, in order of registration, with all that was published before; those that have stopped
-/// are forgotten first.
+/// Asks for everybody's counts, in order of registration, after dropping those that have stopped.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<SubscriberInfo>")]
 pub struct Subscribers;
@@ -332,8 +328,7 @@ impl Handler<Subscribers> for HandlerRegistry {
     }
 }
 
-/// Returns the answer of a task that may have to wait its turn. Every task is done, at the latest when the registry
-/// ends.
+/// Returns the answer of a task that may have to wait its turn. Every task runs, at the latest at the end.
 fn in_turn<T: Default + 'static>(mut answer: oneshot::Receiver<T>) -> Response<T> {
     match answer.try_recv() {
         Ok(done) => Response::reply(done),

@@ -101,8 +101,7 @@ impl Handlers {
 
     /// Returns the kinds of events somebody wants: one atomic load, no round trip.
     ///
-    /// A kind added is in it before the addition returns; a kind nobody wants any more leaves it once the registry
-    /// has handled the removal.
+    /// A kind added is in it before the addition returns; an unwanted kind leaves it once the removal is handled.
     #[must_use]
     pub fn wanted(&self) -> EventMask {
         self.wanted.get()
@@ -166,8 +165,8 @@ impl Handlers {
     /// Waiting connections that are woken at a time.
     pub(super) const READERS: usize = 16;
 
-    /// Returns whether [`Handlers::BACKLOG`] events or [`Handlers::BACKLOG_BYTES`] wait for the registry; never once it
-    /// has ended.
+    /// Returns whether [`Handlers::BACKLOG`] events or [`Handlers::BACKLOG_BYTES`] wait for it; never once it has
+    /// ended.
     #[must_use]
     pub fn is_behind(&self) -> bool {
         self.wanted.pending() >= Self::BACKLOG_BYTES as u64

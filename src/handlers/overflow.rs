@@ -17,8 +17,8 @@
 ///
 /// An event is one piece of memory that all subscribers share, and counts for each as if it were alone.
 ///
-/// What is missed is counted and told by one [`EventKind::Missed`](crate::EventKind::Missed) for each account in the
-/// place where the events are missing. [Control events](crate::handlers#control-events) are never missed.
+/// What is missed is counted and told by one [`EventKind::Missed`](crate::EventKind::Missed) for each account where the
+/// events are missing. [Control events](crate::handlers#control-events) are never missed.
 ///
 /// For as long as a subscriber is behind, its mailbox holds one event past its capacity, whose handling says that there
 /// is room again. The backlog takes memory only while something waits in it.
@@ -28,8 +28,7 @@ pub enum Overflow {
     /// The newest event is missed: the subscriber keeps what is oldest. It pays with the end of a flood. The default.
     #[default]
     DropNewest,
-    /// The oldest event of the backlog is missed: the subscriber keeps what is newest. It pays with the middle of a
-    /// flood.
+    /// The oldest event of the backlog is missed, so that the newest stay: the middle of a flood is lost.
     DropOldest {
         /// Events that may wait in the backlog, from 1 to [`MAX_CAPACITY`](Overflow::MAX_CAPACITY), clamped.
         capacity: usize,

@@ -32,8 +32,7 @@ pub struct SubscriberInfo {
     pub missed: u64,
     /// Control events replaced by a newer one of their kind and account, because more than 64 waited.
     pub coalesced: u64,
-    /// The number of events that wait before its mailbox: in its backlog, control events, and one that may wait behind
-    /// a notice of missed events.
+    /// The number of events that wait before its mailbox: backlog, control events, and one behind a notice.
     pub queued: usize,
     /// Bytes of memory of those, and of the events in its mailbox that are larger than [`Overflow::SMALL`]: bounded by
     /// [`Subscription::backlog_bytes`].

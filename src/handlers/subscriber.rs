@@ -28,8 +28,7 @@ pub(super) enum Offer {
 #[derive(Debug)]
 pub(super) struct Gone;
 
-/// Subscriber. Fields that every delivery reads come first and are small: with many subscribers the cache decides the
-/// cost.
+/// Subscriber. Fields that every delivery reads come first and are small, for the cache.
 #[derive(Debug)]
 pub(super) struct Subscriber {
     // The one sender that events are offered to: a fresh clone of a `Recipient` has a free place of its own, so

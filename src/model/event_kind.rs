@@ -219,11 +219,9 @@ macro_rules! events {
             Inbound UNKNOWN = 19
             on_unknown(notice: &UnknownNotice = notice);
 
-            /// This subscriber could not keep up: so many events of this account were not delivered to it since it last
-            /// could.
+            /// This subscriber could not keep up: events of this account were not delivered to it.
             ///
-            /// Sent only to the subscriber concerned, once per episode and account, in the place where the events are
-            /// missing.
+            /// Sent only to the subscriber concerned, once per episode and account, where the events are missing.
             Missed {
                 /// Events of the account missed in this episode.
                 count: u64,

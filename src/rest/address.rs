@@ -12,8 +12,7 @@ pub(super) fn host(url: &str) -> Option<String> {
     })
 }
 
-/// Resolves a reference within the answer from an address (RFC 3986 §5.2), without its fragment; `None` unless http or
-/// https.
+/// Resolves a reference within the answer from an address (RFC 3986 §5.2), without fragment; `None` unless http(s).
 pub(super) fn referred(from: &str, to: &str) -> Option<String> {
     let base: Uri = from.parse().ok()?;
     let (scheme, authority) = (base.scheme_str()?, base.authority()?);

@@ -113,8 +113,7 @@ pub(super) fn text<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
     body.get(name)?.as_str()
 }
 
-/// Returns a member that is a number not below zero, or a text of one; a fraction is cut, more than 64 bits is the
-/// most.
+/// Returns a member that is a number not below zero, or a text of one; a fraction is cut, and so is more than 64 bits.
 pub(super) fn whole(body: &Value, name: &str) -> Option<u64> {
     match body.get(name)? {
         Value::Number(number) => number.as_u64().or_else(|| {

@@ -237,8 +237,7 @@ impl RestClient {
         self.granted(call, parse_grant).await
     }
 
-    /// Returns when a user's token ends, in Unix milliseconds (connection spec §3.4); [`u64::MAX`] for one without an
-    /// end.
+    /// Returns when a user's token ends, in Unix milliseconds (connection spec §3.4); [`u64::MAX`] for no end.
     ///
     /// # Errors
     /// Any [`RestError`]; among them [`RestErrorKind::Unauthorized`] for a bad token.
@@ -399,8 +398,7 @@ impl RestClient {
 }
 
 /// Returns whether no part of a path is empty or a step, `.` or `..`, which a server or a proxy takes away with what is
-/// before it, encoded or not. What stands in paths has types that hold none, and every call is looked at here all the
-/// same.
+/// before it, encoded or not. The types of path parts rule them out; every call is checked all the same.
 pub(super) fn stays_in_place(path: &str) -> bool {
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     let is_step = |part: &str| {

@@ -112,8 +112,7 @@ impl Fetch {
         self
     }
 
-    /// Sets the longest time without a byte from the service within the file; any byte on the wire counts. Default: 30
-    /// s.
+    /// Sets the longest time without a byte from the service within the file; any byte counts. Default: 30 s.
     #[must_use]
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.idle = limit;

@@ -163,8 +163,7 @@ impl RestClient {
         Ok((incoming, host))
     }
 
-    /// Returns the id of a file of this application by its address at any host, and whether the address is its
-    /// thumbnail's.
+    /// Returns the id of a file of this application by its address at any host, and whether it is its thumbnail's.
     fn stored(&self, url: &str) -> Option<(String, bool)> {
         let uri: Uri = url.parse().ok()?;
         let mut steps = uri.path().rsplit('/');

@@ -290,8 +290,7 @@ impl RestClient {
         self.call(call, |answer| HistoryPage::parse(answer, user)).await
     }
 
-    /// Deletes up to [`RestClient::MAX_HISTORY_DELETE`] messages from the user's own history by their server ids;
-    /// others keep theirs.
+    /// Deletes up to [`RestClient::MAX_HISTORY_DELETE`] messages from the user's own history by server id.
     ///
     /// # Errors
     /// [`RestErrorKind::ListSize`] before anything is sent; otherwise any [`RestError`].

@@ -4,15 +4,14 @@ use tokio::time::Instant;
 
 use crate::rest::sliding_window::SlidingWindow;
 
-/// Time that the first caller may leave a free turn unused before others may pass: its thread stands still, or nobody
-/// polls it.
+/// Time that the first caller may leave a free turn unused before others may pass: its thread may hang.
 const GRACE: Duration = Duration::from_millis(20);
 
 /// The longest anyone sleeps before it looks again, so that a line of callers that stand still is seen to be one.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Fair queue in front of a [`SlidingWindow`]: the first caller takes a turn when one is free, and a caller that leaves
-/// gives its place back.
+/// Fair queue in front of a [`SlidingWindow`]: the first caller takes a free turn; one that leaves gives its place
+/// back.
 #[derive(Debug)]
 pub(super) struct Lane {
     window: SlidingWindow,

@@ -2,8 +2,8 @@
 //! files, history, presence, attributes and conversations of a logged-in user (messages spec §5).
 //!
 //! A [`RestClient`] makes the calls; each failure is a [`RestError`] with a kind of its own and the vendor's number.
-//! Calls keep the service's [`RateLimits`]. [`discover`] finds the service's addresses. The calls are awc's: run them
-//! inside an actix system.
+//! Calls keep the service's [`RateLimits`]. [`discover`] finds the service's addresses. Run them inside an actix
+//! system.
 
 mod address;
 mod answer;

@@ -136,8 +136,7 @@ impl RestClient {
     /// The service keeps up to 3000 subscriptions of one user.
     ///
     /// # Errors
-    /// [`RestErrorKind::ListSize`] and [`RestErrorKind::Parameter`] before anything is sent; otherwise any
-    /// [`RestError`].
+    /// [`RestErrorKind::ListSize`] or [`RestErrorKind::Parameter`] before sending; otherwise any [`RestError`].
     pub async fn subscribe_presence(
         &self,
         token: &Token,

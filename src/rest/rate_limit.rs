@@ -44,14 +44,12 @@ const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimits {
-    /// Registering, deleting, (de)activating users, changing passwords, listing and kicking devices: all together.
-    /// Default: 100.
+    /// Calls about users and their devices and passwords, all together. Default: 100.
     pub users: NonZeroU16,
     /// Tokens for passwords, Agora tokens and client credentials. Default: 300.
     pub tokens: NonZeroU16,
     /// The query of a token's end, and each of a logged-in user's own calls (files, history, presence, attributes,
-    /// conversations), every one of them by itself: the service's default for a call without a published limit.
-    /// Default: 100.
+    /// conversations), each by itself: the service's default limit. Default: 100.
     pub other: NonZeroU16,
 }
 

@@ -42,8 +42,7 @@ mod tests {
         assert_eq!(super::json(&value), serde_json::to_vec(&value).unwrap());
     }
 
-    /// Reads what stands in this process's memory. It holds all it needs beforehand, so that it takes no place that was
-    /// given back.
+    /// Reads what stands in this process's memory. It allocates beforehand, to reuse no freed memory.
     #[cfg(target_os = "linux")]
     struct Memory {
         file: std::fs::File,

@@ -6,9 +6,8 @@ use tokio::time::Instant;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
-/// A sliding window: any two turns that are `most` turns apart are at least a second apart. A turn is counted when it
-/// is taken, never before, so none is kept for somebody who may not come. It keeps the turns of the last second, at
-/// most 65 535.
+/// A sliding window: any two turns that are `most` turns apart are at least a second apart. A turn counts when it is
+/// used, never before. Holds the turns of the last second, at most 65 535.
 #[derive(Debug)]
 pub(super) struct SlidingWindow {
     most: NonZeroU16,

@@ -81,8 +81,7 @@ impl Upload {
     /// The largest file unless [`limit`](Upload::limit) says otherwise: 10 MiB, which is what the vendor documents.
     pub const DEFAULT_LIMIT: u64 = 10 * 1024 * 1024;
 
-    /// Makes a file on disk, by its own name. It is read off the arbiter's thread; its length is what it has at the
-    /// start.
+    /// Makes a file on disk, by its own name. It is read off the arbiter's thread, up to its length at the start.
     ///
     /// Only a regular file, or a link to one: a pipe, a device or a folder is refused with [`RestErrorKind::File`].
     #[must_use]
@@ -153,19 +152,17 @@ impl Upload {
         self
     }
 
-    /// Sets the largest file, in bytes, checked before anything is sent where the length is known. Default:
-    /// [`Upload::DEFAULT_LIMIT`].
+    /// Sets the largest file, in bytes, checked before sending where known. Default: [`Upload::DEFAULT_LIMIT`].
     #[must_use]
     pub fn limit(mut self, bytes: u64) -> Self {
         self.limit = bytes;
         self
     }
 
-    /// Sets the longest time in which nothing moves: neither the source gives, nor the service takes or answers.
-    /// Default: 30 s.
+    /// Sets the longest time without progress of the source or the service. Default: 30 s.
     ///
-    /// On Linux what the peer has acknowledged counts as taken, so that a slow link may be slow and one that is dead is
-    /// told; on other systems what this machine has taken to be sent.
+    /// On Linux what the peer has acknowledged counts as taken, so that slow links live and dead ones fail; on other
+    /// systems what the system has buffered does.
     #[must_use]
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.idle = limit;

@@ -26,8 +26,8 @@ struct NewPassword<'a> {
 
 /// Users and devices, as documented by the vendor and not verified against the service; all need an app token.
 impl RestClient {
-    /// Deletes a user: its devices are kicked ([`Kick::UserRemoved`](crate::errors::Kick::UserRemoved)), its data are
-    /// gone.
+    /// Deletes a user: its devices are kicked ([`Kick::UserRemoved`](crate::errors::Kick::UserRemoved)) and its data
+    /// are gone.
     ///
     /// Groups and rooms it owns go with it. Where a host did not answer and the next one says
     /// [`RestErrorKind::UserNotFound`], the first one may have deleted the user.
@@ -88,8 +88,7 @@ impl RestClient {
         self.call(call, DeviceInfo::parse_all).await
     }
 
-    /// Logs a user out on one device ([`Kick::ByOtherDevice`](crate::errors::Kick::ByOtherDevice)); it may log in
-    /// again.
+    /// Logs a user out on one device ([`Kick::ByOtherDevice`](crate::errors::Kick::ByOtherDevice)); it may return.
     ///
     /// Answers whether the service did so.
     ///
@@ -101,8 +100,7 @@ impl RestClient {
         self.call(call, parse_result).await
     }
 
-    /// Logs a user out on all its devices ([`Kick::ByOtherDevice`](crate::errors::Kick::ByOtherDevice)); it may log in
-    /// again.
+    /// Logs a user out on all its devices ([`Kick::ByOtherDevice`](crate::errors::Kick::ByOtherDevice)); it may return.
     ///
     /// Answers whether the service did so. The vendor has this as a GET.
     ///

@@ -3,8 +3,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::{fmt, sync::Arc};
 use zeroize::Zeroizing;
 
-/// A password: not empty. Prints as `<redacted>`; clones share it, and it is wiped from memory when the last is
-/// dropped.
+/// A password: not empty. Prints as `<redacted>`; clones share it, and the last wipes it from memory.
 ///
 /// The bodies of requests it is sent in are wiped as well; what the HTTP client and TLS have copied into their own
 /// buffers, and what the application keeps of it, is not.

@@ -29,8 +29,7 @@ macro_rules! codes {
             /// Every code of the table, in ascending order.
             pub const ALL: &'static [Code] = &[$(Code($number)),*];
 
-            /// Returns the vendor's name of the number, spelled as the vendor spells it; `None` for a number outside
-            /// the table.
+            /// Returns the vendor's name of the number, as the vendor spells it; `None` for an unknown number.
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {

@@ -25,8 +25,7 @@ pub enum DisconnectReason {
         /// The cause of the last failure, or of the loss of the link.
         last: LossCause,
     },
-    /// 39: the connection's actor is gone, and the session with it. No call on the connection works any more; start a
-    /// new one.
+    /// 39: the connection's actor is gone, and the session with it. Start a new connection.
     ActorEnded(ActorEnd),
 }
 

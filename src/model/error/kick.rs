@@ -9,8 +9,7 @@ pub enum Kick {
     UserRemoved,
     /// 206: the user logged in on another device.
     LoggedInElsewhere {
-        /// The other device's login extension, if any: up to 1024 characters as they came, and without the session's
-        /// secrets where it is shown.
+        /// The other device's login extension, if any: up to 1024 characters as they came, shown without secrets.
         ext: Option<ServerText>,
     },
     /// 216: the password was changed.

@@ -51,8 +51,8 @@ pub enum LossCause {
     UpgradeRefused {
         /// The HTTP status.
         status: u16,
-        /// The pause the server asked for by `Retry-After`, in seconds or as a date. It replaces the backoff, but for
-        /// at most an hour.
+        /// The pause the server asked for by `Retry-After`, in seconds or as a date. It replaces the backoff, up to an
+        /// hour.
         retry_after: Option<Duration>,
     },
     /// PROVISION was refused for a reason that may pass.

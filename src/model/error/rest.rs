@@ -100,8 +100,7 @@ impl RestError {
         self
     }
 
-    /// Takes the secrets out of all its texts, and cuts them: whoever names a host or breaks a handshake may choose
-    /// them.
+    /// Takes the secrets out of all its texts, and cuts them: a peer may choose them.
     pub(crate) fn hide(&mut self, redactor: &Redactor) {
         use RestErrorKind as K;
         let inner = &mut *self.0;
@@ -172,8 +171,8 @@ impl RestError {
         self.0.status
     }
 
-    /// Returns the pause the server asked for with 429 or 503, at most a day; with [`RestErrorKind::Throttled`] the
-    /// time until its turn.
+    /// Returns the pause the server asked for with 429 or 503, at most a day; with [`RestErrorKind::Throttled`] until
+    /// its turn.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -222,8 +221,7 @@ impl RestError {
         self.0.host.as_deref()
     }
 
-    /// Returns whether the same call can never succeed by itself, at this host or another one, so that trying again
-    /// stops.
+    /// Returns whether the same call can never succeed by itself, at any host, so that retries stop.
     ///
     /// Limits, overload, failures of the network and answers that the service itself would not give pass by
     /// themselves and are not final; everything about the request, the user, the token or the application is. A 401 or
@@ -268,8 +266,7 @@ impl RestError {
         self.0.kind == RestErrorKind::RateLimited && !self.0.elsewhere
     }
 
-    /// Returns whether another host may succeed where this one failed just now. Limits hold for the application, not
-    /// the host.
+    /// Returns whether another host may succeed where this one failed just now. Limits are per application.
     pub(crate) fn is_the_hosts(&self) -> bool {
         use RestErrorKind as K;
         !self.is_final() && !self.0.spent && !matches!(self.0.kind, K::RateLimited | K::Throttled { .. } | K::PlanLimit)

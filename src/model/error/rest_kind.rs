@@ -21,8 +21,7 @@ pub enum RestErrorKind {
     Address(String),
     /// The call was made outside an actix system, such as under `#[tokio::main]`; nothing was sent.
     NoRuntime,
-    /// A batch was empty or held more users than [`RestClient::MAX_BATCH`](crate::RestClient::MAX_BATCH); nothing was
-    /// sent.
+    /// A batch was empty or over [`RestClient::MAX_BATCH`](crate::RestClient::MAX_BATCH) users; nothing was sent.
     BatchSize(usize),
     /// A list held no entry, or more than the service takes in one call; nothing was sent.
     ListSize {
@@ -45,8 +44,7 @@ pub enum RestErrorKind {
         /// In words.
         detail: String,
     },
-    /// A panic in code lent by the application, which ended the call and nothing else: `on_progress`, or an upload's
-    /// stream.
+    /// A panic in the application's `on_progress` or upload stream, which ended the call and nothing else.
     Panicked(&'static str),
     /// The attachment's address is not that of a file of this application; nothing was sent.
     ForeignAddress,
@@ -104,8 +102,7 @@ pub enum RestErrorKind {
     BadRequest,
     /// Calls come faster than the service allows.
     RateLimited,
-    /// This client keeps the rate limits itself, and the call would have had to wait too long for them; nothing was
-    /// sent.
+    /// The client's own rate limit would have delayed the call too long; nothing was sent.
     Throttled {
         /// The wait it would have needed.
         wait: Duration,

@@ -3,8 +3,7 @@ use crate::model::error::{Code, DisconnectReason, LossCause};
 use crate::util::Escaped;
 use std::time::Duration;
 
-/// Reasons that a message was not sent, or why it is not known whether it was; [`SendError::code`] gives the vendor's
-/// number.
+/// Error of a send, or its unknown outcome; [`SendError::code`] gives the vendor's number.
 ///
 /// Only [`OutcomeUnknown`](SendError::OutcomeUnknown) leaves open whether the message was delivered, and
 /// [`Connection`](SendError::Connection) where the actor ended while it was on its way; with every other one it was
@@ -18,8 +17,7 @@ pub enum SendError {
     /// 205: the message cannot be sent as it is; nothing was sent.
     #[error("the message cannot be sent: {}", Escaped(.0))]
     Invalid(String),
-    /// 205: another send has this client id, and its outcome is not known yet; nothing was sent, and the other one goes
-    /// on.
+    /// 205: another send with this client id is pending and goes on; nothing was sent.
     #[error(
         "the client id {client_id} is in use by a send whose outcome is not known yet; wait for that outcome, or send \
          under another id"

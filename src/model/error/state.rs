@@ -30,8 +30,7 @@ pub enum StateError {
         /// The problem.
         problem: String,
     },
-    /// The path is no file or folder of its own, but a pipe, a device or a symbolic link. It is left as it is: remove
-    /// it.
+    /// The path is no file or folder of its own, but a pipe, a device or a link, left as it is: remove it.
     #[error("{path} is not used, for it is {found} and not {wanted}; remove it", path = Escaped(&.path.to_string_lossy()))]
     Kind {
         /// The path.

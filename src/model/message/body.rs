@@ -33,8 +33,7 @@ pub enum MessageBody {
     Combined(Box<Combined>),
     /// A piece of a text that is sent while it is being written (messages spec §2.8).
     Stream(Box<StreamPiece>),
-    /// A kind of content this release does not take apart: the encoded body as received. [`wire`](crate::wire) can read
-    /// it.
+    /// An unknown kind of content: the encoded body as received. [`wire`](crate::wire) can read it.
     Raw {
         /// The namespace number of the meta (messages spec §2.5).
         namespace: i32,

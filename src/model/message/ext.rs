@@ -102,8 +102,7 @@ impl Ext {
         Ext::read(wire, Json::take)
     }
 
-    /// Reads attributes to be weighed only: as [`from_wire`](Ext::from_wire), but without checking JSON whose length
-    /// cannot change.
+    /// Reads attributes to be weighed only: as [`from_wire`](Ext::from_wire), but checks no JSON whose length is fixed.
     pub(crate) fn weighed(wire: Vec<KeyValue>) -> Self {
         // Signs that JSON forbids in its texts are mended, by longer ones.
         let could_grow = |text: &str| text.bytes().any(|byte| byte < b' ');
@@ -195,8 +194,8 @@ fn read(
 }
 
 impl ExtValue {
-    /// Returns the value as JSON; a number that JSON has no form for becomes text, and so does JSON with more values
-    /// than [`Json::MAX_NODES`].
+    /// Returns the value as JSON; a number that JSON has no form for becomes text, and so does JSON over
+    /// [`Json::MAX_NODES`].
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         self.json_within(&mut { Json::MAX_NODES })

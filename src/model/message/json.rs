@@ -10,8 +10,7 @@ use crate::util::lenient;
 /// The longest JSON text that is looked at, in bytes; far above what the service sends. A longer one counts as none.
 pub(crate) const LONGEST: usize = 256 * 1024;
 
-/// Checks a JSON text, its texts [mended](lenient::json) where they are broken; `None` where it is too long, or is
-/// none.
+/// Checks a JSON text, its texts [mended](lenient::json) where broken; `None` where it is too long, or is none.
 pub(crate) fn open<'a>(text: &'a (impl AsRef<[u8]> + ?Sized)) -> Option<Checked<'a>> {
     let text = text.as_ref();
     if text.len() > LONGEST { None } else { lenient::json::check(text).ok().map(Checked) }
@@ -148,8 +147,7 @@ impl<'a> View<'a> {
         exactly(texts.clone().count(), texts.filter_map(|item| item.str().map(Cow::into_owned)))
     }
 
-    /// Returns the entries that `read` accepts. Empty ones are dropped: they cost three bytes to write and a hundred to
-    /// store.
+    /// Returns the entries that `read` accepts. Empty ones are dropped: they cost 3 bytes to write and 100 to store.
     pub(crate) fn entries<T>(self, read: impl Fn(View<'a>) -> Option<T>) -> Vec<T> {
         let said = self.items().filter(|item| item.has_members());
         exactly(said.clone().count(), said.filter_map(read))

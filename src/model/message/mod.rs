@@ -51,8 +51,7 @@ pub struct Message {
     pub from: Arc<str>,
     /// To whom, as the service says: a user, group or room.
     pub to: Arc<str>,
-    /// The kind of conversation. The service tells users from groups and rooms; which of these two it is, the sender
-    /// says.
+    /// The kind of conversation. The service tells users from groups and rooms; which of the two, the sender says.
     pub chat: ChatType,
     /// Set if this account sent it itself, from another of its devices (messages spec §2.7). A program that answers
     /// must look at it, or it answers itself.

@@ -23,8 +23,7 @@ pub struct Edit {
 }
 
 impl Edit {
-    /// Returns the editor by the edit's own word, the time, and the number of edits; `None` where the service did not
-    /// say.
+    /// Returns the editor by the edit's own word, the time, and the number of edits, where the service said.
     #[must_use]
     pub fn info(&self) -> Option<&EditInfo> {
         self.message.extras().edit.as_ref()

@@ -14,8 +14,7 @@ pub struct Recall {
     /// The user who recalled it, as the service says. `None` where the recall itself names nobody, as one by the
     /// administration of the app does; look at `sender` before you believe that.
     pub from: Option<Arc<str>>,
-    /// The recall's sender, as the service says, also where the recall names nobody; empty where the service gave
-    /// nobody.
+    /// The recall's sender, as the service says, also where the recall names nobody; else empty.
     pub sender: Arc<str>,
     /// To whom the message was, as the service says: a user, group or room.
     pub to: Arc<str>,

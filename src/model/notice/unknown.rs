@@ -7,8 +7,7 @@ use crate::util::weight::weigh;
 /// Something received that this release does not take apart, as it came: a namespace, type or operation without an
 /// event of its own, a payload that does not decode, or a whole message that does not (messages spec §2.5).
 ///
-/// [`wire`](crate::wire) has the types to read it. `Debug` shows the number of its bytes only, for they may hold the
-/// secret of a file.
+/// [`wire`](crate::wire) has the types to read it. `Debug` shows its length only: it may hold a file's secret.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnknownNotice {

@@ -23,8 +23,7 @@ impl Outgoing {
         Self::about(from.into(), MessageType::Recall, server_id)
     }
 
-    /// Adds a text to a recall that the others get with the news of it; default none. Changes nothing for anything
-    /// else.
+    /// Adds a text to a recall that the others get with the news of it; default none. Changes nothing else.
     #[must_use]
     pub fn recall_ext(mut self, text: impl Into<String>) -> Self {
         if self.body.r#type() == MessageType::Recall {

@@ -32,8 +32,7 @@ impl Outgoing {
     }
 
     /// Delivers it only to these members of the group, chat room or thread; default: to all. It wins over
-    /// [`online_only`](Outgoing::online_only). How many there may be is the service's to say; it refuses too many
-    /// with 50.
+    /// [`online_only`](Outgoing::online_only). The service refuses too many with 50.
     ///
     /// # Errors
     /// [`SendError::Invalid`] (205) for nobody, for one that is no user id, and for a receipt. So too for a message to
@@ -58,8 +57,7 @@ impl Outgoing {
         if self.directed_to.is_empty() { invalid("it is directed to nobody") } else { Ok(self) }
     }
 
-    /// Sets its priority in a chat room with too many messages; default [`Priority::Normal`]. It counts in chat rooms
-    /// alone.
+    /// Sets its priority in a chat room with too many messages; default [`Priority::Normal`]. Only for chat rooms.
     #[must_use]
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;

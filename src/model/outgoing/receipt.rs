@@ -19,8 +19,7 @@ impl Outgoing {
     /// Tells the sender of a message between two users that it arrived.
     ///
     /// # Errors
-    /// [`SendError::Invalid`] (205) for a message of a group or chat room, for one of this account itself, and for one
-    /// without an id or sender.
+    /// [`SendError::Invalid`] (205) for a message of a group or chat room, an own one, and one without an id or sender.
     pub fn delivered(message: &Message) -> Result<Self, SendError> {
         Self::delivered_by_id(sender(message)?, message.id)
     }
@@ -37,8 +36,7 @@ impl Outgoing {
     /// [`group_read`](Outgoing::group_read) does.
     ///
     /// # Errors
-    /// [`SendError::Invalid`] (205) for a message of a chat room, for one of this account itself, and for one without
-    /// an id or sender.
+    /// [`SendError::Invalid`] (205) for a message of a chat room, an own one, and one without an id or sender.
     pub fn read(message: &Message) -> Result<Self, SendError> {
         match message.chat {
             ChatType::Group if message.own => Err(own()),

@@ -49,8 +49,7 @@ impl RoomRequest {
         Ok(RoomRequest { room: place("chat room", room.into())?, join: None })
     }
 
-    /// Adds a text that the room's members get with the news of the join; default empty. Leaving has none, so there it
-    /// changes nothing.
+    /// Adds a text that the room's members get with the news of the join; default empty. Changes nothing for leaving.
     #[must_use]
     pub fn with_ext(mut self, ext: impl Into<String>) -> Self {
         if let Some(join) = &mut self.join {

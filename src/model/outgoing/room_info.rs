@@ -10,7 +10,6 @@ pub struct RoomInfo {
     pub all_muted: bool,
     /// Set if this account is on the allow list.
     pub in_allow_list: bool,
-    /// For how long this account is muted there, as the service counts it (the vendor names no unit); `None` where it
-    /// is not.
+    /// The remaining mute of this account, in the service's count (the vendor names no unit); `None` for none.
     pub muted_for: Option<u64>,
 }

@@ -54,8 +54,7 @@ const NEVER: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 /// The most clients of a thread; there is one for each way to the network, usually one or two.
 const KEPT: usize = 16;
 
-/// Idle time of a pooled connection. Logins in a row share connections; after that nothing is left behind, and nothing
-/// is found dead.
+/// Idle time of a pooled connection. Logins in a row share connections; none is found dead later.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Key of a client: the way to the network, whether it is encrypted, and whether connections are pooled.

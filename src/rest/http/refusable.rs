@@ -16,8 +16,7 @@ static NOTHING: [u8; 64 * 1024] = [0; 64 * 1024];
 const TURN: usize = 4 * 1024 * 1024;
 
 /// A body whose source is not asked any more once the server has refused the request. awc reads the answer after the
-/// body's end only, and takes a body that is shorter than it said for a failure. So it is given its length, without the
-/// source.
+/// body's end only, and takes a short body for a failure. So it is given its length, without the source.
 pub(crate) struct Refusable<B> {
     body: B,
     way: CallProgress,

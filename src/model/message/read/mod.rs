@@ -55,8 +55,7 @@ impl Message {
         Message::between(&parties, meta, *body, None, false)
     }
 
-    /// Reads a body of any type as a message between these; `None` without a content. A weighed one may hold broken
-    /// JSON.
+    /// Reads a body of any type as a message between these; `None` without a content. A weighed one may be broken.
     pub(crate) fn between(
         parties: &Parties<'_>,
         meta: &Meta,
