@@ -10,8 +10,7 @@ use crate::{
     util::unix_time,
 };
 
-/// The engine with all that a step of it needs, and the actions of this turn's steps. It is apart from the link, so
-/// that the engine reads a frame in place, in the link's buffer.
+/// The engine with all that a step needs. Apart from the link, so that the engine reads frames in the link's buffer.
 pub(super) struct Core {
     pub(super) engine: Engine,
     pub(super) handlers: Handlers,

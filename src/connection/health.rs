@@ -14,8 +14,7 @@ pub struct Health {
     pub attempts: u32,
     /// Reconnects since the connection was started.
     pub reconnects: u64,
-    /// The last failure, in words: why the link was lost, an attempt or a login failed, or the session ended without
-    /// being asked to. It stays when the connection is well again.
+    /// The last failure, in words: of the link, an attempt, a login or the session. It stays after recovery.
     pub last_cause: Option<String>,
     /// The vendor's number for it, where there is one.
     pub last_code: Option<i32>,
@@ -35,8 +34,7 @@ pub struct Health {
     pub waiting_queues: usize,
     /// Events of this account missed by the current subscribers, all together.
     pub missed_events: u64,
-    /// Log records lost because the application's logger panicked; a count of the logger's, shared by the connections
-    /// that were given the same `Config`.
+    /// Log records lost because the application's logger panicked; shared by the connections of one `Config`.
     pub lost_records: u64,
     /// Panics of the current [`EventHandler`](crate::EventHandler)s' closures; a count of the registry's.
     pub handler_panics: u64,

@@ -13,8 +13,8 @@ impl TransientFailures {
     /// Failures that recover within this time are not warned about.
     pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// Records a failure with the time of its next attempt; returns whether to warn now: it lasts, or will last, too
-    /// long.
+    /// Records a failure with the time of its next attempt; returns whether it lasts, or will last, too long to stay
+    /// quiet.
     pub(super) fn failed(&mut self, now: Duration, again_in: Duration) -> bool {
         let since = *self.since.get_or_insert(now);
         let mends_by = now.saturating_sub(since).saturating_add(again_in);

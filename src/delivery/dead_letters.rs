@@ -84,8 +84,7 @@ impl DeadLetters {
         Ok(DeadLetters(Arc::new(Store { letters, bytes, ..Store::default() })))
     }
 
-    /// Sets a callback for every letter that comes in, on an empty store of the same bounds. It runs on the
-    /// connection's thread and must not block.
+    /// Sets a callback for every new letter, on an empty store. It runs on the connection's thread and must not block.
     #[must_use]
     pub fn on_dead_letter(self, told: impl Fn(&DeadLetter) + Send + Sync + 'static) -> Self {
         let Store { letters, bytes, drops_oldest, .. } = *self.0;

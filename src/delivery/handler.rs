@@ -31,8 +31,7 @@ impl Delivery {
         &self.event
     }
 
-    /// Returns the message; `None` for one that cannot be read, which comes as [`EventKind::Unknown`], and for an event
-    /// of another kind, see [`MessageHandler::events`].
+    /// Returns the message; `None` for an unreadable one, [`EventKind::Unknown`], and for an event of another kind.
     #[must_use]
     pub fn message(&self) -> Option<&Message> {
         match self.event.kind() {
@@ -314,8 +313,7 @@ impl MessageHandler {
         self
     }
 
-    /// Returns the dead letters in memory, for [taking](DeadLetters::take) and [replaying](DeadLetters::replay); `None`
-    /// where another place was [given](MessageHandler::dead_letters), or none.
+    /// Returns the dead letters in memory, if they are kept [there](MessageHandler::dead_letters).
     #[must_use]
     pub fn letters(&self) -> Option<&DeadLetters> {
         match &self.place {

@@ -349,8 +349,7 @@ impl Handler<MissedEvents> for HandlerRegistry {
     }
 }
 
-/// Ends the registry; events sent before it are delivered, past the capacity of mailboxes where there is no room, and
-/// every subscriber is let go before the answer.
+/// Ends the registry after delivering earlier events, past the capacity of mailboxes, and dropping the subscribers.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Shutdown;

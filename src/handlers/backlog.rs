@@ -20,8 +20,8 @@ pub(super) struct Backlog {
     /// The newest control event of each kind and account that waits.
     newest: HashMap<(UserId, Control), u64>,
     gaps: VecDeque<Gap>,
-    /// Set if the last delivery was a notice. One more event may wait then, else a subscriber that frees one place at a
-    /// time would receive notices only.
+    /// Set if the last delivery was a notice. One more event may wait then, or one freed place at a time gets notices
+    /// only.
     after_lagged: bool,
     pub(super) capacity: Capacity,
 }
@@ -93,8 +93,8 @@ impl Backlog {
         }
     }
 
-    /// Holds the backlog to its bound after one event was appended: the one place where is decided what may wait. To be
-    /// repeated while something is missed: a large event may be one too many for several small ones.
+    /// Holds the backlog to its bound after one event. Repeat while something is missed: a large event may replace
+    /// several.
     pub(super) fn keep_within(&mut self, bound: Bound, in_mailbox: usize, policy: Overflow) -> Queued {
         if self.has_too_many_control()
             && let Some((&at, event)) = self.control.last_key_value()
@@ -166,8 +166,7 @@ impl Backlog {
         false
     }
 
-    /// Takes what is due next; what it comes to is to be said by [`delivered`](Backlog::delivered) or
-    /// [`requeue`](Backlog::requeue).
+    /// Takes the next item, to be followed by [`delivered`](Backlog::delivered) or [`requeue`](Backlog::requeue).
     pub(super) fn pop(&mut self) -> Option<Item> {
         let ordinary = self.ordinary.front().map_or(u64::MAX, |(at, _)| *at);
         let control = self.control.first_key_value().map_or(u64::MAX, |(at, _)| *at);
@@ -188,8 +187,8 @@ impl Backlog {
         Some(Item::Event { at, event })
     }
 
-    /// Returns the bytes that what was taken counts for in a mailbox. A notice waits for the event behind it to fit: so
-    /// that it counts all that is missed till then.
+    /// Returns the item's bytes in a mailbox. A notice waits for the event behind it to fit, so that it counts all
+    /// misses.
     pub(super) fn bytes_in_mailbox(&self, item: &Item) -> usize {
         match item {
             Item::Event { event, .. } => Self::counted(event),

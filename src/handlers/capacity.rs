@@ -67,8 +67,7 @@ pub(super) fn send_past_capacity(
     Ok(Capacity::Awaited)
 }
 
-/// The wait for an event's handling. An event whose sender no longer waits is skipped by its receiver, so that where
-/// the wait ends with its arbiter it is left behind as it is: the subscriber may live on another.
+/// The wait for an event's handling. Left behind where its arbiter ends: the subscriber may live on another.
 struct PendingEvent(Option<Pin<Box<Handled>>>);
 
 type Handled = dyn Future<Output = Result<(), MailboxError>>;

@@ -152,8 +152,7 @@ impl EventHandler {
         self
     }
 
-    /// Sets the bytes of events that may wait for the closures; see
-    /// [`Subscription::backlog_bytes`](Subscription::backlog_bytes). Default: [`Overflow::BACKLOG_BYTES`].
+    /// Sets [`Subscription::backlog_bytes`](Subscription::backlog_bytes). Default: [`Overflow::BACKLOG_BYTES`].
     pub fn backlog_bytes(mut self, bytes: usize) -> Self {
         self.backlog_bytes = bytes.clamp(1, Overflow::MAX_BACKLOG_BYTES);
         self

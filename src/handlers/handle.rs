@@ -165,15 +165,15 @@ impl Handlers {
     /// Waiting connections that are woken at a time.
     pub(super) const READERS: usize = 16;
 
-    /// Returns whether [`Handlers::BACKLOG`] events or [`Handlers::BACKLOG_BYTES`] wait for it; never once it has
+    /// Returns whether [`Handlers::BACKLOG`] events or [`Handlers::BACKLOG_BYTES`] wait for it; `false` once it has
     /// ended.
     #[must_use]
     pub fn is_behind(&self) -> bool {
         self.wanted.pending() >= Self::BACKLOG_BYTES as u64
     }
 
-    /// Ready while the registry is not behind; otherwise the task is woken when it may have caught up. That it is woken
-    /// is no promise: look again after a while.
+    /// Ready while the registry is not behind; else the task is woken when it may have caught up, or must look again
+    /// later.
     pub(crate) fn poll_ready(&self, task: &mut Context<'_>) -> Poll<()> {
         let pending = self.wanted.pending();
         if pending >= Self::BACKLOG_BYTES as u64 {
@@ -209,8 +209,7 @@ impl Handlers {
         self.registry.do_send(Publish::from(events));
     }
 
-    /// Returns the subscribers disconnected by [`Overflow::Disconnect`](crate::Overflow::Disconnect) since the registry
-    /// was started: one atomic load.
+    /// Returns the number of [`Overflow::Disconnect`](crate::Overflow::Disconnect) cases so far: one atomic load.
     #[must_use]
     pub fn disconnected(&self) -> u64 {
         self.wanted.disconnected()

@@ -21,8 +21,7 @@ use crate::handlers::capacity::{Drained, Freed};
 /// The large events in one subscriber's mailbox, as the registry knows them.
 #[derive(Debug, Default)]
 pub(super) struct InMailbox {
-    /// Their bytes. Those given back meanwhile are taken off by [`collect_released`](InMailbox::collect_released)
-    /// alone, so that in between nothing changes under the registry.
+    /// Their bytes; only [`collect_released`](InMailbox::collect_released) takes off those released meanwhile.
     bytes: usize,
     releases: Arc<ReleaseQueue>,
     /// The same for what lies before an event that tells when it has been handled, that one included.

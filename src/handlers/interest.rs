@@ -103,8 +103,7 @@ impl Interest {
         self.last().orphans.as_mut().map(act)
     }
 
-    /// Offers events to the subscribers that a dead registry left behind. What they have no room for is tried again by
-    /// a task of the caller's runtime.
+    /// Offers events to the orphans of a dead registry. A task of the caller's runtime retries those without room.
     pub(super) fn publish_to_orphans(&self, events: &[Event]) {
         let mut last = self.last();
         let Some(registry) = &mut last.orphans else { return };

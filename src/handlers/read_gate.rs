@@ -24,8 +24,7 @@ pub(super) struct ReadGate {
 }
 
 impl ReadGate {
-    /// Returns what an event counts for the registry, in bytes: its memory, or an equal part of the bytes that may wait
-    /// where it is smaller. So one number bounds how many events wait as well as their memory.
+    /// Returns an event's share of the backlog, in bytes: its memory, but enough that one number bounds events as well.
     pub(super) fn share(event: &Event) -> u64 {
         const LEAST: usize = Handlers::BACKLOG_BYTES / Handlers::BACKLOG;
         event.weight().max(LEAST) as u64

@@ -34,8 +34,7 @@ pub struct SubscriberInfo {
     pub coalesced: u64,
     /// The number of events that wait before its mailbox: backlog, control events, and one behind a notice.
     pub queued: usize,
-    /// Bytes of memory of those, and of the events in its mailbox that are larger than [`Overflow::SMALL`]: bounded by
-    /// [`Subscription::backlog_bytes`].
+    /// Bytes of those and of mailbox events over [`Overflow::SMALL`]; see [`Subscription::backlog_bytes`].
     pub queued_bytes: usize,
     /// Panics of its closures, where it is an [`EventHandler`](super::EventHandler).
     pub panics: u64,
@@ -176,8 +175,8 @@ impl Registry {
         self.subscribers.iter().map(|subscriber| subscriber.missed_of(user)).sum()
     }
 
-    /// Serves subscribers with a ring as soon as they have capacity, by a [`Drained`] to `tell`; without it only the
-    /// next event and [`sweep`](Registry::sweep) serve them.
+    /// Serves subscribers by a [`Drained`] to `tell` once they have capacity, besides at events and
+    /// [`sweep`](Registry::sweep).
     pub(super) fn notify_of_capacity(&mut self, notify: WeakRecipient<Drained>) {
         self.lag.notify = Some(notify);
     }

@@ -54,8 +54,7 @@ impl Bound {
         if self.events == 0 { self.bytes } else { self.bytes / 2 }
     }
 
-    /// Returns whether no more may wait, with these bytes before and in the mailbox. An event larger than the mailbox's
-    /// share leaves the rest to the backlog.
+    /// Returns whether no more may wait, with these bytes before and in the mailbox, whose own share is bounded.
     pub(super) fn is_reached(self, before: usize, in_mailbox: usize) -> bool {
         let rest = self.bytes - in_mailbox.min(self.bytes / 2);
         before >= rest
@@ -121,8 +120,7 @@ impl Subscriber {
         Subscriber { to, delivered: 0, mask, lagging: false, leaves: false, rest }
     }
 
-    /// Puts a small event into the mailbox of a subscriber without backlog; `false` if that has no room, and the event
-    /// is to be [offered](Subscriber::offer).
+    /// Puts a small event into a mailbox without backlog; on `false` it must be [offered](Subscriber::offer).
     #[inline]
     pub(super) fn try_deliver(&mut self, event: &Event) -> bool {
         let passed = !self.lagging && event.weight() <= Overflow::SMALL && self.to.try_send(event.clone()).is_ok();

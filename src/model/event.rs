@@ -107,8 +107,7 @@ impl Event {
         self.0.weight
     }
 
-    /// Returns the event as it is put into a mailbox: the ticket is given back once the subscriber looks at what
-    /// happened, or drops it unseen.
+    /// Returns the event for a mailbox: the ticket is given back once the subscriber looks at it, or drops it unseen.
     pub(crate) fn handed(&self, ticket: Box<dyn Ticket>) -> Event {
         let shared = match &self.0.what {
             Payload::Kind(_) => self.clone(),

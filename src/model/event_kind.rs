@@ -206,8 +206,7 @@ macro_rules! events {
                 queues: usize,
                 /// Messages they held.
                 messages: u64,
-                /// Set if all queues that were announced were fetched and handled; those that were not will be
-                /// announced, or [tried](crate::MessageHandler), again.
+                /// Set if all announced queues were fetched and handled; others are announced or retried again.
                 complete: bool,
             }
             Control OFFLINE_SYNC
@@ -342,8 +341,7 @@ impl Class {
 }
 
 impl EventKind {
-    /// Returns whether a message handler that asks for these kinds is offered it: one that asks for messages also what
-    /// may be one and cannot be read.
+    /// Returns whether a handler of these kinds is offered it: one of messages also gets what cannot be read.
     pub(crate) fn is_offered_to(&self, asked: EventMask) -> bool {
         let unreadable = matches!(self, EventKind::Unknown(notice) if notice.unreadable);
         asked.contains(self.mask()) || (unreadable && asked.contains(EventMask::MESSAGE))

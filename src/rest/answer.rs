@@ -94,12 +94,10 @@ pub(super) fn parse_expiry(body: &Value) -> Result<u64, RestErrorKind> {
     }
 }
 
-/// The most memory an answer takes once it is parsed, in bytes. The service's longest, pages of 50 to 100 entries, take
-/// less than one of its eight MiB.
+/// The most memory of a parsed answer, in bytes. The service's longest takes less than one of the 8 MiB.
 const MOST: usize = 8 << 20;
 
-/// Takes JSON that the service wrote apart: the one place where this is done. It takes at most 8 MiB of memory, and
-/// while it is read up to nine times its length besides, where it is broken.
+/// Parses the service's JSON. Takes at most 8 MiB, and nine times its length while mending a broken text.
 pub(super) fn read(text: &[u8]) -> Result<Value, RestErrorKind> {
     lenient::bounded::read(text, MOST)
         .map_err(|error| odd(if error.is_data() { error.to_string() } else { format!("it is not JSON: {error}") }))

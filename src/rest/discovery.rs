@@ -71,8 +71,8 @@ pub(crate) async fn discover_shown_by(
     Err(last)
 }
 
-/// Returns the addresses an answer names, kept by the scheme of the host that gave it, and only those that may be
-/// called: a host on this machine that may be plain leads to no plain one elsewhere.
+/// Reads the addresses of an answer that may be called, by its host's scheme: a plain local host leads to no plain
+/// remote.
 pub(super) fn read(bootstrap: &str, body: &Value, network: &Network) -> Result<Addresses, RestErrorKind> {
     let secure = bootstrap.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
     let (http, ws) = if secure { ("https", "wss") } else { ("http", "ws") };

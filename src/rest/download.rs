@@ -307,8 +307,7 @@ impl Download {
         self.length
     }
 
-    /// Hears of each piece that is read, on the reader's thread. One that panics ends the download with
-    /// [`RestErrorKind::Panicked`], and nothing else.
+    /// Calls this for each piece read, on the reader's thread. A panic ends the download: [`RestErrorKind::Panicked`].
     #[must_use]
     pub fn on_progress(mut self, watcher: impl FnMut(Progress) + Send + 'static) -> Self {
         self.watcher = Some(Lent::new(Box::new(watcher)));
@@ -417,8 +416,7 @@ impl Download {
     }
 }
 
-/// A file that is not whole yet. It goes when it is dropped, wherever that is: with a piece of work that nobody waits
-/// for any more, or between two.
+/// A partial file, removed when it is dropped.
 struct PartialFile(Option<Beside>);
 
 struct Beside {

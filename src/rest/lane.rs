@@ -10,8 +10,7 @@ const GRACE: Duration = Duration::from_millis(20);
 /// The longest anyone sleeps before it looks again, so that a line of callers that stand still is seen to be one.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Fair queue in front of a [`SlidingWindow`]: the first caller takes a free turn; one that leaves gives its place
-/// back.
+/// Fair queue in front of a [`SlidingWindow`]: the first caller takes a free turn; one that leaves frees its place.
 #[derive(Debug)]
 pub(super) struct Lane {
     window: SlidingWindow,

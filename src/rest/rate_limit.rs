@@ -23,8 +23,7 @@ use crate::model::error::Operation;
 /// The most applications remembered; the one asked for longest ago is forgotten for a new one.
 const APPLICATIONS: usize = 256;
 const ADDRESSES: usize = 64;
-/// The longest a call waits for its turn, however long
-/// [`ConfigBuilder::rest_timeout`](crate::ConfigBuilder::rest_timeout) is.
+/// The longest wait for a turn, whatever [`ConfigBuilder::rest_timeout`](crate::ConfigBuilder::rest_timeout) is.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest pause taken from a 429; what is left of a longer one, the service will say again.
 const MAX_PAUSE: Duration = Duration::from_secs(10 * 60);
@@ -183,8 +182,7 @@ struct Application {
 
 static APPLICATIONS_KNOWN: Mutex<VecDeque<Application>> = Mutex::new(VecDeque::new());
 
-/// Returns the rate limiter of an application: one for all clients with its app key and at least one REST address in
-/// common. The same app key at other addresses is an application of another installation of the service.
+/// Returns the rate limiter shared by all clients of an app key with a REST address in common.
 pub(super) fn shared(app_key: &AppKey, bases: &[String]) -> Arc<RateLimiter> {
     let mut addresses: Vec<_> = bases.iter().map(|base| base.trim_end_matches('/').to_lowercase()).collect();
     let mut known = APPLICATIONS_KNOWN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -16,8 +16,7 @@ use crate::model::{
 /// The most attributes read; a message within the service's size holds far fewer.
 const MAX_EXT: usize = 1024;
 
-/// Reads `meta`: {id, from, to, timestamp, payload}, with the payload as a JSON text or an object. `None` for unknown
-/// kinds.
+/// Reads `meta`: {id, from, to, timestamp, payload}, with the payload as JSON text or object. `None` for unknown kinds.
 pub(super) fn message(meta: &Value, chat: ChatType, me: &UserId) -> Option<Message> {
     let parsed;
     let payload = match meta.get("payload")? {

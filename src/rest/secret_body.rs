@@ -4,8 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-/// Returns a value of texts and numbers as JSON; the bytes are wiped when the last clone is dropped. What the HTTP
-/// client has copied into its own buffers to send is not.
+/// Returns texts and numbers as JSON, wiped with its last clone. The HTTP client's own copies are not wiped.
 pub(super) fn json(value: &impl Serialize) -> Bytes {
     // Measured first: a vector that grew would leave what it outgrew behind, unwiped.
     let mut length = Length(0);

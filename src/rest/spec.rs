@@ -67,8 +67,7 @@ impl Spec {
         Spec { budget, content_type, session: false, waits: false, names_user: false }
     }
 
-    /// Returns whether its connection is kept for the next call, as logins come in crowds. Asking twice for a token
-    /// harms nobody, so the call can be made again where the connection turns out to be dead.
+    /// Returns whether its connection is pooled, as logins come in crowds: a token call can be repeated on a dead one.
     pub(super) fn shares_connections(self) -> bool {
         self.budget == Budget::Tokens
     }

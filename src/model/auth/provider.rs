@@ -99,8 +99,7 @@ pub enum TokenReason {
     Refused,
 }
 
-/// A provider as [`Credentials`](crate::Credentials) hold it: clones of them, and so all sessions of one account that
-/// are opened with them, ask it in turn.
+/// A provider shared by clones of [`Credentials`](crate::Credentials), whose sessions ask it in turn.
 #[derive(Clone)]
 pub(crate) struct Provider(pub(crate) Arc<dyn TokenProvider>);
 

@@ -51,8 +51,7 @@ pub enum LossCause {
     UpgradeRefused {
         /// The HTTP status.
         status: u16,
-        /// The pause the server asked for by `Retry-After`, in seconds or as a date. It replaces the backoff, up to an
-        /// hour.
+        /// The pause the server asked for by `Retry-After`, seconds or date. It replaces the backoff, up to an hour.
         retry_after: Option<Duration>,
     },
     /// PROVISION was refused for a reason that may pass.

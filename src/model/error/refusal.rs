@@ -112,8 +112,7 @@ impl Refusal {
         self.status
     }
 
-    /// Returns `Status.reason` as the server sent it, or for refused redirects the address: at most 512 characters and
-    /// a mark where more was cut off, without the session's secrets.
+    /// Returns `Status.reason`, or a refused redirect's address: at most 512 characters and a mark, without secrets.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()

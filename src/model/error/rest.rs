@@ -171,8 +171,7 @@ impl RestError {
         self.0.status
     }
 
-    /// Returns the pause the server asked for with 429 or 503, at most a day; with [`RestErrorKind::Throttled`] until
-    /// its turn.
+    /// Returns the pause of a 429 or 503, at most a day, or with [`RestErrorKind::Throttled`] the time until its turn.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after

@@ -67,8 +67,7 @@ pub enum SendError {
         /// The bound.
         limit: usize,
     },
-    /// 50: as many bytes wait to be written already as may ([`Limits::outbox`](crate::Limits::outbox)), because the
-    /// connection is slow or down; nothing was sent.
+    /// 50: too many bytes wait to be written ([`Limits::outbox`](crate::Limits::outbox)); nothing was sent.
     #[error(
         "{limit} bytes wait to be written already; the connection is slow or down, send again after earlier answers"
     )]
@@ -88,8 +87,8 @@ pub enum SendError {
         /// The time it was buffered.
         waited: Duration,
     },
-    /// 16: the link is lost and being regained, and nothing is kept meanwhile: a request for a chat room never is, a
-    /// message where [`Limits::buffered_sends`](crate::Limits::buffered_sends) is 0. Nothing was sent.
+    /// 16: the link is down, and a room request, or a message without
+    /// [`Limits::buffered_sends`](crate::Limits::buffered_sends), is not buffered. Nothing was sent.
     #[error("the link is down and being regained; send again after Connected")]
     Reconnecting,
     /// 510: the connection ended before the message was written.

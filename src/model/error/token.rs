@@ -22,8 +22,7 @@ impl ProviderError {
         ProviderError { text: text.to_string(), is_final: false }
     }
 
-    /// Makes an error of this text that is the provider's last word, such as that the user is gone: it is not asked
-    /// again, and the session ends with its token.
+    /// Makes an error of this text that is final, such as that the user is gone: the session ends with its token.
     pub fn permanent(text: impl fmt::Display) -> Self {
         ProviderError { text: text.to_string(), is_final: true }
     }

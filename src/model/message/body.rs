@@ -5,8 +5,7 @@ use bytes::Bytes;
 use super::{Attachment, Ext};
 use crate::util::weight::{Weigh, flat, weigh};
 
-/// Body of a message (messages spec §1.3, §2.6). `Debug` shows of [`Raw`](MessageBody::Raw) bytes their number only,
-/// for they may hold the secret of a file.
+/// Body of a message (messages spec §1.3, §2.6). `Debug` hides [`Raw`](MessageBody::Raw) bytes, which may hold secrets.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum MessageBody {

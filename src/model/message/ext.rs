@@ -87,8 +87,8 @@ impl Ext {
         self.0.is_empty()
     }
 
-    /// Returns the attributes as a JSON object; a number that JSON has no form for becomes text, and so does JSON that
-    /// cannot be taken apart because all of them together have more than [`Json::MAX_NODES`] values in it.
+    /// Returns the attributes as a JSON object; what JSON cannot hold, or is over [`Json::MAX_NODES`] in all, becomes
+    /// text.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let mut left = Json::MAX_NODES;
@@ -194,8 +194,7 @@ fn read(
 }
 
 impl ExtValue {
-    /// Returns the value as JSON; a number that JSON has no form for becomes text, and so does JSON over
-    /// [`Json::MAX_NODES`].
+    /// Returns the value as JSON; what JSON cannot hold, or is over [`Json::MAX_NODES`], becomes text.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         self.json_within(&mut { Json::MAX_NODES })

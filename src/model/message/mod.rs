@@ -53,8 +53,7 @@ pub struct Message {
     pub to: Arc<str>,
     /// The kind of conversation. The service tells users from groups and rooms; which of the two, the sender says.
     pub chat: ChatType,
-    /// Set if this account sent it itself, from another of its devices (messages spec §2.7). A program that answers
-    /// must look at it, or it answers itself.
+    /// Set if this account sent it from another device (messages spec §2.7): do not answer yourself.
     pub own: bool,
     /// When the server took it, in milliseconds since 1970; 0 where it did not say.
     pub timestamp: u64,

@@ -1,5 +1,4 @@
-//! Notices: receipts, recalls, edits, and changes of groups, rooms, threads, contacts and the account's other devices
-//! (messages spec §2.9, §3, §4).
+//! Notices: receipts, recalls, edits, groups, rooms, threads, contacts, own devices (messages spec §2.9, §3, §4).
 
 mod contact;
 mod device;

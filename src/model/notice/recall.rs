@@ -11,8 +11,8 @@ use crate::{
 pub struct Recall {
     /// The recall's own id; 0 where the server gave none.
     pub id: u64,
-    /// The user who recalled it, as the service says. `None` where the recall itself names nobody, as one by the
-    /// administration of the app does; look at `sender` before you believe that.
+    /// The user who recalled it, as the service says; `None` for recalls without a name, as the app's own: see
+    /// `sender`.
     pub from: Option<Arc<str>>,
     /// The recall's sender, as the service says, also where the recall names nobody; else empty.
     pub sender: Arc<str>,

@@ -21,8 +21,8 @@ pub struct UnknownNotice {
     pub timestamp: u64,
     /// The number of its namespace (messages spec §2.5).
     pub namespace: i32,
-    /// Set if the message itself does not decode: `payload` is all of it, an encoded [`Meta`](crate::wire::Meta), and
-    /// everything else is empty or 0.
+    /// Set if the message does not decode: `payload` is an encoded [`Meta`](crate::wire::Meta), and all else is empty
+    /// or 0.
     pub undecoded: bool,
     /// Set if it could not be read at all, so that it may be a message: it does not decode, is a chat message of a kind
     /// this release does not know, or of a namespace nobody knows. A [`MessageHandler`](crate::MessageHandler) of

@@ -83,8 +83,7 @@ fn video(Video { file: stored, seconds, width, height, thumbnail }: Video) -> Re
     })
 }
 
-/// Encodes a stored file. Unknown fields of a file at an own address are left out; of the service's own all are
-/// written, as the web SDK does.
+/// Encodes a stored file: all fields, but at an own address known ones only, as the web SDK does.
 fn file(kind: ContentType, stored: Attachment) -> Result<Content, SendError> {
     if stored.url.is_empty() {
         return Err(invalid("its file has no address; upload it first"));

@@ -11,8 +11,7 @@ use crate::{
 
 /// Options.
 impl Outgoing {
-    /// Gives it these attributes; default none. With an edit they replace those of the message. A receipt or a recall
-    /// has none, so there it changes nothing.
+    /// Sets its attributes; default none. An edit replaces the message's. No effect on a receipt or a recall.
     #[must_use]
     pub fn ext(mut self, ext: Ext) -> Self {
         match self.body.r#type() {

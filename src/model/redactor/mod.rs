@@ -23,8 +23,7 @@ const MARKS: [&str; 3] = ["<redacted>", "***", "…"];
 
 const CUT: char = '…';
 
-/// Bytes looked at behind the part of a text that is kept: a secret that begins in it ends there, spelled at
-/// length. Of longer ones [`BEGINNING`] is found.
+/// Bytes examined behind the kept part: a secret that begins in it ends there. Of longer ones [`BEGINNING`] is found.
 const BEHIND: usize = 16 * 1024;
 
 /// The secrets of a session, or of a REST client, and what hides them in texts that others write. It knows the
@@ -95,8 +94,8 @@ impl Redactor {
         f.write_str(&self.shown(text))
     }
 
-    /// Returns at most `longest` characters without the secrets, nor a part of one at the end, and a mark if cut. The
-    /// work is bounded by `longest`.
+    /// Returns at most `longest` characters without secrets or parts of one, and a mark if cut, in time bounded by
+    /// `longest`.
     pub(crate) fn taken_in(&self, text: impl Into<String>, longest: usize) -> String {
         let mut text: String = text.into();
         let whole = bounded(&mut text, longest);

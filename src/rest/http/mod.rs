@@ -44,8 +44,7 @@ pub(crate) enum CallError {
     Address,
 }
 
-/// More sockets than a process can have: awc's own limit of 100 would hold the 101st connection back in silence.
-/// (Its spelling of "no limit" is beyond what a semaphore can count on 32-bit machines.)
+/// More sockets than a process has: awc's own limit of 100 would delay the next in silence, and 0 overflows on 32 bits.
 const SOCKETS: usize = 1 << 24;
 
 /// Longer than any timeout a call may set, so that the call's own one always decides.
@@ -70,8 +69,7 @@ struct CachedClients {
     used: Instant,
 }
 
-/// Forgets this thread's clients, and so closes the connections they keep, once they have had no call for a while. The
-/// pool below closes what it keeps only when it is asked for a connection again.
+/// Drops this thread's idle clients, and so their pooled connections, which the pool closes only at its next use.
 struct Sweep;
 
 impl Sweep {
@@ -108,8 +106,7 @@ impl Drop for Sweep {
     }
 }
 
-/// Returns whether a call can be made from here: in an actix system, or in a task that cannot leave its thread, as the
-/// handlers of a web server have them.
+/// Returns whether a call can be made from here: in an actix system, or in a task bound to its thread.
 pub(crate) fn is_possible() -> bool {
     tokio::runtime::Handle::try_current().is_ok() && (in_system() || tokio::task::try_id().is_some())
 }
@@ -200,8 +197,7 @@ impl CallProgress {
         &self.traffic
     }
 
-    /// Returns whether the call was answered before all of it was sent, in a way that makes the rest useless. The task
-    /// is woken when that changes.
+    /// Returns whether the answer makes the unsent rest of the call useless. The task is woken when that changes.
     fn poll_refused(&self, cx: &mut Context<'_>) -> bool {
         let link = self.link.borrow().upgrade();
         link.is_some_and(|link| link.borrow_mut().poll_refused(cx))

@@ -73,8 +73,7 @@ impl ChatTokenBuilder {
         Ok(NewChatToken { builder: self, user: None, life: seconds(life)? })
     }
 
-    /// Returns whether a token is for this app and signed with its certificate, whenever it ends. Takes the same time
-    /// whichever byte of a signature is wrong.
+    /// Returns whether a token is for this app and signed with its certificate, expired or not, in constant time.
     #[must_use]
     pub fn signed(&self, token: &Token) -> bool {
         let read = Signed::unpack(token.expose()).and_then(|signed| Some((Content::read(signed.content())?, signed)));
@@ -112,8 +111,7 @@ pub struct NewChatToken<'a> {
 }
 
 impl NewChatToken<'_> {
-    /// Issues it at this time in seconds since 1970 with this salt; the same values make the same token. Packing it
-    /// takes a quarter of a MiB of memory for a moment.
+    /// Issues it at this time in seconds since 1970; the same salt makes the same token. Takes 256 KiB for a moment.
     #[must_use]
     pub fn build(&self, issued_at: u32, salt: u32) -> Token {
         let builder = self.builder;

@@ -1,5 +1,4 @@
-//! The content of a `007…` token: fields in little-endian order, each text with its length in 16 bits before it,
-//! compressed by zlib, in base64.
+//! The content of a `007…` token: little-endian fields, texts with a 16-bit length, compressed by zlib, in base64.
 
 use base64::{
     Engine as _,
@@ -140,8 +139,7 @@ fn put_text(into: &mut Vec<u8>, text: &[u8]) {
     into.extend_from_slice(text);
 }
 
-/// Compresses with zlib's codes for short random bytes. The vendor's published tokens come out to the byte; other
-/// compressors may choose other repetitions.
+/// Compresses with zlib's codes for short random bytes. The vendor's published tokens come out to the byte.
 fn deflate(bytes: &[u8]) -> Vec<u8> {
     const LEVEL: i32 = 6;
     const WITH_HEADER: i32 = 1;

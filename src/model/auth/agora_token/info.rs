@@ -42,8 +42,7 @@ pub struct TokenInfo {
     pub kind: TokenKind,
     /// The app it is for: 32 hex digits, of an [`AccessToken2`](TokenKind::AccessToken2) only.
     pub app_id: Option<String>,
-    /// The user it is for, at most 255 bytes, of an [`AccessToken2`](TokenKind::AccessToken2) for the chat service
-    /// only; none in an app's token.
+    /// The user of a chat [`AccessToken2`](TokenKind::AccessToken2), at most 255 bytes; none in an app's token.
     pub user: Option<String>,
     /// When it was made, in milliseconds since 1970.
     pub issued_at: Option<u64>,

@@ -156,8 +156,7 @@ impl Bundle {
         self.level
     }
 
-    /// Returns the message that points at the file: with a title, a few lines about what is in it, and a text for
-    /// clients that cannot read it.
+    /// Returns the message that points at the file: a title, a summary, and a text for clients that cannot read it.
     #[must_use]
     pub fn combined(
         &self,

@@ -19,8 +19,7 @@ pub(crate) struct Parties<'a> {
 }
 
 impl<'a> Parties<'a> {
-    /// Takes the names of the meta before those of the body. `chat` is the kind that the body says, where it says one.
-    /// Groups and rooms have addresses of one kind, so which of the two it is only the body says.
+    /// Takes the meta's names before the body's. Groups and rooms share addresses: `chat`, the body's kind, decides.
     #[inline]
     pub(crate) fn of(
         meta: &'a Meta,
