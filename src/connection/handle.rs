@@ -243,8 +243,8 @@ impl Connection {
     /// Logs out, in every state, and returns once nothing of the session is left: no socket, timer or call.
     ///
     /// Where the link is up, LOGOUT is sent first and its answer awaited for `ConfigBuilder::logout_timeout`.
-    /// Subscribers hear `Disconnected` with the reason `Closed`. On a connection that is logged out nothing happens.
-    /// Sends that wait come to their outcome at once, and so does an `open` that is under way.
+    /// Subscribers receive `Disconnected` with the reason `Closed`. On a connection that is logged out nothing happens.
+    /// Pending sends fail or succeed at once, and so does an `open` that is under way.
     ///
     /// What was begun of the account's files, in a [`ConfigBuilder::state_dir`](crate::ConfigBuilder::state_dir) and in
     /// the stores of this library, is written by then, so that whoever opens the account next finds it; a disk that has
@@ -260,7 +260,7 @@ impl Connection {
 
     /// Returns how the connection's actor ended, if it has: every call fails from then on.
     ///
-    /// While there are handles it ends by a panic or with its arbiter alone. Subscribers hear
+    /// While there are handles it ends by a panic or with its arbiter alone. Subscribers receive
     /// [`DisconnectReason::ActorEnded`](crate::DisconnectReason::ActorEnded) where a session ended with it.
     #[must_use]
     pub fn ended(&self) -> Option<ActorEnd> {

@@ -27,7 +27,7 @@ pub(super) async fn fetch(
         TokenSource::Provider(provider) => {
             let (user, reason) = (request.user.clone(), request.reason);
             let mut grant = provided(provider, request).await?;
-            // On the way in, PROVISION tells the end.
+            // PROVISION reports the end.
             if grant.expires_at.is_none() && reason == TokenReason::Expiring {
                 let asked = async { rest.await?.token_expiry(&user, &grant.token).await }.await;
                 grant.expires_at = match asked {

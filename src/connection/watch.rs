@@ -103,7 +103,7 @@ impl StateCell {
 /// Sees every change of a connection's state, in order; from [`Connection::watch`](super::Connection::watch).
 ///
 /// A change is what one turn of the connection's actor made of the state. At most [`CAPACITY`](StateWatch::CAPACITY)
-/// changes wait for a watcher that does not look; past it the oldest are lost, and the watcher is told how many.
+/// changes wait for a watcher that does not look; past it the oldest are lost, and the watcher gets their number.
 #[derive(Debug)]
 pub struct StateWatch {
     initial: Option<ConnectionState>,

@@ -91,9 +91,9 @@ impl DeadLetters {
         DeadLetters(Arc::new(Store { letters, bytes, drops_oldest, told: Some(Box::new(told)), ..Store::default() }))
     }
 
-    /// Sets an empty store that, past its bounds, drops the oldest letter for the newest, so that no queue waits for
-    /// room. What is dropped is lost for good: it is [counted](DeadLetters::dropped) and logged at WARN. Call it before
-    /// [`on_dead_letter`](DeadLetters::on_dead_letter), which it resets.
+    /// Makes an empty store drop the oldest letter past its bounds, so that no queue waits. Dropped letters are lost:
+    /// they are [counted](DeadLetters::dropped) and logged at WARN. It resets
+    /// [`on_dead_letter`](DeadLetters::on_dead_letter).
     #[must_use]
     pub fn dropping_oldest(self) -> Self {
         let Store { letters, bytes, .. } = *self.0;
@@ -138,7 +138,7 @@ impl DeadLetters {
     /// Offers each letter to a handler once, the oldest first: `Ok` and it is gone, otherwise it is back, behind those
     /// that were not offered yet. Letters that come in meanwhile are not offered.
     ///
-    /// They are handled on the thread that awaits this, beside what the connection has handled at the time.
+    /// They are handled on the thread that awaits this, concurrently with the connection's messages.
     ///
     /// # Cancel safety
     /// The letter that was being handled is back when the future is dropped.

@@ -163,7 +163,7 @@ impl FileDeadLetters {
     /// Offers each of an account's letters to a handler once, the oldest first: `Ok` and it is removed, otherwise it
     /// stays, with its attempts counted on. Letters that come in meanwhile are not offered.
     ///
-    /// They are handled on the thread that awaits this, beside what the connection has handled at the time.
+    /// They are handled on the thread that awaits this, concurrently with the connection's messages.
     ///
     /// # Errors
     /// As [`list`](FileDeadLetters::list); what was handled before is removed.

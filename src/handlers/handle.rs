@@ -135,7 +135,7 @@ impl Handlers {
     /// Returns whether the registry's actor has died before its last handle was dropped and without
     /// [`shutdown`](Handlers::shutdown): with its arbiter, or by a panic.
     ///
-    /// Subscribers on other arbiters still hear what connections tell them, but none can be added or removed any more.
+    /// Subscribers on other arbiters still receive events, but none can be added or removed any more.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.wanted.with_orphans(|_| ()).is_some()

@@ -33,14 +33,13 @@ pub enum Overflow {
         /// Events that may wait in the backlog, from 1 to [`MAX_CAPACITY`](Overflow::MAX_CAPACITY), clamped.
         capacity: usize,
     },
-    /// The subscriber is forgotten: it still hears what came before, and an actor
-    /// that nobody else keeps then ends. It pays with all that comes after. The log says so, and
-    /// [`Handlers::disconnected`](crate::Handlers::disconnected) counts it.
+    /// The subscriber is removed: earlier events are still delivered, and an actor without other addresses then ends.
+    /// This is logged, and [`Handlers::disconnected`](crate::Handlers::disconnected) counts it.
     Disconnect,
 }
 
 impl Overflow {
-    /// The number of events that wait before a mailbox unless told otherwise: as many as may wait for the registry
+    /// The number of events that wait before a mailbox by default: as many as may wait for the registry
     /// ([`Handlers::BACKLOG`](crate::Handlers::BACKLOG)), and more than the service puts into one page.
     pub const BACKLOG: usize = 1024;
 

@@ -78,8 +78,7 @@ impl Registry {
 
     /// Registers a subscriber; returns whether it replaced one.
     ///
-    /// Under a known id the new one takes the old one's place in the order, with fresh counts; the old one hears
-    /// nothing more, also not what it was still owed.
+    /// Under a known id it takes the old one's place in the order, with fresh counts; the old one's backlog is dropped.
     pub fn add(&mut self, subscription: Subscription) -> bool {
         let new = Subscriber::new(self.next, subscription);
         self.next += 1;
@@ -113,7 +112,7 @@ impl Registry {
 
     /// Offers an event to everybody who wants its kind, in order of registration.
     ///
-    /// A published [`EventKind::Missed`] is ignored: those are told by the registry itself, to one subscriber.
+    /// A published [`EventKind::Missed`] is ignored: the registry sends those itself, to one subscriber.
     pub fn publish(&mut self, event: &Event) {
         let kind = event.kind().mask();
         if matches!(event.kind(), EventKind::Missed { .. }) {

@@ -74,9 +74,10 @@ macro_rules! events {
             on_token_will_expire(expires_in: Duration = *expires_in)
             with "what is left of the token's life";
 
-            /// The link comes and goes: so many sessions ended soon after they began that every pause now has a floor.
+            /// The link comes and goes: too many sessions were short, so every pause now has a floor.
             ///
-            /// Said once until a session has held. Two programs that use one account with one resource look like this.
+            /// Published once until a session has held. Two programs that use one account with one resource look like
+            /// this.
             Flapping {
                 /// The number of short sessions.
                 sessions: u32,
@@ -347,8 +348,8 @@ impl EventKind {
         asked.contains(self.mask()) || (unreadable && asked.contains(EventMask::MESSAGE))
     }
 
-    /// Returns whether this is a control event: one that says what became of the session, which a subscriber that is
-    /// behind hears all the same. See [the module of subscribers](crate::handlers#control-events).
+    /// Returns whether this is a control event: one that says what became of the session, which is never missed. See
+    /// [the module of subscribers](crate::handlers#control-events).
     ///
     /// `Connected`, `Disconnected`, `TokenWillExpire`, `TokenExpired`, `Flapping`, `RoomLost`, `OfflineSyncStarted` and
     /// `OfflineSyncFinished`. Not `Reconnecting`, which comes again before each attempt.

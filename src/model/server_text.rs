@@ -34,7 +34,7 @@ impl ServerText {
         ServerText(Arc::new(Texts { whole: whole.into(), shown }))
     }
 
-    /// Returns the text as the server wrote it. Keep it out of logs: it may repeat what the server was told.
+    /// Returns the text as the server wrote it. Keep it out of logs: it may repeat a secret.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0.whole

@@ -373,7 +373,7 @@ impl Download {
 
     /// Writes the file to this path and answers its length in bytes.
     ///
-    /// It is written beside it under another name first, and takes its place when it is whole and on disk: a file that
+    /// It is written next to it under another name first, and takes its place when it is whole and on disk: a file that
     /// was there is replaced then, and kept where the download fails. Its mode is [`Fetch::file_mode`]. Needs a tokio
     /// or actix runtime; the disk is written off its threads.
     ///

@@ -81,7 +81,7 @@ impl Upload {
     /// The largest file unless [`limit`](Upload::limit) says otherwise: 10 MiB, which is what the vendor documents.
     pub const DEFAULT_LIMIT: u64 = 10 * 1024 * 1024;
 
-    /// Makes a file on disk, by its own name. It is read off the arbiter's thread, up to its length at the start.
+    /// Uploads a file on disk, by its own name. It is read off the arbiter's thread, up to its length at the start.
     ///
     /// Only a regular file, or a link to one: a pipe, a device or a folder is refused with [`RestErrorKind::File`].
     #[must_use]
@@ -91,15 +91,15 @@ impl Upload {
         Upload::new(name, Source::File(path))
     }
 
-    /// Makes a file in memory.
+    /// Uploads a file in memory.
     #[must_use]
     pub fn bytes(name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
         Upload::new(name.into(), Source::Bytes(bytes.into()))
     }
 
-    /// Makes a file that comes in pieces, such as from a download. It is polled on the connection's arbiter, so it must
-    /// not block; one that panics ends the upload with [`RestErrorKind::Panicked`], and nothing else. Where its length
-    /// is not known the body is sent in chunks, which a proxy before the service may refuse.
+    /// Uploads a file that comes in pieces, such as from a download. It is polled on the connection's arbiter, so it
+    /// must not block; one that panics ends the upload with [`RestErrorKind::Panicked`], and nothing else. Where its
+    /// length is not known the body is sent in chunks, which a proxy before the service may refuse.
     #[must_use]
     pub fn stream(
         name: impl Into<String>,
@@ -138,7 +138,7 @@ impl Upload {
         self
     }
 
-    /// Sets the conversation it is meant for, which the service wants to know. Default: none is told.
+    /// Sets the conversation it is meant for, which the service wants to know. Default: none.
     #[must_use]
     pub fn to(mut self, conversation: impl Into<Conversation>) -> Self {
         self.target = Some(conversation.into());
@@ -176,9 +176,8 @@ impl Upload {
         self
     }
 
-    /// Hears of each piece handed to the connection, on the connection's thread; the last time with all of them, which
-    /// is before the service has answered. Keep it short. One that panics ends the upload with
-    /// [`RestErrorKind::Panicked`], and nothing else.
+    /// Calls this for each piece handed to the connection, on its thread; the last call, with all bytes, precedes the
+    /// answer. Keep it short. A panic ends the upload with [`RestErrorKind::Panicked`], and nothing else.
     #[must_use]
     pub fn on_progress(mut self, watcher: impl FnMut(Progress) + Send + 'static) -> Self {
         self.watcher = Some(Lent::new(Box::new(watcher)));

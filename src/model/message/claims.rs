@@ -5,9 +5,10 @@ use crate::util::weight::weigh;
 
 /// A message's claims about its own sender and conversation, where the service disagrees.
 ///
-/// A message names its sender twice: the service does, and so does the part that the sender wrote. This crate goes by the
-/// service. Where the other part says something else, somebody pretends: the first time is a WARN, further ones are counted
-/// and told at most once in 10 minutes, and each event [has it](crate::EventKind::claims). Nothing here may be believed.
+/// A message names its sender twice: the service does, and so does the part that the sender wrote. This crate goes by
+/// the service. Where the other part says something else, somebody pretends: the first time is a WARN, further ones are
+/// counted and logged at most once in 10 minutes, and each event [has it](crate::EventKind::claims). Nothing here may
+/// be believed.
 ///
 /// Letter case, a device behind the name (`bob/phone`) and the long form `org#app_bob@easemob.com` make no difference.
 ///

@@ -11,7 +11,7 @@ pub enum ChatType {
     Single,
     /// In a group, or a thread of one.
     Group,
-    /// In a chat room.
+    /// Conversation in a chat room.
     Room,
 }
 
@@ -38,7 +38,7 @@ pub enum Conversation {
 }
 
 impl Conversation {
-    /// With a user; `user/resource` names one device of the user.
+    /// Conversation with a user; `user/resource` names one device of the user.
     #[must_use]
     pub fn user(id: impl Into<Arc<str>>) -> Self {
         Conversation::User(id.into())
@@ -50,13 +50,13 @@ impl Conversation {
         Conversation::Group(id.into())
     }
 
-    /// In a chat room.
+    /// Conversation in a chat room.
     #[must_use]
     pub fn room(id: impl Into<Arc<str>>) -> Self {
         Conversation::Room(id.into())
     }
 
-    /// In a thread of a group.
+    /// Conversation in a thread of a group.
     #[must_use]
     pub fn thread(id: impl Into<Arc<str>>) -> Self {
         Conversation::Thread(id.into())

@@ -16,7 +16,7 @@ use crate::{
 
 /// Receipts. All go by the server's id of a message.
 impl Outgoing {
-    /// Tells the sender of a message between two users that it arrived.
+    /// Notifies the sender of a message between two users that it arrived.
     ///
     /// # Errors
     /// [`SendError::Invalid`] (205) for a message of a group or chat room, an own one, and one without an id or sender.
@@ -24,7 +24,7 @@ impl Outgoing {
         Self::delivered_by_id(sender(message)?, message.id)
     }
 
-    /// Tells a user that the message arrived that has this id.
+    /// Notifies a user that the message arrived that has this id.
     ///
     /// # Errors
     /// [`SendError::Invalid`] (205) for a conversation that is not with a user, and for the id 0.
@@ -45,7 +45,7 @@ impl Outgoing {
         }
     }
 
-    /// Tells a user that the message was read that has this id.
+    /// Notifies a user that the message was read that has this id.
     ///
     /// # Errors
     /// [`SendError::Invalid`] (205) for a conversation that is not with a user, and for the id 0.
@@ -53,8 +53,8 @@ impl Outgoing {
         Self::about(user(to.into())?, MessageType::ReadAck, server_id)
     }
 
-    /// Tells a group that the message was read that has this id, with any text for its sender. Meant for messages that
-    /// [ask for it](crate::messages::MessageExtras::wants_group_receipts).
+    /// Notifies a group that the message was read that has this id, with any text for its sender. Meant for messages
+    /// that [ask for it](crate::messages::MessageExtras::wants_group_receipts).
     ///
     /// # Errors
     /// [`SendError::Invalid`] (205) for an id of a group that cannot be one, and for the message id 0.
@@ -70,7 +70,7 @@ impl Outgoing {
     }
 
     /// Reports that everything in a conversation was read: the service's count of unread messages goes to 0, and this
-    /// account's other devices hear of it. The protocol's description has it for users and groups (messages spec §3).
+    /// account's other devices are notified. The protocol's description has it for users and groups (messages spec §3).
     ///
     /// # Errors
     /// [`SendError::Invalid`] (205) for a conversation that cannot be one.

@@ -227,7 +227,7 @@ fn level(body: &MessageBody) -> u32 {
 }
 
 impl BundledMessage {
-    /// Makes a message by who said what where.
+    /// Makes a message of its sender, conversation and body.
     #[must_use]
     pub fn new(from: impl Into<String>, to: impl Into<Conversation>, body: MessageBody) -> Self {
         BundledMessage { id: 0, from: from.into(), to: to.into(), timestamp: 0, body, ext: Ext::new() }
