@@ -516,7 +516,9 @@ fn the_costliest_frames_without_end_leave_memory_the_heartbeat_and_other_account
             assert!(more <= MEMORY_KIB, "{}: {} MiB more memory", phase.name, more >> 10);
             assert!(phase.heartbeat <= IDLE + SLACK, "{}: the heartbeat came after {:?}", phase.name, phase.heartbeat);
             assert!(phase.late() <= most_late, "{}: other accounts were {:?} late", phase.name, phase.late());
-            assert!(phase.sent > 3, "{}: only {} frames were sent", phase.name, phase.sent);
+            // Unoptimised, the costliest take half a second each.
+            let least = if cfg!(debug_assertions) { 2 } else { 4 };
+            assert!(phase.sent >= least, "{}: only {} frames were sent", phase.name, phase.sent);
             let told = phase.report["told"].as_u64().unwrap();
             assert!(told > 20, "{}: other accounts were told the time {told} times", phase.name);
             assert_eq!(phase.report["connected"], 1, "{}: the link was lost", phase.name);
