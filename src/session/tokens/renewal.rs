@@ -101,7 +101,7 @@ impl Session {
         }
     }
 
-    /// Authorizes an attempt: fetches a token if there is none, or the current one has ended or was refused.
+    /// Authorises an attempt: fetches a token if there is none, or the current one has ended or was refused.
     pub(in crate::session) fn authorize(&mut self, cx: &mut Cx<'_>) -> Flow {
         let (server, now) = (self.tokens.server_clock, cx.now);
         if self.phase.is_logging_in() && self.tokens.granted_end.is_some_and(|end| TokenEnd::is_over(end, server, now))
