@@ -65,7 +65,7 @@ use crate::{
 /// let (user, password) = ("alice".parse()?, Password::new("s3cret")?);
 /// rest.register_user(&user, &password, None).await?;
 /// let grant = rest.password_token(&user, &password).await?;
-/// println!("the token lives for {:?}", grant.expires_in);
+/// println!("the token ends: {:?}", grant.expires_at);
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use crate::model::{account::Token, error::CredentialError};
 ///
 /// let grant = TokenGrant::new("007…")?.expires_in(Duration::from_secs(3600));
 /// assert!(grant.expires_at.is_some());
-/// # Ok::<(), agora_chat::CredentialError>(())
+/// # Ok::<(), agora_chat::errors::CredentialError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
