@@ -9,7 +9,7 @@ use crate::model::{account::Token, error::CredentialError};
 /// use std::time::Duration;
 /// use agora_chat::account::TokenGrant;
 ///
-/// let grant = TokenGrant::new("007…")?.expires_in(Duration::from_secs(3600));
+/// let grant = TokenGrant::new("007eJx")?.expires_in(Duration::from_secs(3600));
 /// assert!(grant.expires_at.is_some());
 /// # Ok::<(), agora_chat::errors::CredentialError>(())
 /// ```
