@@ -98,7 +98,7 @@ pub mod connection;
 pub mod delivery;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
-#[path = "../fuzz/harness/mod.rs"]
+#[path = "../tests/fuzz/mod.rs"]
 pub mod fuzzing;
 #[cfg(any(doc, doctest))]
 pub mod guide;

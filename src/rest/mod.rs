@@ -16,7 +16,7 @@ mod discovery;
 mod download;
 mod files;
 #[cfg(feature = "fuzzing")]
-#[path = "../../fuzz/harness/rest_errors.rs"]
+#[path = "../../tests/fuzz/rest_errors.rs"]
 pub(crate) mod fuzzing;
 mod history;
 pub(crate) mod http;

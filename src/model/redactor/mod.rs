@@ -174,7 +174,7 @@ fn boundary(text: &str, at: usize) -> usize {
 }
 
 #[cfg(feature = "fuzzing")]
-#[path = "../../../fuzz/harness/redactor.rs"]
+#[path = "../../../tests/fuzz/redactor.rs"]
 pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;

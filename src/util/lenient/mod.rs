@@ -2,7 +2,7 @@
 
 pub(crate) mod bounded;
 #[cfg(feature = "fuzzing")]
-#[path = "../../../fuzz/harness/lenient.rs"]
+#[path = "../../../tests/fuzz/lenient.rs"]
 pub(crate) mod fuzzing;
 pub(crate) mod json;
 pub(crate) mod text;

@@ -32,7 +32,7 @@ mod content;
 mod easemob;
 #[cfg(feature = "fuzzing")]
 #[allow(clippy::expect_used, reason = "a harness fails loudly")]
-#[path = "../../../../fuzz/harness/tokens.rs"]
+#[path = "../../../../tests/fuzz/tokens.rs"]
 pub(crate) mod fuzzing;
 mod info;
 mod problem;
