@@ -67,10 +67,6 @@ impl ConnectionActor {
     }
 
     fn open(&mut self, account: Account, asked: oneshot::Sender<Result<(), OpenError>>, ctx: &mut Context<Self>) {
-        if let Err(error) = account.check() {
-            let _ = asked.send(Err(OpenError::Account(error)));
-            return;
-        }
         if self.core.engine.state() == ConnectionState::LoggedOut {
             self.user = Some(account.user().clone());
             self.log.of_user(&self.logger, account.user());

@@ -27,10 +27,10 @@ mod messages;
 mod page_tasks;
 mod session_calls;
 mod stats;
-mod token_cache;
 #[cfg(test)]
 #[cfg(feature = "local-server")]
-mod token_cache_tests;
+mod tests;
+mod token_cache;
 mod token_fetch;
 mod transient_failures;
 mod unwritten;

@@ -46,8 +46,6 @@
 
 mod actor;
 mod backlog;
-#[cfg(test)]
-mod bytes_tests;
 mod capacity;
 mod event_handler;
 mod handle;
@@ -61,6 +59,8 @@ mod read_gate;
 mod registry;
 mod subscriber;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 pub use actor::{HandlerRegistry, Publish, Shutdown, Subscribe, Subscribers, Unsubscribe};
 pub use event_handler::EventHandler;

@@ -22,8 +22,6 @@ mod history;
 pub(crate) mod http;
 mod http_call;
 mod lane;
-#[cfg(test)]
-mod memory_tests;
 mod multipart;
 mod presence;
 mod rate_limit;
@@ -33,6 +31,8 @@ mod session_call;
 mod session_errors;
 mod sliding_window;
 mod spec;
+#[cfg(test)]
+mod tests;
 mod upload;
 mod users;
 

@@ -85,7 +85,7 @@ pub enum Action {
     },
     /// The login requested by [`Input::Open`] is over.
     Opened(Result<(), OpenError>),
-    /// An [`Input::Open`] came at the wrong time; the login under way goes on.
+    /// An [`Input::Open`] came at the wrong time, and the login under way goes on; or its account is malformed.
     Rejected(OpenError),
     /// The session is over; the callers waiting for that can be answered.
     Closed,

@@ -17,7 +17,7 @@ use crate::{
         EventMask,
         account::{Token, UserId},
         auth::{Credentials, Secret},
-        error::{ConnectStep, RequestError, SendError},
+        error::{ConnectStep, OpenError, RequestError, SendError},
         origin::Origin,
         redactor::Redactor,
     },
@@ -27,7 +27,7 @@ use crate::{
 ///
 /// | Input | Actions it may cause |
 /// |---|---|
-/// | `Open` | `Recall`, `LoadCursors`, then as `Recalled`; `Rejected` where there is a session |
+/// | `Open` | `Recall`, `LoadCursors`, then as `Recalled`; `Rejected` where there is a session, or the account is malformed |
 /// | `Recalled`, `Discovered`, `TokenReady` | the next step of a login: `Discover`, `FetchToken`, `Connect`, `Opened` with its error; `TokenChanged`, `ForgetToken`, `Renewed` |
 /// | `Connected`, `Frame` | `Transmit`, `Emit`, `Publish`, `Deliver`, `Sent`, `Opened`, `TokenChanged`, `Connect` (a redirect), `Hangup` |
 /// | `Lost`, `NetworkChanged`, `Tick` | the next attempt, or `Transmit` (a heartbeat, a pull again, a send again), `Emit`, `FetchToken`, `DropTokenFetch`, `Sent`, `Hangup` |
@@ -238,11 +238,17 @@ impl Engine {
                 cx.out.push(Action::Rejected(session.already_open()));
                 Flow::Continue(())
             }
-            (none, Input::Open(account)) => {
-                cx.env.logout_answered = false;
-                let session = none.insert(Box::new(Session::new(account, &cx)));
-                session.open(&mut cx)
-            }
+            (none, Input::Open(account)) => match account.check() {
+                Ok(()) => {
+                    cx.env.logout_answered = false;
+                    let session = none.insert(Box::new(Session::new(account, &cx)));
+                    session.open(&mut cx)
+                }
+                Err(error) => {
+                    cx.out.push(Action::Rejected(OpenError::Account(error)));
+                    Flow::Continue(())
+                }
+            },
             (Some(_), Input::Send { client_id, .. } | Input::Room { client_id, .. })
                 if cx.env.unsent >= cx.env.config.limits.outbox =>
             {

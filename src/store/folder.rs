@@ -312,3 +312,7 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     regular(&about)?;
     Ok((file, about.len()))
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;

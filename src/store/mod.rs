@@ -13,9 +13,6 @@ use crate::model::auth::{Expiry, TokenGrant};
 use crate::model::error::StateError;
 mod file;
 mod folder;
-#[cfg(test)]
-#[cfg(unix)]
-mod folder_tests;
 mod system;
 
 use crate::model::account::{AppKey, Device, Token, UserId};

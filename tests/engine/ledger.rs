@@ -150,6 +150,10 @@ impl Ledger {
                 let told = |error: &OpenError| matches!(error, OpenError::Refused { .. } | OpenError::Ended { .. });
                 self.failed_quietly = result.as_ref().is_err_and(|error| !told(error));
             }
+            Action::Rejected(OpenError::Account(_)) => {
+                assert!(std::mem::take(&mut self.opening), "only an open is rejected");
+                self.in_session = false;
+            }
             Action::Rejected(error) => {
                 assert!(std::mem::take(&mut self.rejected), "only a second open is rejected");
                 assert!(matches!(error, OpenError::InProgress { .. } | OpenError::AlreadyOpen { .. }));

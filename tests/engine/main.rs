@@ -9,6 +9,7 @@
 )]
 
 mod abort;
+mod accounts;
 mod arrivals;
 mod bad_text;
 mod broken_links;

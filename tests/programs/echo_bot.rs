@@ -3,7 +3,6 @@
 //! A whole `cargo test` builds the program; with `--test` or `--tests`, build it first: `cargo build --example echo_bot`.
 
 use std::{
-    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
@@ -20,15 +19,9 @@ use tokio::{
     time::timeout,
 };
 
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::support::own_process::example;
 
-/// Where `cargo test` puts examples, from where it puts this test.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let program = test.parent().unwrap().parent().unwrap().join("examples/echo_bot");
-    assert!(program.exists(), "{} is not there; `cargo build --example echo_bot` first", program.display());
-    program
-}
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// The program; it ends with the test.
 struct Bot(Child);
@@ -43,7 +36,7 @@ impl Drop for Bot {
 impl Bot {
     /// Starts it, and returns once it is online.
     async fn online(server: &LocalServer, arguments: &[&str]) -> Self {
-        let mut command = Command::new(program());
+        let mut command = Command::new(example("echo_bot"));
         command.args(["--app-key", server.app_key(), "--user", "bot"]).args(arguments);
         command.args(["--rest-url", &server.rest_url(), "--socket-url", &server.socket_url()]);
         let child = command.env("AGORA_CHAT_PASSWORD", "secret").stdout(Stdio::null()).spawn().unwrap();

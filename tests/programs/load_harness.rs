@@ -4,7 +4,6 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    path::PathBuf,
     process::{Command, Output, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -12,18 +11,12 @@ use std::{
 use agora_chat::local_server::{Cut, LocalServer};
 use serde_json::Value;
 
+use crate::support::own_process::example;
+
 const ACCOUNTS: usize = 5;
 
-/// Where `cargo test` puts examples, from where it puts this test.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let program = test.parent().unwrap().parent().unwrap().join("examples/load_harness");
-    assert!(program.exists(), "{} is not there; `cargo build --example load_harness` first", program.display());
-    program
-}
-
 fn ended(arguments: &[&str]) -> Output {
-    Command::new(program()).args(arguments).output().unwrap()
+    Command::new(example("load_harness")).args(arguments).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -41,7 +34,7 @@ async fn server() -> LocalServer {
 
 /// Starts it for all accounts of the server, and does something once they are logged in; its status and its report.
 async fn run(server: &LocalServer, arguments: &[&str], once_ready: impl FnOnce()) -> (i32, Value, String) {
-    let mut command = Command::new(program());
+    let mut command = Command::new(example("load_harness"));
     command.args(["--rest-url", &server.rest_url(), "--socket-url", &server.socket_url()]);
     command.args(["--app-key", server.app_key(), "--accounts", &ACCOUNTS.to_string()]).args(arguments);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -87,7 +80,7 @@ async fn logins_that_fail_are_counted_and_break_a_threshold() {
     server.change_password("u000003", "other").unwrap();
     let mut arguments = vec!["--scenario", "login", "--quiet"];
     arguments.extend(["--accounts", "6", "--fail-if", "failed>1"]);
-    let mut command = Command::new(program());
+    let mut command = Command::new(example("load_harness"));
     command.args(["--rest-url", &server.rest_url(), "--socket-url", &server.socket_url()]);
     command.args(["--app-key", server.app_key()]).args(arguments);
     let output = actix_rt::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
@@ -230,9 +223,9 @@ async fn verdicts_have_units() {
 #[actix::test]
 async fn without_addresses_it_looks_where_the_local_server_is() {
     // Whatever may be there or not: only the defaults of the two are compared.
-    let program = program().with_file_name("local_server");
+    let program = example("load_harness").with_file_name("local_server");
     let help = |program: &std::path::Path| text(&Command::new(program).arg("--help").output().unwrap().stdout);
-    let (server, harness) = (help(&program), help(&self::program()));
+    let (server, harness) = (help(&program), help(&self::example("load_harness")));
     assert!(server.contains("[default: local#test]") && harness.contains("[default: local#test]"), "{harness}");
     assert!(server.contains("7070") && harness.contains("http://127.0.0.1:7070]"), "{server}");
     assert!(harness.contains("ws://127.0.0.1:7070/websocket]"), "{harness}");
@@ -241,7 +234,7 @@ async fn without_addresses_it_looks_where_the_local_server_is() {
 #[actix::test]
 async fn a_report_that_cannot_be_written_is_no_success() {
     let server = server().await;
-    let mut command = Command::new(program());
+    let mut command = Command::new(example("load_harness"));
     command.args(["--rest-url", &server.rest_url(), "--socket-url", &server.socket_url()]);
     command.args(["--app-key", server.app_key(), "--quiet"]);
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -261,7 +254,7 @@ async fn an_interrupt_waits_for_no_login_that_is_under_way() {
 
     let server = server().await;
     server.set_silent(true);
-    let mut command = Command::new(program());
+    let mut command = Command::new(example("load_harness"));
     command.args(["--rest-url", &server.rest_url(), "--socket-url", &server.socket_url()]);
     command.args(["--app-key", server.app_key(), "--accounts", "5"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -283,7 +276,7 @@ async fn an_interrupted_run_reports_what_it_measured() {
     };
 
     let server = server().await;
-    let mut command = Command::new(program());
+    let mut command = Command::new(example("load_harness"));
     command.args([
         "--rest-url",
         &server.rest_url(),

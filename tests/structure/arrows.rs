@@ -174,7 +174,7 @@ fn sources() -> Vec<(PathBuf, Vec<String>)> {
             let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
             if path.is_dir() {
                 folders.push(path);
-            } else if name != "tests" && !name.ends_with("_tests") {
+            } else if name != "tests" {
                 let mut module: Vec<String> = path
                     .parent()
                     .unwrap()

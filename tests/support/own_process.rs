@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    path::PathBuf,
     process::Command,
     sync::{Mutex, PoisonError},
 };
@@ -20,6 +21,14 @@ pub(crate) fn command(full_name: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", full_name, "--include-ignored", "--nocapture"]);
     command
+}
+
+/// The program of an example, where `cargo test` puts it.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let program = test.parent().unwrap().parent().unwrap().join("examples").join(name);
+    assert!(program.exists(), "{} is not there; `cargo build --examples` first", program.display());
+    program
 }
 
 /// Runs the calling test in a process of its own, one such test at a time; `false` in that process, where the caller goes

@@ -4,7 +4,6 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    path::PathBuf,
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::mpsc::{Sender, channel},
     time::Duration,
@@ -21,16 +20,10 @@ use tokio::{
     time::timeout,
 };
 
+pub(crate) use super::own_process::example as path;
+
 /// How long anything may take before a test fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
-
-/// Where `cargo test` puts examples, from where it puts this test.
-pub(crate) fn path(example: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let program = test.parent().unwrap().parent().unwrap().join("examples").join(example);
-    assert!(program.exists(), "{} is not there; `cargo build --examples` first", program.display());
-    program
-}
 
 /// An example with what it needs to reach a server.
 pub(crate) fn command(example: &str, server: &LocalServer) -> Command {

@@ -9,7 +9,7 @@ mod encode;
 mod error;
 mod mask;
 #[cfg(test)]
-mod oracle_tests;
+mod tests;
 
 use std::fmt;
 

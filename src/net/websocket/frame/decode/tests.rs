@@ -1,5 +1,5 @@
 use super::*;
-use crate::net::websocket::frame::oracle_tests::Item;
+use crate::net::websocket::frame::tests::Item;
 
 const LIMIT: usize = 4 << 20;
 

@@ -10,9 +10,9 @@ use std::{
     process::Command,
 };
 
-use super::{StateDir, exposed};
 use crate::model::account::{AppKey, Device, Token, UserId};
 use crate::model::{auth::TokenGrant, error::StateError};
+use crate::store::{StateDir, exposed};
 
 fn account() -> (AppKey, UserId) {
     ("org#app".parse().unwrap(), "alice".parse().unwrap())
