@@ -30,6 +30,23 @@ const ROOMS: &[(&str, &[&str])] = &[
         "connection",
         &["util", "wire", "model", "net", "store", "handlers", "logger", "config", "session", "rest", "delivery"],
     ),
+    (
+        "fleet",
+        &[
+            "util",
+            "wire",
+            "model",
+            "net",
+            "store",
+            "handlers",
+            "logger",
+            "config",
+            "session",
+            "rest",
+            "delivery",
+            "connection",
+        ],
+    ),
     // Beside the client: what speaks for the service shares what goes over the wire, and no decision.
     ("local_server", &["util", "wire", "model", "net", "config"]),
 ];
