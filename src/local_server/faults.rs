@@ -13,6 +13,20 @@ pub enum DevicePolicy {
     RefuseNew,
 }
 
+/// The rule for a login of a user with the resource of a session that is there. The live service's is not confirmed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DuplicatePolicy {
+    /// The older session is closed without a word, as connection spec §6.5 has it.
+    #[default]
+    Replace,
+    /// The older session is kicked (206) with the newcomer's extension, then closed.
+    ReplaceWith206,
+    /// Both stay. Nor does one device too many end another then ([`DevicePolicy::KickOldest`]).
+    KeepBoth,
+    /// The newcomer is refused with `TOO_MANY_DEVICES` (13).
+    RefuseNew,
+}
+
 /// A REST answer given instead of the right one.
 ///
 /// ```

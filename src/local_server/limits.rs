@@ -26,6 +26,10 @@ pub(crate) const PAGE_BYTES: usize = 1 << 20;
 pub(crate) const FRAMES: usize = 1024;
 /// See [`FRAMES`].
 pub(crate) const FRAME_BYTES: usize = 4 << 20;
+/// Sessions remembered that have ended; the oldest are forgotten.
+pub(crate) const SESSIONS: usize = 100_000;
+/// Pairs remembered of sessions that overlapped; later ones are only counted.
+pub(crate) const ONLINE_TWICE: usize = 10_000;
 /// REST calls remembered; the oldest are forgotten.
 pub(crate) const CALLS: usize = 4096;
 /// Injected faults of one kind; one more is an error.

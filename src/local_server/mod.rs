@@ -93,7 +93,10 @@ mod state;
 
 pub use error::LocalServerError;
 pub use fault_proxy::{Direction, Door, FaultProxy, Faults, ProxyCounts};
-pub use faults::{DevicePolicy, RestFault};
+pub use faults::{DevicePolicy, DuplicatePolicy, RestFault};
 pub use handle::{Builder, LocalServer};
 pub use net::{Cut, Drip};
-pub use observed::{ClientFrame, FrameKind, RestCall, SessionInfo, Stats, StoredFile, StoredMessage};
+pub use observed::{
+    ClientFrame, FrameKind, LoggedSession, OnlineTwice, RestCall, SessionEnd, SessionInfo, Stats, StoredFile,
+    StoredMessage,
+};

@@ -4,7 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::{model::message::Message, wire::Meta};
+use crate::{
+    model::{error::Code, message::Message},
+    wire::Meta,
+};
 
 /// One frame a provisioned client sent. `Debug` shows its kind and length only: a PROVISION holds a token.
 #[derive(Clone, PartialEq)]
@@ -102,6 +105,78 @@ pub struct SessionInfo {
     pub version: Option<String>,
 }
 
+/// One session of the log: a device from its accepted PROVISION to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LoggedSession {
+    /// The user id, in lower case.
+    pub user: String,
+    /// The device's resource.
+    pub resource: String,
+    /// The session's number, which no other session of the server has.
+    pub session: u64,
+    /// When it began, in milliseconds since 1970.
+    pub from_ms: u64,
+    /// When it ended, in milliseconds since 1970; `None` while it is online.
+    pub to_ms: Option<u64>,
+    /// How it ended; `None` while it is online.
+    pub end: Option<SessionEnd>,
+    /// The code of the kick it was sent at its end.
+    pub code: Option<Code>,
+}
+
+/// The end of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SessionEnd {
+    /// The client sent LOGOUT.
+    Logout,
+    /// Its link ended or was cut, whichever side began, or the server stopped.
+    Link,
+    /// The same user logged in with the same resource; with [`DuplicatePolicy::ReplaceWith206`] a kick came before the
+    /// end.
+    ///
+    /// [`DuplicatePolicy::ReplaceWith206`]: crate::local_server::DuplicatePolicy::ReplaceWith206
+    Replaced,
+    /// It was kicked for any other reason.
+    Kicked,
+}
+
+impl SessionEnd {
+    /// Returns its name: `logout`, `link`, `replaced` or `kicked`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            SessionEnd::Logout => "logout",
+            SessionEnd::Link => "link",
+            SessionEnd::Replaced => "replaced",
+            SessionEnd::Kicked => "kicked",
+        }
+    }
+}
+
+/// Two sessions of one user that were there at the same time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OnlineTwice {
+    /// The session that was there.
+    pub earlier: LoggedSession,
+    /// The session that began meanwhile.
+    pub later: LoggedSession,
+}
+
+impl OnlineTwice {
+    /// Returns when both were there, in milliseconds since 1970; the end is `None` while they still are.
+    #[must_use]
+    pub fn window_ms(&self) -> (u64, Option<u64>) {
+        let to = match (self.earlier.to_ms, self.later.to_ms) {
+            (Some(earlier), Some(later)) => Some(earlier.min(later)),
+            (earlier, later) => earlier.or(later),
+        };
+        (self.later.from_ms, to)
+    }
+}
+
 /// One message as the server has it now.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -184,6 +259,8 @@ pub struct Stats {
     pub provisions: u64,
     /// PROVISION frames refused.
     pub refusals: u64,
+    /// PROVISION frames accepted.
+    pub logins: u64,
     /// UNREAD frames received.
     pub heartbeats: u64,
     /// Frames received of every kind, including text messages.
@@ -194,4 +271,9 @@ pub struct Stats {
     pub slow_clients: u64,
     /// Messages dropped because a queue was full.
     pub dropped_messages: u64,
+    /// Pairs of sessions of one user that overlapped; see
+    /// [`online_twice`](crate::local_server::LocalServer::online_twice).
+    pub online_twice: u64,
+    /// Sessions dropped from the log because it was full.
+    pub dropped_sessions: u64,
 }

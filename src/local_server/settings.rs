@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{data::Bounds, faults::DevicePolicy, limits};
+use super::{
+    data::Bounds,
+    faults::{DevicePolicy, DuplicatePolicy},
+    limits,
+};
 
 /// The settings of a server; those that the handle can change hold at once.
 #[derive(Clone, Debug)]
@@ -15,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) client: Option<(String, String)>,
     /// The number of devices a user may be online with, and the rule for one more.
     pub(crate) devices: Option<(usize, DevicePolicy)>,
+    /// The rule for a login with the resource of a session that is there.
+    pub(crate) duplicates: DuplicatePolicy,
     /// The time after sending in which a message may be recalled; `None`: not at all.
     pub(crate) recall: Option<Duration>,
     /// The time in which a repeated client id is recognised; `None`: not at all.
@@ -44,6 +50,7 @@ impl Default for Settings {
             open_registration: true,
             client: None,
             devices: Some((4, DevicePolicy::KickOldest)),
+            duplicates: DuplicatePolicy::default(),
             recall: Some(limits::RECALL),
             repeats: Some(limits::REPEAT),
             forged_bodies: false,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::{
-    data::{CallLog, Files, Groups, History, Links, Presences, Repeats, Rooms, Tokens, User, Users},
+    data::{CallLog, Files, Groups, History, Links, Presences, Repeats, Rooms, SessionLog, Tokens, User, Users},
     error::LocalServerError,
     faults::FaultTable,
     ids::{Ids, uuid},
@@ -40,6 +40,7 @@ pub(crate) struct State {
     pub(crate) files: Files,
     pub(crate) presences: Presences,
     pub(crate) links: Links,
+    pub(crate) sessions: SessionLog,
     pub(crate) calls: CallLog,
     pub(crate) stats: Stats,
 }
@@ -61,6 +62,7 @@ impl State {
             files: Files::default(),
             presences: Presences::default(),
             links: Links::default(),
+            sessions: SessionLog::default(),
             calls: CallLog::default(),
             stats: Stats::default(),
         }
@@ -98,6 +100,8 @@ impl State {
             online: self.links.devices().count(),
             links: self.links.len(),
             dropped_messages: self.users.dropped_messages(),
+            online_twice: self.sessions.overlaps(),
+            dropped_sessions: self.sessions.dropped(),
             ..self.stats
         }
     }

@@ -21,5 +21,6 @@ mod recorded;
 mod rest;
 mod rooms;
 mod said;
+mod sessions;
 mod stored;
 mod users;

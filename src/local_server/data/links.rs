@@ -115,9 +115,9 @@ impl Links {
         self.sessions.remove(&id)
     }
 
-    /// Removes every session, and returns them.
-    pub(crate) fn take_sessions(&mut self) -> impl Iterator<Item = Session> + use<> {
-        std::mem::take(&mut self.sessions).into_values()
+    /// Removes every session, and returns them with their numbers.
+    pub(crate) fn take_sessions(&mut self) -> impl Iterator<Item = (u64, Session)> + use<> {
+        std::mem::take(&mut self.sessions).into_iter()
     }
 
     /// Returns the device logged in by a session.

@@ -74,10 +74,13 @@ impl Mailbox {
         }
     }
 
-    /// Stores an item for one device, if it is known.
+    /// Stores an item for one device, if it is known. Sessions that share a resource share its queues, so what it stored
+    /// last is not stored once more.
     pub(crate) fn put_for(&mut self, resource: &str, item: Item) {
         let limit = self.bounds.stored;
-        if let Some(device) = self.device(resource) {
+        if let Some(device) = self.device(resource)
+            && !device.queues.get(item.queue()).is_some_and(|queue| queue.ends_with(&item))
+        {
             let dropped = device.put(item, limit);
             self.dropped += dropped;
         }
@@ -239,6 +242,17 @@ mod tests {
         mailbox.logged_in("d1");
         assert_eq!(ids(&mut mailbox, "d1", "alice", None).0, [1]);
         assert!(ids(&mut mailbox, "d2", "alice", None).0.is_empty());
+    }
+
+    #[test]
+    fn what_two_sessions_of_a_device_get_is_stored_once() {
+        let mut mailbox = Mailbox::new(BOUNDS);
+        mailbox.logged_in("d1");
+        let item = message(1, "alice");
+        mailbox.put_for("d1", item.clone());
+        mailbox.put_for("d1", item);
+        mailbox.put_for("d1", message(2, "alice"));
+        assert_eq!(ids(&mut mailbox, "d1", "alice", None).0, [1, 2]);
     }
 
     #[test]

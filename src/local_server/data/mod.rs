@@ -13,6 +13,7 @@ mod queue_name;
 mod repeats;
 mod rooms;
 mod send;
+mod session_log;
 mod tokens;
 mod users;
 
@@ -29,6 +30,7 @@ pub(crate) use self::{
     repeats::Repeats,
     rooms::{Room, Rooms},
     send::{SendAccepted, Target},
+    session_log::{SessionLog, online_twice},
     tokens::{Owner, Token, Tokens},
     users::{User, Users},
 };

@@ -129,6 +129,11 @@ impl Queue {
         self.items.push_back(item);
     }
 
+    /// Returns whether this very item was added last.
+    pub(crate) fn ends_with(&self, item: &Item) -> bool {
+        matches!((self.items.back(), item), (Some(Item::One(last)), Item::One(item)) if Arc::ptr_eq(last, item))
+    }
+
     pub(crate) fn drop_oldest(&mut self) {
         match self.items.front_mut() {
             Some(Item::Run(run)) if run.count > 1 => run.skip(1),

@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use crate::{
-    local_server::{data::Owner, error::LocalServerError, faults::DevicePolicy, handle::server::LocalServer},
+    local_server::{
+        data::Owner,
+        error::LocalServerError,
+        faults::{DevicePolicy, DuplicatePolicy},
+        handle::server::LocalServer,
+    },
     model::{account::UserId, error::Kick},
 };
 
@@ -100,6 +105,11 @@ impl LocalServer {
     /// the oldest is kicked.
     pub fn max_devices(&self, limit: Option<usize>, policy: DevicePolicy) {
         self.shared.change(|state| state.settings.devices = limit.map(|limit| (limit, policy)));
+    }
+
+    /// Sets the rule for a login with the resource of a session that is there. Default: [`DuplicatePolicy::Replace`].
+    pub fn set_duplicates(&self, policy: DuplicatePolicy) {
+        self.shared.change(|state| state.settings.duplicates = policy);
     }
 
     /// Kicks every device of a user; returns how many there were.

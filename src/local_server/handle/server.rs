@@ -16,6 +16,7 @@ use crate::{
     config::{Config, ConfigBuilder, Endpoints},
     local_server::{
         error::LocalServerError,
+        faults::DuplicatePolicy,
         serve::{
             front::{self, Command},
             http,
@@ -80,6 +81,14 @@ impl Builder {
     #[must_use]
     pub fn page_size(mut self, messages: usize) -> Self {
         self.settings.queues.page = messages.max(1);
+        self
+    }
+
+    /// Sets the rule for a login of a user with the resource of a session that is there. Default:
+    /// [`DuplicatePolicy::Replace`].
+    #[must_use]
+    pub fn duplicates(mut self, policy: DuplicatePolicy) -> Self {
+        self.settings.duplicates = policy;
         self
     }
 

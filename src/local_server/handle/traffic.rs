@@ -7,11 +7,11 @@ use tokio::time::timeout;
 
 use crate::{
     local_server::{
-        data::QueueName,
+        data::{QueueName, online_twice},
         error::LocalServerError,
         handle::server::LocalServer,
         net::Outgoing,
-        observed::{ClientFrame, RestCall, SessionInfo, Stats},
+        observed::{ClientFrame, LoggedSession, OnlineTwice, RestCall, SessionInfo, Stats},
     },
     model::message::Conversation,
 };
@@ -83,6 +83,38 @@ impl LocalServer {
     #[must_use]
     pub fn all_sessions(&self) -> Vec<SessionInfo> {
         self.shared.read(|state| state.links.devices().cloned().collect())
+    }
+
+    /// Returns the log of sessions in the order in which they began: those online, and the last 100 000 that ended. Older
+    /// ones are counted in [`Stats::dropped_sessions`].
+    #[must_use]
+    pub fn session_log(&self) -> Vec<LoggedSession> {
+        let entries = self.shared.read(|state| state.sessions.entries());
+        entries.iter().map(|entry| entry.logged()).collect()
+    }
+
+    /// Returns the pairs of sessions in which one user was online twice, in the order in which they began to be: at most
+    /// the first 10 000 since the start; [`Stats::online_twice`] counts them all.
+    ///
+    /// A session lasts from its accepted PROVISION, which is in it, to its end, which is not. Two sessions of one user are
+    /// a pair if there was an instant in both, whatever their resources: if one began before the other had ended. The
+    /// server begins and ends sessions one at a time, and this order decides, not the milliseconds that are shown. A session that
+    /// takes the place of another ends it first, so these are no pair. Neither is a pair lost when its sessions are
+    /// dropped from the log.
+    ///
+    /// ```
+    /// # use agora_chat::local_server::{LocalServer, LocalServerError};
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), LocalServerError> {
+    /// let server = LocalServer::start().await?;
+    /// // ... clients come and go ...
+    /// assert_eq!(server.online_twice(), []);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn online_twice(&self) -> Vec<OnlineTwice> {
+        self.shared.read(|state| state.sessions.pairs()).iter().map(online_twice).collect()
     }
 
     /// Returns the number of devices online.

@@ -1,7 +1,7 @@
 //! Kicks (connection spec §9).
 
 use crate::{
-    local_server::{net::Outgoing, protocol::frames, state::State},
+    local_server::{net::Outgoing, observed::SessionEnd, protocol::frames, state::State},
     model::error::Kick,
     wire::{StatisticsBody, statistics_body::Operation},
 };
@@ -12,13 +12,13 @@ impl State {
         let mut kicked = self.users.online(&user.to_lowercase());
         kicked.retain(|(_, name)| resource.is_none_or(|resource| resource == name));
         for (id, _) in &kicked {
-            self.kick_session(*id, kick);
+            self.kick_session(*id, kick, SessionEnd::Kicked);
         }
         kicked.len()
     }
 
-    /// Kicks one session.
-    pub(crate) fn kick_session(&mut self, id: u64, kick: &Kick) {
+    /// Kicks one session, which is logged to end so.
+    pub(crate) fn kick_session(&mut self, id: u64, kick: &Kick, end: SessionEnd) {
         let Some(device) = self.links.device(id).cloned() else {
             return;
         };
@@ -34,6 +34,6 @@ impl State {
         let meta_id = self.ids.next();
         let frame = frames::kick(&self.app.key, meta_id, &device.user, &device.resource, &body);
         self.push(id, Outgoing::Binary(frame));
-        self.session_closed(id);
+        self.end_session(id, end, Some(kick.code()));
     }
 }

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use crate::{
     local_server::{
         data::Owner,
-        faults::DevicePolicy,
+        faults::{DevicePolicy, DuplicatePolicy},
         net::Outgoing,
-        observed::{FrameKind, SessionInfo},
+        observed::{FrameKind, SessionEnd, SessionInfo},
         protocol::frames,
         state::State,
     },
@@ -21,7 +21,7 @@ impl State {
     pub(crate) fn refuse_provision(&mut self, id: u64, status: Status, up: Provision) {
         self.stats.refusals += 1;
         self.push(id, Outgoing::Binary(frames::refused(status, up.resource)));
-        self.session_closed(id);
+        self.session_closed(id, SessionEnd::Link);
     }
 
     /// Logs a session in, or refuses it.
@@ -31,24 +31,37 @@ impl State {
             Err(status) => return self.refuse_provision(id, *status, up),
         };
         let resource = self.users.get(&user).and_then(|user| user.named_device.clone()).unwrap_or(resource);
-        for (other, _) in self.users.online(&user).into_iter().filter(|(_, name)| *name == resource) {
-            self.session_closed(other);
+        let elsewhere = Kick::LoggedInElsewhere { ext: up.reason.clone().map(ServerText::from) };
+        let duplicates = self.settings.duplicates;
+        let (same, mut others): (Vec<_>, Vec<_>) =
+            self.users.online(&user).into_iter().partition(|(_, name)| *name == resource);
+        for (older, _) in &same {
+            match duplicates {
+                DuplicatePolicy::Replace => self.session_closed(*older, SessionEnd::Replaced),
+                DuplicatePolicy::ReplaceWith206 => self.kick_session(*older, &elsewhere, SessionEnd::Replaced),
+                DuplicatePolicy::KeepBoth => {}
+                DuplicatePolicy::RefuseNew => {
+                    let reason = "Sorry, the device is logged in already";
+                    return self.refuse_provision(id, frames::failed(ErrorCode::TooManyDevices, reason), up);
+                }
+            }
         }
         if let Some((most, policy)) = self.settings.devices {
-            let online = self.users.online(&user);
-            if online.len() >= most.max(1) {
-                match policy {
-                    DevicePolicy::RefuseNew => {
+            let most = most.max(1);
+            match policy {
+                DevicePolicy::RefuseNew => {
+                    // Devices that are there twice count once.
+                    others.sort_by(|(_, one), (_, other)| one.cmp(other));
+                    others.dedup_by(|(_, one), (_, other)| one == other);
+                    if others.len() >= most {
                         let reason = "Sorry, the user is logged in on too many devices";
                         return self.refuse_provision(id, frames::failed(ErrorCode::TooManyDevices, reason), up);
                     }
-                    DevicePolicy::KickOldest => {
-                        for (oldest, _) in online.iter().take(online.len() + 1 - most.max(1)) {
-                            self.kick_session(
-                                *oldest,
-                                &Kick::LoggedInElsewhere { ext: up.reason.clone().map(ServerText::from) },
-                            );
-                        }
+                }
+                DevicePolicy::KickOldest if duplicates == DuplicatePolicy::KeepBoth => {}
+                DevicePolicy::KickOldest => {
+                    for (oldest, _) in others.iter().take((others.len() + 1).saturating_sub(most)) {
+                        self.kick_session(*oldest, &elsewhere, SessionEnd::Kicked);
                     }
                 }
             }

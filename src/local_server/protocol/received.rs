@@ -7,7 +7,7 @@ use crate::{
         data::QueueName,
         limits,
         net::Outgoing,
-        observed::FrameKind,
+        observed::{FrameKind, SessionEnd},
         protocol::{frames, send::SendRefused},
         state::State,
     },
@@ -64,7 +64,7 @@ impl State {
             }
             _ if self.faults.silent => {}
             // Nothing but PROVISION is legal first, and it is legal once.
-            _ if !provisioned => self.session_closed(id),
+            _ if !provisioned => self.session_closed(id, SessionEnd::Link),
             Some((_, Upward::Provision(up))) => {
                 self.refuse_provision(id, frames::failed(ErrorCode::WrongParameter, "provisioned already"), *up);
             }
@@ -72,7 +72,7 @@ impl State {
             Some((_, Upward::Sync(up))) => self.sync(id, *up),
             Some((_, Upward::Logout(_))) => {
                 self.push(id, Outgoing::Binary(frames::logged_out()));
-                self.session_closed(id);
+                self.session_closed(id, SessionEnd::Logout);
             }
             Some((_, Upward::Unknown(_))) | None => {}
         }

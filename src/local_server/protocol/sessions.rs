@@ -7,9 +7,10 @@ use tokio::sync::watch;
 use crate::local_server::{
     data::Session,
     net::{Cut, Flow, Outgoing},
-    observed::SessionInfo,
+    observed::{SessionEnd, SessionInfo},
     state::State,
 };
+use crate::model::error::Code;
 
 impl State {
     /// Adds a link; `None` when there are too many.
@@ -24,14 +25,14 @@ impl State {
     /// Removes a link and ends its session.
     pub(crate) fn link_closed(&mut self, peer: SocketAddr) {
         if let Some(session) = self.links.close(peer) {
-            self.session_closed(session);
+            self.session_closed(session, SessionEnd::Link);
         }
     }
 
     /// Cuts a link and ends its session.
     pub(crate) fn cut_link(&mut self, peer: SocketAddr, cut: Cut) {
         if let Some(session) = self.links.cut(peer, cut) {
-            self.session_closed(session);
+            self.session_closed(session, SessionEnd::Link);
         }
     }
 
@@ -53,7 +54,8 @@ impl State {
 
     /// Ends every session at once, without notices: nobody is left to get them.
     pub(crate) fn forget_sessions(&mut self) {
-        for session in self.links.take_sessions() {
+        for (id, session) in self.links.take_sessions() {
+            self.sessions.end(id, SessionEnd::Link, None);
             if let Some(device) = session.device
                 && let Some(user) = self.users.get_mut(&device.user)
             {
@@ -85,24 +87,34 @@ impl State {
         let (name, resource) = (device.user.clone(), device.resource.clone());
         session.device = Some(device);
         if let Some(user) = self.users.get_mut(&name) {
+            self.sessions.begin(id, &name, &resource, user.online.iter().map(|(other, _)| *other));
             user.online.push((id, resource));
         }
+        self.stats.logins += 1;
         self.device_changed(&name, None);
     }
 
-    /// Ends a session, and with it its places in chat rooms. Messages in its outbox are still written, then the server
-    /// closes the socket.
-    pub(crate) fn session_closed(&mut self, id: u64) {
+    /// Ends a session. Messages in its outbox are still written, then the server closes the socket.
+    pub(crate) fn session_closed(&mut self, id: u64, end: SessionEnd) {
+        self.end_session(id, end, None);
+    }
+
+    /// Ends a session that was sent a kick of this code, if of any, and with it its places in chat rooms.
+    pub(crate) fn end_session(&mut self, id: u64, end: SessionEnd, code: Option<Code>) {
         let Some(Session { device: Some(device), rooms, .. }) = self.links.remove_session(id) else {
             return;
         };
+        self.sessions.end(id, end, code);
+        // Another session may have the same resource.
+        let mut gone = Some(device.resource.as_str());
         if let Some(user) = self.users.get_mut(&device.user) {
             user.online.retain(|(other, _)| *other != id);
+            gone = gone.filter(|gone| user.online.iter().all(|(_, resource)| resource != gone));
         }
         for room in rooms {
             self.exit_room(&room, id);
         }
-        self.device_changed(&device.user, Some(&device.resource));
+        self.device_changed(&device.user, gone);
     }
 
     /// Queues a message for a client. A silent server sends nothing; a client that reads too slowly is cut off.

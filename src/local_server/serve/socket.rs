@@ -12,7 +12,7 @@ use actix_http::{
 use bytes::{Bytes, BytesMut};
 use tokio::{io::DuplexStream, select, sync::mpsc, time::timeout};
 
-use crate::local_server::{limits, net::Outgoing, serve::shared::SharedState};
+use crate::local_server::{limits, net::Outgoing, observed::SessionEnd, serve::shared::SharedState};
 
 type Socket = Framed<DuplexStream, ws::Codec>;
 
@@ -60,7 +60,7 @@ pub(crate) async fn upgraded(
             let session = shared.change(|state| state.links.open_session(peer, outbox));
             let socket = framed.replace_codec(ws::Codec::new().max_size(limits::FRAME));
             serve(&shared, session, socket, outgoing).await;
-            shared.change(|state| state.session_closed(session));
+            shared.change(|state| state.session_closed(session, SessionEnd::Link));
         }
     }
     Ok(())
