@@ -18,10 +18,10 @@ use std::{io::Write as _, time::Duration};
 use agora_chat::{
     Conversation, MessageBody,
     errors::Kick,
-    local_server::{Cut, FrameKind, LocalServer},
+    local_server::{Cut, DuplicatePolicy, FrameKind, LocalServer},
     wire::Meta,
 };
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use lines::Line;
 use out::Out;
 use prost::Message as _;
@@ -32,6 +32,7 @@ const COMMANDS: &str = "\
 Commands on stdin, one a line; each is answered by one JSON line, {\"ok\":true,...} or {\"ok\":false,\"error\":\"...\"}:
   user NAME PASSWORD          create a user
   token NAME [LIFE_SECONDS]   issue a token (default: the token life)
+  duplicate POLICY            what a second login with the same resource does, as --duplicate
   kick NAME CODE [EXT]        kick every device: 206 (with EXT), 207, 216 or 217
   drop NAME fin|rst           cut every link of the user
   refuse STATUS [REASON...]   refuse every PROVISION from now on
@@ -70,7 +71,10 @@ Commands on stdin, one a line; each is answered by one JSON line, {\"ok\":true,.
   expire-file UUID            drop an uploaded file
   down                        cut every link and refuse connections
   up                          take connections again
-  sessions [NAME]             who is online
+  online [NAME]               who is online
+  sessions [NAME]             every session with from_ms, to_ms, end (logout, link, replaced, kicked or null) and the
+                              code of the kick it was sent
+  online-twice                pairs of sessions in which one user was online twice
   frames NAME                 what the user's devices sent
   calls                       REST calls taken
   help                        this text
@@ -80,6 +84,7 @@ Commands on stdin, one a line; each is answered by one JSON line, {\"ok\":true,.
 ///
 /// The first line on stdout says where it listens:
 /// {"event":"listening","rest_url":...,"socket_url":...,"discovery_url":...,"app_key":...}
+/// Programs on this machine read what it saw at REST_URL/_control/sessions and REST_URL/_control/online-twice.
 /// It ends with stdin, by SIGINT, SIGTERM or SIGHUP with 0, and with 6 when nobody reads stdout any more.
 #[derive(Parser)]
 #[command(after_help = COMMANDS)]
@@ -106,9 +111,41 @@ struct Options {
     /// Messages in a page of a queue
     #[arg(long, value_name = "MESSAGES", default_value_t = 10)]
     page_size: usize,
+    /// What a second login of a user with the same resource does
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t = Duplicate::Replace)]
+    duplicate: Duplicate,
     /// Go on when stdin ends, or nobody reads stdout
     #[arg(long)]
     stay: bool,
+}
+
+/// A rule for a second login.
+#[derive(Clone, Copy, ValueEnum)]
+enum Duplicate {
+    /// The older session is closed without a word
+    Replace,
+    /// The older session is kicked (206) with the text of the newer, then closed
+    #[value(name = "replace-206")]
+    Replace206,
+    /// Both stay online
+    KeepBoth,
+    /// The newer login is refused
+    RefuseNew,
+}
+
+impl From<Duplicate> for DuplicatePolicy {
+    fn from(duplicate: Duplicate) -> Self {
+        match duplicate {
+            Duplicate::Replace => DuplicatePolicy::Replace,
+            Duplicate::Replace206 => DuplicatePolicy::ReplaceWith206,
+            Duplicate::KeepBoth => DuplicatePolicy::KeepBoth,
+            Duplicate::RefuseNew => DuplicatePolicy::RefuseNew,
+        }
+    }
+}
+
+fn duplicate_words(policy: &str) -> String {
+    format!("`{policy}` is no policy; they are replace, replace-206, keep-both and refuse-new")
 }
 
 type Answer = Result<Value, String>;
@@ -140,6 +177,7 @@ async fn start(options: &Options) -> Result<LocalServer, String> {
             .token_life(Some(Duration::from_secs(options.token_life)))
             .queue_limit(options.queue_limit)
             .page_size(options.page_size)
+            .duplicates(options.duplicate.into())
             .start()
     };
     if let Some(port) = options.port {
@@ -277,8 +315,18 @@ async fn answer(server: &LocalServer, words: &[&str], life: &mut Option<Duration
             return Ok(json!({"links": server.drop_all(Cut::Fin)}));
         }
         ["up"] => server.listen_again().await.map_err(text)?,
-        ["sessions"] => return Ok(sessions(server, None)),
-        ["sessions", name] => return Ok(sessions(server, Some(name))),
+        ["duplicate", policy] => {
+            server.set_duplicates(Duplicate::from_str(policy, false).map_err(|_| duplicate_words(policy))?.into());
+        }
+        ["online"] => return Ok(online(server, None)),
+        ["online", name] => return Ok(online(server, Some(name))),
+        ["sessions"] => return Ok(json!({"sessions": server.session_log()})),
+        ["sessions", name] => {
+            let mut log = server.session_log();
+            log.retain(|session| session.user == name.to_lowercase());
+            return Ok(json!({"sessions": log}));
+        }
+        ["online-twice"] => return Ok(json!({"pairs": server.online_twice()})),
         ["frames", name] => return Ok(frames(server, name)),
         ["calls"] => {
             let call = |call: agora_chat::local_server::RestCall| json!({"method": call.method, "path": call.path, "status": call.status});
@@ -400,7 +448,7 @@ fn token(server: &LocalServer, name: &str, life: Option<Duration>) -> Answer {
     Ok(json!({"token": server.issue_token(name, life).map_err(text)?}))
 }
 
-fn sessions(server: &LocalServer, name: Option<&str>) -> Value {
+fn online(server: &LocalServer, name: Option<&str>) -> Value {
     let list = name.map_or_else(|| server.all_sessions(), |name| server.sessions(name));
     let one = |device: agora_chat::local_server::SessionInfo| {
         json!({
@@ -408,7 +456,7 @@ fn sessions(server: &LocalServer, name: Option<&str>) -> Value {
             "device_name": device.device_name, "version": device.version,
         })
     };
-    json!({"sessions": list.into_iter().map(one).collect::<Vec<_>>()})
+    json!({"online": list.into_iter().map(one).collect::<Vec<_>>()})
 }
 
 /// Kinds and lengths, not bytes: a PROVISION holds a token.

@@ -58,7 +58,8 @@
 //! # Bounds
 //! For each user it stores the last 1024 frames (at most 4 MiB), 10 000 undelivered messages (or
 //! [`queue_limit`](Builder::queue_limit)) for each of 64 devices and as many for devices to come, and 1000
-//! conversations; of REST it stores the last 4096 calls. It accepts messages of up to 4 MiB and REST bodies of up to 1 MiB, 20 000
+//! conversations; of REST it stores the last 4096 calls,
+//! of sessions all that are online, the last 100 000 that ended, and 10 000 pairs that overlapped. It accepts messages of up to 4 MiB and REST bodies of up to 1 MiB, 20 000
 //! links, 100 000 users and 200 000 tokens (the oldest token is forgotten for a new one), 10 000 groups and threads of
 //! 3000 members, and 10 000 rooms, of which a device may be in 100; members of a room of more than 500 users are not
 //! notified of those who join and leave. The history holds 1000 messages of a conversation, 100 000 or 64 MiB in all. Files have up to
@@ -67,6 +68,17 @@
 //! [`upload_limit`](Builder::upload_limit)), other bodies as much; one more waits, and is refused with 503 after 60 s. The
 //! head of a request has 60 s (or [`request_timeout`](Builder::request_timeout)), a pause in its body as long, and the
 //! whole body 10 minutes; past them the answer is 408. Messages dropped from queues are counted in [`Stats`].
+//!
+//! # Sessions
+//! [`session_log`](LocalServer::session_log) has every session with when and how it ended, and
+//! [`online_twice`](LocalServer::online_twice) the pairs in which one user was there twice. What a second login with the
+//! same resource does is set by a [`DuplicatePolicy`].
+//!
+//! Other processes read the same from the server's port, without a token: `GET /_control/sessions` answers
+//! `{"sessions":[{"user","resource","session","from_ms","to_ms","end","code"}]}`, where `end` is `logout`, `link`, `replaced`,
+//! `kicked` or null and `code` the kick that was sent, or null; `GET /_control/online-twice` answers a list of
+//! `{"user","from_ms","to_ms","sessions":[…]}`, empty when all is well. Both are for programs on this machine that name it
+//! as such (`Host`), not for pages of another origin; others get 403. No injected fault of REST applies to them.
 //!
 //! # What it does not do
 //! - Contacts and calls: requests in their name spaces are acknowledged and dropped. Their notices can be pushed by

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use serde::ser::SerializeStruct as _;
 
 use crate::{
     model::{error::Code, message::Message},
@@ -105,8 +106,9 @@ pub struct SessionInfo {
     pub version: Option<String>,
 }
 
-/// One session of the log: a device from its accepted PROVISION to its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One session of the log: a device from its accepted PROVISION to its end. As JSON it is what `GET /_control/sessions`
+/// lists.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct LoggedSession {
     /// The user id, in lower case.
@@ -126,7 +128,8 @@ pub struct LoggedSession {
 }
 
 /// The end of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SessionEnd {
     /// The client sent LOGOUT.
@@ -155,7 +158,8 @@ impl SessionEnd {
     }
 }
 
-/// Two sessions of one user that were there at the same time.
+/// Two sessions of one user that were there at the same time. As JSON it is what `GET /_control/online-twice` lists: the
+/// user, the time in which both were there, and the two sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OnlineTwice {
@@ -174,6 +178,18 @@ impl OnlineTwice {
             (earlier, later) => earlier.or(later),
         };
         (self.later.from_ms, to)
+    }
+}
+
+impl serde::Serialize for OnlineTwice {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (from_ms, to_ms) = self.window_ms();
+        let mut shown = serializer.serialize_struct("OnlineTwice", 4)?;
+        shown.serialize_field("user", &self.earlier.user)?;
+        shown.serialize_field("from_ms", &from_ms)?;
+        shown.serialize_field("to_ms", &to_ms)?;
+        shown.serialize_field("sessions", &[&self.earlier, &self.later])?;
+        shown.end()
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod changes;
+mod control;
 mod forged;
 mod groups;
 mod intake;

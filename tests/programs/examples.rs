@@ -125,6 +125,40 @@ async fn json_client_takes_all_requests_in_their_order_and_its_end_waits_for_the
 }
 
 #[actix::test]
+async fn the_local_server_says_over_stdin_and_its_port_who_was_online_and_who_twice() {
+    let mut server = Program::start(&mut local_server_command(&["--duplicate", "keep-both"]));
+    let listening: Value = serde_json::from_str(&server.first_line().await).unwrap();
+    let (rest, socket) = (listening["rest_url"].as_str().unwrap(), listening["socket_url"].as_str().unwrap());
+    let alice = || {
+        let mut alice = Command::new(program::path("connect"));
+        alice.args(["--app-key", "local#test", "--user", "alice", "--resource", "r", "--json"]);
+        Program::start(alice.args(["--rest-url", rest, "--socket-url", socket]).env("AGORA_CHAT_PASSWORD", "secret"))
+    };
+    let (mut one, mut two) = (alice(), alice());
+    one.event("connected").await;
+    two.event("connected").await;
+    let pairs = answer(&mut server, "online-twice").await["pairs"].take();
+    assert_eq!((pairs.as_array().unwrap().len(), &pairs[0]["user"]), (1, &json!("alice")));
+    assert_eq!(answer(&mut server, "online alice").await["online"].as_array().unwrap().len(), 2);
+    two.signal(Signal::SIGTERM);
+    assert_eq!(two.status().await, 0);
+    let sessions = answer(&mut server, "sessions alice").await["sessions"].take();
+    let ends: Vec<_> = sessions.as_array().unwrap().iter().map(|session| session["end"].clone()).collect();
+    assert!(ends.contains(&json!("logout")) && ends.contains(&Value::Null), "{sessions}");
+    assert_eq!(answer(&mut server, "sessions bob").await["sessions"], json!([]));
+
+    let url = format!("{rest}/_control/sessions");
+    let answered = awc::Client::default().get(url).send().await.unwrap().json::<Value>().await.unwrap();
+    assert_eq!(answered["sessions"], sessions);
+
+    assert_eq!(answer(&mut server, "duplicate sometimes").await["ok"], false);
+    assert_eq!(answer(&mut server, "duplicate replace-206").await["ok"], true);
+    let mut three = alice();
+    three.event("connected").await;
+    assert_eq!(one.event("disconnected").await["code"], 206);
+}
+
+#[actix::test]
 async fn a_reader_who_stands_still_holds_up_neither_json_client_nor_its_messages() {
     let server = server().await;
     for number in 0..2000 {

@@ -17,7 +17,7 @@ use crate::local_server::{
     limits,
     net::Cut,
     rest::answer::{Answer, Call},
-    serve::{shared::SharedState, socket},
+    serve::{control, shared::SharedState, socket},
 };
 
 /// Serves one link until it ends.
@@ -67,6 +67,9 @@ pub(crate) async fn service(shared: Arc<SharedState>) -> Option<Service> {
 }
 
 async fn rest(shared: &SharedState, bodies: &BodyReader, mut request: Request) -> Response<BoxBody> {
+    if let Some(answer) = control::answer(shared, &request) {
+        return answer;
+    }
     let payload = request.take_payload();
     let read = bodies.read(&request, payload).await;
     if shared.is_silent() {
