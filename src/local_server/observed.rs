@@ -121,7 +121,7 @@ pub struct LoggedSession {
     pub from_ms: u64,
     /// When it ended, in milliseconds since 1970; `None` while it is online.
     pub to_ms: Option<u64>,
-    /// How it ended; `None` while it is online.
+    /// The kind of its end; `None` while it is online.
     pub end: Option<SessionEnd>,
     /// The code of the kick it was sent at its end.
     pub code: Option<Code>,
