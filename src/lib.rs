@@ -69,7 +69,7 @@
 //! [`Event`] of an [`EventKind`].
 //!
 //! The root has what nearly every program names. The rest is in modules: [`account`], [`config`], [`events`], [`messages`],
-//! [`errors`], [`delivery`], [`store`], [`network`], [`token`], [`rest`], [`handlers`], [`connection`], [`logger`].
+//! [`errors`], [`admission`], [`delivery`], [`store`], [`network`], [`token`], [`rest`], [`handlers`], [`connection`], [`logger`].
 //!
 //! # Features
 //!
@@ -128,6 +128,14 @@ pub mod account {
                 Credentials, Expiry, ProvideToken, ProvidingToken, TokenGrant, TokenProvider, TokenReason, TokenRequest,
             },
         },
+    };
+}
+
+/// When an account may begin to log in or to come back: a permit before every attempt.
+pub mod admission {
+    #[doc(inline)]
+    pub use crate::model::admission::{
+        Admission, Attempt, AttemptFailure, AttemptKind, AttemptOutcome, Permit, Ticket,
     };
 }
 
@@ -192,7 +200,7 @@ pub use handlers::{EventHandler, HandlerRegistry, Handlers, Overflow, Subscripti
 pub use logger::{LogConfig, LogHandle, LogLevel, LoggerActor};
 #[doc(inline)]
 pub use model::{
-    Event, EventKind, EventMask,
+    ConnectionState, Event, EventKind, EventMask,
     account::{AppKey, UserId},
     auth::{Credentials, TokenProvider},
     error::{Code, ConnectionError, DisconnectReason, LossCause, OpenError, RequestError, SendError},
@@ -201,7 +209,5 @@ pub use model::{
 };
 #[doc(inline)]
 pub use rest::RestClient;
-#[doc(inline)]
-pub use session::ConnectionState;
 #[doc(inline)]
 pub use store::StateDir;

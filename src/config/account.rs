@@ -1,10 +1,12 @@
 //! Settings of one account.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use crate::{
     model::{
+        Observer,
         account::{Device, UserId},
+        admission::Admission,
         auth::Credentials,
         error::ConfigError,
     },
@@ -25,6 +27,23 @@ pub struct Account {
     pub(crate) device: Option<Device>,
     pub(crate) login_ext: Option<String>,
     pub(crate) cursors: Option<Cursors>,
+    pub(crate) admission: Option<Hook<dyn Admission>>,
+    pub(crate) observer: Option<Hook<dyn Observer>>,
+}
+
+/// Code that an account brings along.
+pub(crate) struct Hook<T: ?Sized>(pub(crate) Arc<T>);
+
+impl<T: ?Sized> Clone for Hook<T> {
+    fn clone(&self) -> Self {
+        Hook(Arc::clone(&self.0))
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Hook<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook")
+    }
 }
 
 impl Account {
@@ -34,7 +53,7 @@ impl Account {
     /// Begins an account with every default.
     #[must_use]
     pub fn new(credentials: Credentials) -> Self {
-        Account { credentials, device: None, login_ext: None, cursors: None }
+        Account { credentials, device: None, login_ext: None, cursors: None, admission: None, observer: None }
     }
 
     /// Sets the identity of this device. Default: a random resource, the same for every login of one connection and
@@ -67,6 +86,22 @@ impl Account {
     #[must_use]
     pub fn cursor_store(mut self, store: Arc<dyn CursorStore>) -> Self {
         self.cursors = Some(Cursors(store));
+        self
+    }
+
+    /// Has each attempt to log in and to come back wait for a permit, such as that of a queue which paces the logins of
+    /// many accounts. Default: none, so attempts wait for nobody.
+    #[must_use]
+    pub fn admission(mut self, admission: Arc<dyn Admission>) -> Self {
+        self.admission = Some(Hook(admission));
+        self
+    }
+
+    /// Has the connection tell what becomes of it, without a subscription. Default: nobody.
+    #[must_use]
+    #[allow(dead_code, reason = "for what is above a connection")]
+    pub(crate) fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(Hook(observer));
         self
     }
 

@@ -11,6 +11,7 @@ mod reconnect;
 use std::time::Duration;
 
 pub use account::Account;
+pub(crate) use account::Hook;
 pub use builder::ConfigBuilder;
 pub use endpoints::{Addresses, Endpoints};
 pub use kick_policy::KickPolicy;

@@ -20,6 +20,7 @@ use slog::Logger;
 use tokio::sync::oneshot;
 
 use super::{
+    admitting::Admitting,
     closed::Closed,
     core::Core,
     driver::Driver,
@@ -35,7 +36,7 @@ use crate::{
     delivery::Slot,
     handlers::Handlers,
     model::{
-        Event, EventKind,
+        ConnectionState, Event, EventKind,
         account::UserId,
         auth::TokenGrant,
         error::{
@@ -49,7 +50,7 @@ use crate::{
         websocket::{link::Link, write_queue::WriteQueue},
     },
     rest::RestClient,
-    session::{Action, ConnectionState, Engine, Input, TokenFetch},
+    session::{Action, Engine, Input, TokenFetch},
     util::{lent, threads::Unfinished},
 };
 
@@ -79,6 +80,8 @@ pub struct ConnectionActor {
     pub(super) link: Option<Link>,
     pub(super) dialing: Option<Dialing>,
     pub(super) call: Option<Doing<CallDone>>,
+    /// `None` for an account without an admission.
+    pub(super) admitting: Option<Box<Admitting>>,
     /// The fetches of tokens under way, which outlive links; at most one on each behalf.
     pub(super) token_fetches: Vec<(TokenFetch, Doing<Result<TokenGrant, TokenError>>)>,
     pub(super) timer: Option<Pin<Box<Sleep>>>,
@@ -163,6 +166,7 @@ impl ConnectionActor {
             link: None,
             dialing: None,
             call: None,
+            admitting: None,
             token_fetches: Vec::new(),
             timer: None,
             armed: None,
@@ -257,7 +261,7 @@ impl Drop for ConnectionActor {
         }
         self.ends.drain(..).for_each(Ending::tell);
         // They may hold what the application lent, and another panic would end the process.
-        lent::drop_caught((self.call.take(), std::mem::take(&mut self.token_fetches)));
+        lent::drop_caught((self.call.take(), self.admitting.take(), std::mem::take(&mut self.token_fetches)));
         lent::drop_caught(std::mem::replace(&mut self.page_tasks, PageTasks::new(Arc::default())));
     }
 }

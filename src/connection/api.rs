@@ -1,12 +1,13 @@
 //! The actor's messages, and how each is answered.
 
-use std::collections::hash_map::Entry;
+use std::{collections::hash_map::Entry, sync::Arc};
 
 use actix::{Context, Handler, MessageResult, ResponseFuture};
 use tokio::sync::oneshot;
 
 use super::{
     actor::ConnectionActor,
+    admitting::Admitting,
     closed::Closed,
     messages::{
         Call, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop,
@@ -15,13 +16,14 @@ use super::{
 use crate::{
     config::Account,
     model::{
+        ConnectionState,
         auth::Secret,
         error::{ConnectionError, OpenError, RequestError, SendError},
         outgoing::{Outgoing, RoomInfo, RoomRequest, Sent},
     },
     net::websocket::link::Link,
     rest::RegisteredUser,
-    session::{ConnectionState, Input},
+    session::Input,
 };
 
 impl ConnectionActor {
@@ -71,6 +73,8 @@ impl ConnectionActor {
             self.user = Some(account.user().clone());
             self.log.of_user(&self.logger, account.user());
             self.page_tasks.cursors = account.cursors.clone();
+            self.admitting = account.admission.as_ref().map(|hook| Box::new(Admitting::new(Arc::clone(&hook.0))));
+            self.core.publisher.observed_by(account.observer.clone());
             if let Secret::Token(token) = &account.credentials.secret {
                 self.log.inspect(token, account.user());
             }

@@ -53,6 +53,7 @@ impl ConnectionActor {
         // Before anything is read, so that what is read then is all that had come by the moment the timer stands for.
         self.poll_fired(task);
         self.poll_call(ctx, task);
+        self.poll_admission(ctx, task);
         self.poll_token_fetches(ctx, task);
         self.poll_dialing(ctx, task);
         self.poll_link(ctx, task);

@@ -15,11 +15,11 @@ use super::{
 };
 use crate::{
     model::{
-        Event, EventKind,
+        ConnectionState, Event, EventKind, Observed,
         account::{Device, UserId},
     },
     net::{ConnectProgress, websocket::link::connect},
-    session::{Action, ConnectionState, Input},
+    session::{Action, Input},
     util::threads::Unfinished,
 };
 
@@ -73,6 +73,18 @@ impl ConnectionActor {
                 self.dialing = Some(Dialing { connect, progress, told: None });
                 self.wake();
             }
+            Action::Admit(attempt) => {
+                debug!(self.log.logger, "waiting for admission"; "attempt" => attempt.number);
+                if let Some(admitting) = &mut self.admitting {
+                    admitting.ask(attempt);
+                    self.wake();
+                }
+            }
+            Action::AttemptOver(outcome) => {
+                if let Some(admitting) = &mut self.admitting {
+                    admitting.over(outcome);
+                }
+            }
             Action::Recall { user, device } => self.recall(&user, &device),
             Action::Discover => {
                 let found = self.rest.clone().discover();
@@ -105,6 +117,7 @@ impl ConnectionActor {
             }
             Action::Hangup => self.hang_up(),
             Action::Opened(result) => {
+                self.core.publisher.observe(Observed::Opened(&result));
                 self.stats.on_opened(&result);
                 if let Err(error) = &result {
                     self.log.login_failed(error);
@@ -115,8 +128,10 @@ impl ConnectionActor {
             }
             Action::Rejected(error) => {
                 self.log.login_failed(&error);
+                let result = Err(error);
+                self.core.publisher.observe(Observed::Opened(&result));
                 if let Some(asked) = self.asking.take() {
-                    let _ = asked.send(Err(error));
+                    let _ = asked.send(result);
                 }
             }
             Action::Sent { client_id, outcome } => {
@@ -147,6 +162,9 @@ impl ConnectionActor {
     fn emit(&mut self, kind: EventKind) {
         self.stats.on_event(&kind);
         self.log.event(&kind, self.core.engine.state());
+        if kind.is_control() || matches!(kind, EventKind::Reconnecting { .. }) {
+            self.core.publisher.observe(Observed::Event(&kind));
+        }
         if let Some(user) = &self.user
             && self.core.handlers.wanted().contains(kind.mask())
         {
@@ -171,6 +189,9 @@ impl ConnectionActor {
     fn hang_up(&mut self) {
         self.dialing = None;
         self.call = None;
+        if let Some(admitting) = &mut self.admitting {
+            admitting.cancel();
+        }
         let queued = std::mem::take(&mut self.queued);
         if let (Some(link), Some(waker)) = (self.link.take(), &self.waker) {
             self.stats.on_traffic(link.close(queued, &mut std::task::Context::from_waker(waker)));

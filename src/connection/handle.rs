@@ -22,14 +22,13 @@ use crate::{
     delivery::{DeadLetters, MessageHandler, Slot},
     handlers::{EventHandler, HandlerRegistry, Handlers, SubscriberId, SubscriberInfo, Subscription},
     model::{
-        Event,
+        ConnectionState, Event,
         account::{Nickname, Password, Token},
         error::{ActorEnd, ConnectionError, OpenError, RequestError, SendError},
         message::Conversation,
         outgoing::{Outgoing, RoomInfo, RoomRequest, Sent},
     },
     rest::RegisteredUser,
-    session::ConnectionState,
     util::spawn::spawn_bounded,
 };
 

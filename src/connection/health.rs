@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::session::ConnectionState;
+use crate::model::ConnectionState;
 
 /// A snapshot of how a connection fares; serialises to JSON. Durations are in milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -8,11 +8,11 @@ use slog::{Logger, debug, info, o, trace, warn};
 use super::transient_failures::TransientFailures;
 use crate::{
     model::{
-        EventKind,
+        ConnectionState, EventKind,
         account::{Token, UserId},
         error::{Code, DisconnectReason, LossCause, OpenError},
     },
-    session::{ConnectionState, Diagnostic},
+    session::Diagnostic,
     util::unix_time,
 };
 

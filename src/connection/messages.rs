@@ -9,12 +9,12 @@ use super::{Closed, Health};
 use crate::{
     config::Account,
     model::{
+        ConnectionState,
         account::{Nickname, Password, Token, UserId},
         error::{OpenError, RequestError, SendError},
         outgoing::{Outgoing, RoomInfo, RoomRequest, Sent},
     },
     rest::RegisteredUser,
-    session::ConnectionState,
 };
 
 /// Logs a user in; answered once the server accepted or the login failed.

@@ -14,6 +14,7 @@
 //! - `examples/actix_web_app.rs` is a whole program that does so.
 
 mod actor;
+mod admitting;
 mod api;
 mod closed;
 mod core;

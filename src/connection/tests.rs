@@ -1,4 +1,4 @@
-//! A disk that hangs below a state folder, which only the line of work on it can play.
+//! A disk that hangs below a state folder, which only the line of work on it can play; and who observes a connection.
 
 use std::{
     sync::{Arc, Mutex, mpsc},
@@ -6,16 +6,16 @@ use std::{
 };
 
 use crate::{
-    config::Account,
+    config::{Account, Reconnect},
     connection::{Closed, Connection},
     delivery::{FileDeadLetters, HandlerError, MessageHandler},
-    local_server::LocalServer,
+    local_server::{Cut, LocalServer},
     model::{
+        ConnectionState, Observed, Observer,
         account::{AppKey, UserId},
         auth::Credentials,
         error::Kick,
     },
-    session::ConnectionState,
     store::{FileCursors, StateDir},
     util::threads::{FILES, Job},
 };
@@ -147,4 +147,67 @@ async fn a_close_waits_for_the_files_of_cursors_and_of_dead_letters_too() {
         drop(go);
         assert_eq!(closing.await, Closed::LoggedOut);
     }
+}
+
+/// Notes what it is told, in short, and may panic each time.
+#[derive(Default)]
+struct Notes(Mutex<Vec<String>>, bool);
+
+impl Observer for Notes {
+    fn observe(&self, what: Observed<'_>) {
+        self.0.lock().unwrap().push(match what {
+            Observed::State(state) => state.to_string(),
+            Observed::Event(kind) => kind.name().to_owned(),
+            Observed::Opened(result) => format!("opened: {}", result.is_ok()),
+        });
+        assert!(!self.1, "an observer that panics, as the test asked");
+    }
+}
+
+impl Notes {
+    /// Waits for a note, and takes all.
+    async fn up_to(&self, last: &str) -> Vec<String> {
+        let come = async {
+            while !self.0.lock().unwrap().iter().any(|note| note == last) {
+                actix_rt::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, come).await.unwrap();
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+#[actix::test]
+async fn an_observer_is_told_each_state_and_control_event_in_order_and_also_of_the_actor_s_end() {
+    let server = LocalServer::start().await.unwrap();
+    server.create_user("alice", "pw").unwrap();
+    let pause = Duration::from_millis(1);
+    let reconnect = Reconnect { base: pause, cap: pause, ..Reconnect::default() };
+    let account = |notes: &Arc<Notes>| {
+        let notes: Arc<Notes> = Arc::clone(notes);
+        Account::new(Credentials::password("alice", "pw").unwrap()).observer(notes)
+    };
+    let notes = Arc::new(Notes::default());
+    let arbiter = actix_rt::Arbiter::new();
+    let connection = Connection::start_on(&arbiter.handle(), server.config().reconnect(reconnect).build().unwrap());
+    connection.open(account(&notes)).await.unwrap();
+    let came = notes.up_to("opened: true").await;
+    let told = |note: &str| came.iter().position(|told| told == note).unwrap_or_else(|| panic!("{note} in {came:?}"));
+    assert!(told("logging in (the token request)") < told("online"), "{came:?}");
+    assert!(told("online") < told("Connected") && told("Connected") < told("opened: true"), "{came:?}");
+    assert!(connection.open(account(&notes)).await.is_err(), "a second open is told to the first's observer");
+    assert_eq!(notes.up_to("opened: false").await.last().unwrap(), "opened: false");
+    server.drop_links("alice", Cut::Rst);
+    let came = notes.up_to("Connected").await;
+    assert_eq!(came, ["reconnecting (attempt 1)", "Reconnecting", "online", "Connected"]);
+    arbiter.stop();
+    let came = notes.up_to("Disconnected").await;
+    assert_eq!(came.first().unwrap(), "logged out");
+
+    // One that panics harms nobody.
+    let touchy = Arc::new(Notes(Mutex::default(), true));
+    let connection = Connection::start(server.config().build().unwrap()).unwrap();
+    connection.open(account(&touchy)).await.unwrap();
+    assert_eq!(connection.close().await, Closed::LoggedOut);
+    assert!(touchy.0.lock().is_err() || !touchy.0.lock().unwrap().is_empty());
 }

@@ -3,7 +3,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::Closed;
-use crate::{model::error::ActorEnd, session::ConnectionState};
+use crate::{
+    config::Hook,
+    model::{ConnectionState, Observed, Observer, error::ActorEnd},
+    util::lent::caught,
+};
 
 /// The connection's state as last seen by its actor, and those who watch it.
 #[derive(Debug, Default)]
@@ -23,17 +27,31 @@ struct Inner {
 pub(super) struct StatePublisher {
     shared: Arc<StateCell>,
     last: ConnectionState,
+    observer: Option<Hook<dyn Observer>>,
 }
 
 impl StatePublisher {
     pub(super) fn new(shared: Arc<StateCell>) -> Self {
-        StatePublisher { shared, last: ConnectionState::default() }
+        StatePublisher { shared, last: ConnectionState::default(), observer: None }
     }
 
     pub(super) fn set(&mut self, state: ConnectionState) {
         if self.last != state {
             self.last = state;
             self.shared.set_state(state);
+            self.observe(Observed::State(state));
+        }
+    }
+
+    /// Sets who observes from now on, for an account.
+    pub(super) fn observed_by(&mut self, observer: Option<Hook<dyn Observer>>) {
+        self.observer = observer;
+    }
+
+    pub(super) fn observe(&self, what: Observed<'_>) {
+        if let Some(observer) = &self.observer {
+            // A panic of it must not end the connection, which may be ending by one already.
+            let _ = caught(|| observer.0.observe(what));
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     model::{
         Event, EventKind,
         account::{Device, UserId},
+        admission::{Attempt, AttemptOutcome},
         auth::{TokenGrant, TokenRequest},
         error::{OpenError, RequestError, SendError},
         outgoing::Sent,
@@ -32,6 +33,11 @@ pub enum Action {
         /// This device, unless the folder names another.
         device: Arc<Device>,
     },
+    /// Ask the account's [`Admission`](crate::admission::Admission) for the permit of an attempt; answer with
+    /// [`Input::Admitted`]. Only for an account that has one.
+    Admit(Attempt),
+    /// The attempt that [`Input::Admitted`] began is over; report it to its permit.
+    AttemptOver(AttemptOutcome),
     /// Fetch `server.json`; answer with [`Input::Discovered`].
     Discover,
     /// Get a token and its end; answer with [`Input::TokenReady`]. At most one fetch each is in flight for the session
@@ -65,8 +71,8 @@ pub enum Action {
     },
     /// Send a binary message. It holds a token in PROVISION and LOGOUT: never log its bytes.
     Transmit(Frame),
-    /// Cancel what is under way: the socket, a connect, discovery, a read of the state folder. Report nothing of it
-    /// afterwards.
+    /// Cancel what is under way: the socket, a connect, discovery, a read of the state folder, the wait for a permit.
+    /// Report nothing of it afterwards.
     Hangup,
     /// Notify the subscribers.
     Emit(EventKind),

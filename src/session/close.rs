@@ -52,6 +52,7 @@ impl Session {
 
     /// Finishes in this order: settles sends, drops the link, answers `open`, notifies subscribers, answers `close`.
     pub(super) fn ended(mut self, end: End, cx: &mut Cx<'_>) {
+        self.attempt_ended(&end, cx);
         let closed = DisconnectReason::Closed;
         self.outbox.end(if let End::Disconnected(reason) = &end { reason } else { &closed }, cx);
         self.inbox.oddities.report_rest(cx);

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::session::{
-    Action, ConnectionState, Input, Now,
+    Action, Input, Now,
     context::{Cx, Env},
     heartbeat::Online,
     machine::{Flow, Session},
@@ -14,7 +14,7 @@ use crate::session::{
 use crate::{
     config::Config,
     model::{
-        EventMask,
+        ConnectionState, EventMask,
         account::{Token, UserId},
         auth::{Credentials, Secret},
         error::{ConnectStep, OpenError, RequestError, SendError},
@@ -28,14 +28,17 @@ use crate::{
 /// | Input | Actions it may cause |
 /// |---|---|
 /// | `Open` | `Recall`, `LoadCursors`, then as `Recalled`; `Rejected` where there is a session, or the account is malformed |
-/// | `Recalled`, `Discovered`, `TokenReady` | the next step of a login: `Discover`, `FetchToken`, `Connect`, `Opened` with its error; `TokenChanged`, `ForgetToken`, `Renewed` |
+/// | `Recalled`, `Admitted`, `Discovered`, `TokenReady` | the next step of a login: `Admit`, `Discover`, `FetchToken`, `Connect`, `Opened` with its error; `TokenChanged`, `ForgetToken`, `Renewed` |
 /// | `Connected`, `Frame` | `Transmit`, `Emit`, `Publish`, `Deliver`, `Sent`, `Opened`, `TokenChanged`, `Connect` (a redirect), `Hangup` |
-/// | `Lost`, `NetworkChanged`, `Tick` | the next attempt, or `Transmit` (a heartbeat, a pull again, a send again), `Emit`, `FetchToken`, `DropTokenFetch`, `Sent`, `Hangup` |
+/// | `Lost`, `NotAdmitted`, `NetworkChanged`, `Tick` | the next attempt, or `Transmit` (a heartbeat, a pull again, a send again), `Emit`, `FetchToken`, `DropTokenFetch`, `Sent`, `Hangup` |
 /// | `Send`, `Room` | `Transmit`, or `Sent` with an error |
 /// | `RenewToken`, `CancelRenewal` | `FetchToken`, `DropTokenFetch`, `Renewed` |
 /// | `Handled`, `Postponed`, `RetryPostponed`, `Cursors` | `Transmit` (pulls, which acknowledge), `Deliver`, `Emit` |
 /// | `Close`, `Abort` | `Transmit` (LOGOUT), and the end |
 /// | `At`, `Alive`, `Arriving`, `TooLarge` | none but `Note` |
+///
+/// For an account with an [`Admission`](crate::admission::Admission) an attempt begins with `Admit`, and what ends it
+/// causes `AttemptOver`.
 ///
 /// Any input may cause `Note`, and each but the last 4 may end the session: then come `Sent` for pending sends,
 /// `Hangup`, `Opened`, `ForgetToken`, `Emit(Disconnected)` and last `Closed`, in this order.

@@ -35,6 +35,10 @@ pub enum Input<'a> {
     Close,
     /// The driver is about to stop: the session ends now. A live link gets a LOGOUT, not awaited.
     Abort(ActorEnd),
+    /// [`Action::Admit`] is done: the attempt may begin.
+    Admitted,
+    /// [`Action::Admit`] has failed, as the application's admission panicked.
+    NotAdmitted,
     /// [`Action::Discover`] is done.
     Discovered(Result<Addresses, RestError>),
     /// [`Action::FetchToken`] is done.
@@ -130,6 +134,8 @@ impl fmt::Debug for Input<'_> {
             Input::Open(account) => f.debug_tuple("Open").field(account).finish(),
             Input::Close => f.write_str("Close"),
             Input::Abort(end) => f.debug_tuple("Abort").field(end).finish(),
+            Input::Admitted => f.write_str("Admitted"),
+            Input::NotAdmitted => f.write_str("NotAdmitted"),
             Input::Discovered(result) => f.debug_tuple("Discovered").field(result).finish(),
             Input::TokenReady { fetch, result } => {
                 f.debug_struct("TokenReady").field("fetch", fetch).field("result", result).finish()

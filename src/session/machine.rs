@@ -10,6 +10,7 @@ use crate::{
     },
     session::{
         Input,
+        admission::Permits,
         connect::login::Login,
         context::Cx,
         inbox::Inbox,
@@ -32,6 +33,7 @@ pub(super) struct Session {
     pub(super) retry: Retry,
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
+    pub(super) permits: Permits,
     pub(super) phase: Phase,
 }
 
@@ -74,6 +76,7 @@ impl Session {
                 until: cx.now.mono,
             }),
             device: cx.env.known_as(device),
+            permits: Permits::new(account.admission.is_some()),
             login_ext: account.login_ext.map(String::into_boxed_str),
             user,
         }
@@ -95,6 +98,8 @@ impl Session {
         match input {
             Input::Close => return self.close(cx),
             Input::Abort(end) => return self.abort(DisconnectReason::ActorEnded(end), cx),
+            Input::Admitted => return self.admitted(cx),
+            Input::NotAdmitted => return self.not_admitted(cx),
             Input::Discovered(result) => return self.discovered(result, cx),
             Input::Recalled { device, kept } => return self.recalled(device, kept, cx),
             Input::TokenReady { fetch, result } => return self.token_ready(fetch, result, cx),

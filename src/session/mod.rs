@@ -17,6 +17,7 @@
 //! ```
 
 mod action;
+mod admission;
 mod arrivals;
 mod close;
 mod connect;
@@ -35,15 +36,13 @@ mod outbox;
 mod phase;
 mod retry;
 mod server_text;
-mod state;
 mod timers;
 mod tokens;
 
-pub use crate::wire::Frame;
+pub use crate::{model::ConnectionState, wire::Frame};
 pub use action::Action;
 pub use diagnostic::Diagnostic;
 pub use engine::Engine;
 pub use inbox::in_flight::{Page, PageEvent, PageId};
 pub use input::{Input, Now};
-pub use state::ConnectionState;
 pub use tokens::fetch::{TokenFetch, TokenSource};

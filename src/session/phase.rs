@@ -65,6 +65,11 @@ impl Phase {
         matches!(self, Phase::Online(_))
     }
 
+    /// Returns whether the attempt waits for its permit.
+    pub(super) fn awaits_admission(&self) -> bool {
+        self.is_at(ConnectStep::Admission)
+    }
+
     /// Returns whether a connect is at this step.
     pub(super) fn is_at(&self, step: ConnectStep) -> bool {
         matches!(self, Phase::Connecting(connecting) if connecting.step() == step)

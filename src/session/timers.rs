@@ -85,8 +85,11 @@ impl Session {
             (_, Phase::LoggingOut(_)) => None,
             (Timer::BufferedSend, _) => self.outbox.buffered_deadline(config.buffer_sends_for),
             (Timer::TokenEnd, _) => self.tokens.end_deadline(),
+            // The next fetch of a session that may not go out waits for its permit.
+            (Timer::TokenFetch, _) if !self.may_call() => self.tokens.fetch_under_way_deadline(),
             (Timer::TokenFetch, _) => self.tokens.fetch_deadline(),
             (Timer::GivenToken, _) => self.tokens.given_deadline(),
+            (Timer::LoginDeadline | Timer::Stage, phase) if phase.awaits_admission() => None,
             (Timer::LoginDeadline, Phase::Connecting(connecting)) => match connecting.attempt {
                 Attempt::Login(Login { deadline, .. }) => {
                     Some(arrivals.due_if_read(deadline?, connecting.answer_limit(config)))

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use agora_chat::{
     ConnectionState, EventKind, OpenError, SendError,
     account::TokenReason,
+    admission::AttemptKind,
     session::{Action, Engine, Frame, Input, PageId, TokenFetch},
     wire::{MSync, Upward},
 };
@@ -16,6 +17,7 @@ pub(crate) enum Place {
     #[default]
     Out,
     State,
+    Admission,
     Discovery,
     Token,
     Connect,
@@ -30,6 +32,9 @@ pub(crate) struct Ledger {
     pub(crate) place: Place,
     in_session: bool,
     opening: bool,
+    /// Whether each attempt needs a permit, and whether one is held.
+    admission: bool,
+    permit: bool,
     disconnected: u32,
     /// Whether only the caller of `open` hears of the end.
     failed_quietly: bool,
@@ -57,12 +62,14 @@ impl Ledger {
     pub(crate) fn before(&mut self, input: &Input<'_>) {
         self.rejected = false;
         match input {
-            Input::Open(_) => {
+            Input::Open(account) => {
                 self.rejected = self.in_session;
                 if !self.in_session {
-                    *self = Ledger { in_session: true, opening: true, ..Ledger::default() };
+                    let admission = format!("{account:?}").contains("admission: Some");
+                    *self = Ledger { in_session: true, opening: true, admission, ..Ledger::default() };
                 }
             }
+            Input::Admitted if self.place == Place::Admission => self.permit = true,
             Input::Connected if self.dialing => (self.dialing, self.up) = (false, true),
             Input::TokenReady { fetch: TokenFetch::Session, .. } => self.asking = false,
             Input::TokenReady { fetch: TokenFetch::Application, .. } => self.given_asking = false,
@@ -89,7 +96,12 @@ impl Ledger {
         }
         let out = engine.state() == ConnectionState::LoggedOut;
         assert_eq!(self.in_session, !out, "the state must tell of the session: {actions:?}");
-        assert_eq!(engine.deadline().is_none(), out, "something is timed exactly while there is a session");
+        let untimed = out || self.place == Place::Admission;
+        assert!(!out || engine.deadline().is_none(), "nothing is timed without a session");
+        assert!(
+            untimed || engine.deadline().is_some(),
+            "something is timed while there is a session, unless it waits for admission"
+        );
         assert_eq!(engine.user().is_none(), out);
         let agrees = match (self.place, engine.state()) {
             (Place::Out, ConnectionState::LoggedOut)
@@ -106,8 +118,18 @@ impl Ledger {
     fn action(&mut self, action: &Action) {
         match action {
             Action::Recall { .. } => self.enter(Place::State),
-            Action::Discover => self.enter(Place::Discovery),
+            Action::Admit(attempt) => {
+                assert!(self.admission && !self.permit, "a permit is asked for once, where that is wanted");
+                assert_eq!(attempt.kind == AttemptKind::First, self.opening);
+                self.enter(Place::Admission);
+            }
+            Action::AttemptOver(_) => assert!(std::mem::take(&mut self.permit), "an attempt ends once"),
+            Action::Discover => {
+                self.goes_out();
+                self.enter(Place::Discovery);
+            }
             Action::Connect { .. } => {
+                self.goes_out();
                 self.enter(Place::Connect);
                 self.dialing = true;
             }
@@ -131,6 +153,9 @@ impl Ledger {
             }
             Action::FetchToken { fetch: TokenFetch::Session, request, .. } => {
                 assert!(!std::mem::replace(&mut self.asking, true), "two tokens are asked for at once");
+                if self.place != Place::Online {
+                    self.goes_out();
+                }
                 // One that is asked for ahead changes nothing about the place.
                 if request.reason != TokenReason::Expiring {
                     self.place = Place::Token;
@@ -180,6 +205,11 @@ impl Ledger {
             Action::Closed => self.closed(),
             _ => {}
         }
+    }
+
+    /// Nothing of an attempt goes out before its permit.
+    fn goes_out(&self) {
+        assert!(self.permit || !self.admission, "something goes out without a permit");
     }
 
     /// Everything goes out once, and in the order it was given.
@@ -233,6 +263,7 @@ impl Ledger {
     }
 
     fn closed(&mut self) {
+        assert!(!self.permit, "a permit is still held");
         assert!(!self.opening, "open is still to be answered");
         assert!(!self.dialing && !self.up, "the link is still there");
         if std::mem::take(&mut self.in_session) {

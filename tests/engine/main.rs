@@ -10,6 +10,7 @@
 
 mod abort;
 mod accounts;
+mod admission;
 mod arrivals;
 mod bad_text;
 mod broken_links;

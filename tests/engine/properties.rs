@@ -15,6 +15,7 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::{
+    admission::paced,
     ledger::Place,
     peer,
     renewal::{by_provider, not_provided, provided},
@@ -27,6 +28,10 @@ enum Event {
     OpenByToken,
     OpenByPassword,
     OpenByProvider,
+    /// With an admission.
+    OpenPaced,
+    Admitted,
+    NotAdmitted,
     /// With a new token and its end, if known; or nothing.
     TokenProvided(Option<(u8, Option<u64>)>),
     Close,
@@ -121,6 +126,9 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::OpenByToken),
         1 => Just(Event::OpenByPassword),
         1 => Just(Event::OpenByProvider),
+        2 => Just(Event::OpenPaced),
+        2 => Just(Event::Admitted),
+        1 => Just(Event::NotAdmitted),
         2 => prop::option::of((0..4_u8, prop::option::of(end()))).prop_map(Event::TokenProvided),
         1 => Just(Event::Close),
         1 => prop::option::of(0..3_u8).prop_map(Event::Discovered),
@@ -193,6 +201,9 @@ fn give(sim: &mut Sim, event: &Event) {
         Event::OpenByToken => sim.step(by_token()),
         Event::OpenByPassword => sim.step(by_password()),
         Event::OpenByProvider => sim.step(by_provider()),
+        Event::OpenPaced => sim.step(paced()),
+        Event::Admitted => sim.step(Input::Admitted),
+        Event::NotAdmitted => sim.step(Input::NotAdmitted),
         Event::TokenProvided(Some((number, end))) => sim.step(provided(&number.to_string(), *end)),
         Event::TokenProvided(None) => sim.step(not_provided()),
         Event::Close => sim.step(Input::Close),
@@ -235,6 +246,7 @@ fn give(sim: &mut Sim, event: &Event) {
         Event::Help => match sim.place() {
             Place::Out => sim.step(by_token()),
             Place::State => sim.step(Input::Recalled { device: None, kept: None }),
+            Place::Admission => sim.step(Input::Admitted),
             Place::Discovery => sim.step(Input::Discovered(Ok(addresses(2)))),
             Place::Token | Place::Pause if sim.is_asking() => {
                 let (name, wall) = (format!("at-{:?}", sim.now.mono), sim.now.wall);
@@ -257,6 +269,9 @@ fn give(sim: &mut Sim, event: &Event) {
 fn never_stuck(sim: &mut Sim) {
     let (mut at, mut ticks) = (sim.now.mono, 0);
     for _ in 0..60 {
+        if sim.place() == Place::Admission {
+            sim.step(Input::Admitted);
+        }
         if sim.engine.deadline().is_none() {
             assert_eq!(sim.engine.state(), ConnectionState::LoggedOut);
             return;

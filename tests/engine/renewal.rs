@@ -3,7 +3,7 @@
 use std::{future::Pending, time::Duration};
 
 use agora_chat::{
-    Code, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError,
+    Account, Code, ConnectionState, Credentials, DisconnectReason, EventKind, LossCause, OpenError,
     account::{Expiry, Token, TokenGrant, TokenReason, TokenRequest},
     errors::{ConnectStep, ProviderError, TokenError},
     session::{Action, Diagnostic, Input, TokenFetch, TokenSource},
@@ -23,7 +23,11 @@ pub(crate) fn nobody(_: TokenRequest) -> Pending<Result<TokenGrant, ProviderErro
 }
 
 pub(crate) fn by_provider() -> Input<'static> {
-    Input::Open(Credentials::provider("alice", nobody).unwrap().into())
+    Input::Open(by_provider_account())
+}
+
+pub(crate) fn by_provider_account() -> Account {
+    Credentials::provider("alice", nobody).unwrap().into()
 }
 
 pub(crate) fn by_token_with_provider() -> Input<'static> {

@@ -280,6 +280,7 @@ impl World {
         let did = match self.sim.place() {
             Place::Out => self.login(),
             Place::State => unreachable!("there is no state folder"),
+            Place::Admission => self.sim.step(Input::Admitted),
             Place::Discovery => self.discovery(),
             Place::Token => self.ask(),
             Place::Connect => self.connect(),
@@ -628,6 +629,7 @@ impl World {
                     self.session.closed = true;
                     self.open(0)
                 }
+                Place::Admission => self.sim.step(Input::Admitted),
                 Place::Discovery => self.discovery(),
                 Place::Token => self.ask(),
                 Place::Connect => self.connect(),

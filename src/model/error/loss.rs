@@ -157,6 +157,15 @@ impl LossCause {
         }
     }
 
+    /// Returns the pause that the service asked for by `Retry-After`, if it did.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            LossCause::UpgradeRefused { retry_after, .. } => *retry_after,
+            LossCause::Rest { error, .. } | LossCause::Token(TokenError::Rest(error)) => error.retry_after(),
+            _ => None,
+        }
+    }
+
     /// Returns the vendor's number where there is one: the refusal's, the REST error's, -1 for timeouts, 1 for a
     /// provider's error, 16 otherwise (connection spec §4).
     #[must_use]

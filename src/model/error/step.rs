@@ -7,6 +7,8 @@ use std::fmt;
 pub enum ConnectStep {
     /// Reading what the [state folder](crate::StateDir) keeps.
     State,
+    /// Waiting for the permit of the account's [`Admission`](crate::admission::Admission).
+    Admission,
     /// Fetching `server.json`.
     Discovery,
     /// Fetching a token by REST.
@@ -29,6 +31,7 @@ impl fmt::Display for ConnectStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ConnectStep::State => "reading the state folder",
+            ConnectStep::Admission => "the wait for admission",
             ConnectStep::Discovery => "service discovery",
             ConnectStep::Token => "the token request",
             ConnectStep::Resolve => "resolving the host name",
@@ -46,6 +49,7 @@ impl ConnectStep {
     pub(crate) const fn advice(self) -> &'static str {
         match self {
             ConnectStep::State => "check the disk that the state folder is on",
+            ConnectStep::Admission => "look at the account's `Admission`, which gives the permit",
             ConnectStep::Discovery => "check the network and the discovery address, or give the service's addresses",
             ConnectStep::Token => "check the network and the REST address",
             ConnectStep::Resolve => "check the host's name and this machine's DNS",

@@ -30,6 +30,11 @@ impl AddressRotation {
         self.list.is_empty()
     }
 
+    /// Returns the address that the next attempt uses.
+    pub(in crate::session) fn peek(&self) -> Option<&Arc<str>> {
+        self.list.get(self.next % self.list.len().max(1))
+    }
+
     pub(in crate::session) fn take(&mut self) -> Option<Arc<str>> {
         let url = self.list.get(self.next % self.list.len().max(1)).cloned();
         self.next = self.next.wrapping_add(1) % self.list.len().max(1);

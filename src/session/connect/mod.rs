@@ -11,6 +11,7 @@ use crate::{
     model::{
         EventKind,
         account::{Device, Token},
+        admission::AttemptOutcome,
         auth::TokenGrant,
         error::{ConnectStep, LossCause, OpenError, Refusal, RefusalKind, RestError},
         server_text::ServerText,
@@ -41,6 +42,8 @@ pub(super) struct Connecting {
 #[derive(Debug)]
 pub(super) enum Stage {
     State,
+    /// Waiting for a permit, since then.
+    Admission(Duration),
     Discovery,
     Token,
     Dial(Route),
@@ -67,6 +70,7 @@ impl Connecting {
     pub(super) fn step(&self) -> ConnectStep {
         match &self.stage {
             Stage::State => ConnectStep::State,
+            Stage::Admission(_) => ConnectStep::Admission,
             Stage::Discovery => ConnectStep::Discovery,
             Stage::Token => ConnectStep::Token,
             Stage::Dial(route) => route.step,
@@ -87,8 +91,21 @@ impl Connecting {
         if matches!(self.stage, Stage::Provision { .. }) { config.provision_timeout } else { Duration::ZERO }
     }
 
-    pub(super) fn reads_state(&self) -> bool {
-        matches!(self.stage, Stage::State)
+    pub(super) fn needs_no_network(&self) -> bool {
+        matches!(self.stage, Stage::State | Stage::Admission(_))
+    }
+
+    /// Returns when the attempt began to wait for its permit; `None` unless it does.
+    pub(super) fn waits_since(&self) -> Option<Duration> {
+        if let Stage::Admission(since) = self.stage { Some(since) } else { None }
+    }
+
+    /// Returns the address that is dialled; `None` before.
+    pub(super) fn url(&self) -> Option<&str> {
+        match &self.stage {
+            Stage::Dial(route) | Stage::Provision { route, .. } => Some(&route.url),
+            _ => None,
+        }
     }
 
     /// Returns whether a lost link concerns this stage.
@@ -124,8 +141,16 @@ impl Session {
         self.begin(cx)
     }
 
-    /// Starts an attempt with the first missing prerequisite.
+    /// Starts an attempt with the first missing prerequisite, of which a permit is the first.
     pub(super) fn begin(&mut self, cx: &mut Cx<'_>) -> Flow {
+        if self.permits.are_needed() {
+            return self.ask_admission(cx);
+        }
+        self.prepare(cx)
+    }
+
+    /// Goes on with an attempt that may go out.
+    pub(super) fn prepare(&mut self, cx: &mut Cx<'_>) -> Flow {
         let env = &mut *cx.env;
         let rest_limit = env.config.rest_timeout;
         if let Endpoints::Discovery(hosts) = &env.config.endpoints {
@@ -246,6 +271,7 @@ impl Session {
         };
         let resumed = matches!(attempt, Attempt::Resume);
         let session_id = mem::take(session_id);
+        self.attempt_over(AttemptOutcome::Online, cx);
         self.retry.link_up(resumed);
         cx.env.arrivals.restart();
         self.phase = Phase::Online(Box::new(Online::new(session_id, cx.now)));

@@ -10,7 +10,7 @@ use crate::{
     config::{Config, Flapping},
     model::{
         EventKind,
-        error::{DisconnectReason, Kick, LossCause, Refusal, TokenError},
+        error::{DisconnectReason, Kick, LossCause, Refusal},
     },
     session::{
         Action,
@@ -115,12 +115,7 @@ impl Session {
 
     /// Schedules another attempt after a loss or a failed one, or ends the session.
     pub(super) fn try_again(&mut self, attempt: Attempt, cause: LossCause, cx: &mut Cx<'_>) -> Flow {
-        let asked = match &cause {
-            LossCause::UpgradeRefused { retry_after, .. } => *retry_after,
-            LossCause::Rest { error, .. } | LossCause::Token(TokenError::Rest(error)) => error.retry_after(),
-            _ => None,
-        };
-        self.try_again_after(asked.map(|pause| pause.min(LONGEST_RETRY_AFTER)), attempt, cause, cx)
+        self.try_again_after(cause.retry_after().map(|pause| pause.min(LONGEST_RETRY_AFTER)), attempt, cause, cx)
     }
 
     /// Like [`Session::try_again`], with a requested pause before the backoff.
@@ -132,6 +127,7 @@ impl Session {
         cx: &mut Cx<'_>,
     ) -> Flow {
         self.tokens.attempt_over(matches!(attempt, Attempt::Resume));
+        self.attempt_failed(&cause, cx);
         match attempt {
             Attempt::Login(login) => self.log_in_again(asked, login, cause, cx),
             Attempt::Resume => self.resume_after(asked, cause, cx),
@@ -167,6 +163,8 @@ impl Session {
     /// Drops what is under way, and pauses.
     pub(super) fn wait(&mut self, attempt: Attempt, least: Duration, delay: Duration, cx: &mut Cx<'_>) {
         cx.out.push(Action::Hangup);
+        // A failed attempt has said so before.
+        self.attempt_cancelled(cx);
         self.phase = Phase::Waiting(Waiting { attempt, least: cx.after(least), until: cx.after(delay) });
     }
 
@@ -209,16 +207,18 @@ impl Session {
                 self.begin(cx)
             }
             Phase::Waiting(waiting) if cx.now.mono >= waiting.least => self.begin(cx),
+            // Reading the state folder needs no network, and who waits for a permit keeps its place.
+            Phase::Connecting(connecting) if connecting.needs_no_network() => Flow::Continue(()),
             Phase::Connecting(Connecting { attempt: Attempt::Resume, .. }) => {
                 self.retry.backoff.restart_at_first();
                 cx.out.push(Action::Hangup);
+                self.attempt_cancelled(cx);
                 self.begin(cx)
             }
-            // Reading the state folder needs no network.
-            Phase::Connecting(connecting) if connecting.reads_state() => Flow::Continue(()),
             Phase::Connecting(Connecting { attempt: Attempt::Login(login), .. }) if !login.is_last_attempt() => {
                 login.attempts = login.attempts.saturating_add(1);
                 cx.out.push(Action::Hangup);
+                self.attempt_cancelled(cx);
                 self.tokens.network_changed(cx);
                 self.begin(cx)
             }

@@ -119,12 +119,18 @@ impl Tokens {
 
     /// Returns the time of the warning or the end of the token.
     pub(super) fn end_deadline(&self) -> Option<Duration> {
-        self.clock.as_ref().map(TokenClock::deadline)
+        // Without the server's clock it may be never.
+        self.clock.as_ref().map(TokenClock::deadline).filter(|due| *due < Duration::MAX)
     }
 
     /// Returns the deadline of the session's fetch, or the time of the next one.
     pub(super) fn fetch_deadline(&self) -> Option<Duration> {
         self.fetches.deadline()
+    }
+
+    /// Returns the deadline of the session's fetch under way.
+    pub(super) fn fetch_under_way_deadline(&self) -> Option<Duration> {
+        self.fetches.under_way.map(|fetch| fetch.until)
     }
 
     /// Returns the deadline of the request for a given token's end.

@@ -1,6 +1,6 @@
 //! Consequences for the session when its token ends, is renewed or cannot be.
 
-use std::mem;
+use std::{mem, time::Duration};
 
 use crate::{
     model::{
@@ -76,7 +76,7 @@ impl Session {
                 Countdown::Quiet => break,
                 Countdown::WillExpire { at, expires_in } => {
                     cx.emit(EventKind::TokenWillExpire { at, expires_in });
-                    self.tokens.renew_ahead(cx);
+                    self.renew_ahead(cx);
                 }
                 Countdown::Expired { .. } if self.tokens.source().is_none() => return self.expired(cx),
                 Countdown::Expired { certain } => {
@@ -86,6 +86,15 @@ impl Session {
             }
         }
         Flow::Continue(())
+    }
+
+    /// Fetches the next token; one that may not be fetched now is as soon as the attempt has its permit.
+    fn renew_ahead(&mut self, cx: &mut Cx<'_>) {
+        if self.may_call() {
+            self.tokens.renew_ahead(cx);
+        } else if self.tokens.fetches.under_way.is_none() && self.tokens.source().is_some() {
+            self.tokens.fetches.next = Some(cx.now.mono);
+        }
     }
 
     /// Continues past the token's end, as there is a source of others. Online the server decides how long it accepts
@@ -123,17 +132,27 @@ impl Session {
                 None => self.expired(cx),
             };
         }
-        if let Some(least) = self.tokens.fetches.not_before.filter(|least| cx.now.mono < *least)
-            && self.tokens.fetches.under_way.is_none()
-            && self.phase.is_resuming()
-        {
-            let pause = least.saturating_sub(cx.now.mono);
+        if let Some(pause) = self.pause_before_fetch(cx.now.mono) {
             self.wait(Attempt::Resume, pause, pause, cx);
             return Flow::Continue(());
         }
         self.tokens.fetch(reason, cx);
         let until = self.tokens.fetches.under_way.map_or(cx.now.mono, |fetch| fetch.until);
         self.enter(ConnectStage::Token, until.saturating_sub(cx.now.mono), cx)
+    }
+
+    /// Returns for how long the service asked not to be asked for a token, as far as a reconnect waits for that.
+    fn pause_before_fetch(&self, now: Duration) -> Option<Duration> {
+        let least = self.tokens.fetches.not_before.filter(|least| now < *least)?;
+        let waits = self.tokens.fetches.under_way.is_none() && self.phase.is_resuming();
+        waits.then(|| least.saturating_sub(now))
+    }
+
+    /// Returns the pause of a reconnect that has to fetch a token, before it asks for its permit.
+    pub(in crate::session) fn token_pause(&self, now: Duration) -> Option<Duration> {
+        let reason = self.tokens.needs()?;
+        self.tokens.source_for(reason)?;
+        self.pause_before_fetch(now)
     }
 
     /// Handles an attempt without a token. A login may fall back to a stored token that seems to have ended.
@@ -167,6 +186,7 @@ impl Session {
 
     /// Ends a session whose PROVISION was refused for good.
     pub(in crate::session) fn refused_for_good(&mut self, refusal: Refusal, cx: &mut Cx<'_>) -> Flow {
+        self.attempt_failed(&LossCause::Refused(refusal.clone()), cx);
         if refusal.kind() == RefusalKind::TokenExpired && !self.phase.is_logging_in() {
             cx.emit(EventKind::TokenExpired);
             return end(DisconnectReason::TokenExpired);

@@ -1,6 +1,7 @@
 //! Connections over real sockets: against the local server, and against peers played by hand where the local server
 //! cannot play them.
 
+mod admission;
 mod backlog;
 mod close;
 mod ended;
