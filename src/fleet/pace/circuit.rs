@@ -2,14 +2,17 @@
 
 use std::{collections::VecDeque, fmt, time::Duration};
 
-use super::{pacer::Outcome, settings::Breaker};
+use super::{
+    pacer::Outcome,
+    settings::{Breaker, DAY},
+};
 use crate::{model::error::ConnectStep, util::backoff::doubled};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 /// The probes without success in a minute.
 const PROBES: usize = 12;
-/// The batch of probes whose success closes the breaker.
+/// The batch of probes whose success closes the breaker; an earlier one does if nobody else waits.
 const LAST_BATCH: usize = 8;
 /// How long a batch waits for a probe before another goes in its place. Its outcome counts even later.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -83,9 +86,17 @@ pub enum BreakerState {
     },
 }
 
+/// A dial under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dial {
+    pub(super) who: u32,
+    pub(super) since: Duration,
+    probe: Option<Probe>,
+}
+
 /// A probe: the opening of the breaker that it follows, and its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Probe {
+struct Probe {
     opening: u64,
     batch: usize,
 }
@@ -148,7 +159,7 @@ impl Circuit {
                 Some((oldest, _)) if probes.len() >= *batch => probe().max(*oldest + PATIENCE),
                 _ => probe(),
             },
-            Gate::Recovering { since, next } => (*next).min(*since + breaker.spread),
+            Gate::Recovering { since, next } => (*next).min(since.saturating_add(breaker.spread)),
         }
     }
 
@@ -157,14 +168,15 @@ impl Circuit {
         matches!(self.gate, Gate::Open { .. } | Gate::HalfOpen { .. })
     }
 
-    /// Counts a dial that goes now, once [`ready`](Self::ready) has come.
-    pub(super) fn dials(&mut self, who: u32, now: Duration, rate: f64, breaker: &Breaker) -> Option<Probe> {
+    /// Begins a dial, once [`ready`](Self::ready) has come.
+    pub(super) fn dial(&mut self, who: u32, now: Duration, rate: f64, breaker: &Breaker) -> Dial {
         self.settle(now, breaker);
         if let Gate::Open { cause, .. } = self.gate {
             self.gate = Gate::HalfOpen { cause, batch: 1, probes: VecDeque::new() };
         }
+        let mut dial = Dial { who, since: now, probe: None };
         match &mut self.gate {
-            Gate::Closed | Gate::Open { .. } => None,
+            Gate::Closed | Gate::Open { .. } => {}
             Gate::HalfOpen { batch, probes, .. } => {
                 if probes.len() >= *batch {
                     probes.pop_front();
@@ -174,44 +186,44 @@ impl Circuit {
                     self.probes.pop_front();
                 }
                 self.probes.push_back(now);
-                Some(Probe { opening: self.openings, batch: *batch })
+                dial.probe = Some(Probe { opening: self.openings, batch: *batch });
             }
             Gate::Recovering { since, next } => {
                 let pause = Duration::from_secs_f64(1.0 / (rate * share(now.saturating_sub(*since), breaker.spread)));
                 *next = now.saturating_sub(SLACK).max(*next) + pause;
-                None
             }
         }
+        dial
     }
 
     /// Ends a recovery that has lasted long enough.
     fn settle(&mut self, now: Duration, breaker: &Breaker) {
         if let Gate::Recovering { since, .. } = self.gate
-            && since + breaker.spread <= now
+            && since.saturating_add(breaker.spread) <= now
         {
             self.gate = Gate::Closed;
             self.row = 0;
         }
     }
 
-    /// Takes the outcome of a dial that began at `begin`.
+    /// Ends a dial; `more` is true if others wait for the endpoint.
     pub(super) fn ended(
         &mut self,
-        dial: (u32, Duration, Option<Probe>),
+        dial: &Dial,
         outcome: Outcome,
+        more: bool,
         now: Duration,
         breaker: &Breaker,
         random: &mut fastrand::Rng,
     ) {
         self.settle(now, breaker);
-        let (who, begin, probe) = dial;
         if outcome == Outcome::Online
-            && probe.is_some()
-            && let Some(at) = self.probes.iter().position(|known| *known == begin)
+            && dial.probe.is_some()
+            && let Some(at) = self.probes.iter().position(|begin| *begin == dial.since)
         {
             self.probes.remove(at);
         }
-        let probe = probe.filter(|probe| probe.opening == self.openings);
+        let probe = dial.probe.filter(|probe| probe.opening == self.openings);
         match (&mut self.gate, outcome) {
             (Gate::Closed | Gate::Recovering { .. }, Outcome::Online) => self.count(now, false, breaker),
             (Gate::Closed | Gate::Recovering { .. }, Outcome::SharedFailure { cause, retry_after }) => {
@@ -229,8 +241,8 @@ impl Circuit {
             (Gate::HalfOpen { batch, probes, .. }, outcome) if probe.is_some_and(|probe| probe.batch == *batch) => {
                 if outcome != Outcome::Online {
                     // Says nothing about the service: another goes in its place.
-                    probes.retain(|(_, probe)| *probe != who);
-                } else if *batch < LAST_BATCH {
+                    probes.retain(|(_, probe)| *probe != dial.who);
+                } else if *batch < LAST_BATCH && more {
                     *batch *= 2;
                     probes.clear();
                 } else {
@@ -274,7 +286,7 @@ impl Circuit {
         breaker: &Breaker,
         random: &mut fastrand::Rng,
     ) {
-        let drawn = || doubled(breaker.pause, breaker.longest_pause, self.row).mul_f64(random.f64());
+        let drawn = || doubled(breaker.pause, breaker.longest_pause.min(DAY), self.row).mul_f64(random.f64());
         let until = now + retry_after.map_or_else(drawn, bounded);
         self.gate = Gate::Open { cause, until };
         self.openings += 1;
@@ -297,7 +309,7 @@ impl Circuit {
                 BreakerState::Open { cause: *cause, remaining: self.ready(breaker).saturating_sub(now) }
             }
             Gate::HalfOpen { cause, batch, .. } => BreakerState::HalfOpen { cause: *cause, batch: *batch },
-            Gate::Recovering { since, .. } if *since + breaker.spread <= now => BreakerState::Closed,
+            Gate::Recovering { since, .. } if since.saturating_add(breaker.spread) <= now => BreakerState::Closed,
             Gate::Recovering { since, .. } => {
                 BreakerState::Recovering { share: share(now.saturating_sub(*since), breaker.spread) }
             }

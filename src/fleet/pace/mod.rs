@@ -16,6 +16,8 @@ mod line;
 mod pacer;
 mod rate;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use circuit::{BreakerState, SharedCause};
 pub(crate) use pacer::{HOLD, Lane, Outcome, Pacer, Place, Why};

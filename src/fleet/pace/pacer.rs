@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    circuit::{BreakerState, Circuit, Probe, SharedCause},
+    circuit::{BreakerState, Circuit, Dial, SharedCause},
     line::{Line, Slot},
     rate::Rate,
     settings::{Breaker, LoginPace},
@@ -30,7 +30,7 @@ pub(crate) enum Lane {
 }
 
 impl Lane {
-    const ALL: [Lane; 3] = [Lane::Move, Lane::Reconnect, Lane::First];
+    pub(super) const ALL: [Lane; 3] = [Lane::Move, Lane::Reconnect, Lane::First];
 
     const fn weight(self) -> usize {
         match self {
@@ -116,7 +116,7 @@ impl Endpoint {
 #[derive(Clone, Copy, Debug)]
 enum Standing {
     Waiting { endpoint: usize, lane: Lane, number: u64 },
-    UnderWay { endpoint: usize, since: Duration, probe: Option<Probe> },
+    UnderWay { endpoint: usize, dial: Dial },
 }
 
 /// Who may dial now, and when the next one may.
@@ -207,14 +207,15 @@ impl Pacer {
     /// Ends the dial of an account; one that has none under way is none of its concern.
     pub(crate) fn done(&mut self, who: u32, outcome: Outcome, now: Duration) {
         let now = self.clock(now);
-        let Some(Standing::UnderWay { endpoint, since, probe }) = self.accounts.get(&who).copied() else { return };
+        let Some(Standing::UnderWay { endpoint, dial }) = self.accounts.get(&who).copied() else { return };
         self.accounts.remove(&who);
-        self.slots.remove(&(since, who));
+        self.slots.remove(&(dial.since, who));
         if outcome != Outcome::Cancelled {
-            self.dial_time = (self.dial_time * 7 + now.saturating_sub(since).min(HOLD)) / 8;
+            self.dial_time = (self.dial_time * 7 + now.saturating_sub(dial.since).min(HOLD)) / 8;
         }
         if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
-            endpoint.circuit.ended((who, since, probe), outcome, now, &self.breaker, &mut self.random);
+            let more = endpoint.waiting() > 0;
+            endpoint.circuit.ended(&dial, outcome, more, now, &self.breaker, &mut self.random);
         }
     }
 
@@ -232,8 +233,8 @@ impl Pacer {
         let (at, lane, slot) = self.probe(now).or_else(|| self.oldest(now))?;
         let endpoint = self.endpoints.get_mut(at)?;
         endpoint.lines.of_mut(lane).remove(slot.number);
-        let probe = endpoint.circuit.dials(slot.who, now, self.pace.rate(), &self.breaker);
-        self.accounts.insert(slot.who, Standing::UnderWay { endpoint: at, since: now, probe });
+        let dial = endpoint.circuit.dial(slot.who, now, self.pace.rate(), &self.breaker);
+        self.accounts.insert(slot.who, Standing::UnderWay { endpoint: at, dial });
         self.slots.insert((now, slot.who));
         self.rate.take(now);
         Some(slot.who)

@@ -50,20 +50,21 @@ impl Rate {
         self.window = Duration::from_secs_f64(most / pace.rate());
     }
 
-    /// Returns the turn from which on the next can be taken, as the window has it.
-    fn window_opens(&self, ahead: usize) -> Duration {
-        let oldest = (self.taken.len() + ahead).checked_sub(self.most);
-        oldest.and_then(|at| self.taken.get(at)).map_or(Duration::ZERO, |oldest| *oldest + self.window)
+    /// Returns when the window has room for the turn after `ahead` others; none if it has, whatever the time.
+    fn window_opens(&self, ahead: usize) -> Option<Duration> {
+        let oldest = (self.taken.len() + ahead).checked_sub(self.most)?;
+        Some(*self.taken.get(oldest)? + self.window)
     }
 
     /// Returns when the next turn can be taken, or could have been.
     pub(super) fn ready(&self) -> Duration {
-        self.full.saturating_sub(self.tolerance).max(self.window_opens(0))
+        self.full.saturating_sub(self.tolerance).max(self.window_opens(0).unwrap_or_default())
     }
 
     /// Takes a turn; only once [`ready`](Self::ready) has come.
     pub(super) fn take(&mut self, now: Duration) {
-        self.full = self.full.max(self.window_opens(0) + self.tolerance).max(now) + self.interval;
+        let held = self.window_opens(0).map_or(Duration::ZERO, |opens| opens + self.tolerance);
+        self.full = self.full.max(held).max(now) + self.interval;
         self.taken.push_back(now);
         while self.taken.len() > self.most {
             self.taken.pop_front();
@@ -75,6 +76,7 @@ impl Rate {
         let count = |turns: usize| u32::try_from(turns).unwrap_or(u32::MAX);
         let bucket = (self.full + self.interval.saturating_mul(count(ahead))).saturating_sub(self.tolerance);
         let rounds = self.window.saturating_mul(count(ahead / self.most));
-        now.max(bucket).max(self.window_opens(ahead % self.most).max(now) + rounds)
+        let window = self.window_opens(ahead % self.most).unwrap_or_default().max(now) + rounds;
+        window.max(bucket)
     }
 }

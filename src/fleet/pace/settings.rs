@@ -4,7 +4,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use crate::model::error::ConfigError;
 
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 const RATES: RangeInclusive<f64> = 0.01..=10_000.0;
 
 /// The pace of logins: first logins, reconnects and moves together.
@@ -86,7 +86,7 @@ impl LoginPace {
 pub struct Breaker {
     /// The time in which dials are counted, from 1 s to a day. Default: 10 s.
     pub window: Duration,
-    /// The dials that must have ended in it, at least 1. Default: 20.
+    /// The dials that must have ended in it, at least 1. A pace of fewer dials in the window never opens it. Default: 20.
     pub min_dials: u32,
     /// The share of them that must have failed, over 0 and at most 1. Default: 0.5.
     pub share: f64,
