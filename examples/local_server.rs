@@ -18,7 +18,7 @@ use std::{io::Write as _, time::Duration};
 use agora_chat::{
     Conversation, MessageBody,
     errors::Kick,
-    local_server::{Cut, DuplicatePolicy, FrameKind, LocalServer},
+    local_server::{Activity, Cut, Door, DuplicatePolicy, FrameKind, LocalServer, RestFault},
     wire::Meta,
 };
 use clap::{Parser, ValueEnum};
@@ -35,8 +35,19 @@ Commands on stdin, one a line; each is answered by one JSON line, {\"ok\":true,.
   duplicate POLICY            what a second login with the same resource does, as --duplicate
   kick NAME CODE [EXT]        kick every device: 206 (with EXT), 207, 216 or 217
   drop NAME fin|rst           cut every link of the user
+  cut-some SHARE SEED [rst]   cut a random share (0 to 1) of the links of those online, the same for the same seed
   refuse STATUS [REASON...]   refuse every PROVISION from now on
+  refuse-of NAME STATUS [REASON...]
+                              refuse every PROVISION of the user
   accept                      accept PROVISIONs and upgrades again
+  accept-of NAME              accept the user's PROVISIONs again
+  fail-tokens STATUS [RETRY_AFTER]
+                              answer every REST call for a token with this HTTP status
+  fail-tokens-of NAME STATUS [RETRY_AFTER]
+                              the same for the user's
+  give-tokens                 end every fault of REST calls
+  expire-tokens NAME          end every token of the user
+  reject-password NAME on|off take no password of the user for right
   redirect HOST PORT          answer every PROVISION with a redirect
   refuse-upgrades HTTP_STATUS [RETRY_AFTER]
                               refuse every WebSocket upgrade; Retry-After in seconds or as a date
@@ -69,6 +80,8 @@ Commands on stdin, one a line; each is answered by one JSON line, {\"ok\":true,.
   messages-in ID              what was sent in a group, thread or room
   file UUID                   an uploaded file
   expire-file UUID            drop an uploaded file
+  door open|dropped|silent|refused|blackhole [SECONDS]
+                              how new connections are treated, for good or for so long
   down                        cut every link and refuse connections
   up                          take connections again
   online [NAME]               who is online
@@ -77,6 +90,8 @@ Commands on stdin, one a line; each is answered by one JSON line, {\"ok\":true,.
   online-twice                pairs of sessions in which one user was online twice
   frames NAME                 what the user's devices sent
   calls                       REST calls taken
+  rates                       links, dials, logins, calls for tokens and probes: total, most in a second, by the second
+  reset-rates                 count these anew
   help                        this text
   quit                        stop";
 
@@ -84,7 +99,8 @@ Commands on stdin, one a line; each is answered by one JSON line, {\"ok\":true,.
 ///
 /// The first line on stdout says where it listens:
 /// {"event":"listening","rest_url":...,"socket_url":...,"discovery_url":...,"app_key":...}
-/// Programs on this machine read what it saw at REST_URL/_control/sessions and REST_URL/_control/online-twice.
+/// Programs on this machine read what it saw at REST_URL/_control/sessions, REST_URL/_control/online-twice
+/// and REST_URL/_control/rates.
 /// It ends with stdin, by SIGINT, SIGTERM or SIGHUP with 0, and with 6 when nobody reads stdout any more.
 #[derive(Parser)]
 #[command(after_help = COMMANDS)]
@@ -288,6 +304,37 @@ async fn answer(server: &LocalServer, words: &[&str], life: &mut Option<Duration
             server.accept_provisions();
             server.accept_upgrades();
         }
+        ["refuse-of", name, status, reason @ ..] => {
+            let reason = (!reason.is_empty()).then(|| reason.join(" "));
+            server.refuse_provisions_of(name, None, number(status)?, reason.as_deref()).map_err(text)?;
+        }
+        ["accept-of", name] => server.accept_provisions_of(name),
+        ["fail-tokens", status, retry_after @ ..] => {
+            server.fail_rest(token_fault(status, retry_after)?).map_err(text)?;
+        }
+        ["fail-tokens-of", name, status, retry_after @ ..] => {
+            server.fail_rest(token_fault(status, retry_after)?.of_user(name)).map_err(text)?;
+        }
+        ["give-tokens"] => server.clear_rest_faults(),
+        ["expire-tokens", name] => return Ok(json!({"tokens": server.expire_tokens(name)})),
+        ["reject-password", name, "on"] => server.reject_password(name, true).map_err(text)?,
+        ["reject-password", name, "off"] => server.reject_password(name, false).map_err(text)?,
+        ["cut-some", share, seed] => {
+            return Ok(json!({"links": server.cut_some(number(share)?, number(seed)?, Cut::Fin)}));
+        }
+        ["cut-some", share, seed, "rst"] => {
+            return Ok(json!({"links": server.cut_some(number(share)?, number(seed)?, Cut::Rst)}));
+        }
+        ["door", door] => server.door(to_door(door)?).await.map_err(text)?,
+        ["door", door, seconds] => {
+            let time = Duration::try_from_secs_f64(number(seconds)?).map_err(text)?;
+            server.door_for(to_door(door)?, time).await.map_err(text)?;
+        }
+        ["rates"] => {
+            let one = |what: &Activity| (what.name().to_owned(), json!(server.rate(*what)));
+            return Ok(Value::Object(Activity::ALL.iter().map(one).collect()));
+        }
+        ["reset-rates"] => server.reset_rates(),
         ["redirect", host, port] => server.redirect_provisions(host, number(port)?),
         ["refuse-upgrades", status, retry_after @ ..] => {
             let retry_after = (!retry_after.is_empty()).then(|| retry_after.join(" "));
@@ -338,6 +385,25 @@ async fn answer(server: &LocalServer, words: &[&str], life: &mut Option<Duration
         _ => return conversation(server, words),
     }
     Ok(Value::Null)
+}
+
+fn token_fault(status: &str, retry_after: &[&str]) -> Result<RestFault, String> {
+    let fault = RestFault::new("/token", number(status)?);
+    match retry_after {
+        [] => Ok(fault),
+        words => fault.header("retry-after", &words.join(" ")).map_err(text),
+    }
+}
+
+fn to_door(word: &str) -> Result<Door, String> {
+    Ok(match word {
+        "open" => Door::Open,
+        "dropped" => Door::Dropped(Cut::Rst),
+        "silent" => Door::Silent,
+        "refused" => Door::Refused,
+        "blackhole" => Door::Blackhole,
+        _ => return Err(format!("`{word}` is no door: open, dropped, silent, refused or blackhole")),
+    })
 }
 
 /// Groups, rooms and what is said.

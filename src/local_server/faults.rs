@@ -41,13 +41,22 @@ pub struct RestFault {
     pub(crate) body: String,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) left: Option<u32>,
+    /// The one user, in lower case, to whose calls it applies.
+    pub(crate) user: Option<String>,
 }
 
 impl RestFault {
     /// Answers every call whose path holds `path_part` with this status and an empty body.
     #[must_use]
     pub fn new(path_part: impl Into<String>, status: u16) -> Self {
-        RestFault { path_part: path_part.into(), status, body: String::new(), headers: Vec::new(), left: None }
+        RestFault {
+            path_part: path_part.into(),
+            status,
+            body: String::new(),
+            headers: Vec::new(),
+            left: None,
+            user: None,
+        }
     }
 
     /// Sets the body of the answer, as it is.
@@ -70,6 +79,20 @@ impl RestFault {
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, LocalServerError> {
         self.headers.push((header_name(name)?, header_value(value)?));
         Ok(self)
+    }
+
+    /// Limits the fault to the calls of one user: those with its token, those for a token of it, and, without either, those
+    /// whose path names it. Default: every call.
+    ///
+    /// ```
+    /// use agora_chat::local_server::RestFault;
+    /// let held_back = RestFault::new("/token", 429).header("retry-after", "2")?.of_user("alice");
+    /// # Ok::<(), agora_chat::local_server::LocalServerError>(())
+    /// ```
+    #[must_use]
+    pub fn of_user(mut self, user: &str) -> Self {
+        self.user = Some(user.to_lowercase());
+        self
     }
 
     /// Ends the fault after this number of calls. Default: it stays until it is cleared.
@@ -95,6 +118,13 @@ pub(crate) struct RefuseProvisions {
     pub(crate) reason: Option<String>,
     pub(crate) redirect: Option<(String, u16)>,
     pub(crate) left: Option<u32>,
+}
+
+impl RefuseProvisions {
+    /// Returns a refusal that stays.
+    pub(crate) fn always(status: i32, reason: Option<String>) -> Self {
+        RefuseProvisions { status, reason, redirect: None, left: None }
+    }
 }
 
 /// An injected refusal of upgrades.
@@ -127,14 +157,37 @@ pub(crate) struct FaultTable {
     pub(crate) provisions: Option<RefuseProvisions>,
     pub(crate) upgrades: Option<RefuseUpgrades>,
     pub(crate) silent: bool,
+    /// Refusals of single users, by name in lower case.
+    user_provisions: Vec<(String, RefuseProvisions)>,
     rest: Vec<RestFault>,
     sends: Vec<SendFault>,
 }
 
 impl FaultTable {
-    /// Returns the refusal of this PROVISION, and counts it.
-    pub(crate) fn next_provision(&mut self) -> Option<RefuseProvisions> {
-        take_once(&mut self.provisions, |refusal| &mut refusal.left)
+    /// Returns the refusal of this user's PROVISION, and counts it.
+    pub(crate) fn next_provision(&mut self, user: &str) -> Option<RefuseProvisions> {
+        if let Some(refusal) = take_once(&mut self.provisions, |refusal| &mut refusal.left) {
+            return Some(refusal);
+        }
+        self.user_provisions.retain(|(_, refusal)| refusal.left != Some(0));
+        let (_, refusal) = self.user_provisions.iter_mut().find(|(name, _)| name == user)?;
+        refusal.left = refusal.left.map(|left| left - 1);
+        Some(refusal.clone())
+    }
+
+    /// Refuses a user's PROVISIONs, and no longer as before.
+    pub(crate) fn refuse_user(&mut self, user: String, refusal: RefuseProvisions) -> Result<(), LocalServerError> {
+        self.accept_user(&user);
+        if self.user_provisions.len() >= limits::FAULTS {
+            return Err(LocalServerError::Full { what: "refused users", limit: limits::FAULTS });
+        }
+        self.user_provisions.push((user, refusal));
+        Ok(())
+    }
+
+    /// Ends the refusal of a user's PROVISIONs, and those that have run out.
+    pub(crate) fn accept_user(&mut self, user: &str) {
+        self.user_provisions.retain(|(name, refusal)| name != user && refusal.left != Some(0));
     }
 
     /// Returns the refusal of this upgrade, and counts it.
@@ -143,11 +196,19 @@ impl FaultTable {
     }
 
     /// Returns the fault of a REST call, and counts it.
-    pub(crate) fn next_rest(&mut self, path: &str) -> Option<&RestFault> {
+    pub(crate) fn next_rest(&mut self, path: &str, user: Option<&str>) -> Option<&RestFault> {
         self.rest.retain(|fault| fault.left != Some(0));
-        let fault = self.rest.iter_mut().find(|fault| path.contains(&fault.path_part))?;
+        let fits = |fault: &&mut RestFault| {
+            path.contains(&fault.path_part) && fault.user.as_deref().is_none_or(|name| Some(name) == user)
+        };
+        let fault = self.rest.iter_mut().find(fits)?;
         fault.left = fault.left.map(|left| left - 1);
         Some(fault)
+    }
+
+    /// Returns whether a fault applies to the calls of one user.
+    pub(crate) fn wants_user(&self) -> bool {
+        self.rest.iter().any(|fault| fault.user.is_some())
     }
 
     /// Returns the fault of a user's send, and counts it.
@@ -160,6 +221,9 @@ impl FaultTable {
 
     /// Adds a fault of REST calls.
     pub(crate) fn add_rest(&mut self, fault: RestFault) -> Result<(), LocalServerError> {
+        if !(200..600).contains(&fault.status) {
+            return Err(LocalServerError::Header(fault.status.to_string()));
+        }
         self.rest.retain(|fault| fault.left != Some(0));
         if self.rest.len() >= limits::FAULTS {
             return Err(LocalServerError::Full { what: "REST faults", limit: limits::FAULTS });
@@ -176,6 +240,11 @@ impl FaultTable {
         }
         self.sends.push(fault);
         Ok(())
+    }
+
+    /// Ends the faults of a user's REST calls.
+    pub(crate) fn clear_rest_of(&mut self, user: &str) {
+        self.rest.retain(|fault| fault.user.as_deref() != Some(user));
     }
 
     pub(crate) fn clear_rest(&mut self) {

@@ -30,6 +30,10 @@ pub(crate) const FRAME_BYTES: usize = 4 << 20;
 pub(crate) const SESSIONS: usize = 100_000;
 /// Pairs remembered of sessions that overlapped; later ones are only counted.
 pub(crate) const ONLINE_TWICE: usize = 10_000;
+/// Times remembered of each activity, to find how many fell into one window.
+pub(crate) const RATE_TIMES: usize = 65_536;
+/// Seconds for which each activity's number is remembered.
+pub(crate) const RATE_SECONDS: usize = 3600;
 /// REST calls remembered; the oldest are forgotten.
 pub(crate) const CALLS: usize = 4096;
 /// Injected faults of one kind; one more is an error.

@@ -77,8 +77,11 @@
 //! Other processes read the same from the server's port, without a token: `GET /_control/sessions` answers
 //! `{"sessions":[{"user","resource","session","from_ms","to_ms","end","code"}]}`, where `end` is `logout`, `link`, `replaced`,
 //! `kicked` or null and `code` the kick that was sent, or null; `GET /_control/online-twice` answers a list of
-//! `{"user","from_ms","to_ms","sessions":[…]}`, empty when all is well. Both are for programs on this machine that name it
+//! `{"user","from_ms","to_ms","sessions":[…]}`, empty when all is well. These are for programs on this machine that name it
 //! as such (`Host`), not for pages of another origin; others get 403. No injected fault of REST applies to them.
+//!
+//! [`rate`](LocalServer::rate) tells how often clients came: in all, by the second, and the most in any second; `GET
+//! /_control/rates` the same.
 //!
 //! # What it does not do
 //! - Contacts and calls: requests in their name spaces are acknowledged and dropped. Their notices can be pushed by
@@ -98,17 +101,19 @@ mod limits;
 mod net;
 mod observed;
 mod protocol;
+mod rates;
 mod rest;
 mod serve;
 mod settings;
 mod state;
 
 pub use error::LocalServerError;
-pub use fault_proxy::{Direction, Door, FaultProxy, Faults, ProxyCounts};
+pub use fault_proxy::{Direction, FaultProxy, Faults, ProxyCounts};
 pub use faults::{DevicePolicy, DuplicatePolicy, RestFault};
 pub use handle::{Builder, LocalServer};
-pub use net::{Cut, Drip};
+pub use net::{Cut, Door, Drip};
 pub use observed::{
     ClientFrame, FrameKind, LoggedSession, OnlineTwice, RestCall, SessionEnd, SessionInfo, Stats, StoredFile,
     StoredMessage,
 };
+pub use rates::{Activity, Rate};

@@ -10,6 +10,7 @@ use super::{
     faults::FaultTable,
     ids::{Ids, uuid},
     observed::{ClientFrame, FrameKind, Stats},
+    rates::Rates,
     settings::Settings,
 };
 use crate::{
@@ -43,6 +44,7 @@ pub(crate) struct State {
     pub(crate) sessions: SessionLog,
     pub(crate) calls: CallLog,
     pub(crate) stats: Stats,
+    pub(crate) rates: Rates,
 }
 
 impl State {
@@ -65,6 +67,7 @@ impl State {
             sessions: SessionLog::default(),
             calls: CallLog::default(),
             stats: Stats::default(),
+            rates: Rates::default(),
         }
     }
 

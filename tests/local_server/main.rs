@@ -11,6 +11,7 @@
 mod accounts;
 mod changes;
 mod control;
+mod fleet_faults;
 mod forged;
 mod groups;
 mod intake;

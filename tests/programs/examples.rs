@@ -151,6 +151,13 @@ async fn the_local_server_says_over_stdin_and_its_port_who_was_online_and_who_tw
     let answered = awc::Client::default().get(url).send().await.unwrap().json::<Value>().await.unwrap();
     assert_eq!(answered["sessions"], sessions);
 
+    let rates = answer(&mut server, "rates").await;
+    assert_eq!((&rates["logins"]["total"], &rates["ok"]), (&json!(2), &json!(true)));
+    for command in ["fail-tokens-of bob 429 3", "reject-password bob on", "expire-tokens bob", "cut-some 0 7 rst"] {
+        assert_eq!(answer(&mut server, command).await["ok"], true, "{command}");
+    }
+    assert_eq!(answer(&mut server, "door ajar").await["ok"], false);
+
     assert_eq!(answer(&mut server, "duplicate sometimes").await["ok"], false);
     assert_eq!(answer(&mut server, "duplicate replace-206").await["ok"], true);
     let mut three = alice();

@@ -127,7 +127,12 @@ impl Links {
 
     /// Returns every device logged in, the longest first.
     pub(crate) fn devices(&self) -> impl Iterator<Item = &SessionInfo> {
-        self.sessions.values().filter_map(|session| session.device.as_ref())
+        self.logged_in().map(|(_, device)| device)
+    }
+
+    /// Returns every session logged in, the longest first.
+    pub(crate) fn logged_in(&self) -> impl Iterator<Item = (u64, &SessionInfo)> {
+        self.sessions.iter().filter_map(|(id, session)| Some((*id, session.device.as_ref()?)))
     }
 
     /// Returns the link a session is on.

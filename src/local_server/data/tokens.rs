@@ -77,9 +77,22 @@ impl Tokens {
         self.by_text.remove(text).is_some()
     }
 
+    /// Ends every token of a user now; returns how many had not ended yet.
+    pub(crate) fn expire_all(&mut self, user: &str) -> usize {
+        let now = now_ms();
+        let mut ended = 0;
+        for token in self.by_text.values_mut() {
+            if matches!(&token.owner, Owner::User(name) if name == user) && !token.is_expired() {
+                token.expires_ms = Some(now);
+                ended += 1;
+            }
+        }
+        ended
+    }
+
     /// Forgets every token of a user.
     pub(crate) fn revoke_all(&mut self, user: &str) {
-        self.by_text.retain(|_, token| token.owner != Owner::User(user.to_owned()));
+        self.by_text.retain(|_, token| !matches!(&token.owner, Owner::User(name) if name == user));
         self.order.retain(|text| self.by_text.contains_key(text));
     }
 }

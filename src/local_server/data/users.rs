@@ -22,6 +22,8 @@ use crate::{
 pub(crate) struct User {
     pub(crate) uuid: String,
     pub(crate) password: String,
+    /// An injected fault: the password gets no token.
+    pub(crate) password_rejected: bool,
     pub(crate) nickname: Option<String>,
     /// A deactivated user may not log in.
     pub(crate) activated: bool,
@@ -65,6 +67,7 @@ impl Users {
         let user = User {
             uuid: uuid(),
             password: password.to_owned(),
+            password_rejected: false,
             nickname,
             activated: true,
             created_ms: now,

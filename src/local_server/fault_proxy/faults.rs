@@ -4,23 +4,6 @@ use std::time::Duration;
 
 use crate::local_server::net::{Cut, Drip};
 
-/// The treatment of new connections by a fault proxy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Door {
-    /// They are passed on.
-    #[default]
-    Open,
-    /// They are refused: nothing listens, the port stays reserved.
-    Refused,
-    /// They are accepted and cut at once.
-    Dropped(Cut),
-    /// They are accepted, everything they send is discarded, and nothing is answered.
-    Silent,
-    /// They hang: the port gives no answer at all, not even a refusal. On Linux; elsewhere the backlog may not fill.
-    Blackhole,
-}
-
 /// The faults of the connections a fault proxy passes on. Default: none.
 ///
 /// A chance is from 0, never, to 1, always.

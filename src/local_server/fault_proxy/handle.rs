@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     counts::{Counts, ProxyCounts},
-    faults::{Door, Faults},
+    faults::Faults,
     link::Control,
     serve::{Command, ProxyServer},
 };
@@ -24,7 +24,7 @@ use crate::{
         error::LocalServerError,
         handle::LocalServer,
         limits,
-        net::{Cut, Port},
+        net::{Cut, Door, Port},
     },
     net::Target,
 };

@@ -22,9 +22,9 @@ use tokio::{
 
 use super::{
     counts::Counts,
-    faults::{Direction, Door, Faults},
+    faults::{Direction, Faults},
 };
-use crate::local_server::net::{Cut, LinkEnd, LinkFaults, Shaping, finish, relay_both, reset};
+use crate::local_server::net::{Cut, Door, LinkEnd, LinkFaults, Shaping, finish, relay_both, reset};
 
 /// The limit of connecting to the server behind the proxy.
 const UPSTREAM: Duration = Duration::from_secs(10);

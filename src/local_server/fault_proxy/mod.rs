@@ -7,5 +7,5 @@ mod link;
 mod serve;
 
 pub use counts::ProxyCounts;
-pub use faults::{Direction, Door, Faults};
+pub use faults::{Direction, Faults};
 pub use handle::FaultProxy;

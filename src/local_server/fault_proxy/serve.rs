@@ -15,10 +15,12 @@ use tokio::{
 
 use super::{
     counts::Counts,
-    faults::Door,
     link::{Control, ProxyLink},
 };
-use crate::local_server::{limits, net::Port};
+use crate::local_server::{
+    limits,
+    net::{Door, Port},
+};
 
 /// Commands of the handle to the port.
 pub(super) enum Command {
@@ -44,11 +46,7 @@ impl ProxyServer {
                 biased;
                 command = commands.recv() => match command {
                     Some(Command::Door(wanted, answer)) => {
-                        let done = match wanted {
-                            Door::Refused => self.port.shut(),
-                            Door::Blackhole => self.port.fill().await,
-                            Door::Open | Door::Dropped(_) | Door::Silent => self.port.open(),
-                        };
+                        let done = self.port.set(wanted).await;
                         if done.is_ok() {
                             door = wanted;
                         }

@@ -80,6 +80,24 @@ impl LocalServer {
         self.shared.change(|state| state.tokens.revoke(token))
     }
 
+    /// Ends every token of a user now, so that a login with one is refused as expired; returns how many there were. Sessions
+    /// that used them stay, and new tokens can be had.
+    pub fn expire_tokens(&self, user: &str) -> usize {
+        self.shared.change(|state| state.tokens.expire_all(&user.to_lowercase()))
+    }
+
+    /// Sets whether a user's password is wrong whatever it is: no token is given for it. Tokens and sessions stay. Default:
+    /// no.
+    ///
+    /// # Errors
+    /// [`LocalServerError::NoSuchUser`].
+    pub fn reject_password(&self, user: &str, reject: bool) -> Result<(), LocalServerError> {
+        self.shared.change(|state| {
+            state.users.find(user)?.password_rejected = reject;
+            Ok(())
+        })
+    }
+
     /// Issues an app token, for authorised registration.
     #[must_use]
     pub fn app_token(&self) -> String {

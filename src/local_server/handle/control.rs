@@ -15,6 +15,12 @@ impl LocalServer {
         self.shared.change(|state| state.cut_user(user, cut))
     }
 
+    /// Cuts the links of a random share of the sessions, from 0 to 1, rounded to the nearest number of them; returns how many.
+    /// The same seed draws the same devices as long as the same ones are online.
+    pub fn cut_some(&self, share: f64, seed: u64, cut: Cut) -> usize {
+        self.shared.change(|state| state.cut_some(share, seed, cut))
+    }
+
     /// Cuts every link, including those of REST calls; returns how many.
     pub fn drop_all(&self, cut: Cut) -> usize {
         self.shared.change(|state| state.cut_all(cut))
@@ -45,6 +51,19 @@ impl LocalServer {
     }
 
     /// Refuses every PROVISION with this `Status` number and reason (connection spec §6.3).
+    ///
+    /// ```
+    /// # use agora_chat::local_server::{LocalServer, LocalServerError};
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), LocalServerError> {
+    /// let server = LocalServer::start().await?;
+    /// server.refuse_provisions(7, Some("the app online count limit")); // `RefusalKind::OnlineLimit`
+    /// server.refuse_provisions(7, Some("the app day live count limit")); // `DailyActiveLimit`
+    /// server.refuse_provisions(12, None); // `ServingDisabled`
+    /// server.accept_provisions();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn refuse_provisions(&self, status: i32, reason: Option<&str>) {
         self.refuse(status, reason, None, None);
     }
@@ -59,7 +78,27 @@ impl LocalServer {
         self.refuse(crate::wire::status::ErrorCode::Redirect as i32, None, Some((host.to_owned(), port)), None);
     }
 
-    /// Accepts PROVISIONs again.
+    /// Refuses one user's PROVISIONs, the next `times` or all of them; a later call of this for the user takes its place.
+    ///
+    /// # Errors
+    /// [`LocalServerError::Full`] when 64 users are refused already.
+    pub fn refuse_provisions_of(
+        &self,
+        user: &str,
+        times: Option<u32>,
+        status: i32,
+        reason: Option<&str>,
+    ) -> Result<(), LocalServerError> {
+        let refusal = RefuseProvisions { left: times, ..RefuseProvisions::always(status, reason.map(str::to_owned)) };
+        self.shared.change(|state| state.faults.refuse_user(user.to_lowercase(), refusal))
+    }
+
+    /// Accepts one user's PROVISIONs again.
+    pub fn accept_provisions_of(&self, user: &str) {
+        self.shared.change(|state| state.faults.accept_user(&user.to_lowercase()));
+    }
+
+    /// Accepts PROVISIONs again, except those of users who are refused by themselves.
     pub fn accept_provisions(&self) {
         self.shared.change(|state| state.faults.provisions = None);
     }
@@ -184,10 +223,12 @@ impl LocalServer {
     /// [`LocalServerError::Full`] when there are 64 faults already, [`LocalServerError::Header`] for a status outside 200
     /// to 599.
     pub fn fail_rest(&self, fault: RestFault) -> Result<(), LocalServerError> {
-        if !(200..600).contains(&fault.status) {
-            return Err(LocalServerError::Header(fault.status.to_string()));
-        }
         self.shared.change(|state| state.faults.add_rest(fault))
+    }
+
+    /// Clears the REST faults of one user; see [`RestFault::of_user`].
+    pub fn clear_rest_faults_of(&self, user: &str) {
+        self.shared.change(|state| state.faults.clear_rest_of(&user.to_lowercase()));
     }
 
     /// Clears every REST fault.

@@ -16,7 +16,8 @@ use crate::{
     config::{Config, ConfigBuilder, Endpoints},
     local_server::{
         error::LocalServerError,
-        faults::DuplicatePolicy,
+        faults::{DuplicatePolicy, RefuseProvisions, RestFault},
+        net::Door,
         serve::{
             front::{self, Command},
             http,
@@ -45,6 +46,8 @@ pub struct Builder {
     app_key: String,
     port: u16,
     settings: Settings,
+    refusal: Option<(i32, Option<String>)>,
+    rest_faults: Vec<RestFault>,
 }
 
 impl Builder {
@@ -66,6 +69,21 @@ impl Builder {
     #[must_use]
     pub fn token_life(mut self, life: Option<Duration>) -> Self {
         self.settings.token_life = life;
+        self
+    }
+
+    /// Refuses every PROVISION from the start; see [`LocalServer::refuse_provisions`].
+    #[must_use]
+    pub fn refuse_provisions(mut self, status: i32, reason: Option<&str>) -> Self {
+        self.refusal = Some((status, reason.map(str::to_owned)));
+        self
+    }
+
+    /// Injects a fault into REST and discovery calls from the start; see [`LocalServer::fail_rest`]. [`start`](Self::start)
+    /// fails if the fault is refused.
+    #[must_use]
+    pub fn fail_rest(mut self, fault: RestFault) -> Self {
+        self.rest_faults.push(fault);
         self
     }
 
@@ -128,7 +146,8 @@ impl Builder {
     /// Starts the server in a thread of its own.
     ///
     /// # Errors
-    /// [`LocalServerError::AppKey`] for a malformed app key, [`LocalServerError::Io`] when the port is taken.
+    /// [`LocalServerError::AppKey`] for a malformed app key, [`LocalServerError::Io`] when the port is taken, and the errors
+    /// of [`LocalServer::fail_rest`].
     pub async fn start(self) -> Result<LocalServer, LocalServerError> {
         let failed = |what| move |error| LocalServerError::Io { what, error: Arc::new(error) };
         let app_key: AppKey = self.app_key.parse()?;
@@ -139,7 +158,11 @@ impl Builder {
         let config = Config::builder(app_key.as_str())
             .addresses(format!("http://{address}"), format!("ws://{address}/websocket"));
 
-        let state = State::new(app_key.clone(), address, self.settings);
+        let mut state = State::new(app_key.clone(), address, self.settings);
+        for fault in self.rest_faults {
+            state.faults.add_rest(fault)?;
+        }
+        state.faults.provisions = self.refusal.map(|(status, reason)| RefuseProvisions::always(status, reason));
         let shared = Arc::new(SharedState::new(address, state));
         let (commands, received) = mpsc::channel(8);
         let (alive, running) = watch::channel(());
@@ -153,10 +176,11 @@ impl Builder {
             })
             .map_err(failed("start its thread"))?;
         match started.await {
-            Ok(Ok(())) => Ok(LocalServer { shared, commands, running, config, app_key }),
-            Ok(Err(error)) => Err(failed("start its runtime")(error)),
-            Err(_) => Err(LocalServerError::Stopped),
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(failed("start its runtime")(error)),
+            Err(_) => return Err(LocalServerError::Stopped),
         }
+        Ok(LocalServer { shared, commands, running, config, app_key })
     }
 }
 
@@ -204,7 +228,13 @@ impl LocalServer {
     /// Begins a server with settings of its own.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder { app_key: "local#test".to_owned(), port: 0, settings: Settings::default() }
+        Builder {
+            app_key: "local#test".to_owned(),
+            port: 0,
+            settings: Settings::default(),
+            refusal: None,
+            rest_faults: Vec::new(),
+        }
     }
 
     /// Stops the server: when this returns, the port is closed, every link cut and the thread ended. Later calls on any
@@ -222,7 +252,7 @@ impl LocalServer {
     /// # Errors
     /// [`LocalServerError::Io`] when the port was lost to another program, [`LocalServerError::Stopped`].
     pub async fn stop_listening(&self) -> Result<(), LocalServerError> {
-        self.request("stop listening", Command::StopListening).await
+        self.door(Door::Refused).await
     }
 
     /// Accepts connections again, on the same port.
@@ -230,16 +260,34 @@ impl LocalServer {
     /// # Errors
     /// [`LocalServerError::Io`] when the port was lost to another program, [`LocalServerError::Stopped`].
     pub async fn listen_again(&self) -> Result<(), LocalServerError> {
-        self.request("listen again", Command::ListenAgain).await
+        self.door(Door::Open).await
     }
 
-    async fn request(
-        &self,
-        what: &'static str,
-        command: fn(oneshot::Sender<io::Result<()>>) -> Command,
-    ) -> Result<(), LocalServerError> {
+    /// Sets the treatment of new connections; open links stay as they are. Default: [`Door::Open`].
+    ///
+    /// # Errors
+    /// [`LocalServerError::Io`] when the port was lost to another program, or does not become a [`Door::Blackhole`];
+    /// [`LocalServerError::Stopped`].
+    pub async fn door(&self, door: Door) -> Result<(), LocalServerError> {
+        self.set_door(door, None).await
+    }
+
+    /// Sets the treatment of new connections for a time, after which they are served again.
+    ///
+    /// # Errors
+    /// As [`door`](Self::door).
+    pub async fn door_for(&self, door: Door, time: Duration) -> Result<(), LocalServerError> {
+        self.set_door(door, Some(time)).await
+    }
+
+    async fn set_door(&self, door: Door, time: Option<Duration>) -> Result<(), LocalServerError> {
+        let what = match door {
+            Door::Refused => "stop listening",
+            Door::Open => "listen again",
+            _ => "change its door",
+        };
         let (answer, answered) = oneshot::channel();
-        self.commands.send(command(answer)).await.map_err(|_| LocalServerError::Stopped)?;
+        self.commands.send(Command::Door(door, time, answer)).await.map_err(|_| LocalServerError::Stopped)?;
         let done = answered.await.map_err(|_| LocalServerError::Stopped)?;
         done.map_err(|error| LocalServerError::Io { what, error: Arc::new(error) })
     }

@@ -12,6 +12,7 @@ use crate::{
         handle::server::LocalServer,
         net::Outgoing,
         observed::{ClientFrame, LoggedSession, OnlineTwice, RestCall, SessionInfo, Stats},
+        rates::{Activity, Rate, Rates},
     },
     model::message::Conversation,
 };
@@ -151,6 +152,30 @@ impl LocalServer {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.read(|state| state.stats())
+    }
+
+    /// Returns how often clients did something, second by second.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use agora_chat::local_server::{Activity, LocalServer, LocalServerError};
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), LocalServerError> {
+    /// let server = LocalServer::start().await?;
+    /// // ... clients log in at their pace ...
+    /// assert!(server.rate(Activity::Logins).peak_per_second() <= 100);
+    /// assert!(server.rate(Activity::Probes).most_within(Duration::from_secs(60)) <= 12);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn rate(&self, what: Activity) -> Rate {
+        self.shared.look(|state| state.rates.rate(what))
+    }
+
+    /// Counts every rate anew from here on.
+    pub fn reset_rates(&self) {
+        self.shared.change(|state| state.rates = Rates::default());
     }
 
     /// Waits until a condition holds, checking it again after every change in the server.

@@ -7,8 +7,27 @@ use tokio::{
     time::timeout,
 };
 
+use crate::local_server::net::copy::Cut;
+
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
+
+/// The treatment of new connections by a fault proxy or a local server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Door {
+    /// They are served.
+    #[default]
+    Open,
+    /// They are refused: nothing listens, the port stays reserved.
+    Refused,
+    /// They are accepted and cut at once.
+    Dropped(Cut),
+    /// They are accepted, everything they send is discarded, and nothing is answered.
+    Silent,
+    /// They hang: the port gives no answer at all, not even a refusal. On Linux; elsewhere the backlog may not fill.
+    Blackhole,
+}
 
 /// A port on this machine. It stays reserved while it refuses.
 pub(crate) struct Port {
@@ -55,8 +74,17 @@ impl Port {
         }
     }
 
+    /// Treats new connections so; what is accepted, its owner drops or leaves silent.
+    pub(crate) async fn set(&mut self, door: Door) -> io::Result<()> {
+        match door {
+            Door::Refused => self.shut(),
+            Door::Blackhole => self.fill().await,
+            Door::Open | Door::Dropped(_) | Door::Silent => self.open(),
+        }
+    }
+
     /// Accepts connections.
-    pub(crate) fn open(&mut self) -> io::Result<()> {
+    fn open(&mut self) -> io::Result<()> {
         if !matches!(self.state, Some(PortState::Open(_))) {
             let socket = self.reserve()?;
             self.state = Some(PortState::Open(socket.listen(BACKLOG)?));
@@ -65,14 +93,14 @@ impl Port {
     }
 
     /// Refuses connections.
-    pub(crate) fn shut(&mut self) -> io::Result<()> {
+    fn shut(&mut self) -> io::Result<()> {
         let socket = self.reserve()?;
         self.state = Some(PortState::Shut(socket));
         Ok(())
     }
 
     /// Leaves connections without any answer, as the system does with a backlog that is full.
-    pub(crate) async fn fill(&mut self) -> io::Result<()> {
+    async fn fill(&mut self) -> io::Result<()> {
         /// Far beyond the time of a connect over loopback.
         const CONNECTED: Duration = Duration::from_millis(200);
         /// More than any system accepts beyond the requested backlog.

@@ -51,7 +51,8 @@ pub(crate) async fn relay(
     }
 }
 
-async fn cut_requested(mut flow: watch::Receiver<Flow>) -> Cut {
+/// Waits until a link is to be cut.
+pub(crate) async fn cut_requested(mut flow: watch::Receiver<Flow>) -> Cut {
     match flow.wait_for(|flow| flow.cut.is_some()).await {
         Ok(flow) => flow.cut.unwrap_or(Cut::Fin),
         Err(_) => pending().await,

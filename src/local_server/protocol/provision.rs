@@ -9,6 +9,7 @@ use crate::{
         net::Outgoing,
         observed::{FrameKind, SessionEnd, SessionInfo},
         protocol::frames,
+        rates::Activity,
         state::State,
     },
     model::{error::Kick, server_text::ServerText},
@@ -92,7 +93,10 @@ impl State {
 
     /// Returns user, resource and end of the token of a login, or its refusal (connection spec §6.3).
     fn authenticate(&mut self, envelope: &MSync, up: &Provision) -> Result<(String, String, Option<u64>), Box<Status>> {
-        if let Some(refusal) = self.faults.next_provision() {
+        let guid = envelope.guid.clone().unwrap_or_default();
+        let name = guid.name.unwrap_or_default().to_lowercase();
+        if let Some(refusal) = self.faults.next_provision(&name) {
+            self.rates.count(Activity::Probes);
             let to = |(host, port): (String, u16)| RedirectInfo { host: Some(host), port: Some(port.into()) };
             return Err(Box::new(Status {
                 error_code: Some(refusal.status),
@@ -101,8 +105,6 @@ impl State {
             }));
         }
         let no = |code, reason: &str| Box::new(frames::failed(code, reason));
-        let guid = envelope.guid.clone().unwrap_or_default();
-        let name = guid.name.unwrap_or_default().to_lowercase();
         let resource = [&up.resource, &guid.client_resource].into_iter().flatten().find(|text| !text.is_empty());
         let (Some(token), Some(resource), false) = (token_of(envelope, up), resource, name.is_empty()) else {
             return Err(no(ErrorCode::MissingParameter, "PROVISION needs guid.name, resource and a token"));

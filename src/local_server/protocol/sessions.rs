@@ -8,6 +8,7 @@ use crate::local_server::{
     data::Session,
     net::{Cut, Flow, Outgoing},
     observed::{SessionEnd, SessionInfo},
+    rates::Activity,
     state::State,
 };
 use crate::model::error::Code;
@@ -19,6 +20,7 @@ impl State {
             return None;
         }
         self.stats.connects += 1;
+        self.rates.count(Activity::Links);
         Some(self.links.open(peer))
     }
 
@@ -39,6 +41,21 @@ impl State {
     /// Cuts the links of a user's sessions; returns how many.
     pub(crate) fn cut_user(&mut self, user: &str, cut: Cut) -> usize {
         let links = self.links_of(user);
+        for link in &links {
+            self.cut_link(*link, cut);
+        }
+        links.len()
+    }
+
+    /// Cuts the links of a share of the sessions, drawn from a seed; returns how many.
+    pub(crate) fn cut_some(&mut self, share: f64, seed: u64, cut: Cut) -> usize {
+        let mut sessions: Vec<(&str, &str, u64)> =
+            self.links.logged_in().map(|(id, device)| (device.user.as_str(), device.resource.as_str(), id)).collect();
+        // The order in which they came does not decide, so that a run can be repeated.
+        sessions.sort_unstable();
+        let many = (sessions.len() as f64 * share.clamp(0.0, 1.0)).round() as usize;
+        let drawn = fastrand::Rng::with_seed(seed).choose_multiple(sessions, many);
+        let links: Vec<_> = drawn.into_iter().filter_map(|(.., id)| self.links.peer_of(id)).collect();
         for link in &links {
             self.cut_link(*link, cut);
         }
@@ -91,6 +108,7 @@ impl State {
             user.online.push((id, resource));
         }
         self.stats.logins += 1;
+        self.rates.count(Activity::Logins);
         self.device_changed(&name, None);
     }
 

@@ -6,7 +6,8 @@ use crate::{
     local_server::{
         data::{Owner, Token},
         error_body::error_body,
-        rest::answer::{Answer, Answered, Call, Refused, decoded, not_found, query, unauthorized},
+        rates::Activity,
+        rest::answer::{Answer, Answered, Call, Refused, decoded, not_found, object, query, text, unauthorized},
         state::State,
     },
     util::unix_time::now_ms,
@@ -15,7 +16,16 @@ use crate::{
 impl State {
     /// Answers one call and remembers it.
     pub(crate) fn rest(&mut self, call: &Call<'_>) -> Answer {
-        let early = self.injected(call.path).or_else(|| self.download(call));
+        let parts: Vec<&str> = call.path.trim_matches('/').split('/').collect();
+        let for_token = matches!((call.method, parts.as_slice()), ("POST", [_, _, "token"]));
+        if for_token {
+            self.rates.count(Activity::TokenCalls);
+        }
+        let injected = self.injected(call, for_token, &parts);
+        if for_token && injected.is_some() {
+            self.rates.count(Activity::Probes);
+        }
+        let early = injected.or_else(|| self.download(call));
         let answer = early.unwrap_or_else(|| match self.answer(call) {
             Ok(body) => Answer { status: 200, headers: Vec::new(), body: body.to_string().into() },
             Err(Refused(status, error, description)) => {
@@ -26,9 +36,23 @@ impl State {
         answer
     }
 
-    fn injected(&mut self, path: &str) -> Option<Answer> {
-        let fault = self.faults.next_rest(path)?;
+    fn injected(&mut self, call: &Call<'_>, for_token: bool, parts: &[&str]) -> Option<Answer> {
+        let user = if self.faults.wants_user() { self.user_of(call, for_token, parts) } else { None };
+        let fault = self.faults.next_rest(call.path, user.as_deref())?;
         Some(Answer { status: fault.status, headers: fault.headers.clone(), body: fault.body.clone().into() })
+    }
+
+    /// Returns the user whose call it is, in lower case: that of its token, else the one it wants a token for, else the one in
+    /// its path.
+    fn user_of(&self, call: &Call<'_>, for_token: bool, parts: &[&str]) -> Option<String> {
+        if let Some(Token { owner: Owner::User(name), .. }) = call.bearer.and_then(|text| self.tokens.get(text)) {
+            return Some(name.clone());
+        }
+        if for_token {
+            return text(&object(call.body).ok()?, "username").map(str::to_lowercase);
+        }
+        let after = parts.iter().skip_while(|part| !matches!(**part, "users" | "user")).nth(1)?;
+        Some(decoded(after).to_lowercase())
     }
 
     fn answer(&mut self, call: &Call<'_>) -> Answered {

@@ -94,7 +94,7 @@ impl State {
                 let Some(user) = self.users.get(&name) else {
                     return Err(Refused(400, "invalid_grant", "user not found".to_owned()));
                 };
-                if text(&body, "password") != Some(user.password.as_str()) {
+                if user.password_rejected || text(&body, "password") != Some(user.password.as_str()) {
                     return Err(Refused(400, "invalid_grant", "invalid password".to_owned()));
                 }
                 if !user.activated {

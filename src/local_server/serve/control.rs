@@ -8,7 +8,7 @@ use actix_http::{
 };
 use serde_json::json;
 
-use crate::local_server::{data::online_twice, error_body::error_body, serve::shared::SharedState};
+use crate::local_server::{data::online_twice, error_body::error_body, rates::Activity, serve::shared::SharedState};
 
 /// Answers a call below `/_control`; `None` for another path.
 pub(crate) fn answer(shared: &SharedState, request: &Request) -> Option<Response<BoxBody>> {
@@ -29,7 +29,12 @@ pub(crate) fn answer(shared: &SharedState, request: &Request) -> Option<Response
             let pairs: Vec<_> = pairs.iter().map(online_twice).collect();
             (StatusCode::OK, json!(pairs).to_string())
         }
-        _ => (StatusCode::NOT_FOUND, error_body("not_found", "there are sessions and online-twice")),
+        "rates" => {
+            let one = |what: &Activity| (what.name().to_owned(), json!(shared.look(|state| state.rates.rate(*what))));
+            let rates: serde_json::Map<_, _> = Activity::ALL.iter().map(one).collect();
+            (StatusCode::OK, json!(rates).to_string())
+        }
+        _ => (StatusCode::NOT_FOUND, error_body("not_found", "there are sessions, online-twice and rates")),
     };
     let mut response = Response::new(status).set_body(BoxBody::new(body));
     let headers = response.headers_mut();

@@ -42,6 +42,11 @@ impl SharedState {
         read(&self.lock())
     }
 
+    /// Reads what has to be brought up to date for it; nobody is woken.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
+        look(&mut self.lock())
+    }
+
     /// Changes the state and wakes everyone who waits for changes.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let result = change(&mut self.lock());

@@ -12,7 +12,7 @@ use actix_http::{
 use bytes::{Bytes, BytesMut};
 use tokio::{io::DuplexStream, select, sync::mpsc, time::timeout};
 
-use crate::local_server::{limits, net::Outgoing, observed::SessionEnd, serve::shared::SharedState};
+use crate::local_server::{limits, net::Outgoing, observed::SessionEnd, rates::Activity, serve::shared::SharedState};
 
 type Socket = Framed<DuplexStream, ws::Codec>;
 
@@ -28,7 +28,12 @@ pub(crate) async fn upgraded(
     }
     let response = match shared.change(|state| {
         state.stats.upgrades += 1;
-        state.faults.next_upgrade()
+        state.rates.count(Activity::Dials);
+        let refusal = state.faults.next_upgrade();
+        if refusal.is_some() {
+            state.rates.count(Activity::Probes);
+        }
+        refusal
     }) {
         Some(refusal) => {
             let mut response = Response::with_body(refusal.status, ());
