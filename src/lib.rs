@@ -179,10 +179,10 @@ pub mod messages {
     };
 }
 
-/// How the network is reached: proxies and root certificates.
+/// How the network is reached: proxies and root certificates, and up to when it may be.
 pub mod network {
     #[doc(inline)]
-    pub use crate::net::{Proxy, ProxyError, Roots, RootsError};
+    pub use crate::net::{Gate, Proxy, ProxyError, Roots, RootsError};
 }
 
 pub use model::auth::agora_token as token;

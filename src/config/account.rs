@@ -9,7 +9,9 @@ use crate::{
         admission::Admission,
         auth::Credentials,
         error::ConfigError,
+        totals::Totals,
     },
+    net::Gate,
     store::{CursorStore, Cursors},
 };
 
@@ -29,6 +31,9 @@ pub struct Account {
     pub(crate) cursors: Option<Cursors>,
     pub(crate) admission: Option<Hook<dyn Admission>>,
     pub(crate) observer: Option<Hook<dyn Observer>>,
+    pub(crate) totals: Option<Arc<Totals>>,
+    pub(crate) gate: Option<Gate>,
+    pub(crate) epoch: Option<u64>,
 }
 
 /// Code that an account brings along.
@@ -53,7 +58,17 @@ impl Account {
     /// Begins an account with every default.
     #[must_use]
     pub fn new(credentials: Credentials) -> Self {
-        Account { credentials, device: None, login_ext: None, cursors: None, admission: None, observer: None }
+        Account {
+            credentials,
+            device: None,
+            login_ext: None,
+            cursors: None,
+            admission: None,
+            observer: None,
+            totals: None,
+            gate: None,
+            epoch: None,
+        }
     }
 
     /// Sets the identity of this device. Default: a random resource, the same for every login of one connection and
@@ -97,11 +112,38 @@ impl Account {
         self
     }
 
+    /// Lets the session dial and write only while a gate is open. Default: none.
+    ///
+    /// Where the gate is shut the socket is reset, nothing more is written, and the session ends with
+    /// [`DisconnectReason::LeaseLost`](crate::DisconnectReason::LeaseLost).
+    #[must_use]
+    pub fn gate(mut self, gate: Gate) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+
+    /// Sets a number that grows each time the account changes hands, such as the revision of a lease: the session's
+    /// events [carry it](crate::Event::epoch), so that what consumes them can drop those of an earlier owner. Default:
+    /// none.
+    #[must_use]
+    pub fn epoch(mut self, epoch: u64) -> Self {
+        self.epoch = Some(epoch);
+        self
+    }
+
     /// Has the connection tell what becomes of it, without a subscription. Default: nobody.
     #[must_use]
     #[allow(dead_code, reason = "for what is above a connection")]
     pub(crate) fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(Hook(observer));
+        self
+    }
+
+    /// Has the session counted together with others. Default: it is not.
+    #[must_use]
+    #[allow(dead_code, reason = "for what is above a connection")]
+    pub(crate) fn totals(mut self, totals: Arc<Totals>) -> Self {
+        self.totals = Some(totals);
         self
     }
 

@@ -44,9 +44,10 @@ use crate::{
             TokenError,
         },
         outgoing::Sent,
+        totals::Totals,
     },
     net::{
-        ConnectProgress,
+        ConnectProgress, Gate,
         websocket::{link::Link, write_queue::WriteQueue},
     },
     rest::RestClient,
@@ -79,6 +80,10 @@ pub struct ConnectionActor {
     pub(super) queued: WriteQueue,
     pub(super) link: Option<Link>,
     pub(super) dialing: Option<Dialing>,
+    /// The counts that the session adds to.
+    pub(super) totals: Option<Arc<Totals>>,
+    /// The gate of the session's account.
+    pub(super) gate: Option<Gate>,
     pub(super) call: Option<Doing<CallDone>>,
     /// `None` for an account without an admission.
     pub(super) admitting: Option<Box<Admitting>>,
@@ -165,6 +170,8 @@ impl ConnectionActor {
             queued: WriteQueue::default(),
             link: None,
             dialing: None,
+            totals: None,
+            gate: None,
             call: None,
             admitting: None,
             token_fetches: Vec::new(),
@@ -214,6 +221,7 @@ impl ConnectionActor {
 
     /// Ends the session where the engine itself panicked: reports what can be reported without it.
     fn abort_without_engine(&mut self, end: ActorEnd) {
+        self.core.engine.origin().end();
         let reason = DisconnectReason::ActorEnded(end);
         let is_end = |kind: &EventKind| matches!(kind, EventKind::Disconnected { .. });
         let told = self.events.iter().any(|event| is_end(event.kind()))

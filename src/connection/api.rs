@@ -10,7 +10,8 @@ use super::{
     admitting::Admitting,
     closed::Closed,
     messages::{
-        Call, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State, Stop,
+        Abandon, Call, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage,
+        State, Stop,
     },
 };
 use crate::{
@@ -73,7 +74,10 @@ impl ConnectionActor {
             self.user = Some(account.user().clone());
             self.log.of_user(&self.logger, account.user());
             self.page_tasks.cursors = account.cursors.clone();
+            self.page_tasks.totals.clone_from(&account.totals);
             self.admitting = account.admission.as_ref().map(|hook| Box::new(Admitting::new(Arc::clone(&hook.0))));
+            self.totals.clone_from(&account.totals);
+            self.gate.clone_from(&account.gate);
             self.core.publisher.observed_by(account.observer.clone());
             if let Secret::Token(token) = &account.credentials.secret {
                 self.log.inspect(token, account.user());
@@ -121,6 +125,14 @@ impl Handler<Close> for ConnectionActor {
         let (asked, answer) = oneshot::channel();
         self.close(asked, ctx);
         Box::pin(async move { answer.await.unwrap_or(Closed::ActorGone) })
+    }
+}
+
+impl Handler<Abandon> for ConnectionActor {
+    type Result = ();
+
+    fn handle(&mut self, Abandon(reason): Abandon, ctx: &mut Self::Context) {
+        self.step(Input::Abandon(reason), ctx);
     }
 }
 

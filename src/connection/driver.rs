@@ -19,7 +19,7 @@ use crate::net::websocket::{
     link::{ReadOutcome, ReadRound},
 };
 use crate::{
-    model::error::LossCause,
+    model::error::{DisconnectReason, LossCause},
     session::{Input, TokenFetch},
 };
 
@@ -50,6 +50,7 @@ impl ConnectionActor {
         if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(task.waker())) {
             self.waker = Some(task.waker().clone());
         }
+        self.look_at_gate(ctx);
         // Before anything is read, so that what is read then is all that had come by the moment the timer stands for.
         self.poll_fired(task);
         self.poll_call(ctx, task);
@@ -61,6 +62,17 @@ impl ConnectionActor {
         self.poll_ends(ctx, task);
         // A frame or a timer may have led to frames to send.
         self.write(ctx, task);
+    }
+
+    /// Ends a session whose gate is shut.
+    fn look_at_gate(&mut self, ctx: &mut Context<Self>) {
+        if self.is_shut_out() && self.core.engine.user().is_some() {
+            self.step(Input::Abandon(DisconnectReason::LeaseLost), ctx);
+        }
+    }
+
+    pub(super) fn is_shut_out(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| !gate.is_open())
     }
 
     fn poll_call(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
@@ -230,6 +242,7 @@ impl ConnectionActor {
     }
 
     fn write(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) {
+        self.look_at_gate(ctx);
         let Some(link) = &mut self.link else {
             self.queued.clear();
             return;

@@ -36,6 +36,12 @@ impl ConnectionActor {
         let mut actions = std::mem::take(&mut self.core.actions);
         actions.drain(..).for_each(|action| self.carry_out(action));
         self.publish_events();
+        if let Some(totals) = &self.totals {
+            match self.core.engine.take_received() {
+                0 => {}
+                received => totals.received.add(received),
+            }
+        }
         // One page can hold many messages; room for the usual few is enough while idle.
         actions.shrink_to(SCRATCH);
         self.core.actions = actions;
@@ -69,7 +75,9 @@ impl ConnectionActor {
                 debug!(self.log.logger, "connecting"; "url" => %url);
                 let (config, progress) = (Arc::clone(&self.config), ConnectProgress::new());
                 let at = progress.clone();
-                let connect = Box::pin(async move { connect(&url, &config.network, config.limits.sizes(), &at).await });
+                let gate = self.gate.clone();
+                let connect =
+                    Box::pin(async move { connect(&url, &config.network, config.limits.sizes(), &at, gate).await });
                 self.dialing = Some(Dialing { connect, progress, told: None });
                 self.wake();
             }
@@ -115,6 +123,7 @@ impl ConnectionActor {
                     let _ = asked.send(outcome);
                 }
             }
+            Action::Reset => self.reset(),
             Action::Hangup => self.hang_up(),
             Action::Opened(result) => {
                 self.core.publisher.observe(Observed::Opened(&result));
@@ -135,6 +144,9 @@ impl ConnectionActor {
                 }
             }
             Action::Sent { client_id, outcome } => {
+                if let Some(totals) = &self.totals {
+                    if outcome.is_ok() { totals.sent.add(1) } else { totals.sends_failed.add(1) }
+                }
                 if let Err(error) = &outcome {
                     debug!(self.log.logger, "a message was not taken"; "client_id" => client_id, "error" => %error);
                 }
@@ -160,7 +172,7 @@ impl ConnectionActor {
     }
 
     fn emit(&mut self, kind: EventKind) {
-        self.stats.on_event(&kind);
+        self.stats.on_event(&kind, self.totals.as_deref());
         self.log.event(&kind, self.core.engine.state());
         if kind.is_control() || matches!(kind, EventKind::Reconnecting { .. }) {
             self.core.publisher.observe(Observed::Event(&kind));
@@ -185,6 +197,14 @@ impl ConnectionActor {
         }
     }
 
+    /// Resets the link with all that waits to be written.
+    fn reset(&mut self) {
+        self.queued.clear();
+        if let Some(link) = self.link.take() {
+            self.stats.on_traffic(link.reset());
+        }
+    }
+
     /// Drops the link, a dial and a call. Queued frames are still written as far as the socket takes them.
     fn hang_up(&mut self) {
         self.dialing = None;
@@ -194,7 +214,11 @@ impl ConnectionActor {
         }
         let queued = std::mem::take(&mut self.queued);
         if let (Some(link), Some(waker)) = (self.link.take(), &self.waker) {
-            self.stats.on_traffic(link.close(queued, &mut std::task::Context::from_waker(waker)));
+            let traffic = match self.is_shut_out() {
+                true => link.reset(),
+                false => link.close(queued, &mut std::task::Context::from_waker(waker)),
+            };
+            self.stats.on_traffic(traffic);
         }
         self.wake();
     }

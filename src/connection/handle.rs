@@ -10,7 +10,9 @@ use tokio::sync::oneshot;
 use super::{
     actor::ConnectionActor,
     health::Health,
-    messages::{Call, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, Stop},
+    messages::{
+        Abandon, Call, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, Stop,
+    },
     session_calls::Cancellable,
 };
 #[cfg(doc)]
@@ -24,7 +26,7 @@ use crate::{
     model::{
         ConnectionState, Event,
         account::{Nickname, Password, Token},
-        error::{ActorEnd, ConnectionError, OpenError, RequestError, SendError},
+        error::{ActorEnd, ConnectionError, DisconnectReason, OpenError, RequestError, SendError},
         message::Conversation,
         outgoing::{Outgoing, RoomInfo, RoomRequest, Sent},
     },
@@ -255,6 +257,29 @@ impl Connection {
     /// Dropping the future does not stop the logout.
     pub async fn close(&self) -> Closed {
         self.ask_for_good(Close).await.unwrap_or_else(|| self.0.shared.closed())
+    }
+
+    /// Ends the session at once, in every state: the socket is reset, no LOGOUT is sent, and nothing is waited for.
+    ///
+    /// For an account that is no longer this process's to act for; the server learns of the end by the reset, or when
+    /// the account's next session replaces this one. Subscribers receive `Disconnected` with the reason:
+    /// [`LeaseLost`](crate::DisconnectReason::LeaseLost), [`Moved`](crate::DisconnectReason::Moved),
+    /// [`Paused`](crate::DisconnectReason::Paused) or another that fits. A logout under way keeps its own. Pending sends
+    /// end with an unknown outcome, buffered ones surely unsent, and an `open` under way fails.
+    ///
+    /// This does not wait; to know when nothing of the session is left, await [`close`](Connection::close) after it.
+    /// On a connection that is logged out nothing happens.
+    ///
+    /// ```no_run
+    /// # async fn lose(connection: &agora_chat::Connection) {
+    /// use agora_chat::DisconnectReason;
+    /// connection.abandon(DisconnectReason::LeaseLost);
+    /// connection.close().await;
+    /// # }
+    /// ```
+    pub fn abandon(&self, reason: DisconnectReason) {
+        // Past the mailbox's bound: a full mailbox must not keep a session alive.
+        self.0.actor.do_send(Abandon(reason));
     }
 
     /// Returns how the connection's actor ended, if it has: every call fails from then on.

@@ -10,7 +10,7 @@ use crate::{
     model::{
         ConnectionState, EventKind,
         account::{Token, UserId},
-        error::{Code, DisconnectReason, LossCause, OpenError},
+        error::{Code, LossCause, OpenError},
     },
     session::Diagnostic,
     util::unix_time,
@@ -83,7 +83,7 @@ impl SessionLog {
                 (self.outage, self.unrenewed) = (TransientFailures::default(), TransientFailures::default());
                 // Nothing is tried after it, so unless it was asked for it is the last chance to say so.
                 let code = reason.code().map(Code::number);
-                warn_or_info!(*reason != DisconnectReason::Closed, self.logger, "disconnected"; "code" => code,
+                warn_or_info!(!reason.is_asked(), self.logger, "disconnected"; "code" => code,
                     "reason" => %reason);
             }
             EventKind::Flapping { sessions, window, floor } => {

@@ -11,7 +11,7 @@ use crate::{
     model::{
         ConnectionState,
         account::{Nickname, Password, Token, UserId},
-        error::{OpenError, RequestError, SendError},
+        error::{DisconnectReason, OpenError, RequestError, SendError},
         outgoing::{Outgoing, RoomInfo, RoomRequest, Sent},
     },
     rest::RegisteredUser,
@@ -26,6 +26,11 @@ pub struct Open(pub Account);
 #[derive(Debug, Message)]
 #[rtype(result = "Closed")]
 pub struct Close;
+
+/// Ends the session at once by a reset, for this reason.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Abandon(pub DisconnectReason);
 
 /// Sends a message; answered with the server's id for it.
 #[derive(Debug, Message)]

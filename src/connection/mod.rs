@@ -41,7 +41,9 @@ pub use actor::ConnectionActor;
 pub use closed::Closed;
 pub use handle::{Connection, WeakConnection};
 pub use health::Health;
-pub use messages::{ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State};
+pub use messages::{
+    Abandon, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, State,
+};
 pub use session_calls::{
     DeleteHistory, DownloadFile, GetAttributes, GetConversations, GetHistory, GetPresence, GetPresenceSubscriptions,
     PublishPresence, SetAttributes, SubscribePresence, UnsubscribePresence, UploadFile,

@@ -10,7 +10,10 @@ use super::actor::ConnectionActor;
 use crate::{
     config::Config,
     delivery::{PageOutcome, PageProgress, PageTask, Retries, Slot},
-    model::account::{AccountKey, UserId},
+    model::{
+        account::{AccountKey, UserId},
+        totals::Totals,
+    },
     session::{Input, Page, PageId},
     store::{Cursor, Cursors},
 };
@@ -19,6 +22,8 @@ pub(super) struct PageTasks {
     pub(super) slot: Arc<Slot>,
     pub(super) actor: Option<WeakAddr<ConnectionActor>>,
     pub(super) cursors: Option<Cursors>,
+    /// The counts that the session adds to.
+    pub(super) totals: Option<Arc<Totals>>,
     running: Vec<Running>,
     retries: Rc<RefCell<Retries>>,
     /// Waits for another handler than the one of this turn, while queues wait for their next try.
@@ -38,7 +43,15 @@ struct Running {
 
 impl PageTasks {
     pub(super) fn new(slot: Arc<Slot>) -> Self {
-        PageTasks { slot, actor: None, cursors: None, running: Vec::new(), retries: Rc::default(), watch: None }
+        PageTasks {
+            slot,
+            actor: None,
+            cursors: None,
+            totals: None,
+            running: Vec::new(),
+            retries: Rc::default(),
+            watch: None,
+        }
     }
 
     pub(super) fn begin(&mut self, page: Page, user: &UserId, resource: &str, config: &Config, log: &Logger) {
@@ -49,6 +62,7 @@ impl PageTasks {
             account: AccountKey::new(config.app_key.clone(), user.clone()),
             resource: resource.into(),
             log: log.clone(),
+            totals: self.totals.clone(),
             progress: progress.clone(),
             retries: Rc::clone(&self.retries),
         };

@@ -5,7 +5,8 @@ use crate::{
     model::{
         EventKind,
         account::UserId,
-        error::{Code, DisconnectReason, OpenError},
+        error::{Code, DisconnectReason, LossCause, OpenError},
+        totals::Totals,
     },
     net::websocket::link::ByteCounts,
     session::{Diagnostic, Engine, Now},
@@ -16,6 +17,8 @@ pub(super) struct Stats {
     reconnects: u64,
     last: Option<(String, Option<Code>)>,
     traffic: ByteCounts,
+    /// Whether the link is up, as far as it is counted.
+    online: bool,
 }
 
 impl Stats {
@@ -24,14 +27,45 @@ impl Stats {
         self.traffic.written += traffic.written;
     }
 
-    pub(super) fn on_event(&mut self, kind: &EventKind) {
+    pub(super) fn on_event(&mut self, kind: &EventKind, totals: Option<&Totals>) {
+        if let Some(totals) = totals {
+            self.count(kind, totals);
+        }
         match kind {
             EventKind::Connected { resumed } => self.reconnects += u64::from(*resumed),
             EventKind::Reconnecting { cause, .. } => self.failed(cause, Some(cause.code())),
-            EventKind::Disconnected { reason } if *reason != DisconnectReason::Closed => {
+            EventKind::Disconnected { reason } if !reason.is_asked() => {
                 self.failed(reason, reason.code());
             }
             _ => {}
+        }
+    }
+
+    /// Counts the loss of a link that was up, and a kick.
+    fn count(&mut self, kind: &EventKind, totals: &Totals) {
+        let kicked;
+        let cause = match kind {
+            EventKind::Connected { .. } => {
+                self.online = true;
+                return;
+            }
+            EventKind::Reconnecting { cause, .. }
+            | EventKind::Disconnected { reason: DisconnectReason::AttemptsExhausted { last: cause, .. } } => cause,
+            EventKind::Disconnected { reason: DisconnectReason::Kicked(kick) } => {
+                kicked = LossCause::Kicked(kick.clone());
+                &kicked
+            }
+            EventKind::Disconnected { .. } => {
+                self.online = false;
+                return;
+            }
+            _ => return,
+        };
+        if std::mem::take(&mut self.online) {
+            totals.link_lost(cause);
+            if let LossCause::Kicked(kick) = cause {
+                totals.kicked(kick);
+            }
         }
     }
 

@@ -8,13 +8,15 @@ use std::{
 use crate::{
     config::{Account, Reconnect},
     connection::{Closed, Connection},
-    delivery::{FileDeadLetters, HandlerError, MessageHandler},
+    delivery::{DeadLetters, Delivery, FileDeadLetters, HandlerError, MessageHandler},
     local_server::{Cut, LocalServer},
     model::{
         ConnectionState, Observed, Observer,
         account::{AppKey, UserId},
         auth::Credentials,
         error::Kick,
+        message::Message,
+        totals::Totals,
     },
     store::{FileCursors, StateDir},
     util::threads::{FILES, Job},
@@ -210,4 +212,51 @@ async fn an_observer_is_told_each_state_and_control_event_in_order_and_also_of_t
     connection.open(account(&touchy)).await.unwrap();
     assert_eq!(connection.close().await, Closed::LoggedOut);
     assert!(touchy.0.lock().is_err() || !touchy.0.lock().unwrap().is_empty());
+}
+
+#[actix::test]
+async fn totals_count_what_the_sessions_of_several_accounts_come_to() {
+    let server = LocalServer::start().await.unwrap();
+    let totals = Arc::new(Totals::default());
+    let mut connections = Vec::new();
+    for user in ["alice", "bob"] {
+        server.create_user(user, "pw").unwrap();
+        let pause = Duration::from_millis(1);
+        let reconnect = Reconnect { base: pause, cap: pause, ..Reconnect::default() };
+        let connection = Connection::start(server.config().reconnect(reconnect).build().unwrap()).unwrap();
+        let letters = DeadLetters::new();
+        let handler = MessageHandler::new(|delivery: Delivery| async move {
+            let text = delivery.message().and_then(Message::text).unwrap_or_default().to_owned();
+            if text == "dead" { Err("as the test asked") } else { Ok(()) }
+        });
+        connection.set_message_handler(handler.attempts(1).unwrap().dead_letters(letters));
+        let account = Account::new(Credentials::password(user, "pw").unwrap()).totals(Arc::clone(&totals));
+        connection.open(account).await.unwrap();
+        connections.push(connection);
+    }
+    for text in ["one", "two", "dead"] {
+        connections[0].send_text("bob", text).await.unwrap();
+    }
+    connections[1].send_text("alice", "three").await.unwrap();
+    let come = async {
+        while totals.handler_runs.buckets().iter().sum::<u64>() < 4 || totals.dead_letters.get() < 1 {
+            actix_rt::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, come).await.unwrap();
+    assert_eq!((totals.received.get(), totals.sent.get(), totals.sends_failed.get()), (4, 4, 0));
+    assert_eq!(totals.dead_letters.get(), 1);
+    server.drop_links("alice", Cut::Rst);
+    server.kick("bob", Kick::ByOtherDevice);
+    let lost = async {
+        while totals.links_lost().map(|(_, count)| count).sum::<u64>() < 2 {
+            actix_rt::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, lost).await.unwrap();
+    assert_eq!(totals.kicks().find(|(_, count)| *count > 0), Some((217, 1)));
+    for connection in connections {
+        connection.close().await;
+    }
+    assert_eq!(totals.links_lost().map(|(_, count)| count).sum::<u64>(), 2, "a close is no loss");
 }

@@ -2,7 +2,7 @@ use super::{DeadLetter, DeadLetterError, DeadLetterStore, DeadLetters};
 use crate::model::account::AccountKey;
 use crate::{
     config::{count, in_range},
-    model::{Event, EventKind, EventMask, account::UserId, error::ConfigError, message::Message},
+    model::{Event, EventKind, EventMask, account::UserId, error::ConfigError, message::Message, origin::Origin},
     util::{Escaped, backoff::doubled, guarded, lent::caught, weight::Weigh},
 };
 use actix::{MailboxError, Recipient};
@@ -44,6 +44,23 @@ impl Delivery {
     #[must_use]
     pub fn user(&self) -> &UserId {
         self.event.user()
+    }
+
+    /// Returns the epoch of the session it came in, as given by [`Account::epoch`](crate::Account::epoch).
+    #[must_use]
+    pub fn epoch(&self) -> Option<u64> {
+        self.event.epoch()
+    }
+
+    /// Returns whether the account is this session's still: `false` once the session has ended or was
+    /// [abandoned](crate::Connection::abandon), or its [gate](crate::network::Gate) is shut.
+    ///
+    /// A handler whose effects must not be doubled by another process looks here right before them. The call under way
+    /// goes on after the session's end, and what it handles then is not acknowledged: the message comes again, wherever
+    /// the account logs in next.
+    #[must_use]
+    pub fn still_ours(&self) -> bool {
+        self.event.origin().is_none_or(Origin::is_live)
     }
 
     /// Returns the number of this attempt, from 1.

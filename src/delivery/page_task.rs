@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use actix_rt::time::Instant;
 use slog::{Logger, debug, info, warn};
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
     retries::Retries,
 };
 use crate::{
-    model::account::AccountKey,
+    model::{account::AccountKey, totals::Totals},
     store::{Cursor, CursorStore},
 };
 use crate::{
@@ -53,6 +54,7 @@ pub(crate) struct PageTask {
     pub(crate) account: AccountKey,
     pub(crate) resource: Box<str>,
     pub(crate) log: Logger,
+    pub(crate) totals: Option<Arc<Totals>>,
     pub(crate) progress: PageProgress,
     pub(crate) retries: Rc<RefCell<Retries>>,
 }
@@ -100,7 +102,12 @@ impl PageTask {
             };
             let attempts = self.retries.borrow().attempts(&page.queue, event.key, turn);
             let attempt = attempts.saturating_add(1);
-            let error = match self.call(handler.offer(Delivery::new(event.event.clone(), attempt))).await {
+            let begun = self.totals.as_ref().map(|totals| (totals, Instant::now()));
+            let answer = self.call(handler.offer(Delivery::new(event.event.clone(), attempt))).await;
+            if let Some((totals, begun)) = begun {
+                totals.handler_runs.add(begun.elapsed());
+            }
+            let error = match answer {
                 Ok(()) => {
                     self.goes_on(page, attempt);
                     return EventOutcome::Handled;
@@ -161,6 +168,9 @@ impl PageTask {
         let dropped = self.call(handler.keep(&self.account, &letter)).await.map_err(Some)?;
         warn!(self.log, "a message could not be handled and is a dead letter now"; "queue" => &*page.queue,
             Named(&letter.event), "attempts" => attempts, "error" => %error);
+        if let Some(totals) = &self.totals {
+            totals.dead_letters.add(1);
+        }
         for letter in dropped {
             warn!(self.log, "a dead letter was dropped for a newer one"; Named(&letter.event), "error" => %letter.error);
         }

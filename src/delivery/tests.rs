@@ -58,7 +58,7 @@ fn task(handler: Option<MessageHandler>, store: Option<Arc<dyn CursorStore>>) ->
     slot.set(handler);
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let (progress, retries) = (PageProgress::default(), Rc::default());
-    PageTask { slot, store, account: account(), resource: "phone".into(), log, progress, retries }
+    PageTask { slot, store, account: account(), resource: "phone".into(), log, totals: None, progress, retries }
 }
 
 impl PageTask {

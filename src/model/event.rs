@@ -121,6 +121,13 @@ impl Event {
         }))
     }
 
+    /// Returns the epoch of the session it happened in, as given by [`Account::epoch`](crate::Account::epoch); `None`
+    /// where none was given, and for an event that no connection made.
+    #[must_use]
+    pub fn epoch(&self) -> Option<u64> {
+        self.origin()?.epoch()
+    }
+
     /// Returns the account it happened on.
     #[must_use]
     pub fn user(&self) -> &UserId {

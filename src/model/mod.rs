@@ -14,6 +14,7 @@ pub(crate) mod outgoing;
 pub(crate) mod redactor;
 pub(crate) mod server_text;
 mod state;
+pub(crate) mod totals;
 
 pub use event::Event;
 pub(crate) use event::Ticket;

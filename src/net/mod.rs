@@ -4,6 +4,7 @@
 //! 8 KiB for each socket. So the socket is opened here, and awc makes the REST calls.
 
 mod dial;
+mod gate;
 mod head;
 mod names;
 mod network;
@@ -21,6 +22,7 @@ use std::{cell::Cell, rc::Rc};
 use crate::model::error::ConnectStep;
 
 pub(crate) use dial::{DialError, dial, dial_by};
+pub use gate::Gate;
 pub(crate) use network::Network;
 pub use proxy::{Proxy, ProxyError};
 pub(crate) use retry_after::{MAX_PAUSE, answered_at, parse_retry_after};

@@ -74,6 +74,8 @@ pub enum Action {
     /// Cancel what is under way: the socket, a connect, discovery, a read of the state folder, the wait for a permit.
     /// Report nothing of it afterwards.
     Hangup,
+    /// Reset the socket, if there is one, and write nothing more to it. [`Action::Hangup`] follows.
+    Reset,
     /// Notify the subscribers.
     Emit(EventKind),
     /// Notify the subscribers of an event that the message handler gets as well.

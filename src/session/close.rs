@@ -26,6 +26,15 @@ impl Session {
         }
     }
 
+    /// Ends at once, without a word to the server. An end under way keeps its reason.
+    pub(super) fn abandon(&mut self, reason: DisconnectReason, cx: &mut Cx<'_>) -> Flow {
+        cx.out.push(Action::Reset);
+        match &self.phase {
+            Phase::LoggingOut(LoggingOut { reason, .. }) => end(reason.clone()),
+            _ => end(reason),
+        }
+    }
+
     /// Ends at once; on a link that is up a LOGOUT is sent, but not awaited.
     pub(super) fn abort(&mut self, reason: DisconnectReason, cx: &mut Cx<'_>) -> Flow {
         if let Phase::LoggingOut(LoggingOut { reason, .. }) = &self.phase {
@@ -52,6 +61,7 @@ impl Session {
 
     /// Finishes in this order: settles sends, drops the link, answers `open`, notifies subscribers, answers `close`.
     pub(super) fn ended(mut self, end: End, cx: &mut Cx<'_>) {
+        cx.env.origin.end();
         self.attempt_ended(&end, cx);
         let closed = DisconnectReason::Closed;
         self.outbox.end(if let End::Disconnected(reason) = &end { reason } else { &closed }, cx);

@@ -29,6 +29,8 @@ pub(super) struct Env {
     pub(super) handled: EventMask,
     pub(super) arrivals: Arrivals,
     pub(super) unsent: usize,
+    /// Messages and notices received and not counted yet.
+    pub(super) received: u64,
     /// True if events for the message handler carry their encoded meta.
     pub(super) keeps_encoded: bool,
     /// True if the server answered the last session's LOGOUT.
@@ -59,6 +61,7 @@ impl Env {
             wanted: EventMask::ALL,
             handled: EventMask::NONE,
             unsent: 0,
+            received: 0,
             keeps_encoded: false,
             logout_answered: false,
             last_page: 0,

@@ -21,6 +21,7 @@ use crate::{
         origin::Origin,
         redactor::Redactor,
     },
+    net::Gate,
 };
 
 /// The pure state machine of one connection.
@@ -35,6 +36,7 @@ use crate::{
 /// | `RenewToken`, `CancelRenewal` | `FetchToken`, `DropTokenFetch`, `Renewed` |
 /// | `Handled`, `Postponed`, `RetryPostponed`, `Cursors` | `Transmit` (pulls, which acknowledge), `Deliver`, `Emit` |
 /// | `Close`, `Abort` | `Transmit` (LOGOUT), and the end |
+/// | `Abandon` | `Reset`, and the end |
 /// | `At`, `Alive`, `Arriving`, `TooLarge` | none but `Note` |
 ///
 /// For an account with an [`Admission`](crate::admission::Admission) an attempt begins with `Admit`, and what ends it
@@ -114,6 +116,11 @@ impl Engine {
     #[must_use]
     pub fn waiting_queues(&self) -> usize {
         self.session.as_ref().map_or(0, |session| session.inbox.waiting_queues())
+    }
+
+    /// Takes the number of messages and notices received since the last call.
+    pub(crate) fn take_received(&mut self) -> u64 {
+        std::mem::take(&mut self.env.received)
     }
 
     /// Sets the flag to deliver events with their encoded meta, for a persistent dead letter. Default: no.
@@ -244,6 +251,8 @@ impl Engine {
             (none, Input::Open(account)) => match account.check() {
                 Ok(()) => {
                     cx.env.logout_answered = false;
+                    let openness = account.gate.as_ref().map(Gate::openness);
+                    cx.env.origin = cx.env.origin.next_session(account.epoch, openness);
                     let session = none.insert(Box::new(Session::new(account, &cx)));
                     session.open(&mut cx)
                 }

@@ -9,7 +9,7 @@ use crate::{
     model::{
         account::{Device, Token},
         auth::TokenGrant,
-        error::{ActorEnd, ConnectStep, LossCause, RestError, TokenError},
+        error::{ActorEnd, ConnectStep, DisconnectReason, LossCause, RestError, TokenError},
         outgoing::{Outgoing, RoomRequest},
     },
     session::{inbox::in_flight::PageId, tokens::fetch::TokenFetch},
@@ -35,6 +35,8 @@ pub enum Input<'a> {
     Close,
     /// The driver is about to stop: the session ends now. A live link gets a LOGOUT, not awaited.
     Abort(ActorEnd),
+    /// The session ends now, for this reason: the link is reset and nothing more is written, LOGOUT neither.
+    Abandon(DisconnectReason),
     /// [`Action::Admit`] is done: the attempt may begin.
     Admitted,
     /// [`Action::Admit`] has failed, as the application's admission panicked.
@@ -134,6 +136,7 @@ impl fmt::Debug for Input<'_> {
             Input::Open(account) => f.debug_tuple("Open").field(account).finish(),
             Input::Close => f.write_str("Close"),
             Input::Abort(end) => f.debug_tuple("Abort").field(end).finish(),
+            Input::Abandon(reason) => f.debug_tuple("Abandon").field(reason).finish(),
             Input::Admitted => f.write_str("Admitted"),
             Input::NotAdmitted => f.write_str("NotAdmitted"),
             Input::Discovered(result) => f.debug_tuple("Discovered").field(result).finish(),

@@ -98,6 +98,7 @@ impl Session {
         match input {
             Input::Close => return self.close(cx),
             Input::Abort(end) => return self.abort(DisconnectReason::ActorEnded(end), cx),
+            Input::Abandon(reason) => return self.abandon(reason, cx),
             Input::Admitted => return self.admitted(cx),
             Input::NotAdmitted => return self.not_admitted(cx),
             Input::Discovered(result) => return self.discovered(result, cx),

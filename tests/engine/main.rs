@@ -8,6 +8,7 @@
     reason = "tests may fail loudly"
 )]
 
+mod abandon;
 mod abort;
 mod accounts;
 mod admission;

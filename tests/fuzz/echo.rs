@@ -14,7 +14,7 @@ use crate::{
 
 /// Opens one link, sends every text and binary message back, and gives what ended it, and the messages.
 pub(crate) async fn echo(url: &str, limits: &Limits) -> (LossCause, Vec<Vec<u8>>) {
-    let mut link = match connect(url, &Network::default(), limits.sizes(), &ConnectProgress::new()).await {
+    let mut link = match connect(url, &Network::default(), limits.sizes(), &ConnectProgress::new(), None).await {
         Ok(link) => link,
         Err(cause) => return (cause, Vec::new()),
     };

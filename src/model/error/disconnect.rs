@@ -10,6 +10,12 @@ use std::fmt;
 pub enum DisconnectReason {
     /// The application asked for it.
     Closed,
+    /// The account's [gate](crate::network::Gate) is shut: another process may have the account now.
+    LeaseLost,
+    /// The account moves to another process, as this program asked.
+    Moved,
+    /// The account pauses, as this program asked.
+    Paused,
     /// The server logged the device out: 206, 207, 216 or 217.
     Kicked(Kick),
     /// The server refused the login asked for by `open`, or refused the way back for good.
@@ -54,11 +60,15 @@ impl fmt::Display for ActorEnd {
 }
 
 impl DisconnectReason {
-    /// Returns the vendor's number; `None` where the application asked for the end (connection spec §12).
+    /// Returns the vendor's number; `None` where this program asked for the end, or lost the account (connection spec
+    /// §12).
     #[must_use]
     pub fn code(&self) -> Option<Code> {
         match self {
-            DisconnectReason::Closed => None,
+            DisconnectReason::Closed
+            | DisconnectReason::LeaseLost
+            | DisconnectReason::Moved
+            | DisconnectReason::Paused => None,
             DisconnectReason::Kicked(kick) => Some(kick.code()),
             DisconnectReason::Refused(refusal) => Some(refusal.code()),
             DisconnectReason::TokenExpired => Some(Code::TOKEN_EXPIRED),
@@ -70,6 +80,11 @@ impl DisconnectReason {
 }
 
 impl DisconnectReason {
+    /// Returns whether this program asked for the end.
+    pub(crate) fn is_asked(&self) -> bool {
+        matches!(self, DisconnectReason::Closed | DisconnectReason::Moved | DisconnectReason::Paused)
+    }
+
     /// Returns whether a new [`open`](crate::Connection::open) with the same credentials and configuration can only
     /// fail until somebody does something: gives another token or password, registers the user, changes a setting.
     ///
@@ -79,9 +94,12 @@ impl DisconnectReason {
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            DisconnectReason::Closed | DisconnectReason::AttemptsExhausted { .. } | DisconnectReason::ActorEnded(_) => {
-                false
-            }
+            DisconnectReason::Closed
+            | DisconnectReason::LeaseLost
+            | DisconnectReason::Moved
+            | DisconnectReason::Paused
+            | DisconnectReason::AttemptsExhausted { .. }
+            | DisconnectReason::ActorEnded(_) => false,
             DisconnectReason::Kicked(kick) => matches!(kick, Kick::UserRemoved | Kick::PasswordChanged),
             DisconnectReason::Refused(refusal) => refusal.is_final(),
             DisconnectReason::TokenExpired => true,
@@ -94,6 +112,12 @@ impl fmt::Display for DisconnectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DisconnectReason::Closed => f.write_str("closed as asked"),
+            DisconnectReason::LeaseLost => f.write_str(
+                "this process may act for the account no longer, as its gate is shut; look at the store of the leases \
+                 and at this machine's load",
+            ),
+            DisconnectReason::Moved => f.write_str("the account moves to another process"),
+            DisconnectReason::Paused => f.write_str("the account is paused"),
             DisconnectReason::Kicked(kick) => kick.fmt(f),
             DisconnectReason::Refused(refusal) => refusal.fmt(f),
             DisconnectReason::TokenExpired => f.write_str("the token has expired; log in with a new one"),

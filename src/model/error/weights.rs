@@ -69,7 +69,12 @@ impl Weigh for DisconnectReason {
             DisconnectReason::Refused(refusal) => refusal.heap(),
             DisconnectReason::Rest(error) => error.heap(),
             DisconnectReason::AttemptsExhausted { attempts: _, last } => last.heap(),
-            DisconnectReason::Closed | DisconnectReason::TokenExpired | DisconnectReason::ActorEnded(_) => 0,
+            DisconnectReason::Closed
+            | DisconnectReason::LeaseLost
+            | DisconnectReason::Moved
+            | DisconnectReason::Paused
+            | DisconnectReason::TokenExpired
+            | DisconnectReason::ActorEnded(_) => 0,
         }
     }
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     model::error::{ConnectStep, LossCause},
-    net::{ConnectProgress, Network, Stream, Target, Upgraded, dial, upgrade},
+    net::{ConnectProgress, Gate, Network, Stream, Target, Upgraded, dial, upgrade},
 };
 
 /// Size of the read buffer in bytes; each thread has one, shared by all its links.
@@ -80,6 +80,8 @@ pub(crate) struct Link<S = Stream> {
     /// True once the peer announced a message over the limit.
     pub(crate) too_large: bool,
     broken: Option<Broken>,
+    /// Nothing is written while it is shut.
+    gate: Option<Gate>,
 }
 
 /// A link that cannot be written any more; bytes that the server sent before may still be readable.
@@ -109,16 +111,31 @@ pub(crate) async fn connect(
     network: &Network,
     sizes: LinkLimits,
     progress: &ConnectProgress,
+    gate: Option<Gate>,
 ) -> Result<Link, LossCause> {
+    // Whoever shut it ends the session with its own reason.
+    let is_open = || if gate.as_ref().is_none_or(Gate::is_open) { Ok(()) } else { Err(LossCause::ClosedHere) };
+    is_open()?;
     let target = Target::parse(url).ok_or_else(|| LossCause::Failed {
         step: ConnectStep::Connect,
         detail: format!("{url:?} is not an address"),
     })?;
     let stream = dial(&target, network, progress).await?;
+    is_open()?;
     progress.at(ConnectStep::Upgrade);
     let nonce = MASKS.with(|masks| [masks.next(), masks.next()].concat());
     let Upgraded { stream, early } = upgrade(stream, &target, &nonce).await?;
-    Ok(Link::new(stream, early, sizes))
+    Ok(Link { gate, ..Link::new(stream, early, sizes) })
+}
+
+impl Link {
+    /// Resets the connection: what the system still holds of it is not sent. Returns the traffic that is not counted
+    /// yet.
+    pub(crate) fn reset(self) -> ByteCounts {
+        // One that is gone already needs none.
+        let _ = self.io.below().set_zero_linger();
+        self.traffic
+    }
 }
 
 /// A round of reading: the thread's buffer, and how many reads are left before other work of the thread has its turn.
@@ -171,6 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             unflushed: false,
             too_large: false,
             broken: None,
+            gate: None,
         }
     }
 
@@ -305,6 +323,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     fn try_flush(&mut self, cx: &mut Context<'_>) -> Result<(), LossCause> {
+        if self.gate.as_ref().is_some_and(|gate| !gate.is_open()) {
+            // The session ends with a reset, which its driver sees to.
+            return Ok(());
+        }
         let lost = |error: std::io::Error| Err(LossCause::Io(error.to_string()));
         while !self.outbox.is_empty() || self.unanswered.is_some() {
             if self.outbox.len() < self.pongs_limit

@@ -232,6 +232,7 @@ impl Inbox {
         let mut read = PageContents { metas: metas.len(), ..PageContents::default() };
         metas.each(|got| self.read_meta(got, disposition, &mut read, device, outbox, cx));
         self.oddities.broken_metas(read.unreadable, cx);
+        cx.env.received = cx.env.received.wrapping_add(read.unseen as u64);
         read
     }
 

@@ -5,6 +5,7 @@ mod admission;
 mod backlog;
 mod close;
 mod ended;
+mod gate;
 mod handle;
 mod holding_on;
 mod kept;
