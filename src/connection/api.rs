@@ -10,8 +10,8 @@ use super::{
     admitting::Admitting,
     closed::Closed,
     messages::{
-        Abandon, Call, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage,
-        State, Stop,
+        Abandon, Call, ChangeRoom, Close, CloseWithin, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken,
+        SendMessage, State, Stop,
     },
 };
 use crate::{
@@ -90,13 +90,13 @@ impl ConnectionActor {
         }
     }
 
-    fn close(&mut self, asked: oneshot::Sender<Closed>, ctx: &mut Context<Self>) {
+    fn close(&mut self, input: Input<'_>, asked: oneshot::Sender<Closed>, ctx: &mut Context<Self>) {
         if self.core.engine.state() == ConnectionState::LoggedOut {
             self.tell_closed(Closed::NotLoggedIn, vec![asked]);
         } else {
             self.closing.push(asked);
         }
-        self.step(Input::Close, ctx);
+        self.step(input, ctx);
     }
 }
 
@@ -123,7 +123,7 @@ impl Handler<Close> for ConnectionActor {
 
     fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Self::Result {
         let (asked, answer) = oneshot::channel();
-        self.close(asked, ctx);
+        self.close(Input::Close, asked, ctx);
         Box::pin(async move { answer.await.unwrap_or(Closed::ActorGone) })
     }
 }
@@ -140,7 +140,16 @@ impl Handler<Call<Close, Closed>> for ConnectionActor {
     type Result = ();
 
     fn handle(&mut self, asked: Call<Close, Closed>, ctx: &mut Self::Context) {
-        self.close(asked.answer, ctx);
+        self.close(Input::Close, asked.answer, ctx);
+    }
+}
+
+impl Handler<Call<CloseWithin, Closed>> for ConnectionActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Call<CloseWithin, Closed>, ctx: &mut Self::Context) {
+        let CloseWithin { limit, reason } = asked.message;
+        self.close(Input::CloseWithin { limit, reason }, asked.answer, ctx);
     }
 }
 

@@ -1,6 +1,7 @@
 use std::{
     fmt,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use actix::{Addr, MailboxError, Message, Recipient, dev::ToEnvelope};
@@ -11,7 +12,8 @@ use super::{
     actor::ConnectionActor,
     health::Health,
     messages::{
-        Abandon, Call, ChangeRoom, Close, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken, SendMessage, Stop,
+        Abandon, Call, ChangeRoom, Close, CloseWithin, GetHealth, NetworkChanged, Open, RegisterUser, RenewToken,
+        SendMessage, Stop,
     },
     session_calls::Cancellable,
 };
@@ -257,6 +259,28 @@ impl Connection {
     /// Dropping the future does not stop the logout.
     pub async fn close(&self) -> Closed {
         self.ask_for_good(Close).await.unwrap_or_else(|| self.0.shared.closed())
+    }
+
+    /// Logs out as [`close`](Connection::close) does, once the [message handler](crate::MessageHandler) is done with the
+    /// pages it has, and at the latest after the limit.
+    ///
+    /// No more messages are fetched meanwhile; those that are handled are acknowledged, and the rest comes with the next
+    /// login. The account stays online and can send, so that a handler can answer. Where the link is down or gets lost,
+    /// the session ends at once; so it does with a `close` meanwhile.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop the logout.
+    pub async fn close_within(&self, limit: Duration) -> Closed {
+        self.close_as(DisconnectReason::Closed, limit).await
+    }
+
+    /// Logs out as [`close_within`](Connection::close_within) does, for this reason, such as
+    /// [`Paused`](DisconnectReason::Paused) or [`Moved`](DisconnectReason::Moved).
+    ///
+    /// # Cancel safety
+    /// As [`close_within`](Connection::close_within).
+    pub async fn close_as(&self, reason: DisconnectReason, limit: Duration) -> Closed {
+        self.ask_for_good(CloseWithin { limit, reason }).await.unwrap_or_else(|| self.0.shared.closed())
     }
 
     /// Ends the session at once, in every state: the socket is reset, no LOGOUT is sent, and nothing is waited for.

@@ -1,5 +1,7 @@
 //! Messages of a [`ConnectionActor`](super::ConnectionActor); [`Connection`](super::Connection) has a method for each.
 
+use std::time::Duration;
+
 use actix::Message;
 
 use tokio::sync::oneshot;
@@ -26,6 +28,14 @@ pub struct Open(pub Account);
 #[derive(Debug, Message)]
 #[rtype(result = "Closed")]
 pub struct Close;
+
+/// Logs out for this reason once the message handler is done with what it has in hand, or after the limit.
+#[derive(Debug, Message)]
+#[rtype(result = "Closed")]
+pub(super) struct CloseWithin {
+    pub(super) limit: Duration,
+    pub(super) reason: DisconnectReason,
+}
 
 /// Ends the session at once by a reset, for this reason.
 #[derive(Debug, Message)]

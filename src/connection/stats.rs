@@ -17,7 +17,7 @@ pub(super) struct Stats {
     reconnects: u64,
     last: Option<(String, Option<Code>)>,
     traffic: ByteCounts,
-    /// Whether the link is up, as far as it is counted.
+    /// True while the link is up, as far as it is counted.
     online: bool,
 }
 

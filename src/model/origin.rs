@@ -24,7 +24,7 @@ struct Shared {
     ended: AtomicBool,
 }
 
-/// Whether a gate that is known above this floor is open.
+/// A gate that is known above this floor.
 pub(crate) trait Openness: Send + Sync + 'static {
     fn is_open(&self) -> bool;
 }

@@ -1,5 +1,7 @@
 //! The end of a session: `close`, LOGOUT and settling.
 
+use std::time::Duration;
+
 use crate::{
     config::Endpoints,
     model::{
@@ -15,15 +17,50 @@ use crate::{
     },
 };
 
+/// A logout that waits for the pages in flight.
+#[derive(Debug)]
+pub(super) struct Drain {
+    pub(super) until: Duration,
+    pub(super) reason: DisconnectReason,
+}
+
 impl Session {
     /// Sends LOGOUT if the link is up, otherwise ends at once.
     pub(super) fn close(&mut self, cx: &mut Cx<'_>) -> Flow {
         match &self.phase {
             // The first reason stays: an application that closes because its token ended gets that reason.
             Phase::LoggingOut(_) => Flow::Continue(()),
-            Phase::Online(_) => self.log_out("inner:logout", DisconnectReason::Closed, cx),
+            Phase::Online(_) => {
+                let reason = self.drain.take().map_or(DisconnectReason::Closed, |drain| drain.reason);
+                self.log_out("inner:logout", reason, cx)
+            }
             _ => end(DisconnectReason::Closed),
         }
+    }
+
+    /// Logs out once the message handler is done with the pages in flight, at the latest after the limit.
+    pub(super) fn close_within(&mut self, limit: Duration, reason: DisconnectReason, cx: &mut Cx<'_>) -> Flow {
+        let until = cx.after(limit);
+        match (&self.phase, &mut self.drain) {
+            (Phase::LoggingOut(_), _) => return Flow::Continue(()),
+            (Phase::Online(_), Some(drain)) => drain.until = drain.until.min(until),
+            (Phase::Online(_), none) => {
+                *none = Some(Box::new(Drain { until, reason }));
+                self.inbox.drain();
+            }
+            _ => return end(reason),
+        }
+        if limit.is_zero() { self.drain_over(cx) } else { self.drained(cx) }
+    }
+
+    /// Logs out if the session waits for the pages in flight, and there is none.
+    pub(super) fn drained(&mut self, cx: &mut Cx<'_>) -> Flow {
+        if self.drain.is_some() && self.inbox.is_drained() { self.drain_over(cx) } else { Flow::Continue(()) }
+    }
+
+    /// Ends the wait for the pages in flight.
+    pub(super) fn drain_over(&mut self, cx: &mut Cx<'_>) -> Flow {
+        self.close(cx)
     }
 
     /// Ends at once, without a word to the server. An end under way keeps its reason.

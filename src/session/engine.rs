@@ -35,6 +35,7 @@ use crate::{
 /// | `Send`, `Room` | `Transmit`, or `Sent` with an error |
 /// | `RenewToken`, `CancelRenewal` | `FetchToken`, `DropTokenFetch`, `Renewed` |
 /// | `Handled`, `Postponed`, `RetryPostponed`, `Cursors` | `Transmit` (pulls, which acknowledge), `Deliver`, `Emit` |
+/// | `CloseWithin` | as `Close`, there and then or once the pages in flight are done |
 /// | `Close`, `Abort` | `Transmit` (LOGOUT), and the end |
 /// | `Abandon` | `Reset`, and the end |
 /// | `At`, `Alive`, `Arriving`, `TooLarge` | none but `Note` |
@@ -269,7 +270,7 @@ impl Engine {
                 Flow::Continue(())
             }
             (Some(session), input) => session.step(input, &mut cx),
-            (None, Input::Close) => {
+            (None, Input::Close | Input::CloseWithin { .. }) => {
                 cx.out.push(Action::Closed);
                 Flow::Continue(())
             }

@@ -35,6 +35,14 @@ pub enum Input<'a> {
     Close,
     /// The driver is about to stop: the session ends now. A live link gets a LOGOUT, not awaited.
     Abort(ActorEnd),
+    /// The application wants to log out for this reason once the message handler is done with the pages in flight, at the
+    /// latest after the limit. Nothing more is pulled meanwhile; without a link the session ends at once.
+    CloseWithin {
+        /// The limit.
+        limit: Duration,
+        /// The reason.
+        reason: DisconnectReason,
+    },
     /// The session ends now, for this reason: the link is reset and nothing more is written, LOGOUT neither.
     Abandon(DisconnectReason),
     /// [`Action::Admit`] is done: the attempt may begin.
@@ -136,6 +144,9 @@ impl fmt::Debug for Input<'_> {
             Input::Open(account) => f.debug_tuple("Open").field(account).finish(),
             Input::Close => f.write_str("Close"),
             Input::Abort(end) => f.debug_tuple("Abort").field(end).finish(),
+            Input::CloseWithin { limit, reason } => {
+                f.debug_struct("CloseWithin").field("limit", limit).field("reason", reason).finish()
+            }
             Input::Abandon(reason) => f.debug_tuple("Abandon").field(reason).finish(),
             Input::Admitted => f.write_str("Admitted"),
             Input::NotAdmitted => f.write_str("NotAdmitted"),

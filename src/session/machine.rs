@@ -11,6 +11,7 @@ use crate::{
     session::{
         Input,
         admission::Permits,
+        close::Drain,
         connect::login::Login,
         context::Cx,
         inbox::Inbox,
@@ -34,6 +35,8 @@ pub(super) struct Session {
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
     pub(super) permits: Permits,
+    /// A logout that waits for the pages in flight.
+    pub(super) drain: Option<Box<Drain>>,
     pub(super) phase: Phase,
 }
 
@@ -76,6 +79,7 @@ impl Session {
                 until: cx.now.mono,
             }),
             device: cx.env.known_as(device),
+            drain: None,
             permits: Permits::new(account.admission.is_some()),
             login_ext: account.login_ext.map(String::into_boxed_str),
             user,
@@ -98,6 +102,7 @@ impl Session {
         match input {
             Input::Close => return self.close(cx),
             Input::Abort(end) => return self.abort(DisconnectReason::ActorEnded(end), cx),
+            Input::CloseWithin { limit, reason } => return self.close_within(limit, reason, cx),
             Input::Abandon(reason) => return self.abandon(reason, cx),
             Input::Admitted => return self.admitted(cx),
             Input::NotAdmitted => return self.not_admitted(cx),
@@ -134,8 +139,14 @@ impl Session {
             Input::TooLarge => self.inbox.too_large(cx),
             Input::Send { client_id, message } => self.outbox.send(client_id, message, self.phase.link(), cx),
             Input::Room { client_id, request } => self.outbox.change_room(client_id, request, self.phase.link(), cx),
-            Input::Handled { page } => self.inbox.handled(page, cx),
-            Input::Postponed { page, handled, pause } => self.inbox.postponed(page, handled, pause, cx),
+            Input::Handled { page } => {
+                self.inbox.handled(page, cx);
+                self.drained(cx)?;
+            }
+            Input::Postponed { page, handled, pause } => {
+                self.inbox.postponed(page, handled, pause, cx);
+                self.drained(cx)?;
+            }
             Input::RetryPostponed => self.inbox.retry_postponed(cx),
             Input::Cursors { load, cursors } => self.inbox.cursors_loaded(load, cursors, cx),
             // There is a session already.

@@ -28,6 +28,8 @@ enum Timer {
     Stage,
     /// The pause before the next attempt is over.
     Pause,
+    /// A logout waits no longer for the pages in flight.
+    Drain,
     /// The answer to LOGOUT is overdue.
     LogOut,
     /// A send ack is overdue.
@@ -43,7 +45,7 @@ enum Timer {
 }
 
 impl Timer {
-    const ALL: [Timer; 13] = [
+    const ALL: [Timer; 14] = [
         Timer::BufferedSend,
         Timer::TokenEnd,
         Timer::LoginDeadline,
@@ -51,6 +53,7 @@ impl Timer {
         Timer::GivenToken,
         Timer::Stage,
         Timer::Pause,
+        Timer::Drain,
         Timer::LogOut,
         Timer::PendingSend,
         Timer::Retry,
@@ -100,6 +103,7 @@ impl Session {
                 Some(arrivals.due_if_read(connecting.until, connecting.answer_limit(config)))
             }
             (Timer::Pause, Phase::Waiting(waiting)) => Some(waiting.until),
+            (Timer::Drain, Phase::Online(_)) => self.drain.as_ref().map(|drain| drain.until),
             (Timer::PendingSend, Phase::Online(_)) => self.outbox.deadline(config.send_timeout, arrivals),
             (Timer::Retry, Phase::Online(_)) => self.inbox.retry_deadline(config),
             (Timer::Pull, Phase::Online(_)) => self.inbox.pull_deadline(arrivals),
@@ -124,6 +128,7 @@ impl Session {
                     return end(bye.reason.clone());
                 }
             }
+            (Timer::Drain, _) => return self.drain_over(cx),
             (Timer::PendingSend, _) => {
                 if let Err(cause) = self.outbox.due(cx) {
                     return self.lost(cause, cx);

@@ -19,6 +19,7 @@ mod client_frames;
 mod clocks;
 mod day;
 mod delivery;
+mod drain;
 mod flapping;
 mod forged;
 mod given;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use agora_chat::{
-    Config, ConfigBuilder, ConnectionState, EventMask, KickPolicy, LossCause, Reconnect,
+    Config, ConfigBuilder, ConnectionState, DisconnectReason, EventMask, KickPolicy, LossCause, Reconnect,
     account::{Expiry, Token, TokenGrant},
     config::{Addresses, Endpoints},
     errors::ConnectStep,
@@ -35,6 +35,8 @@ enum Event {
     /// With a new token and its end, if known; or nothing.
     TokenProvided(Option<(u8, Option<u64>)>),
     Close,
+    CloseWithin(u64),
+    Abandon,
     Discovered(Option<u8>),
     TokenFetched(Option<Option<u64>>),
     At(ConnectStep),
@@ -131,6 +133,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::NotAdmitted),
         2 => prop::option::of((0..4_u8, prop::option::of(end()))).prop_map(Event::TokenProvided),
         1 => Just(Event::Close),
+        1 => (0..9_000_u64).prop_map(Event::CloseWithin),
+        1 => Just(Event::Abandon),
         1 => prop::option::of(0..3_u8).prop_map(Event::Discovered),
         1 => prop::option::of(prop::option::of(any::<u64>())).prop_map(Event::TokenFetched),
         1 => prop::sample::select(vec![ConnectStep::Discovery, ConnectStep::Token, ConnectStep::Connect, ConnectStep::Tls, ConnectStep::Provision])
@@ -207,6 +211,8 @@ fn give(sim: &mut Sim, event: &Event) {
         Event::TokenProvided(Some((number, end))) => sim.step(provided(&number.to_string(), *end)),
         Event::TokenProvided(None) => sim.step(not_provided()),
         Event::Close => sim.step(Input::Close),
+        Event::CloseWithin(ms) => sim.step(Input::CloseWithin { limit: millis(*ms), reason: DisconnectReason::Paused }),
+        Event::Abandon => sim.step(Input::Abandon(DisconnectReason::LeaseLost)),
         Event::Discovered(Some(hosts)) => sim.step(Input::Discovered(Ok(addresses(*hosts)))),
         Event::Discovered(None) => sim.step(Input::Discovered(Err(rest_errors::nowhere()))),
         Event::TokenFetched(Some(end)) => sim.step(fetched(*end)),

@@ -3,7 +3,14 @@
 use crate::{
     session::{
         context::Cx,
-        inbox::{Inbox, in_flight::PageId, metas::PageHead, page::PageContents, queues::Next, transmit_pull},
+        inbox::{
+            Inbox,
+            in_flight::PageId,
+            metas::PageHead,
+            page::PageContents,
+            queues::{Allowed, Next},
+            transmit_pull,
+        },
     },
     wire::{JidView, QueueKey},
 };
@@ -50,7 +57,11 @@ impl Inbox {
         if let (Some(cursors), Some(key)) = (&mut self.cursors, page.key) {
             cursors.keep(&page.queue, key);
         }
-        let allowed = self.allowed(cx);
+        // While draining nothing but this is pulled, and only since it acknowledges.
+        let allowed = match self.draining {
+            true => Allowed { queues: usize::MAX, pulls: usize::MAX },
+            false => self.allowed(cx),
+        };
         let Some((_, end)) = page.end.filter(|(came_on, _)| *came_on == link_number) else { return };
         let Some(link) = &mut self.link else { return };
         let next = link.queues.handled(page.queue.view(), &end, allowed, now);

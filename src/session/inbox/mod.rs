@@ -79,6 +79,8 @@ pub(super) struct Inbox {
     no_subscriber_noted: bool,
     /// True if LOGOUT is sent: nothing new begins.
     closing: bool,
+    /// True if a logout waits for the pages in flight: they are handled and acknowledged, and no other is taken.
+    draining: bool,
 }
 
 /// Queues of one link.
@@ -102,6 +104,7 @@ impl Inbox {
             oddities: Oddities::default(),
             no_subscriber_noted: false,
             closing: false,
+            draining: false,
         }
     }
 
@@ -136,6 +139,16 @@ impl Inbox {
         self.end_offline_sync(cx);
         self.link = None;
         self.closing = true;
+    }
+
+    /// Takes no more pages; those in flight are handled and acknowledged.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Returns whether no page is in flight.
+    pub(super) fn is_drained(&self) -> bool {
+        self.in_flight.as_ref().is_none_or(|in_flight| in_flight.is_empty())
     }
 
     /// Reports the end of an offline sync that the link did not complete.
@@ -245,7 +258,7 @@ impl Inbox {
     /// Returns the pulls allowed now.
     fn allowed(&self, cx: &Cx<'_>) -> Allowed {
         let limits = &cx.env.config.limits;
-        if self.cursors.as_ref().is_some_and(|cursors| cursors.is_loading()) {
+        if self.draining || self.cursors.as_ref().is_some_and(|cursors| cursors.is_loading()) {
             return Allowed { queues: 0, pulls: 0 };
         }
         match &self.in_flight {
@@ -283,14 +296,14 @@ impl Inbox {
 
     /// Returns the time of the next retry of a postponed queue.
     pub(super) fn retry_deadline(&self, config: &Config) -> Option<Duration> {
-        self.link.as_ref()?;
+        self.link.as_ref().filter(|_| !self.draining)?;
         self.in_flight.as_ref()?.parked.deadline(retries_at_once(config))
     }
 
     /// Pulls the postponed queues whose retry is due.
     pub(super) fn retry_due(&mut self, cx: &mut Cx<'_>) {
         let at_once = retries_at_once(&cx.env.config);
-        loop {
+        while !self.draining {
             let allowed = self.allowed(cx);
             let (Some(in_flight), Some(link)) = (&mut self.in_flight, &mut self.link) else { return };
             let Some(queue) = in_flight.parked.next_due(at_once, cx.now.mono) else { return };

@@ -161,6 +161,9 @@ impl Inbox {
     fn admit(&mut self, head: &PageHead<'_>, metas: &Metas<'_>, device: &Device, cx: &Cx<'_>) -> Disposition {
         // After LOGOUT no ack can be sent.
         let Some(link) = &mut self.link else { return Disposition::Ack };
+        if self.draining {
+            return Disposition::Refuse;
+        }
         let wanted = cx.env.handled != EventMask::NONE || self.cursors.is_some();
         let Some(in_flight) = &mut self.in_flight else {
             if wanted {
@@ -232,7 +235,7 @@ impl Inbox {
         let mut read = PageContents { metas: metas.len(), ..PageContents::default() };
         metas.each(|got| self.read_meta(got, disposition, &mut read, device, outbox, cx));
         self.oddities.broken_metas(read.unreadable, cx);
-        cx.env.received = cx.env.received.wrapping_add(read.unseen as u64);
+        cx.env.received = cx.env.received.wrapping_add(read.unseen);
         read
     }
 

@@ -96,6 +96,9 @@ impl Session {
         match &self.phase {
             Phase::Online(_) => {
                 self.link_down(&cause, cx);
+                if let Some(drain) = self.drain.take() {
+                    return end(drain.reason);
+                }
                 self.try_again(Attempt::Resume, cause, cx)
             }
             Phase::Connecting(connecting) => self.try_again(connecting.attempt, cause, cx),
@@ -171,7 +174,7 @@ impl Session {
     /// Handles a kick: ends the session, unless the policy is to return.
     pub(super) fn kicked(&mut self, kick: Kick, cx: &mut Cx<'_>) -> Flow {
         let config = &cx.env.config;
-        let after = match config.reconnect.enabled && self.phase.is_online() {
+        let after = match config.reconnect.enabled && self.phase.is_online() && self.drain.is_none() {
             true => self.retry.takeovers.after(&kick, &config.kick_policy, cx.now.mono),
             false => AfterKick::Park,
         };
