@@ -1,61 +1,29 @@
 //! The body of a `CONFERENCE` meta: call signalling.
 
-use super::enumeration::enumeration;
+use super::schema::schema;
 
-/// A step of call signalling.
-#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
-pub struct ConferenceBody {
-    /// `sessionId`.
-    #[prost(string, optional, tag = "1")]
-    pub session_id: Option<String>,
-    /// `operation`.
-    #[prost(enumeration = "Operation", optional, tag = "2")]
-    pub operation: Option<i32>,
-    /// `conferenceId`.
-    #[prost(string, optional, tag = "3")]
-    pub conference_id: Option<String>,
-    /// `type`.
-    #[prost(enumeration = "Type", optional, tag = "4")]
-    pub r#type: Option<i32>,
-    /// `content`.
-    #[prost(string, optional, tag = "5")]
-    pub content: Option<String>,
-    /// `network`.
-    #[prost(string, optional, tag = "6")]
-    pub network: Option<String>,
-    /// `version`.
-    #[prost(string, optional, tag = "7")]
-    pub version: Option<String>,
-    /// `identity`.
-    #[prost(enumeration = "Identity", optional, tag = "8")]
-    pub identity: Option<i32>,
-    /// `duration`.
-    #[prost(string, optional, tag = "9")]
-    pub duration: Option<String>,
-    /// `peerName`.
-    #[prost(string, optional, tag = "10")]
-    pub peer_name: Option<String>,
-    /// `endReason`.
-    #[prost(enumeration = "EndReason", optional, tag = "11")]
-    pub end_reason: Option<i32>,
-    /// `status`.
-    #[prost(message, optional, tag = "12")]
-    pub status: Option<Status>,
-    /// `isDirect`.
-    #[prost(bool, optional, tag = "13")]
-    pub is_direct: Option<bool>,
-    /// `controlType`.
-    #[prost(enumeration = "StreamControlType", optional, tag = "14")]
-    pub control_type: Option<i32>,
-    /// `routeFlag`.
-    #[prost(int32, optional, tag = "15")]
-    pub route_flag: Option<i32>,
-    /// `routeKey`.
-    #[prost(string, optional, tag = "16")]
-    pub route_key: Option<String>,
-}
+schema! {
+    /// A step of call signalling.
+    #[derive(Eq, Hash)]
+    pub struct ConferenceBody {
+        session_id: Option<String> => (string, optional, tag = "1"),
+        operation: Option<i32> => (enumeration = "Operation", optional, tag = "2"),
+        conference_id: Option<String> => (string, optional, tag = "3"),
+        r#type: Option<i32> => (enumeration = "Type", optional, tag = "4"),
+        content: Option<String> => (string, optional, tag = "5"),
+        network: Option<String> => (string, optional, tag = "6"),
+        version: Option<String> => (string, optional, tag = "7"),
+        identity: Option<i32> => (enumeration = "Identity", optional, tag = "8"),
+        duration: Option<String> => (string, optional, tag = "9"),
+        peer_name: Option<String> => (string, optional, tag = "10"),
+        end_reason: Option<i32> => (enumeration = "EndReason", optional, tag = "11"),
+        status: Option<Status> => (message, optional, tag = "12"),
+        is_direct: Option<bool> => (bool, optional, tag = "13"),
+        control_type: Option<i32> => (enumeration = "StreamControlType", optional, tag = "14"),
+        route_flag: Option<i32> => (int32, optional, tag = "15"),
+        route_key: Option<String> => (string, optional, tag = "16"),
+    }
 
-enumeration! {
     /// Step of call signalling.
     pub enum Operation {
         Join = 0 => "JOIN",
@@ -67,25 +35,19 @@ enumeration! {
         StreamControl = 6 => "STREAM_CONTROL",
         MediaRequest = 7 => "MEDIA_REQUEST",
     }
-}
 
-enumeration! {
     /// Kind of a call.
     pub enum Type {
         Voice = 0 => "VOICE",
         Video = 1 => "VIDEO",
     }
-}
 
-enumeration! {
     /// Side of a call.
     pub enum Identity {
         Caller = 0 => "CALLER",
         Callee = 1 => "CALLEE",
     }
-}
 
-enumeration! {
     /// Reason that a call ended.
     pub enum EndReason {
         Hangup = 0 => "HANGUP",
@@ -96,9 +58,7 @@ enumeration! {
         Unsupported = 5 => "UNSUPPORTED",
         Offline = 6 => "OFFLINE",
     }
-}
 
-enumeration! {
     /// Change to a running call.
     pub enum StreamControlType {
         PauseVoice = 0 => "PAUSE_VOICE",
@@ -106,14 +66,12 @@ enumeration! {
         PauseVideo = 2 => "PAUSE_VIDEO",
         ResumeVideo = 3 => "RESUME_VIDEO",
     }
-}
 
-/// The outcome of a call operation.
-#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
-pub struct Status {
-    /// `errorCode`.
-    #[prost(int32, optional, tag = "1")]
-    pub error_code: Option<i32>,
+    /// The outcome of a call operation.
+    #[derive(Eq, Hash)]
+    pub struct Status {
+        error_code: Option<i32> => (int32, optional, tag = "1"),
+    }
 }
 
 #[cfg(test)]

@@ -1,90 +1,42 @@
 //! The content of a chat message (messages spec §1.3).
 
-use super::enumeration::enumeration;
 use super::key_value::KeyValue;
+use super::schema::schema;
 
-/// One part of a chat message.
-#[derive(Clone, PartialEq, prost::Message)]
-#[prost(skip_debug)]
-pub struct Content {
-    /// `type`.
-    #[prost(enumeration = "ContentType", optional, tag = "1")]
-    pub r#type: Option<i32>,
-    /// `text`.
-    #[prost(string, optional, tag = "2")]
-    pub text: Option<String>,
-    /// `latitude`.
-    #[prost(double, optional, tag = "3")]
-    pub latitude: Option<f64>,
-    /// `longitude`.
-    #[prost(double, optional, tag = "4")]
-    pub longitude: Option<f64>,
-    /// `address`.
-    #[prost(string, optional, tag = "5")]
-    pub address: Option<String>,
-    /// `displayName`.
-    #[prost(string, optional, tag = "6")]
-    pub display_name: Option<String>,
-    /// `remotePath`.
-    #[prost(string, optional, tag = "7")]
-    pub remote_path: Option<String>,
-    /// `secretKey`: opens the file. Secret.
-    #[prost(string, optional, tag = "8")]
-    pub secret_key: Option<String>,
-    /// `fileLength`: bytes.
-    #[prost(int32, optional, tag = "9")]
-    pub file_length: Option<i32>,
-    /// `action`.
-    #[prost(string, optional, tag = "10")]
-    pub action: Option<String>,
-    /// `params`.
-    #[prost(message, repeated, tag = "11")]
-    pub params: Vec<KeyValue>,
-    /// `duration`: seconds.
-    #[prost(int32, optional, tag = "12")]
-    pub duration: Option<i32>,
-    /// `size`.
-    #[prost(message, optional, tag = "13")]
-    pub size: Option<Size>,
-    /// `thumbnailRemotePath`.
-    #[prost(string, optional, tag = "14")]
-    pub thumbnail_remote_path: Option<String>,
-    /// `thumbnailSecretKey`: opens the thumbnail. Secret.
-    #[prost(string, optional, tag = "15")]
-    pub thumbnail_secret_key: Option<String>,
-    /// `thumbnailDisplayName`.
-    #[prost(string, optional, tag = "16")]
-    pub thumbnail_display_name: Option<String>,
-    /// `thumbnailFileLength`.
-    #[prost(int32, optional, tag = "17")]
-    pub thumbnail_file_length: Option<i32>,
-    /// `thumbnailSize`.
-    #[prost(message, optional, tag = "18")]
-    pub thumbnail_size: Option<Size>,
-    /// `customEvent`.
-    #[prost(string, optional, tag = "19")]
-    pub custom_event: Option<String>,
-    /// `customExts`.
-    #[prost(message, repeated, tag = "20")]
-    pub custom_exts: Vec<KeyValue>,
-    /// `buildingName`.
-    #[prost(string, optional, tag = "21")]
-    pub building_name: Option<String>,
-    /// `subType`.
-    #[prost(enumeration = "SubType", optional, tag = "22")]
-    pub sub_type: Option<i32>,
-    /// `title`.
-    #[prost(string, optional, tag = "23")]
-    pub title: Option<String>,
-    /// `summary`.
-    #[prost(string, optional, tag = "24")]
-    pub summary: Option<String>,
-    /// `combineLevel`.
-    #[prost(int32, optional, tag = "25")]
-    pub combine_level: Option<i32>,
-}
+schema! {
+    /// One part of a chat message.
+    pub redacted struct Content {
+        r#type: Option<i32> => (enumeration = "ContentType", optional, tag = "1") as named(ContentType),
+        text: Option<String> => (string, optional, tag = "2"),
+        latitude: Option<f64> => (double, optional, tag = "3"),
+        longitude: Option<f64> => (double, optional, tag = "4"),
+        address: Option<String> => (string, optional, tag = "5"),
+        display_name: Option<String> => (string, optional, tag = "6"),
+        remote_path: Option<String> => (string, optional, tag = "7") as address,
+        /// Opens the file. Secret.
+        secret_key: Option<String> => (string, optional, tag = "8") as secret,
+        /// Bytes.
+        file_length: Option<i32> => (int32, optional, tag = "9"),
+        action: Option<String> => (string, optional, tag = "10"),
+        params: Vec<KeyValue> => (message, repeated, tag = "11") as list,
+        /// Seconds.
+        duration: Option<i32> => (int32, optional, tag = "12"),
+        size: Option<Size> => (message, optional, tag = "13"),
+        thumbnail_remote_path: Option<String> => (string, optional, tag = "14") as address,
+        /// Opens the thumbnail. Secret.
+        thumbnail_secret_key: Option<String> => (string, optional, tag = "15") as secret,
+        thumbnail_display_name: Option<String> => (string, optional, tag = "16"),
+        thumbnail_file_length: Option<i32> => (int32, optional, tag = "17"),
+        thumbnail_size: Option<Size> => (message, optional, tag = "18"),
+        custom_event: Option<String> => (string, optional, tag = "19"),
+        custom_exts: Vec<KeyValue> => (message, repeated, tag = "20") as list,
+        building_name: Option<String> => (string, optional, tag = "21"),
+        sub_type: Option<i32> => (enumeration = "SubType", optional, tag = "22") as named(SubType),
+        title: Option<String> => (string, optional, tag = "23"),
+        summary: Option<String> => (string, optional, tag = "24"),
+        combine_level: Option<i32> => (int32, optional, tag = "25"),
+    }
 
-enumeration! {
     /// Kind of a content.
     pub enum ContentType {
         Text = 0 => "TEXT",
@@ -97,24 +49,17 @@ enumeration! {
         Custom = 7 => "CUSTOM",
         Combine = 8 => "COMBINE",
     }
-}
 
-enumeration! {
     /// Refinement of the kind of a content.
     pub enum SubType {
         Combine = 0 => "COMBINE",
         Gif = 1 => "GIF",
         SubStream = 10 => "SUB_STREAM",
     }
-}
 
-/// Width and height of a picture, in pixels.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Size {
-    /// `width`.
-    #[prost(double, optional, tag = "1")]
-    pub width: Option<f64>,
-    /// `height`.
-    #[prost(double, optional, tag = "2")]
-    pub height: Option<f64>,
+    /// Width and height of a picture, in pixels.
+    pub struct Size {
+        width: Option<f64> => (double, optional, tag = "1"),
+        height: Option<f64> => (double, optional, tag = "2"),
+    }
 }

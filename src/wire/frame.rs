@@ -126,15 +126,6 @@ impl MSync {
         Command::try_from(number).map_err(|_| number)
     }
 
-    /// Decodes the payload of a downward SYNC, whatever the command says.
-    ///
-    /// # Errors
-    ///
-    /// As for [`downward`](Self::downward).
-    pub fn sync_dl(&self) -> Result<CommSyncDl, DecodeError> {
-        self.payload_as(&SYNC_DL)
-    }
-
     /// Like [`sync_dl`](Self::sync_dl), but drops only the metas that do not decode, and returns those as slices of the
     /// frame.
     ///
@@ -166,60 +157,6 @@ impl MSync {
         Ok((sync, broken))
     }
 
-    /// Decodes the payload of an upward SYNC, whatever the command says.
-    ///
-    /// # Errors
-    ///
-    /// As for [`downward`](Self::downward).
-    pub fn sync_ul(&self) -> Result<CommSyncUl, DecodeError> {
-        self.payload_as(&SYNC_UL)
-    }
-
-    /// Decodes the payload of a downward UNREAD, whatever the command says.
-    ///
-    /// # Errors
-    ///
-    /// As for [`downward`](Self::downward).
-    pub fn unread_dl(&self) -> Result<CommUnreadDl, DecodeError> {
-        self.payload_as(&UNREAD_DL)
-    }
-
-    /// Decodes the payload of an upward UNREAD, whatever the command says.
-    ///
-    /// # Errors
-    ///
-    /// As for [`downward`](Self::downward).
-    pub fn unread_ul(&self) -> Result<CommUnreadUl, DecodeError> {
-        self.payload_as(&FLAT)
-    }
-
-    /// Decodes the payload of a NOTICE, whatever the command says.
-    ///
-    /// # Errors
-    ///
-    /// As for [`downward`](Self::downward).
-    pub fn notice(&self) -> Result<CommNotice, DecodeError> {
-        self.payload_as(&FLAT)
-    }
-
-    /// Decodes the payload of a PROVISION in either direction, whatever the command says.
-    ///
-    /// # Errors
-    ///
-    /// As for [`downward`](Self::downward).
-    pub fn provision(&self) -> Result<Provision, DecodeError> {
-        self.payload_as(&PROVISION)
-    }
-
-    /// Decodes the payload of a LOGOUT in either direction, whatever the command says.
-    ///
-    /// # Errors
-    ///
-    /// As for [`downward`](Self::downward).
-    pub fn logout(&self) -> Result<Logout, DecodeError> {
-        self.payload_as(&LOGOUT)
-    }
-
     fn payload_as<T: Mend>(&self, shape: &Shape) -> Result<T, DecodeError> {
         match self.compress_algorimth {
             None | Some(0) => {}
@@ -230,6 +167,33 @@ impl MSync {
             None => Ok(T::default()),
         }
     }
+}
+
+macro_rules! payloads {
+    ($($of:literal $name:ident: $payload:ty = $shape:ident;)+) => {
+        impl MSync {
+            $(
+                #[doc = concat!("Decodes the payload of ", $of, ", whatever the command says.")]
+                ///
+                /// # Errors
+                ///
+                /// As for [`downward`](Self::downward).
+                pub fn $name(&self) -> Result<$payload, DecodeError> {
+                    self.payload_as(&$shape)
+                }
+            )+
+        }
+    };
+}
+
+payloads! {
+    "a downward SYNC" sync_dl: CommSyncDl = SYNC_DL;
+    "an upward SYNC" sync_ul: CommSyncUl = SYNC_UL;
+    "a downward UNREAD" unread_dl: CommUnreadDl = UNREAD_DL;
+    "an upward UNREAD" unread_ul: CommUnreadUl = FLAT;
+    "a NOTICE" notice: CommNotice = FLAT;
+    "a PROVISION in either direction" provision: Provision = PROVISION;
+    "a LOGOUT in either direction" logout: Logout = LOGOUT;
 }
 
 /// Putting frames together.

@@ -1,20 +1,20 @@
 //! Addresses of users, groups and rooms (connection spec §1).
 
-/// An address; every part is optional on the wire.
-#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
-pub struct Jid {
-    /// `appKey`: `org#app`.
-    #[prost(string, optional, tag = "1")]
-    pub app_key: Option<String>,
-    /// `name`: user id, or group or room id.
-    #[prost(string, optional, tag = "2")]
-    pub name: Option<String>,
-    /// `domain`: tells users from groups and rooms.
-    #[prost(string, optional, tag = "3")]
-    pub domain: Option<String>,
-    /// `clientResource`: one device of a user.
-    #[prost(string, optional, tag = "4")]
-    pub client_resource: Option<String>,
+use super::schema::schema;
+
+schema! {
+    /// An address; every part is optional on the wire.
+    #[derive(Eq, Hash)]
+    pub struct Jid {
+        /// `org#app`.
+        app_key: Option<String> => (string, optional, tag = "1"),
+        /// User id, or group or room id.
+        name: Option<String> => (string, optional, tag = "2"),
+        /// Tells users from groups and rooms.
+        domain: Option<String> => (string, optional, tag = "3"),
+        /// One device of a user.
+        client_resource: Option<String> => (string, optional, tag = "4"),
+    }
 }
 
 /// Domain of users.
@@ -29,6 +29,12 @@ pub const GROUP_DOMAIN: &str = "conference.easemob.com";
 pub(crate) fn is_conference(domain: &str) -> bool {
     const BEGIN: &str = "conference.";
     domain == GROUP_DOMAIN || domain.get(..BEGIN.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(BEGIN))
+}
+
+/// Returns the name of a queue in a cursor.
+pub(crate) fn queue_name(queue: &Jid) -> String {
+    let escaped = |part: &str| part.replace('%', "%25").replace('/', "%2f");
+    format!("{}/{}/{}", escaped(queue.domain()), escaped(queue.app_key()), queue.name())
 }
 
 impl Jid {

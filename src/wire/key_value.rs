@@ -1,19 +1,15 @@
 //! Typed application attributes (messages spec §1.5).
 
-use super::enumeration::enumeration;
+use super::schema::schema;
 
-/// A named, typed value.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct KeyValue {
-    /// `key`.
-    #[prost(string, optional, tag = "1")]
-    pub key: Option<String>,
-    /// `type`.
-    #[prost(enumeration = "ValueType", optional, tag = "2")]
-    pub r#type: Option<i32>,
-    /// The value; the spec names its members `varintValue`, `floatValue`, `doubleValue` and `stringValue`.
-    #[prost(oneof = "Value", tags = "3, 4, 5, 6")]
-    pub value: Option<Value>,
+schema! {
+    /// A named, typed value.
+    pub struct KeyValue {
+        key: Option<String> => (string, optional, tag = "1"),
+        r#type: Option<i32> => (enumeration = "ValueType", optional, tag = "2"),
+        /// The value; the spec names its members `varintValue`, `floatValue`, `doubleValue` and `stringValue`.
+        value: Option<Value> => (oneof = "Value", tags = "3, 4, 5, 6"),
+    }
 }
 
 /// The value of a [`KeyValue`].
@@ -33,7 +29,7 @@ pub enum Value {
     String(String),
 }
 
-enumeration! {
+schema! {
     /// Declared type of a value.
     pub enum ValueType {
         Bool = 1 => "BOOL",

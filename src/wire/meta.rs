@@ -2,47 +2,31 @@
 
 use bytes::Bytes;
 
-use super::enumeration::enumeration;
 use super::jid::Jid;
 use super::key_value::KeyValue;
+use super::schema::schema;
 
-/// One message in a queue; [`Meta::body`] decodes its payload by name space.
-#[derive(Clone, PartialEq, prost::Message)]
-#[prost(skip_debug)]
-pub struct Meta {
-    /// `id`: 64 bits; set by the client in a send, by the server in a queue.
-    #[prost(uint64, optional, tag = "1")]
-    pub id: Option<u64>,
-    /// `from`.
-    #[prost(message, optional, tag = "2")]
-    pub from: Option<Jid>,
-    /// `to`.
-    #[prost(message, optional, tag = "3")]
-    pub to: Option<Jid>,
-    /// `timestamp`: milliseconds since 1970; set by the server.
-    #[prost(uint64, optional, tag = "4")]
-    pub timestamp: Option<u64>,
-    /// `ns`: the kind of `payload`.
-    #[prost(enumeration = "NameSpace", optional, tag = "5")]
-    pub ns: Option<i32>,
-    /// `payload`: the encoded body.
-    #[prost(bytes = "bytes", optional, tag = "6")]
-    pub payload: Option<Bytes>,
-    /// `routetype`.
-    #[prost(enumeration = "RouteType", optional, tag = "7")]
-    pub routetype: Option<i32>,
-    /// `ext`.
-    #[prost(message, repeated, tag = "8")]
-    pub ext: Vec<KeyValue>,
-    /// `meta`: JSON text added by the server.
-    #[prost(bytes = "bytes", optional, tag = "9")]
-    pub meta: Option<Bytes>,
-    /// `directedUsers`: with `ROUTE_DIRECT`, the members to deliver to.
-    #[prost(string, repeated, tag = "10")]
-    pub directed_users: Vec<String>,
-}
+schema! {
+    /// One message in a queue; [`Meta::body`] decodes its payload by name space.
+    pub redacted struct Meta {
+        /// 64 bits; set by the client in a send, by the server in a queue.
+        id: Option<u64> => (uint64, optional, tag = "1"),
+        from: Option<Jid> => (message, optional, tag = "2"),
+        to: Option<Jid> => (message, optional, tag = "3"),
+        /// Milliseconds since 1970; set by the server.
+        timestamp: Option<u64> => (uint64, optional, tag = "4"),
+        /// The kind of `payload`.
+        ns: Option<i32> => (enumeration = "NameSpace", optional, tag = "5") as named(NameSpace),
+        /// The encoded body.
+        payload: Option<Bytes> => (bytes = "bytes", optional, tag = "6") as length,
+        routetype: Option<i32> => (enumeration = "RouteType", optional, tag = "7") as named(RouteType),
+        ext: Vec<KeyValue> => (message, repeated, tag = "8") as list,
+        /// JSON text added by the server.
+        meta: Option<Bytes> => (bytes = "bytes", optional, tag = "9") as length,
+        /// With `ROUTE_DIRECT`, the members to deliver to.
+        directed_users: Vec<String> => (string, repeated, tag = "10") as list,
+    }
 
-enumeration! {
     /// Kind of the payload of a meta.
     pub enum NameSpace {
         Statistic = 0 => "STATISTIC",
@@ -53,9 +37,7 @@ enumeration! {
         Notify = 5 => "NOTIFY",
         Query = 6 => "QUERY",
     }
-}
 
-enumeration! {
     /// Recipients of a meta.
     pub enum RouteType {
         RouteAll = 0 => "ROUTE_ALL",

@@ -13,12 +13,10 @@ mod body;
 pub mod conference_body;
 pub mod content;
 mod decode;
-mod enumeration;
 mod error;
 mod frame;
 mod jid;
 pub mod key_value;
-mod logout;
 mod mend;
 pub mod message_body;
 pub mod meta;
@@ -26,10 +24,10 @@ pub mod msync;
 pub mod muc_body;
 pub mod provision;
 mod pull;
-mod queue_name;
 mod queues;
 mod redacted;
 pub mod roster_body;
+mod schema;
 pub mod statistics_body;
 pub mod status;
 mod transmit;
@@ -41,21 +39,21 @@ pub use content::Content;
 pub use decode::MAX_FIELDS;
 pub use error::{DecodeError, Layer};
 pub use frame::{Downward, TOKEN_PREFIX, Upward};
-pub(crate) use jid::is_conference;
 pub use jid::{GROUP_DOMAIN, Jid, QueueKey, USER_DOMAIN};
+pub(crate) use jid::{is_conference, queue_name};
 pub use key_value::KeyValue;
-pub use logout::Logout;
 pub(crate) use mend::decode_mended;
 pub use message_body::MessageBody;
 pub use meta::Meta;
 pub use msync::{EncryptType, MSync};
 pub use muc_body::MucBody;
-pub use provision::Provision;
+pub use provision::{Logout, Provision};
 pub use pull::pull_frame;
 pub use queues::{CommNotice, CommSyncDl, CommSyncUl, CommUnreadDl, CommUnreadUl, MetaQueue};
 pub use roster_body::RosterBody;
 pub use statistics_body::StatisticsBody;
 pub use status::{RedirectInfo, Status};
+pub use transmit::Frame;
 pub(crate) use view::BodyView;
 pub use view::{JidView, MetaView, PageView, TextView, full_meta};
 
@@ -64,6 +62,3 @@ pub use view::{JidView, MetaView, PageView, TextView, full_meta};
 pub fn encode(message: &impl prost::Message) -> bytes::Bytes {
     message.encode_to_vec().into()
 }
-
-pub(crate) use queue_name::queue_name;
-pub use transmit::Frame;

@@ -2,63 +2,44 @@
 
 use bytes::Bytes;
 
-use super::enumeration::enumeration;
 use super::jid::Jid;
+use super::schema::schema;
 
-/// The envelope of every frame in both directions.
-#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
-#[prost(skip_debug)]
-pub struct MSync {
-    /// `version`: always sent, as 0.
-    #[prost(enumeration = "Version", optional, tag = "1")]
-    pub version: Option<i32>,
-    /// `guid`: own address, in PROVISION and LOGOUT only.
-    #[prost(message, optional, tag = "2")]
-    pub guid: Option<Jid>,
-    /// `auth`: `$t$` and the token, in PROVISION and LOGOUT only. Secret.
-    #[prost(string, optional, tag = "3")]
-    pub auth: Option<String>,
-    /// `compressAlgorimth`: 1 says that the payload is zlib data. The spelling is that of the protocol.
-    #[prost(uint32, optional, tag = "4")]
-    pub compress_algorimth: Option<u32>,
-    /// `crypto`.
-    #[prost(uint32, optional, tag = "5")]
-    pub crypto: Option<u32>,
-    /// `userAgent`.
-    #[prost(string, optional, tag = "6")]
-    pub user_agent: Option<String>,
-    /// `pov`.
-    #[prost(uint64, optional, tag = "7")]
-    pub pov: Option<u64>,
-    /// `command`: always sent, also as 0; missing reads as SYNC.
-    #[prost(enumeration = "Command", optional, tag = "8")]
-    pub command: Option<i32>,
-    /// `payload`: the encoded inner message; absent in UNREAD upward.
-    #[prost(bytes = "bytes", optional, tag = "9")]
-    pub payload: Option<Bytes>,
-    /// `deviceId`: sent as 0 in PROVISION and LOGOUT.
-    #[prost(uint32, optional, tag = "10")]
-    pub device_id: Option<u32>,
-    /// `encryptType`: one `ENCRYPT_NONE` in every upward frame.
-    #[prost(enumeration = "EncryptType", repeated, packed = "false", tag = "11")]
-    pub encrypt_type: Vec<i32>,
-    /// `encryptKey`: not in use. Secret.
-    #[prost(string, optional, tag = "12")]
-    pub encrypt_key: Option<String>,
-    /// `traceId`: sent by the newer official client only.
-    #[prost(uint64, optional, tag = "20")]
-    pub trace_id: Option<u64>,
-}
+schema! {
+    /// The envelope of every frame in both directions.
+    #[derive(Eq, Hash)]
+    pub redacted struct MSync {
+        /// Always sent, as 0.
+        version: Option<i32> => (enumeration = "Version", optional, tag = "1") as named(Version),
+        /// Own address, in PROVISION and LOGOUT only.
+        guid: Option<Jid> => (message, optional, tag = "2"),
+        /// `$t$` and the token, in PROVISION and LOGOUT only. Secret.
+        auth: Option<String> => (string, optional, tag = "3") as secret,
+        /// 1 says that the payload is zlib data. The spelling is that of the protocol.
+        compress_algorimth: Option<u32> => (uint32, optional, tag = "4"),
+        crypto: Option<u32> => (uint32, optional, tag = "5"),
+        user_agent: Option<String> => (string, optional, tag = "6"),
+        pov: Option<u64> => (uint64, optional, tag = "7"),
+        /// Always sent, also as 0; missing reads as SYNC.
+        command: Option<i32> => (enumeration = "Command", optional, tag = "8") as named(Command),
+        /// The encoded inner message; absent in UNREAD upward.
+        payload: Option<Bytes> => (bytes = "bytes", optional, tag = "9") as length,
+        /// Sent as 0 in PROVISION and LOGOUT.
+        device_id: Option<u32> => (uint32, optional, tag = "10"),
+        /// One `ENCRYPT_NONE` in every upward frame.
+        encrypt_type: Vec<i32> => (enumeration = "EncryptType", repeated, packed = "false", tag = "11") as list,
+        /// Not in use. Secret.
+        encrypt_key: Option<String> => (string, optional, tag = "12") as secret,
+        /// Sent by the newer official client only.
+        trace_id: Option<u64> => (uint64, optional, tag = "20"),
+    }
 
-enumeration! {
     /// Protocol version.
     pub enum Version {
         MsyncV1 = 0 => "MSYNC_V1",
         MsyncV2 = 1 => "MSYNC_V2",
     }
-}
 
-enumeration! {
     /// Kind of the payload of a frame.
     pub enum Command {
         Sync = 0 => "SYNC",
@@ -67,9 +48,7 @@ enumeration! {
         Provision = 3 => "PROVISION",
         Logout = 4 => "LOGOUT",
     }
-}
 
-enumeration! {
     /// Payload encryption; only `ENCRYPT_NONE` is in use.
     pub enum EncryptType {
         EncryptNone = 0 => "ENCRYPT_NONE",

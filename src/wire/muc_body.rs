@@ -1,62 +1,30 @@
 //! The body of a `MUC` meta: groups, chat rooms and threads (messages spec §4.1).
 
-use super::enumeration::enumeration;
 use super::jid::Jid;
+use super::schema::schema;
 
-/// An operation on a group, chat room or thread, or a notice of one.
-#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
-pub struct MucBody {
-    /// `mucId`.
-    #[prost(message, optional, tag = "1")]
-    pub muc_id: Option<Jid>,
-    /// `operation`.
-    #[prost(enumeration = "Operation", optional, tag = "2")]
-    pub operation: Option<i32>,
-    /// `from`.
-    #[prost(message, optional, tag = "3")]
-    pub from: Option<Jid>,
-    /// `to`.
-    #[prost(message, repeated, tag = "4")]
-    pub to: Vec<Jid>,
-    /// `setting`.
-    #[prost(message, optional, tag = "5")]
-    pub setting: Option<Setting>,
-    /// `reason`.
-    #[prost(string, optional, tag = "6")]
-    pub reason: Option<String>,
-    /// `isChatroom`.
-    #[prost(bool, optional, tag = "7")]
-    pub is_chatroom: Option<bool>,
-    /// `status`.
-    #[prost(message, optional, tag = "8")]
-    pub status: Option<Status>,
-    /// `isThread`.
-    #[prost(bool, optional, tag = "9")]
-    pub is_thread: Option<bool>,
-    /// `mucParentId`.
-    #[prost(message, optional, tag = "10")]
-    pub muc_parent_id: Option<Jid>,
-    /// `mucName`.
-    #[prost(string, optional, tag = "11")]
-    pub muc_name: Option<String>,
-    /// `eventInfo`.
-    #[prost(message, optional, tag = "12")]
-    pub event_info: Option<EventInfo>,
-    /// `mucMemberCount`.
-    #[prost(int32, optional, tag = "13")]
-    pub muc_member_count: Option<i32>,
-    /// `ext`.
-    #[prost(string, optional, tag = "14")]
-    pub ext: Option<String>,
-    /// `leaveOtherRooms`.
-    #[prost(bool, optional, tag = "15")]
-    pub leave_other_rooms: Option<bool>,
-    /// `members`.
-    #[prost(string, repeated, tag = "16")]
-    pub members: Vec<String>,
-}
+schema! {
+    /// An operation on a group, chat room or thread, or a notice of one.
+    #[derive(Eq, Hash)]
+    pub struct MucBody {
+        muc_id: Option<Jid> => (message, optional, tag = "1"),
+        operation: Option<i32> => (enumeration = "Operation", optional, tag = "2"),
+        from: Option<Jid> => (message, optional, tag = "3"),
+        to: Vec<Jid> => (message, repeated, tag = "4"),
+        setting: Option<Setting> => (message, optional, tag = "5"),
+        reason: Option<String> => (string, optional, tag = "6"),
+        is_chatroom: Option<bool> => (bool, optional, tag = "7"),
+        status: Option<Status> => (message, optional, tag = "8"),
+        is_thread: Option<bool> => (bool, optional, tag = "9"),
+        muc_parent_id: Option<Jid> => (message, optional, tag = "10"),
+        muc_name: Option<String> => (string, optional, tag = "11"),
+        event_info: Option<EventInfo> => (message, optional, tag = "12"),
+        muc_member_count: Option<i32> => (int32, optional, tag = "13"),
+        ext: Option<String> => (string, optional, tag = "14"),
+        leave_other_rooms: Option<bool> => (bool, optional, tag = "15"),
+        members: Vec<String> => (string, repeated, tag = "16"),
+    }
 
-enumeration! {
     /// Operation on a group, chat room or thread.
     pub enum Operation {
         Create = 0 => "CREATE",
@@ -106,29 +74,17 @@ enumeration! {
         DeleteMetadata = 44 => "DELETE_METADATA",
         GroupMemberMetadataUpdate = 45 => "GROUP_MEMBER_METADATA_UPDATE",
     }
-}
 
-/// The settings of a group.
-#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
-pub struct Setting {
-    /// `name`.
-    #[prost(string, optional, tag = "1")]
-    pub name: Option<String>,
-    /// `desc`.
-    #[prost(string, optional, tag = "2")]
-    pub desc: Option<String>,
-    /// `type`.
-    #[prost(enumeration = "SettingType", optional, tag = "3")]
-    pub r#type: Option<i32>,
-    /// `maxUsers`.
-    #[prost(int32, optional, tag = "4")]
-    pub max_users: Option<i32>,
-    /// `owner`.
-    #[prost(string, optional, tag = "5")]
-    pub owner: Option<String>,
-}
+    /// The settings of a group.
+    #[derive(Eq, Hash)]
+    pub struct Setting {
+        name: Option<String> => (string, optional, tag = "1"),
+        desc: Option<String> => (string, optional, tag = "2"),
+        r#type: Option<i32> => (enumeration = "SettingType", optional, tag = "3"),
+        max_users: Option<i32> => (int32, optional, tag = "4"),
+        owner: Option<String> => (string, optional, tag = "5"),
+    }
 
-enumeration! {
     /// Rules for joining a group.
     pub enum SettingType {
         PrivateOwnerInvite = 0 => "PRIVATE_OWNER_INVITE",
@@ -137,23 +93,15 @@ enumeration! {
         PublicJoinOpen = 3 => "PUBLIC_JOIN_OPEN",
         PublicAnonymous = 4 => "PUBLIC_ANONYMOUS",
     }
-}
 
-/// The outcome of a group operation.
-#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
-pub struct Status {
-    /// `errorCode`.
-    #[prost(enumeration = "ErrorCode", optional, tag = "1")]
-    pub error_code: Option<i32>,
-    /// `description`.
-    #[prost(string, optional, tag = "2")]
-    pub description: Option<String>,
-    /// `chatroomInfo`.
-    #[prost(string, optional, tag = "3")]
-    pub chatroom_info: Option<String>,
-}
+    /// The outcome of a group operation.
+    #[derive(Eq, Hash)]
+    pub struct Status {
+        error_code: Option<i32> => (enumeration = "ErrorCode", optional, tag = "1"),
+        description: Option<String> => (string, optional, tag = "2"),
+        chatroom_info: Option<String> => (string, optional, tag = "3"),
+    }
 
-enumeration! {
     /// Outcome of a group operation.
     pub enum ErrorCode {
         Ok = 0 => "OK",
@@ -163,20 +111,14 @@ enumeration! {
         UserNotExist = 4 => "USER_NOT_EXIST",
         Unknown = 5 => "UNKNOWN",
     }
-}
 
-/// Larger event that a group event is part of.
-#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
-pub struct EventInfo {
-    /// `eventType`.
-    #[prost(enumeration = "EventType", optional, tag = "1")]
-    pub event_type: Option<i32>,
-    /// `ext`.
-    #[prost(string, optional, tag = "2")]
-    pub ext: Option<String>,
-}
+    /// Larger event that a group event is part of.
+    #[derive(Eq, Hash)]
+    pub struct EventInfo {
+        event_type: Option<i32> => (enumeration = "EventType", optional, tag = "1"),
+        ext: Option<String> => (string, optional, tag = "2"),
+    }
 
-enumeration! {
     /// Larger event that a group event is part of.
     pub enum EventType {
         EventNone = 0 => "EVENT_NONE",

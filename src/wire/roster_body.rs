@@ -1,35 +1,21 @@
 //! The body of a `ROSTER` meta: contacts (messages spec §4.3).
 
-use super::enumeration::enumeration;
 use super::jid::Jid;
+use super::schema::schema;
 
-/// An operation on the contacts, or a notice of one.
-#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
-pub struct RosterBody {
-    /// `operation`.
-    #[prost(enumeration = "Operation", optional, tag = "1")]
-    pub operation: Option<i32>,
-    /// `status`.
-    #[prost(message, optional, tag = "2")]
-    pub status: Option<Status>,
-    /// `from`.
-    #[prost(message, optional, tag = "3")]
-    pub from: Option<Jid>,
-    /// `to`.
-    #[prost(message, repeated, tag = "4")]
-    pub to: Vec<Jid>,
-    /// `reason`.
-    #[prost(string, optional, tag = "5")]
-    pub reason: Option<String>,
-    /// `rosterVer`.
-    #[prost(string, optional, tag = "6")]
-    pub roster_ver: Option<String>,
-    /// `biDirection`.
-    #[prost(bool, optional, tag = "7")]
-    pub bi_direction: Option<bool>,
-}
+schema! {
+    /// An operation on the contacts, or a notice of one.
+    #[derive(Eq, Hash)]
+    pub struct RosterBody {
+        operation: Option<i32> => (enumeration = "Operation", optional, tag = "1"),
+        status: Option<Status> => (message, optional, tag = "2"),
+        from: Option<Jid> => (message, optional, tag = "3"),
+        to: Vec<Jid> => (message, repeated, tag = "4"),
+        reason: Option<String> => (string, optional, tag = "5"),
+        roster_ver: Option<String> => (string, optional, tag = "6"),
+        bi_direction: Option<bool> => (bool, optional, tag = "7"),
+    }
 
-enumeration! {
     /// Operation on the contacts.
     pub enum Operation {
         GetRoster = 0 => "GET_ROSTER",
@@ -43,20 +29,14 @@ enumeration! {
         RemoteAccept = 8 => "REMOTE_ACCEPT",
         RemoteDecline = 9 => "REMOTE_DECLINE",
     }
-}
 
-/// The outcome of a contact operation.
-#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
-pub struct Status {
-    /// `errorCode`.
-    #[prost(enumeration = "ErrorCode", optional, tag = "1")]
-    pub error_code: Option<i32>,
-    /// `description`.
-    #[prost(string, optional, tag = "2")]
-    pub description: Option<String>,
-}
+    /// The outcome of a contact operation.
+    #[derive(Eq, Hash)]
+    pub struct Status {
+        error_code: Option<i32> => (enumeration = "ErrorCode", optional, tag = "1"),
+        description: Option<String> => (string, optional, tag = "2"),
+    }
 
-enumeration! {
     /// Outcome of a contact operation.
     pub enum ErrorCode {
         Ok = 0 => "OK",

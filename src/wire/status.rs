@@ -1,22 +1,17 @@
 //! The outcome of a request (connection spec §6.3, §8.2).
 
-use super::enumeration::enumeration;
+use super::schema::schema;
 
-/// The outcome of a request.
-#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
-pub struct Status {
-    /// `errorCode`.
-    #[prost(enumeration = "ErrorCode", optional, tag = "1")]
-    pub error_code: Option<i32>,
-    /// `reason`.
-    #[prost(string, optional, tag = "2")]
-    pub reason: Option<String>,
-    /// `redirectInfo`: where to go, with `REDIRECT`.
-    #[prost(message, repeated, tag = "3")]
-    pub redirect_info: Vec<RedirectInfo>,
-}
+schema! {
+    /// The outcome of a request.
+    #[derive(Eq, Hash)]
+    pub struct Status {
+        error_code: Option<i32> => (enumeration = "ErrorCode", optional, tag = "1"),
+        reason: Option<String> => (string, optional, tag = "2"),
+        /// Where to go, with `REDIRECT`.
+        redirect_info: Vec<RedirectInfo> => (message, repeated, tag = "3"),
+    }
 
-enumeration! {
     /// Outcome of a request; its meaning depends on the request (connection spec §6.3, §8.2).
     pub enum ErrorCode {
         Ok = 0 => "OK",
@@ -42,15 +37,11 @@ enumeration! {
         /// Known to newer clients only.
         ResourceChanged = 20 => "RESOURCE_CHANGED",
     }
-}
 
-/// Another server to turn to.
-#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
-pub struct RedirectInfo {
-    /// `host`.
-    #[prost(string, optional, tag = "1")]
-    pub host: Option<String>,
-    /// `port`.
-    #[prost(uint32, optional, tag = "2")]
-    pub port: Option<u32>,
+    /// Another server to turn to.
+    #[derive(Eq, Hash)]
+    pub struct RedirectInfo {
+        host: Option<String> => (string, optional, tag = "1"),
+        port: Option<u32> => (uint32, optional, tag = "2"),
+    }
 }
