@@ -5,6 +5,7 @@ use std::fmt;
 use crate::{
     model::{error::ConfigError, message::Bare},
     net::{Network, Target},
+    util::impls::impl_debug,
 };
 
 /// The endpoints of the service.
@@ -39,11 +40,7 @@ pub struct Addresses {
     pub socket: Vec<String>,
 }
 
-impl fmt::Debug for Addresses {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Addresses").field("rest", &bare(&self.rest)).field("socket", &bare(&self.socket)).finish()
-    }
-}
+impl_debug! { Addresses { rest = bare(rest), socket = bare(socket) } }
 
 fn bare(addresses: &[String]) -> Vec<Bare<'_>> {
     addresses.iter().map(|address| Bare(address)).collect()

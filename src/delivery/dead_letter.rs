@@ -6,17 +6,15 @@ use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 
 use super::{Delivery, HandlerError};
-use crate::model::account::AccountKey;
-use crate::util::Escaped;
 use crate::{
     model::{
         Event, EventKind,
-        account::UserId,
+        account::{AccountKey, UserId},
         error::StateError,
         message::{Conversation, Message},
     },
     session::{PageEvent, decode},
-    util::{unix_time, weight::weigh},
+    util::{Escaped, unix_time, weight::weigh},
 };
 
 /// An event that a [`MessageHandler`](super::MessageHandler) could not handle. It prints no text of a message.

@@ -9,10 +9,12 @@ use std::{
 use super::{
     DeadLetter, DeadLetterError, DeadLetterFuture, DeadLetterStore, Delivery, MessageHandler, Replayed, handler::Failed,
 };
-use crate::model::account::AccountKey;
 use crate::{
     config::count,
-    model::error::{ConfigError, StateError},
+    model::{
+        account::AccountKey,
+        error::{ConfigError, StateError},
+    },
     store::{self, FolderPath, make_private},
     util::threads::{Serial, Unfinished},
 };

@@ -1,9 +1,15 @@
 use super::{DeadLetter, DeadLetterError, DeadLetterStore, DeadLetters};
-use crate::model::account::AccountKey;
 use crate::{
     config::{count, in_range},
     model::{Event, EventKind, EventMask, account::UserId, error::ConfigError, message::Message, origin::Origin},
-    util::{Escaped, backoff::doubled, guarded, lent::caught, weight::Weigh},
+    util::{
+        Escaped,
+        backoff::doubled,
+        guarded,
+        impls::{impl_from, setters},
+        lent::caught,
+        weight::Weigh,
+    },
 };
 use actix::{MailboxError, Recipient};
 use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc, time::Duration};
@@ -102,17 +108,10 @@ impl HandlerError {
     }
 }
 
-impl From<String> for HandlerError {
-    fn from(reason: String) -> Self {
-        HandlerError::new(reason)
-    }
-}
-
-impl From<&str> for HandlerError {
-    fn from(reason: &str) -> Self {
-        HandlerError::new(reason)
-    }
-}
+impl_from! { HandlerError {
+    |reason: String| HandlerError::new(reason);
+    |reason: &str| HandlerError::new(reason);
+} }
 
 #[derive(Debug)]
 pub(super) enum Failed {
@@ -287,22 +286,19 @@ impl MessageHandler {
         Ok(self)
     }
 
-    /// Keeps what could not be handled in memory, in the place of what was given before; one store may serve many
-    /// handlers. What it takes is acknowledged, and ends with the process. Default: nothing is taken, and queues wait.
-    pub fn dead_letters(mut self, letters: DeadLetters) -> Self {
-        self.place = DeadLetterSink::Memory(letters);
-        self
-    }
+    setters! {
+        /// Keeps what could not be handled in memory, in the place of what was given before; one store may serve many
+        /// handlers. What it takes is acknowledged, and ends with the process. Default: nothing is taken, and queues
+        /// wait.
+        dead_letters(letters: DeadLetters) |this| this.place = DeadLetterSink::Memory(letters);
 
-    /// Has what could not be handled kept by a store, such as [`FileDeadLetters`](crate::delivery::FileDeadLetters), in
-    /// the place of what was given before.
-    ///
-    /// The message counts as handled once the store says `Ok`. With an `Err`, a panic, or no answer within the
-    /// [timeout](MessageHandler::timeout), its queue waits, and after a [pause](MessageHandler::pause), of 1 s at
-    /// least, the handler and then the store are asked again, for as long as it takes.
-    pub fn dead_letter_store(mut self, store: impl DeadLetterStore) -> Self {
-        self.place = DeadLetterSink::Store(Arc::new(store));
-        self
+        /// Has what could not be handled kept by a store, such as
+        /// [`FileDeadLetters`](crate::delivery::FileDeadLetters), in the place of what was given before.
+        ///
+        /// The message counts as handled once the store says `Ok`. With an `Err`, a panic, or no answer within the
+        /// [timeout](MessageHandler::timeout), its queue waits, and after a [pause](MessageHandler::pause), of 1 s at
+        /// least, the handler and then the store are asked again, for as long as it takes.
+        dead_letter_store(store: impl DeadLetterStore) |this| this.place = DeadLetterSink::Store(Arc::new(store));
     }
 
     /// Has what could not be handled kept by a closure, such as one that writes to a database, in the place of what was

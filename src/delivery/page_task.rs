@@ -17,11 +17,8 @@ use super::{
 };
 use crate::{
     model::{account::AccountKey, totals::Totals},
-    store::{Cursor, CursorStore},
-};
-use crate::{
     session::{Page, PageEvent},
-    store,
+    store::{self, Cursor, CursorStore},
 };
 
 /// Progress of a page, for the one that may want to end it.

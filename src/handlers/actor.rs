@@ -6,16 +6,16 @@ use slog::{Logger, debug, error};
 use tokio::sync::oneshot;
 
 use crate::{
+    handlers::{
+        capacity::Drained,
+        interest::{Announcement, Interest},
+        read_gate::ReadGate,
+    },
     model::{Event, EventMask, account::UserId, error::ConnectionError},
-    util::{lent, spawn::spawn_bounded},
+    util::{impls::impl_from, lent, spawn::spawn_bounded},
 };
 
 use super::{Handlers, Registry, SubscriberId, SubscriberInfo, Subscription};
-use crate::handlers::{
-    capacity::Drained,
-    interest::{Announcement, Interest},
-    read_gate::ReadGate,
-};
 
 /// Delivers events to subscribers; see the [module](crate::handlers) for what is promised.
 ///
@@ -260,17 +260,10 @@ pub struct Publish {
     last: Option<Event>,
 }
 
-impl From<Event> for Publish {
-    fn from(event: Event) -> Self {
-        Publish { many: Vec::new(), last: Some(event) }
-    }
-}
-
-impl From<Vec<Event>> for Publish {
-    fn from(events: Vec<Event>) -> Self {
-        Publish { many: events, last: None }
-    }
-}
+impl_from! { Publish {
+    |event: Event| Publish { many: Vec::new(), last: Some(event) };
+    |events: Vec<Event>| Publish { many: events, last: None };
+} }
 
 impl Handler<Publish> for HandlerRegistry {
     type Result = ();

@@ -3,10 +3,12 @@ use std::{
     sync::Arc,
 };
 
-use crate::model::{Event, EventKind, EventMask, account::UserId};
+use crate::{
+    handlers::capacity::Capacity,
+    model::{Event, EventKind, EventMask, account::UserId},
+};
 
 use super::{Overflow, subscriber::Bound};
-use crate::handlers::capacity::Capacity;
 
 /// Events and notices still to be delivered to a subscriber, in order: a notice stands in each place where events are
 /// missing. Every event gets a number when it comes, and what has the lowest number is due next. Ordinary events are

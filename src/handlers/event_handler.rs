@@ -23,6 +23,7 @@ use crate::{
         },
     },
     util::{
+        impls::setters,
         lent::{caught, drop_caught},
         spawn::spawn_bounded,
     },
@@ -135,41 +136,28 @@ impl EventHandler {
         }
     }
 
-    /// Calls a closure on every event, also of kinds a later release adds, after the closure for its kind.
-    pub fn on_event(mut self, call: impl FnMut(&Event) + Send + 'static) -> Self {
-        self.on_event = Some(Box::new(call));
-        self
-    }
+    setters! {
+        /// Calls a closure on every event, also of kinds a later release adds, after the closure for its kind.
+        on_event(call: impl FnMut(&Event) + Send + 'static) |this| this.on_event = Some(Box::new(call));
 
-    /// Sets the number of events that may wait for the closures, from 1 to
-    /// [`MAX_CAPACITY`](EventHandler::MAX_CAPACITY), clamped. Default:
-    /// [`DEFAULT_CAPACITY`](EventHandler::DEFAULT_CAPACITY).
-    ///
-    /// With 32 or fewer all of them wait in the actor's mailbox, and it is not waited for however fast it is. With
-    /// more, half of them wait in the backlog that [`Overflow`] is about.
-    pub fn capacity(mut self, events: usize) -> Self {
-        self.capacity = events.clamp(1, Self::MAX_CAPACITY);
-        self
-    }
+        /// Sets the number of events that may wait for the closures, from 1 to
+        /// [`MAX_CAPACITY`](EventHandler::MAX_CAPACITY), clamped. Default:
+        /// [`DEFAULT_CAPACITY`](EventHandler::DEFAULT_CAPACITY).
+        ///
+        /// With 32 or fewer all of them wait in the actor's mailbox, and it is not waited for however fast it is. With
+        /// more, half of them wait in the backlog that [`Overflow`] is about.
+        capacity(events: usize) |this| this.capacity = events.clamp(1, Self::MAX_CAPACITY);
 
-    /// Sets [`Subscription::backlog_bytes`](Subscription::backlog_bytes). Default: [`Overflow::BACKLOG_BYTES`].
-    pub fn backlog_bytes(mut self, bytes: usize) -> Self {
-        self.backlog_bytes = bytes.clamp(1, Overflow::MAX_BACKLOG_BYTES);
-        self
-    }
+        /// Sets [`Subscription::backlog_bytes`](Subscription::backlog_bytes). Default: [`Overflow::BACKLOG_BYTES`].
+        backlog_bytes(bytes: usize) |this| this.backlog_bytes = bytes.clamp(1, Overflow::MAX_BACKLOG_BYTES);
 
-    /// Sets the policy for an event past the capacity. Default: [`Overflow::DropNewest`].
-    pub fn overflow(mut self, overflow: Overflow) -> Self {
-        self.overflow = overflow.within_bounds();
-        self
-    }
+        /// Sets the policy for an event past the capacity. Default: [`Overflow::DropNewest`].
+        overflow(overflow: Overflow) |this| this.overflow = overflow.within_bounds();
 
-    /// Runs the closures on this arbiter. Default: the registry's, which is the connection's.
-    ///
-    /// `Arbiter::new().handle()` is a thread of their own.
-    pub fn in_arbiter(mut self, arbiter: &ArbiterHandle) -> Self {
-        self.arbiter = Some(arbiter.clone());
-        self
+        /// Runs the closures on this arbiter. Default: the registry's, which is the connection's.
+        ///
+        /// `Arbiter::new().handle()` is a thread of their own.
+        in_arbiter(arbiter: &ArbiterHandle) |this| this.arbiter = Some(arbiter.clone());
     }
 
     /// Returns the kinds of events the closures are for.

@@ -4,14 +4,16 @@ use actix::{Addr, MailboxError, Recipient, dev::SendError};
 use actix_rt::ArbiterHandle;
 use slog::Logger;
 
-use crate::model::{Event, EventMask, account::UserId, error::ConnectionError};
+use crate::{
+    handlers::{interest::Interest, read_gate::ReadGate},
+    model::{Event, EventMask, account::UserId, error::ConnectionError},
+};
 
 use super::{
     EventHandler, HandlerRegistry, Publish, Shutdown, Subscribe, SubscriberId, SubscriberInfo, Subscribers,
     Subscription, Unsubscribe,
     actor::{FinalEvents, MissedEvents},
 };
-use crate::handlers::{interest::Interest, read_gate::ReadGate};
 
 /// The handle to a [`HandlerRegistry`]: cheap to clone, usable from every thread.
 ///

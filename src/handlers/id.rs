@@ -1,5 +1,7 @@
 use std::{fmt, sync::Arc};
 
+use crate::util::impls::impl_from;
+
 /// The id a subscriber is registered under; adding under the same id again replaces it (connection spec §13).
 ///
 /// Any text will do, also an empty one. Cloning costs a reference count.
@@ -14,29 +16,12 @@ impl SubscriberId {
     }
 }
 
-impl From<&str> for SubscriberId {
-    fn from(id: &str) -> Self {
-        SubscriberId(id.into())
-    }
-}
-
-impl From<String> for SubscriberId {
-    fn from(id: String) -> Self {
-        SubscriberId(id.into())
-    }
-}
-
-impl From<Arc<str>> for SubscriberId {
-    fn from(id: Arc<str>) -> Self {
-        SubscriberId(id)
-    }
-}
-
-impl From<&SubscriberId> for SubscriberId {
-    fn from(id: &SubscriberId) -> Self {
-        id.clone()
-    }
-}
+impl_from! { SubscriberId {
+    |id: &str| SubscriberId(id.into());
+    |id: String| SubscriberId(id.into());
+    |id: Arc<str>| SubscriberId(id);
+    |id: &SubscriberId| id.clone();
+} }
 
 impl fmt::Display for SubscriberId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

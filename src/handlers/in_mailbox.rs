@@ -13,10 +13,11 @@ use std::{
     },
 };
 
-use crate::model::Ticket;
+use crate::{
+    handlers::capacity::{Drained, Freed},
+    model::Ticket,
+};
 use actix::WeakRecipient;
-
-use crate::handlers::capacity::{Drained, Freed};
 
 /// The large events in one subscriber's mailbox, as the registry knows them.
 #[derive(Debug, Default)]

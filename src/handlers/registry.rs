@@ -4,6 +4,7 @@ use actix::WeakRecipient;
 use slog::{Logger, debug, info, warn};
 
 use crate::{
+    handlers::capacity::{Drained, Freed},
     model::{Event, EventKind, EventMask, account::UserId},
     util::lent,
 };
@@ -12,7 +13,6 @@ use super::{
     Overflow, SubscriberId, Subscription,
     subscriber::{Offer, Subscriber},
 };
-use crate::handlers::capacity::{Drained, Freed};
 
 /// One subscriber's counts since it was registered.
 ///

@@ -5,14 +5,16 @@ use std::sync::{
 
 use actix::{Recipient, WeakRecipient, dev::SendError};
 
-use crate::model::{Event, EventMask, account::UserId};
+use crate::{
+    handlers::capacity::{self, Capacity, Drained},
+    model::{Event, EventMask, account::UserId},
+};
 
 use super::{
     Overflow, SubscriberId, SubscriberInfo, Subscription,
     backlog::{Backlog, Item, Misses, Queued},
     in_mailbox::InMailbox,
 };
-use crate::handlers::capacity::{self, Capacity, Drained};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Offer {

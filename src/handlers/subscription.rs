@@ -2,7 +2,10 @@ use std::sync::{Arc, atomic::AtomicU64};
 
 use actix::Recipient;
 
-use crate::model::{Event, EventMask};
+use crate::{
+    model::{Event, EventMask},
+    util::impls::setters,
+};
 
 use super::{Overflow, SubscriberId};
 
@@ -45,33 +48,23 @@ impl Subscription {
         }
     }
 
-    /// Narrows what it wants. Default: [`EventMask::ALL`].
-    pub fn events(mut self, mask: EventMask) -> Self {
-        self.mask = mask;
-        self
-    }
+    setters! {
+        /// Narrows what it wants. Default: [`EventMask::ALL`].
+        events(mask: EventMask) |this| this.mask = mask;
 
-    /// Sets the policy for an event its backlog has no room for. Default: [`Overflow::DropNewest`].
-    pub fn overflow(mut self, overflow: Overflow) -> Self {
-        self.overflow = overflow.within_bounds();
-        self
-    }
+        /// Sets the policy for an event its backlog has no room for. Default: [`Overflow::DropNewest`].
+        overflow(overflow: Overflow) |this| this.overflow = overflow.within_bounds();
 
-    /// Sets the number of events that may wait before its mailbox, at most [`Overflow::MAX_CAPACITY`]. Default:
-    /// [`Overflow::BACKLOG`].
-    ///
-    /// With 0 the mailbox is the only queue: what does not fit into it is missed, also by a subscriber that is fast.
-    /// [`Overflow::DropOldest`] has a capacity of its own, and this one does not count.
-    pub fn backlog(mut self, events: usize) -> Self {
-        self.backlog = events.min(Overflow::MAX_CAPACITY);
-        self
-    }
+        /// Sets the number of events that may wait before its mailbox, at most [`Overflow::MAX_CAPACITY`]. Default:
+        /// [`Overflow::BACKLOG`].
+        ///
+        /// With 0 the mailbox is the only queue: what does not fit into it is missed, also by a subscriber that is
+        /// fast. [`Overflow::DropOldest`] has a capacity of its own, and this one does not count.
+        backlog(events: usize) |this| this.backlog = events.min(Overflow::MAX_CAPACITY);
 
-    /// Sets the bytes of events that may wait for it, in backlog and mailbox together, with every policy; from 1 to
-    /// [`Overflow::MAX_BACKLOG_BYTES`], clamped. Default: [`Overflow::BACKLOG_BYTES`]. See
-    /// [`Overflow`](Overflow#bytes).
-    pub fn backlog_bytes(mut self, bytes: usize) -> Self {
-        self.backlog_bytes = bytes.clamp(1, Overflow::MAX_BACKLOG_BYTES);
-        self
+        /// Sets the bytes of events that may wait for it, in backlog and mailbox together, with every policy; from 1 to
+        /// [`Overflow::MAX_BACKLOG_BYTES`], clamped. Default: [`Overflow::BACKLOG_BYTES`]. See
+        /// [`Overflow`](Overflow#bytes).
+        backlog_bytes(bytes: usize) |this| this.backlog_bytes = bytes.clamp(1, Overflow::MAX_BACKLOG_BYTES);
     }
 }

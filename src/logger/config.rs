@@ -1,6 +1,5 @@
 //! Configuration of a logger, and errors of starting one.
 
-use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +8,10 @@ use super::LogLevel;
 use super::file::LogFile;
 use super::line::{Clock, Output, Sink};
 use super::queue::Queue;
-use crate::util::Escaped;
+use crate::util::{
+    Escaped,
+    impls::{impl_debug, setters},
+};
 
 /// Reason that a logger did not start, or did not flush.
 #[derive(Debug, thiserror::Error)]
@@ -115,86 +117,61 @@ impl LogConfig {
         }
     }
 
-    /// Sets the initial level. Default: INFO.
-    pub fn level(mut self, level: LogLevel) -> Self {
-        self.level = level;
-        self
-    }
+    setters! {
+        /// Sets the initial level. Default: INFO.
+        level(level: LogLevel) |this| this.level = level;
 
-    /// Sets the terminal stream. Default: standard error.
-    pub fn terminal(mut self, terminal: Terminal) -> Self {
-        self.terminal = terminal;
-        self
-    }
+        /// Sets the terminal stream. Default: standard error.
+        terminal(terminal: Terminal) |this| this.terminal = terminal;
 
-    /// Adds an output without colours; each `write_all` is one whole line. Default: none.
-    ///
-    /// The writer is called in the log's own thread. While it blocks, the queue fills up. When it fails or panics, the
-    /// record is lost on this output only, and counted in [`write_errors`](super::LogHandle::write_errors).
-    pub fn writer(mut self, writer: impl Write + Send + 'static) -> Self {
-        self.writers.push(Box::new(writer));
-        self
-    }
+        /// Adds an output without colours; each `write_all` is one whole line. Default: none.
+        ///
+        /// The writer is called in the log's own thread. While it blocks, the queue fills up. When it fails or panics,
+        /// the record is lost on this output only, and counted in [`write_errors`](super::LogHandle::write_errors).
+        writer(writer: impl Write + Send + 'static) |this| this.writers.push(Box::new(writer));
 
-    /// Sets the log file, in a directory that exists; an old file is continued. Default: none.
-    ///
-    /// When a line would take it over [`file_size`](Self::file_size), it becomes `PATH.1`, the former `PATH.1` becomes
-    /// `PATH.2`, and so on; the oldest beyond [`file_count`](Self::file_count) is removed. So by default there are at
-    /// most `PATH`, `PATH.1` and `PATH.2`, 15 MiB in all. Only one logger may write to a path.
-    ///
-    /// - Only a regular file is rotated. A pipe, a device or a link to a descriptor of a process is written as it is,
-    ///   and may hold the log's own thread while nobody reads it. A link is resolved when the file is opened.
-    /// - A file that may not be renamed, or whose folder may not be written, is not rotated: it grows, which is logged
-    ///   once, and rotating is tried again when it has grown by another [`file_size`](Self::file_size).
-    /// - A file that was moved or removed, as logrotate does it, is followed by a new one with the next record;
-    ///   [`LogHandle::reopen`](super::LogHandle::reopen) does so at once. `copytruncate` works as well.
-    /// - Half a record, as a full disk leaves it, is removed. When the file takes records again, a line says how many
-    ///   were lost.
-    ///
-    /// Lines are passed to the system one by one, but not forced onto the disk.
-    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.file = Some(path.into());
-        self
-    }
+        /// Sets the log file, in a directory that exists; an old file is continued. Default: none.
+        ///
+        /// When a line would take it over [`file_size`](Self::file_size), it becomes `PATH.1`, the former `PATH.1`
+        /// becomes `PATH.2`, and so on; the oldest beyond [`file_count`](Self::file_count) is removed. So by default
+        /// there are at most `PATH`, `PATH.1` and `PATH.2`, 15 MiB in all. Only one logger may write to a path.
+        ///
+        /// - Only a regular file is rotated. A pipe, a device or a link to a descriptor of a process is written as it is,
+        ///   and may hold the log's own thread while nobody reads it. A link is resolved when the file is opened.
+        /// - A file that may not be renamed, or whose folder may not be written, is not rotated: it grows, which is logged
+        ///   once, and rotating is tried again when it has grown by another [`file_size`](Self::file_size).
+        /// - A file that was moved or removed, as logrotate does it, is followed by a new one with the next record;
+        ///   [`LogHandle::reopen`](super::LogHandle::reopen) does so at once. `copytruncate` works as well.
+        /// - Half a record, as a full disk leaves it, is removed. When the file takes records again, a line says how many
+        ///   were lost.
+        ///
+        /// Lines are passed to the system one by one, but not forced onto the disk.
+        file(path: impl Into<PathBuf>) |this| this.file = Some(path.into());
 
-    /// Sets the largest size of each file in bytes, at least 1. Default: 5 MiB.
-    ///
-    /// A line is never split between two files: one longer than this (64 KiB at most) has a file to itself.
-    pub fn file_size(mut self, bytes: u64) -> Self {
-        self.file_size = bytes;
-        self
-    }
+        /// Sets the largest size of each file in bytes, at least 1. Default: 5 MiB.
+        ///
+        /// A line is never split between two files: one longer than this (64 KiB at most) has a file to itself.
+        file_size(bytes: u64) |this| this.file_size = bytes;
 
-    /// Sets the number of files, including the current one, 1 to 1 000. Default: 3.
-    pub fn file_count(mut self, files: u32) -> Self {
-        self.file_count = files;
-        self
-    }
+        /// Sets the number of files, including the current one, 1 to 1 000. Default: 3.
+        file_count(files: u32) |this| this.file_count = files;
 
-    /// Sets the permissions of a new log file, less the process's umask. Default: `0o640`.
-    ///
-    /// Only for systems with such permissions, as Unix. Bits beyond `0o777` are ignored.
-    pub fn file_mode(mut self, mode: u32) -> Self {
-        self.file_mode = mode & 0o777;
-        self
-    }
+        /// Sets the permissions of a new log file, less the process's umask. Default: `0o640`.
+        ///
+        /// Only for systems with such permissions, as Unix. Bits beyond `0o777` are ignored.
+        file_mode(mode: u32) |this| this.file_mode = mode & 0o777;
 
-    /// Sets the number of records that may wait to be written, 1 to 1 048 576. Default: 4 096.
-    ///
-    /// When that many wait, the caller goes on and the new record is dropped, counted and reported.
-    pub fn queue(mut self, records: usize) -> Self {
-        self.queue = records;
-        self
-    }
+        /// Sets the number of records that may wait to be written, 1 to 1 048 576. Default: 4 096.
+        ///
+        /// When that many wait, the caller goes on and the new record is dropped, counted and reported.
+        queue(records: usize) |this| this.queue = records;
 
-    /// Sets the memory that waiting records may take, in bytes, at least 1. Default: 8 MiB.
-    ///
-    /// A record takes its message and values as text, 64 bytes for each value and 256 for itself. One that does not fit
-    /// is dropped, counted and reported as with [`queue`](Self::queue); a record larger than the bound is accepted only
-    /// while no other waits.
-    pub fn queue_bytes(mut self, bytes: usize) -> Self {
-        self.queue_bytes = bytes;
-        self
+        /// Sets the memory that waiting records may take, in bytes, at least 1. Default: 8 MiB.
+        ///
+        /// A record takes its message and values as text, 64 bytes for each value and 256 for itself. One that does not
+        /// fit is dropped, counted and reported as with [`queue`](Self::queue); a record larger than the bound is
+        /// accepted only while no other waits.
+        queue_bytes(bytes: usize) |this| this.queue_bytes = bytes;
     }
 
     fn check(&self) -> Result<(), LogError> {
@@ -253,19 +230,10 @@ impl Default for LogConfig {
     }
 }
 
-impl fmt::Debug for LogConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogConfig")
-            .field("level", &self.level)
-            .field("terminal", &self.terminal)
-            .field("writers", &self.writers.len())
-            .field("file", &self.file)
-            .field("file_size", &self.file_size)
-            .field("file_count", &self.file_count)
-            .field("file_mode", &format_args!("{:#o}", self.file_mode))
-            .field("queue", &self.queue)
-            .field("queue_bytes", &self.queue_bytes)
-            .finish()
+impl_debug! {
+    LogConfig {
+        level, terminal, writers = writers.len(), file, file_size, file_count, file_mode = format_args!("{:#o}",
+        file_mode), queue, queue_bytes
     }
 }
 

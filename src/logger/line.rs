@@ -1,6 +1,5 @@
 //! Formatting of a record as one line in one write.
 
-use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,8 +10,7 @@ use slog_term::{Decorator, FullFormat, RecordDecorator, ThreadSafeTimestampFn};
 
 use super::LogLevel;
 use super::file::{LogFile, Torn, write_counted};
-use crate::util::lent;
-use crate::util::must_be_escaped;
+use crate::util::{impls::impl_debug, lent, must_be_escaped};
 
 /// Length at which a line is cut, in bytes.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -154,11 +152,7 @@ fn lock(to: &Mutex<To>) -> MutexGuard<'_, To> {
     to.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl fmt::Debug for Output {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Output").field("name", &self.name).field("failure", &self.failure).finish_non_exhaustive()
-    }
-}
+impl_debug! { Output { name, failure, .. } }
 
 fn header(
     time: &dyn ThreadSafeTimestampFn<Output = io::Result<()>>,

@@ -1,13 +1,12 @@
 use std::{
     any::Any,
-    fmt,
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use crate::model::redactor::Redactor;
+use crate::{model::redactor::Redactor, util::impls::impl_debug};
 
 /// Origin of a session's events, shared by all of them: its secrets, its epoch, and a weak reference to its connection.
 #[derive(Clone, Default)]
@@ -65,8 +64,4 @@ impl Origin {
     }
 }
 
-impl fmt::Debug for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Origin")
-    }
-}
+impl_debug!(|_: Origin| "Origin");

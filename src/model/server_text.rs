@@ -4,7 +4,10 @@ use std::{fmt, ops::Deref, sync::Arc};
 
 use crate::{
     model::redactor::Redactor,
-    util::weight::{Weigh, allocation},
+    util::{
+        impls::impl_from,
+        weight::{Weigh, allocation},
+    },
 };
 
 /// A text that the server wrote and that somebody acts on, such as the extension of the login that kicked this device.
@@ -55,17 +58,10 @@ impl Weigh for ServerText {
     }
 }
 
-impl From<&str> for ServerText {
-    fn from(text: &str) -> Self {
-        ServerText(Arc::new(Texts { whole: text.into(), shown: None }))
-    }
-}
-
-impl From<String> for ServerText {
-    fn from(text: String) -> Self {
-        ServerText(Arc::new(Texts { whole: text.into(), shown: None }))
-    }
-}
+impl_from! { ServerText {
+    |text: &str| ServerText(Arc::new(Texts { whole: text.into(), shown: None }));
+    |text: String| ServerText(Arc::new(Texts { whole: text.into(), shown: None }));
+} }
 
 impl Deref for ServerText {
     type Target = str;

@@ -1,15 +1,16 @@
 //! TLS by rustls with ring: the system's root certificates, plus those of the application. Verification cannot be
 //! switched off.
 
-use crate::model::error::CertificateProblem;
-use crate::util::{Escaped, threads::Serial};
+use crate::{
+    model::error::CertificateProblem,
+    util::{Escaped, impls::impl_debug, threads::Serial},
+};
 use rustls::{
     CertificateError, ClientConfig,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use std::{
     collections::HashMap,
-    fmt,
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
@@ -51,11 +52,7 @@ impl Roots {
     }
 }
 
-impl fmt::Debug for Roots {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Roots({} certificates)", self.certificates().len())
-    }
-}
+impl_debug!(|this: Roots| "Roots({} certificates)", this.certificates().len());
 
 /// The TLS configurations of this process, one for each set of roots.
 static CONFIGS: LazyLock<Mutex<HashMap<Roots, Arc<ClientConfig>>>> = LazyLock::new(Mutex::default);

@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::model::error::RestErrorKind;
 use crate::{
     model::{
         account::{Nickname, Password, Token, UserId},
         auth::{Expiry, TokenGrant},
+        error::RestErrorKind,
     },
     util::lenient,
 };

@@ -10,9 +10,11 @@ use super::{
     answer::odd,
     client::{RestClient, percent_encoded},
 };
-use crate::model::account::{Token, UserId};
 use crate::{
-    model::error::{Operation, RestError, RestErrorKind},
+    model::{
+        account::{Token, UserId},
+        error::{Operation, RestError, RestErrorKind},
+    },
     rest::session_call::{Caller, done, json as body, sized},
 };
 

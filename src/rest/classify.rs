@@ -1,11 +1,12 @@
 //! Classifies answers other than success (connection spec §3.1, §3.2, §3.5).
 
 use super::answer::{self, text};
-use crate::model::{error::Code, redactor::Redactor};
-use crate::net::MAX_PAUSE;
-use crate::net::parse_retry_after;
 use crate::{
-    model::error::{Operation, RestError, RestErrorKind},
+    model::{
+        error::{Code, Operation, RestError, RestErrorKind},
+        redactor::Redactor,
+    },
+    net::{MAX_PAUSE, parse_retry_after},
     rest::session_errors,
 };
 use serde_json::Value;

@@ -17,23 +17,20 @@ use super::{
 };
 #[cfg(doc)]
 use crate::config::ConfigBuilder;
-use crate::net::Network;
-use crate::util::unix_time;
 use crate::{
     config::{Config, Endpoints},
     model::{
         account::{AppKey, Nickname, Password, Token, UserId},
         auth::TokenGrant,
-        error::ConfigError,
+        error::{ConfigError, Operation, RestError, RestErrorKind},
         redactor::Redactor,
     },
-};
-use crate::{
-    model::error::{Operation, RestError, RestErrorKind},
+    net::Network,
     rest::{
         http_call::Call,
         rate_limit::{self, Budget, RateLimiter},
     },
+    util::unix_time,
 };
 
 /// The service's REST calls for one application (connection spec §3).

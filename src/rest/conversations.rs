@@ -1,7 +1,5 @@
 //! The conversations of a user (messages spec §5.4).
 
-use std::fmt;
-
 use awc::http::Method;
 use serde_json::Value;
 
@@ -9,16 +7,17 @@ use super::{
     answer::{odd, text, whole},
     client::{RestClient, percent_encoded},
 };
-use crate::model::{
-    account::{Token, UserId},
-    message::{Conversation, Json, Message},
-};
 use crate::{
-    model::error::{Operation, RestError, RestErrorKind},
+    model::{
+        account::{Token, UserId},
+        error::{Operation, RestError, RestErrorKind},
+        message::{Conversation, Json, Message},
+    },
     rest::{
         rest_message,
         session_call::{Caller, bounded},
     },
+    util::impls::impl_debug,
 };
 
 /// A message as the service's JSON has it. `Debug` shows nothing of it: it can hold a file's share-secret.
@@ -33,11 +32,7 @@ impl RawMessage {
     }
 }
 
-impl fmt::Debug for RawMessage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RawMessage(..)")
-    }
-}
+impl_debug!(|_: RawMessage| "RawMessage(..)");
 
 /// A conversation as the service lists it.
 #[derive(Clone, Debug, PartialEq)]

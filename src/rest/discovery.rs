@@ -8,13 +8,13 @@ use super::{answer::text, client::percent_encoded};
 use crate::config::ConfigBuilder;
 use crate::{
     config::{Addresses, Config, Endpoints},
-    model::redactor::Redactor,
+    model::{
+        error::{Operation, RestError, RestErrorKind},
+        redactor::Redactor,
+    },
     net::{Network, Target},
-    util::unix_time,
-};
-use crate::{
-    model::error::{Operation, RestError, RestErrorKind},
     rest::http_call::Call,
+    util::unix_time,
 };
 
 /// The most addresses taken from each list of an answer.

@@ -1,7 +1,6 @@
 //! A file on its way here, piece by piece (messages spec §5.1).
 
 use std::{
-    fmt,
     fs::{self, File},
     future::{Future, poll_fn},
     io::{self, Write as _},
@@ -21,18 +20,17 @@ use tokio::{
 
 use super::upload::{PIECE, Progress, WATCHER, Watcher, failed};
 use crate::{
-    model::error::{Operation, RestError, RestErrorKind},
-    rest::http_call::unread,
-};
-use crate::{
     model::{
         account::UserId,
+        error::{Operation, RestError, RestErrorKind},
         message::{Attachment, Bare, FileSecret},
         redactor::Leased,
     },
     net::Activity,
+    rest::http_call::unread,
     store::regular,
     util::{
+        impls::{impl_debug, impl_from, setters},
         lent::Lent,
         threads::{FILES, Job},
     },
@@ -64,18 +62,9 @@ pub struct Fetch {
     mode: u32,
 }
 
-impl fmt::Debug for Fetch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fetch")
-            .field("url", &Bare(&self.url))
-            .field("secret", &self.secret)
-            .field("length", &self.length)
-            .field("thumbnail", &self.thumbnail)
-            .field("limit", &self.limit)
-            .field("idle", &self.idle)
-            .field("timeout", &self.timeout)
-            .field("mode", &format_args!("{:04o}", self.mode))
-            .finish()
+impl_debug! {
+    Fetch {
+        url = Bare(url), secret, length, thumbnail, limit, idle, timeout, mode = format_args!("{:04o}", mode)
     }
 }
 
@@ -105,48 +94,27 @@ impl Fetch {
         self
     }
 
-    /// Sets the largest file taken, in bytes. Default: [`Fetch::DEFAULT_LIMIT`].
-    #[must_use]
-    pub fn limit(mut self, bytes: u64) -> Self {
-        self.limit = bytes;
-        self
-    }
+    setters! {
+        /// Sets the largest file taken, in bytes. Default: [`Fetch::DEFAULT_LIMIT`].
+        limit(bytes: u64) |this| this.limit = bytes;
 
-    /// Sets the longest time without a byte from the service within the file; any byte counts. Default: 30 s.
-    #[must_use]
-    pub fn idle_timeout(mut self, limit: Duration) -> Self {
-        self.idle = limit;
-        self
-    }
+        /// Sets the longest time without a byte from the service within the file; any byte counts. Default: 30 s.
+        idle_timeout(limit: Duration) |this| this.idle = limit;
 
-    /// Sets the service's time limit for the whole file; waiting for the reader does not count. Default: an hour.
-    #[must_use]
-    pub fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = limit;
-        self
-    }
+        /// Sets the service's time limit for the whole file; waiting for the reader does not count. Default: an hour.
+        timeout(limit: Duration) |this| this.timeout = limit;
 
-    /// Sets the permissions of a file that [`Download::to_file`] makes, less what the process's umask takes; of no
-    /// meaning where files have none. Bits past `0o777` are ignored. Default: `0o600`, for its owner alone, whatever
-    /// the mode of a file that it replaces.
-    #[must_use]
-    pub fn file_mode(mut self, mode: u32) -> Self {
-        self.mode = mode & 0o777;
-        self
+        /// Sets the permissions of a file that [`Download::to_file`] makes, less what the process's umask takes; of no
+        /// meaning where files have none. Bits past `0o777` are ignored. Default: `0o600`, for its owner alone,
+        /// whatever the mode of a file that it replaces.
+        file_mode(mode: u32) |this| this.mode = mode & 0o777;
     }
 }
 
-impl From<&Attachment> for Fetch {
-    fn from(attachment: &Attachment) -> Self {
-        Fetch::new(attachment)
-    }
-}
-
-impl From<Attachment> for Fetch {
-    fn from(attachment: Attachment) -> Self {
-        Fetch::new(&attachment)
-    }
-}
+impl_from! { Fetch {
+    |attachment: &Attachment| Fetch::new(attachment);
+    |attachment: Attachment| Fetch::new(&attachment);
+} }
 
 pub(super) struct Incoming {
     response: awc::ClientResponse,
@@ -257,11 +225,7 @@ pub struct Download {
     secrets: Leased,
 }
 
-impl fmt::Debug for Download {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Download").field("length", &self.length).field("got", &self.got).finish_non_exhaustive()
-    }
-}
+impl_debug! { Download { length, got, .. } }
 
 impl Download {
     pub(super) fn start(mut incoming: Incoming, user: &UserId, host: Option<String>, secrets: Leased) -> Self {

@@ -27,20 +27,18 @@ use super::{
     upload::Upload,
 };
 use crate::{
-    model::error::{Operation, RestError, RestErrorKind},
+    model::{
+        account::{Token, UserId},
+        error::{Operation, RestError, RestErrorKind},
+        message::{Attachment, FileSecret},
+    },
+    net::{Activity, Target, unacknowledged_bytes},
     rest::{
+        http,
         http_call::{Call, texts},
         multipart::{Broken, Multipart},
         session_call::Caller,
     },
-};
-use crate::{
-    model::{
-        account::{Token, UserId},
-        message::{Attachment, FileSecret},
-    },
-    net::{Activity, Target, unacknowledged_bytes},
-    rest::http,
 };
 
 const REDIRECTS: usize = 3;

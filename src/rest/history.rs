@@ -13,14 +13,13 @@ use super::{
     device::Resource,
 };
 use crate::{
-    model::error::{Operation, RestError, RestErrorKind},
-    rest::session_call::{Caller, bounded, done, json as body, sized},
-};
-use crate::{
     model::{
         account::{Token, UserId},
+        error::{Operation, RestError, RestErrorKind},
         message::{ChatType, Conversation, Message},
     },
+    rest::session_call::{Caller, bounded, done, json as body, sized},
+    util::impls::setters,
     wire::{GROUP_DOMAIN, Meta, USER_DOMAIN},
 };
 
@@ -112,18 +111,12 @@ impl HistoryQuery {
         HistoryQuery::default()
     }
 
-    /// Begins here, such as at [`HistoryPage::next`]. Default: at the newest message, or forward at the oldest.
-    #[must_use]
-    pub fn start(mut self, cursor: HistoryCursor) -> Self {
-        self.start = Some(cursor);
-        self
-    }
+    setters! {
+        /// Begins here, such as at [`HistoryPage::next`]. Default: at the newest message, or forward at the oldest.
+        start(cursor: HistoryCursor) |this| this.start = Some(cursor);
 
-    /// Sets the page's size, from 1 to [`RestClient::MAX_HISTORY_PAGE`], which is the default.
-    #[must_use]
-    pub fn limit(mut self, messages: u32) -> Self {
-        self.limit = Some(messages);
-        self
+        /// Sets the page's size, from 1 to [`RestClient::MAX_HISTORY_PAGE`], which is the default.
+        limit(messages: u32) |this| this.limit = Some(messages);
     }
 
     /// Goes forward in time. Default: back.
@@ -145,25 +138,15 @@ impl HistoryQuery {
         self
     }
 
-    /// Sets the earliest moment, in milliseconds since 1970.
-    #[must_use]
-    pub fn from(mut self, time: u64) -> Self {
-        self.from = Some(time);
-        self
-    }
+    setters! {
+        /// Sets the earliest moment, in milliseconds since 1970.
+        from(time: u64) |this| this.from = Some(time);
 
-    /// Sets the latest moment, in milliseconds since 1970.
-    #[must_use]
-    pub fn to(mut self, time: u64) -> Self {
-        self.to = Some(time);
-        self
-    }
+        /// Sets the latest moment, in milliseconds since 1970.
+        to(time: u64) |this| this.to = Some(time);
 
-    /// Sets the only sender, in a group or chat room.
-    #[must_use]
-    pub fn sender(mut self, user: UserId) -> Self {
-        self.sender = Some(user);
-        self
+        /// Sets the only sender, in a group or chat room.
+        sender(user: UserId) |this| this.sender = Some(user);
     }
 
     fn request(&self, conversation: &Conversation) -> HistoryBody<'_> {

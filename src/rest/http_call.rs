@@ -23,16 +23,12 @@ use super::{
     classify::{classify, longest_pause},
 };
 use crate::{
-    model::error::{MAX_TEXT, Operation, RestError, RestErrorKind},
-    net::answered_at,
-};
-use crate::{
     model::{
         account::{Token, UserId},
-        error::{Code, ConnectStep},
+        error::{Code, ConnectStep, MAX_TEXT, Operation, RestError, RestErrorKind},
         redactor::Leased,
     },
-    net::{DialError, Network},
+    net::{DialError, Network, answered_at},
     rest::http,
 };
 

@@ -12,8 +12,10 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::upload::{PIECE, Pieces, Progress, STREAM, WATCHER, Watcher, failed};
-use crate::model::error::RestErrorKind;
-use crate::util::{lent::Lent, threads};
+use crate::{
+    model::error::RestErrorKind,
+    util::{lent::Lent, threads},
+};
 
 pub(super) struct Multipart {
     pub(super) boundary: String,

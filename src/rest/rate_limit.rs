@@ -17,8 +17,7 @@ use std::{
 use tokio::time::{Instant, sleep_until};
 
 use super::lane::{Lane, Look, Place, Wakers};
-use crate::model::account::AppKey;
-use crate::model::error::Operation;
+use crate::model::{account::AppKey, error::Operation};
 
 /// The most applications remembered; the one asked for longest ago is forgotten for a new one.
 const APPLICATIONS: usize = 256;

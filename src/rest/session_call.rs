@@ -6,9 +6,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{answer::odd, client::RestClient, device::Resource};
-use crate::model::account::{Token, UserId};
 use crate::{
-    model::error::{Operation, RestError, RestErrorKind},
+    model::{
+        account::{Token, UserId},
+        error::{Operation, RestError, RestErrorKind},
+    },
     rest::http_call::Call,
 };
 

@@ -1,7 +1,6 @@
 //! Errors of a logged-in user's own calls, beyond those of every call (messages spec §5.1, §5.7).
 
-use crate::model::error::Code;
-use crate::model::error::{Operation, RestErrorKind as Kind};
+use crate::model::error::{Code, Operation, RestErrorKind as Kind};
 
 pub(super) struct ErrorBody<'a> {
     pub(super) status: u16,

@@ -1,19 +1,23 @@
 //! Uploads (messages spec §5.1).
 
-use std::{fmt, io, path::PathBuf, pin::Pin, time::Duration};
+use std::{io, path::PathBuf, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::{Instant, timeout};
 
 use crate::{
-    model::error::RestErrorKind,
+    model::{
+        error::RestErrorKind,
+        message::{ChatType, Conversation},
+    },
     rest::multipart::{FileReading, FileSource, Multipart},
-};
-use crate::{
-    model::message::{ChatType, Conversation},
     store,
-    util::{lent::Lent, threads},
+    util::{
+        impls::{impl_debug, setters},
+        lent::Lent,
+        threads,
+    },
 };
 
 /// The largest piece of a file in memory, and of a body.
@@ -71,11 +75,7 @@ enum Source {
 
 pub(super) type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
-impl fmt::Debug for Upload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upload").field("name", &self.name).field("target", &self.target).finish_non_exhaustive()
-    }
-}
+impl_debug! { Upload { name, target, .. } }
 
 impl Upload {
     /// The largest file unless [`limit`](Upload::limit) says otherwise: 10 MiB, which is what the vendor documents.
@@ -123,65 +123,36 @@ impl Upload {
         }
     }
 
-    /// Sets the name shown to users. Default: the file's own.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
+    setters! {
+        /// Sets the name shown to users. Default: the file's own.
+        named(name: impl Into<String>) |this| this.name = name.into();
 
-    /// Sets its media type, such as `image/png`. Default: by the ending of its name, else `application/octet-stream`,
-    /// which is also sent for a text that cannot stand in a header.
-    #[must_use]
-    pub fn media_type(mut self, media_type: impl Into<String>) -> Self {
-        self.media_type = Some(media_type.into());
-        self
-    }
+        /// Sets its media type, such as `image/png`. Default: by the ending of its name, else
+        /// `application/octet-stream`, which is also sent for a text that cannot stand in a header.
+        media_type(media_type: impl Into<String>) |this| this.media_type = Some(media_type.into());
 
-    /// Sets the conversation it is meant for, which the service wants to know. Default: none.
-    #[must_use]
-    pub fn to(mut self, conversation: impl Into<Conversation>) -> Self {
-        self.target = Some(conversation.into());
-        self
-    }
+        /// Sets the conversation it is meant for, which the service wants to know. Default: none.
+        to(conversation: impl Into<Conversation>) |this| this.target = Some(conversation.into());
 
-    /// Sets the size of an image's thumbnail that the service makes, in pixels. Default: the service's, 170 by 170.
-    #[must_use]
-    pub fn thumbnail(mut self, width: u32, height: u32) -> Self {
-        self.thumbnail = Some((width, height));
-        self
-    }
+        /// Sets the size of an image's thumbnail that the service makes, in pixels. Default: the service's, 170 by 170.
+        thumbnail(width: u32, height: u32) |this| this.thumbnail = Some((width, height));
 
-    /// Sets the largest file, in bytes, checked before sending where known. Default: [`Upload::DEFAULT_LIMIT`].
-    #[must_use]
-    pub fn limit(mut self, bytes: u64) -> Self {
-        self.limit = bytes;
-        self
-    }
+        /// Sets the largest file, in bytes, checked before sending where known. Default: [`Upload::DEFAULT_LIMIT`].
+        limit(bytes: u64) |this| this.limit = bytes;
 
-    /// Sets the longest time without progress of the source or the service. Default: 30 s.
-    ///
-    /// On Linux what the peer has acknowledged counts as taken, so that slow links live and dead ones fail; on other
-    /// systems what the system has buffered does.
-    #[must_use]
-    pub fn idle_timeout(mut self, limit: Duration) -> Self {
-        self.idle = limit;
-        self
-    }
+        /// Sets the longest time without progress of the source or the service. Default: 30 s.
+        ///
+        /// On Linux what the peer has acknowledged counts as taken, so that slow links live and dead ones fail; on
+        /// other systems what the system has buffered does.
+        idle_timeout(limit: Duration) |this| this.idle = limit;
 
-    /// Sets the time limit at one host in all. Default: 300 s.
-    #[must_use]
-    pub fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = limit;
-        self
-    }
+        /// Sets the time limit at one host in all. Default: 300 s.
+        timeout(limit: Duration) |this| this.timeout = limit;
 
-    /// Calls this for each piece handed to the connection, on its thread; the last call, with all bytes, precedes the
-    /// answer. Keep it short. A panic ends the upload with [`RestErrorKind::Panicked`], and nothing else.
-    #[must_use]
-    pub fn on_progress(mut self, watcher: impl FnMut(Progress) + Send + 'static) -> Self {
-        self.watcher = Some(Lent::new(Box::new(watcher)));
-        self
+        /// Calls this for each piece handed to the connection, on its thread; the last call, with all bytes, precedes
+        /// the answer. Keep it short. A panic ends the upload with [`RestErrorKind::Panicked`], and nothing else.
+        on_progress(watcher: impl FnMut(Progress) + Send + 'static) |this|
+            this.watcher = Some(Lent::new(Box::new(watcher)));
     }
 
     pub(super) fn query(&self) -> Option<(&'static str, String)> {

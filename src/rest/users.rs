@@ -13,9 +13,11 @@ use super::{
     device::{DeviceInfo, Resource, parse_result},
     secret_body,
 };
-use crate::model::account::{Password, Token, UserId};
 use crate::{
-    model::error::{Operation, RestError, RestErrorKind},
+    model::{
+        account::{Password, Token, UserId},
+        error::{Operation, RestError, RestErrorKind},
+    },
     rest::{http_call::Call, rate_limit::RateLimits},
 };
 

@@ -1,9 +1,10 @@
 //! Cursors, and the stores that keep them.
 
-use crate::model::account::AccountKey;
-use crate::util::Escaped;
-use crate::util::guarded;
-use crate::{model::error::StateError, store, util::lent::caught};
+use crate::{
+    model::{account::AccountKey, error::StateError},
+    store,
+    util::{Escaped, guarded, impls::impl_debug, lent::caught},
+};
 use serde::{Deserialize, Serialize};
 use slog::{Logger, warn};
 use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc, time::Duration};
@@ -78,11 +79,7 @@ impl CursorError {
 #[derive(Clone)]
 pub(crate) struct Cursors(pub(crate) Arc<dyn CursorStore>);
 
-impl fmt::Debug for Cursors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CursorStore")
-    }
-}
+impl_debug!(|_: Cursors| "CursorStore");
 
 /// Time limit of a store.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::{Cursor, CursorError, CursorFuture, CursorStore, CursorTable};
-use crate::model::account::AccountKey;
 use crate::{
-    model::error::StateError,
+    model::{account::AccountKey, error::StateError},
     store::{FolderPath, make_private},
     util::threads::{self, Single, Threads},
 };

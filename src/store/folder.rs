@@ -22,9 +22,11 @@ use super::{
     file_name, make_private,
     system::{self, Dir},
 };
-use crate::model::error::StateError;
 use crate::{
-    model::account::{AppKey, UserId},
+    model::{
+        account::{AppKey, UserId},
+        error::StateError,
+    },
     util::threads::Serial,
 };
 

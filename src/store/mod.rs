@@ -9,13 +9,15 @@ pub(crate) use cursor::{Cursors, load, save};
 pub(crate) use cursor_table::CursorTable;
 pub use file_cursors::FileCursors;
 
-use crate::model::auth::{Expiry, TokenGrant};
-use crate::model::error::StateError;
+use crate::model::{
+    account::{AppKey, Device, Token, UserId},
+    auth::{Expiry, TokenGrant},
+    error::StateError,
+};
 mod file;
 mod folder;
 mod system;
 
-use crate::model::account::{AppKey, Device, Token, UserId};
 #[cfg(test)]
 #[cfg(unix)]
 use folder::exposed;

@@ -3,6 +3,7 @@
 pub(crate) mod backoff;
 mod escape;
 mod guarded;
+pub(crate) mod impls;
 pub(crate) mod lenient;
 pub(crate) mod lent;
 pub(crate) mod spawn;

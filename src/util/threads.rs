@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fmt,
     future::Future,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -19,6 +18,8 @@ use std::{
 };
 
 use tokio::{sync::oneshot, time::timeout};
+
+use crate::util::impls::impl_debug;
 
 /// Time that an idle thread waits for more work before it ends.
 const LINGER: Duration = Duration::from_secs(2);
@@ -96,11 +97,7 @@ impl Job {
     }
 }
 
-impl fmt::Debug for Job {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Job")
-    }
-}
+impl_debug!(|_: Job| "Job");
 
 impl Threads {
     pub(crate) const fn new(name: &'static str, most: usize, patience: Duration) -> Self {
@@ -224,21 +221,14 @@ struct Line {
 }
 
 /// Reason that a job is not known to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unfinished {
     /// It, or a job before it, has not ended in this time; it still may.
+    #[error("the disk has not answered within {0:?}")]
     Stuck(Duration),
     /// No thread could be started for it, or it panicked.
+    #[error("{UNDONE}")]
     Undone,
-}
-
-impl fmt::Display for Unfinished {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unfinished::Stuck(limit) => write!(f, "the disk has not answered within {limit:?}"),
-            Unfinished::Undone => f.write_str(UNDONE),
-        }
-    }
 }
 
 /// The serial queues in use, by folder.

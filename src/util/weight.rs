@@ -105,9 +105,23 @@ macro_rules! flat {
     };
 }
 
-/// Implements [`Weigh`] for a struct by its fields. All have to be named, so a new field does not compile until it is
-/// weighed.
+/// Implements [`Weigh`] for a struct by its fields, or for an enum by those of its variants. All have to be named, so a
+/// new one does not compile until it is weighed.
 macro_rules! weigh {
+    ($(enum $whole:ident { $($variant:ident $(($value:ident))? $({ $($field:ident),+ })?),+ $(,)? })+) => {
+        $(impl $crate::util::weight::Weigh for $whole {
+            #[inline]
+            fn heap(&self) -> usize {
+                match self {
+                    $(Self::$variant $(($value))? $({ $($field),+ })? => {
+                        0_usize
+                            $(.saturating_add($crate::util::weight::Weigh::heap($value)))?
+                            $($(.saturating_add($crate::util::weight::Weigh::heap($field)))+)?
+                    })+
+                }
+            }
+        })+
+    };
     ($($whole:ty { $($field:ident),+ $(,)? })+) => {
         $(impl $crate::util::weight::Weigh for $whole {
             fn heap(&self) -> usize {
@@ -120,4 +134,4 @@ macro_rules! weigh {
 
 pub(crate) use {flat, weigh};
 
-flat!(bool, u16, u32, u64, usize, i32, i64, f64, std::time::Duration);
+flat!(bool, u16, u32, u64, usize, i32, i64, f64, &'static str, std::io::ErrorKind, std::time::Duration);

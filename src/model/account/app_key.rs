@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use crate::util::Escaped;
+use crate::util::{Escaped, impls::impl_debug};
 
 /// An application key, `org#app`: exactly one `#`, neither half empty (connection spec §1).
 ///
@@ -112,11 +112,7 @@ impl fmt::Display for AppKey {
     }
 }
 
-impl fmt::Debug for AppKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AppKey({})", self.text)
-    }
-}
+impl_debug!(|this: AppKey| "AppKey({})", this.text);
 
 #[cfg(test)]
 mod tests {

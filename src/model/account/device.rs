@@ -1,6 +1,4 @@
-use crate::model::error::ConfigError;
-
-use crate::model::account::app_key::is_step;
+use crate::model::{account::app_key::is_step, error::ConfigError};
 
 /// Identity of this device at the service (connection spec §1).
 ///

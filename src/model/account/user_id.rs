@@ -1,7 +1,8 @@
-use crate::model::error::CredentialError;
+use crate::{
+    model::{account::app_key::is_step, error::CredentialError},
+    util::impls::impl_debug,
+};
 use std::{fmt, str::FromStr, sync::Arc};
-
-use crate::model::account::app_key::is_step;
 
 /// A user id: 1 to 64 bytes of `a-z A-Z 0-9 _ - .`, and not `.` or `..` (connection spec §1).
 ///
@@ -59,8 +60,4 @@ impl fmt::Display for UserId {
     }
 }
 
-impl fmt::Debug for UserId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "UserId({})", self.0)
-    }
-}
+impl_debug!(|this: UserId| "UserId({})", this.0);

@@ -1,9 +1,8 @@
-use crate::model::account::Password;
-use crate::model::account::Token;
-use crate::model::account::UserId;
-use crate::model::error::CredentialError;
-
-use crate::model::auth::{Provider, TokenProvider};
+use crate::model::{
+    account::{Password, Token, UserId},
+    auth::{Provider, TokenProvider},
+    error::CredentialError,
+};
 
 /// User id with a password, a token, or somebody who gives tokens.
 ///

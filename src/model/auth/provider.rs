@@ -1,10 +1,9 @@
-use crate::model::error::ProviderError;
 use crate::{
-    model::{account::UserId, auth::TokenGrant},
-    util::lent::Lent,
+    model::{account::UserId, auth::TokenGrant, error::ProviderError},
+    util::{impls::impl_debug, lent::Lent},
 };
 use actix::{MailboxError, Message, Recipient};
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc};
 use tokio::sync::Mutex;
 
 /// The answer of a [`TokenProvider`] to come.
@@ -109,11 +108,7 @@ impl Provider {
     }
 }
 
-impl fmt::Debug for Provider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenProvider")
-    }
-}
+impl_debug!(|_: Provider| "TokenProvider");
 
 /// Lets one ask through at a time. Waiting counts towards an ask's time limit, and an ask given up frees its place.
 struct InTurn<P> {

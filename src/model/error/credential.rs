@@ -1,7 +1,7 @@
-use crate::model::account::Nickname;
-use crate::model::account::UserId;
-
-use crate::util::Escaped;
+use crate::{
+    model::account::{Nickname, UserId},
+    util::Escaped,
+};
 
 /// A credential or profile value that would be refused by the service; nothing was sent.
 ///

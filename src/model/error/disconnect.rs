@@ -1,7 +1,4 @@
-use crate::model::error::Kick;
-use crate::model::error::LossCause;
-use crate::model::error::Refusal;
-use crate::model::error::{Code, RestError};
+use crate::model::error::{Code, Kick, LossCause, Refusal, RestError};
 use std::fmt;
 
 /// Reasons that a session ended; the client does not try again by itself, but `open` may be called again.

@@ -1,10 +1,7 @@
 use super::step::advice_on_status;
-use crate::model::error::ConnectStep;
-use crate::model::error::Kick;
-use crate::model::error::Refusal;
 use crate::{
     model::{
-        error::{CertificateProblem, Code, RestError, TokenError},
+        error::{CertificateProblem, Code, ConnectStep, Kick, Refusal, RestError, TokenError},
         redactor::Redactor,
     },
     util::Escaped,

@@ -1,9 +1,8 @@
-use crate::model::error::ConnectionError;
-
 use crate::model::{
     account::UserId,
     error::{
-        Code, ConfigError, ConnectStep, CredentialError, DisconnectReason, LossCause, Refusal, RestError, TokenError,
+        Code, ConfigError, ConnectStep, ConnectionError, CredentialError, DisconnectReason, LossCause, Refusal,
+        RestError, TokenError,
     },
 };
 

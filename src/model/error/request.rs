@@ -1,6 +1,4 @@
-use crate::model::error::ConnectionError;
-
-use crate::model::error::{Code, CredentialError, RestError};
+use crate::model::error::{Code, ConnectionError, CredentialError, RestError};
 
 /// Reasons that a REST call made through a connection failed; [`RequestError::code`] gives the vendor's number.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -1,10 +1,9 @@
 use std::{fmt, mem, time::Duration};
 
-use crate::model::error::{Operation, RestErrorKind};
 use crate::{
     model::{
         account::UserId,
-        error::{CertificateProblem, Code, ConnectStep},
+        error::{CertificateProblem, Code, ConnectStep, Operation, RestErrorKind},
         redactor::Redactor,
     },
     util::{

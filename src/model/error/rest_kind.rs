@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     model::error::CertificateProblem,
-    util::{Escaped, weight::Weigh},
+    util::{Escaped, weight::weigh},
 };
 
 /// Kind of failure of a REST call.
@@ -195,52 +195,14 @@ impl RestErrorKind {
     }
 }
 
-impl Weigh for RestErrorKind {
-    fn heap(&self) -> usize {
-        use RestErrorKind as K;
-        match self {
-            K::Unreachable(text) | K::Tls(text) | K::Address(text) | K::UnexpectedAnswer(text) => text.heap(),
-            K::File { kind: _, detail } => detail.heap(),
-            K::Certificate(problem) => problem.heap(),
-            K::Timeout(_)
-            | K::Throttled { wait: _ }
-            | K::BatchSize(_)
-            | K::ListSize { given: _, most: _ }
-            | K::Parameter(_)
-            | K::FileTooLarge { limit: _ }
-            | K::Panicked(_)
-            | K::DiscoveryEmpty(_)
-            | K::NoRuntime
-            | K::UsernameTaken
-            | K::IllegalUsername
-            | K::UsernameTooLong
-            | K::NicknameTooLong
-            | K::PasswordMissing
-            | K::UsernameMissing
-            | K::MalformedJson
-            | K::RegistrationClosed
-            | K::InvalidPassword
-            | K::UserNotFound
-            | K::Unauthorized
-            | K::Forbidden
-            | K::AppNotFound
-            | K::NotFound
-            | K::FileForbidden
-            | K::FileExpired
-            | K::ServiceDisabled
-            | K::LimitReached
-            | K::PresenceTooLong
-            | K::NotAMember
-            | K::GroupNotFound
-            | K::MessageNotFound
-            | K::Unsupported
-            | K::BadRequest
-            | K::RateLimited
-            | K::PlanLimit
-            | K::ServerBusy
-            | K::ServerError
-            | K::Other
-            | K::ForeignAddress => 0,
-        }
+weigh! {
+    enum RestErrorKind {
+        Unreachable(value), Timeout(value), Tls(value), Certificate(value), Address(value), NoRuntime, BatchSize(value),
+        ListSize { given, most }, Parameter(value), FileTooLarge { limit }, File { kind, detail }, Panicked(value),
+        ForeignAddress, UnexpectedAnswer(value), DiscoveryEmpty(value), UsernameTaken, IllegalUsername, UsernameTooLong,
+        NicknameTooLong, PasswordMissing, UsernameMissing, MalformedJson, RegistrationClosed, InvalidPassword,
+        UserNotFound, Unauthorized, Forbidden, AppNotFound, NotFound, FileForbidden, FileExpired, ServiceDisabled,
+        LimitReached, PresenceTooLong, NotAMember, GroupNotFound, MessageNotFound, Unsupported, BadRequest, RateLimited,
+        Throttled { wait }, PlanLimit, ServerBusy, ServerError, Other
     }
 }

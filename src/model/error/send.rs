@@ -1,6 +1,7 @@
-use crate::model::error::ConnectionError;
-use crate::model::error::{Code, DisconnectReason, LossCause};
-use crate::util::Escaped;
+use crate::{
+    model::error::{Code, ConnectionError, DisconnectReason, LossCause},
+    util::Escaped,
+};
 use std::time::Duration;
 
 /// Error of a send, or its unknown outcome; [`SendError::code`] gives the vendor's number.

@@ -3,8 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::model::error::Kind;
-use crate::util::Escaped;
+use crate::{model::error::Kind, util::Escaped};
 
 /// Trouble with a state folder; it tells nothing of a file's content.
 #[derive(Debug, thiserror::Error)]

@@ -1,14 +1,30 @@
-use crate::model::error::{
-    CertificateProblem, ConnectionError, DisconnectReason, Kick, LossCause, Refusal, SendError, TokenError,
+use crate::{
+    model::error::{
+        ActorEnd, CertificateProblem, Code, ConnectStep, ConnectionError, DisconnectReason, Kick, LossCause, Refusal,
+        SendError, TokenError,
+    },
+    util::weight::{Weigh, allocation, flat, weigh},
 };
-use crate::util::weight::{Weigh, allocation};
 
-impl Weigh for Kick {
-    fn heap(&self) -> usize {
-        match self {
-            Kick::LoggedInElsewhere { ext } => ext.heap(),
-            Kick::UserRemoved | Kick::PasswordChanged | Kick::ByOtherDevice => 0,
-        }
+flat!(ActorEnd, Code, ConnectStep);
+
+weigh! {
+    enum Kick { UserRemoved, LoggedInElsewhere { ext }, PasswordChanged, ByOtherDevice }
+    enum CertificateProblem { WrongName, UnknownRoot, Expired, Other(text) }
+    enum TokenError { Provider(error), Panicked, Timeout, Stale, Rest(error) }
+    enum LossCause {
+        ClosedByPeer { code, reason }, Ended, Io(text), Protocol(text), HeartbeatTimeout { silent_for }, Timeout(step),
+        Failed { step, detail }, Certificate(problem), UpgradeRefused { status, retry_after }, Refused(refusal),
+        Rest { step, error }, Token(error), Kicked(kick), SendUnanswered, RoomUnanswered, PullUnanswered, ClosedHere,
+    }
+    enum DisconnectReason {
+        Closed, LeaseLost, Moved, Paused, Kicked(kick), Refused(refusal), TokenExpired, Rest(error),
+        AttemptsExhausted { attempts, last }, ActorEnded(end),
+    }
+    enum SendError {
+        Connection(error), NotLoggedIn, Invalid(text), InUse { client_id }, TooLarge { bytes, limit },
+        Backlog { limit }, OutboxFull { limit }, Reconnecting, Expired { client_id, waited },
+        Refused { code, status, reason }, OutcomeUnknown { client_id, cause }, Ended(reason),
     }
 }
 
@@ -19,82 +35,12 @@ impl Weigh for Refusal {
     }
 }
 
-impl Weigh for CertificateProblem {
+impl Weigh for ConnectionError {
     fn heap(&self) -> usize {
         match self {
-            CertificateProblem::Other(text) => text.heap(),
-            CertificateProblem::WrongName | CertificateProblem::UnknownRoot | CertificateProblem::Expired => 0,
-        }
-    }
-}
-
-impl Weigh for TokenError {
-    fn heap(&self) -> usize {
-        match self {
-            TokenError::Provider(error) => error.heap(),
-            TokenError::Rest(error) => error.heap(),
-            TokenError::Panicked | TokenError::Timeout | TokenError::Stale => 0,
-        }
-    }
-}
-
-impl Weigh for LossCause {
-    fn heap(&self) -> usize {
-        match self {
-            LossCause::ClosedByPeer { code: _, reason: text }
-            | LossCause::Io(text)
-            | LossCause::Protocol(text)
-            | LossCause::Failed { step: _, detail: text } => text.heap(),
-            LossCause::Certificate(problem) => problem.heap(),
-            LossCause::Refused(refusal) => refusal.heap(),
-            LossCause::Rest { step: _, error } => error.heap(),
-            LossCause::Token(error) => error.heap(),
-            LossCause::Kicked(kick) => kick.heap(),
-            LossCause::HeartbeatTimeout { silent_for: _ }
-            | LossCause::Timeout(_)
-            | LossCause::UpgradeRefused { status: _, retry_after: _ }
-            | LossCause::Ended
-            | LossCause::SendUnanswered
-            | LossCause::RoomUnanswered
-            | LossCause::PullUnanswered
-            | LossCause::ClosedHere => 0,
-        }
-    }
-}
-
-impl Weigh for DisconnectReason {
-    fn heap(&self) -> usize {
-        match self {
-            DisconnectReason::Kicked(kick) => kick.heap(),
-            DisconnectReason::Refused(refusal) => refusal.heap(),
-            DisconnectReason::Rest(error) => error.heap(),
-            DisconnectReason::AttemptsExhausted { attempts: _, last } => last.heap(),
-            DisconnectReason::Closed
-            | DisconnectReason::LeaseLost
-            | DisconnectReason::Moved
-            | DisconnectReason::Paused
-            | DisconnectReason::TokenExpired
-            | DisconnectReason::ActorEnded(_) => 0,
-        }
-    }
-}
-
-impl Weigh for SendError {
-    fn heap(&self) -> usize {
-        match self {
-            SendError::Invalid(text) | SendError::Refused { code: _, status: _, reason: text } => text.heap(),
-            SendError::OutcomeUnknown { client_id: _, cause } => cause.heap(),
-            SendError::Ended(reason) => reason.heap(),
             // Of the application's own settings.
-            SendError::Connection(ConnectionError::Config(_)) => 1024,
-            SendError::Connection(ConnectionError::Stopped | ConnectionError::NoSystem | ConnectionError::Busy)
-            | SendError::NotLoggedIn
-            | SendError::InUse { client_id: _ }
-            | SendError::TooLarge { bytes: _, limit: _ }
-            | SendError::Backlog { limit: _ }
-            | SendError::OutboxFull { limit: _ }
-            | SendError::Expired { client_id: _, waited: _ }
-            | SendError::Reconnecting => 0,
+            ConnectionError::Config(_) => 1024,
+            ConnectionError::Stopped | ConnectionError::NoSystem | ConnectionError::Busy => 0,
         }
     }
 }

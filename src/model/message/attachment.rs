@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::util::weight::{Weigh, allocation, weigh};
+use crate::util::{
+    impls::impl_debug,
+    weight::{Weigh, allocation, weigh},
+};
 
 /// The service's `share-secret`, which opens a stored file. `Debug` shows nothing of it.
 #[derive(Clone)]
@@ -32,11 +35,7 @@ impl PartialEq for FileSecret {
 
 impl Eq for FileSecret {}
 
-impl fmt::Debug for FileSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FileSecret(<redacted>)")
-    }
-}
+impl_debug!(|_: FileSecret| "FileSecret(<redacted>)");
 
 /// A stored file: where it is and what opens it.
 ///
@@ -63,16 +62,7 @@ impl Attachment {
     }
 }
 
-impl fmt::Debug for Attachment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Attachment")
-            .field("url", &Bare(&self.url))
-            .field("secret", &self.secret)
-            .field("name", &self.name)
-            .field("length", &self.length)
-            .finish()
-    }
-}
+impl_debug! { Attachment { url = Bare(url), secret, name, length } }
 
 /// An address as it may be shown: an application's own may be signed, so that whoever sees its query can open the file.
 pub(crate) struct Bare<'a>(pub(crate) &'a str);

@@ -3,7 +3,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::{Attachment, Ext};
-use crate::util::weight::{Weigh, flat, weigh};
+use crate::util::weight::{flat, weigh};
 
 /// Body of a message (messages spec §1.3, §2.6). `Debug` hides [`Raw`](MessageBody::Raw) bytes, which may hold secrets.
 #[derive(Clone, PartialEq)]
@@ -253,21 +253,9 @@ weigh! {
     StreamPiece { text, sequence, status, kind, error, finish_reason }
 }
 
-impl Weigh for MessageBody {
-    #[inline]
-    fn heap(&self) -> usize {
-        match self {
-            MessageBody::Text(text) => text.heap(),
-            MessageBody::Command { action } => action.heap(),
-            MessageBody::Custom(custom) => custom.heap(),
-            MessageBody::Location(place) => place.heap(),
-            MessageBody::Image(image) => image.heap(),
-            MessageBody::Voice(voice) => voice.heap(),
-            MessageBody::Video(video) => video.heap(),
-            MessageBody::File(file) => file.heap(),
-            MessageBody::Combined(combined) => combined.heap(),
-            MessageBody::Stream(piece) => piece.heap(),
-            MessageBody::Raw { namespace, payload } => namespace.heap().saturating_add(payload.heap()),
-        }
+weigh! {
+    enum MessageBody {
+        Text(value), Command { action }, Custom(value), Location(value), Image(value), Voice(value), Video(value),
+        File(value), Combined(value), Stream(value), Raw { namespace, payload }
     }
 }

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use crate::util::weight::{Weigh, flat};
+use crate::util::{impls::impl_from, weight::{flat, weigh}};
 
 /// The kind of conversation a message belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -81,35 +81,13 @@ impl Conversation {
     }
 }
 
-impl From<&str> for Conversation {
-    fn from(user: &str) -> Self {
-        Conversation::user(user)
-    }
-}
-
-impl From<String> for Conversation {
-    fn from(user: String) -> Self {
-        Conversation::user(user)
-    }
-}
-
-impl From<&String> for Conversation {
-    fn from(user: &String) -> Self {
-        Conversation::user(user.as_str())
-    }
-}
-
-impl From<Arc<str>> for Conversation {
-    fn from(user: Arc<str>) -> Self {
-        Conversation::User(user)
-    }
-}
-
-impl From<&Arc<str>> for Conversation {
-    fn from(user: &Arc<str>) -> Self {
-        Conversation::User(Arc::clone(user))
-    }
-}
+impl_from! { Conversation {
+    |user: &str| Conversation::user(user);
+    |user: String| Conversation::user(user);
+    |user: &String| Conversation::user(user.as_str());
+    |user: Arc<str>| Conversation::User(user);
+    |user: &Arc<str>| Conversation::User(Arc::clone(user));
+} }
 
 impl fmt::Display for Conversation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,12 +103,4 @@ impl fmt::Display for Conversation {
 
 flat!(ChatType);
 
-impl Weigh for Conversation {
-    fn heap(&self) -> usize {
-        match self {
-            Conversation::User(id) | Conversation::Group(id) | Conversation::Room(id) | Conversation::Thread(id) => {
-                id.heap()
-            }
-        }
-    }
-}
+weigh! { enum Conversation { User(value), Group(value), Room(value), Thread(value) } }

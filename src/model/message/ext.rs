@@ -2,7 +2,10 @@
 
 use super::{Json, json};
 use crate::{
-    util::weight::Weigh,
+    util::{
+        impls::impl_from,
+        weight::{Weigh, weigh},
+    },
     wire::{
         KeyValue,
         key_value::{Value as Wire, ValueType},
@@ -229,47 +232,16 @@ impl<K: Into<String>, V: Into<ExtValue>> FromIterator<(K, V)> for Ext {
     }
 }
 
-impl From<bool> for ExtValue {
-    fn from(value: bool) -> Self {
-        ExtValue::Bool(value)
-    }
-}
-
-impl From<i64> for ExtValue {
-    fn from(value: i64) -> Self {
-        ExtValue::Int(value)
-    }
-}
-
-impl From<i32> for ExtValue {
-    fn from(value: i32) -> Self {
-        ExtValue::Int(value.into())
-    }
-}
-
-impl From<u32> for ExtValue {
-    fn from(value: u32) -> Self {
-        ExtValue::Int(value.into())
-    }
-}
-
-impl From<f64> for ExtValue {
-    fn from(value: f64) -> Self {
-        ExtValue::Double(value)
-    }
-}
-
-impl From<&str> for ExtValue {
-    fn from(value: &str) -> Self {
-        ExtValue::Text(value.to_owned())
-    }
-}
-
-impl From<String> for ExtValue {
-    fn from(value: String) -> Self {
-        ExtValue::Text(value)
-    }
-}
+impl_from! { ExtValue {
+    |value: bool| ExtValue::Bool(value);
+    |value: i64| ExtValue::Int(value);
+    |value: i32| ExtValue::Int(value.into());
+    |value: u32| ExtValue::Int(value.into());
+    |value: f64| ExtValue::Double(value);
+    |value: &str| ExtValue::Text(value.to_owned());
+    |value: String| ExtValue::Text(value);
+    |value: Json| ExtValue::Json(value);
+} }
 
 /// Scalars become the protocol's own types; objects, arrays and null stay JSON.
 impl From<serde_json::Value> for ExtValue {
@@ -289,12 +261,6 @@ impl From<serde_json::Value> for ExtValue {
     }
 }
 
-impl From<Json> for ExtValue {
-    fn from(value: Json) -> Self {
-        ExtValue::Json(value)
-    }
-}
-
 impl Weigh for Ext {
     #[inline]
     fn heap(&self) -> usize {
@@ -303,15 +269,7 @@ impl Weigh for Ext {
     }
 }
 
-impl Weigh for ExtValue {
-    fn heap(&self) -> usize {
-        match self {
-            ExtValue::Bool(_) | ExtValue::Int(_) | ExtValue::Double(_) => 0,
-            ExtValue::Text(text) => text.heap(),
-            ExtValue::Json(json) => json.heap(),
-        }
-    }
-}
+weigh! { enum ExtValue { Bool(value), Int(value), Double(value), Text(value), Json(value) } }
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,12 @@
 //! Optional message metadata (messages spec §2.6).
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use super::{Claims, Json};
-use crate::util::weight::{flat, weigh};
+use crate::util::{
+    impls::impl_debug,
+    weight::{flat, weigh},
+};
 
 /// Optional message metadata; most messages have none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -125,18 +128,7 @@ pub struct ThreadOverview {
     pub last_message: Option<Json>,
 }
 
-impl fmt::Debug for ThreadOverview {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ThreadOverview")
-            .field("id", &self.id)
-            .field("group", &self.group)
-            .field("name", &self.name)
-            .field("messages", &self.messages)
-            .field("created_at", &self.created_at)
-            .field("updated_at", &self.updated_at)
-            .finish_non_exhaustive()
-    }
-}
+impl_debug! { ThreadOverview { id, group, name, messages, created_at, updated_at, .. } }
 
 /// A reaction to a message, by all who reacted so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,11 @@ use serde::{Serialize, Serializer, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::json;
-use crate::util::{lenient, weight::Weigh};
+use crate::util::{
+    impls::{impl_debug, impl_from},
+    lenient,
+    weight::Weigh,
+};
 
 /// JSON as its text, which is known to be well formed. It is taken apart when that is asked for.
 ///
@@ -151,17 +155,10 @@ impl FromStr for Json {
     }
 }
 
-impl From<Value> for Json {
-    fn from(value: Value) -> Self {
-        Json::from(&value)
-    }
-}
-
-impl From<&Value> for Json {
-    fn from(value: &Value) -> Self {
-        Json(value.to_string().into())
-    }
-}
+impl_from! { Json {
+    |value: Value| Json::from(&value);
+    |value: &Value| Json(value.to_string().into());
+} }
 
 impl AsRef<str> for Json {
     fn as_ref(&self) -> &str {
@@ -175,11 +172,7 @@ impl fmt::Display for Json {
     }
 }
 
-impl fmt::Debug for Json {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Json({})", self.0)
-    }
-}
+impl_debug!(|this: Json| "Json({})", this.0);
 
 /// As the value it is; one that cannot be taken apart as its text.
 impl Serialize for Json {

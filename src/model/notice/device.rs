@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::{
     model::message::{Claims, Conversation, Json},
-    util::weight::{Weigh, flat, weigh},
+    util::weight::{flat, weigh},
 };
 
 /// An action of this account on another of its devices (messages spec §4.1, §4.4).
@@ -124,27 +124,11 @@ weigh! {
     SilentMode { device, conversation, settings }
 }
 
-impl Weigh for DeviceOperation {
-    fn heap(&self) -> usize {
-        use DeviceOperation as Did;
-        match self {
-            Did::Thread { thread, name, group, act } => {
-                [thread.heap(), name.heap(), group.heap(), act.heap()].into_iter().fold(0, usize::saturating_add)
-            }
-            Did::MemberAttributesUpdated { group, user, attributes } => {
-                [group.heap(), user.heap(), attributes.heap()].into_iter().fold(0, usize::saturating_add)
-            }
-            Did::HistoryDeleted { conversation, messages, before, last } => {
-                let of = [conversation.heap(), messages.heap(), before.heap(), last.heap()];
-                of.into_iter().fold(0, usize::saturating_add)
-            }
-            Did::ConversationDeleted(conversation)
-            | Did::ConversationPinned(conversation)
-            | Did::ConversationUnpinned(conversation) => conversation.heap(),
-            Did::ConversationMarked { conversation, mark } | Did::ConversationUnmarked { conversation, mark } => {
-                conversation.heap().saturating_add(mark.heap())
-            }
-            Did::SilentModes(modes) => modes.heap(),
-        }
+weigh! {
+    enum DeviceOperation {
+        Thread { thread, name, group, act }, MemberAttributesUpdated { group, user, attributes }, HistoryDeleted {
+        conversation, messages, before, last }, ConversationDeleted(value), ConversationPinned(value),
+        ConversationUnpinned(value), ConversationMarked { conversation, mark }, ConversationUnmarked { conversation,
+        mark }, SilentModes(value)
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::{
     model::message::{Claims, Json},
-    util::weight::{Weigh, weigh},
+    util::weight::weigh,
 };
 
 /// A change of a group or chat room (messages spec §4.1).
@@ -167,41 +167,13 @@ weigh! {
     }
 }
 
-impl Weigh for MucOperation {
-    fn heap(&self) -> usize {
-        use MucOperation as Did;
-        match self {
-            Did::Updated(settings) => settings.heap(),
-            Did::MembersJoined { members, count, ext } | Did::MembersLeft { members, count, ext } => {
-                members.heap().saturating_add(count.heap()).saturating_add(ext.heap())
-            }
-            Did::MemberMuted { until } => until.heap(),
-            Did::AttributesSet { attributes } => attributes.heap(),
-            Did::AttributesRemoved { keys } => keys.heap(),
-            Did::MemberAttributesUpdated { user, attributes } => user.heap().saturating_add(attributes.heap()),
-            Did::Created
-            | Did::Destroyed
-            | Did::JoinRequested
-            | Did::JoinRequestAccepted
-            | Did::JoinRequestDeclined
-            | Did::Invited
-            | Did::InvitationAccepted
-            | Did::InvitationDeclined
-            | Did::MemberRemoved
-            | Did::MemberUnblocked
-            | Did::DirectlyJoined
-            | Did::OwnerChanged
-            | Did::AdminAdded
-            | Did::AdminRemoved
-            | Did::MemberUnmuted
-            | Did::AnnouncementUpdated
-            | Did::AnnouncementDeleted
-            | Did::FileUploaded
-            | Did::FileDeleted
-            | Did::AllowlistAdded
-            | Did::AllowlistRemoved
-            | Did::AllMuted
-            | Did::AllUnmuted => 0,
-        }
+weigh! {
+    enum MucOperation {
+        Created, Destroyed, JoinRequested, JoinRequestAccepted, JoinRequestDeclined, Invited, InvitationAccepted,
+        InvitationDeclined, MemberRemoved, MemberUnblocked, Updated(value), MembersJoined { members, count, ext },
+        MembersLeft { members, count, ext }, DirectlyJoined, OwnerChanged, AdminAdded, AdminRemoved, MemberMuted { until
+        }, MemberUnmuted, AnnouncementUpdated, AnnouncementDeleted, FileUploaded, FileDeleted, AllowlistAdded,
+        AllowlistRemoved, AllMuted, AllUnmuted, AttributesSet { attributes }, AttributesRemoved { keys },
+        MemberAttributesUpdated { user, attributes }
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::{
     model::message::{Claims, Conversation},
-    util::weight::{Weigh, weigh},
+    util::weight::weigh,
 };
 
 /// Notice that messages arrived, or were read (messages spec §3).
@@ -67,11 +67,4 @@ pub enum ReceiptKind {
 
 weigh! { Receipt { id, from, to, own, group, timestamp, messages, kind, claims } }
 
-impl Weigh for ReceiptKind {
-    fn heap(&self) -> usize {
-        match self {
-            ReceiptKind::Delivered | ReceiptKind::Read | ReceiptKind::Conversation => 0,
-            ReceiptKind::GroupRead { counts, content } => counts.heap().saturating_add(content.heap()),
-        }
-    }
-}
+weigh! { enum ReceiptKind { Delivered, Read, GroupRead { counts, content }, Conversation } }

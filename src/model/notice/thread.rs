@@ -1,8 +1,8 @@
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     model::message::{Claims, Json},
-    util::weight::{Weigh, weigh},
+    util::{impls::impl_debug, weight::weigh},
 };
 
 /// A change of a thread of a group (messages spec §4.1, §4.4).
@@ -54,22 +54,7 @@ pub enum ThreadOperation {
     },
 }
 
-impl fmt::Debug for ThreadEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ThreadEvent")
-            .field("id", &self.id)
-            .field("thread", &self.thread)
-            .field("name", &self.name)
-            .field("group", &self.group)
-            .field("message", &self.message)
-            .field("from", &self.from)
-            .field("timestamp", &self.timestamp)
-            .field("messages", &self.messages)
-            .field("operation", &self.operation)
-            .field("claims", &self.claims)
-            .finish_non_exhaustive()
-    }
-}
+impl_debug! { ThreadEvent { id, thread, name, group, message, from, timestamp, messages, operation, claims, .. } }
 
 weigh! {
     ThreadEvent {
@@ -77,14 +62,4 @@ weigh! {
     }
 }
 
-impl Weigh for ThreadOperation {
-    fn heap(&self) -> usize {
-        match self {
-            ThreadOperation::Created
-            | ThreadOperation::Updated
-            | ThreadOperation::MessagesChanged
-            | ThreadOperation::Destroyed => 0,
-            ThreadOperation::UserRemoved { user } => user.heap(),
-        }
-    }
-}
+weigh! { enum ThreadOperation { Created, Updated, MessagesChanged, Destroyed, UserRemoved { user } } }

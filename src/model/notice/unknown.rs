@@ -1,8 +1,8 @@
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::util::weight::weigh;
+use crate::util::{impls::impl_debug, weight::weigh};
 
 /// Something received that this release does not take apart, as it came: a namespace, type or operation without an
 /// event of its own, a payload that does not decode, or a whole message that does not (messages spec §2.5).
@@ -32,18 +32,9 @@ pub struct UnknownNotice {
     pub payload: Bytes,
 }
 
-impl fmt::Debug for UnknownNotice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnknownNotice")
-            .field("id", &self.id)
-            .field("from", &self.from)
-            .field("to", &self.to)
-            .field("timestamp", &self.timestamp)
-            .field("namespace", &self.namespace)
-            .field("undecoded", &self.undecoded)
-            .field("unreadable", &self.unreadable)
-            .field("payload", &format_args!("{} bytes", self.payload.len()))
-            .finish()
+impl_debug! {
+    UnknownNotice {
+        id, from, to, timestamp, namespace, undecoded, unreadable, payload = format_args!("{} bytes", payload.len())
     }
 }
 

@@ -13,7 +13,10 @@ use std::{
 use secrecy::SecretString;
 use slog::Logger;
 
-use crate::model::account::{Password, Token};
+use crate::{
+    model::account::{Password, Token},
+    util::impls::impl_debug,
+};
 use drain::RedactingDrain;
 pub(crate) use secrets::{Leased, Secret};
 use secrets::{Secrets, remember};
@@ -38,11 +41,7 @@ const BEHIND: usize = 16 * 1024;
 #[derive(Clone, Default)]
 pub(crate) struct Redactor(Arc<RwLock<Secrets>>);
 
-impl fmt::Debug for Redactor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redactor({} secrets)", self.read().all().count())
-    }
-}
+impl_debug!(|this: Redactor| "Redactor({} secrets)", this.read().all().count());
 
 impl Redactor {
     pub(crate) const TOKENS: usize = 16;

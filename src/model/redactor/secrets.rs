@@ -3,9 +3,12 @@ use std::{collections::VecDeque, sync::Arc};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Redactor;
-use crate::model::{
-    account::{Password, Token},
-    message::FileSecret,
+use crate::{
+    model::{
+        account::{Password, Token},
+        message::FileSecret,
+    },
+    util::impls::impl_from,
 };
 
 #[derive(Default)]
@@ -56,29 +59,12 @@ impl Secret {
     }
 }
 
-impl From<&Password> for Secret {
-    fn from(password: &Password) -> Self {
-        Secret::Password(password.clone())
-    }
-}
-
-impl From<&Token> for Secret {
-    fn from(token: &Token) -> Self {
-        Secret::Token(token.clone())
-    }
-}
-
-impl From<&FileSecret> for Secret {
-    fn from(secret: &FileSecret) -> Self {
-        Secret::File(secret.clone())
-    }
-}
-
-impl From<SecretString> for Secret {
-    fn from(text: SecretString) -> Self {
-        Secret::Text(Arc::new(text))
-    }
-}
+impl_from! { Secret {
+    |password: &Password| Secret::Password(password.clone());
+    |token: &Token| Secret::Token(token.clone());
+    |secret: &FileSecret| Secret::File(secret.clone());
+    |text: SecretString| Secret::Text(Arc::new(text));
+} }
 
 /// The secrets that a call under way carries. They are remembered after it, as long as there is room.
 pub(crate) struct Leased {

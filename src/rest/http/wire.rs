@@ -8,7 +8,6 @@
 
 use std::{
     cell::RefCell,
-    fmt,
     future::{Future as _, poll_fn},
     io,
     mem::MaybeUninit,
@@ -30,7 +29,10 @@ use super::{
     head::{self, Framing, Head, LONGEST},
     request::Request,
 };
-use crate::net::{Stream, WatchedStream};
+use crate::{
+    net::{Stream, WatchedStream},
+    util::impls::impl_debug,
+};
 
 const INTERIM: usize = 32;
 
@@ -45,11 +47,7 @@ const PASSED: usize = 16 * 1024;
 
 pub(super) struct Wire(pub(super) Rc<RefCell<LinkState>>);
 
-impl fmt::Debug for Wire {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Wire")
-    }
-}
+impl_debug!(|_: Wire| "Wire");
 
 /// State of a connection; the sender of a body looks at it too.
 pub(super) struct LinkState {

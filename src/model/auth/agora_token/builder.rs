@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use ring::hmac::{HMAC_SHA256, Key, sign, verify};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::content::{Content, Signed, is_hex_32};
 use crate::{
     model::account::{Token, UserId},
-    util::unix_time,
+    util::{impls::impl_debug, unix_time},
 };
 
 /// No token can be built from these values. The certificate is never named.
@@ -91,11 +91,7 @@ impl ChatTokenBuilder {
     }
 }
 
-impl fmt::Debug for ChatTokenBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ChatTokenBuilder({}, <redacted>)", self.app_id)
-    }
-}
+impl_debug!(|this: ChatTokenBuilder| "ChatTokenBuilder({}, <redacted>)", this.app_id);
 
 fn seconds(life: Duration) -> Result<u32, TokenBuildError> {
     u32::try_from(life.as_secs()).ok().filter(|&life| life != 0).ok_or(TokenBuildError::Life(life))

@@ -2,8 +2,7 @@ use super::{
     content::is_known,
     info::{TokenInfo, TokenKind},
 };
-use crate::model::account::UserId;
-use crate::util::Escaped;
+use crate::{model::account::UserId, util::Escaped};
 
 /// Reason that the service will probably refuse a token. May be logged: it names users and apps, never the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! The file of a combined message: several messages in one (messages spec §1.4).
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -11,6 +11,7 @@ use crate::{
         error::{Code, SendError},
         outgoing::{bare, content, jid, message_type, named, opening},
     },
+    util::impls::{impl_debug, setters},
     wire::{
         self, Meta,
         meta::{NameSpace, RouteType},
@@ -38,12 +39,8 @@ pub struct Bundle {
     level: u32,
 }
 
-/// The file by length: secrets are in it.
-impl fmt::Debug for Bundle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Bundle({} bytes, level {})", self.file.len(), self.level)
-    }
-}
+// The file by length: secrets are in it.
+impl_debug!(|this: Bundle| "Bundle({} bytes, level {})", this.file.len(), this.level);
 
 /// A message to put into a [`Bundle`]: a received one, or one made of its parts.
 #[derive(Clone, Debug, PartialEq)]
@@ -233,25 +230,15 @@ impl BundledMessage {
         BundledMessage { id: 0, from: from.into(), to: to.into(), timestamp: 0, body, ext: Ext::new() }
     }
 
-    /// Sets its id at the server; default 0.
-    #[must_use]
-    pub fn id(mut self, id: u64) -> Self {
-        self.id = id;
-        self
-    }
+    setters! {
+        /// Sets its id at the server; default 0.
+        id(id: u64) |this| this.id = id;
 
-    /// Sets the server's time, in milliseconds since 1970; default 0.
-    #[must_use]
-    pub fn timestamp(mut self, timestamp: u64) -> Self {
-        self.timestamp = timestamp;
-        self
-    }
+        /// Sets the server's time, in milliseconds since 1970; default 0.
+        timestamp(timestamp: u64) |this| this.timestamp = timestamp;
 
-    /// Sets its attributes; default none.
-    #[must_use]
-    pub fn ext(mut self, ext: Ext) -> Self {
-        self.ext = ext;
-        self
+        /// Sets its attributes; default none.
+        ext(ext: Ext) |this| this.ext = ext;
     }
 
     fn encode(&self, app_key: &AppKey) -> Result<Bytes, SendError> {

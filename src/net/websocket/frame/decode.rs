@@ -1,8 +1,7 @@
 //! Decoder of frames from the server: bytes in as they come, whole messages out as they are asked for.
 
-use std::fmt;
-
 use super::{ControlKind, FrameError, Incoming, MAX_CONTROL_PAYLOAD, MessageKind, Opcode};
+use crate::util::impls::impl_debug;
 
 /// Longest header of an unmasked frame: 2 bytes and a 64-bit length.
 const MAX_HEADER: usize = 10;
@@ -192,12 +191,8 @@ impl Decoder {
     }
 }
 
-/// Shows no payload: payloads do not belong in logs.
-impl fmt::Debug for Decoder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Decoder").field("limit", &self.limit).finish_non_exhaustive()
-    }
-}
+// Shows no payload: payloads do not belong in logs.
+impl_debug! { Decoder { limit, .. } }
 
 /// The part of a message that came before the current input.
 struct Message {

@@ -1,0 +1,70 @@
+//! Impls and methods that are all alike, in a row each.
+
+/// Implements [`From`] for a type: a row for each type that it is made of.
+macro_rules! impl_from {
+    ($whole:ty { $($(#[$meta:meta])* |$value:ident: $from:ty| $made:expr;)+ }) => {
+        $(
+            $(#[$meta])*
+            impl From<$from> for $whole {
+                fn from($value: $from) -> Self {
+                    $made
+                }
+            }
+        )+
+    };
+}
+
+/// Implements `Debug` by a text, or by the fields named, where `=` gives another value than the field's own. A field
+/// that is not named does not compile, unless `..` says that there are more than are shown.
+macro_rules! impl_debug {
+    (|$this:tt: $whole:ty| $($text:tt)+) => {
+        impl std::fmt::Debug for $whole {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let $this = self;
+                write!(f, $($text)+)
+            }
+        }
+    };
+    ($whole:ident { $($field:ident $(= $shown:expr)?,)+ .. }) => {
+        impl std::fmt::Debug for $whole {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let Self { $($field,)+ .. } = self;
+                let mut shown = f.debug_struct(stringify!($whole));
+                $(shown.field(stringify!($field), impl_debug!(@value $field $($shown)?));)+
+                shown.finish_non_exhaustive()
+            }
+        }
+    };
+    ($whole:ident { $($field:ident $(= $shown:expr)?),+ $(,)? }) => {
+        impl std::fmt::Debug for $whole {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let Self { $($field),+ } = self;
+                let mut shown = f.debug_struct(stringify!($whole));
+                $(shown.field(stringify!($field), impl_debug!(@value $field $($shown)?));)+
+                shown.finish()
+            }
+        }
+    };
+    (@value $field:ident) => {
+        $field
+    };
+    (@value $field:ident $shown:expr) => {
+        &$shown
+    };
+}
+
+/// Declares the setters of a builder: name, arguments and what is set, in a row each.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),+) |$this:ident| $set:expr;)+) => {
+        $(
+            $(#[$doc])*
+            pub fn $name(self, $($arg: $type),+) -> Self {
+                let mut $this = self;
+                $set;
+                $this
+            }
+        )+
+    };
+}
+
+pub(crate) use {impl_debug, impl_from, setters};
