@@ -148,7 +148,7 @@ impl RestClient {
         let operation = Operation::SetAttributes;
         sized(operation, user, attributes.0.len(), Attribute::ALL.len())?;
         let path = format!("metadata/user/{}", percent_encoded(user.as_str()));
-        let mut call = self.session_call(operation, Method::PUT, Caller { token, user }, &path)?;
+        let mut call = self.session_call(operation, Method::PUT, Caller { token, user }, &path);
         call.body = Some(attributes.form());
         self.call(call, done).await
     }
@@ -170,7 +170,7 @@ impl RestClient {
         let attributes = if attributes.is_empty() { &Attribute::ALL[..] } else { attributes };
         let targets: Vec<_> = users.iter().map(UserId::as_str).collect();
         let properties: Vec<_> = attributes.iter().map(|attribute| attribute.name()).collect();
-        let mut call = self.session_call(operation, Method::POST, Caller { token, user }, "metadata/user/get")?;
+        let mut call = self.session_call(operation, Method::POST, Caller { token, user }, "metadata/user/get");
         call.body = body(&json!({ "targets": targets, "properties": properties }));
         self.call(call, UserAttributes::parse_all).await
     }

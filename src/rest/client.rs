@@ -239,17 +239,8 @@ impl RestClient {
     /// # Errors
     /// Any [`RestError`]; among them [`RestErrorKind::Unauthorized`] for a bad token.
     pub async fn token_expiry(&self, user: &UserId, token: &Token) -> Result<u64, RestError> {
-        let call = Call {
-            operation: Operation::TokenExpiry,
-            user: Some(user),
-            method: Method::GET,
-            path: self.path(&format!("sdk/users/{}/token/expires", percent_encoded(user.as_str()))),
-            token: Some(token),
-            body: None,
-            secrets: self.redactor.lease([token]),
-            timeout: self.timeout,
-            network: &self.network,
-        };
+        let path = format!("sdk/users/{}/token/expires", percent_encoded(user.as_str()));
+        let call = self.request(Operation::TokenExpiry, Method::GET, Some(user), Some(token), &path);
         self.call(call, parse_expiry).await
     }
 
@@ -304,14 +295,28 @@ impl RestClient {
         path: &str,
         body: &impl Serialize,
     ) -> Call<'a> {
+        let mut call = self.request(operation, Method::POST, user, None, path);
+        call.body = Some(secret_body::json(body));
+        call
+    }
+
+    /// Makes a call without a body; `path` is below the application.
+    pub(super) fn request<'a>(
+        &'a self,
+        operation: Operation,
+        method: Method,
+        user: Option<&'a UserId>,
+        token: Option<&'a Token>,
+        path: &str,
+    ) -> Call<'a> {
         Call {
             operation,
             user,
-            method: Method::POST,
+            method,
             path: self.path(path),
-            token: None,
-            body: Some(secret_body::json(body)),
-            secrets: self.redactor.lease([]),
+            token,
+            body: None,
+            secrets: self.redactor.lease(token),
             timeout: self.timeout,
             network: &self.network,
         }

@@ -131,7 +131,7 @@ impl RestClient {
             percent_encoded(user.as_str()),
             percent_encoded(cursor.unwrap_or_default()),
         );
-        let call = self.session_call(operation, Method::GET, Caller { token, user }, &path)?;
+        let call = self.session_call(operation, Method::GET, Caller { token, user }, &path);
         self.call(call, |answer| ConversationPage::parse(answer, user)).await
     }
 }

@@ -50,6 +50,7 @@ const AHEAD: usize = 4;
 /// }
 /// ```
 #[derive(Clone)]
+#[must_use]
 pub struct Fetch {
     pub(super) url: String,
     pub(super) secret: Option<FileSecret>,
@@ -73,7 +74,6 @@ impl Fetch {
     pub const DEFAULT_LIMIT: u64 = 100 * 1024 * 1024;
 
     /// This file.
-    #[must_use]
     pub fn new(attachment: &Attachment) -> Self {
         Fetch {
             url: attachment.url.clone(),
@@ -88,7 +88,6 @@ impl Fetch {
     }
 
     /// Sets the thumbnail of an image in the image's place.
-    #[must_use]
     pub fn thumbnail(mut self) -> Self {
         self.thumbnail = true;
         self

@@ -63,7 +63,7 @@ impl RestClient {
         if let Some((kind, target)) = upload.query() {
             path.push_str(&format!("?chat-type={kind}&chat-target={}", percent_encoded(&target)));
         }
-        let mut call = self.session_call(Operation::Upload, Method::POST, Caller { token, user }, &path)?;
+        let mut call = self.session_call(Operation::Upload, Method::POST, Caller { token, user }, &path);
         let local = |kind| call.fail(kind).about(Some(user), None);
         if !http::is_possible() {
             return Err(local(RestErrorKind::NoRuntime));
@@ -135,7 +135,7 @@ impl RestClient {
         let (id, thumbnail) = self.stored(&fetch.url).ok_or_else(foreign)?;
         fetch.thumbnail |= thumbnail;
         let path = format!("chatfiles/{id}");
-        let mut call = self.session_call(Operation::Download, Method::GET, Caller { token, user }, &path)?;
+        let mut call = self.session_call(Operation::Download, Method::GET, Caller { token, user }, &path);
         fetch.secret.iter().for_each(|secret| call.secrets.add(secret));
         // The rest of the answer is read on by a task of the arbiter.
         if !http::in_system() {

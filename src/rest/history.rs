@@ -94,6 +94,7 @@ impl HistoryType {
 /// let last_pictures = HistoryQuery::new().limit(20).types([HistoryType::Image]);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "a query does nothing until it is given to `history`"]
 pub struct HistoryQuery {
     start: Option<HistoryCursor>,
     limit: Option<u32>,
@@ -106,7 +107,6 @@ pub struct HistoryQuery {
 
 impl HistoryQuery {
     /// Queries the newest messages, [`RestClient::MAX_HISTORY_PAGE`] of them.
-    #[must_use]
     pub fn new() -> Self {
         HistoryQuery::default()
     }
@@ -120,14 +120,12 @@ impl HistoryQuery {
     }
 
     /// Goes forward in time. Default: back.
-    #[must_use]
     pub fn forward(mut self) -> Self {
         self.forward = true;
         self
     }
 
     /// Messages of these kinds only. Default: all.
-    #[must_use]
     pub fn types(mut self, types: impl IntoIterator<Item = HistoryType>) -> Self {
         self.types.clear();
         for kind in types {
@@ -268,7 +266,7 @@ impl RestClient {
         let fits = query.limit.is_none_or(|limit| (1..=Self::MAX_HISTORY_PAGE).contains(&limit));
         bounded(operation, user, fits, "a page of the history has 1 to 50 messages")?;
         let path = format!("users/{}/messageroaming", percent_encoded(user.as_str()));
-        let mut call = self.session_call(operation, Method::POST, Caller { token, user }, &path)?;
+        let mut call = self.session_call(operation, Method::POST, Caller { token, user }, &path);
         call.body = body(&query.request(conversation));
         self.call(call, |answer| HistoryPage::parse(answer, user)).await
     }
@@ -299,7 +297,7 @@ impl RestClient {
             ids.join(","),
             percent_encoded(resource.as_str()),
         );
-        let call = self.session_call(operation, Method::DELETE, Caller { token, user }, &path)?;
+        let call = self.session_call(operation, Method::DELETE, Caller { token, user }, &path);
         self.call(call, done).await
     }
 }

@@ -127,7 +127,7 @@ impl RestClient {
         // The last step of the path is the state; the vendor's client knows this one only.
         let resource = percent_encoded(resource.as_str());
         let path = format!("{}/{resource}/1", presence_path(user));
-        let mut call = self.session_call(Operation::PublishPresence, Method::POST, Caller { token, user }, &path)?;
+        let mut call = self.session_call(Operation::PublishPresence, Method::POST, Caller { token, user }, &path);
         call.body = body(&json!({ "ext": ext }));
         self.call(call, done).await
     }
@@ -151,7 +151,7 @@ impl RestClient {
         let fits = (1..=Self::MAX_PRESENCE_TIME.as_secs()).contains(&lasting.as_secs());
         bounded(operation, user, fits, "a subscription to a presence lasts 1 second to 30 days")?;
         let path = format!("{}/{}", presence_path(user), lasting.as_secs());
-        let mut call = self.session_call(operation, Method::POST, Caller { token, user }, &path)?;
+        let mut call = self.session_call(operation, Method::POST, Caller { token, user }, &path);
         call.body = body(&json!({ "usernames": names(users) }));
         self.call(call, PresenceState::parse_all).await
     }
@@ -163,7 +163,7 @@ impl RestClient {
     pub async fn unsubscribe_presence(&self, token: &Token, user: &UserId, users: &[UserId]) -> Result<(), RestError> {
         let operation = Operation::UnsubscribePresence;
         sized(operation, user, users.len(), Self::MAX_PRESENCE_USERS)?;
-        let mut call = self.session_call(operation, Method::DELETE, Caller { token, user }, &presence_path(user))?;
+        let mut call = self.session_call(operation, Method::DELETE, Caller { token, user }, &presence_path(user));
         call.body = body(&names(users));
         self.call(call, done).await
     }
@@ -185,7 +185,7 @@ impl RestClient {
         let fits = (1..=Self::MAX_PRESENCE_PAGE).contains(&size);
         bounded(operation, user, fits, "a page of subscriptions has 1 to 500 entries")?;
         let path = format!("{}/sublist?pageNum={page}&pageSize={size}", presence_path(user));
-        let call = self.session_call(operation, Method::GET, Caller { token, user }, &path)?;
+        let call = self.session_call(operation, Method::GET, Caller { token, user }, &path);
         self.call(call, PresenceSubscriptions::parse).await
     }
 
@@ -201,7 +201,7 @@ impl RestClient {
     ) -> Result<Vec<PresenceState>, RestError> {
         sized(Operation::Presence, user, users.len(), Self::MAX_PRESENCE_USERS)?;
         let mut call =
-            self.session_call(Operation::Presence, Method::POST, Caller { token, user }, &presence_path(user))?;
+            self.session_call(Operation::Presence, Method::POST, Caller { token, user }, &presence_path(user));
         call.body = body(&json!({ "usernames": names(users) }));
         self.call(call, PresenceState::parse_all).await
     }

@@ -28,18 +28,8 @@ impl RestClient {
         method: Method,
         caller: Caller<'a>,
         path: &str,
-    ) -> Result<Call<'a>, RestError> {
-        Ok(Call {
-            operation,
-            user: Some(caller.user),
-            method,
-            path: self.path(path),
-            token: Some(caller.token),
-            body: None,
-            secrets: self.redactor.lease([caller.token]),
-            timeout: self.timeout,
-            network: &self.network,
-        })
+    ) -> Call<'a> {
+        self.request(operation, method, Some(caller.user), Some(caller.token), path)
     }
 }
 

@@ -55,6 +55,7 @@ pub(super) const STREAM: &str = "the upload's stream";
 /// let picture = Upload::file("cat.png").to(Conversation::group("182736")).thumbnail(170, 170);
 /// let note = Upload::bytes("note.txt", "hello").on_progress(|progress| println!("{progress:?}"));
 /// ```
+#[must_use = "an upload does nothing until it is given to `upload`"]
 pub struct Upload {
     pub(super) name: String,
     media_type: Option<String>,
@@ -84,7 +85,6 @@ impl Upload {
     /// Uploads a file on disk, by its own name. It is read off the arbiter's thread, up to its length at the start.
     ///
     /// Only a regular file, or a link to one: a pipe, a device or a folder is refused with [`RestErrorKind::File`].
-    #[must_use]
     pub fn file(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -92,7 +92,6 @@ impl Upload {
     }
 
     /// Uploads a file in memory.
-    #[must_use]
     pub fn bytes(name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
         Upload::new(name.into(), Source::Bytes(bytes.into()))
     }
@@ -100,7 +99,6 @@ impl Upload {
     /// Uploads a file that comes in pieces, such as from a download. It is polled on the connection's arbiter, so it
     /// must not block; one that panics ends the upload with [`RestErrorKind::Panicked`], and nothing else. Where its
     /// length is not known the body is sent in chunks, which a proxy before the service may refuse.
-    #[must_use]
     pub fn stream(
         name: impl Into<String>,
         length: Option<u64>,

@@ -5,10 +5,8 @@
 
 use awc::http::Method;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::{
-    answer::odd,
     client::{RestClient, percent_encoded},
     device::{DeviceInfo, Resource, parse_result},
     secret_body,
@@ -16,9 +14,9 @@ use super::{
 use crate::{
     model::{
         account::{Password, Token, UserId},
-        error::{Operation, RestError, RestErrorKind},
+        error::{Operation, RestError},
     },
-    rest::{http_call::Call, rate_limit::RateLimits},
+    rest::{http_call::Call, rate_limit::RateLimits, session_call::done},
 };
 
 #[derive(Serialize)]
@@ -37,7 +35,7 @@ impl RestClient {
     /// # Errors
     /// Any [`RestError`]; among them [`RestErrorKind::UserNotFound`] and [`RestErrorKind::Unauthorized`].
     pub async fn delete_user(&self, app_token: &Token, user: &UserId) -> Result<(), RestError> {
-        let call = self.about(Operation::DeleteUser, Method::DELETE, app_token, user, "")?;
+        let call = self.about(Operation::DeleteUser, Method::DELETE, app_token, user, "");
         self.call(call, done).await
     }
 
@@ -54,7 +52,7 @@ impl RestClient {
         user: &UserId,
         password: &Password,
     ) -> Result<(), RestError> {
-        let mut call = self.about(Operation::ChangePassword, Method::PUT, app_token, user, "/password")?;
+        let mut call = self.about(Operation::ChangePassword, Method::PUT, app_token, user, "/password");
         let body = NewPassword { newpassword: password.expose() };
         call.body = Some(secret_body::json(&body));
         call.secrets.add(password);
@@ -66,7 +64,7 @@ impl RestClient {
     /// # Errors
     /// As [`RestClient::delete_user`].
     pub async fn activate_user(&self, app_token: &Token, user: &UserId) -> Result<(), RestError> {
-        let call = self.about(Operation::ActivateUser, Method::POST, app_token, user, "/activate")?;
+        let call = self.about(Operation::ActivateUser, Method::POST, app_token, user, "/activate");
         self.call(call, done).await
     }
 
@@ -77,7 +75,7 @@ impl RestClient {
     /// # Errors
     /// As [`RestClient::delete_user`].
     pub async fn deactivate_user(&self, app_token: &Token, user: &UserId) -> Result<(), RestError> {
-        let call = self.about(Operation::DeactivateUser, Method::POST, app_token, user, "/deactivate")?;
+        let call = self.about(Operation::DeactivateUser, Method::POST, app_token, user, "/deactivate");
         self.call(call, done).await
     }
 
@@ -86,7 +84,7 @@ impl RestClient {
     /// # Errors
     /// As [`RestClient::delete_user`].
     pub async fn devices(&self, app_token: &Token, user: &UserId) -> Result<Vec<DeviceInfo>, RestError> {
-        let call = self.about(Operation::Devices, Method::GET, app_token, user, "/resources")?;
+        let call = self.about(Operation::Devices, Method::GET, app_token, user, "/resources");
         self.call(call, DeviceInfo::parse_all).await
     }
 
@@ -98,7 +96,7 @@ impl RestClient {
     /// As [`RestClient::delete_user`].
     pub async fn kick_device(&self, app_token: &Token, user: &UserId, resource: &Resource) -> Result<bool, RestError> {
         let path = format!("/disconnect/{}", percent_encoded(resource.as_str()));
-        let call = self.about(Operation::KickDevice, Method::DELETE, app_token, user, &path)?;
+        let call = self.about(Operation::KickDevice, Method::DELETE, app_token, user, &path);
         self.call(call, parse_result).await
     }
 
@@ -109,7 +107,7 @@ impl RestClient {
     /// # Errors
     /// As [`RestClient::delete_user`].
     pub async fn kick_all(&self, app_token: &Token, user: &UserId) -> Result<bool, RestError> {
-        let call = self.about(Operation::KickAll, Method::GET, app_token, user, "/disconnect")?;
+        let call = self.about(Operation::KickAll, Method::GET, app_token, user, "/disconnect");
         self.call(call, parse_result).await
     }
 
@@ -129,22 +127,8 @@ impl RestClient {
         app_token: &'a Token,
         user: &'a UserId,
         rest: &str,
-    ) -> Result<Call<'a>, RestError> {
-        Ok(Call {
-            operation,
-            user: Some(user),
-            method,
-            path: self.path(&format!("users/{}{rest}", percent_encoded(user.as_str()))),
-            token: Some(app_token),
-            body: None,
-            secrets: self.redactor.lease([app_token]),
-            timeout: self.timeout,
-            network: &self.network,
-        })
+    ) -> Call<'a> {
+        let path = format!("users/{}{rest}", percent_encoded(user.as_str()));
+        self.request(operation, method, Some(user), Some(app_token), &path)
     }
-}
-
-/// Accepts any object: only the status matters.
-fn done(body: &Value) -> Result<(), RestErrorKind> {
-    if body.is_object() { Ok(()) } else { Err(odd("it is no object")) }
 }

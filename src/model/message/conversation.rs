@@ -1,6 +1,9 @@
 use std::{fmt, sync::Arc};
 
-use crate::util::{impls::impl_from, weight::{flat, weigh}};
+use crate::util::{
+    impls::impl_from,
+    weight::{flat, weigh},
+};
 
 /// The kind of conversation a message belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]

@@ -24,7 +24,6 @@ impl Outgoing {
     }
 
     /// Adds a text to a recall that the others get with the news of it; default none. Changes nothing else.
-    #[must_use]
     pub fn recall_ext(mut self, text: impl Into<String>) -> Self {
         if self.body.r#type() == MessageType::Recall {
             self.recall_ext = Some(text.into());

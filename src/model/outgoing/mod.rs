@@ -54,6 +54,7 @@ use crate::{
 /// # Ok::<(), agora_chat::SendError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[must_use = "nothing is sent until it is given to `send`"]
 pub struct Outgoing {
     to: Conversation,
     body: wire::MessageBody,

@@ -12,7 +12,6 @@ use crate::{
 /// Options.
 impl Outgoing {
     /// Sets its attributes; default none. An edit replaces the message's. No effect on a receipt or a recall.
-    #[must_use]
     pub fn ext(mut self, ext: Ext) -> Self {
         match self.body.r#type() {
             MessageType::Edit => self.body.edit_scope = Some(EditScope::BodyAndExt as i32),
@@ -24,7 +23,6 @@ impl Outgoing {
     }
 
     /// Delivers it only to those who are online; default: whoever is not gets it later. Receipts are for all times.
-    #[must_use]
     pub fn online_only(mut self) -> Self {
         self.online_only = !self.is_receipt();
         self
@@ -57,7 +55,6 @@ impl Outgoing {
     }
 
     /// Sets its priority in a chat room with too many messages; default [`Priority::Normal`]. Only for chat rooms.
-    #[must_use]
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
@@ -65,7 +62,6 @@ impl Outgoing {
 
     /// Sets whether the members of the group are asked for read receipts; default: not sent. It counts in groups alone,
     /// where it is a feature to be enabled, for owners and admins (messages spec §3).
-    #[must_use]
     pub fn group_receipts(mut self, wanted: bool) -> Self {
         if matches!(self.to, Conversation::Group(_)) && self.is_message() {
             self.body.msg_config = Some(MessageConfig { allow_group_ack: Some(wanted) });
@@ -75,7 +71,6 @@ impl Outgoing {
 
     /// Sends it under this client id, from 1, such as the one of a send whose outcome is unknown: the service is said
     /// to take one id once (messages spec §1.10, §9). Default: a fresh one.
-    #[must_use]
     pub fn with_client_id(mut self, client_id: u64) -> Self {
         self.client_id = Some(client_id);
         self

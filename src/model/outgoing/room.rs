@@ -21,6 +21,7 @@ use crate::{
 /// # Ok::<(), agora_chat::SendError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a request does nothing until it is given to `send_room`"]
 pub struct RoomRequest {
     room: Arc<str>,
     join: Option<Join>,
@@ -50,7 +51,6 @@ impl RoomRequest {
     }
 
     /// Adds a text that the room's members get with the news of the join; default empty. Changes nothing for leaving.
-    #[must_use]
     pub fn with_ext(mut self, ext: impl Into<String>) -> Self {
         if let Some(join) = &mut self.join {
             join.ext = ext.into();
@@ -59,7 +59,6 @@ impl RoomRequest {
     }
 
     /// Leaves all other chat rooms with the join; default: stays in them. Changes nothing for leaving.
-    #[must_use]
     pub fn leaving_others(mut self) -> Self {
         if let Some(join) = &mut self.join {
             join.leave_others = true;

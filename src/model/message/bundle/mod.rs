@@ -44,6 +44,7 @@ impl_debug!(|this: Bundle| "Bundle({} bytes, level {})", this.file.len(), this.l
 
 /// A message to put into a [`Bundle`]: a received one, or one made of its parts.
 #[derive(Clone, Debug, PartialEq)]
+#[must_use]
 pub struct BundledMessage {
     id: u64,
     from: String,
@@ -225,7 +226,6 @@ fn level(body: &MessageBody) -> u32 {
 
 impl BundledMessage {
     /// Makes a message of its sender, conversation and body.
-    #[must_use]
     pub fn new(from: impl Into<String>, to: impl Into<Conversation>, body: MessageBody) -> Self {
         BundledMessage { id: 0, from: from.into(), to: to.into(), timestamp: 0, body, ext: Ext::new() }
     }
