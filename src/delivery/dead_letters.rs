@@ -1,11 +1,15 @@
 use std::{
     collections::VecDeque,
     fmt, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use super::{DeadLetter, DeadLetterError, Delivery, MessageHandler, handler::Failed};
-use crate::{config::count, model::error::ConfigError, util::weight::Weigh as _};
+use crate::{
+    config::count,
+    model::error::ConfigError,
+    util::{lock, weight::Weigh as _},
+};
 
 /// Keeps what could not be handled, in memory: cheap to clone, and every clone is the same store. What is in it has been
 /// acknowledged to the server, so it ends with the process; [`FileDeadLetters`](super::FileDeadLetters) outlive it.
@@ -199,7 +203,7 @@ impl DeadLetters {
     }
 
     fn kept(&self) -> MutexGuard<'_, Letters> {
-        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.kept)
     }
 }
 

@@ -3,7 +3,7 @@ use std::{
     ffi::OsStr,
     fmt,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use super::{
@@ -16,7 +16,11 @@ use crate::{
         error::{ConfigError, StateError},
     },
     store::{self, FolderPath, make_private},
-    util::threads::{Serial, Unfinished},
+    util::{
+        impls::impl_display,
+        lock,
+        threads::{Serial, Unfinished},
+    },
 };
 
 /// Keeps what could not be handled in a folder, which may be that of a [`StateDir`](crate::StateDir) and of
@@ -69,11 +73,7 @@ struct Bounds {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LetterId(Box<str>);
 
-impl fmt::Display for LetterId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+impl_display!(|this: LetterId| "{}", this.0);
 
 /// A letter on the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,7 +203,7 @@ impl FileDeadLetters {
     }
 
     fn folder(&self, account: &AccountKey) -> Folder {
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = lock(&self.accounts);
         if let Some(folder) = accounts.get(account) {
             return folder.clone();
         }

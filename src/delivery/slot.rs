@@ -3,7 +3,7 @@
 use std::{
     pin::pin,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::MessageHandler;
-use crate::model::EventMask;
+use crate::{model::EventMask, util::lock};
 
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
@@ -30,7 +30,7 @@ struct Installed {
 
 impl Slot {
     pub(crate) fn set(&self, handler: Option<MessageHandler>) -> Option<MessageHandler> {
-        let mut place = self.lock();
+        let mut place = lock(&self.place);
         let wanted = handler.as_ref().map_or(EventMask::NONE, MessageHandler::wanted);
         // Stored under the lock, so that the last change is also the last store.
         self.wanted.store(wanted.bits(), Ordering::Release);
@@ -44,11 +44,11 @@ impl Slot {
     }
 
     pub(crate) fn get(&self) -> Option<MessageHandler> {
-        self.lock().handler.clone()
+        lock(&self.place).handler.clone()
     }
 
     pub(super) fn with_turn(&self) -> Option<(MessageHandler, u64)> {
-        let place = self.lock();
+        let place = lock(&self.place);
         Some((place.handler.clone()?, place.turn))
     }
 
@@ -56,14 +56,14 @@ impl Slot {
     pub(crate) async fn changed(&self, turn: u64) {
         // Made before the look, or a change right after it would be missed.
         let changed = pin!(self.changed.notified());
-        if self.lock().turn == turn {
+        if lock(&self.place).turn == turn {
             changed.await;
         }
     }
 
     /// Returns whether it is new that this handler handles nothing any more.
     pub(super) fn is_news(&self, turn: u64) -> bool {
-        let mut place = self.lock();
+        let mut place = lock(&self.place);
         place.turn == turn && !std::mem::replace(&mut place.told, true)
     }
 
@@ -73,9 +73,5 @@ impl Slot {
 
     pub(crate) fn keeps_encoded(&self) -> bool {
         self.keeps_encoded.load(Ordering::Acquire)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Installed> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

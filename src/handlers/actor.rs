@@ -1,6 +1,6 @@
 use std::{collections::VecDeque, mem, thread, time::Duration};
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Response, SpawnHandle};
+use actix::{Actor, ActorContext, AsyncContext, Context, Message, Response, SpawnHandle};
 use actix_rt::ArbiterHandle;
 use slog::{Logger, debug, error};
 use tokio::sync::oneshot;
@@ -12,7 +12,11 @@ use crate::{
         read_gate::ReadGate,
     },
     model::{Event, EventMask, account::UserId, error::ConnectionError},
-    util::{impls::impl_from, lent, spawn::spawn_bounded},
+    util::{
+        impls::{impl_from, impl_handlers},
+        lent,
+        spawn::spawn_bounded,
+    },
 };
 
 use super::{Handlers, Registry, SubscriberId, SubscriberInfo, Subscription};
@@ -228,28 +232,10 @@ impl From<Subscription> for Subscribe {
     }
 }
 
-impl Handler<Subscribe> for HandlerRegistry {
-    type Result = ();
-
-    fn handle(&mut self, add: Subscribe, ctx: &mut Self::Context) {
-        self.turn(Task::Add(Box::new(add)), ctx);
-    }
-}
-
 /// Forgets a subscriber; the answer says whether the id was known.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "bool")]
 pub struct Unsubscribe(pub SubscriberId);
-
-impl Handler<Unsubscribe> for HandlerRegistry {
-    type Result = Response<bool>;
-
-    fn handle(&mut self, Unsubscribe(id): Unsubscribe, ctx: &mut Self::Context) -> Self::Result {
-        let (asked, answer) = oneshot::channel();
-        self.turn(Task::Remove(id, asked), ctx);
-        in_turn(answer)
-    }
-}
 
 /// Offers events to everybody who wants their kinds, in their order: made of one event or of many.
 #[derive(Clone, Debug, Message)]
@@ -265,61 +251,14 @@ impl_from! { Publish {
     |events: Vec<Event>| Publish { many: events, last: None };
 } }
 
-impl Handler<Publish> for HandlerRegistry {
-    type Result = ();
-
-    fn handle(&mut self, Publish { many, last }: Publish, ctx: &mut Self::Context) {
-        let mut offered = 0;
-        for event in many.into_iter().chain(last) {
-            if self.waiting.is_empty() && !self.registry.backpressure() {
-                offered += ReadGate::share(&event);
-                self.registry.publish(&event);
-            } else {
-                self.waiting.push_back(Task::Publish(event));
-            }
-        }
-        self.wanted.gate().offered(offered);
-        self.after_change(ctx);
-    }
-}
-
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(super) struct FinalEvents;
-
-impl Handler<FinalEvents> for HandlerRegistry {
-    type Result = ();
-
-    fn handle(&mut self, _: FinalEvents, ctx: &mut Self::Context) {
-        let words = self.wanted.take_final_events();
-        self.wanted.gate().published(words.iter().map(ReadGate::share).sum());
-        self.handle(Publish::from(words), ctx);
-    }
-}
-
-impl Handler<Drained> for HandlerRegistry {
-    type Result = ();
-
-    fn handle(&mut self, Drained { serial, freed }: Drained, ctx: &mut Self::Context) {
-        self.registry.drained(serial, freed);
-        self.after_change(ctx);
-    }
-}
 
 /// Asks for everybody's counts, in order of registration, after dropping those that have stopped.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<SubscriberInfo>")]
 pub struct Subscribers;
-
-impl Handler<Subscribers> for HandlerRegistry {
-    type Result = Response<Vec<SubscriberInfo>>;
-
-    fn handle(&mut self, _: Subscribers, ctx: &mut Self::Context) -> Self::Result {
-        let (asked, answer) = oneshot::channel();
-        self.turn(Task::Tell(asked), ctx);
-        in_turn(answer)
-    }
-}
 
 /// Returns the answer of a task that may have to wait its turn. Every task runs, at the latest at the end.
 fn in_turn<T: Default + 'static>(mut answer: oneshot::Receiver<T>) -> Response<T> {
@@ -334,27 +273,51 @@ fn in_turn<T: Default + 'static>(mut answer: oneshot::Receiver<T>) -> Response<T
 #[rtype(result = "u64")]
 pub(super) struct MissedEvents(pub(super) UserId);
 
-impl Handler<MissedEvents> for HandlerRegistry {
-    type Result = u64;
-
-    fn handle(&mut self, MissedEvents(user): MissedEvents, _: &mut Self::Context) -> u64 {
-        self.registry.missed_of(&user)
-    }
-}
-
 /// Ends the registry after delivering earlier events, past the capacity of mailboxes, and dropping the subscribers.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Shutdown;
 
-impl Handler<Shutdown> for HandlerRegistry {
-    type Result = ();
-
-    fn handle(&mut self, _: Shutdown, ctx: &mut Self::Context) {
-        self.finish();
-        self.shut = true;
-        self.registry.clear();
-        self.after_change(ctx);
+impl_handlers! { HandlerRegistry {
+    Subscribe: |this, add, ctx| { this.turn(Task::Add(Box::new(add)), ctx) }
+    Unsubscribe: |this, Unsubscribe(id), ctx| -> Response<bool> {
+        let (asked, answer) = oneshot::channel();
+        this.turn(Task::Remove(id, asked), ctx);
+        in_turn(answer)
+    }
+    Publish: |this, Publish { many, last }, ctx| {
+        let mut offered = 0;
+        for event in many.into_iter().chain(last) {
+            if this.waiting.is_empty() && !this.registry.backpressure() {
+                offered += ReadGate::share(&event);
+                this.registry.publish(&event);
+            } else {
+                this.waiting.push_back(Task::Publish(event));
+            }
+        }
+        this.wanted.gate().offered(offered);
+        this.after_change(ctx);
+    }
+    FinalEvents: |this, _, ctx| {
+        let words = this.wanted.take_final_events();
+        this.wanted.gate().published(words.iter().map(ReadGate::share).sum());
+        this.handle(Publish::from(words), ctx);
+    }
+    Drained: |this, Drained { serial, freed }, ctx| {
+        this.registry.drained(serial, freed);
+        this.after_change(ctx);
+    }
+    Subscribers: |this, _, ctx| -> Response<Vec<SubscriberInfo>> {
+        let (asked, answer) = oneshot::channel();
+        this.turn(Task::Tell(asked), ctx);
+        in_turn(answer)
+    }
+    MissedEvents: |this, MissedEvents(user), _| -> u64 { this.registry.missed_of(&user) }
+    Shutdown: |this, _, ctx| {
+        this.finish();
+        this.shut = true;
+        this.registry.clear();
+        this.after_change(ctx);
         ctx.stop();
     }
-}
+} }

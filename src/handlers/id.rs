@@ -1,6 +1,6 @@
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
-use crate::util::impls::impl_from;
+use crate::util::impls::{impl_display, impl_from};
 
 /// The id a subscriber is registered under; adding under the same id again replaces it (connection spec §13).
 ///
@@ -23,8 +23,4 @@ impl_from! { SubscriberId {
     |id: &SubscriberId| id.clone();
 } }
 
-impl fmt::Display for SubscriberId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+impl_display!(|this: SubscriberId| "{}", this.0);

@@ -8,7 +8,7 @@
 use std::{
     mem,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -16,6 +16,7 @@ use std::{
 use crate::{
     handlers::capacity::{Drained, Freed},
     model::Ticket,
+    util::lock,
 };
 use actix::WeakRecipient;
 
@@ -90,7 +91,7 @@ impl InMailbox {
         }
         for releases in [Some(&self.releases), self.older.as_ref().map(|(_, releases)| releases)].into_iter().flatten()
         {
-            *releases.tell.lock().unwrap_or_else(PoisonError::into_inner) = tell.map(|tell| (serial, tell.clone()));
+            *lock(&releases.tell) = tell.map(|tell| (serial, tell.clone()));
             releases.awaited.store(true, Ordering::SeqCst);
         }
         // Once more: bytes released before the flag was set notified nobody.
@@ -121,7 +122,7 @@ impl Ticket for Bytes {
         }
         self.releases.released.fetch_add(bytes, Ordering::SeqCst);
         if self.releases.awaited.swap(false, Ordering::SeqCst) {
-            let tell = self.releases.tell.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let tell = lock(&self.releases.tell).take();
             if let Some((serial, tell)) = tell
                 && let Some(registry) = tell.upgrade()
             {

@@ -1,13 +1,16 @@
 //! The kinds of events that anybody wants, readable from every thread without asking the registry.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, Weak,
+    Arc, Mutex, MutexGuard, Weak,
     atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
 
 use tokio::runtime::Handle;
 
-use crate::model::{Event, EventMask};
+use crate::{
+    model::{Event, EventMask},
+    util::lock,
+};
 
 use super::{HandlerRegistry, Registry, read_gate::ReadGate};
 
@@ -140,7 +143,7 @@ impl Interest {
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {
-        self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.last)
     }
 
     /// Counts `mask` as wanted for as long as the returned value lives.
@@ -155,7 +158,7 @@ impl Interest {
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut Parts) -> T) -> T {
-        let mut parts: MutexGuard<'_, Parts> = self.0.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = lock(&self.0.parts);
         let result = change(&mut parts);
         let union = parts.announced.iter().fold(parts.registered, |union, (_, mask)| union | mask);
         // Stored under the lock, so that the last change is also the last store.

@@ -3,14 +3,14 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
 };
 
 use super::Handlers;
-use crate::model::Event;
+use crate::{model::Event, util::lock};
 
 /// Backpressure from the registry to its connections: how much it has not offered yet, and who waits for it.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ impl ReadGate {
 
     /// Has a reader woken once the registry has caught up.
     pub(super) fn wait(&self, reader: &Waker) {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut readers = lock(&self.readers);
         readers.push_back(reader.clone());
         self.waiting.store(readers.len(), Ordering::Relaxed);
     }
@@ -58,7 +58,7 @@ impl ReadGate {
             return;
         }
         let woken: Vec<Waker> = {
-            let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut readers = lock(&self.readers);
             let most = most.min(readers.len());
             let woken = readers.drain(..most).collect();
             self.waiting.store(readers.len(), Ordering::Relaxed);

@@ -1,10 +1,12 @@
 //! The logger as an actor.
 
-use actix::fut::WrapFuture;
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, ResponseFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Message, MessageResult, ResponseActFuture,
+    ResponseFuture, fut::WrapFuture,
+};
 
-use super::handle::current_arbiter;
-use super::{LogConfig, LogError, LogHandle, LogLevel};
+use super::{LogConfig, LogError, LogHandle, LogLevel, handle::current_arbiter};
+use crate::util::impls::impl_handlers;
 
 /// Logger that is controlled by messages; each does the same as the method of [`LogHandle`] of its name.
 ///
@@ -79,74 +81,25 @@ pub struct Flush;
 #[rtype(result = "()")]
 pub struct Shutdown;
 
-impl Handler<SetLevel> for LoggerActor {
-    type Result = ();
-
-    fn handle(&mut self, SetLevel(level): SetLevel, _: &mut Context<Self>) {
-        self.log.set_level(level);
-    }
-}
-
-impl Handler<EnableAll> for LoggerActor {
-    type Result = ();
-
-    fn handle(&mut self, EnableAll: EnableAll, _: &mut Context<Self>) {
-        self.log.set_level(LogLevel::Trace);
-    }
-}
-
-impl Handler<DisableAll> for LoggerActor {
-    type Result = ();
-
-    fn handle(&mut self, DisableAll: DisableAll, _: &mut Context<Self>) {
-        self.log.set_level(LogLevel::Silent);
-    }
-}
-
-impl Handler<GetLevel> for LoggerActor {
-    type Result = actix::MessageResult<GetLevel>;
-
-    fn handle(&mut self, GetLevel: GetLevel, _: &mut Context<Self>) -> Self::Result {
-        actix::MessageResult(self.log.level())
-    }
-}
-
-impl Handler<Reopen> for LoggerActor {
-    type Result = ();
-
-    fn handle(&mut self, Reopen: Reopen, _: &mut Context<Self>) {
-        self.log.reopen();
-    }
-}
-
-impl Handler<Flush> for LoggerActor {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, Flush: Flush, _: &mut Context<Self>) -> Self::Result {
-        let log = self.log.clone();
-        Box::pin(async move { log.flush().await })
-    }
-}
-
-impl Handler<Shutdown> for LoggerActor {
-    type Result = ResponseActFuture<Self, ()>;
-
-    fn handle(&mut self, Shutdown: Shutdown, _: &mut Context<Self>) -> Self::Result {
-        let log = self.log.clone();
-        let ended = async move { log.shutdown().await }.into_actor(self);
-        // Stops by a message to itself, so that the answer leaves first.
-        Box::pin(ended.map(|(), _, ctx| ctx.notify(Stop)))
-    }
-}
-
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Stop;
 
-impl Handler<Stop> for LoggerActor {
-    type Result = ();
-
-    fn handle(&mut self, Stop: Stop, ctx: &mut Context<Self>) {
-        actix::ActorContext::stop(ctx);
+impl_handlers! { LoggerActor {
+    SetLevel: |this, SetLevel(level), _| { this.log.set_level(level) }
+    EnableAll: |this, _, _| { this.log.enable_all() }
+    DisableAll: |this, _, _| { this.log.disable_all() }
+    GetLevel: |this, _, _| -> MessageResult<GetLevel> { MessageResult(this.log.level()) }
+    Reopen: |this, _, _| { this.log.reopen() }
+    Flush: |this, _, _| -> ResponseFuture<()> {
+        let log = this.log.clone();
+        Box::pin(async move { log.flush().await })
     }
-}
+    Shutdown: |this, _, _| -> ResponseActFuture<Self, ()> {
+        let log = this.log.clone();
+        let ended = async move { log.shutdown().await }.into_actor(this);
+        // Stops by a message to itself, so that the answer leaves first.
+        Box::pin(ended.map(|(), _, ctx| ctx.notify(Stop)))
+    }
+    Stop: |_this, _, ctx| { ctx.stop() }
+} }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use chrono::{Local, SecondsFormat, TimeZone};
 use slog::{Drain, Level, OwnedKVList, Record};
@@ -10,7 +10,7 @@ use slog_term::{Decorator, FullFormat, RecordDecorator, ThreadSafeTimestampFn};
 
 use super::LogLevel;
 use super::file::{LogFile, Torn, write_counted};
-use crate::util::{impls::impl_debug, lent, must_be_escaped};
+use crate::util::{impls::impl_debug, lent, lock, must_be_escaped};
 
 /// Length at which a line is cut, in bytes.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -145,11 +145,6 @@ pub(super) enum WriteOutcome {
     /// The first failure in a row.
     FailsNow(String),
     FailsStill,
-}
-
-/// Locks the target; a writer's panic leaves nothing half changed here.
-fn lock(to: &Mutex<To>) -> MutexGuard<'_, To> {
-    to.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl_debug! { Output { name, failure, .. } }

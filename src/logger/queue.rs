@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use super::LogError;
 use super::file::LogFile;
 use super::line::{Clock, Output, WriteOutcome};
-use crate::util::lent;
+use crate::util::{lent, lock};
 
 /// Longest wait for queued records when the queue is dropped.
 const DROP_WAIT: Duration = Duration::from_secs(1);
@@ -150,7 +150,7 @@ enum Step {
 
 impl QueueShared {
     fn lock(&self) -> MutexGuard<'_, QueueState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn offer(&self, record: &Record<'_>, values: &OwnedKVList) {

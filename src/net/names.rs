@@ -7,13 +7,16 @@ use std::{
     collections::HashMap,
     io,
     net::{IpAddr, ToSocketAddrs},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use tokio::sync::oneshot;
 
-use crate::util::threads::{Job, Threads};
+use crate::util::{
+    lock,
+    threads::{Job, Threads},
+};
 
 /// Most names looked up at once. A look-up that hangs keeps its thread. A service with its proxies and storage hosts
 /// has far fewer names.
@@ -140,10 +143,6 @@ impl Drop for Ends {
     fn drop(&mut self) {
         drop(self.waiting());
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

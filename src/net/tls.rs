@@ -3,7 +3,7 @@
 
 use crate::{
     model::error::CertificateProblem,
-    util::{Escaped, impls::impl_debug, threads::Serial},
+    util::{Escaped, impls::impl_debug, lock, threads::Serial},
 };
 use rustls::{
     CertificateError, ClientConfig,
@@ -11,7 +11,7 @@ use rustls::{
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 /// Root certificates of an application's own, trusted besides the system's.
@@ -75,7 +75,7 @@ pub(crate) async fn client_config(roots: &Roots) -> Result<Arc<ClientConfig>, St
 }
 
 fn known(roots: &Roots) -> Option<Arc<ClientConfig>> {
-    CONFIGS.lock().unwrap_or_else(PoisonError::into_inner).get(roots).cloned()
+    lock(&CONFIGS).get(roots).cloned()
 }
 
 fn made(roots: &Roots) -> Result<Arc<ClientConfig>, String> {
@@ -91,7 +91,7 @@ fn made(roots: &Roots) -> Result<Arc<ClientConfig>, String> {
             "TLS cannot be set up: {error}; install the system's root certificates (often the package `ca-certificates`)"
         )
     })?);
-    let mut configs = CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut configs = lock(&CONFIGS);
     if configs.len() >= KEPT {
         configs.clear();
     }

@@ -1,6 +1,6 @@
 //! User attributes (messages spec §5.5).
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use awc::http::Method;
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use crate::{
         error::{Operation, RestError, RestErrorKind},
     },
     rest::session_call::{Caller, done, json as body, sized},
+    util::impls::impl_display,
 };
 
 /// One of the attributes that the service knows.
@@ -69,11 +70,7 @@ impl Attribute {
     }
 }
 
-impl fmt::Display for Attribute {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+impl_display!(|this: Attribute| "{}", this.name());
 
 /// A user's attributes; the service keeps 2 KB of them for each user.
 ///

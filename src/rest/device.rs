@@ -1,9 +1,9 @@
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use serde_json::Value;
 
 use super::answer::{odd, text};
-use crate::model::error::RestErrorKind;
+use crate::{model::error::RestErrorKind, util::impls::impl_display};
 
 /// The name of one device of a user, as the service lists it or [`Device::resource`](crate::account::Device::resource) gives it:
 /// 1 to 256 bytes without control characters, neither `.` nor `..`.
@@ -57,11 +57,7 @@ impl FromStr for Resource {
     }
 }
 
-impl fmt::Display for Resource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+impl_display!(|this: Resource| "{}", this.0);
 
 /// One device on which a user is logged in.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,5 @@
 //! Message history (messages spec §5.3).
 
-use std::fmt;
-
 use awc::http::Method;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Serialize;
@@ -19,7 +17,7 @@ use crate::{
         message::{ChatType, Conversation, Message},
     },
     rest::session_call::{Caller, bounded, done, json as body, sized},
-    util::impls::setters,
+    util::impls::{impl_display, setters},
     wire::{GROUP_DOMAIN, Meta, USER_DOMAIN},
 };
 
@@ -34,18 +32,14 @@ impl HistoryCursor {
         HistoryCursor(message.to_string())
     }
 
-    /// Makes a cursor of its text, as [`Display`](fmt::Display) gives it.
+    /// Makes a cursor of its text, as [`Display`](std::fmt::Display) gives it.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         HistoryCursor(text.into())
     }
 }
 
-impl fmt::Display for HistoryCursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+impl_display!(|this: HistoryCursor| "{}", this.0);
 
 /// Kinds of messages that a page can be narrowed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

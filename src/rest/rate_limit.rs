@@ -9,7 +9,7 @@ use std::{
     future::{Future, poll_fn},
     num::NonZeroU16,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     task::Poll,
     time::Duration,
 };
@@ -17,7 +17,10 @@ use std::{
 use tokio::time::{Instant, sleep_until};
 
 use super::lane::{Lane, Look, Place, Wakers};
-use crate::model::{account::AppKey, error::Operation};
+use crate::{
+    model::{account::AppKey, error::Operation},
+    util::lock,
+};
 
 /// The most applications remembered; the one asked for longest ago is forgotten for a new one.
 const APPLICATIONS: usize = 256;
@@ -154,7 +157,7 @@ impl RateLimiter {
 
     fn lock(&self) -> MutexGuard<'_, Lanes> {
         // No step leaves a lane half changed.
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.lanes)
     }
 }
 
@@ -184,7 +187,7 @@ static APPLICATIONS_KNOWN: Mutex<VecDeque<Application>> = Mutex::new(VecDeque::n
 /// Returns the rate limiter shared by all clients of an app key with a REST address in common.
 pub(super) fn shared(app_key: &AppKey, bases: &[String]) -> Arc<RateLimiter> {
     let mut addresses: Vec<_> = bases.iter().map(|base| base.trim_end_matches('/').to_lowercase()).collect();
-    let mut known = APPLICATIONS_KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = lock(&APPLICATIONS_KNOWN);
     let same = |application: &Application| {
         application.app_key == *app_key && application.addresses.iter().any(|address| addresses.contains(address))
     };

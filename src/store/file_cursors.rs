@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,10 @@ use super::{Cursor, CursorError, CursorFuture, CursorStore, CursorTable};
 use crate::{
     model::{account::AccountKey, error::StateError},
     store::{FolderPath, make_private},
-    util::threads::{self, Single, Threads},
+    util::{
+        lock,
+        threads::{self, Single, Threads},
+    },
 };
 
 /// Store that keeps cursors in a folder, which may be that of a [`StateDir`](crate::StateDir): `APP/USER/cursors.json`.
@@ -237,10 +240,6 @@ fn answer<T>(waiting: impl IntoIterator<Item = Answer<T>>, answer: impl Fn() -> 
         // The receiver may be gone.
         let _ = waiting.send(answer());
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

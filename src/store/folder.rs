@@ -10,7 +10,7 @@ use std::{
     fs::File,
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime},
 };
 
@@ -27,7 +27,7 @@ use crate::{
         account::{AppKey, UserId},
         error::StateError,
     },
-    util::threads::Serial,
+    util::{lock, threads::Serial},
 };
 
 /// Age from which a temporary file counts as left by a process that died.
@@ -250,7 +250,7 @@ impl Folder {
 static TOLD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 fn told() -> MutexGuard<'static, BTreeSet<PathBuf>> {
-    TOLD.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&TOLD)
 }
 
 /// Warns once per process and state folder that others may write there. Blocks on the disk.

@@ -53,6 +53,35 @@ macro_rules! impl_debug {
     };
 }
 
+/// Implements `Display` by a text.
+macro_rules! impl_display {
+    (|$this:tt: $whole:ty| $($text:tt)+) => {
+        impl std::fmt::Display for $whole {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let $this = self;
+                write!(f, $($text)+)
+            }
+        }
+    };
+}
+
+/// Implements [`Handler`](actix::Handler) of an actor: a row for each message, where `->` is its result if not `()`.
+macro_rules! impl_handlers {
+    ($actor:ty { $($message:ty: |$this:ident, $given:pat_param, $ctx:pat_param| $(-> $result:ty)? $handle:block)+ }) => {
+        $(
+            impl actix::Handler<$message> for $actor {
+                #[allow(unused_parens, reason = "without a type it is `()`")]
+                type Result = ($($result)?);
+
+                fn handle(&mut self, $given: $message, $ctx: &mut Self::Context) -> Self::Result {
+                    let $this = self;
+                    $handle
+                }
+            }
+        )+
+    };
+}
+
 /// Declares the setters of a builder: name, arguments and what is set, in a row each.
 macro_rules! setters {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),+) |$this:ident| $set:expr;)+) => {
@@ -67,4 +96,4 @@ macro_rules! setters {
     };
 }
 
-pub(crate) use {impl_debug, impl_from, setters};
+pub(crate) use {impl_debug, impl_display, impl_from, impl_handlers, setters};

@@ -19,7 +19,7 @@ use std::{
 
 use tokio::{sync::oneshot, time::timeout};
 
-use crate::util::impls::impl_debug;
+use crate::util::{impls::impl_debug, lock};
 
 /// Time that an idle thread waits for more work before it ends.
 const LINGER: Duration = Duration::from_secs(2);
@@ -362,10 +362,6 @@ impl Single {
         };
         self.line.submit(threads, Job::always(work));
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! The application key `org#app` (connection spec §1).
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc};
 
-use crate::util::{Escaped, impls::impl_debug};
+use crate::util::{
+    Escaped,
+    impls::{impl_debug, impl_display},
+};
 
 /// An application key, `org#app`: exactly one `#`, neither half empty (connection spec §1).
 ///
@@ -106,11 +109,7 @@ impl TryFrom<&str> for AppKey {
     }
 }
 
-impl fmt::Display for AppKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
+impl_display!(|this: AppKey| "{}", this.text);
 
 impl_debug!(|this: AppKey| "AppKey({})", this.text);
 

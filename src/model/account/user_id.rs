@@ -1,8 +1,8 @@
 use crate::{
     model::{account::app_key::is_step, error::CredentialError},
-    util::impls::impl_debug,
+    util::impls::{impl_debug, impl_display},
 };
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc};
 
 /// A user id: 1 to 64 bytes of `a-z A-Z 0-9 _ - .`, and not `.` or `..` (connection spec §1).
 ///
@@ -54,10 +54,6 @@ impl FromStr for UserId {
     }
 }
 
-impl fmt::Display for UserId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+impl_display!(|this: UserId| "{}", this.0);
 
 impl_debug!(|this: UserId| "UserId({})", this.0);

@@ -1,11 +1,11 @@
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{borrow::Cow, str::FromStr};
 
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::json;
 use crate::util::{
-    impls::{impl_debug, impl_from},
+    impls::{impl_debug, impl_display, impl_from},
     lenient,
     weight::Weigh,
 };
@@ -166,11 +166,7 @@ impl AsRef<str> for Json {
     }
 }
 
-impl fmt::Display for Json {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+impl_display!(|this: Json| "{}", this.0);
 
 impl_debug!(|this: Json| "Json({})", this.0);
 
