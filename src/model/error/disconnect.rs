@@ -1,27 +1,38 @@
 use crate::model::error::{Code, Kick, LossCause, Refusal, RestError};
-use std::fmt;
 
 /// Reasons that a session ended; the client does not try again by itself, but `open` may be called again.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DisconnectReason {
     /// The application asked for it.
+    #[error("closed as asked")]
     Closed,
     /// The account's [gate](crate::network::Gate) is shut: another process may have the account now.
+    #[error(
+        "this process may act for the account no longer, as its gate is shut; look at the store of the leases and at \
+         this machine's load"
+    )]
     LeaseLost,
     /// The account moves to another process, as this program asked.
+    #[error("the account moves to another process")]
     Moved,
     /// The account pauses, as this program asked.
+    #[error("the account is paused")]
     Paused,
     /// The server logged the device out: 206, 207, 216 or 217.
+    #[error("{0}")]
     Kicked(Kick),
     /// The server refused the login asked for by `open`, or refused the way back for good.
+    #[error("{0}")]
     Refused(Refusal),
     /// 56: the token ran out, or was refused as expired, and nobody gives another.
+    #[error("the token has expired; log in with a new one")]
     TokenExpired,
     /// Getting a new token for the way back failed for good: the password is wrong, or the user is gone.
+    #[error("{0}")]
     Rest(RestError),
     /// 16: the link was lost and every allowed attempt failed.
+    #[error("{}: {last}", gave_up(*.attempts))]
     AttemptsExhausted {
         /// Attempts made; 0 where reconnecting is switched off.
         attempts: u32,
@@ -29,31 +40,23 @@ pub enum DisconnectReason {
         last: LossCause,
     },
     /// 39: the connection's actor is gone, and the session with it. Start a new connection.
+    #[error("{0}")]
     ActorEnded(ActorEnd),
 }
 
 /// Cause of the end of a connection's actor while handles to it were left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ActorEnd {
     /// A panic unwound it: one of its own, or of whatever else its thread was at.
+    #[error("a panic ended the connection's actor; start a new connection, and report the panic if it is this crate's")]
     Panicked,
     /// It was stopped from outside: its arbiter ended, or its actix system.
+    #[error(
+        "the connection's arbiter or actix system ended while it was logged in; close connections before their system \
+         stops"
+    )]
     Stopped,
-}
-
-impl fmt::Display for ActorEnd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ActorEnd::Panicked => {
-                "a panic ended the connection's actor; start a new connection, and report the panic if it is this crate's"
-            }
-            ActorEnd::Stopped => {
-                "the connection's arbiter or actix system ended while it was logged in; close connections before their \
-                 system stops"
-            }
-        })
-    }
 }
 
 impl DisconnectReason {
@@ -74,9 +77,7 @@ impl DisconnectReason {
             DisconnectReason::ActorEnded(_) => Some(Code::CONNECTION_CLOSED),
         }
     }
-}
 
-impl DisconnectReason {
     /// Returns whether this program asked for the end.
     pub(crate) fn is_asked(&self) -> bool {
         matches!(self, DisconnectReason::Closed | DisconnectReason::Moved | DisconnectReason::Paused)
@@ -105,27 +106,9 @@ impl DisconnectReason {
     }
 }
 
-impl fmt::Display for DisconnectReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DisconnectReason::Closed => f.write_str("closed as asked"),
-            DisconnectReason::LeaseLost => f.write_str(
-                "this process may act for the account no longer, as its gate is shut; look at the store of the leases \
-                 and at this machine's load",
-            ),
-            DisconnectReason::Moved => f.write_str("the account moves to another process"),
-            DisconnectReason::Paused => f.write_str("the account is paused"),
-            DisconnectReason::Kicked(kick) => kick.fmt(f),
-            DisconnectReason::Refused(refusal) => refusal.fmt(f),
-            DisconnectReason::TokenExpired => f.write_str("the token has expired; log in with a new one"),
-            DisconnectReason::Rest(error) => error.fmt(f),
-            DisconnectReason::AttemptsExhausted { attempts: 0, last } => {
-                write!(f, "the link was lost and reconnecting is switched off: {last}")
-            }
-            DisconnectReason::AttemptsExhausted { attempts, last } => {
-                write!(f, "gave up coming back at attempt {attempts}: {last}")
-            }
-            DisconnectReason::ActorEnded(end) => end.fmt(f),
-        }
+fn gave_up(attempts: u32) -> String {
+    match attempts {
+        0 => "the link was lost and reconnecting is switched off".to_owned(),
+        _ => format!("gave up coming back at attempt {attempts}"),
     }
 }

@@ -1,20 +1,23 @@
 use crate::model::{error::Code, server_text::ServerText};
-use std::fmt;
 
 /// The server logged this device out (connection spec §9).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Kick {
     /// 207: the account was deleted.
+    #[error("the user has been removed; register it again, or log in as another")]
     UserRemoved,
     /// 206: the user logged in on another device.
+    #[error("the user has logged in on another device{}; {OWN_RESOURCE}", said(.ext.as_ref()))]
     LoggedInElsewhere {
         /// The other device's login extension, if any: up to 1024 characters as they came, shown without secrets.
         ext: Option<ServerText>,
     },
     /// 216: the password was changed.
+    #[error("the password has been changed; log in with the new one")]
     PasswordChanged,
     /// 217: forced off by an API call or from another device.
+    #[error("another device or an administrator has logged the user out; log in again if that was not meant")]
     ByOtherDevice,
 }
 
@@ -45,20 +48,6 @@ impl Kick {
 
 const OWN_RESOURCE: &str = "log in again to take the place back, and give each program a resource of its own";
 
-impl fmt::Display for Kick {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Kick::UserRemoved => "the user has been removed; register it again, or log in as another",
-            Kick::LoggedInElsewhere { ext: Some(ext) } => {
-                return write!(f, "the user has logged in on another device, which says {ext:?}; {OWN_RESOURCE}");
-            }
-            Kick::LoggedInElsewhere { ext: None } => {
-                return write!(f, "the user has logged in on another device; {OWN_RESOURCE}");
-            }
-            Kick::PasswordChanged => "the password has been changed; log in with the new one",
-            Kick::ByOtherDevice => {
-                "another device or an administrator has logged the user out; log in again if that was not meant"
-            }
-        })
-    }
+fn said(ext: Option<&ServerText>) -> String {
+    ext.map(|ext| format!(", which says {ext:?}")).unwrap_or_default()
 }

@@ -6,16 +6,17 @@ use crate::{
     },
     util::Escaped,
 };
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 /// Reasons that a link was lost or an attempt failed, in a way that another attempt may repair.
 ///
 /// It stands in [`EventKind::Reconnecting`](crate::EventKind::Reconnecting), in the errors of `open` and of sends, and
 /// in the log. Texts in it come from the peer or the system and are for people.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LossCause {
     /// The peer sent a WebSocket Close frame.
+    #[error("the server closed the connection{}", closing(*.code, .reason))]
     ClosedByPeer {
         /// Its close code, if it gave one.
         code: Option<u16>,
@@ -23,19 +24,35 @@ pub enum LossCause {
         reason: String,
     },
     /// The connection ended without a Close frame.
+    #[error(
+        "the connection was ended without a reason given; if it happens often, look for a proxy or firewall on the way \
+         that ends idle connections"
+    )]
     Ended,
     /// Reading or writing failed.
+    #[error("the connection failed: {}; check the network", Escaped(.0))]
     Io(String),
     /// The peer broke the WebSocket protocol or a limit.
+    #[error(
+        "the server broke the WebSocket protocol or a limit of this client's: {}; check that the address is that of the \
+         chat service, and `Limits`",
+        Escaped(.0)
+    )]
     Protocol(String),
     /// Nothing came within the heartbeat's answer deadline.
+    #[error(
+        "the server was silent for {:.1} s and did not answer the heartbeat; check the network",
+        .silent_for.as_secs_f64()
+    )]
     HeartbeatTimeout {
         /// For how long nothing had come.
         silent_for: Duration,
     },
     /// A step of connecting took longer than its limit.
+    #[error("{} took too long; {}", .0, .0.advice())]
     Timeout(ConnectStep),
     /// A step of connecting failed.
+    #[error("{step} failed: {}; {}", Escaped(.detail), .step.advice())]
     Failed {
         /// The step.
         step: ConnectStep,
@@ -43,8 +60,14 @@ pub enum LossCause {
         detail: String,
     },
     /// The server's certificate was refused.
+    #[error("the server's certificate was refused: {0}")]
     Certificate(CertificateProblem),
     /// The upgrade was answered by another HTTP status than 101.
+    #[error(
+        "the WebSocket upgrade was answered with HTTP status {status}{}; {}",
+        pausing(*.retry_after),
+        advice_on_status(*.status)
+    )]
     UpgradeRefused {
         /// The HTTP status.
         status: u16,
@@ -52,8 +75,10 @@ pub enum LossCause {
         retry_after: Option<Duration>,
     },
     /// PROVISION was refused for a reason that may pass.
+    #[error("{0}")]
     Refused(Refusal),
     /// A REST call while connecting failed for a reason that may pass.
+    #[error("{error}")]
     Rest {
         /// The call's step.
         step: ConnectStep,
@@ -61,70 +86,24 @@ pub enum LossCause {
         error: RestError,
     },
     /// The token provider gave no token for the attempt; it is asked again with the next one.
+    #[error("{0}")]
     Token(TokenError),
     /// Another device pushed this one out, and the policy is to come back.
+    #[error("{0}")]
     Kicked(Kick),
     /// A send stayed unanswered for its whole limit (connection spec §8.3).
+    #[error("the server left a message unanswered; whether it arrived is not known")]
     SendUnanswered,
     /// The application asked to join or leave a chat room, and no answer came in time (messages spec §1.10).
+    #[error("the server left a request for a chat room unanswered")]
     RoomUnanswered,
     /// A pull of a queue stayed unanswered twice, 30 s each time after the last page that was asked for before it
     /// (messages spec §2.2). The queue goes last on the next link.
+    #[error("the server did not hand out the messages that wait in a queue")]
     PullUnanswered,
     /// This side gave the link up.
+    #[error("this side gave the link up")]
     ClosedHere,
-}
-
-impl fmt::Display for LossCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LossCause::ClosedByPeer { code: Some(code), reason } if reason.is_empty() => {
-                write!(f, "the server closed the connection with code {code}")
-            }
-            LossCause::ClosedByPeer { code: Some(code), reason } => {
-                write!(f, "the server closed the connection with code {code}: {reason:?}")
-            }
-            LossCause::ClosedByPeer { code: None, .. } => f.write_str("the server closed the connection"),
-            LossCause::Ended => f.write_str(
-                "the connection was ended without a reason given; if it happens often, look for a proxy or firewall on \
-                 the way that ends idle connections",
-            ),
-            LossCause::Io(detail) => write!(f, "the connection failed: {}; check the network", Escaped(detail)),
-            LossCause::Protocol(detail) => write!(
-                f,
-                "the server broke the WebSocket protocol or a limit of this client's: {}; check that the address \
-                 is that of the chat service, and `Limits`",
-                Escaped(detail)
-            ),
-            LossCause::HeartbeatTimeout { silent_for } => {
-                write!(
-                    f,
-                    "the server was silent for {:.1} s and did not answer the heartbeat; check the network",
-                    silent_for.as_secs_f64()
-                )
-            }
-            LossCause::Timeout(step) => write!(f, "{step} took too long; {}", step.advice()),
-            LossCause::Failed { step, detail } => write!(f, "{step} failed: {}; {}", Escaped(detail), step.advice()),
-            LossCause::Certificate(problem) => write!(f, "the server's certificate was refused: {problem}"),
-            LossCause::UpgradeRefused { status, retry_after } => {
-                write!(f, "the WebSocket upgrade was answered with HTTP status {status}")?;
-                if let Some(pause) = retry_after {
-                    write!(f, ", retry after {} s", pause.as_secs())?;
-                }
-                write!(f, "; {}", advice_on_status(*status))
-            }
-            LossCause::Refused(refusal) => refusal.fmt(f),
-            LossCause::Rest { error, .. } => error.fmt(f),
-            LossCause::Token(error) => error.fmt(f),
-            LossCause::Kicked(kick) => kick.fmt(f),
-            LossCause::SendUnanswered => {
-                f.write_str("the server left a message unanswered; whether it arrived is not known")
-            }
-            LossCause::RoomUnanswered => f.write_str("the server left a request for a chat room unanswered"),
-            LossCause::PullUnanswered => f.write_str("the server did not hand out the messages that wait in a queue"),
-            LossCause::ClosedHere => f.write_str("this side gave the link up"),
-        }
-    }
 }
 
 impl LossCause {
@@ -176,4 +155,16 @@ impl LossCause {
             _ => Code::DISCONNECTED,
         }
     }
+}
+
+fn closing(code: Option<u16>, reason: &str) -> String {
+    match code {
+        Some(code) if reason.is_empty() => format!(" with code {code}"),
+        Some(code) => format!(" with code {code}: {reason:?}"),
+        None => String::new(),
+    }
+}
+
+fn pausing(retry_after: Option<Duration>) -> String {
+    retry_after.map(|pause| format!(", retry after {} s", pause.as_secs())).unwrap_or_default()
 }
