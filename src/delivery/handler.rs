@@ -1,7 +1,13 @@
 use super::{DeadLetter, DeadLetterError, DeadLetterStore, DeadLetters};
 use crate::{
     config::{count, in_range},
-    model::{Event, EventKind, EventMask, account::UserId, error::ConfigError, message::Message, origin::Origin},
+    model::{
+        Event, EventKind, EventMask,
+        account::{AccountKey, UserId},
+        error::ConfigError,
+        message::Message,
+        origin::Origin,
+    },
     util::{
         Escaped,
         backoff::doubled,

@@ -1,12 +1,11 @@
 //! Observations of the local server, for tests to read.
 
-use std::fmt;
-
 use bytes::Bytes;
 use serde::ser::SerializeStruct as _;
 
 use crate::{
     model::{error::Code, message::Message},
+    util::impls::impl_debug,
     wire::Meta,
 };
 
@@ -24,16 +23,7 @@ pub struct ClientFrame {
     pub at_ms: u64,
 }
 
-impl fmt::Debug for ClientFrame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientFrame")
-            .field("kind", &self.kind)
-            .field("bytes", &self.bytes.len())
-            .field("resource", &self.resource)
-            .field("at_ms", &self.at_ms)
-            .finish()
-    }
-}
+impl_debug! { ClientFrame { kind, bytes = bytes.len(), resource, at_ms } }
 
 /// The kind of a client's frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,15 +227,7 @@ pub struct StoredFile {
     pub bytes: Bytes,
 }
 
-impl fmt::Debug for StoredFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredFile")
-            .field("name", &self.name)
-            .field("content_type", &self.content_type)
-            .field("bytes", &self.bytes.len())
-            .finish()
-    }
-}
+impl_debug! { StoredFile { name, content_type, bytes = bytes.len() } }
 
 /// One REST or discovery call, answered. Neither query nor body is stored: they hold secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use crate::{
         message::{ChatType, Conversation, Message},
     },
     rest::session_call::{Caller, bounded, done, json as body, sized},
-    util::impls::{impl_display, setters},
+    util::impls::{impl_display, names, setters},
     wire::{GROUP_DOMAIN, Meta, USER_DOMAIN},
 };
 
@@ -41,43 +41,29 @@ impl HistoryCursor {
 
 impl_display!(|this: HistoryCursor| "{}", this.0);
 
-/// Kinds of messages that a page can be narrowed to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum HistoryType {
-    /// Texts.
-    Text,
-    /// Images.
-    Image,
-    /// Videos.
-    Video,
-    /// Places.
-    Location,
-    /// Voices.
-    Voice,
-    /// Files.
-    File,
-    /// Commands.
-    Command,
-    /// Custom messages.
-    Custom,
-    /// Combined messages.
-    Combined,
-}
-
-impl HistoryType {
-    const fn name(self) -> &'static str {
-        match self {
-            HistoryType::Text => "txt",
-            HistoryType::Image => "img",
-            HistoryType::Video => "video",
-            HistoryType::Location => "loc",
-            HistoryType::Voice => "audio",
-            HistoryType::File => "file",
-            HistoryType::Command => "cmd",
-            HistoryType::Custom => "custom",
-            HistoryType::Combined => "combine",
-        }
+names! {
+    /// Kinds of messages that a page can be narrowed to.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum HistoryType {
+        /// Texts.
+        Text = "txt",
+        /// Images.
+        Image = "img",
+        /// Videos.
+        Video = "video",
+        /// Places.
+        Location = "loc",
+        /// Voices.
+        Voice = "audio",
+        /// Files.
+        File = "file",
+        /// Commands.
+        Command = "cmd",
+        /// Custom messages.
+        Custom = "custom",
+        /// Combined messages.
+        Combined = "combine",
     }
 }
 
@@ -146,7 +132,7 @@ impl HistoryQuery {
             ChatType::Single => USER_DOMAIN,
             _ => GROUP_DOMAIN,
         };
-        let types: Vec<_> = self.types.iter().map(|kind| kind.name()).collect();
+        let types: Vec<_> = self.types.iter().map(HistoryType::to_string).collect();
         HistoryBody {
             queue: format!("{}@{domain}", name(conversation)),
             start: self.start.as_ref().map_or(Start::Newest(-1), |cursor| Start::At(&cursor.0)),

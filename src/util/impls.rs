@@ -65,6 +65,24 @@ macro_rules! impl_display {
     };
 }
 
+/// Declares an enum of names, and implements `Display` by them.
+macro_rules! names {
+    ($(#[$meta:meta])* $vis:vis enum $whole:ident { $($(#[$doc:meta])* $variant:ident = $name:literal,)+ }) => {
+        $(#[$meta])*
+        $vis enum $whole {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl std::fmt::Display for $whole {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self {
+                    $($whole::$variant => $name,)+
+                })
+            }
+        }
+    };
+}
+
 /// Implements [`Handler`](actix::Handler) of an actor: a row for each message, where `->` is its result if not `()`.
 macro_rules! impl_handlers {
     ($actor:ty { $($message:ty: |$this:ident, $given:pat_param, $ctx:pat_param| $(-> $result:ty)? $handle:block)+ }) => {
@@ -96,4 +114,4 @@ macro_rules! setters {
     };
 }
 
-pub(crate) use {impl_debug, impl_display, impl_from, impl_handlers, setters};
+pub(crate) use {impl_debug, impl_display, impl_from, impl_handlers, names, setters};

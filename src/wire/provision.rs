@@ -1,4 +1,4 @@
-//! The login of a link, its answer (connection spec §6), and the announced end of the session (§12).
+//! The login of a link, its answer, and the announced end of the session (connection spec §6, §12).
 
 use super::msync::EncryptType;
 use super::schema::schema;

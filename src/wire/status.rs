@@ -8,7 +8,7 @@ schema! {
     pub struct Status {
         error_code: Option<i32> => (enumeration = "ErrorCode", optional, tag = "1"),
         reason: Option<String> => (string, optional, tag = "2"),
-        /// Where to go, with `REDIRECT`.
+        /// The servers to turn to, with `REDIRECT`.
         redirect_info: Vec<RedirectInfo> => (message, repeated, tag = "3"),
     }
 

@@ -27,6 +27,7 @@ use crate::{
         state::State,
     },
     model::account::AppKey,
+    util::impls::setters,
 };
 
 /// A running local server. Clones are handles of the same server; when the last one is dropped it stops.
@@ -42,6 +43,7 @@ pub struct LocalServer {
 
 /// Settings of a local server to be started, from [`LocalServer::builder`].
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Builder {
     app_key: String,
     port: u16,
@@ -51,96 +53,52 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Sets the application key. Default: `local#test`.
-    #[must_use]
-    pub fn app_key(mut self, app_key: impl Into<String>) -> Self {
-        self.app_key = app_key.into();
-        self
-    }
+    setters! {
+        /// Sets the application key. Default: `local#test`.
+        app_key(app_key: impl Into<String>) |this| this.app_key = app_key.into();
 
-    /// Sets the port on `127.0.0.1`. Default: 0, the system picks a free one.
-    #[must_use]
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
+        /// Sets the port on `127.0.0.1`. Default: 0, the system picks a free one.
+        port(port: u16) |this| this.port = port;
 
-    /// Sets the life of new tokens; `None` never ends. Default: a day.
-    #[must_use]
-    pub fn token_life(mut self, life: Option<Duration>) -> Self {
-        self.settings.token_life = life;
-        self
-    }
+        /// Sets the life of new tokens; `None` never ends. Default: a day.
+        token_life(life: Option<Duration>) |this| this.settings.token_life = life;
 
-    /// Refuses every PROVISION from the start; see [`LocalServer::refuse_provisions`].
-    #[must_use]
-    pub fn refuse_provisions(mut self, status: i32, reason: Option<&str>) -> Self {
-        self.refusal = Some((status, reason.map(str::to_owned)));
-        self
-    }
+        /// Refuses every PROVISION from the start; see [`LocalServer::refuse_provisions`].
+        refuse_provisions(status: i32, reason: Option<&str>) |this|
+            this.refusal = Some((status, reason.map(str::to_owned)));
 
-    /// Injects a fault into REST and discovery calls from the start; see [`LocalServer::fail_rest`]. [`start`](Self::start)
-    /// fails if the fault is refused.
-    #[must_use]
-    pub fn fail_rest(mut self, fault: RestFault) -> Self {
-        self.rest_faults.push(fault);
-        self
-    }
+        /// Injects a fault into REST and discovery calls from the start; see [`LocalServer::fail_rest`].
+        /// [`start`](Self::start) fails if the fault is refused.
+        fail_rest(fault: RestFault) |this| this.rest_faults.push(fault);
 
-    /// Limits the undelivered messages of one device, and of devices to come, at least 1; the oldest are dropped.
-    /// Default: 10 000.
-    #[must_use]
-    pub fn queue_limit(mut self, messages: usize) -> Self {
-        self.settings.queues.stored = messages.max(1);
-        self
-    }
+        /// Limits the undelivered messages of one device, and of devices to come, at least 1; the oldest are dropped.
+        /// Default: 10 000.
+        queue_limit(messages: usize) |this| this.settings.queues.stored = messages.max(1);
 
-    /// Limits the messages in a page of a queue, at least 1. Default: 10.
-    #[must_use]
-    pub fn page_size(mut self, messages: usize) -> Self {
-        self.settings.queues.page = messages.max(1);
-        self
-    }
+        /// Limits the messages in a page of a queue, at least 1. Default: 10.
+        page_size(messages: usize) |this| this.settings.queues.page = messages.max(1);
 
-    /// Sets the rule for a login of a user with the resource of a session that is there. Default:
-    /// [`DuplicatePolicy::Replace`].
-    #[must_use]
-    pub fn duplicates(mut self, policy: DuplicatePolicy) -> Self {
-        self.settings.duplicates = policy;
-        self
-    }
+        /// Sets the rule for a login of a user with the resource of a session that is there. Default:
+        /// [`DuplicatePolicy::Replace`].
+        duplicates(policy: DuplicatePolicy) |this| this.settings.duplicates = policy;
 
-    /// Sets whether bodies pass that name another sender or conversation than they have; see
-    /// [`LocalServer::set_forged_bodies`]. Default: no.
-    #[must_use]
-    pub fn forged_bodies(mut self, pass: bool) -> Self {
-        self.settings.forged_bodies = pass;
-        self
-    }
+        /// Sets whether bodies pass that name another sender or conversation than they have; see
+        /// [`LocalServer::set_forged_bodies`]. Default: no.
+        forged_bodies(pass: bool) |this| this.settings.forged_bodies = pass;
 
-    /// Limits the bytes of uploads in flight, each counted whole from its head to its answer. One that exceeds the limit
-    /// waits for at most [`request_timeout`](Builder::request_timeout), and is then refused with 503 and `Retry-After`; one
-    /// that is larger than the limit is refused with 413. Default: 64 MiB.
-    #[must_use]
-    pub fn upload_limit(mut self, bytes: usize) -> Self {
-        self.settings.upload_bytes = bytes;
-        self
-    }
+        /// Limits the bytes of uploads in flight, each counted whole from its head to its answer. One that exceeds the
+        /// limit waits for at most [`request_timeout`](Builder::request_timeout), and is then refused with 503 and
+        /// `Retry-After`; one that is larger than the limit is refused with 413. Default: 64 MiB.
+        upload_limit(bytes: usize) |this| this.settings.upload_bytes = bytes;
 
-    /// Limits the time for the head of a request, and for a pause in its body; past it the answer is 408 and the link ends.
-    /// Between two requests a link may be idle for a quarter longer, and a later head must be complete after both.
-    /// Default: 60 s, from 1 ms to a day.
-    #[must_use]
-    pub fn request_timeout(mut self, limit: Duration) -> Self {
-        self.settings.request_timeout = limit.clamp(Duration::from_millis(1), Duration::from_secs(24 * 60 * 60));
-        self
-    }
+        /// Limits the time for the head of a request, and for a pause in its body; past it the answer is 408 and the
+        /// link ends. Between two requests a link may be idle for a quarter longer, and a later head must be complete
+        /// after both. Default: 60 s, from 1 ms to a day.
+        request_timeout(limit: Duration) |this|
+            this.settings.request_timeout = limit.clamp(Duration::from_millis(1), Duration::from_secs(24 * 60 * 60));
 
-    /// Limits the open TCP links; one more is closed at once. Default: 20 000.
-    #[must_use]
-    pub fn link_limit(mut self, links: usize) -> Self {
-        self.settings.links = links;
-        self
+        /// Limits the open TCP links; one more is closed at once. Default: 20 000.
+        link_limit(links: usize) |this| this.settings.links = links;
     }
 
     /// Starts the server in a thread of its own.
@@ -226,7 +184,6 @@ impl LocalServer {
     }
 
     /// Begins a server with settings of its own.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder {
             app_key: "local#test".to_owned(),

@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{model::error::Kind, util::Escaped};
+use crate::util::{Escaped, impls::names};
 
 /// Trouble with a state folder; it tells nothing of a file's content.
 #[derive(Debug, thiserror::Error)]
@@ -82,5 +82,19 @@ impl StateError {
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| StateError::Io { doing, path, source }
+    }
+}
+
+names! {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[cfg_attr(not(unix), allow(dead_code, reason = "not every system tells them apart"))]
+    pub(crate) enum Kind {
+        File = "a regular file",
+        Folder = "a folder",
+        Link = "a symbolic link",
+        Pipe = "a pipe",
+        Socket = "a socket",
+        Device = "a device",
+        Unknown = "something else",
     }
 }

@@ -1,46 +1,31 @@
-use std::fmt;
+use crate::util::impls::names;
 
-/// A step of connecting; named by timeouts and failures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ConnectStep {
-    /// Reading what the [state folder](crate::StateDir) keeps.
-    State,
-    /// Waiting for the permit of the account's [`Admission`](crate::admission::Admission).
-    Admission,
-    /// Fetching `server.json`.
-    Discovery,
-    /// Fetching a token by REST.
-    Token,
-    /// Resolving the host name.
-    Resolve,
-    /// Connecting.
-    Connect,
-    /// Reaching the proxy, and asking it for a tunnel.
-    Proxy,
-    /// The TLS handshake.
-    Tls,
-    /// The WebSocket upgrade.
-    Upgrade,
-    /// PROVISION and its answer.
-    Provision,
-}
-
-impl fmt::Display for ConnectStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ConnectStep::State => "reading the state folder",
-            ConnectStep::Admission => "the wait for admission",
-            ConnectStep::Discovery => "service discovery",
-            ConnectStep::Token => "the token request",
-            ConnectStep::Resolve => "resolving the host name",
-            ConnectStep::Connect => "connecting",
-            ConnectStep::Proxy => "the proxy's tunnel",
-            ConnectStep::Tls => "the TLS handshake",
-            ConnectStep::Upgrade => "the WebSocket upgrade",
-            ConnectStep::Provision => "PROVISION",
-        })
+names! {
+    /// A step of connecting; named by timeouts and failures.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+    #[serde(rename_all = "snake_case")]
+    #[non_exhaustive]
+    pub enum ConnectStep {
+        /// Reading what the [state folder](crate::StateDir) keeps.
+        State = "reading the state folder",
+        /// Waiting for the permit of the account's [`Admission`](crate::admission::Admission).
+        Admission = "the wait for admission",
+        /// Fetching `server.json`.
+        Discovery = "service discovery",
+        /// Fetching a token by REST.
+        Token = "the token request",
+        /// Resolving the host name.
+        Resolve = "resolving the host name",
+        /// Connecting.
+        Connect = "connecting",
+        /// Reaching the proxy, and asking it for a tunnel.
+        Proxy = "the proxy's tunnel",
+        /// The TLS handshake.
+        Tls = "the TLS handshake",
+        /// The WebSocket upgrade.
+        Upgrade = "the WebSocket upgrade",
+        /// PROVISION and its answer.
+        Provision = "PROVISION",
     }
 }
 

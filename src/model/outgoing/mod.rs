@@ -5,13 +5,11 @@ mod content;
 mod options;
 mod receipt;
 mod room;
-mod room_info;
 mod sent;
 mod target;
 
 pub(crate) use content::{content, opening};
-pub use room::RoomRequest;
-pub use room_info::RoomInfo;
+pub use room::{RoomInfo, RoomRequest};
 pub use sent::{Sent, SentEdit};
 pub(crate) use target::{bare, jid, message_type, named};
 

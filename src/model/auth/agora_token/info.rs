@@ -1,36 +1,24 @@
-use std::fmt;
-
 use super::{
     content::{Content, PREFIX, Signed},
     easemob,
 };
-use crate::model::account::Token;
+use crate::{model::account::Token, util::impls::names};
 
-/// The form that a token has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TokenKind {
-    /// `007…`, from one of Agora's token builders.
-    AccessToken2,
-    /// `YWMt…`, from the service itself.
-    Easemob,
-    /// `dt-…`, from the console, for a trial.
-    Temporary,
-    /// `007…`, but what follows cannot be read: often a token that was cut off when copied.
-    Damaged,
-    /// None of the forms known here.
-    Unknown,
-}
-
-impl fmt::Display for TokenKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            TokenKind::AccessToken2 => "access-token-2",
-            TokenKind::Easemob => "easemob",
-            TokenKind::Temporary => "temporary",
-            TokenKind::Damaged => "damaged",
-            TokenKind::Unknown => "unknown",
-        })
+names! {
+    /// The form that a token has.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum TokenKind {
+        /// `007…`, from one of Agora's token builders.
+        AccessToken2 = "access-token-2",
+        /// `YWMt…`, from the service itself.
+        Easemob = "easemob",
+        /// `dt-…`, from the console, for a trial.
+        Temporary = "temporary",
+        /// `007…`, but what follows cannot be read: often a token that was cut off when copied.
+        Damaged = "damaged",
+        /// None of the forms known here.
+        Unknown = "unknown",
     }
 }
 
