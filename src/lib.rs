@@ -96,7 +96,7 @@ struct Readme;
 pub mod config;
 pub mod connection;
 pub mod delivery;
-mod fleet;
+pub mod fleet;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 #[path = "../tests/fuzz/mod.rs"]

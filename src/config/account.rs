@@ -133,7 +133,6 @@ impl Account {
 
     /// Has the connection tell what becomes of it, without a subscription. Default: nobody.
     #[must_use]
-    #[allow(dead_code, reason = "for what is above a connection")]
     pub(crate) fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(Hook(observer));
         self
@@ -141,10 +140,32 @@ impl Account {
 
     /// Has the session counted together with others. Default: it is not.
     #[must_use]
-    #[allow(dead_code, reason = "for what is above a connection")]
     pub(crate) fn totals(mut self, totals: Arc<Totals>) -> Self {
         self.totals = Some(totals);
         self
+    }
+
+    /// Returns the application's text for a device that this login kicks.
+    pub(crate) fn login_text(&self) -> Option<&str> {
+        self.login_ext.as_deref()
+    }
+
+    pub(crate) fn with_credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    /// Returns whether both log in the same way, with the same cursors.
+    pub(crate) fn same_as(&self, other: &Account) -> bool {
+        let cursors = match (&self.cursors, &other.cursors) {
+            (None, None) => true,
+            (Some(Cursors(ours)), Some(Cursors(theirs))) => Arc::ptr_eq(ours, theirs),
+            _ => false,
+        };
+        cursors
+            && self.credentials.same_as(&other.credentials)
+            && self.device == other.device
+            && self.login_ext == other.login_ext
     }
 
     /// Returns the user who logs in.

@@ -71,7 +71,12 @@ impl Handlers {
     /// # Errors
     /// As [`add_subscriber`](Handlers::add_subscriber).
     pub fn add_event_handler(&self, id: impl Into<SubscriberId>, handler: EventHandler) -> Result<(), ConnectionError> {
-        self.subscribe(handler.listen(id.into(), &self.arbiter, &self.log))
+        self.subscribe(self.listen(id, handler))
+    }
+
+    /// Starts the actor of closures, on the registry's arbiter unless the handler names another.
+    pub(crate) fn listen(&self, id: impl Into<SubscriberId>, handler: EventHandler) -> Subscription {
+        handler.listen(id.into(), &self.arbiter, &self.log)
     }
 
     /// Forgets a subscriber; an unknown id is no error ([`Unsubscribe`] answers whether it was known).

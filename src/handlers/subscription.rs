@@ -48,6 +48,12 @@ impl Subscription {
         }
     }
 
+    /// Makes the same subscription for another registry.
+    pub(crate) fn again(&self) -> Self {
+        let (id, to, panics) = (self.id.clone(), self.to.clone(), self.panics.clone());
+        Subscription { id, to, panics, ..*self }
+    }
+
     setters! {
         /// Narrows what it wants. Default: [`EventMask::ALL`].
         events(mask: EventMask) |this| this.mask = mask;

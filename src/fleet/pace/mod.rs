@@ -20,5 +20,5 @@ mod settings;
 mod tests;
 
 pub use circuit::{BreakerState, SharedCause};
-pub(crate) use pacer::{HOLD, Lane, Outcome, Pacer, Place, Why};
+pub(crate) use pacer::{Lane, Outcome, Pacer, Place, Why};
 pub use settings::{Breaker, LoginPace};

@@ -64,6 +64,30 @@ impl Credentials {
         self
     }
 
+    /// Returns the token of credentials that are nothing else.
+    pub(crate) fn token_alone(&self) -> Option<&Token> {
+        match &self.secret {
+            Secret::Token(token) if self.provider.is_none() => Some(token),
+            _ => None,
+        }
+    }
+
+    /// Returns whether both are of the same user, secret and provider.
+    pub(crate) fn same_as(&self, other: &Credentials) -> bool {
+        let secret = match (&self.secret, &other.secret) {
+            (Secret::Password(ours), Secret::Password(theirs)) => ours.expose() == theirs.expose(),
+            (Secret::Token(ours), Secret::Token(theirs)) => ours.expose() == theirs.expose(),
+            (Secret::Provider, Secret::Provider) => true,
+            _ => false,
+        };
+        let provider = match (&self.provider, &other.provider) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) => ours.is(theirs),
+            _ => false,
+        };
+        self.user == other.user && secret && provider
+    }
+
     /// Returns the user who logs in.
     #[must_use]
     pub fn user(&self) -> &UserId {

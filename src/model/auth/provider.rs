@@ -106,6 +106,10 @@ impl Provider {
     pub(crate) fn new(provider: impl TokenProvider) -> Self {
         Provider(Arc::new(InTurn { provider: Arc::new(Lent::new(provider)), turn: Arc::default() }))
     }
+
+    pub(crate) fn is(&self, other: &Provider) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl_debug!(|_: Provider| "TokenProvider");

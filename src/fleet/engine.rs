@@ -1,0 +1,898 @@
+//! The decisions of a fleet: a value without a clock, socket, thread or random numbers of its own.
+//!
+//! Commands of the application and reports of the shards go in, [`Action`]s come out. What each account is at is held in
+//! its [`Entry`]: what is wanted of it, whether a session of it is open, and what holds it back.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    config::KickPolicy,
+    fleet::{
+        cause::{Cause, CauseKind},
+        drain::{DrainReport, Left},
+        error::FleetError,
+        kicks::{ForeignLogins, LoginText, Verdict},
+        pace::{BreakerState, Lane, LoginPace, Outcome, Pacer, Place, SharedCause, Why},
+        spec::{AccountSpec, Added, Pause},
+        state::{AccountState, OtherLogin, WaitFor},
+    },
+    model::{
+        account::UserId,
+        admission::AttemptFailure,
+        auth::Credentials,
+        error::{ConnectStep, Kick},
+    },
+    session::Now,
+    util::backoff::doubled,
+};
+
+/// Index of an account, dense and used again after it was removed.
+pub(super) type Index = u32;
+
+/// Settings that do not change.
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// Text of this process's logins.
+    pub(super) login: LoginText,
+    pub(super) kicks: KickPolicy,
+    pub(super) shards: u16,
+    pub(super) max_accounts: usize,
+}
+
+/// What a shard says of an account.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Report {
+    /// An attempt asks for its permit.
+    Asked { reconnect: bool, host: Option<Arc<str>> },
+    /// It does not want it any more.
+    Withdrawn,
+    /// An attempt for which a permit was given is over.
+    AttemptOver(AttemptEnd),
+    Step(ConnectStep),
+    Online,
+    /// The link was lost or an attempt to regain it failed; the next one comes after the pause.
+    Reconnecting { attempt: u32, delay: Duration, cause: Cause },
+    /// The session is over, without having been closed by the fleet.
+    Ended(SessionEnd),
+    /// The fleet's own close is done.
+    Closed { answered: bool },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum AttemptEnd {
+    Online,
+    /// `shared` where it tells something of the service and not of the account.
+    Failed { cause: Cause, shared: Option<SharedCause>, retry_after: Option<Duration> },
+    Cancelled,
+}
+
+impl AttemptEnd {
+    pub(super) fn failed(failure: &AttemptFailure) -> Self {
+        let cause = Cause::of_loss(&failure.cause);
+        let shared = match cause.kind {
+            CauseKind::Unreachable | CauseKind::Tls | CauseKind::Proxy | CauseKind::WrongAddress => {
+                Some(SharedCause::Unreachable(failure.step))
+            }
+            CauseKind::Timeout => Some(SharedCause::Timeout(failure.step)),
+            CauseKind::LinkLost => Some(SharedCause::Lost),
+            CauseKind::ServiceFailed => Some(SharedCause::ServiceFailed),
+            CauseKind::RateLimited => Some(SharedCause::RateLimited),
+            CauseKind::AppLimit => Some(SharedCause::UserLimit),
+            CauseKind::ServingDisabled => Some(SharedCause::ServingDisabled),
+            _ => None,
+        };
+        AttemptEnd::Failed { cause, shared, retry_after: failure.retry_after() }
+    }
+}
+
+/// Why a session is over.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum SessionEnd {
+    /// The application closed the account's connection by itself.
+    ClosedByApplication,
+    Kicked { kick: Kick, cause: Cause },
+    /// Nobody but a person can help.
+    Final(Cause),
+    /// It may be otherwise the next time.
+    Passing(Cause),
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(super) enum Action {
+    /// Log the account in, on its shard.
+    Open { index: Index, generation: u32, shard: u16, spec: Arc<AccountSpec> },
+    /// Give the permit that was asked for.
+    Admit { index: Index, generation: u32 },
+    /// Close the session and answer with [`Report::Closed`].
+    Close { index: Index, generation: u32, shard: u16, how: CloseHow },
+    /// Give the session these credentials' token, without losing the link.
+    RenewToken { index: Index, shard: u16, credentials: Credentials },
+    /// Drop the connection and all that is kept of the account.
+    Forget { index: Index, shard: u16, user: UserId },
+    /// The account's state, or what belongs to it, has changed.
+    State { index: Index, state: AccountState, cause: Option<Cause> },
+    /// Something of the whole fleet.
+    Notice(Notice),
+    /// The drain is over.
+    Drained(DrainReport),
+}
+
+/// How a session is to be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CloseHow {
+    /// LOGOUT at once.
+    LogOut,
+    /// LOGOUT once the message handler is done with what it has, at the latest after this time.
+    Drain(Duration),
+    /// At once and without LOGOUT.
+    Abandon,
+}
+
+/// What concerns the whole fleet.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Notice {
+    Breaker(BreakerState),
+    ForeignFleet { by: OtherLogin, accounts: usize },
+    Draining,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Want {
+    Run,
+    Paused { why: Arc<str>, until: Option<Duration> },
+    Removed,
+    Drained,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Session {
+    None,
+    Open,
+    /// The shard is closing it.
+    Closing,
+}
+
+/// What keeps an account without a session from getting one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    Nothing,
+    Until(Duration),
+    Parked { until: Option<Duration> },
+    Failed,
+}
+
+#[derive(Debug)]
+struct Entry {
+    user: UserId,
+    spec: Arc<AccountSpec>,
+    shard: u16,
+    generation: u32,
+    want: Want,
+    session: Session,
+    hold: Hold,
+    /// Asks for a permit, or has one.
+    paced: bool,
+    was_online: bool,
+    /// Sessions in a row that ended without being online.
+    tries: u32,
+    /// When it took its place back, of [`KickPolicy::TakeOver`]; and the last time from a stale login of its own fleet.
+    takeovers: VecDeque<Duration>,
+    reclaimed: Option<Duration>,
+    state: AccountState,
+    cause: Option<Cause>,
+    timer: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Drain {
+    begun: Duration,
+    until: Duration,
+    total: usize,
+    left: Vec<Left>,
+    abandoned: bool,
+}
+
+pub(super) struct Engine {
+    settings: Settings,
+    accounts: Vec<Option<Entry>>,
+    free: Vec<Index>,
+    users: HashMap<UserId, Index>,
+    /// Weights of the accounts of each shard.
+    loads: Vec<u64>,
+    pacer: Pacer,
+    breaker: BreakerState,
+    hosts: Vec<Arc<str>>,
+    timers: BTreeSet<(Duration, Index)>,
+    to_close: VecDeque<Index>,
+    closing: usize,
+    drain: Option<Drain>,
+    foreign: ForeignLogins,
+    random: fastrand::Rng,
+}
+
+impl Engine {
+    /// First and longest pause before a session is opened again that ended and may do better.
+    const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+    /// Drains log out so many at once.
+    const CLOSING: usize = 64;
+    /// A place that a stale login of the same fleet took is taken back once in this time.
+    const RECLAIM: Duration = Duration::from_secs(60);
+    /// Hosts with a breaker of their own; what comes past them shares the last one.
+    const HOSTS: usize = 64;
+    /// What is still open after the drain's deadline is reset, and waited for as long as this.
+    const ABANDON: Duration = Duration::from_secs(2);
+
+    pub(super) fn new(settings: Settings, pacer: Pacer, random: fastrand::Rng) -> Self {
+        let loads = vec![0; usize::from(settings.shards.max(1))];
+        Engine {
+            settings,
+            accounts: Vec::new(),
+            free: Vec::new(),
+            users: HashMap::new(),
+            loads,
+            pacer,
+            breaker: BreakerState::Closed,
+            hosts: Vec::new(),
+            timers: BTreeSet::new(),
+            to_close: VecDeque::new(),
+            closing: 0,
+            drain: None,
+            foreign: ForeignLogins::default(),
+            random,
+        }
+    }
+
+    /// Takes an account, or other settings of one that is known.
+    pub(super) fn add(&mut self, spec: AccountSpec, now: Now, out: &mut Vec<Action>) -> Result<(Index, Added), FleetError> {
+        spec.check()?;
+        if self.drain.is_some() {
+            return Err(FleetError::Draining);
+        }
+        if let Some(&index) = self.users.get(spec.user())
+            && let Some(entry) = self.entry(index)
+        {
+            if entry.want == Want::Removed {
+                entry.want = Want::Run;
+                entry.spec = Arc::new(spec);
+                return Ok((index, Added::New));
+            }
+            let (same_login, same) = (
+                entry.spec.logs_in_like(&spec),
+                entry.spec.tag == spec.tag && entry.spec.weight == spec.weight,
+            );
+            if same_login && same {
+                return Ok((index, Added::Same));
+            }
+            let (shard, before, after) = (entry.shard, entry.spec.weight, spec.weight);
+            entry.spec = Arc::new(spec);
+            self.load(shard, before, after);
+            if !same_login {
+                self.restart(index, now, out);
+            }
+            self.settle(now, out);
+            return Ok((index, Added::Changed));
+        }
+        if self.users.len() >= self.settings.max_accounts {
+            return Err(FleetError::Full { limit: self.settings.max_accounts });
+        }
+        let shard = self.loads.iter().enumerate().min_by_key(|(_, load)| **load).map_or(0, |(shard, _)| shard);
+        let shard = u16::try_from(shard).unwrap_or(0);
+        self.load(shard, 0, spec.weight);
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.accounts.push(None);
+            Index::try_from(self.accounts.len() - 1).unwrap_or(Index::MAX)
+        });
+        let user = spec.user().clone();
+        self.users.insert(user.clone(), index);
+        let entry = Entry {
+            user,
+            spec: Arc::new(spec),
+            shard,
+            generation: 0,
+            want: Want::Run,
+            session: Session::None,
+            hold: Hold::Nothing,
+            paced: false,
+            was_online: false,
+            tries: 0,
+            takeovers: VecDeque::new(),
+            reclaimed: None,
+            state: AccountState::Added,
+            cause: None,
+            timer: None,
+        };
+        if let Some(place) = self.accounts.get_mut(index as usize) {
+            *place = Some(entry);
+        }
+        Ok((index, Added::New))
+    }
+
+    /// Starts an account that was [added](Self::add), once its place in the table is made.
+    pub(super) fn start(&mut self, index: Index, now: Now, out: &mut Vec<Action>) {
+        self.reconcile(index, now, out);
+        self.settle(now, out);
+    }
+
+    /// Logs the account out and forgets it.
+    pub(super) fn remove(&mut self, user: &UserId, now: Now, out: &mut Vec<Action>) -> Result<(), FleetError> {
+        self.want(user, Want::Removed, now, out)
+    }
+
+    /// Logs the account out until it is resumed or the time is over.
+    pub(super) fn pause(
+        &mut self,
+        user: &UserId,
+        pause: Pause,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) -> Result<(), FleetError> {
+        let until = pause.time.map(|time| now.mono.saturating_add(time));
+        self.want(user, Want::Paused { why: pause.why, until }, now, out)
+    }
+
+    /// Has the account go on, whatever holds it back: a pause, a kick, a refusal or the pause before another try.
+    pub(super) fn resume(&mut self, user: &UserId, now: Now, out: &mut Vec<Action>) -> Result<(), FleetError> {
+        let index = self.find(user)?;
+        if let Some(entry) = self.entry(index) {
+            entry.hold = Hold::Nothing;
+            entry.takeovers.clear();
+        }
+        self.want(user, Want::Run, now, out)
+    }
+
+    /// Logs the account out and in again.
+    pub(super) fn restart_account(&mut self, user: &UserId, now: Now, out: &mut Vec<Action>) -> Result<(), FleetError> {
+        let index = self.find(user)?;
+        self.resume(user, now, out)?;
+        self.restart(index, now, out);
+        self.settle(now, out);
+        Ok(())
+    }
+
+    /// Gives the account other credentials; a token is given to the session as it is, a password by a new login.
+    pub(super) fn update(
+        &mut self,
+        user: &UserId,
+        credentials: Credentials,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) -> Result<(), FleetError> {
+        if credentials.user() != user {
+            return Err(FleetError::OtherUser { user: user.clone(), other: credentials.user().clone() });
+        }
+        let index = self.find(user)?;
+        let Some(entry) = self.entry(index) else { return Ok(()) };
+        entry.spec = Arc::new(entry.spec.with_credentials(credentials.clone()));
+        let (shard, in_session) = (entry.shard, entry.session == Session::Open && entry.was_online);
+        if in_session && credentials.token_alone().is_some() {
+            out.push(Action::RenewToken { index, shard, credentials });
+            return Ok(());
+        }
+        self.restart(index, now, out);
+        self.settle(now, out);
+        Ok(())
+    }
+
+    /// Logs everybody out: at once those who are not online, the others paced, each once its handler is done.
+    pub(super) fn drain(&mut self, deadline: Duration, now: Now, out: &mut Vec<Action>) {
+        if let Some(drain) = &mut self.drain {
+            drain.until = drain.until.min(now.mono.saturating_add(deadline));
+            return self.settle(now, out);
+        }
+        let until = now.mono.saturating_add(deadline);
+        let left = Vec::new();
+        self.drain = Some(Drain { begun: now.mono, until, total: self.users.len(), left, abandoned: false });
+        out.push(Action::Notice(Notice::Draining));
+        for index in 0..self.accounts.len() {
+            let index = Index::try_from(index).unwrap_or(Index::MAX);
+            if let Some(entry) = self.entry(index)
+                && entry.want != Want::Removed
+            {
+                entry.want = Want::Drained;
+                self.reconcile(index, now, out);
+            }
+        }
+        self.settle(now, out);
+    }
+
+    /// Takes what a shard says of a session; what is said of an earlier one is ignored.
+    pub(super) fn report(&mut self, index: Index, generation: u32, report: Report, now: Now, out: &mut Vec<Action>) {
+        let Some(entry) = self.entry(index) else { return };
+        if entry.generation != generation || entry.session == Session::None {
+            return;
+        }
+        let closing = entry.session == Session::Closing;
+        match report {
+            Report::Closed { answered } => self.closed(index, answered, now, out),
+            Report::Withdrawn => self.withdraw(index, now),
+            Report::AttemptOver(end) => self.attempt_over(index, end, now, out),
+            // The answer to its close is on its way; nothing else counts.
+            _ if closing => {}
+            Report::Asked { reconnect, host } => self.asked(index, reconnect, host, now, out),
+            Report::Step(step) => {
+                if entry.paced && matches!(entry.state, AccountState::LoggingIn { .. }) {
+                    let cause = entry.cause.clone();
+                    self.set(index, AccountState::LoggingIn { step }, cause, out);
+                }
+            }
+            Report::Online => {
+                (entry.was_online, entry.tries) = (true, 0);
+                self.set(index, AccountState::Online, None, out);
+            }
+            Report::Reconnecting { attempt, delay, cause } => {
+                let at_ms = now.wall.saturating_add(millis(delay));
+                self.set(index, AccountState::Reconnecting { attempt, at_ms }, Some(cause), out);
+            }
+            Report::Ended(end) => self.ended(index, end, now, out),
+        }
+        self.settle(now, out);
+    }
+
+    /// Does what is due.
+    pub(super) fn tick(&mut self, now: Now, out: &mut Vec<Action>) {
+        while let Some(&(due, index)) = self.timers.first()
+            && due <= now.mono
+        {
+            self.timers.pop_first();
+            let Some(entry) = self.entry(index) else { continue };
+            entry.timer = None;
+            match entry.hold {
+                Hold::Until(until) | Hold::Parked { until: Some(until) } if until <= now.mono => {
+                    entry.hold = Hold::Nothing;
+                }
+                _ => {}
+            }
+            if matches!(entry.want, Want::Paused { until: Some(until), .. } if until <= now.mono) {
+                entry.want = Want::Run;
+            }
+            self.reconcile(index, now, out);
+        }
+        self.settle(now, out);
+    }
+
+    /// Returns when [`tick`](Self::tick) has something to do.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let timer = self.timers.first().map(|(due, _)| *due);
+        let drain = self.drain.as_ref().map(|drain| match drain.abandoned {
+            false => drain.until,
+            true => drain.until.saturating_add(Self::ABANDON),
+        });
+        [timer, drain.filter(|_| !self.is_drained()), self.pacer.deadline()].into_iter().flatten().min()
+    }
+
+    pub(super) fn pacer(&self) -> &Pacer {
+        &self.pacer
+    }
+
+    /// Changes the pace from the next permit on.
+    pub(super) fn set_pace(&mut self, pace: LoginPace, now: Now, out: &mut Vec<Action>) {
+        self.pacer.set_pace(pace, now.mono);
+        self.settle(now, out);
+    }
+
+    /// Returns whether the account's session has been online.
+    pub(super) fn was_online(&self, index: Index) -> bool {
+        self.accounts.get(index as usize).and_then(Option::as_ref).is_some_and(|entry| entry.was_online)
+    }
+
+    fn is_drained(&self) -> bool {
+        self.accounts.iter().flatten().all(|entry| entry.session == Session::None)
+    }
+
+    fn entry(&mut self, index: Index) -> Option<&mut Entry> {
+        self.accounts.get_mut(index as usize)?.as_mut()
+    }
+
+    fn find(&self, user: &UserId) -> Result<Index, FleetError> {
+        self.users.get(user).copied().ok_or_else(|| FleetError::Unknown { user: user.clone() })
+    }
+
+    fn load(&mut self, shard: u16, before: u32, after: u32) {
+        if let Some(load) = self.loads.get_mut(usize::from(shard)) {
+            *load = (*load + u64::from(after)).saturating_sub(u64::from(before));
+        }
+    }
+
+    fn want(&mut self, user: &UserId, want: Want, now: Now, out: &mut Vec<Action>) -> Result<(), FleetError> {
+        let index = self.find(user)?;
+        let draining = self.drain.is_some();
+        if let Some(entry) = self.entry(index) {
+            if draining && want != Want::Removed {
+                return Err(FleetError::Draining);
+            }
+            if entry.want == Want::Removed {
+                return Err(FleetError::Unknown { user: user.clone() });
+            }
+            entry.want = want;
+            self.reconcile(index, now, out);
+        }
+        self.settle(now, out);
+        Ok(())
+    }
+
+    /// Has a session that is open end and begin anew, and one that is held back begin.
+    fn restart(&mut self, index: Index, now: Now, out: &mut Vec<Action>) {
+        let Some(entry) = self.entry(index) else { return };
+        if entry.want != Want::Run {
+            return;
+        }
+        (entry.hold, entry.tries) = (Hold::Nothing, 0);
+        if entry.session == Session::Open {
+            self.close(index, CloseHow::LogOut, now, out);
+            self.set(index, AccountState::Waiting { why: WaitFor::Logout, until_ms: None }, None, out);
+        } else {
+            self.reconcile(index, now, out);
+        }
+    }
+
+    /// Brings an account nearer to what is wanted of it.
+    fn reconcile(&mut self, index: Index, now: Now, out: &mut Vec<Action>) {
+        let Some(entry) = self.entry(index) else { return };
+        match (&entry.want, entry.session) {
+            (_, Session::Closing) | (Want::Run, Session::Open) => {}
+            (Want::Drained, Session::Open) => {
+                let online = matches!(entry.state, AccountState::Online);
+                let cause = entry.cause.clone();
+                self.set(index, AccountState::Draining, cause, out);
+                if online {
+                    self.to_close.push_back(index);
+                } else {
+                    self.close(index, CloseHow::LogOut, now, out);
+                }
+            }
+            (_, Session::Open) => self.close(index, CloseHow::LogOut, now, out),
+            (Want::Run, Session::None) => self.open(index, out),
+            (Want::Paused { why, until }, Session::None) => {
+                let (why, until) = (Arc::clone(why), *until);
+                let until_ms = until.map(|until| wall(until, now));
+                self.set_timer(index, until);
+                self.set(index, AccountState::Paused { why, until_ms }, Some(Cause::asked("paused")), out);
+            }
+            (Want::Removed, Session::None) => self.forget(index, out),
+            (Want::Drained, Session::None) => {
+                let cause = entry.cause.clone();
+                self.set_timer(index, None);
+                self.set(index, AccountState::Released, cause, out);
+            }
+        }
+    }
+
+    fn open(&mut self, index: Index, out: &mut Vec<Action>) {
+        let Some(entry) = self.entry(index) else { return };
+        match entry.hold {
+            Hold::Nothing => {}
+            Hold::Until(until) | Hold::Parked { until: Some(until) } => return self.set_timer(index, Some(until)),
+            Hold::Parked { until: None } | Hold::Failed => return,
+        }
+        entry.generation = entry.generation.wrapping_add(1);
+        (entry.session, entry.was_online, entry.paced) = (Session::Open, false, false);
+        let cause = entry.cause.clone();
+        let (generation, shard, spec) = (entry.generation, entry.shard, Arc::clone(&entry.spec));
+        self.set_timer(index, None);
+        out.push(Action::Open { index, generation, shard, spec });
+        self.set(index, AccountState::Waiting { why: WaitFor::Turn, until_ms: None }, cause, out);
+    }
+
+    fn close(&mut self, index: Index, how: CloseHow, now: Now, out: &mut Vec<Action>) {
+        let Some(entry) = self.entry(index) else { return };
+        entry.session = Session::Closing;
+        let (generation, shard) = (entry.generation, entry.shard);
+        self.closing += 1;
+        self.withdraw(index, now);
+        out.push(Action::Close { index, generation, shard, how });
+    }
+
+    fn closed(&mut self, index: Index, answered: bool, now: Now, out: &mut Vec<Action>) {
+        let Some(entry) = self.entry(index) else { return };
+        if entry.session != Session::Closing {
+            return;
+        }
+        entry.session = Session::None;
+        let user = entry.user.clone();
+        self.closing = self.closing.saturating_sub(1);
+        self.withdraw(index, now);
+        if !answered && let Some(drain) = &mut self.drain {
+            drain.left.push(Left { user, why: "closed without the server's answer".into() });
+        }
+        self.reconcile(index, now, out);
+    }
+
+    fn forget(&mut self, index: Index, out: &mut Vec<Action>) {
+        self.set_timer(index, None);
+        let Some(entry) = self.accounts.get_mut(index as usize).and_then(Option::take) else { return };
+        self.users.remove(&entry.user);
+        self.load(entry.shard, entry.spec.weight, 0);
+        self.free.push(index);
+        out.push(Action::Forget { index, shard: entry.shard, user: entry.user });
+    }
+
+    fn asked(&mut self, index: Index, reconnect: bool, host: Option<Arc<str>>, now: Now, out: &mut Vec<Action>) {
+        let endpoint = self.endpoint(host);
+        let Some(entry) = self.entry(index) else { return };
+        entry.paced = true;
+        let lane = if reconnect { Lane::Reconnect } else { Lane::First };
+        let cause = entry.cause.clone();
+        self.pacer.ask(index, lane, endpoint, now.mono);
+        let (why, until) = match self.pacer.place(index, now.mono) {
+            Some(Place { why: Why::Breaker(_), eta, .. }) => (WaitFor::Breaker, Some(eta)),
+            Some(place) => (WaitFor::Turn, Some(place.eta)),
+            None => (WaitFor::Turn, None),
+        };
+        let until_ms = until.map(|eta| now.wall.saturating_add(millis(eta)));
+        self.set(index, AccountState::Waiting { why, until_ms }, cause, out);
+    }
+
+    /// Returns the breaker of a host. All that is not known yet shares the first.
+    fn endpoint(&mut self, host: Option<Arc<str>>) -> u16 {
+        let Some(host) = host else { return 0 };
+        let known = self.hosts.iter().position(|known| *known == host).unwrap_or_else(|| {
+            if self.hosts.len() < Self::HOSTS {
+                self.hosts.push(host);
+            }
+            self.hosts.len() - 1
+        });
+        u16::try_from(known).unwrap_or(0)
+    }
+
+    fn withdraw(&mut self, index: Index, now: Now) {
+        if let Some(entry) = self.entry(index)
+            && entry.paced
+        {
+            entry.paced = false;
+            self.pacer.cancel(index, now.mono);
+        }
+    }
+
+    fn attempt_over(&mut self, index: Index, end: AttemptEnd, now: Now, out: &mut Vec<Action>) {
+        let Some(entry) = self.entry(index) else { return };
+        entry.paced = false;
+        let (in_session, closing) = (entry.was_online, entry.session == Session::Closing);
+        match end {
+            AttemptEnd::Online => self.pacer.done(index, Outcome::Online, now.mono),
+            AttemptEnd::Cancelled => self.pacer.done(index, Outcome::Cancelled, now.mono),
+            AttemptEnd::Failed { cause, shared, retry_after } => {
+                let outcome = match shared {
+                    Some(cause) => Outcome::SharedFailure { cause, retry_after },
+                    None => Outcome::OwnFailure,
+                };
+                self.pacer.done(index, outcome, now.mono);
+                // Of an own failure, and of one on the way back, the next report tells what follows.
+                if closing || in_session || is_own(cause.kind) {
+                    return;
+                }
+                self.set(index, AccountState::Waiting { why: WaitFor::Backoff, until_ms: None }, Some(cause), out);
+            }
+        }
+    }
+
+    fn ended(&mut self, index: Index, end: SessionEnd, now: Now, out: &mut Vec<Action>) {
+        self.withdraw(index, now);
+        let total = self.users.len();
+        let Some(entry) = self.entry(index) else { return };
+        entry.session = Session::None;
+        if entry.want != Want::Run {
+            return self.reconcile(index, now, out);
+        }
+        match end {
+            SessionEnd::ClosedByApplication => {
+                entry.want = Want::Paused { why: "the application closed its connection".into(), until: None };
+                self.reconcile(index, now, out);
+            }
+            SessionEnd::Final(cause) => {
+                entry.hold = Hold::Failed;
+                self.set(index, AccountState::Failed, Some(cause), out);
+            }
+            SessionEnd::Passing(cause) => self.retry(index, cause, now, out),
+            SessionEnd::Kicked { kick: Kick::LoggedInElsewhere { ext }, cause } => {
+                let other = LoginText::read(ext.as_ref(), &self.settings.login);
+                let verdict = self.foreign.judge(index, &other, &self.settings.login, total, now.mono);
+                if let Verdict::Alarm { by, accounts } = &verdict {
+                    out.push(Action::Notice(Notice::ForeignFleet { by: by.clone(), accounts: *accounts }));
+                }
+                self.kicked(index, other.by, verdict, cause, now, out);
+            }
+            SessionEnd::Kicked { kick: Kick::ByOtherDevice, cause } => self.park(index, None, None, cause, now, out),
+            SessionEnd::Kicked { cause, .. } => {
+                entry.hold = Hold::Failed;
+                self.set(index, AccountState::Failed, Some(cause), out);
+            }
+        }
+    }
+
+    fn retry(&mut self, index: Index, cause: Cause, now: Now, out: &mut Vec<Action>) {
+        let random = self.random.f64();
+        let Some(entry) = self.entry(index) else { return };
+        let longest = doubled(Self::RETRY.0, Self::RETRY.1, entry.tries);
+        entry.tries = entry.tries.saturating_add(1);
+        let until = now.mono.saturating_add(longest.mul_f64(0.5 + random / 2.0));
+        entry.hold = Hold::Until(until);
+        self.set_timer(index, Some(until));
+        let until_ms = Some(wall(until, now));
+        self.set(index, AccountState::Waiting { why: WaitFor::Backoff, until_ms }, Some(cause), out);
+    }
+
+    /// Follows a kick by another login.
+    fn kicked(
+        &mut self,
+        index: Index,
+        by: OtherLogin,
+        verdict: Verdict,
+        cause: Cause,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let policy = self.settings.kicks.clone();
+        let Some(entry) = self.entry(index) else { return };
+        match verdict {
+            Verdict::Newer | Verdict::Alarm { .. } | Verdict::Known => self.park(index, Some(by), None, cause, now, out),
+            Verdict::Stale => {
+                if entry.reclaimed.is_some_and(|at| now.mono.saturating_sub(at) < Self::RECLAIM) {
+                    return self.park(index, Some(by), None, cause, now, out);
+                }
+                entry.reclaimed = Some(now.mono);
+                entry.cause = Some(cause);
+                self.reconcile(index, now, out);
+            }
+            Verdict::Foreign => match policy {
+                KickPolicy::Park => self.park(index, Some(by), None, cause, now, out),
+                KickPolicy::RetryAfter(pause) => self.park(index, Some(by), Some(pause), cause, now, out),
+                KickPolicy::TakeOver { times, window } => {
+                    while entry.takeovers.front().is_some_and(|at| now.mono.saturating_sub(*at) >= window) {
+                        entry.takeovers.pop_front();
+                    }
+                    if entry.takeovers.len() >= times as usize {
+                        return self.park(index, Some(by), None, cause, now, out);
+                    }
+                    entry.takeovers.push_back(now.mono);
+                    entry.cause = Some(cause);
+                    self.reconcile(index, now, out);
+                }
+            },
+        }
+    }
+
+    fn park(
+        &mut self,
+        index: Index,
+        by: Option<OtherLogin>,
+        pause: Option<Duration>,
+        cause: Cause,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let until = pause.map(|pause| now.mono.saturating_add(pause));
+        let Some(entry) = self.entry(index) else { return };
+        entry.hold = Hold::Parked { until };
+        self.set_timer(index, until);
+        let until_ms = until.map(|until| wall(until, now));
+        self.set(index, AccountState::Parked { by, until_ms }, Some(cause), out);
+    }
+
+    fn set(&mut self, index: Index, state: AccountState, cause: Option<Cause>, out: &mut Vec<Action>) {
+        let Some(entry) = self.entry(index) else { return };
+        if entry.state != state || entry.cause != cause {
+            entry.state.clone_from(&state);
+            entry.cause.clone_from(&cause);
+            out.push(Action::State { index, state, cause });
+        }
+    }
+
+    fn set_timer(&mut self, index: Index, due: Option<Duration>) {
+        let Some(entry) = self.accounts.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        if entry.timer == due {
+            return;
+        }
+        if let Some(before) = entry.timer.take() {
+            self.timers.remove(&(before, index));
+        }
+        entry.timer = due;
+        if let Some(due) = due {
+            self.timers.insert((due, index));
+        }
+    }
+
+    /// Gives permits, goes on with a drain, and tells of the breaker: after each input.
+    fn settle(&mut self, now: Now, out: &mut Vec<Action>) {
+        self.go_on_draining(now, out);
+        while let Some(index) = self.pacer.next(now.mono) {
+            let Some(entry) = self.entry(index) else { continue };
+            let (generation, cause) = (entry.generation, entry.cause.clone());
+            out.push(Action::Admit { index, generation });
+            self.set(index, AccountState::LoggingIn { step: ConnectStep::Admission }, cause, out);
+        }
+        // Of several endpoints, the one that fares worst.
+        let worst = self.pacer.breakers(now.mono).max_by_key(severity).unwrap_or(BreakerState::Closed);
+        if severity(&worst) != severity(&self.breaker) {
+            self.breaker = worst;
+            out.push(Action::Notice(Notice::Breaker(worst)));
+        }
+    }
+
+    fn go_on_draining(&mut self, now: Now, out: &mut Vec<Action>) {
+        let Some(drain) = &self.drain else { return };
+        let (begun, until, abandoned) = (drain.begun, drain.until, drain.abandoned);
+        if now.mono >= until && !abandoned {
+            self.to_close.clear();
+            if let Some(drain) = &mut self.drain {
+                drain.abandoned = true;
+            }
+            for index in 0..self.accounts.len() {
+                let index = Index::try_from(index).unwrap_or(Index::MAX);
+                let Some(entry) = self.entry(index) else { continue };
+                if entry.session == Session::None {
+                    continue;
+                }
+                let user = entry.user.clone();
+                if entry.session == Session::Open {
+                    self.close(index, CloseHow::Abandon, now, out);
+                } else {
+                    let (generation, shard) = (entry.generation, entry.shard);
+                    out.push(Action::Close { index, generation, shard, how: CloseHow::Abandon });
+                }
+                if let Some(drain) = &mut self.drain {
+                    drain.left.push(Left { user, why: "not done at the deadline, reset".into() });
+                }
+            }
+        }
+        while self.closing < Self::CLOSING
+            && let Some(index) = self.to_close.pop_front()
+        {
+            if self.entry(index).is_some_and(|entry| entry.session == Session::Open) {
+                self.close(index, CloseHow::Drain(until.saturating_sub(now.mono)), now, out);
+            }
+        }
+        let over = abandoned && now.mono >= until.saturating_add(Self::ABANDON);
+        if (over || self.is_drained())
+            && let Some(drain) = &mut self.drain
+            && drain.total != usize::MAX
+        {
+            let left = std::mem::take(&mut drain.left);
+            let total = std::mem::replace(&mut drain.total, usize::MAX);
+            let took = now.mono.saturating_sub(begun);
+            out.push(Action::Drained(DrainReport { accounts: total, left, took }));
+        }
+    }
+}
+
+const fn severity(state: &BreakerState) -> u8 {
+    match state {
+        BreakerState::Closed => 0,
+        BreakerState::Recovering { .. } => 1,
+        BreakerState::HalfOpen { .. } => 2,
+        BreakerState::Open { .. } => 3,
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Returns the wall clock at a time of the monotonic one.
+fn wall(at: Duration, now: Now) -> u64 {
+    now.wall.saturating_add(millis(at.saturating_sub(now.mono)))
+}
+
+/// Returns whether a failed attempt of this kind ends the session, most likely.
+fn is_own(kind: CauseKind) -> bool {
+    use CauseKind as K;
+    matches!(
+        kind,
+        K::BadCredentials
+            | K::UserMissing
+            | K::PasswordChanged
+            | K::TokenEnded
+            | K::DeviceLimit
+            | K::Malformed
+            | K::ServingDisabled
+            | K::KickedElsewhere
+            | K::KickedByCall
+    )
+}
+
+#[cfg(test)]
+mod tests;
