@@ -201,6 +201,8 @@ pub(super) struct Engine {
     settings: Settings,
     accounts: Vec<Option<Entry>>,
     free: Vec<Index>,
+    /// Of the last session opened: no two have the same, also where an index is used again.
+    generation: u32,
     users: HashMap<UserId, Index>,
     /// Weights of the accounts of each shard.
     loads: Vec<u64>,
@@ -233,6 +235,7 @@ impl Engine {
             settings,
             accounts: Vec::new(),
             free: Vec::new(),
+            generation: 0,
             users: HashMap::new(),
             loads,
             pacer,
@@ -563,16 +566,18 @@ impl Engine {
     }
 
     fn open(&mut self, index: Index, out: &mut Vec<Action>) {
+        let next = self.generation.wrapping_add(1);
         let Some(entry) = self.entry(index) else { return };
         match entry.hold {
             Hold::Nothing => {}
             Hold::Until(until) | Hold::Parked { until: Some(until) } => return self.set_timer(index, Some(until)),
             Hold::Parked { until: None } | Hold::Failed => return,
         }
-        entry.generation = entry.generation.wrapping_add(1);
+        entry.generation = next;
         (entry.session, entry.was_online, entry.paced) = (Session::Open, false, false);
         let cause = entry.cause.clone();
         let (generation, shard, spec) = (entry.generation, entry.shard, Arc::clone(&entry.spec));
+        self.generation = next;
         self.set_timer(index, None);
         out.push(Action::Open { index, generation, shard, spec });
         self.set(index, AccountState::Waiting { why: WaitFor::Turn, until_ms: None }, cause, out);

@@ -201,6 +201,7 @@ impl World {
 
     /// Runs until a time.
     fn run(&mut self, until: Duration) {
+        let mut at_once = 0;
         loop {
             if let Some(deadline) = self.engine.deadline() {
                 self.number += 1;
@@ -211,6 +212,8 @@ impl World {
                 break;
             }
             let Some(Reverse((at, _, due))) = self.due.pop() else { break };
+            at_once = if at == self.now && due == Due::Tick { at_once + 1 } else { 0 };
+            assert!(at_once < 100, "ticks for ever at {at:?}: {:?}", self.engine.timers.first());
             self.now = at;
             self.happen(due);
             // One tick is enough, however often it was asked for.

@@ -20,5 +20,7 @@ mod settings;
 mod tests;
 
 pub use circuit::{BreakerState, SharedCause};
+#[cfg(test)]
+pub(crate) use pacer::HOLD;
 pub(crate) use pacer::{Lane, Outcome, Pacer, Place, Why};
 pub use settings::{Breaker, LoginPace};
