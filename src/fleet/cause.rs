@@ -273,15 +273,14 @@ fn kind_of_loss(loss: &LossCause) -> CauseKind {
 fn kind_of_end(reason: &DisconnectReason) -> CauseKind {
     use CauseKind as K;
     match reason {
-        DisconnectReason::Closed => K::Asked,
+        DisconnectReason::Closed | DisconnectReason::Moved | DisconnectReason::Paused => K::Asked,
+        DisconnectReason::LeaseLost => K::Other,
         DisconnectReason::Kicked(kick) => kind_of_kick(kick),
         DisconnectReason::Refused(refusal) => kind_of_refusal(refusal),
         DisconnectReason::TokenExpired => K::TokenEnded,
         DisconnectReason::Rest(error) => kind_of_rest(error),
         DisconnectReason::AttemptsExhausted { last, .. } => kind_of_loss(last),
         DisconnectReason::ActorEnded(_) => K::Application,
-        #[allow(unreachable_patterns, reason = "reasons that only a fleet gives")]
-        _ => K::Asked,
     }
 }
 

@@ -31,6 +31,7 @@ use crate::{
         auth::Credentials,
         message::Conversation,
         outgoing::{Outgoing, Sent},
+        totals::Totals,
     },
     util::{spawn::spawn_bounded, unix_time},
 };
@@ -78,6 +79,8 @@ pub(super) struct Shared {
     fleet: Addr<FleetActor>,
     handlers: Vec<Handlers>,
     pub(super) beats: Vec<Arc<Beat>>,
+    #[allow(dead_code, reason = "read for metrics")]
+    pub(super) totals: Arc<Totals>,
     pub(super) config: FleetConfig,
     pub(super) started_ms: u64,
 }
@@ -177,6 +180,7 @@ impl Fleet {
         let handlers: Vec<Handlers> =
             arbiters.iter().map(|arbiter| HandlerRegistry::start_guarded(&arbiter.handle(), log.clone())).collect();
         let beats: Vec<Arc<Beat>> = arbiters.iter().map(|_| Arc::default()).collect();
+        let totals = Arc::<Totals>::default();
         let shared = Arc::new_cyclic(|me: &Weak<Shared>| {
             let shards = arbiters.iter().zip(&handlers).zip(&beats).map(|((arbiter, handlers), beat)| {
                 let shard = ShardActor {
@@ -186,6 +190,7 @@ impl Fleet {
                     handler: config.handler.clone(),
                     queue: config.queue.clone(),
                     login: login.clone(),
+                    totals: Arc::clone(&totals),
                     shared: Weak::clone(me),
                     beat: Arc::clone(beat),
                     connections: Default::default(),
@@ -197,7 +202,7 @@ impl Fleet {
             let arbiter = Arbiter::new();
             let make = move || FleetActor::new(engine, for_actor, shards, arbiters, log);
             let fleet = spawn_bounded(&arbiter.handle(), FleetActor::MAILBOX, make);
-            Shared { table, fleet, handlers, beats, config, started_ms }
+            Shared { table, fleet, handlers, beats, totals, config, started_ms }
         });
         Ok(Fleet(Arc::new(Last(shared))))
     }

@@ -15,7 +15,7 @@ use slog::{Logger, warn};
 use tokio::sync::oneshot;
 
 use crate::{
-    config::{Account, Config},
+    config::Config,
     connection::{Closed, Connection},
     fleet::{
         actor::{FleetActor, FleetCall, Link},
@@ -33,6 +33,7 @@ use crate::{
         admission::{Admission, Attempt, AttemptKind, Permit, Ticket},
         auth::Credentials,
         error::{DisconnectReason, OpenError},
+        totals::Totals,
     },
     util::{lent::caught, unix_time},
 };
@@ -54,6 +55,7 @@ pub(super) struct ShardActor {
     pub(super) handler: Option<HandlerOf>,
     pub(super) queue: Option<Arc<dyn Admission>>,
     pub(super) login: LoginText,
+    pub(super) totals: Arc<Totals>,
     pub(super) shared: Weak<Shared>,
     pub(super) beat: Arc<Beat>,
     pub(super) connections: HashMap<Index, Connection>,
@@ -89,8 +91,8 @@ impl ShardActor {
         let observer = Arc::new(SessionObserver(link.clone()));
         let admission = Arc::new(FleetAdmission { link: link.clone(), queue: self.queue.clone() });
         let ext = self.login.with(spec.account.login_text());
-        let account: Account =
-            spec.account.clone().login_ext(ext).admission(admission).observer(observer).epoch(self.login.epoch);
+        let account = spec.account.clone().login_ext(ext).epoch(self.login.epoch).admission(admission);
+        let account = account.observer(observer).totals(Arc::clone(&self.totals));
         ctx.spawn(actix::fut::wrap_future(async move {
             // What becomes of it the observer tells, unless there is nobody to tell it.
             if let Err(error @ OpenError::Connection(_)) = connection.open(account).await {
@@ -120,7 +122,7 @@ impl ShardActor {
                 CloseHow::LogOut => connection.close().await,
                 CloseHow::Drain(limit) => connection.close_within(limit).await,
                 CloseHow::Abandon => {
-                    connection.abandon(DisconnectReason::Closed).await;
+                    connection.abandon(DisconnectReason::Moved);
                     Closed::Cut
                 }
             };

@@ -1,7 +1,5 @@
 //! Counts of many accounts together, for metrics.
 
-#![allow(dead_code, reason = "read by what is above a connection")]
-
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
