@@ -1,10 +1,6 @@
 //! The actor of a fleet: a thin shell over its engine.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
 use actix_rt::{Arbiter, time::Instant};
@@ -255,11 +251,7 @@ impl FleetActor {
         (whole.queue, whole.queue_eta_ms) = (length, u64::try_from(eta.as_millis()).unwrap_or(u64::MAX));
     }
 
-    fn on_shard(
-        &self,
-        shard: u16,
-        call: impl FnOnce(&mut ShardActor, &mut Context<ShardActor>) + Send + 'static,
-    ) {
+    fn on_shard(&self, shard: u16, call: impl FnOnce(&mut ShardActor, &mut Context<ShardActor>) + Send + 'static) {
         if let Some(shard) = self.shards.get(usize::from(shard)) {
             shard.do_send(ShardCall(Box::new(call)));
         }
@@ -344,4 +336,3 @@ impl Handler<FleetCall> for FleetActor {
         call(self, ctx);
     }
 }
-

@@ -219,7 +219,13 @@ impl CauseKind {
             K::Unreachable => Advice::CheckNetwork,
             K::Timeout | K::ServiceFailed | K::RateLimited | K::LinkLost if retried => Advice::Wait,
             K::Timeout | K::LinkLost => Advice::CheckNetwork,
-            K::ServiceFailed | K::RateLimited | K::Asked | K::Other => if retried { Advice::Wait } else { Advice::Resume },
+            K::ServiceFailed | K::RateLimited | K::Asked | K::Other => {
+                if retried {
+                    Advice::Wait
+                } else {
+                    Advice::Resume
+                }
+            }
             K::Tls => Advice::CheckCertificate,
             K::Proxy => Advice::CheckProxy,
             K::AppLimit => Advice::RaiseLimit,

@@ -47,7 +47,10 @@ pub(super) struct Settings {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Report {
     /// An attempt asks for its permit.
-    Asked { reconnect: bool, host: Option<Arc<str>> },
+    Asked {
+        reconnect: bool,
+        host: Option<Arc<str>>,
+    },
     /// It does not want it any more.
     Withdrawn,
     /// An attempt for which a permit was given is over.
@@ -55,18 +58,28 @@ pub(super) enum Report {
     Step(ConnectStep),
     Online,
     /// The link was lost or an attempt to regain it failed; the next one comes after the pause.
-    Reconnecting { attempt: u32, delay: Duration, cause: Cause },
+    Reconnecting {
+        attempt: u32,
+        delay: Duration,
+        cause: Cause,
+    },
     /// The session is over, without having been closed by the fleet.
     Ended(SessionEnd),
     /// The fleet's own close is done.
-    Closed { answered: bool },
+    Closed {
+        answered: bool,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum AttemptEnd {
     Online,
     /// `shared` where it tells something of the service and not of the account.
-    Failed { cause: Cause, shared: Option<SharedCause>, retry_after: Option<Duration> },
+    Failed {
+        cause: Cause,
+        shared: Option<SharedCause>,
+        retry_after: Option<Duration>,
+    },
     Cancelled,
 }
 
@@ -94,7 +107,10 @@ impl AttemptEnd {
 pub(super) enum SessionEnd {
     /// The application closed the account's connection by itself.
     ClosedByApplication,
-    Kicked { kick: Kick, cause: Cause },
+    Kicked {
+        kick: Kick,
+        cause: Cause,
+    },
     /// Nobody but a person can help.
     Final(Cause),
     /// It may be otherwise the next time.
@@ -251,7 +267,12 @@ impl Engine {
     }
 
     /// Takes an account, or other settings of one that is known.
-    pub(super) fn add(&mut self, spec: AccountSpec, now: Now, out: &mut Vec<Action>) -> Result<(Index, Added), FleetError> {
+    pub(super) fn add(
+        &mut self,
+        spec: AccountSpec,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) -> Result<(Index, Added), FleetError> {
         spec.check()?;
         if self.drain.is_some() {
             return Err(FleetError::Draining);
@@ -264,10 +285,8 @@ impl Engine {
                 entry.spec = Arc::new(spec);
                 return Ok((index, Added::New));
             }
-            let (same_login, same) = (
-                entry.spec.logs_in_like(&spec),
-                entry.spec.tag == spec.tag && entry.spec.weight == spec.weight,
-            );
+            let (same_login, same) =
+                (entry.spec.logs_in_like(&spec), entry.spec.tag == spec.tag && entry.spec.weight == spec.weight);
             if same_login && same {
                 return Ok((index, Added::Same));
             }
@@ -734,7 +753,9 @@ impl Engine {
         let policy = self.settings.kicks.clone();
         let Some(entry) = self.entry(index) else { return };
         match verdict {
-            Verdict::Newer | Verdict::Alarm { .. } | Verdict::Known => self.park(index, Some(by), None, cause, now, out),
+            Verdict::Newer | Verdict::Alarm { .. } | Verdict::Known => {
+                self.park(index, Some(by), None, cause, now, out)
+            }
             Verdict::Stale => {
                 if entry.reclaimed.is_some_and(|at| now.mono.saturating_sub(at) < Self::RECLAIM) {
                     return self.park(index, Some(by), None, cause, now, out);
@@ -899,5 +920,7 @@ fn is_own(kind: CauseKind) -> bool {
     )
 }
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;

@@ -16,8 +16,8 @@ use crate::{
     config::KickPolicy,
     connection::{Connection, Health},
     fleet::{
-        Accounts, AccountSnapshot, AccountSpec, Added, AccountState, CauseKind, Changes, DrainReport, Filter, FleetConfig,
-        FleetError, Page, Pause, StateKind, Transition,
+        AccountSnapshot, AccountSpec, AccountState, Accounts, Added, CauseKind, Changes, DrainReport, Filter,
+        FleetConfig, FleetError, Page, Pause, StateKind, Transition,
         actor::{FleetActor, FleetCall},
         engine::{Engine, Settings},
         kicks::LoginText,
@@ -243,7 +243,8 @@ impl Fleet {
         let mut accounts = accounts.into_iter().map(Into::into).peekable();
         while accounts.peek().is_some() {
             let batch: Vec<AccountSpec> = accounts.by_ref().take(Self::BATCH).collect();
-            let added = self.ask(move |fleet, ctx| batch.into_iter().map(|spec| fleet.add(spec, ctx)).collect::<Vec<_>>());
+            let added =
+                self.ask(move |fleet, ctx| batch.into_iter().map(|spec| fleet.add(spec, ctx)).collect::<Vec<_>>());
             answers.extend(added.await?);
         }
         Ok(answers)
@@ -282,7 +283,8 @@ impl Fleet {
     /// As [`pause`](Fleet::pause).
     pub async fn restart(&self, user: &str) -> Result<(), FleetError> {
         let user: UserId = user.parse()?;
-        self.ask(move |fleet, ctx| fleet.command(ctx, |engine, now, out| engine.restart_account(&user, now, out))).await?
+        self.ask(move |fleet, ctx| fleet.command(ctx, |engine, now, out| engine.restart_account(&user, now, out)))
+            .await?
     }
 
     /// Gives an account other credentials, and has it go on if it was parked or refused.
@@ -293,10 +295,8 @@ impl Fleet {
     /// As [`pause`](Fleet::pause), and [`FleetError::OtherUser`].
     pub async fn update(&self, user: &str, credentials: Credentials) -> Result<(), FleetError> {
         let user: UserId = user.parse()?;
-        self.ask(move |fleet, ctx| {
-            fleet.command(ctx, |engine, now, out| engine.update(&user, credentials, now, out))
-        })
-        .await?
+        self.ask(move |fleet, ctx| fleet.command(ctx, |engine, now, out| engine.update(&user, credentials, now, out)))
+            .await?
     }
 
     /// Changes the pace of logins from the next one on.

@@ -37,7 +37,8 @@ impl LoginText {
 
     /// Reads the text of the login that kicked an account.
     pub(super) fn read(ext: Option<&ServerText>, ours: &LoginText) -> Other {
-        let own = ext.and_then(|ext| serde_json::from_str::<LoginText>(ext).ok()).filter(|text| text.fleet == ours.fleet);
+        let own =
+            ext.and_then(|ext| serde_json::from_str::<LoginText>(ext).ok()).filter(|text| text.fleet == ours.fleet);
         let by = OtherLogin {
             ext: ext.map(|ext| ext.shown().chars().take(OtherLogin::MAX_CHARS).collect::<String>().into()),
             node: own.as_ref().map(|own| own.node.chars().take(OtherLogin::MAX_CHARS).collect::<String>().into()),

@@ -123,6 +123,7 @@ impl ShardActor {
                 CloseHow::Drain(limit) => connection.close_within(limit).await,
                 CloseHow::Abandon => {
                     connection.abandon(DisconnectReason::Moved);
+                    connection.close().await;
                     Closed::Cut
                 }
             };
@@ -131,7 +132,9 @@ impl ShardActor {
     }
 
     pub(super) fn renew_token(&mut self, index: Index, credentials: Credentials, fleet: Addr<FleetActor>) {
-        let (Some(connection), Some(token)) = (self.connections.get(&index).cloned(), credentials.token_alone().cloned()) else {
+        let (Some(connection), Some(token)) =
+            (self.connections.get(&index).cloned(), credentials.token_alone().cloned())
+        else {
             return;
         };
         let log = self.log.clone();
@@ -198,7 +201,7 @@ impl Observer for SessionObserver {
     }
 }
 
-fn end_of(reason: &DisconnectReason) -> SessionEnd {
+pub(super) fn end_of(reason: &DisconnectReason) -> SessionEnd {
     let cause = Cause::of_end(reason);
     match reason {
         DisconnectReason::Closed => SessionEnd::ClosedByApplication,
@@ -208,7 +211,7 @@ fn end_of(reason: &DisconnectReason) -> SessionEnd {
     }
 }
 
-fn end_of_open(error: &OpenError) -> SessionEnd {
+pub(super) fn end_of_open(error: &OpenError) -> SessionEnd {
     match error {
         OpenError::Ended { reason, .. } => end_of(reason),
         // The connection was used by somebody else meanwhile, or it is gone; another try finds out.

@@ -311,7 +311,13 @@ impl Table {
     }
 
     /// Puts an account into a state; a change of its kind is a transition, and told.
-    pub(super) fn set(&self, cell: &Cell, state: AccountState, cause: Option<Cause>, now_ms: u64) -> Option<AccountChange> {
+    pub(super) fn set(
+        &self,
+        cell: &Cell,
+        state: AccountState,
+        cause: Option<Cause>,
+        now_ms: u64,
+    ) -> Option<AccountChange> {
         let mut inner = cell.inner();
         let (from, to) = (inner.state.kind(), state.kind());
         let mut counts = self.counts();

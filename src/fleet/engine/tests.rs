@@ -45,7 +45,7 @@ enum Due {
 }
 
 /// The accounts of an engine as a model of their connections, and the service.
-struct World {
+pub(super) struct World {
     engine: Engine,
     now: Duration,
     due: BinaryHeap<Reverse<(Duration, u64, Due)>>,
@@ -80,7 +80,7 @@ fn text() -> LoginText {
 }
 
 impl World {
-    fn new(kicks: KickPolicy) -> Self {
+    pub(super) fn new(kicks: KickPolicy) -> Self {
         Self::paced(kicks, LoginPace::default())
     }
 
@@ -131,7 +131,7 @@ impl World {
         done
     }
 
-    fn add(&mut self, spec: AccountSpec) -> Index {
+    pub(super) fn add(&mut self, spec: AccountSpec) -> Index {
         let user = spec.user().clone();
         let (index, _) = self.command(|engine, now, out| engine.add(spec, now, out)).unwrap();
         self.users.insert(index, user);
@@ -143,7 +143,7 @@ impl World {
         (0..count).map(|number| self.add(spec(number))).collect()
     }
 
-    fn report(&mut self, index: Index, report: Report) {
+    pub(super) fn report(&mut self, index: Index, report: Report) {
         let generation = self.generations.get(&index).copied().unwrap_or_default();
         self.report_of(index, generation, report);
     }
@@ -224,7 +224,7 @@ impl World {
         self.now = until;
     }
 
-    fn run_for(&mut self, time: Duration) {
+    pub(super) fn run_for(&mut self, time: Duration) {
         self.run(self.now + time);
     }
 
@@ -280,6 +280,15 @@ impl World {
             let generation = self.generations[&index];
             self.back_off(index, generation, lost.clone());
         }
+    }
+
+    /// Has its logins never end by themselves.
+    pub(super) fn silence(&mut self, index: Index) {
+        self.hangs.push(index);
+    }
+
+    pub(super) fn told(&self, index: Index) -> (AccountState, Option<Cause>) {
+        self.states[&index].clone()
     }
 
     fn state(&self, index: Index) -> StateKind {
@@ -365,9 +374,10 @@ fn after_an_outage_all_come_back_flat_and_nobody_knocks_meanwhile() {
     world.go_down();
     world.run_for(600 * SECOND);
     assert!(world.most_dials_a_second(before) <= 100);
-    let opened = world.notices.iter().find_map(|(at, notice)| {
-        matches!(notice, Notice::Breaker(BreakerState::Open { .. })).then_some(*at)
-    });
+    let opened = world
+        .notices
+        .iter()
+        .find_map(|(at, notice)| matches!(notice, Notice::Breaker(BreakerState::Open { .. })).then_some(*at));
     let opened = opened.expect("the breaker opens");
     let probes = world.dials.iter().filter(|at| **at > opened + SECOND).count();
     assert!(probes <= 12 * 10, "{probes} probes in ten minutes");
@@ -393,7 +403,8 @@ fn a_limit_of_the_application_opens_the_breaker_within_a_second_and_fails_no_acc
         let all = world.add_many(500);
         let begun = world.now;
         world.run_for(30 * SECOND);
-        let opened = world.notices.iter().find(|(_, notice)| matches!(notice, Notice::Breaker(BreakerState::Open { .. })));
+        let opened =
+            world.notices.iter().find(|(_, notice)| matches!(notice, Notice::Breaker(BreakerState::Open { .. })));
         let (at, _) = opened.expect("the breaker opens");
         assert!(*at - begun <= SECOND, "{:?}", *at - begun);
         for index in all {
@@ -533,7 +544,8 @@ fn adding_a_known_account_takes_what_is_new_and_only_that() {
     let mut world = World::new(KickPolicy::Park);
     let one = world.add(spec(1));
     world.run_for(SECOND);
-    let mut add = |world: &mut World, spec: AccountSpec| world.command(|engine, now, out| engine.add(spec, now, out)).unwrap();
+    let mut add =
+        |world: &mut World, spec: AccountSpec| world.command(|engine, now, out| engine.add(spec, now, out)).unwrap();
     assert_eq!(add(&mut world, spec(1)), (one, Added::Same));
     assert_eq!(add(&mut world, spec(1).tag("sales")), (one, Added::Changed));
     assert_eq!(world.opened[&one], 1, "a tag is no reason to log in anew");
@@ -818,7 +830,11 @@ fn waiting_accounts_say_whether_for_their_turn_or_for_the_breaker() {
     world.run_for(2 * SECOND);
     let late = world.add(spec(100));
     world.run_for(Duration::from_millis(10));
-    assert!(matches!(world.states[&late].0, AccountState::Waiting { why: WaitFor::Breaker, .. }), "{:?}", world.states[&late]);
+    assert!(
+        matches!(world.states[&late].0, AccountState::Waiting { why: WaitFor::Breaker, .. }),
+        "{:?}",
+        world.states[&late]
+    );
 }
 
 /// Any order of commands and reports, against a service that comes and goes: no account is opened twice, and all that are

@@ -1,0 +1,1 @@
+//! See `.ci/long fleet`.
