@@ -620,7 +620,11 @@ impl Engine {
         let user = entry.user.clone();
         self.closing = self.closing.saturating_sub(1);
         self.withdraw(index, now);
-        if !answered && let Some(drain) = &mut self.drain {
+        // What is reset at the deadline is named already.
+        if !answered
+            && let Some(drain) = &mut self.drain
+            && !drain.abandoned
+        {
             drain.left.push(Left { user, why: "closed without the server's answer".into() });
         }
         self.reconcile(index, now, out);

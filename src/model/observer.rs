@@ -4,7 +4,6 @@ use crate::model::{ConnectionState, EventKind, error::OpenError};
 
 /// A change of a connection, in the order in which it came to it.
 #[derive(Debug)]
-#[allow(dead_code, reason = "for what is above a connection")]
 pub(crate) enum Observed<'a> {
     /// The state has changed. It is told before the events of the same turn.
     State(ConnectionState),

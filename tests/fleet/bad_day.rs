@@ -110,7 +110,7 @@ async fn on_a_bad_day_every_other_account_is_untouched_and_every_faulty_one_says
     assert!(left.iter().all(|user| *user == name(HANGS)), "{left:?}");
     assert!(server.online_twice().is_empty());
     for number in [PANICS, HANGS] {
-        assert_eq!(left_for(&server, &name(number)).await, ["first", "second", "third"], "{}", name(number));
+        assert_eq!(left_for(&server, number).await, ["first", "second", "third"], "{}", name(number));
     }
     assert_eq!(ends(&server, &name(9)).last(), Some(&SessionEnd::Logout));
 }

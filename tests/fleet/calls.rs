@@ -230,12 +230,13 @@ async fn a_function_that_makes_handlers_and_panics_costs_its_account_and_no_othe
     fleet.add_all(specs(0..3)).await.unwrap();
     state(&fleet, "bot-0", StateKind::Online).await;
     state(&fleet, "bot-2", StateKind::Online).await;
+    until(&fleet, "its cause", |fleet| fleet.summary().causes.contains_key(&CauseKind::Application)).await;
     let seen = fleet.account("bot-1").unwrap().snapshot();
     assert_eq!(
         (seen.action, seen.cause.map(|cause| cause.kind)),
         (Some(Advice::CheckApplication), Some(CauseKind::Application))
     );
-    assert_eq!(server.connects(), 2);
+    assert_eq!(server.session_log().len(), 2);
 }
 
 #[actix::test]

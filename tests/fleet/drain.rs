@@ -46,7 +46,7 @@ async fn a_drain_lets_the_handler_finish_and_acknowledges_what_it_did() {
     let report = within("the drain", drain).await.unwrap();
     assert!(report.is_clean(), "{report}");
     assert_eq!(ends(&server, "bot-0"), [SessionEnd::Logout]);
-    assert_eq!(left_for(&server, "bot-0").await, Vec::<String>::new(), "what was handled is acknowledged");
+    assert_eq!(left_for(&server, 0).await, Vec::<String>::new(), "what was handled is acknowledged");
 }
 
 #[actix::test]
@@ -78,7 +78,7 @@ async fn a_handler_that_hangs_is_reset_at_the_deadline_named_and_its_message_is_
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     let left: Vec<_> = report.left.iter().map(|left| left.user.as_str().to_owned()).collect();
     assert_eq!((report.accounts, left), (10, vec!["bot-3".to_owned()]));
-    assert_eq!(left_for(&server, "bot-3").await, ["hello"]);
+    assert_eq!(left_for(&server, 3).await, ["hello"]);
 }
 
 #[actix::test]

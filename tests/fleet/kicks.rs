@@ -43,6 +43,7 @@ async fn two_programs_that_take_over_kick_each_other_a_few_times_and_then_stop()
     };
     let (one, two) = (fleet("one"), fleet("two"));
     online(&one, 0..1).await;
+    // From another device.
     two.add(Credentials::password("bot-0", "password").unwrap()).await.unwrap();
     within("one of them parks", async {
         while [&one, &two].iter().all(|fleet| fleet.summary().of(StateKind::Parked) == 0) {

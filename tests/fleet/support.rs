@@ -1,7 +1,8 @@
 use std::{future::Future, time::Duration};
 
 use agora_chat::{
-    Connection, Credentials, EventHandler, Reconnect,
+    Account, Connection, Credentials, EventHandler, Reconnect,
+    account::Device,
     config::ConfigBuilder,
     fleet::{AccountHandle, AccountSpec, Filter, Fleet, FleetConfig, FleetError, LoginPace, StateKind},
     local_server::{LocalServer, SessionEnd},
@@ -54,8 +55,13 @@ pub(crate) fn ponging(config: FleetConfig) -> FleetConfig {
     })
 }
 
+/// The account of a bot, always on the same device: what a device was given and did not acknowledge is kept for it alone.
+pub(crate) fn account(number: usize) -> Account {
+    Account::new(Credentials::password(&name(number), "password").unwrap()).device(Device::new("desk"))
+}
+
 pub(crate) fn specs(users: std::ops::Range<usize>) -> Vec<AccountSpec> {
-    users.map(|number| AccountSpec::new(Credentials::password(&name(number), "password").unwrap())).collect()
+    users.map(|number| AccountSpec::new(account(number))).collect()
 }
 
 /// Adds accounts and waits until all are online.
@@ -98,15 +104,15 @@ pub(crate) fn ends(server: &LocalServer, user: &str) -> Vec<SessionEnd> {
 }
 
 /// Returns the texts that wait for a user on the server: what a new login is given before a text that comes after it.
-pub(crate) async fn left_for(server: &LocalServer, user: &str) -> Vec<String> {
+pub(crate) async fn left_for(server: &LocalServer, number: usize) -> Vec<String> {
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let connection = Connection::start(quick(server.config()).build().unwrap()).unwrap();
     let handler = EventHandler::new().on_message(move |_, message| {
         let _ = told.send(message.text().unwrap_or_default().to_owned());
     });
     connection.add_event_handler("left", handler).unwrap();
-    connection.open(Credentials::password(user, "password").unwrap()).await.unwrap();
-    server.send_text("alice", user, "the last").unwrap();
+    connection.open(account(number)).await.unwrap();
+    server.send_text("alice", &name(number), "the last").unwrap();
     let mut left = Vec::new();
     loop {
         match within("the last text", heard.recv()).await.unwrap() {
