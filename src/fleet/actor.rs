@@ -12,6 +12,7 @@ use crate::{
         changes::FleetChange,
         engine::{Action, AttemptEnd, Engine, Index, Notice, Report},
         error::FleetError,
+        handle::Queue,
         pace::BreakerState,
         shard::{ShardActor, ShardCall},
         state::AccountState,
@@ -75,7 +76,10 @@ pub(super) struct Reported {
 /// A call of a handle.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct FleetCall(pub(super) Box<dyn FnOnce(&mut FleetActor, &mut Context<FleetActor>) + Send>);
+pub(super) struct FleetCall(pub(super) Do<FleetActor>);
+
+/// What is to be done by an actor, on its thread.
+pub(super) type Do<A> = Box<dyn FnOnce(&mut A, &mut Context<A>) + Send>;
 
 impl FleetActor {
     pub(super) const MAILBOX: usize = 4096;
@@ -246,9 +250,13 @@ impl FleetActor {
 
     fn publish_queue(&self, now: Now) {
         let pacer = self.engine.pacer();
-        let (length, eta) = (pacer.waiting(), pacer.eta(now.mono).unwrap_or_default());
-        let mut whole = self.table.whole();
-        (whole.queue, whole.queue_eta_ms) = (length, u64::try_from(eta.as_millis()).unwrap_or(u64::MAX));
+        let millis = |time: Option<Duration>| u64::try_from(time.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
+        self.table.whole().queue = Queue {
+            length: pacer.waiting(),
+            eta_ms: millis(pacer.eta(now.mono)),
+            under_way: pacer.under_way(),
+            longest_wait_ms: millis(pacer.longest_wait(now.mono)),
+        };
     }
 
     fn on_shard(&self, shard: u16, call: impl FnOnce(&mut ShardActor, &mut Context<ShardActor>) + Send + 'static) {

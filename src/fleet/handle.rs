@@ -130,6 +130,10 @@ pub struct Queue {
     pub length: usize,
     /// The time in milliseconds until all of them have gone, if logins go well.
     pub eta_ms: u64,
+    /// Attempts that have a permit and are under way.
+    pub under_way: usize,
+    /// How long the one that waits longest has waited, in milliseconds.
+    pub longest_wait_ms: u64,
 }
 
 impl Summary {
@@ -171,7 +175,7 @@ impl Fleet {
             text: None,
         };
         let mut random = fastrand::Rng::new();
-        let pacer = Pacer::new(config.pace.clone(), config.breaker.clone(), random.fork());
+        let pacer = Pacer::new(config.pace, config.breaker, random.fork());
         let shards = u16::try_from(config.arbiters).unwrap_or(u16::MAX);
         let settings = Settings { login: login.clone(), kicks, shards, max_accounts: config.max_accounts };
         let engine = Engine::new(settings, pacer, random);
@@ -346,7 +350,7 @@ impl Fleet {
             accounts,
             causes,
             breaker: whole.breaker,
-            queue: Queue { length: whole.queue, eta_ms: whole.queue_eta_ms },
+            queue: whole.queue,
             draining: whole.draining,
         }
     }

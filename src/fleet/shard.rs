@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     connection::{Closed, Connection},
     fleet::{
-        actor::{FleetActor, FleetCall, Link},
+        actor::{Do, FleetActor, FleetCall, Link},
         cause::Cause,
         config::HandlerOf,
         engine::{CloseHow, Index, Report, SessionEnd},
@@ -65,7 +65,7 @@ pub(super) struct ShardActor {
 /// A call of the fleet's actor.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct ShardCall(pub(super) Box<dyn FnOnce(&mut ShardActor, &mut Context<ShardActor>) + Send>);
+pub(super) struct ShardCall(pub(super) Do<ShardActor>);
 
 impl ShardActor {
     pub(super) const MAILBOX: usize = 4096;

@@ -16,6 +16,7 @@ use crate::{
         changes::{Changes, FleetChange},
         counts::Counts,
         drain::DrainReport,
+        handle::Queue,
         pace::BreakerState,
         state::{AccountChange, AccountState, StateKind, Transition, WaitFor, as_text},
     },
@@ -242,8 +243,7 @@ fn as_optional_text<S: serde::Serializer>(user: &Option<UserId>, serializer: S) 
 #[derive(Clone, Debug)]
 pub(super) struct Whole {
     pub(super) breaker: BreakerState,
-    pub(super) queue: usize,
-    pub(super) queue_eta_ms: u64,
+    pub(super) queue: Queue,
     pub(super) draining: bool,
     pub(super) drained: Option<DrainReport>,
     pub(super) ended: bool,
@@ -264,8 +264,7 @@ impl Table {
     pub(super) fn new(node: Arc<str>, epoch: u64) -> Self {
         let whole = Whole {
             breaker: BreakerState::Closed,
-            queue: 0,
-            queue_eta_ms: 0,
+            queue: Queue::default(),
             draining: false,
             drained: None,
             ended: false,

@@ -74,6 +74,9 @@ impl Rate {
     #[must_use]
     pub fn most_within(&self, window: Duration) -> usize {
         let window = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
+        if window == 0 {
+            return 0;
+        }
         let (mut most, mut first) = (0, self.at_us.iter().peekable());
         let mut inside: usize = 0;
         for last in &self.at_us {

@@ -1,5 +1,7 @@
 //! Counts of many accounts together, for metrics.
 
+#![allow(dead_code, reason = "read for metrics, which are a feature")]
+
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,

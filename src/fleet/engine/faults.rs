@@ -155,7 +155,7 @@ fn an_account_with_any_of_these_faults_says_what_it_is_and_what_to_do() {
                 user: user(),
                 error: RestError::local(Operation::Discovery, R::DiscoveryEmpty("REST")),
             }),
-            Failed,
+            Waiting,
             C::WrongAddress,
             A::CheckAddress,
         ),

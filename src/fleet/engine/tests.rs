@@ -544,7 +544,7 @@ fn adding_a_known_account_takes_what_is_new_and_only_that() {
     let mut world = World::new(KickPolicy::Park);
     let one = world.add(spec(1));
     world.run_for(SECOND);
-    let mut add =
+    let add =
         |world: &mut World, spec: AccountSpec| world.command(|engine, now, out| engine.add(spec, now, out)).unwrap();
     assert_eq!(add(&mut world, spec(1)), (one, Added::Same));
     assert_eq!(add(&mut world, spec(1).tag("sales")), (one, Added::Changed));
@@ -865,10 +865,8 @@ fn whatever_comes_in_whatever_order_the_wanted_accounts_are_online_in_the_end() 
                         }
                     }
                 }
-                4 => {
-                    if world.command(|engine, now, out| engine.remove(&user, now, out)).is_ok() {
-                        wanted.insert(user, false);
-                    }
+                4 if world.command(|engine, now, out| engine.remove(&user, now, out)).is_ok() => {
+                    wanted.insert(user, false);
                 }
                 5 => {
                     let pause = Pause::lasting(random.u32(1..60) * SECOND, "a while");

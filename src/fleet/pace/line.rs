@@ -37,10 +37,6 @@ impl Line {
         self.waiting
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting == 0
-    }
-
     /// Puts one at the end; `number` is higher than any before.
     pub(super) fn push(&mut self, number: u64, who: u32, since: Duration) {
         self.slots.push(Slot { number, who, since, gone: false });

@@ -337,6 +337,7 @@ impl Pacer {
         self.endpoints.iter().map(Endpoint::waiting).sum()
     }
 
+    #[cfg(test)]
     /// Returns how many wait in a lane.
     pub(crate) fn waiting_in(&self, lane: Lane) -> usize {
         self.endpoints.iter().map(|endpoint| endpoint.lines.of(lane).len()).sum()
@@ -363,6 +364,7 @@ impl Pacer {
         Some(last.max()?.saturating_sub(now))
     }
 
+    #[cfg(test)]
     /// Returns the state of an endpoint's breaker.
     pub(crate) fn breaker(&self, endpoint: u16, now: Duration) -> BreakerState {
         let known = self.endpoints.get(usize::from(endpoint) % ENDPOINTS);
