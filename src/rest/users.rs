@@ -30,10 +30,11 @@ impl RestClient {
     /// are gone.
     ///
     /// Groups and rooms it owns go with it. Where a host did not answer and the next one says
-    /// [`RestErrorKind::UserNotFound`], the first one may have deleted the user.
+    /// [`UserNotFound`](crate::errors::RestErrorKind::UserNotFound), the first one may have deleted the user.
     ///
     /// # Errors
-    /// Any [`RestError`]; among them [`RestErrorKind::UserNotFound`] and [`RestErrorKind::Unauthorized`].
+    /// Any [`RestError`]; among them [`UserNotFound`](crate::errors::RestErrorKind::UserNotFound) and
+    /// [`Unauthorized`](crate::errors::RestErrorKind::Unauthorized).
     pub async fn delete_user(&self, app_token: &Token, user: &UserId) -> Result<(), RestError> {
         let call = self.about(Operation::DeleteUser, Method::DELETE, app_token, user, "");
         self.call(call, done).await
