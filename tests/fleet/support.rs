@@ -1,3 +1,7 @@
+#[path = "../support/own_process.rs"]
+#[allow(dead_code, reason = "no binary needs all of it")]
+pub(crate) mod own_process;
+
 use std::{future::Future, time::Duration};
 
 use agora_chat::{
@@ -9,6 +13,8 @@ use agora_chat::{
 };
 
 pub(crate) const LONG: Duration = Duration::from_secs(60);
+/// Of a wait for many accounts.
+const LONGEST: Duration = Duration::from_secs(400);
 
 /// Waits for something that surely comes.
 pub(crate) async fn within<T>(what: &str, waited: impl Future<Output = T>) -> T {
@@ -83,7 +89,7 @@ pub(crate) async fn until(fleet: &Fleet, what: &str, holds: impl Fn(&Fleet) -> b
             let _ = tokio::time::timeout(Duration::from_millis(200), changes.next()).await;
         }
     };
-    if tokio::time::timeout(LONG, waited).await.is_err() {
+    if tokio::time::timeout(LONGEST, waited).await.is_err() {
         let others = fleet.accounts(&Filter::all(), &agora_chat::fleet::Page::first(10_000)).accounts;
         let others: Vec<_> =
             others.into_iter().filter(|account| account.state.kind() != StateKind::Online).take(5).collect();
