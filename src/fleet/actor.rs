@@ -152,7 +152,7 @@ impl FleetActor {
                 Action::Open { index, generation, shard, spec } => {
                     let Some(cell) = self.cells.get(&index).cloned() else { continue };
                     let link = Link { fleet: ctx.address(), index, generation };
-                    self.on_shard(shard, move |shard, ctx| shard.open(link, &spec, &cell, ctx));
+                    self.on_shard(shard, move |shard, _| shard.open(link, &spec, &cell));
                 }
                 Action::Admit { index, generation } => self.admit(index, generation, now, ctx),
                 Action::Close { index, generation, shard, how } => {
@@ -316,10 +316,16 @@ impl Actor for FleetActor {
     type Context = Context<Self>;
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        self.table.whole().ended = true;
         for arbiter in self.arbiters.drain(..) {
             arbiter.stop();
         }
+    }
+}
+
+impl Drop for FleetActor {
+    /// Tells the handles, also where its arbiter ended with it.
+    fn drop(&mut self) {
+        self.table.whole().ended = true;
     }
 }
 

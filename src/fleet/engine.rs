@@ -168,6 +168,8 @@ enum Want {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Session {
     None,
+    /// Waits for its turn; only then the shard makes a connection of it, so that those who wait take no memory there.
+    Queued,
     Open,
     /// The shard is closing it.
     Closing,
@@ -193,6 +195,10 @@ struct Entry {
     hold: Hold,
     /// Asks for a permit, or has one.
     paced: bool,
+    /// Endpoint that its last attempt was for.
+    endpoint: u16,
+    /// Has a permit that its connection has not asked for yet.
+    admitted: bool,
     was_online: bool,
     /// Sessions in a row that ended without being online.
     tries: u32,
@@ -320,6 +326,8 @@ impl Engine {
             session: Session::None,
             hold: Hold::Nothing,
             paced: false,
+            endpoint: 0,
+            admitted: false,
             was_online: false,
             tries: 0,
             takeovers: VecDeque::new(),
@@ -425,7 +433,7 @@ impl Engine {
     /// Takes what a shard says of a session; what is said of an earlier one is ignored.
     pub(super) fn report(&mut self, index: Index, generation: u32, report: Report, now: Now, out: &mut Vec<Action>) {
         let Some(entry) = self.entry(index) else { return };
-        if entry.generation != generation || entry.session == Session::None {
+        if entry.generation != generation || matches!(entry.session, Session::None | Session::Queued) {
             return;
         }
         let closing = entry.session == Session::Closing;
@@ -556,7 +564,12 @@ impl Engine {
     fn reconcile(&mut self, index: Index, now: Now, out: &mut Vec<Action>) {
         let Some(entry) = self.entry(index) else { return };
         match (&entry.want, entry.session) {
-            (_, Session::Closing) | (Want::Run, Session::Open) => {}
+            (_, Session::Closing) | (Want::Run, Session::Open | Session::Queued) => {}
+            (_, Session::Queued) => {
+                entry.session = Session::None;
+                self.withdraw(index, now);
+                self.reconcile(index, now, out);
+            }
             (Want::Drained, Session::Open) => {
                 let online = matches!(entry.state, AccountState::Online);
                 let cause = entry.cause.clone();
@@ -568,7 +581,7 @@ impl Engine {
                 }
             }
             (_, Session::Open) => self.close(index, CloseHow::LogOut, now, out),
-            (Want::Run, Session::None) => self.open(index, out),
+            (Want::Run, Session::None) => self.open(index, now, out),
             (Want::Paused { why, until }, Session::None) => {
                 let (why, until) = (Arc::clone(why), *until);
                 let until_ms = until.map(|until| wall(until, now));
@@ -584,22 +597,40 @@ impl Engine {
         }
     }
 
-    fn open(&mut self, index: Index, out: &mut Vec<Action>) {
-        let next = self.generation.wrapping_add(1);
+    fn open(&mut self, index: Index, now: Now, out: &mut Vec<Action>) {
         let Some(entry) = self.entry(index) else { return };
         match entry.hold {
             Hold::Nothing => {}
             Hold::Until(until) | Hold::Parked { until: Some(until) } => return self.set_timer(index, Some(until)),
             Hold::Parked { until: None } | Hold::Failed => return,
         }
+        (entry.session, entry.paced) = (Session::Queued, true);
+        let lane = if entry.was_online { Lane::Reconnect } else { Lane::First };
+        let (endpoint, cause) = (entry.endpoint, entry.cause.clone());
+        self.set_timer(index, None);
+        self.pacer.ask(index, lane, endpoint, now.mono);
+        self.set_waiting(index, cause, now, out);
+    }
+
+    /// Has the shard log in an account whose turn has come.
+    fn begin(&mut self, index: Index, out: &mut Vec<Action>) {
+        let next = self.generation.wrapping_add(1);
+        let Some(entry) = self.entry(index) else { return };
         entry.generation = next;
-        (entry.session, entry.was_online, entry.paced) = (Session::Open, false, false);
-        let cause = entry.cause.clone();
+        (entry.session, entry.was_online, entry.admitted) = (Session::Open, false, true);
         let (generation, shard, spec) = (entry.generation, entry.shard, Arc::clone(&entry.spec));
         self.generation = next;
-        self.set_timer(index, None);
         out.push(Action::Open { index, generation, shard, spec });
-        self.set(index, AccountState::Waiting { why: WaitFor::Turn, until_ms: None }, cause, out);
+    }
+
+    fn set_waiting(&mut self, index: Index, cause: Option<Cause>, now: Now, out: &mut Vec<Action>) {
+        let (why, until) = match self.pacer.place(index, now.mono) {
+            Some(Place { why: Why::Breaker(_), eta, .. }) => (WaitFor::Breaker, Some(eta)),
+            Some(place) => (WaitFor::Turn, Some(place.eta)),
+            None => (WaitFor::Turn, None),
+        };
+        let until_ms = until.map(|eta| now.wall.saturating_add(millis(eta)));
+        self.set(index, AccountState::Waiting { why, until_ms }, cause, out);
     }
 
     fn close(&mut self, index: Index, how: CloseHow, now: Now, out: &mut Vec<Action>) {
@@ -642,17 +673,15 @@ impl Engine {
     fn asked(&mut self, index: Index, reconnect: bool, host: Option<Arc<str>>, now: Now, out: &mut Vec<Action>) {
         let endpoint = self.endpoint(host);
         let Some(entry) = self.entry(index) else { return };
-        entry.paced = true;
+        (entry.paced, entry.endpoint) = (true, endpoint);
+        let (generation, cause) = (entry.generation, entry.cause.clone());
+        if std::mem::take(&mut entry.admitted) {
+            out.push(Action::Admit { index, generation });
+            return;
+        }
         let lane = if reconnect { Lane::Reconnect } else { Lane::First };
-        let cause = entry.cause.clone();
         self.pacer.ask(index, lane, endpoint, now.mono);
-        let (why, until) = match self.pacer.place(index, now.mono) {
-            Some(Place { why: Why::Breaker(_), eta, .. }) => (WaitFor::Breaker, Some(eta)),
-            Some(place) => (WaitFor::Turn, Some(place.eta)),
-            None => (WaitFor::Turn, None),
-        };
-        let until_ms = until.map(|eta| now.wall.saturating_add(millis(eta)));
-        self.set(index, AccountState::Waiting { why, until_ms }, cause, out);
+        self.set_waiting(index, cause, now, out);
     }
 
     /// Returns the breaker of a host. All that is not known yet shares the first.
@@ -671,7 +700,7 @@ impl Engine {
         if let Some(entry) = self.entry(index)
             && entry.paced
         {
-            entry.paced = false;
+            (entry.paced, entry.admitted) = (false, false);
             self.pacer.cancel(index, now.mono);
         }
     }
@@ -832,7 +861,10 @@ impl Engine {
         while let Some(index) = self.pacer.next(now.mono) {
             let Some(entry) = self.entry(index) else { continue };
             let (generation, cause) = (entry.generation, entry.cause.clone());
-            out.push(Action::Admit { index, generation });
+            match entry.session {
+                Session::Queued => self.begin(index, out),
+                _ => out.push(Action::Admit { index, generation }),
+            }
             self.set(index, AccountState::LoggingIn { step: ConnectStep::Admission }, cause, out);
         }
         // Of several endpoints, the one that fares worst.

@@ -72,7 +72,7 @@ impl ShardActor {
     const BEAT: Duration = Duration::from_secs(1);
 
     /// Logs an account in.
-    pub(super) fn open(&mut self, link: Link, spec: &AccountSpec, cell: &Arc<Cell>, ctx: &mut Context<Self>) {
+    pub(super) fn open(&mut self, link: Link, spec: &AccountSpec, cell: &Arc<Cell>) {
         let known = self.connections.get(&link.index).filter(|known| known.ended().is_none()).cloned();
         let connection = match known {
             Some(connection) => connection,
@@ -93,12 +93,13 @@ impl ShardActor {
         let ext = self.login.with(spec.account.login_text());
         let account = spec.account.clone().login_ext(ext).epoch(self.login.epoch).admission(admission);
         let account = account.observer(observer).totals(Arc::clone(&self.totals));
-        ctx.spawn(actix::fut::wrap_future(async move {
+        // A task of its own: an actor's context polls all that it has spawned whenever one of them wakes it.
+        actix_rt::spawn(async move {
             // What becomes of it the observer tells, unless there is nobody to tell it.
             if let Err(error @ OpenError::Connection(_)) = connection.open(account).await {
                 link.report(Report::Ended(end_of_open(&error)));
             }
-        }));
+        });
     }
 
     fn start(&mut self, link: &Link, cell: &Arc<Cell>) -> Option<Connection> {

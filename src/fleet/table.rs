@@ -332,6 +332,9 @@ impl Table {
         let (kind, code) = (inner.cause.as_ref().map(|cause| cause.kind), inner.cause.as_ref().and_then(|c| c.code));
         counts.moved(from, to, kind);
         drop(counts);
+        // At once what it takes, and no more: it is there for every account.
+        let more = Transition::KEPT.saturating_sub(inner.transitions.len());
+        inner.transitions.reserve_exact(more);
         if inner.transitions.len() >= Transition::KEPT {
             inner.transitions.pop_front();
         }
