@@ -234,6 +234,8 @@ pub(super) struct Engine {
     timers: BTreeSet<(Duration, Index)>,
     to_close: VecDeque<Index>,
     closing: usize,
+    /// Sessions that a shard has.
+    sessions: usize,
     drain: Option<Drain>,
     foreign: ForeignLogins,
     random: fastrand::Rng,
@@ -266,6 +268,7 @@ impl Engine {
             timers: BTreeSet::new(),
             to_close: VecDeque::new(),
             closing: 0,
+            sessions: 0,
             drain: None,
             foreign: ForeignLogins::default(),
             random,
@@ -511,7 +514,7 @@ impl Engine {
     }
 
     fn is_drained(&self) -> bool {
-        self.accounts.iter().flatten().all(|entry| entry.session == Session::None)
+        self.sessions == 0
     }
 
     fn entry(&mut self, index: Index) -> Option<&mut Entry> {
@@ -620,6 +623,7 @@ impl Engine {
         (entry.session, entry.was_online, entry.admitted) = (Session::Open, false, true);
         let (generation, shard, spec) = (entry.generation, entry.shard, Arc::clone(&entry.spec));
         self.generation = next;
+        self.sessions += 1;
         out.push(Action::Open { index, generation, shard, spec });
     }
 
@@ -649,6 +653,7 @@ impl Engine {
         }
         entry.session = Session::None;
         let user = entry.user.clone();
+        self.sessions = self.sessions.saturating_sub(1);
         self.closing = self.closing.saturating_sub(1);
         self.withdraw(index, now);
         // What is reset at the deadline is named already.
@@ -732,9 +737,12 @@ impl Engine {
         let total = self.users.len();
         let Some(entry) = self.entry(index) else { return };
         entry.session = Session::None;
-        if entry.want != Want::Run {
+        let wanted = entry.want == Want::Run;
+        self.sessions = self.sessions.saturating_sub(1);
+        if !wanted {
             return self.reconcile(index, now, out);
         }
+        let Some(entry) = self.entry(index) else { return };
         match end {
             SessionEnd::ClosedByApplication => {
                 entry.want = Want::Paused { why: "the application closed its connection".into(), until: None };

@@ -905,6 +905,7 @@ fn whatever_comes_in_whatever_order_the_wanted_accounts_are_online_in_the_end() 
             assert_eq!(world.state(index), StateKind::Online, "seed {seed}, {user}: {:?}", world.states[&index]);
         }
         assert_eq!(world.online.len(), users.len(), "seed {seed}: nobody else is online");
+        assert_eq!(world.engine.sessions, users.len(), "seed {seed}: sessions are counted");
         let total: usize = world.engine.accounts.iter().flatten().count();
         assert_eq!(total, users.len(), "seed {seed}: what was removed is forgotten");
     }
