@@ -21,7 +21,8 @@
 //! | log, to a file or as JSON | [Logging](operating#logging) |
 //! | keep a connection over lost links and kicks | [Reconnecting](reconnecting) |
 //! | know what happens in a fault | [Faults](faults) |
-//! | run many accounts | [Many accounts](operating#many-accounts) |
+//! | run many accounts | [The fleet](fleet), [connections by themselves](operating#many-accounts) |
+//! | run many accounts without a program of my own | [`agora-chat fleet run`](fleet#agora-chat-fleet-run) |
 //! | manage users and devices from a server | [Users and devices by REST](operating#users-and-devices-by-rest) |
 //! | see or change a bound | [Limits](limits) |
 //! | know who is trusted with what | [Security](security) |
@@ -73,6 +74,7 @@ macro_rules! links {
 [subscribers]: crate::guide::events#subscribers
 [testing]: crate::guide::testing
 [tokens]: crate::guide::events#tokens
+[token-url]: crate::rest::TokenUrl
 [users]: crate::guide::operating#users-and-devices-by-rest
 [vectors]: crate::guide#in-the-repository
 [work-per-byte]: crate::guide::work_per_byte
@@ -116,6 +118,9 @@ pages! {
         "[`LossCause`](crate::LossCause), [`DisconnectReason`](crate::DisconnectReason), \
          [`OpenError`](crate::OpenError), [`CertificateProblem`](crate::errors::CertificateProblem), \
          [`Connection::network_changed`](crate::Connection::network_changed)";
+    fleet = "fleet.md",
+        "[`fleet`](crate::fleet), [`Fleet`](crate::fleet::Fleet), [`FleetConfig`](crate::fleet::FleetConfig), \
+         [`TokenUrl`](crate::rest::TokenUrl)";
     limits = "limits.md",
         "[`Limits`](crate::Limits), [`Config`](crate::Config), [`Reconnect`](crate::Reconnect), \
          [`Subscription`](crate::Subscription), [`MessageHandler`](crate::MessageHandler), \

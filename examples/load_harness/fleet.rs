@@ -1,290 +1,101 @@
-//! The accounts, spread over arbiters.
+//! The accounts, kept by a fleet of the library.
 
-use std::{
-    cell::RefCell,
-    error::Error,
-    rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
+use std::{collections::HashMap, error::Error, num::NonZeroU16};
+
+use actix::Recipient;
+use agora_chat::{
+    Credentials, Event, Subscription,
+    fleet::{AccountChange, Filter, Fleet, FleetChange, FleetConfig, LoginPace, Page, StateKind},
 };
-
-use actix::{Actor as _, Addr, Arbiter};
-use actix_rt::{ArbiterHandle, time::sleep_until};
-use agora_chat::{Connection, ConnectionError, Credentials, HandlerRegistry, Handlers, Subscription};
 use hdrhistogram::Histogram;
 use secrecy::ExposeSecret as _;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
-use crate::{
-    listener::{Heard, Listener, Report, histogram},
-    options::{Plan, Registries},
-    reasons::{Failure, Reasons},
-    tally::Tally,
-};
+use crate::{listener::Listener, options::Plan, reasons::Reasons, sessions::Stop, tally::Tally};
 
-/// One arbiter's part.
-#[derive(Clone)]
-struct Shard {
-    arbiter: ArbiterHandle,
-    listener: Addr<Listener>,
-    /// Absent where each session has its own.
-    handlers: Option<Handlers>,
-    tally: Arc<Tally>,
+/// Starts the fleet; nobody is connected yet.
+pub(crate) fn start(plan: &Plan, listener: Recipient<Event>) -> Result<Fleet, Box<dyn Error>> {
+    let config = plan.configs.first().ok_or("no configuration")?.clone();
+    let concurrent = u32::try_from(plan.concurrency)?;
+    // As fast as it goes, where nothing is said.
+    let rate = plan.max_rate.map_or(10_000, NonZeroU16::get);
+    let pace = LoginPace::per_second(rate).burst(concurrent.min(u32::from(rate))).concurrent(concurrent);
+    let fleet = Fleet::start(FleetConfig::new(config).arbiters(plan.arbiters).max_accounts(plan.accounts).pace(pace))?;
+    fleet.subscribe(Subscription::new("load", listener).events(Listener::WANTS))?;
+    Ok(fleet)
 }
 
-/// All of them.
-pub(crate) struct Fleet {
-    plan: Arc<Plan>,
-    shards: Vec<Shard>,
-    /// Whoever is in here stays logged in.
-    connections: Vec<Connection>,
-    logins: Histogram<u32>,
-    failures: Reasons,
-    /// Arbiters end with their handles.
-    _arbiters: Vec<Arbiter>,
-}
-
-/// The counts of all arbiters.
-pub(crate) struct Counts(Vec<Arc<Tally>>);
-
-impl Counts {
-    pub(crate) fn sum(&self) -> Tally {
-        Tally::sum(self.0.iter().map(|tally| &**tally))
-    }
-}
-
-/// What one arbiter's logins came to.
-struct LoggedIn {
-    connections: Vec<Connection>,
-    logins: Histogram<u32>,
-    failures: Reasons,
-}
-
-/// How far a login phase may go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
-    Not,
-    /// No further login begins.
-    Begun,
-    /// Those under way are given up as well.
-    Now,
-}
-
-/// What all the workers of a login phase share.
-#[derive(Clone)]
-struct Work {
-    plan: Arc<Plan>,
-    next: Arc<AtomicUsize>,
-    stop: watch::Receiver<Stop>,
-    began: Instant,
-}
-
-impl Fleet {
-    /// Threads, registries and subscribers; nobody is connected yet.
-    pub(crate) fn start(plan: Plan) -> Result<Self, Box<dyn Error>> {
-        let plan = Arc::new(plan);
-        // With one, everything is on this thread: what is passed between threads costs wakes.
-        let arbiters: Vec<_> =
-            if plan.arbiters > 1 { (0..plan.arbiters).map(|_| Arbiter::new()).collect() } else { vec![] };
-        let here = Arbiter::try_current().ok_or(ConnectionError::NoSystem)?;
-        let handles = if arbiters.is_empty() { vec![here] } else { arbiters.iter().map(Arbiter::handle).collect() };
-        let shards = handles.into_iter().map(|arbiter| Shard::start(arbiter, &plan)).collect::<Result<_, _>>()?;
-        let connections = Vec::with_capacity(plan.accounts);
-        Ok(Fleet {
-            plan,
-            shards,
-            connections,
-            logins: histogram(1_000_000),
-            failures: Reasons::default(),
-            _arbiters: arbiters,
-        })
-    }
-
-    pub(crate) fn plan(&self) -> &Plan {
-        &self.plan
-    }
-
-    /// The counts, to be read while something is under way.
-    pub(crate) fn counts(&self) -> Counts {
-        Counts(self.shards.iter().map(|shard| Arc::clone(&shard.tally)).collect())
-    }
-
-    /// The sums so far.
-    pub(crate) fn tally(&self) -> Tally {
-        Tally::sum(self.shards.iter().map(|shard| &*shard.tally))
-    }
-
-    /// How long logins took, in microseconds.
-    pub(crate) fn logins(&self) -> &Histogram<u32> {
-        &self.logins
-    }
-
-    /// Why logins failed, the most frequent reason first.
-    pub(crate) fn take_failures(&mut self) -> Vec<Failure> {
-        std::mem::take(&mut self.failures).into_sorted()
-    }
-
-    /// Lets the lags of the phases before count no more.
-    pub(crate) fn forget_lags(&self) {
-        self.shards.iter().for_each(|shard| shard.tally.lag_us.set(0));
-    }
-
-    /// Logs everybody in who is not; ends when all have been tried, or `stop` says so.
-    pub(crate) async fn log_in(&mut self, stop: watch::Receiver<Stop>) {
-        let work = Work { plan: Arc::clone(&self.plan), next: Arc::default(), stop, began: Instant::now() };
-        let workers = self.plan.concurrency.div_ceil(self.shards.len());
-        let parts: Vec<_> = self
-            .shards
-            .iter()
-            .map(|shard| {
-                let (done, part) = oneshot::channel();
-                let (shard_, work) = (shard.clone(), work.clone());
-                shard.arbiter.spawn_fn(move || {
-                    actix_rt::spawn(async move {
-                        // Whoever asked may have gone.
-                        let _ = done.send(shard_.log_in(work, workers).await);
-                    });
-                });
-                part
-            })
-            .collect();
-        for part in parts {
-            if let Ok(part) = part.await {
-                self.connections.extend(part.connections);
-                // Both have the same bounds.
-                let _ = self.logins.add(part.logins);
-                self.failures.extend(part.failures);
-            }
+/// Adds everybody; ends when all are online or refused for good, or `stop` says so.
+pub(crate) async fn log_in(
+    fleet: &Fleet,
+    plan: &Plan,
+    tally: &Tally,
+    logins: &mut Histogram<u32>,
+    failures: &mut Reasons,
+    mut stop: watch::Receiver<Stop>,
+) {
+    let mut changes = fleet.watch();
+    let accounts = (0..plan.accounts).filter_map(|number| {
+        // The service would refuse no user or password of this form.
+        Credentials::password(&plan.user(number), plan.password.expose_secret()).ok()
+    });
+    let mut began = HashMap::new();
+    let mut heard = |change: &FleetChange| {
+        if let FleetChange::Account(change) = change {
+            took(change, &mut began, logins);
         }
-    }
-
-    /// What the subscribers measured, all together.
-    pub(crate) async fn heard(&self) -> Option<Heard> {
-        let mut all: Option<Heard> = None;
-        for shard in &self.shards {
-            let Ok(one) = shard.listener.send(Report).await else { continue };
-            all = Some(match all {
-                None => one,
-                Some(mut all) => {
-                    let _ = all.latency.add(one.latency);
-                    let _ = all.back.add(one.back);
-                    all.first = [all.first, one.first].into_iter().filter(|at| *at > 0).min().unwrap_or(0);
-                    all.last = all.last.max(one.last);
-                    all
-                }
-            });
-        }
-        all
-    }
-}
-
-impl Shard {
-    fn start(arbiter: ArbiterHandle, plan: &Plan) -> Result<Self, Box<dyn Error>> {
-        let tally = Arc::<Tally>::default();
-        let (listener_tally, prefix, accounts) = (Arc::clone(&tally), plan.prefix.len(), plan.accounts);
-        let listener = Listener::start_in_arbiter(&arbiter, move |_| Listener::new(listener_tally, prefix, accounts));
-        let handlers = match plan.registries {
-            Registries::Own => None,
-            Registries::Shared => {
-                let handlers = HandlerRegistry::start_on(&arbiter, &slog::Logger::root(slog::Discard, slog::o!()));
-                handlers.subscribe(Subscription::new("load", listener.clone().recipient()).events(Listener::WANTS))?;
-                Some(handlers)
-            }
-        };
-        let lagging = Arc::clone(&tally);
-        arbiter.spawn_fn(move || {
-            actix_rt::spawn(watch_lag(lagging));
-        });
-        Ok(Shard { arbiter, listener, handlers, tally })
-    }
-
-    async fn log_in(self, work: Work, workers: usize) -> LoggedIn {
-        let logins = Rc::new(RefCell::new(histogram(1_000_000)));
-        let connections = Rc::new(RefCell::new(Vec::new()));
-        let failures = Rc::<RefCell<Reasons>>::default();
-        let workers: Vec<_> = (0..workers)
-            .map(|_| {
-                let (shard, mut work, failures) = (self.clone(), work.clone(), Rc::clone(&failures));
-                let (logins, connections) = (Rc::clone(&logins), Rc::clone(&connections));
-                actix_rt::spawn(async move {
-                    while let Some(number) = work.next().await {
-                        let began = Instant::now();
-                        let plan = Arc::clone(&work.plan);
-                        let outcome = tokio::select! {
-                            outcome = shard.one(&plan, number) => outcome,
-                            () = work.given_up() => return,
-                        };
-                        match outcome {
-                            Ok(connection) => {
-                                let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-                                logins.borrow_mut().saturating_record(took.max(1));
-                                connections.borrow_mut().push(connection);
-                                shard.tally.logged_in.add(1);
-                            }
-                            Err(error) => {
-                                shard.tally.failed.add(1);
-                                failures.borrow_mut().add(plan.user(number), &*error);
-                            }
-                        }
-                    }
-                })
-            })
-            .collect();
-        for worker in workers {
-            // One that panicked has lost its account, which then is neither logged in nor failed.
-            let _ = worker.await;
-        }
-        LoggedIn { connections: connections.take(), logins: logins.replace(histogram(1)), failures: failures.take() }
-    }
-
-    async fn one(&self, plan: &Plan, number: usize) -> Result<Connection, Box<dyn Error>> {
-        let config = plan.configs.get(number % plan.configs.len()).ok_or("no configuration")?.clone();
-        let credentials = Credentials::password(&plan.user(number), plan.password.expose_secret())?;
-        let connection = match &self.handlers {
-            Some(handlers) => Connection::start_with(&self.arbiter, config, handlers.clone()),
-            None => {
-                let connection = Connection::start_on(&self.arbiter, config);
-                connection
-                    .subscribe(Subscription::new("load", self.listener.clone().recipient()).events(Listener::WANTS))?;
-                connection
-            }
-        };
-        connection.open(credentials).await?;
-        Ok(connection)
-    }
-}
-
-impl Work {
-    /// Returns once logins under way are not waited for any more.
-    async fn given_up(&mut self) {
-        if self.stop.wait_for(|stop| *stop == Stop::Now).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// The next account, in its turn.
-    async fn next(&mut self) -> Option<usize> {
-        let number = self.next.fetch_add(1, Relaxed);
-        if number >= self.plan.accounts {
-            return None;
-        }
-        if let Some(pace) = self.plan.pace {
-            let turn = self.began + pace.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
-            tokio::select! { () = sleep_until(turn.into()) => {} () = self.given_up() => {} }
-        }
-        (*self.stop.borrow() == Stop::Not).then_some(number)
-    }
-}
-
-/// How late timers fire is how long everything waits on this thread.
-async fn watch_lag(tally: Arc<Tally>) {
-    const EVERY: Duration = Duration::from_millis(100);
+        let summary = fleet.summary();
+        let refused = summary.of(StateKind::Failed) + summary.of(StateKind::Parked);
+        tally.logged_in.set(count(summary.of(StateKind::Online)));
+        tally.failed.set(count(refused));
+        summary.of(StateKind::Online) + refused >= plan.accounts
+    };
+    let added = fleet.add_all(accounts);
+    tokio::pin!(added);
+    let mut adding = true;
     loop {
-        let due = Instant::now() + EVERY;
-        sleep_until(due.into()).await;
-        tally.lag_us.at_least(u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX));
+        tokio::select! {
+            _ = &mut added, if adding => adding = false,
+            change = changes.next() => match change {
+                Some(change) if !heard(&change) => {}
+                _ => break,
+            },
+            stopped = stop.wait_for(|stop| *stop != Stop::Not) => {
+                drop(stopped);
+                break;
+            }
+        }
     }
+    let mut page = Page::first(1000);
+    loop {
+        let list = fleet.accounts(&Filter::all(), &page);
+        for account in list.accounts.iter().filter(|account| account.state.kind() != StateKind::Online) {
+            let why = account.cause.as_ref().map_or_else(|| "it was not its turn yet".to_owned(), ToString::to_string);
+            failures.add(account.user.to_string(), &std::io::Error::other(why));
+        }
+        match list.next {
+            Some(user) => page = Page::after(user, 1000),
+            None => break,
+        }
+    }
+    tally.failed.set(count(plan.accounts).saturating_sub(tally.logged_in.get()));
+}
+
+/// Records how long a login took.
+fn took(change: &AccountChange, began: &mut HashMap<String, u64>, logins: &mut Histogram<u32>) {
+    match change.to.kind() {
+        StateKind::LoggingIn => {
+            began.insert(change.user.to_string(), change.at_ms);
+        }
+        StateKind::Online => {
+            if let Some(began) = began.remove(change.user.as_str()) {
+                logins.saturating_record(change.at_ms.saturating_sub(began).saturating_mul(1000).max(1));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn count(accounts: usize) -> u64 {
+    u64::try_from(accounts).unwrap_or(u64::MAX)
 }

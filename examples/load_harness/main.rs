@@ -16,6 +16,7 @@ mod progress;
 mod reasons;
 mod report;
 mod scenario;
+mod sessions;
 #[path = "../common/signals.rs"]
 mod signals;
 mod table;

@@ -134,6 +134,11 @@ pub(crate) struct Options {
     /// login takes then counts its pauses
     #[arg(long)]
     keep_trying: bool,
+    /// Keep the accounts by a fleet of the library, as a program of many accounts does, in place of connections by themselves:
+    /// it tries logins again, and --max-rate, --concurrency and the pace of reconnects are its. A login then takes from its
+    /// turn until the account is online, in whole milliseconds
+    #[arg(long, conflicts_with_all = ["keep_trying", "source_addresses", "registries"])]
+    fleet: bool,
     /// No progress line and no table
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -156,6 +161,8 @@ pub(crate) struct Plan {
     pub(crate) arbiters: usize,
     pub(crate) concurrency: usize,
     pub(crate) registries: Registries,
+    /// Whether a fleet of the library keeps the accounts.
+    pub(crate) fleet: bool,
     pub(crate) duration: Duration,
     pub(crate) expect: u64,
     /// How far apart a session's messages are, where that is known.
@@ -166,6 +173,8 @@ pub(crate) struct Plan {
     pub(crate) configs: Vec<Arc<Config>>,
     /// The least time between the starts of two logins.
     pub(crate) pace: Option<Duration>,
+    /// The same as a rate.
+    pub(crate) max_rate: Option<NonZeroU16>,
     pub(crate) thresholds: Vec<Threshold>,
     /// Whether any of it goes over TLS.
     pub(crate) tls: bool,
@@ -199,6 +208,9 @@ impl Options {
         let sources = match self.source_addresses {
             Some(_) if !loopback => return Err("--source-addresses is for loopback targets".into()),
             Some(addresses) => addresses,
+            None if loopback && self.fleet && guard::sources_for(accounts) > 1 => {
+                return Err("--fleet connects from one address, which has ports for 25000 accounts; take fewer".into());
+            }
             None if loopback => guard::sources_for(accounts),
             None => 1,
         };
@@ -216,6 +228,7 @@ impl Options {
             arbiters: usize::try_from(self.arbiters)?.min(accounts),
             concurrency,
             registries: self.registries,
+            fleet: self.fleet,
             duration: self.duration,
             expect: self.expect,
             interval: self.rate.map(|rate| Duration::try_from_secs_f64(1.0 / rate)).transpose()?,
@@ -223,6 +236,7 @@ impl Options {
             password,
             configs: configs.into_iter().map(|config| config.build().map(Arc::new)).collect::<Result<_, _>>()?,
             pace: self.max_rate.map(|rate| Duration::from_secs(1) / u32::from(rate.get())),
+            max_rate: self.max_rate,
             thresholds: self.fail_if.clone(),
             tls: guard::is_tls(&self.rest_url) || guard::is_tls(&self.socket_url),
             quiet: self.quiet,

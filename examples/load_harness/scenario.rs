@@ -11,11 +11,11 @@ use actix_rt::time::sleep;
 use tokio::sync::watch;
 
 use crate::{
-    fleet::{Fleet, Stop},
     measure::{Memory, Reading},
     options::{Plan, Scenario},
     progress::Progress,
     report::{After, Report},
+    sessions::{Sessions, Stop},
     signals::Signals,
     tally::Tally,
     warm,
@@ -41,41 +41,41 @@ pub(crate) async fn run(plan: Plan) -> Result<Report, Box<dyn Error>> {
         warm::tls(config).await?;
     }
     let mut progress = Progress::new(&plan);
-    let mut fleet = Fleet::start(plan)?;
+    let mut sessions = Sessions::start(plan)?;
     // Actors begin at the thread's next turn.
     sleep(LOOK).await;
     let mut signals = Signals::listen()?;
     let (start, memory) = (Reading::now(), Memory::now());
 
-    let ended = log_in(&mut fleet, &mut progress, &mut signals).await;
+    let ended = log_in(&mut sessions, &mut progress, &mut signals).await;
     let login = start.spent();
-    let tally = fleet.tally();
-    let failures = fleet.take_failures();
-    let mut report = Report::new(fleet.plan(), login, &tally, fleet.logins(), failures);
+    let tally = sessions.tally();
+    let failures = sessions.take_failures();
+    let mut report = Report::new(sessions.plan(), login, &tally, sessions.logins(), failures);
     progress.clear();
     let _ = writeln!(io::stderr(), "READY {}", tally.logged_in.get());
 
     report.interrupted = ended;
     report.lag = tally.lag();
     // With nobody there nothing follows.
-    if !ended && report.ok() > 0 && fleet.plan().scenario != Scenario::Login {
-        fleet.forget_lags();
-        after_login(&fleet, &mut report, &mut progress, &mut signals).await;
+    if !ended && report.ok() > 0 && sessions.plan().scenario != Scenario::Login {
+        sessions.forget_lags();
+        after_login(&sessions, &mut report, &mut progress, &mut signals).await;
         report.memory = Some((memory, Memory::now()));
-        report.lag = fleet.tally().lag();
+        report.lag = sessions.tally().lag();
     }
     progress.clear();
-    report.finish(fleet.plan(), &fleet.tally(), fleet.heard().await);
+    report.finish(sessions.plan(), &sessions.tally(), sessions.heard().await);
     Ok(report)
 }
 
 /// Whether it was interrupted.
-async fn log_in(fleet: &mut Fleet, progress: &mut Progress, signals: &mut Signals) -> bool {
+async fn log_in(sessions: &mut Sessions, progress: &mut Progress, signals: &mut Signals) -> bool {
     let stop = watch::Sender::new(Stop::Not);
-    let limited = fleet.plan().scenario != Scenario::Idle;
-    let limit = fleet.plan().duration;
-    let counts = fleet.counts();
-    let mut logging_in = pin!(fleet.log_in(stop.subscribe()));
+    let limited = sessions.plan().scenario != Scenario::Idle;
+    let limit = sessions.plan().duration;
+    let counts = sessions.counts();
+    let mut logging_in = pin!(sessions.log_in(stop.subscribe()));
     let (began, mut ended) = (Instant::now(), false);
     loop {
         tokio::select! {
@@ -97,13 +97,13 @@ async fn log_in(fleet: &mut Fleet, progress: &mut Progress, signals: &mut Signal
     }
 }
 
-async fn after_login(fleet: &Fleet, report: &mut Report, progress: &mut Progress, signals: &mut Signals) {
-    let plan = fleet.plan();
-    let (sessions, expect) = (report.ok(), plan.expect);
+async fn after_login(sessions: &Sessions, report: &mut Report, progress: &mut Progress, signals: &mut Signals) {
+    let plan = sessions.plan();
+    let (all, expect) = (report.ok(), plan.expect);
     let doing = plan.scenario.name();
     let done = |tally: &Tally| match plan.scenario {
         Scenario::Messages => tally.received.get() >= expect,
-        Scenario::Storm => tally.reconnected.get() >= sessions && tally.up.get() >= sessions,
+        Scenario::Storm => tally.reconnected.get() >= all && tally.up.get() >= all,
         Scenario::Idle | Scenario::Login => false,
     };
     if plan.scenario == Scenario::Idle {
@@ -114,7 +114,7 @@ async fn after_login(fleet: &Fleet, report: &mut Report, progress: &mut Progress
     let start = Reading::now();
     let (began, mut shown) = (Instant::now(), Instant::now());
     loop {
-        let tally = fleet.tally();
+        let tally = sessions.tally();
         let left = plan.duration.saturating_sub(began.elapsed());
         if done(&tally) || left.is_zero() {
             break;
@@ -134,5 +134,5 @@ async fn after_login(fleet: &Fleet, report: &mut Report, progress: &mut Progress
     if plan.scenario == Scenario::Messages {
         sleep(ANSWERS).await;
     }
-    report.after = Some(After { spent: start.spent(), up: fleet.tally().up.get() });
+    report.after = Some(After { spent: start.spent(), up: sessions.tally().up.get() });
 }

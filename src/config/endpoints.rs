@@ -75,7 +75,12 @@ impl Endpoints {
     }
 }
 
-fn check_address(what: &'static str, address: &str, schemes: &[&str], network: &Network) -> Result<(), ConfigError> {
+pub(crate) fn check_address(
+    what: &'static str,
+    address: &str,
+    schemes: &[&str],
+    network: &Network,
+) -> Result<(), ConfigError> {
     // The part before an `@` may hold a password, and the part behind the path a secret.
     let (bare, behind) = address.split_once(['?', '#', ';']).map_or((address, ""), |(bare, _)| (bare, "…"));
     let shown = bare.rsplit_once('@').map_or(bare.to_owned(), |(_, host)| format!("<redacted>@{host}")) + behind;

@@ -13,6 +13,7 @@ use std::time::Duration;
 pub use account::Account;
 pub(crate) use account::Hook;
 pub use builder::ConfigBuilder;
+pub(crate) use endpoints::check_address;
 pub use endpoints::{Addresses, Endpoints};
 pub use kick_policy::KickPolicy;
 pub use limits::Limits;

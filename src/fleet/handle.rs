@@ -355,6 +355,12 @@ impl Fleet {
         }
     }
 
+    /// Returns the epoch of the fleet's logins: the time in milliseconds since 1970 at which it began.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.shared().started_ms
+    }
+
     /// Returns whether the fleet takes part: it has not ended and is not being drained.
     #[must_use]
     pub fn is_ready(&self) -> bool {

@@ -7,6 +7,7 @@ use super::{
     faults::{DevicePolicy, DuplicatePolicy},
     limits,
 };
+use crate::model::auth::agora_token::ChatTokenBuilder;
 
 /// The settings of a server; those that the handle can change hold at once.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) queues: Bounds,
     /// Life of tokens issued by REST; `None` never ends.
     pub(crate) token_life: Option<Duration>,
+    /// The app whose certificate signs tokens of users.
+    pub(crate) app: Option<ChatTokenBuilder>,
     pub(crate) open_registration: bool,
     /// The client id and secret an app token is given for.
     pub(crate) client: Option<(String, String)>,
@@ -47,6 +50,7 @@ impl Default for Settings {
         Settings {
             queues: Bounds { stored: limits::STORED, page: limits::PAGE },
             token_life: Some(Duration::from_secs(24 * 60 * 60)),
+            app: None,
             open_registration: true,
             client: None,
             devices: Some((4, DevicePolicy::KickOldest)),

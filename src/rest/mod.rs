@@ -33,6 +33,7 @@ mod sliding_window;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod token_url;
 mod upload;
 mod users;
 
@@ -49,4 +50,5 @@ pub use history::{HistoryCursor, HistoryPage, HistoryQuery, HistoryType};
 pub use presence::{PresenceState, PresenceSubscription, PresenceSubscriptions};
 pub use rate_limit::RateLimits;
 pub(crate) use session_call::resource_of;
+pub use token_url::TokenUrl;
 pub use upload::{Progress, Upload};

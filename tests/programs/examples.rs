@@ -276,10 +276,11 @@ async fn said(example: &'static str) -> String {
 
 #[actix::test]
 async fn each_small_example_shows_what_it_is_there_for_and_ends() {
-    let cases: [(&str, &[&str]); 8] = [
+    let cases: [(&str, &[&str]); 9] = [
         ("actix_state", &["sent as "]),
         ("actor_subscriber", &["1: alice hears Some(\"one\") of bob", "3: alice hears Some(\"three\") of bob"]),
         ("chat_room", &["alice is in the room", "alice is back in the room, and heard there"]),
+        ("fleet", &["200 accounts are online", "bot-7 has answered", "200 accounts drained"]),
         ("many_accounts", &["100 accounts are online", "user7 has a message", "user99 has a message"]),
         ("message_handler", &["attempt 1 at \"two loaves\" fails", "stored: Some(\"two loaves\")"]),
         ("run_time_log_level", &["-- from here on everything", " DEBUG ", "the application's own record"]),

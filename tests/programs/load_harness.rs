@@ -100,6 +100,23 @@ async fn an_idle_phase_ends_with_everybody_up_and_memory_read() {
 }
 
 #[actix::test]
+async fn a_fleet_of_the_library_keeps_the_accounts_where_it_is_asked_for() {
+    let server = server().await;
+    server.change_password("u000003", "other").unwrap();
+    let arguments = ["--fleet", "--scenario", "storm", "--duration", "30", "--max-rate", "100"];
+    let (status, report, told) = run(&server, &arguments, || {
+        server.drop_all(Cut::Rst);
+    })
+    .await;
+    assert_eq!(status, 0, "{told}");
+    assert_eq!((number(&report, "/login/ok"), number(&report, "/login/failed")), (4.0, 1.0));
+    assert_eq!((number(&report, "/storm/reconnected"), number(&report, "/storm/up")), (4.0, 4.0));
+    let reason = report.pointer("/login/failures/0/reason").and_then(Value::as_str).unwrap();
+    assert!(reason.contains("password"), "{reason}");
+    assert_eq!(ended(&["--fleet", "--keep-trying"]).status.code(), Some(2));
+}
+
+#[actix::test]
 async fn messages_reach_the_subscriber_with_their_latency() {
     let server = server().await;
     let arguments =

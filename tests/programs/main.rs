@@ -15,6 +15,8 @@ mod connect_tells;
 mod echo_bot;
 #[cfg(unix)]
 mod examples;
+#[cfg(unix)]
+mod fleet;
 mod load_harness;
 mod logging;
 #[cfg(unix)]

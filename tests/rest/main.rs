@@ -11,6 +11,7 @@
 mod bot;
 mod calls;
 mod http;
+mod token_url;
 mod users;
 
 #[path = "../support/mod.rs"]

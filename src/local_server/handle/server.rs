@@ -26,7 +26,7 @@ use crate::{
         settings::Settings,
         state::State,
     },
-    model::account::AppKey,
+    model::{account::AppKey, auth::agora_token::ChatTokenBuilder},
     util::impls::setters,
 };
 
@@ -62,6 +62,10 @@ impl Builder {
 
         /// Sets the life of new tokens; `None` never ends. Default: a day.
         token_life(life: Option<Duration>) |this| this.settings.token_life = life;
+
+        /// Also takes tokens that are signed with an app's certificate, as an application's own server or
+        /// [`ChatTokenBuilder`] makes them, each of its user until its end. Default: none.
+        app_certificate(app: ChatTokenBuilder) |this| this.settings.app = Some(app);
 
         /// Refuses every PROVISION from the start; see [`LocalServer::refuse_provisions`].
         refuse_provisions(status: i32, reason: Option<&str>) |this|

@@ -1,5 +1,7 @@
 //! Logging in by PROVISION (connection spec §6).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
         rates::Activity,
         state::State,
     },
-    model::{error::Kick, server_text::ServerText},
+    model::{account::Token, error::Kick, server_text::ServerText},
     util::unix_time::now_ms,
     wire::{MSync, Provision, RedirectInfo, Status, TOKEN_PREFIX, msync::Command, status::ErrorCode},
 };
@@ -119,11 +121,26 @@ impl State {
         if !user.activated {
             return Err(no(ErrorCode::ImForbidden, "Server serving disabled."));
         }
+        self.recognise(&token);
         match self.tokens.get(&token) {
             Some(token) if token.owner != Owner::User(name.clone()) => Err(mismatch()),
             Some(token) if token.is_expired() => Err(no(ErrorCode::Fail, "Sorry, token expired")),
             Some(token) => Ok((name, resource.clone(), token.expires_ms)),
             None => Err(mismatch()),
+        }
+    }
+}
+
+impl State {
+    /// Takes a token that the app's certificate has signed for a user of this server, and that was not seen before.
+    pub(crate) fn recognise(&mut self, text: &str) {
+        let Some(app) = self.settings.app.as_ref().filter(|_| self.tokens.get(text).is_none()) else { return };
+        let Ok(token) = Token::new(text) else { return };
+        let info = token.inspect();
+        let Some(user) = info.user.as_deref().filter(|_| app.signed(&token)) else { return };
+        let life = info.expires_at.map(|end| Duration::from_millis(end.saturating_sub(now_ms())));
+        if self.users.get(user).is_some() {
+            self.tokens.adopt(text.to_owned(), Owner::User(user.to_lowercase()), life);
         }
     }
 }

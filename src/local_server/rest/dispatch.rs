@@ -21,6 +21,7 @@ impl State {
         if for_token {
             self.rates.count(Activity::TokenCalls);
         }
+        self.recognise(call.bearer.unwrap_or_default());
         let injected = self.injected(call, for_token, &parts);
         if for_token && injected.is_some() {
             self.rates.count(Activity::Probes);
