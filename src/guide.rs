@@ -58,6 +58,7 @@ macro_rules! links {
 [example-actix-web-app]: crate::guide::examples#an-actix-web-app
 [example-local-server]: crate::guide#in-the-repository
 [faults]: crate::guide::faults
+[fleet]: crate::guide::fleet
 [files]: crate::guide::sending#files-history-presence-attributes-conversations
 [kick]: crate::errors::Kick
 [kicks]: crate::guide::reconnecting#kicks

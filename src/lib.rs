@@ -75,6 +75,8 @@
 //!
 //! - `local-server` (off by default): the module `local_server`, an in-process stand-in for the service on a loopback
 //!   port, for tests and demonstrations.
+//! - `cli` (off by default): what the program `agora-chat` needs ([`agora-chat fleet run`](guide::fleet#agora-chat-fleet-run));
+//!   nothing that a library uses.
 //! - `fuzzing` (off by default): what the fuzz targets run; no part of the public interface.
 //!
 //! # Running
