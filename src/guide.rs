@@ -23,6 +23,8 @@
 //! | know what happens in a fault | [Faults](faults) |
 //! | run many accounts | [The fleet](fleet), [connections by themselves](operating#many-accounts) |
 //! | run many accounts without a program of my own | [`agora-chat fleet run`](fleet#agora-chat-fleet-run) |
+//! | look at a fleet and tell it what to do over HTTP | [The admin interface](fleet#the-admin-interface) |
+//! | monitor a fleet | [Metrics](metrics) |
 //! | manage users and devices from a server | [Users and devices by REST](operating#users-and-devices-by-rest) |
 //! | see or change a bound | [Limits](limits) |
 //! | know who is trusted with what | [Security](security) |
@@ -59,12 +61,16 @@ macro_rules! links {
 [example-local-server]: crate::guide#in-the-repository
 [faults]: crate::guide::faults
 [fleet]: crate::guide::fleet
+[fleet-admin]: crate::guide::fleet#the-admin-interface
+[fleet-cause]: crate::fleet::CauseKind
+[fleet-state]: crate::fleet::StateKind
 [files]: crate::guide::sending#files-history-presence-attributes-conversations
 [kick]: crate::errors::Kick
 [kicks]: crate::guide::reconnecting#kicks
 [limits]: crate::guide::limits
 [local-server-limits]: crate#features
 [messages-spec]: crate::guide::protocol::messages
+[metrics]: crate::guide::metrics
 [performance]: crate::guide::performance
 [reconnecting]: crate::guide::reconnecting
 [rooms]: crate::guide::sending#chat-rooms
@@ -126,6 +132,8 @@ pages! {
         "[`Limits`](crate::Limits), [`Config`](crate::Config), [`Reconnect`](crate::Reconnect), \
          [`Subscription`](crate::Subscription), [`MessageHandler`](crate::MessageHandler), \
          [`LogConfig`](crate::LogConfig)";
+    metrics = "metrics.md",
+        "[`Fleet::metrics`](crate::fleet::Fleet::metrics), [`Fleet::metrics_of`](crate::fleet::Fleet::metrics_of)";
     operating = "operating.md",
         "[`Config`](crate::Config), [`Credentials`](crate::Credentials), [`Connection`](crate::Connection), \
          [`Closed`](crate::connection::Closed), [`Health`](crate::connection::Health), [`StateDir`](crate::StateDir), \

@@ -77,6 +77,9 @@
 //!   port, for tests and demonstrations.
 //! - `cli` (off by default): what the program `agora-chat` needs ([`agora-chat fleet run`](guide::fleet#agora-chat-fleet-run));
 //!   nothing that a library uses.
+//! - `fleet-admin` (off by default): the module [`fleet::admin`](crate::fleet#modules), a fleet's admin interface over HTTP, for an
+//!   actix-web application or with a server of its own.
+//! - `metrics` (off by default): a fleet's [metrics](guide::metrics) for the facade crate `metrics` as well.
 //! - `fuzzing` (off by default): what the fuzz targets run; no part of the public interface.
 //!
 //! # Running

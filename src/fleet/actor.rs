@@ -35,8 +35,8 @@ pub(super) struct FleetActor {
     cells: HashMap<Index, Arc<Cell>>,
     /// Who waits for a permit, since when.
     asking: HashMap<Index, (u32, oneshot::Sender<Permit>, Duration)>,
-    /// When permits were given.
-    admitted: HashMap<Index, Duration>,
+    /// When permits were given, and for what kind of login.
+    admitted: HashMap<Index, (Duration, &'static str)>,
     begun: Instant,
     timer: Option<(SpawnHandle, Duration)>,
     actions: Vec<Action>,
@@ -236,7 +236,9 @@ impl FleetActor {
             return;
         }
         self.table.counts().queue_time.add(now.mono.saturating_sub(since));
-        self.admitted.insert(index, now.mono);
+        // As it is now: that it is online is told before how its attempt ended.
+        let kind = if self.engine.was_online(index) { "reconnect" } else { "first" };
+        self.admitted.insert(index, (now.mono, kind));
         let link = Link { fleet: ctx.address(), index, generation };
         // Where its account does not want it any more it is dropped, and reports so.
         let _ = permit.send(Permit::new(move |outcome| {
@@ -287,16 +289,16 @@ impl FleetActor {
         let mut counts = self.table.counts();
         match report {
             Report::AttemptOver(end) => {
-                let since = self.admitted.remove(&index);
+                // One that was given up before its turn is none.
+                let Some((since, kind)) = self.admitted.remove(&index) else { return };
                 let outcome = match end {
                     AttemptEnd::Online => "online",
                     AttemptEnd::Failed { cause, .. } => cause.kind.name(),
                     AttemptEnd::Cancelled => "cancelled",
                 };
-                if let (AttemptEnd::Online, Some(since)) = (end, since) {
+                if matches!(end, AttemptEnd::Online) {
                     counts.login_time.add(now.mono.saturating_sub(since));
                 }
-                let kind = if self.engine.was_online(index) { "reconnect" } else { "first" };
                 *counts.logins.entry((kind, outcome)).or_default() += 1;
             }
             Report::Ended(crate::fleet::engine::SessionEnd::Kicked { kick, .. }) => {

@@ -1,6 +1,8 @@
 //! What changes in a fleet, as a stream.
 
 use serde::Serialize;
+#[cfg(feature = "fleet-admin")]
+use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::fleet::{
@@ -86,6 +88,16 @@ impl Changes {
             Ok(change) => Some(change),
             Err(RecvError::Lagged(count)) => Some(FleetChange::Missed { count }),
             Err(RecvError::Closed) => None,
+        }
+    }
+
+    /// Returns the next change if it is there already.
+    #[cfg(feature = "fleet-admin")]
+    pub(super) fn ready(&mut self) -> Option<FleetChange> {
+        match self.0.try_recv() {
+            Ok(change) => Some(change),
+            Err(TryRecvError::Lagged(count)) => Some(FleetChange::Missed { count }),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => None,
         }
     }
 }

@@ -32,7 +32,7 @@ impl Durations {
 }
 
 /// What has been counted.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     states: HashMap<StateKind, usize>,
     causes: HashMap<CauseKind, usize>,

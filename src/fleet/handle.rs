@@ -79,7 +79,6 @@ pub(super) struct Shared {
     fleet: Addr<FleetActor>,
     handlers: Vec<Handlers>,
     pub(super) beats: Vec<Arc<Beat>>,
-    #[allow(dead_code, reason = "read for metrics")]
     pub(super) totals: Arc<Totals>,
     pub(super) config: FleetConfig,
     pub(super) started_ms: u64,
@@ -185,6 +184,7 @@ impl Fleet {
             arbiters.iter().map(|arbiter| HandlerRegistry::start_guarded(&arbiter.handle(), log.clone())).collect();
         let beats: Vec<Arc<Beat>> = arbiters.iter().map(|_| Arc::default()).collect();
         let totals = Arc::<Totals>::default();
+        let arbiter = Arbiter::new();
         let shared = Arc::new_cyclic(|me: &Weak<Shared>| {
             let shards = arbiters.iter().zip(&handlers).zip(&beats).map(|((arbiter, handlers), beat)| {
                 let shard = ShardActor {
@@ -203,11 +203,12 @@ impl Fleet {
                 spawn_bounded(&arbiter.handle(), ShardActor::MAILBOX, move || shard)
             });
             let (shards, for_actor) = (shards.collect(), Arc::clone(&table));
-            let arbiter = Arbiter::new();
             let make = move || FleetActor::new(engine, for_actor, shards, arbiters, log);
             let fleet = spawn_bounded(&arbiter.handle(), FleetActor::MAILBOX, make);
             Shared { table, fleet, handlers, beats, totals, config, started_ms }
         });
+        #[cfg(feature = "metrics")]
+        crate::fleet::metrics::emit_every_second(&arbiter.handle(), Arc::downgrade(&shared));
         Ok(Fleet(Arc::new(Last(shared))))
     }
 

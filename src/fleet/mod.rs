@@ -16,6 +16,8 @@
 //! What it decides is in an engine without clock, socket or thread; the actors around it are thin.
 
 mod actor;
+#[cfg(feature = "fleet-admin")]
+pub mod admin;
 mod cause;
 mod changes;
 mod config;
@@ -25,6 +27,7 @@ mod engine;
 mod error;
 mod handle;
 mod kicks;
+mod metrics;
 mod pace;
 mod shard;
 mod spec;

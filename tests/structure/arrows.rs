@@ -193,7 +193,7 @@ fn sources() -> Vec<(PathBuf, Vec<String>)> {
                 // Programs are crates of their own, on the public face of this one.
             } else if path.is_dir() {
                 folders.push(path);
-            } else if name != "tests" {
+            } else if name != "tests" && path.extension().is_some_and(|extension| extension == "rs") {
                 let mut module: Vec<String> = path
                     .parent()
                     .unwrap()
