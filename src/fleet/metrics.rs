@@ -45,6 +45,7 @@ macro_rules! catalogue {
         $(const $id: Metric = Metric { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };)*
 
         /// Every metric, in the order in which they are written.
+        #[cfg(any(test, feature = "metrics"))]
         pub(super) const CATALOGUE: &[Metric] = &[$($id),*];
     };
 }
