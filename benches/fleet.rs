@@ -1,5 +1,5 @@
 //! What an idle account of a fleet takes beside a bare connection: bytes of resident memory, and CPU time for its
-//! heartbeats. With and without full histories; the fleet's registries and arbiters are those of the bare ones.
+//! heartbeats; new, and after as many logins as fill its history. The fleet's registries and arbiters are as the bare ones'.
 //!
 //! The server is this program again, in a process of its own. Each way is measured in a fresh process as well, in turn.
 //! `AGORA_CHAT_FLEET_ACCOUNTS` sets their number, `AGORA_CHAT_FLEET_SECONDS` how long they are idle.
@@ -29,6 +29,8 @@ use agora_chat::{
 /// Says which part a process plays.
 const PART: &str = "AGORA_CHAT_FLEET_BENCH";
 const ARBITERS: usize = 2;
+/// Logouts and logins of each account until its history is full.
+const ROUNDS: usize = 6;
 
 fn main() {
     // Under `cargo test` it is only shown to work.
@@ -43,7 +45,7 @@ fn main() {
         Ok(way) => actix_rt::System::new().block_on(measure(way, accounts, idle)),
         Err(_) => {
             for _ in 0..if measured { 5 } else { 1 } {
-                ["bare", "fleet", "history"].into_iter().for_each(|way| {
+                ["bare", "fleet", "bare-again", "history"].into_iter().for_each(|way| {
                     assert!(again(way, Stdio::inherit()).wait().unwrap().success());
                 });
             }
@@ -92,7 +94,7 @@ async fn measure(way: &str, accounts: usize, idle: Duration) {
     // What is made once per process is there after the first few.
     let first = accounts / 10;
     let mut before = 0;
-    let kept = if way == "bare" {
+    let kept = if way.starts_with("bare") {
         let arbiters: Vec<_> = (0..ARBITERS).map(|_| actix_rt::Arbiter::new()).collect();
         let log = slog::Logger::root(slog::Discard, slog::o!());
         let shared: Vec<_> =
@@ -108,6 +110,13 @@ async fn measure(way: &str, accounts: usize, idle: Duration) {
             connection.open(credentials(user)).await.unwrap();
             kept.push(connection);
         }
+        // As often as the accounts whose histories are full.
+        for _ in 0..if way == "bare" { 0 } else { ROUNDS } {
+            for (user, connection) in kept.iter().enumerate() {
+                connection.close().await;
+                connection.open(credentials(user)).await.unwrap();
+            }
+        }
         std::mem::forget(arbiters);
         Kept::Bare(kept)
     } else {
@@ -118,7 +127,7 @@ async fn measure(way: &str, accounts: usize, idle: Duration) {
             let specs = users.map(|user| AccountSpec::new(credentials(user)));
             fleet.add_all(specs).await.unwrap();
             online(&fleet).await;
-            for round in 0..if way == "history" { 6 } else { 0 } {
+            for round in 0..if way == "history" { ROUNDS } else { 0 } {
                 for user in 0..accounts {
                     let name = format!("u{user}");
                     if fleet.account(&name).is_ok() {
@@ -141,7 +150,7 @@ async fn measure(way: &str, accounts: usize, idle: Duration) {
     actix_rt::time::sleep(idle).await;
     let spent = (cpu() - begun).as_secs_f64() / idle.as_secs_f64() / accounts as f64;
     println!(
-        "fleet/{way:<10} {bytes:>8} bytes an idle account, {:>7.2} us of CPU a heartbeat ({accounts} of them)",
+        "fleet/{way:<12} {bytes:>8} bytes an idle account, {:>7.2} us of CPU a heartbeat ({accounts} of them)",
         spent * 1e6
     );
     if let Kept::Fleet(fleet) = &kept {

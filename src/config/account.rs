@@ -26,8 +26,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Account {
     pub(crate) credentials: Credentials,
-    pub(crate) device: Option<Device>,
-    pub(crate) login_ext: Option<String>,
+    pub(crate) device: Option<Arc<Device>>,
+    pub(crate) login_ext: Option<Arc<str>>,
     pub(crate) cursors: Option<Cursors>,
     pub(crate) admission: Option<Hook<dyn Admission>>,
     pub(crate) observer: Option<Hook<dyn Observer>>,
@@ -76,14 +76,14 @@ impl Account {
     /// restarts.
     #[must_use]
     pub fn device(mut self, device: Device) -> Self {
-        self.device = Some(device);
+        self.device = Some(Arc::new(device));
         self
     }
 
     /// Sets a text shown to a device that this login kicks ([`Kick::LoggedInElsewhere`](crate::errors::Kick)), at most
     /// [`MAX_LOGIN_EXT`](Self::MAX_LOGIN_EXT) characters. Default: none.
     #[must_use]
-    pub fn login_ext(mut self, ext: impl Into<String>) -> Self {
+    pub fn login_ext(mut self, ext: impl Into<Arc<str>>) -> Self {
         self.login_ext = Some(ext.into());
         self
     }

@@ -32,7 +32,8 @@ pub(super) struct FleetActor {
     table: Arc<Table>,
     shards: Vec<Addr<ShardActor>>,
     arbiters: Vec<Arbiter>,
-    cells: HashMap<Index, Arc<Cell>>,
+    /// By their index, which is dense.
+    cells: Vec<Option<Arc<Cell>>>,
     /// Who waits for a permit, since when.
     asking: HashMap<Index, (u32, oneshot::Sender<Permit>, Duration)>,
     /// When permits were given, and for what kind of login.
@@ -96,7 +97,7 @@ impl FleetActor {
             table,
             shards,
             arbiters,
-            cells: HashMap::new(),
+            cells: Vec::new(),
             asking: HashMap::new(),
             admitted: HashMap::new(),
             begun: Instant::now(),
@@ -131,7 +132,13 @@ impl FleetActor {
         let (index, added) = self.command(ctx, |engine, now, out| engine.add(spec, now, out))?;
         let cell = self.table.insert(user, unix_time::now_ms());
         cell.describe(tag, weight);
-        self.cells.insert(index, cell);
+        let place = index as usize;
+        if self.cells.len() <= place {
+            self.cells.resize(place + 1, None);
+        }
+        if let Some(known) = self.cells.get_mut(place) {
+            *known = Some(cell);
+        }
         self.command(ctx, |engine, now, out| engine.start(index, now, out));
         Ok(added)
     }
@@ -150,7 +157,7 @@ impl FleetActor {
         for action in actions.drain(..) {
             match action {
                 Action::Open { index, generation, shard, spec } => {
-                    let Some(cell) = self.cells.get(&index).cloned() else { continue };
+                    let Some(cell) = self.cells.get(index as usize).cloned().flatten() else { continue };
                     let link = Link { fleet: ctx.address(), index, generation };
                     self.on_shard(shard, move |shard, _| shard.open(link, &spec, &cell));
                 }
@@ -164,7 +171,9 @@ impl FleetActor {
                     self.on_shard(shard, move |shard, _| shard.renew_token(index, credentials, fleet));
                 }
                 Action::Forget { index, shard, user } => {
-                    self.cells.remove(&index);
+                    if let Some(place) = self.cells.get_mut(index as usize) {
+                        *place = None;
+                    }
                     self.asking.remove(&index);
                     self.admitted.remove(&index);
                     self.table.remove(&user);
@@ -192,7 +201,7 @@ impl FleetActor {
     }
 
     fn set(&mut self, index: Index, state: AccountState, cause: Option<crate::fleet::Cause>, now: Now) {
-        let Some(cell) = self.cells.get(&index) else { return };
+        let Some(Some(cell)) = self.cells.get(index as usize) else { return };
         let Some(change) = self.table.set(cell, state, cause, now.wall) else { return };
         let (from, to) = (change.from.name(), change.to.kind().name());
         match &change.cause {

@@ -203,10 +203,11 @@ struct Entry {
     /// Sessions in a row that ended without being online.
     tries: u32,
     /// When it took its place back, of [`KickPolicy::TakeOver`]; and the last time from a stale login of its own fleet.
-    takeovers: VecDeque<Duration>,
+    takeovers: Vec<Duration>,
     reclaimed: Option<Duration>,
     state: AccountState,
-    cause: Option<Cause>,
+    /// Boxed, for most accounts are online and have none.
+    cause: Option<Box<Cause>>,
     timer: Option<Duration>,
 }
 
@@ -333,7 +334,7 @@ impl Engine {
             admitted: false,
             was_online: false,
             tries: 0,
-            takeovers: VecDeque::new(),
+            takeovers: Vec::new(),
             reclaimed: None,
             state: AccountState::Added,
             cause: None,
@@ -449,7 +450,7 @@ impl Engine {
             Report::Asked { reconnect, host } => self.asked(index, reconnect, host, now, out),
             Report::Step(step) => {
                 if entry.paced && matches!(entry.state, AccountState::LoggingIn { .. }) {
-                    let cause = entry.cause.clone();
+                    let cause = entry.cause.as_deref().cloned();
                     self.set(index, AccountState::LoggingIn { step }, cause, out);
                 }
             }
@@ -575,7 +576,7 @@ impl Engine {
             }
             (Want::Drained, Session::Open) => {
                 let online = matches!(entry.state, AccountState::Online);
-                let cause = entry.cause.clone();
+                let cause = entry.cause.as_deref().cloned();
                 self.set(index, AccountState::Draining, cause, out);
                 if online {
                     self.to_close.push_back(index);
@@ -593,7 +594,7 @@ impl Engine {
             }
             (Want::Removed, Session::None) => self.forget(index, out),
             (Want::Drained, Session::None) => {
-                let cause = entry.cause.clone();
+                let cause = entry.cause.as_deref().cloned();
                 self.set_timer(index, None);
                 self.set(index, AccountState::Released, cause, out);
             }
@@ -609,7 +610,7 @@ impl Engine {
         }
         (entry.session, entry.paced) = (Session::Queued, true);
         let lane = if entry.was_online { Lane::Reconnect } else { Lane::First };
-        let (endpoint, cause) = (entry.endpoint, entry.cause.clone());
+        let (endpoint, cause) = (entry.endpoint, entry.cause.as_deref().cloned());
         self.set_timer(index, None);
         self.pacer.ask(index, lane, endpoint, now.mono);
         self.set_waiting(index, cause, now, out);
@@ -679,7 +680,7 @@ impl Engine {
         let endpoint = self.endpoint(host);
         let Some(entry) = self.entry(index) else { return };
         (entry.paced, entry.endpoint) = (true, endpoint);
-        let (generation, cause) = (entry.generation, entry.cause.clone());
+        let (generation, cause) = (entry.generation, entry.cause.as_deref().cloned());
         if std::mem::take(&mut entry.admitted) {
             out.push(Action::Admit { index, generation });
             return;
@@ -802,21 +803,19 @@ impl Engine {
                     return self.park(index, Some(by), None, cause, now, out);
                 }
                 entry.reclaimed = Some(now.mono);
-                entry.cause = Some(cause);
+                entry.cause = Some(Box::new(cause));
                 self.reconcile(index, now, out);
             }
             Verdict::Foreign => match policy {
                 KickPolicy::Park => self.park(index, Some(by), None, cause, now, out),
                 KickPolicy::RetryAfter(pause) => self.park(index, Some(by), Some(pause), cause, now, out),
                 KickPolicy::TakeOver { times, window } => {
-                    while entry.takeovers.front().is_some_and(|at| now.mono.saturating_sub(*at) >= window) {
-                        entry.takeovers.pop_front();
-                    }
+                    entry.takeovers.retain(|at| now.mono.saturating_sub(*at) < window);
                     if entry.takeovers.len() >= times as usize {
                         return self.park(index, Some(by), None, cause, now, out);
                     }
-                    entry.takeovers.push_back(now.mono);
-                    entry.cause = Some(cause);
+                    entry.takeovers.push(now.mono);
+                    entry.cause = Some(Box::new(cause));
                     self.reconcile(index, now, out);
                 }
             },
@@ -842,9 +841,9 @@ impl Engine {
 
     fn set(&mut self, index: Index, state: AccountState, cause: Option<Cause>, out: &mut Vec<Action>) {
         let Some(entry) = self.entry(index) else { return };
-        if entry.state != state || entry.cause != cause {
+        if entry.state != state || entry.cause.as_deref() != cause.as_ref() {
             entry.state.clone_from(&state);
-            entry.cause.clone_from(&cause);
+            entry.cause = cause.clone().map(Box::new);
             out.push(Action::State { index, state, cause });
         }
     }
@@ -868,7 +867,7 @@ impl Engine {
         self.go_on_draining(now, out);
         while let Some(index) = self.pacer.next(now.mono) {
             let Some(entry) = self.entry(index) else { continue };
-            let (generation, cause) = (entry.generation, entry.cause.clone());
+            let (generation, cause) = (entry.generation, entry.cause.as_deref().cloned());
             match entry.session {
                 Session::Queued => self.begin(index, out),
                 _ => out.push(Action::Admit { index, generation }),

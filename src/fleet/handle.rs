@@ -193,6 +193,7 @@ impl Fleet {
                     handlers: handlers.clone(),
                     handler: config.handler.clone(),
                     queue: config.queue.clone(),
+                    login_text: login.with(None).into(),
                     login: login.clone(),
                     totals: Arc::clone(&totals),
                     shared: Weak::clone(me),

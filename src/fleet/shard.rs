@@ -55,6 +55,8 @@ pub(super) struct ShardActor {
     pub(super) handler: Option<HandlerOf>,
     pub(super) queue: Option<Arc<dyn Admission>>,
     pub(super) login: LoginText,
+    /// Its text for accounts that have none of their own, shared by them.
+    pub(super) login_text: Arc<str>,
     pub(super) totals: Arc<Totals>,
     pub(super) shared: Weak<Shared>,
     pub(super) beat: Arc<Beat>,
@@ -88,11 +90,16 @@ impl ShardActor {
                 }
             },
         };
-        let observer = Arc::new(SessionObserver(link.clone()));
-        let admission = Arc::new(FleetAdmission { link: link.clone(), queue: self.queue.clone() });
-        let ext = self.login.with(spec.account.login_text());
-        let account = spec.account.clone().login_ext(ext).epoch(self.login.epoch).admission(admission);
-        let account = account.observer(observer).totals(Arc::clone(&self.totals));
+        let hooks = Arc::new(Hooks { link: link.clone(), queue: self.queue.clone() });
+        let ext = match spec.account.login_text() {
+            None => Arc::clone(&self.login_text),
+            text => self.login.with(text).into(),
+        };
+        let account = spec.account.clone().login_ext(ext).epoch(self.login.epoch);
+        let account = account
+            .admission(Arc::clone(&hooks) as Arc<dyn Admission>)
+            .observer(hooks)
+            .totals(Arc::clone(&self.totals));
         // A task of its own: an actor's context polls all that it has spawned whenever one of them wakes it.
         actix_rt::spawn(async move {
             // What becomes of it the observer tells, unless there is nobody to tell it.
@@ -184,12 +191,16 @@ impl Handler<ShardCall> for ShardActor {
     }
 }
 
-/// Tells the fleet what becomes of a session.
-struct SessionObserver(Link);
+/// What a session calls: it tells the fleet what becomes of it, and asks for the fleet's permit and then for that of the
+/// application's own queue.
+struct Hooks {
+    link: Link,
+    queue: Option<Arc<dyn Admission>>,
+}
 
-impl Observer for SessionObserver {
+impl Observer for Hooks {
     fn observe(&self, what: Observed<'_>) {
-        self.0.report(match what {
+        self.link.report(match what {
             Observed::State(ConnectionState::LoggingIn { step }) => Report::Step(step),
             Observed::State(ConnectionState::Online) => Report::Online,
             Observed::Event(EventKind::Reconnecting { attempt, delay, cause }) => {
@@ -222,13 +233,7 @@ pub(super) fn end_of_open(error: &OpenError) -> SessionEnd {
     }
 }
 
-/// The permit of the fleet, and then that of the application's own queue.
-struct FleetAdmission {
-    link: Link,
-    queue: Option<Arc<dyn Admission>>,
-}
-
-impl Admission for FleetAdmission {
+impl Admission for Hooks {
     fn ask(&self, attempt: Attempt) -> Ticket {
         let (give, given) = oneshot::channel();
         let report = Report::Asked {

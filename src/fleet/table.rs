@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::Bound,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
 };
 
 use serde::Serialize;
@@ -18,7 +18,7 @@ use crate::{
         drain::DrainReport,
         handle::Queue,
         pace::BreakerState,
-        state::{AccountChange, AccountState, StateKind, Transition, WaitFor, as_text},
+        state::{AccountChange, AccountState, Packed, StateKind, Transition, WaitFor, as_text},
     },
     model::account::UserId,
 };
@@ -34,10 +34,10 @@ pub(super) struct Cell {
 struct Inner {
     state: AccountState,
     since_ms: u64,
-    cause: Option<Cause>,
+    cause: Option<Box<Cause>>,
     tag: Option<Arc<str>>,
     weight: u32,
-    transitions: VecDeque<Transition>,
+    transitions: VecDeque<Packed>,
     connection: Option<WeakConnection>,
     /// Made by the first who watches.
     watchers: Option<broadcast::Sender<FleetChange>>,
@@ -66,7 +66,7 @@ impl Cell {
     }
 
     pub(super) fn transitions(&self) -> Vec<Transition> {
-        self.inner().transitions.iter().copied().collect()
+        self.inner().transitions.iter().map(|packed| packed.transition()).collect()
     }
 
     pub(super) fn watch(&self) -> Changes {
@@ -257,7 +257,8 @@ pub(super) struct Table {
     accounts: RwLock<BTreeMap<UserId, Arc<Cell>>>,
     pub(super) counts: Mutex<Counts>,
     whole: Mutex<Whole>,
-    changes: broadcast::Sender<FleetChange>,
+    /// Made by the first who watches.
+    changes: OnceLock<broadcast::Sender<FleetChange>>,
 }
 
 impl Table {
@@ -275,7 +276,7 @@ impl Table {
             accounts: RwLock::default(),
             counts: Mutex::default(),
             whole: Mutex::new(whole),
-            changes: broadcast::Sender::new(Changes::CAPACITY),
+            changes: OnceLock::new(),
         }
     }
 
@@ -304,7 +305,7 @@ impl Table {
         let removed = self.accounts.write().unwrap_or_else(PoisonError::into_inner).remove(user);
         if let Some(cell) = removed {
             let mut inner = cell.inner();
-            self.counts().left(inner.state.kind(), inner.cause.as_ref());
+            self.counts().left(inner.state.kind(), inner.cause.as_deref());
             inner.watchers = None;
         }
     }
@@ -320,11 +321,11 @@ impl Table {
         let mut inner = cell.inner();
         let (from, to) = (inner.state.kind(), state.kind());
         let mut counts = self.counts();
-        counts.left(from, inner.cause.as_ref());
+        counts.left(from, inner.cause.as_deref());
         counts.entered(to);
         counts.caused(cause.as_ref());
         inner.state = state;
-        inner.cause = cause;
+        inner.cause = cause.map(Box::new);
         if from == to {
             return None;
         }
@@ -338,13 +339,13 @@ impl Table {
         if inner.transitions.len() >= Transition::KEPT {
             inner.transitions.pop_front();
         }
-        inner.transitions.push_back(Transition { at_ms: now_ms, from, to, cause: kind, code });
+        inner.transitions.push_back(Packed::new(Transition { at_ms: now_ms, from, to, cause: kind, code }));
         let change = AccountChange {
             at_ms: now_ms,
             user: cell.user.clone(),
             from,
             to: inner.state.clone(),
-            cause: inner.cause.clone(),
+            cause: inner.cause.as_deref().cloned(),
         };
         if let Some(watchers) = &inner.watchers
             && watchers.send(FleetChange::Account(change.clone())).is_err()
@@ -357,12 +358,14 @@ impl Table {
     }
 
     pub(super) fn tell(&self, change: FleetChange) {
-        // An error means that nobody watches.
-        let _ = self.changes.send(change);
+        if let Some(watchers) = self.changes.get() {
+            // An error means that nobody watches any more.
+            let _ = watchers.send(change);
+        }
     }
 
     pub(super) fn watch(&self) -> Changes {
-        Changes::new(&self.changes)
+        Changes::new(self.changes.get_or_init(|| broadcast::Sender::new(Changes::CAPACITY)))
     }
 
     pub(super) fn snapshot(&self, cell: &Cell) -> AccountSnapshot {
@@ -379,10 +382,10 @@ impl Table {
         }
         AccountSnapshot {
             user: user.clone(),
-            action: state.advice(inner.cause.as_ref()),
+            action: state.advice(inner.cause.as_deref()),
             state,
             since_ms: inner.since_ms,
-            cause: inner.cause.clone(),
+            cause: inner.cause.as_deref().cloned(),
             tag: inner.tag.clone(),
             weight: inner.weight,
             node: Arc::clone(&self.node),

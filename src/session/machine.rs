@@ -29,7 +29,7 @@ pub(super) struct Session {
     /// This device, by the name the service gave it.
     pub(super) device: Arc<Device>,
     /// Text for a device that this login kicks.
-    pub(super) login_ext: Option<Box<str>>,
+    pub(super) login_ext: Option<Arc<str>>,
     pub(super) tokens: Tokens,
     pub(super) retry: Retry,
     pub(super) inbox: Inbox,
@@ -65,7 +65,7 @@ impl Session {
     pub(super) fn new(account: Account, cx: &Cx<'_>) -> Self {
         let config = &cx.env.config;
         let user = account.credentials.user().clone();
-        let device = account.device.map_or_else(|| Arc::clone(&cx.env.device), Arc::new);
+        let device = account.device.unwrap_or_else(|| Arc::clone(&cx.env.device));
         let deadline = (!config.keep_trying_first_login).then(|| cx.after(config.login_deadline));
         Session {
             tokens: Tokens::new(account.credentials),
@@ -81,7 +81,7 @@ impl Session {
             device: cx.env.known_as(device),
             drain: None,
             permits: Permits::new(account.admission.is_some()),
-            login_ext: account.login_ext.map(String::into_boxed_str),
+            login_ext: account.login_ext,
             user,
         }
     }

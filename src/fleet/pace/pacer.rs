@@ -209,6 +209,10 @@ impl Pacer {
         let now = self.clock(now);
         let Some(Standing::UnderWay { endpoint, dial }) = self.accounts.get(&who).copied() else { return };
         self.accounts.remove(&who);
+        // A whole fleet may have waited at once; most of the time few do.
+        if self.accounts.capacity() > 1024 && self.accounts.len() < self.accounts.capacity() / 8 {
+            self.accounts.shrink_to(self.accounts.len() * 2);
+        }
         self.slots.remove(&(dial.since, who));
         if outcome != Outcome::Cancelled {
             self.dial_time = (self.dial_time * 7 + now.saturating_sub(dial.since).min(HOLD)) / 8;

@@ -361,6 +361,12 @@ async fn world(seed: u64) {
                         }
                         // What it got was its own, or was seen to be another's.
                         (Some(Told::Astray | Told::Overtaken), _) => done.set((good, refused, torn + 1)),
+                        // Another's came before the front had read what this one asked for, and was seen to be another's.
+                        (None, Err(failed))
+                            if matches!(failed.kind(), agora_chat::errors::RestErrorKind::UnexpectedAnswer(_)) =>
+                        {
+                            done.set((good, refused, torn + 1));
+                        }
                         (Some(Told::Torn), Err(_)) => done.set((good, refused, torn + 1)),
                         (front, outcome) => panic!("seed {seed}, call {number}: {front:?}, but {outcome:?}"),
                     }
