@@ -498,6 +498,57 @@ async fn a_service_manager_that_reads_nothing_holds_nothing_up() {
     assert_eq!(ends(&server, "alice"), [Some(SessionEnd::Logout)]);
 }
 
+/// Makes a request to a server on this machine; returns status and body.
+async fn http(port: u16, request: &str, more: &str) -> (u16, String) {
+    let mut link = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let head =
+        format!("{request} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\ncontent-length: 0\r\n{more}\r\n");
+    link.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    link.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), body.to_owned())
+}
+
+async fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+}
+
+#[actix::test]
+async fn the_admin_interface_tells_and_drains_and_then_the_process_ends_with_0() {
+    let server = server(&["alice"]).await;
+    let port = free_port().await;
+    let admin = format!("node = \"a\"\n[admin]\nlisten = \"127.0.0.1:{port}\"\ntoken_file = \"token\"\n");
+    let files = Files::of(&server, &admin, &csv([("alice", "secret")]));
+    fs::write(files.path("token"), "CANARY-of-the-operator\n").unwrap();
+    let fleet = Program::start(&mut files.command("run", &[]));
+    online(&server, &["alice"]).await;
+    let bearer = "authorization: Bearer CANARY-of-the-operator\r\n";
+    assert_eq!(http(port, "GET /readyz", "").await.0, 200);
+    assert_eq!(http(port, "GET /fleet", "").await.0, 401);
+    loop {
+        let (status, body) = http(port, "GET /fleet", bearer).await;
+        let told: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((status, &told["node"]), (200, &"a".into()));
+        if told["accounts"]["online"] == 1 {
+            break;
+        }
+    }
+    // A second one finds the port taken, and logs nobody in.
+    let other = Files::of(&server, &admin, &csv([("alice", "secret")]));
+    fs::write(other.path("token"), "CANARY-of-the-operator").unwrap();
+    let mut command = other.command("run", &[]);
+    let (status, _, stderr) = actix_rt::task::spawn_blocking(move || told(&command.output().unwrap())).await.unwrap();
+    assert_eq!(status, 1, "{stderr}");
+    assert!(stderr.contains(&port.to_string()), "{stderr}");
+    assert_eq!(http(port, "POST /fleet/drain", bearer).await.0 / 100, 2);
+    let (status, stderr) = fleet.ended().await;
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    assert!(!stderr.contains("CANARY"), "{stderr}");
+    assert_eq!(ends(&server, "alice"), [Some(SessionEnd::Logout)]);
+}
+
 const RIGHT: &str = "\
 app_key = \"org#app\"
 rest_url = \"http://127.0.0.1:1\"
@@ -568,6 +619,12 @@ fn a_wrong_configuration_is_told_with_its_line_and_what_would_be_right() {
         (with("[kicks]\npolicy = \"take_over\"\nwindow = \"3d\""), "8", "from 1 s to a day"),
         (with("[kicks]\npolicy = \"park\"\ntimes = 3"), "8", "take_over"),
         (with("[drain]\ndeadline = \"2h\""), "7", "at most an hour"),
+        (with("[admin]\nlisten = \"8080\""), "7", "127.0.0.1:8080"),
+        (with("[admin]\nlisten = \"0.0.0.0:8080\""), "7", "token_file"),
+        (with("[admin]\nlisten = \"127.0.0.1:0\"\ntoken_file = \"empty\""), "8", "empty"),
+        (with("[admin]\nlisten = \"127.0.0.1:0\"\ntoken_file = \"missing\""), "8", "missing"),
+        (with("[admin]\nlisten = \"127.0.0.1:0\"\ntoken_file = \"short\""), "8", "token"),
+        (with("[admin]"), "6", "listen"),
         (with("[tokens]"), "6", "app_certificate_file or provider_url"),
         (with("[tokens]\nlife = \"1h\""), "6", "app_certificate_file or provider_url"),
         (with("[tokens]\napp_certificate_file = \"words\""), "7", "App ID"),
@@ -585,7 +642,7 @@ fn a_wrong_configuration_is_told_with_its_line_and_what_would_be_right() {
         (with("[sink]\nstream = \"AGORA_EV\""), "6", "`nats`"),
         (with("[bot]\necho = true\n[sink]\nstream = \"AGORA_EV\""), "8", "[bot]"),
     ];
-    assert!(table.len() >= 55);
+    assert!(table.len() >= 60);
     for (config, line, words) in &table {
         fs::write(files.path("fleet.toml"), config).unwrap();
         for what in ["check", "run"] {

@@ -11,7 +11,7 @@ use agora_chat::{
     Config, ConfigBuilder, KickPolicy, LogLevel,
     account::Token,
     config::Endpoints,
-    fleet::{FleetConfig, LoginPace},
+    fleet::{FleetConfig, LoginPace, admin::AdminToken},
     network::Roots,
 };
 use serde::{
@@ -47,7 +47,9 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) listen: SocketAddr,
-    pub(crate) token: Option<Token>,
+    pub(crate) token: Option<AdminToken>,
+    /// Names that it may be called by.
+    pub(crate) hosts: Vec<String>,
 }
 
 /// The pace of logins.
@@ -157,6 +159,8 @@ struct DrainTable {
 struct AdminTable {
     listen: Spanned<String>,
     token_file: Option<Spanned<String>>,
+    #[serde(default)]
+    hosts: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -336,9 +340,6 @@ impl File {
                 return Err(source.wrong(table, text));
             }
         }
-        if let Some(admin) = &self.admin {
-            return Err(source.wrong(&admin.listen, "[admin] is not there yet; take the table out"));
-        }
         let (config, service) = self.connection(source)?;
         let kicks = self.kicks.policy(source)?;
         let node = match &self.node {
@@ -498,7 +499,7 @@ impl AdminTable {
         let token = match &self.token_file {
             Some(name) => Some(source.content(name, "token_file", |path| {
                 let text = secrets::file(path).map_err(|error| error.to_string())?;
-                Token::new(text).map_err(|error| error.to_string())
+                AdminToken::new(&text).map_err(|error| error.to_string())
             })?),
             None if listen.ip().is_loopback() => None,
             None => {
@@ -507,7 +508,7 @@ impl AdminTable {
                 return Err(source.wrong(&self.listen, text));
             }
         };
-        Ok(Admin { listen, token })
+        Ok(Admin { listen, token, hosts: self.hosts.clone() })
     }
 }
 

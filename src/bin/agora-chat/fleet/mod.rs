@@ -60,6 +60,11 @@ The configuration, TOML; a relative path is one from the configuration's own fol
   [drain]
   deadline = "25s"                                   # what is not logged out by then is reset
 
+  [admin]                                            # optional: JSON, metrics and a page for people
+  listen = "127.0.0.1:8080"                          # loopback, unless a token_file is given
+  token_file = "admin-token"                         # optional: what each call sends as a bearer token
+  hosts = ["bots.example.com"]                       # optional: names that it is called by, such as a proxy's
+
   [tokens]                                           # optional: where accounts given by token get the next one; the
                                                      # token of a line may then be empty
   app_certificate_file = "cert"                      # App ID and App Certificate, or the latter alone beside app_id

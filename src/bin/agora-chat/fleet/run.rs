@@ -1,11 +1,21 @@
 //! `agora-chat fleet run`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use agora_chat::{
     LogConfig, LogHandle,
     delivery::FileDeadLetters,
-    fleet::{Fleet, FleetChange, FleetConfig, FleetError},
+    fleet::{
+        Fleet, FleetChange, FleetConfig, FleetError,
+        admin::{Admin, AdminError, Served},
+    },
     logger::Terminal,
     store::FileCursors,
 };
@@ -19,7 +29,7 @@ use super::{
     FILES,
     accounts::{self, Row},
     changes, check,
-    config::Settings,
+    config::{self, Settings},
     echo,
     folder::Folder,
     roster::Roster,
@@ -93,6 +103,9 @@ struct Started {
     log: LogHandle,
     cursors: FileCursors,
     out: Option<Out>,
+    admin: Option<Served>,
+    /// Whether the accounts are read.
+    is_ready: Arc<AtomicBool>,
     /// Locked until the end.
     _folder: Folder,
 }
@@ -116,11 +129,14 @@ fn start(args: &Args, settings: &Settings) -> Result<Started, String> {
     }
     let cursors = FileCursors::open(folder.state.path()).map_err(|error| error.to_string())?;
     let fleet = Fleet::start(fleet).map_err(|error| error.to_string())?;
-    Ok(Started { fleet, log, cursors, out, _folder: folder })
+    let is_ready = Arc::<AtomicBool>::default();
+    let admin = settings.admin.as_ref().map(|admin| serve(&fleet, admin, &log, &is_ready)).transpose();
+    let admin = admin.map_err(|error| error.to_string())?;
+    Ok(Started { fleet, log, cursors, out, admin, is_ready, _folder: folder })
 }
 
 async fn run(started: Started, settings: &Settings, rows: Vec<Row>, signals: Signals) -> u8 {
-    let Started { fleet, log: handle, cursors, out, _folder } = started;
+    let Started { fleet, log: handle, cursors, out, admin, is_ready, _folder } = started;
     let log = handle.slog();
     if !settings.echo {
         warn!(log, "messages are received and dropped, since the configuration has no [bot]");
@@ -140,11 +156,15 @@ async fn run(started: Started, settings: &Settings, rows: Vec<Row>, signals: Sig
         Ok(changed) => info!(log, "accounts read"; "changed" => %changed),
         Err(error) => return not_started(error),
     }
+    is_ready.store(true, Ordering::Relaxed);
     notify::ready();
     info!(log, "the fleet runs"; "accounts" => fleet.summary().total, "node" => settings.node.as_str());
     let mut running = Running { fleet, log, handle, roster, settings, signals, out };
     let status = running.until_drained(changes).await;
     let last = async {
+        if let Some(admin) = &admin {
+            let _late = timeout(PATIENCE, admin.stop()).await;
+        }
         // An error is the sign that all is told.
         let _late = timeout(PATIENCE, all_told).await;
         if let Some(out) = &running.out {
@@ -153,6 +173,26 @@ async fn run(started: Started, settings: &Settings, rows: Vec<Row>, signals: Sig
         let _late = timeout(PATIENCE, running.handle.shutdown()).await;
     };
     tokio::select! { () = last => status, () = ended(&mut running.signals) => exit::INTERRUPTED }
+}
+
+/// Starts the admin interface.
+fn serve(
+    fleet: &Fleet,
+    settings: &config::Admin,
+    log: &LogHandle,
+    is_ready: &Arc<AtomicBool>,
+) -> Result<Served, AdminError> {
+    let is_ready = Arc::clone(is_ready);
+    let mut admin = Admin::new(fleet).log(log.clone()).ready_when(move || is_ready.load(Ordering::Relaxed));
+    if let Some(token) = &settings.token {
+        admin = admin.token(token.clone());
+    }
+    for host in &settings.hosts {
+        admin = admin.host(host.as_str());
+    }
+    let served = admin.serve(settings.listen)?;
+    info!(log.slog(), "the admin interface listens"; "address" => %served.address());
+    Ok(served)
 }
 
 /// Waits for a signal that asks for the end.
