@@ -349,6 +349,10 @@ impl Handler<Reported> for FleetActor {
         if let Some(permit) = permit {
             self.asking.insert(index, (generation, permit, now.mono));
         }
+        let gone = report == Report::Withdrawn;
+        if gone && self.asking.get(&index).is_some_and(|(asked, ..)| *asked == generation) {
+            self.asking.remove(&index);
+        }
         self.count(index, &report, now);
         self.command(ctx, |engine, now, out| engine.report(index, generation, report, now, out));
     }

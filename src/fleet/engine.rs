@@ -157,10 +157,17 @@ pub(super) enum Notice {
     Draining,
 }
 
+/// A pause, and when it is over.
+#[derive(Clone, Debug, PartialEq)]
+struct Paused {
+    why: Arc<str>,
+    until: Option<Duration>,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 enum Want {
     Run,
-    Paused { why: Arc<str>, until: Option<Duration> },
+    Paused(Box<Paused>),
     Removed,
     Drained,
 }
@@ -186,7 +193,6 @@ enum Hold {
 
 #[derive(Debug)]
 struct Entry {
-    user: UserId,
     spec: Arc<AccountSpec>,
     shard: u16,
     generation: u32,
@@ -320,9 +326,8 @@ impl Engine {
             Index::try_from(self.accounts.len() - 1).unwrap_or(Index::MAX)
         });
         let user = spec.user().clone();
-        self.users.insert(user.clone(), index);
+        self.users.insert(user, index);
         let entry = Entry {
-            user,
             spec: Arc::new(spec),
             shard,
             generation: 0,
@@ -366,7 +371,7 @@ impl Engine {
         out: &mut Vec<Action>,
     ) -> Result<(), FleetError> {
         let until = pause.time.map(|time| now.mono.saturating_add(time));
-        self.want(user, Want::Paused { why: pause.why, until }, now, out)
+        self.want(user, Want::Paused(Box::new(Paused { why: pause.why, until })), now, out)
     }
 
     /// Has the account go on, whatever holds it back: a pause, a kick, a refusal or the pause before another try.
@@ -481,7 +486,7 @@ impl Engine {
                 }
                 _ => {}
             }
-            if matches!(entry.want, Want::Paused { until: Some(until), .. } if until <= now.mono) {
+            if matches!(&entry.want, Want::Paused(pause) if pause.until.is_some_and(|until| until <= now.mono)) {
                 entry.want = Want::Run;
             }
             self.reconcile(index, now, out);
@@ -586,8 +591,8 @@ impl Engine {
             }
             (_, Session::Open) => self.close(index, CloseHow::LogOut, now, out),
             (Want::Run, Session::None) => self.open(index, now, out),
-            (Want::Paused { why, until }, Session::None) => {
-                let (why, until) = (Arc::clone(why), *until);
+            (Want::Paused(pause), Session::None) => {
+                let (why, until) = (Arc::clone(&pause.why), pause.until);
                 let until_ms = until.map(|until| wall(until, now));
                 self.set_timer(index, until);
                 self.set(index, AccountState::Paused { why, until_ms }, Some(Cause::asked("paused")), out);
@@ -653,7 +658,7 @@ impl Engine {
             return;
         }
         entry.session = Session::None;
-        let user = entry.user.clone();
+        let user = entry.spec.user().clone();
         self.sessions = self.sessions.saturating_sub(1);
         self.closing = self.closing.saturating_sub(1);
         self.withdraw(index, now);
@@ -670,10 +675,10 @@ impl Engine {
     fn forget(&mut self, index: Index, out: &mut Vec<Action>) {
         self.set_timer(index, None);
         let Some(entry) = self.accounts.get_mut(index as usize).and_then(Option::take) else { return };
-        self.users.remove(&entry.user);
+        self.users.remove(entry.spec.user());
         self.load(entry.shard, entry.spec.weight, 0);
         self.free.push(index);
-        out.push(Action::Forget { index, shard: entry.shard, user: entry.user });
+        out.push(Action::Forget { index, shard: entry.shard, user: entry.spec.user().clone() });
     }
 
     fn asked(&mut self, index: Index, reconnect: bool, host: Option<Arc<str>>, now: Now, out: &mut Vec<Action>) {
@@ -746,7 +751,8 @@ impl Engine {
         let Some(entry) = self.entry(index) else { return };
         match end {
             SessionEnd::ClosedByApplication => {
-                entry.want = Want::Paused { why: "the application closed its connection".into(), until: None };
+                let why = "the application closed its connection".into();
+                entry.want = Want::Paused(Box::new(Paused { why, until: None }));
                 self.reconcile(index, now, out);
             }
             SessionEnd::Final(cause) => {
@@ -836,7 +842,7 @@ impl Engine {
         entry.hold = Hold::Parked { until };
         self.set_timer(index, until);
         let until_ms = until.map(|until| wall(until, now));
-        self.set(index, AccountState::Parked { by, until_ms }, Some(cause), out);
+        self.set(index, AccountState::Parked { by: by.map(Box::new), until_ms }, Some(cause), out);
     }
 
     fn set(&mut self, index: Index, state: AccountState, cause: Option<Cause>, out: &mut Vec<Action>) {
@@ -896,7 +902,7 @@ impl Engine {
                 if entry.session == Session::None {
                     continue;
                 }
-                let user = entry.user.clone();
+                let user = entry.spec.user().clone();
                 if entry.session == Session::Open {
                     self.close(index, CloseHow::Abandon, now, out);
                 } else {

@@ -104,7 +104,7 @@ pub enum AccountState {
     /// It was kicked.
     Parked {
         /// The other side, where a login took its place.
-        by: Option<OtherLogin>,
+        by: Option<Box<OtherLogin>>,
         /// When it comes back by itself, in milliseconds since 1970; `None` for not before it is resumed.
         until_ms: Option<u64>,
     },

@@ -666,7 +666,7 @@ fn a_foreign_login_parks_the_account_and_is_named() {
     world.run_for(3600 * SECOND);
     let (state, cause) = world.states[&one].clone();
     let by = OtherLogin { ext: Some("my phone".into()), node: None, pid: None };
-    assert_eq!(state, AccountState::Parked { by: Some(by), until_ms: None });
+    assert_eq!(state, AccountState::Parked { by: Some(Box::new(by)), until_ms: None });
     assert_eq!(state.advice(cause.as_ref()), Some(Advice::FindOtherLogin));
     assert_eq!(cause.and_then(|cause| cause.code), Some(206));
     assert_eq!(world.opened[&one], 1);
