@@ -330,6 +330,10 @@ impl Actor for FleetActor {
         for arbiter in self.arbiters.drain(..) {
             arbiter.stop();
         }
+        // Its own as well, which it has for itself.
+        if let Some(own) = Arbiter::try_current() {
+            own.stop();
+        }
     }
 }
 
