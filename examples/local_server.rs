@@ -84,8 +84,8 @@ Commands on stdin, one a line; each is answered by one JSON line, {\"ok\":true,.
                               how new connections are treated, for good or for so long
   down                        cut every link and refuse connections
   up                          take connections again
-  online [NAME]               who is online
-  sessions [NAME]             every session with from_ms, to_ms, end (logout, link, replaced, kicked or null) and the
+  sessions [NAME]             who is online
+  session-log [NAME]          every session with from_ms, to_ms, end (logout, link, replaced, kicked or null) and the
                               code of the kick it was sent
   online-twice                pairs of sessions in which one user was online twice
   frames NAME                 what the user's devices sent
@@ -365,10 +365,10 @@ async fn answer(server: &LocalServer, words: &[&str], life: &mut Option<Duration
         ["duplicate", policy] => {
             server.set_duplicates(Duplicate::from_str(policy, false).map_err(|_| duplicate_words(policy))?.into());
         }
-        ["online"] => return Ok(online(server, None)),
-        ["online", name] => return Ok(online(server, Some(name))),
-        ["sessions"] => return Ok(json!({"sessions": server.session_log()})),
-        ["sessions", name] => {
+        ["sessions"] => return Ok(online(server, None)),
+        ["sessions", name] => return Ok(online(server, Some(name))),
+        ["session-log"] => return Ok(json!({"sessions": server.session_log()})),
+        ["session-log", name] => {
             let mut log = server.session_log();
             log.retain(|session| session.user == name.to_lowercase());
             return Ok(json!({"sessions": log}));
@@ -522,7 +522,7 @@ fn online(server: &LocalServer, name: Option<&str>) -> Value {
             "device_name": device.device_name, "version": device.version,
         })
     };
-    json!({"online": list.into_iter().map(one).collect::<Vec<_>>()})
+    json!({"sessions": list.into_iter().map(one).collect::<Vec<_>>()})
 }
 
 /// Kinds and lengths, not bytes: a PROVISION holds a token.

@@ -139,13 +139,13 @@ async fn the_local_server_says_over_stdin_and_its_port_who_was_online_and_who_tw
     two.event("connected").await;
     let pairs = answer(&mut server, "online-twice").await["pairs"].take();
     assert_eq!((pairs.as_array().unwrap().len(), &pairs[0]["user"]), (1, &json!("alice")));
-    assert_eq!(answer(&mut server, "online alice").await["online"].as_array().unwrap().len(), 2);
+    assert_eq!(answer(&mut server, "sessions alice").await["sessions"].as_array().unwrap().len(), 2);
     two.signal(Signal::SIGTERM);
     assert_eq!(two.status().await, 0);
-    let sessions = answer(&mut server, "sessions alice").await["sessions"].take();
+    let sessions = answer(&mut server, "session-log alice").await["sessions"].take();
     let ends: Vec<_> = sessions.as_array().unwrap().iter().map(|session| session["end"].clone()).collect();
     assert!(ends.contains(&json!("logout")) && ends.contains(&Value::Null), "{sessions}");
-    assert_eq!(answer(&mut server, "sessions bob").await["sessions"], json!([]));
+    assert_eq!(answer(&mut server, "session-log bob").await["sessions"], json!([]));
 
     let url = format!("{rest}/_control/sessions");
     let answered = awc::Client::default().get(url).send().await.unwrap().json::<Value>().await.unwrap();
