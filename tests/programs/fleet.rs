@@ -153,7 +153,7 @@ async fn two_hundred_accounts_come_online_once_each_and_sigterm_logs_all_of_them
     assert!(!fleet.next().await, "nothing follows");
     assert_eq!(fleet.fleet.status().await, 0);
 
-    server.write("online-twice\nsessions\nquit\n");
+    server.write("online-twice\nsession-log\nquit\n");
     let twice: Value = serde_json::from_str(&server.line().await.unwrap()).unwrap();
     assert_eq!(twice["pairs"].as_array().map(Vec::len), Some(0), "{twice}");
     let sessions: Value = serde_json::from_str(&server.line().await.unwrap()).unwrap();
