@@ -297,8 +297,9 @@ impl Engine {
             && let Some(entry) = self.entry(index)
         {
             if entry.want == Want::Removed {
-                entry.want = Want::Run;
-                entry.spec = Arc::new(spec);
+                let (shard, before, after) = (entry.shard, entry.spec.weight, spec.weight);
+                (entry.want, entry.spec) = (Want::Run, Arc::new(spec));
+                self.load(shard, before, after);
                 return Ok((index, Added::New));
             }
             let (same_login, same) =
@@ -755,6 +756,9 @@ impl Engine {
                 entry.want = Want::Paused(Box::new(Paused { why, until: None }));
                 self.reconcile(index, now, out);
             }
+            // What the service refuses to the whole application is no account's fault: it waits like the others, and the
+            // breaker sees to it that hardly anybody asks.
+            SessionEnd::Final(cause) if cause.kind.is_shared() => self.retry(index, cause, now, out),
             SessionEnd::Final(cause) => {
                 entry.hold = Hold::Failed;
                 self.set(index, AccountState::Failed, Some(cause), out);
@@ -963,7 +967,6 @@ fn is_own(kind: CauseKind) -> bool {
             | K::TokenEnded
             | K::DeviceLimit
             | K::Malformed
-            | K::ServingDisabled
             | K::KickedElsewhere
             | K::KickedByCall
     )

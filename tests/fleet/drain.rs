@@ -15,7 +15,7 @@ use agora_chat::{
 };
 use tokio::sync::Semaphore;
 
-use crate::support::{config, ends, left_for, name, online, server, specs, until, within};
+use crate::support::{LONG, config, ends, left_for, name, online, server, specs, until, within};
 
 #[actix::test]
 async fn a_drain_lets_the_handler_finish_and_acknowledges_what_it_did() {
@@ -115,12 +115,7 @@ async fn dropping_the_last_handle_logs_everybody_out() {
     while account.state().kind() != StateKind::Released {
         let _ = within("released", changes.next()).await;
     }
-    within("logged out", async {
-        while server.online() > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    server.wait_until(LONG, |server| server.online() == 0).await.unwrap();
     for number in 0..5 {
         assert_eq!(ends(&server, &name(number)), [SessionEnd::Logout]);
     }

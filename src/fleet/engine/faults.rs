@@ -144,11 +144,11 @@ fn an_account_with_any_of_these_faults_says_what_it_is_and_what_to_do() {
             C::WrongAddress,
             A::CheckAddress,
         ),
-        ("wrong app key", token(rest(404, R::AppNotFound)), Failed, C::WrongAddress, A::CheckAddress),
+        ("wrong app key", token(rest(404, R::AppNotFound)), Waiting, C::WrongAddress, A::CheckAddress),
         ("wrong password", token(rest(400, R::InvalidPassword)), Failed, C::BadCredentials, A::GiveCredentials),
         ("no such user", token(rest(404, R::UserNotFound)), Failed, C::UserMissing, A::RegisterUser),
         ("user is deactivated", token(rest(403, R::Forbidden)), Waiting, C::UserMissing, A::RegisterUser),
-        ("service not enabled", token(rest(403, R::ServiceDisabled)), Failed, C::ServingDisabled, A::EnableService),
+        ("service not enabled", token(rest(403, R::ServiceDisabled)), Waiting, C::ServingDisabled, A::EnableService),
         (
             "discovery names nothing",
             Fault::Open(OpenError::Discovery {
@@ -177,7 +177,7 @@ fn an_account_with_any_of_these_faults_says_what_it_is_and_what_to_do() {
         ("user not found at PROVISION", final_refusal(1, "user not found"), Failed, C::UserMissing, A::RegisterUser),
         ("too many devices", final_refusal(13, "x"), Failed, C::DeviceLimit, A::FreeDevice),
         ("bound to another device", final_refusal(11, "x"), Failed, C::DeviceLimit, A::FreeDevice),
-        ("serving disabled", final_refusal(12, "x"), Failed, C::ServingDisabled, A::EnableService),
+        ("serving disabled", final_refusal(12, "x"), Waiting, C::ServingDisabled, A::EnableService),
         ("malformed parameter", final_refusal(4, "x"), Failed, C::Malformed, A::FixAccount),
         ("online limit", passing_refusal(7, "the app online count limit"), Waiting, C::AppLimit, A::RaiseLimit),
         ("daily limit", passing_refusal(7, "the app day live count limit"), Waiting, C::AppLimit, A::RaiseLimit),

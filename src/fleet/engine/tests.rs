@@ -32,8 +32,10 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 enum Service {
     Accepts,
-    /// All fail with this.
+    /// All fail with this, and try again.
     Fails(Cause, Option<SharedCause>),
+    /// All are refused for good.
+    Refuses(Cause, SharedCause),
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -253,6 +255,11 @@ impl World {
                         self.report_of(index, generation, Report::AttemptOver(end));
                         self.back_off(index, generation, cause);
                     }
+                    Service::Refuses(cause, shared) => {
+                        let end = AttemptEnd::Failed { cause: cause.clone(), shared: Some(shared), retry_after: None };
+                        self.report_of(index, generation, Report::AttemptOver(end));
+                        self.report_of(index, generation, Report::Ended(SessionEnd::Final(cause)));
+                    }
                 }
             }
             Due::Closed(index, generation) => self.report_of(index, generation, Report::Closed { answered: true }),
@@ -411,6 +418,30 @@ fn a_limit_of_the_application_opens_the_breaker_within_a_second_and_fails_no_acc
             assert_eq!(world.state(index), StateKind::Waiting);
             assert!(world.history[&index].iter().all(|state| *state != StateKind::Failed));
         }
+    }
+}
+
+#[test]
+fn what_the_service_refuses_to_the_whole_application_fails_no_account_and_stops_the_logins() {
+    for (kind, shared) in [
+        (CauseKind::ServingDisabled, SharedCause::ServingDisabled),
+        (CauseKind::WrongAddress, SharedCause::Unreachable(ConnectStep::Token)),
+    ] {
+        let mut world = World::new(KickPolicy::Park);
+        world.service = Service::Refuses(refused(kind), shared);
+        let all = world.add_many(500);
+        world.run_for(600 * SECOND);
+        assert!(
+            all.iter()
+                .all(|index| world.state(*index) == StateKind::Waiting
+                    && world.cause(*index).is_none_or(|is| is == kind))
+        );
+        let (dials, begun) = (world.dials.len(), world.dials[0]);
+        let late = world.dials.iter().filter(|at| **at > begun + 2 * SECOND).count();
+        assert!(late <= 12 * 10 + 12, "{late} of {dials} dials came after the breaker had opened");
+        world.service = Service::Accepts;
+        world.run_for(600 * SECOND);
+        assert_eq!(world.online.len(), 500);
     }
 }
 
@@ -797,7 +828,13 @@ fn accounts_are_spread_over_the_shards_by_weight() {
         world.add(spec(number));
     }
     assert_eq!(world.engine.loads, [10, 10]);
+    world.run_for(SECOND);
     let user = world.users[&0].clone();
+    world.command(|engine, now, out| engine.remove(&user, now, out)).unwrap();
+    // Added again before its logout is answered, with another weight.
+    world.command(|engine, now, out| engine.add(spec(0).weight(3), now, out)).unwrap();
+    assert_eq!(world.engine.loads, [3, 10]);
+    world.run_for(SECOND);
     world.command(|engine, now, out| engine.remove(&user, now, out)).unwrap();
     world.run_for(SECOND);
     assert_eq!(world.engine.loads, [0, 10]);
