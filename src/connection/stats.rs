@@ -63,9 +63,6 @@ impl Stats {
         };
         if std::mem::take(&mut self.online) {
             totals.link_lost(cause);
-            if let LossCause::Kicked(kick) = cause {
-                totals.kicked(kick);
-            }
         }
     }
 

@@ -23,7 +23,7 @@ use crate::{
         error::Kick,
     },
     session::Now,
-    util::unix_time,
+    util::unix_time::{self, millis},
 };
 
 /// Decides for all accounts, on an arbiter of its own, so that no bot's work delays it.
@@ -244,7 +244,7 @@ impl FleetActor {
         if asked != generation {
             return;
         }
-        self.table.counts().queue_time.add(now.mono.saturating_sub(since));
+        self.table.queue_time.add(now.mono.saturating_sub(since));
         // As it is now: that it is online is told before how its attempt ended.
         let kind = if self.engine.was_online(index) { "reconnect" } else { "first" };
         self.admitted.insert(index, (now.mono, kind));
@@ -261,12 +261,11 @@ impl FleetActor {
 
     fn publish_queue(&self, now: Now) {
         let pacer = self.engine.pacer();
-        let millis = |time: Option<Duration>| u64::try_from(time.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
         self.table.whole().queue = Queue {
             length: pacer.waiting(),
-            eta_ms: millis(pacer.eta(now.mono)),
+            eta_ms: millis(pacer.eta(now.mono).unwrap_or_default()),
             under_way: pacer.under_way(),
-            longest_wait_ms: millis(pacer.longest_wait(now.mono)),
+            longest_wait_ms: millis(pacer.longest_wait(now.mono).unwrap_or_default()),
         };
     }
 
@@ -306,7 +305,7 @@ impl FleetActor {
                     AttemptEnd::Cancelled => "cancelled",
                 };
                 if matches!(end, AttemptEnd::Online) {
-                    counts.login_time.add(now.mono.saturating_sub(since));
+                    self.table.login_time.add(now.mono.saturating_sub(since));
                 }
                 *counts.logins.entry((kind, outcome)).or_default() += 1;
             }

@@ -1,35 +1,11 @@
 //! Counts of a fleet: how many accounts are in which state and why, and what has happened since it began.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::fleet::{
     cause::{Cause, CauseKind},
     state::StateKind,
 };
-
-/// A distribution of durations over fixed bounds.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Durations {
-    pub(super) counts: [u64; Durations::BOUNDS.len() + 1],
-    pub(super) sum: Duration,
-}
-
-impl Durations {
-    /// Upper bounds in seconds; the last count is of what is longer.
-    pub(super) const BOUNDS: [f64; 10] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
-
-    pub(super) fn add(&mut self, time: Duration) {
-        let seconds = time.as_secs_f64();
-        let place = Self::BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(Self::BOUNDS.len());
-        if let Some(count) = self.counts.get_mut(place) {
-            *count += 1;
-        }
-        self.sum = self.sum.saturating_add(time);
-    }
-}
 
 /// What has been counted.
 #[derive(Clone, Debug, Default)]
@@ -40,8 +16,6 @@ pub(super) struct Counts {
     pub(super) transitions: BTreeMap<(StateKind, StateKind, Option<CauseKind>), u64>,
     /// Attempts by what became of them: of first logins and of reconnects.
     pub(super) logins: BTreeMap<(&'static str, &'static str), u64>,
-    pub(super) login_time: Durations,
-    pub(super) queue_time: Durations,
     pub(super) breaker_opened: u64,
     pub(super) kicks: BTreeMap<(i32, &'static str), u64>,
 }

@@ -27,7 +27,7 @@ use crate::{
         error::{ConnectStep, Kick},
     },
     session::Now,
-    util::backoff::doubled,
+    util::{backoff::doubled, unix_time::millis},
 };
 
 /// Index of an account, dense and used again after it was removed.
@@ -945,10 +945,6 @@ const fn severity(state: &BreakerState) -> u8 {
         BreakerState::HalfOpen { .. } => 2,
         BreakerState::Open { .. } => 3,
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Returns the wall clock at a time of the monotonic one.

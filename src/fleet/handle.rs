@@ -374,7 +374,7 @@ impl Fleet {
     /// better be started again. What the service or the network do changes nothing here.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        let (now, hung) = (unix_time::now_ms(), u64::try_from(Self::HUNG.as_millis()).unwrap_or(u64::MAX));
+        let (now, hung) = (unix_time::now_ms(), unix_time::millis(Self::HUNG));
         let shared = self.shared();
         shared.table.whole().ended
             || shared.beats.iter().all(|beat| {

@@ -4,8 +4,8 @@ use std::{fmt::Write as _, sync::atomic::Ordering, time::Duration};
 
 use crate::{
     fleet::{
-        counts::Durations,
         handle::{Fleet, Shared},
+        shard::ShardActor,
         state::StateKind,
         table::{Filter, Page},
     },
@@ -89,18 +89,10 @@ const ACCOUNT_ONLINE: Metric = Metric {
     help: "1 for an account that is online, else 0. On request only.",
 };
 
-/// A distribution of durations: upper bounds in seconds, counts of each bucket for itself with one more for what is longer,
-/// and the sum in seconds.
-pub(super) struct Buckets<'a> {
-    bounds: &'a [f64],
-    counts: &'a [u64],
-    sum: f64,
-}
-
 /// What takes the values.
 pub(super) trait Sink {
     fn number(&mut self, metric: &Metric, labels: &[&str], value: f64);
-    fn histogram(&mut self, metric: &Metric, buckets: &Buckets<'_>);
+    fn histogram(&mut self, metric: &Metric, durations: &Histogram);
 }
 
 /// Gives all values of a fleet to a sink, in the order of the catalogue.
@@ -123,11 +115,11 @@ pub(super) fn collect(shared: &Shared, sink: &mut impl Sink) {
     for ((kind, outcome), count) in &counts.logins {
         sink.number(&LOGINS, &[kind, outcome], total(*count));
     }
-    sink.histogram(&LOGIN_DURATION, &buckets(&counts.login_time));
+    sink.histogram(&LOGIN_DURATION, &shared.table.login_time);
     sink.number(&QUEUE_LENGTH, &[], number(queue.length));
     sink.number(&QUEUE_OLDEST, &[], Duration::from_millis(queue.longest_wait_ms).as_secs_f64());
     sink.number(&UNDER_WAY, &[], number(queue.under_way));
-    sink.histogram(&QUEUE_WAIT, &buckets(&counts.queue_time));
+    sink.histogram(&QUEUE_WAIT, &shared.table.queue_time);
     for state in ["closed", "open", "half_open", "recovering"] {
         sink.number(&BREAKER_STATE, &[state], f64::from(u8::from(state == breaker.name())));
     }
@@ -142,18 +134,12 @@ pub(super) fn collect(shared: &Shared, sink: &mut impl Sink) {
     sink.number(&MESSAGES, &["received"], total(totals.received.get()));
     sink.number(&MESSAGES, &["sent"], total(totals.sent.get()));
     sink.number(&SENDS_FAILED, &[], total(totals.sends_failed.get()));
-    let bounds = Histogram::BOUNDS.map(|bound| bound.as_secs_f64());
-    let (counts, sum) = (totals.handler_runs.buckets(), totals.handler_runs.sum().as_secs_f64());
-    sink.histogram(&HANDLER_DURATION, &Buckets { bounds: &bounds, counts: &counts, sum });
+    sink.histogram(&HANDLER_DURATION, &totals.handler_runs);
     sink.number(&DEAD_LETTERS, &[], total(totals.dead_letters.get()));
     sink.number(&ARBITER_LAG, &[], lag(shared).as_secs_f64());
     sink.number(&DRAINING, &[], f64::from(u8::from(draining)));
     sink.number(&START_TIME, &[], Duration::from_millis(shared.started_ms).as_secs_f64());
     sink.number(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
-}
-
-fn buckets(durations: &Durations) -> Buckets<'_> {
-    Buckets { bounds: &Durations::BOUNDS, counts: &durations.counts, sum: durations.sum.as_secs_f64() }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53")]
@@ -167,12 +153,10 @@ fn number(count: usize) -> f64 {
 
 /// Returns how late the slowest arbiter is.
 fn lag(shared: &Shared) -> Duration {
-    /// Arbiters say once a second that they run.
-    const BEAT: Duration = Duration::from_secs(1);
     let now = unix_time::now_ms();
     let lags = shared.beats.iter().map(|beat| {
         let ran = beat.at_ms.load(Ordering::Relaxed).max(shared.started_ms);
-        let silent = Duration::from_millis(now.saturating_sub(ran)).saturating_sub(BEAT);
+        let silent = Duration::from_millis(now.saturating_sub(ran)).saturating_sub(ShardActor::BEAT);
         silent.max(Duration::from_millis(beat.late_ms.load(Ordering::Relaxed)))
     });
     lags.max().unwrap_or_default()
@@ -221,15 +205,15 @@ impl Sink for Text {
         self.sample(metric, "", &labels, value);
     }
 
-    fn histogram(&mut self, metric: &Metric, buckets: &Buckets<'_>) {
+    fn histogram(&mut self, metric: &Metric, durations: &Histogram) {
         self.head(metric);
         let mut below = 0;
-        let bounds = buckets.bounds.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
-        for (bound, count) in bounds.zip(buckets.counts) {
+        let bounds = durations.bounds().map(|bound| bound.to_string()).chain(["+Inf".to_owned()]);
+        for (bound, count) in bounds.zip(durations.counts()) {
             below += count;
             self.sample(metric, "_bucket", &[("le", &bound)], total(below));
         }
-        self.sample(metric, "_sum", &[], buckets.sum);
+        self.sample(metric, "_sum", &[], durations.sum().as_secs_f64());
         self.sample(metric, "_count", &[], total(below));
     }
 }

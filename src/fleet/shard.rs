@@ -71,7 +71,8 @@ pub(super) struct ShardCall(pub(super) Do<ShardActor>);
 
 impl ShardActor {
     pub(super) const MAILBOX: usize = 4096;
-    const BEAT: Duration = Duration::from_secs(1);
+    /// An arbiter says this often that it runs.
+    pub(super) const BEAT: Duration = Duration::from_secs(1);
 
     /// Logs an account in.
     pub(super) fn open(&mut self, link: Link, spec: &AccountSpec, cell: &Arc<Cell>) {
@@ -174,7 +175,7 @@ impl Actor for ShardActor {
             due += Self::BEAT;
             let now = std::time::Instant::now();
             let late = now.saturating_duration_since(due);
-            beat.late_ms.store(u64::try_from(late.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            beat.late_ms.store(unix_time::millis(late), Ordering::Relaxed);
             beat.at_ms.store(unix_time::now_ms(), Ordering::Relaxed);
             if late > Self::BEAT {
                 due = now;

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     ops::Bound,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -20,7 +21,7 @@ use crate::{
         pace::BreakerState,
         state::{AccountChange, AccountState, Packed, StateKind, Transition, WaitFor, as_text},
     },
-    model::account::UserId,
+    model::{account::UserId, totals::Histogram},
 };
 
 /// One account, as its handles see it.
@@ -255,13 +256,30 @@ pub(super) struct Table {
     pub(super) node: Arc<str>,
     pub(super) epoch: u64,
     accounts: RwLock<BTreeMap<UserId, Arc<Cell>>>,
-    pub(super) counts: Mutex<Counts>,
+    counts: Mutex<Counts>,
+    /// From permit to success, of attempts.
+    pub(super) login_time: Histogram,
+    /// From question to permit.
+    pub(super) queue_time: Histogram,
     whole: Mutex<Whole>,
     /// Made by the first who watches.
     changes: OnceLock<broadcast::Sender<FleetChange>>,
 }
 
 impl Table {
+    const WAITS: [Duration; 10] = [
+        Duration::from_millis(5),
+        Duration::from_millis(25),
+        Duration::from_millis(100),
+        Duration::from_millis(250),
+        Duration::from_millis(500),
+        Duration::from_secs(1),
+        Duration::from_millis(2_500),
+        Duration::from_secs(10),
+        Duration::from_secs(60),
+        Duration::from_secs(600),
+    ];
+
     pub(super) fn new(node: Arc<str>, epoch: u64) -> Self {
         let whole = Whole {
             breaker: BreakerState::Closed,
@@ -275,6 +293,8 @@ impl Table {
             epoch,
             accounts: RwLock::default(),
             counts: Mutex::default(),
+            login_time: Histogram::new(&Self::WAITS),
+            queue_time: Histogram::new(&Self::WAITS),
             whole: Mutex::new(whole),
             changes: OnceLock::new(),
         }

@@ -1,16 +1,14 @@
 //! Counts of many accounts together, for metrics.
 
-#![allow(dead_code, reason = "read for metrics, which are a feature")]
-
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
-use crate::model::error::{Kick, LossCause};
+use crate::model::error::LossCause;
 
 /// Counts shared by the accounts of one program; from their first use on, they only grow.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Totals {
     /// Messages and notices that came, whoever wants them: each once, as far as the dedup window reaches.
     pub(crate) received: Count,
@@ -23,8 +21,19 @@ pub(crate) struct Totals {
     pub(crate) dead_letters: Count,
     /// Links lost that had been up, by the class of their cause.
     links_lost: [Count; LossClass::ALL.len()],
-    /// Kicks, by their number: 206, 207, 216, 217.
-    kicks: [Count; KICKS.len()],
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        Totals {
+            received: Count::default(),
+            sent: Count::default(),
+            sends_failed: Count::default(),
+            handler_runs: Histogram::new(&Histogram::RUNS),
+            dead_letters: Count::default(),
+            links_lost: Default::default(),
+        }
+    }
 }
 
 /// A count.
@@ -42,17 +51,19 @@ impl Count {
 }
 
 /// Durations by bucket.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Histogram {
+    /// Upper bounds of the buckets but the last, which has none.
+    bounds: &'static [Duration],
     /// Each with the durations up to its bound and above the one before; the last has all longer ones.
-    buckets: [Count; Histogram::BOUNDS.len() + 1],
+    buckets: Box<[Count]>,
     /// All durations together, in nanoseconds.
     sum: Count,
 }
 
 impl Histogram {
-    /// Upper bounds of the buckets but the last, which has none.
-    pub(crate) const BOUNDS: [Duration; 9] = [
+    /// Bounds for runs of message handlers.
+    pub(crate) const RUNS: [Duration; 9] = [
         Duration::from_micros(100),
         Duration::from_millis(1),
         Duration::from_millis(5),
@@ -64,26 +75,32 @@ impl Histogram {
         Duration::from_secs(60),
     ];
 
+    pub(crate) fn new(bounds: &'static [Duration]) -> Self {
+        Histogram { bounds, buckets: (0..=bounds.len()).map(|_| Count::default()).collect(), sum: Count::default() }
+    }
+
     pub(crate) fn add(&self, took: Duration) {
-        let at = Self::BOUNDS.iter().position(|bound| took <= *bound).unwrap_or(Self::BOUNDS.len());
+        let at = self.bounds.iter().position(|bound| took <= *bound).unwrap_or(self.bounds.len());
         if let Some(bucket) = self.buckets.get(at) {
             bucket.add(1);
         }
         self.sum.add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Returns the counts of the buckets, each for itself, in the order of [`Histogram::BOUNDS`] and the last.
-    pub(crate) fn buckets(&self) -> [u64; Self::BOUNDS.len() + 1] {
-        self.buckets.each_ref().map(Count::get)
+    /// Returns the upper bounds in seconds.
+    pub(crate) fn bounds(&self) -> impl Iterator<Item = f64> {
+        self.bounds.iter().map(Duration::as_secs_f64)
+    }
+
+    /// Returns the counts of the buckets, each for itself, in the order of the bounds and the last.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = u64> {
+        self.buckets.iter().map(Count::get)
     }
 
     pub(crate) fn sum(&self) -> Duration {
         Duration::from_nanos(self.sum.get())
     }
 }
-
-/// Numbers of the kicks.
-const KICKS: [i32; 4] = [206, 207, 216, 217];
 
 /// Class of a [`LossCause`]: what a series of a metric is named after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,20 +162,9 @@ impl Totals {
         }
     }
 
-    pub(crate) fn kicked(&self, kick: &Kick) {
-        if let Some(at) = KICKS.iter().position(|code| *code == kick.code().number()) {
-            self.kicks.get(at).into_iter().for_each(|count| count.add(1));
-        }
-    }
-
     /// Returns the links lost by class.
     pub(crate) fn links_lost(&self) -> impl Iterator<Item = (LossClass, u64)> {
         LossClass::ALL.into_iter().zip(self.links_lost.iter().map(Count::get))
-    }
-
-    /// Returns the kicks by number.
-    pub(crate) fn kicks(&self) -> impl Iterator<Item = (i32, u64)> {
-        KICKS.into_iter().zip(self.kicks.iter().map(Count::get))
     }
 }
 
@@ -167,30 +173,26 @@ mod tests {
     use std::time::Duration;
 
     use super::{Histogram, LossClass, Totals};
-    use crate::model::error::{Kick, LossCause};
+    use crate::model::error::LossCause;
 
     #[test]
     fn each_duration_is_in_one_bucket_and_in_the_sum() {
-        let runs = Histogram::default();
-        for took in [Duration::ZERO, Histogram::BOUNDS[0], Duration::from_micros(101), Duration::from_secs(61)] {
+        let runs = Histogram::new(&Histogram::RUNS);
+        for took in [Duration::ZERO, Histogram::RUNS[0], Duration::from_micros(101), Duration::from_secs(61)] {
             runs.add(took);
         }
-        assert_eq!(runs.buckets(), [2, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(runs.counts().collect::<Vec<_>>(), [2, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(runs.sum(), Duration::from_secs(61) + Duration::from_micros(201));
     }
 
     #[test]
-    fn losses_are_counted_by_class_and_kicks_by_number() {
+    fn losses_are_counted_by_class() {
         let totals = Totals::default();
         totals.link_lost(&LossCause::Ended);
         totals.link_lost(&LossCause::PullUnanswered);
         totals.link_lost(&LossCause::ClosedHere);
-        for kick in [Kick::UserRemoved, Kick::LoggedInElsewhere { ext: None }, Kick::LoggedInElsewhere { ext: None }] {
-            totals.kicked(&kick);
-        }
         let lost: Vec<_> = totals.links_lost().filter(|(_, count)| *count > 0).collect();
         assert_eq!(lost, [(LossClass::Ended, 1), (LossClass::Unanswered, 1), (LossClass::Other, 1)]);
-        assert_eq!(totals.kicks().collect::<Vec<_>>(), [(206, 2), (207, 1), (216, 0), (217, 0)]);
         for (at, class) in LossClass::ALL.into_iter().enumerate() {
             assert_eq!(class as usize, at, "{}", class.name());
         }

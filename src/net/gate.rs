@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::model::origin::Openness;
+use crate::{model::origin::Openness, util::unix_time::millis};
 
 /// A deadline shared by connections, past which none of them dials or writes; given by
 /// [`Account::gate`](crate::Account::gate). Clones are the same gate.
@@ -57,7 +57,7 @@ impl Gate {
 
     /// Opens the gate up to a time of [`Gate::now`], whatever it was before.
     pub fn open_until(&self, deadline: Duration) {
-        self.0.0.store(milliseconds(deadline), Ordering::Release);
+        self.0.0.store(millis(deadline), Ordering::Release);
     }
 
     /// Shuts the gate.
@@ -86,7 +86,7 @@ impl Gate {
 impl Openness for Deadline {
     fn is_open(&self) -> bool {
         let deadline = self.0.load(Ordering::Acquire);
-        deadline != 0 && milliseconds(clock()) < deadline
+        deadline != 0 && millis(clock()) < deadline
     }
 }
 
@@ -94,10 +94,6 @@ impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gate").field("left", &self.left()).finish()
     }
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(unix)]

@@ -5,9 +5,12 @@ use std::{collections::HashMap, sync::Weak, time::Duration};
 use actix_rt::{ArbiterHandle, time};
 use metrics::{Label, Level, Metadata, SharedString};
 
-use crate::fleet::{
-    handle::Shared,
-    metrics::{Buckets, CATALOGUE, Kind, Metric, Sink, collect},
+use crate::{
+    fleet::{
+        handle::Shared,
+        metrics::{CATALOGUE, Kind, Metric, Sink, collect},
+    },
+    model,
 };
 
 /// Gives the values to the recorder, once a second for as long as the fleet is there.
@@ -61,18 +64,18 @@ impl Sink for Facade {
     }
 
     /// Gives each duration as the upper bound of its bucket; of what is past the last bound, that bound twice.
-    fn histogram(&mut self, metric: &Metric, buckets: &Buckets<'_>) {
-        let given = self.given.entry(metric.name).or_insert_with(|| vec![0; buckets.counts.len()]);
-        let longer = buckets.bounds.last().map(|last| last * 2.0);
-        let values = buckets.bounds.iter().copied().chain(longer);
+    fn histogram(&mut self, metric: &Metric, durations: &model::totals::Histogram) {
+        let given = self.given.entry(metric.name).or_insert_with(|| vec![0; durations.counts().count()]);
+        let longer = durations.bounds().last().map(|last| last * 2.0);
+        let values = durations.bounds().chain(longer);
         metrics::with_recorder(|recorder| {
             let histogram = recorder.register_histogram(&metrics::Key::from_name(metric.name), &METADATA);
-            for ((value, count), given) in values.zip(buckets.counts).zip(given) {
+            for ((value, count), given) in values.zip(durations.counts()).zip(given) {
                 let new = count.saturating_sub(*given);
                 if new > 0 {
                     histogram.record_many(value, usize::try_from(new).unwrap_or(usize::MAX));
                 }
-                *given = *count;
+                *given = count;
             }
         });
     }
@@ -183,13 +186,13 @@ mod tests {
     async fn a_recorder_gets_the_same_names_and_each_duration_once() {
         let config = Config::builder("org#app").addresses("http://127.0.0.1:9", "ws://127.0.0.1:9/websocket");
         let fleet = Fleet::start(FleetConfig::new(config.build().unwrap()).arbiters(1)).unwrap();
-        fleet.shared().table.counts().queue_time.add(Duration::from_millis(300));
+        fleet.shared().table.queue_time.add(Duration::from_millis(300));
         fleet.shared().totals.received.add(7);
         let (kept, mut facade) = (Kept::default(), Facade::default());
         metrics::with_local_recorder(&kept, || {
             describe();
             collect(fleet.shared(), &mut facade);
-            fleet.shared().table.counts().queue_time.add(Duration::from_secs(3600));
+            fleet.shared().table.queue_time.add(Duration::from_secs(3600));
             collect(fleet.shared(), &mut facade);
             collect(fleet.shared(), &mut facade);
         });

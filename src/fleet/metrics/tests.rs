@@ -40,8 +40,8 @@ fn everything(fleet: &Fleet) {
             *counts.kicks.entry((kick.code().number(), by)).or_default() += 1;
         }
     }
-    counts.login_time.add(Duration::from_secs(1));
-    counts.queue_time.add(Duration::from_secs(1000));
+    shared.table.login_time.add(Duration::from_secs(1));
+    shared.table.queue_time.add(Duration::from_secs(1000));
     drop(counts);
     shared.totals.link_lost(&LossCause::Ended);
     shared.totals.handler_runs.add(Duration::from_millis(3));

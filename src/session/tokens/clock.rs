@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{model::auth::Expiry, session::Now};
+use crate::{model::auth::Expiry, session::Now, util::unix_time::millis};
 
 /// Remaining life above which a token counts as endless.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -48,12 +48,8 @@ impl TokenEnd {
 pub(in crate::session) fn shown(expiry: Expiry, now: Now) -> u64 {
     match expiry {
         Expiry::At(at) => at,
-        Expiry::In(life) => now.wall.saturating_add(milliseconds(life)),
+        Expiry::In(life) => now.wall.saturating_add(millis(life)),
     }
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Event of the countdown.
@@ -81,7 +77,7 @@ impl ServerClock {
 
     /// Returns its current time in milliseconds since 1970.
     pub(in crate::session) fn read(self, now: Now) -> u64 {
-        self.heard.saturating_add(milliseconds(now.mono.saturating_sub(self.at)))
+        self.heard.saturating_add(millis(now.mono.saturating_sub(self.at)))
     }
 }
 
@@ -112,7 +108,7 @@ impl TokenClock {
     ) -> Option<Self> {
         let (at, ends, life, by_wall_from) = match (end, server) {
             (TokenEnd::Counted { ends, life }, server) => {
-                let left = milliseconds(ends.saturating_sub(now.mono));
+                let left = millis(ends.saturating_sub(now.mono));
                 (server.map(|clock| clock.read(now).saturating_add(left)), ends, life, None)
             }
             (TokenEnd::At(at), Some(clock)) => {
@@ -137,7 +133,7 @@ impl TokenClock {
     /// Takes the server's clock from an UNREAD answer (connection spec §10.2).
     pub(crate) fn heard_server_clock(&mut self, timestamp: u64, now: Now) {
         let Some(at) = self.at else {
-            let left = milliseconds(self.ends.saturating_sub(now.mono));
+            let left = millis(self.ends.saturating_sub(now.mono));
             self.at = Some(timestamp.saturating_add(left));
             return;
         };
@@ -172,7 +168,7 @@ impl TokenClock {
         } else {
             self.warned = true;
             let left = self.ends.saturating_sub(now.mono);
-            let at = self.at.unwrap_or_else(|| now.wall.saturating_add(milliseconds(left)));
+            let at = self.at.unwrap_or_else(|| now.wall.saturating_add(millis(left)));
             Countdown::WillExpire { at, expires_in: left }
         }
     }
