@@ -13,8 +13,8 @@
 
 use std::{
     env, fs,
-    io::{self, BufRead as _, BufReader, Read as _},
-    process::{Child, Command, Stdio},
+    io::{BufRead as _, BufReader},
+    process::Stdio,
     sync::Arc,
     time::Duration,
 };
@@ -25,6 +25,9 @@ use agora_chat::{
     local_server::LocalServer,
     rest::RateLimits,
 };
+
+mod support;
+use support::{again, resident, settle, until_alone};
 
 /// Says which part a process plays.
 const PART: &str = "AGORA_CHAT_FLEET_BENCH";
@@ -46,21 +49,11 @@ fn main() {
         Err(_) => {
             for _ in 0..if measured { 5 } else { 1 } {
                 ["bare", "fleet", "bare-again", "history"].into_iter().for_each(|way| {
-                    assert!(again(way, Stdio::inherit()).wait().unwrap().success());
+                    assert!(again(PART, way, Stdio::inherit()).wait().unwrap().success());
                 });
             }
         }
     }
-}
-
-/// This program, with the same arguments, in another part.
-fn again(part: &str, stdin: Stdio) -> Child {
-    let mut command = Command::new(env::current_exe().unwrap());
-    command.args(env::args().skip(1)).env(PART, part).stdin(stdin);
-    if part == "server" {
-        command.stdout(Stdio::piped());
-    }
-    command.spawn().unwrap()
 }
 
 async fn serve(users: usize) {
@@ -69,9 +62,7 @@ async fn serve(users: usize) {
         server.create_user(&format!("u{user}"), "pw").unwrap();
     }
     println!("{} {}", server.app_key(), server.port());
-    // Until whoever asked for it has gone.
-    let gone = actix_rt::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new()));
-    let _ = gone.await;
+    until_alone().await;
 }
 
 enum Kept {
@@ -80,7 +71,7 @@ enum Kept {
 }
 
 async fn measure(way: &str, accounts: usize, idle: Duration) {
-    let mut server = again("server", Stdio::piped());
+    let mut server = again(PART, "server", Stdio::piped());
     let mut told = String::new();
     BufReader::new(server.stdout.take().unwrap()).read_line(&mut told).unwrap();
     let [app_key, port] = told.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{told:?}") };
@@ -165,18 +156,6 @@ async fn online(fleet: &Fleet) {
     while fleet.summary().of(StateKind::Online) < fleet.summary().total {
         actix_rt::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// Answers to the first heartbeats are under way.
-async fn settle() {
-    actix_rt::time::sleep(Duration::from_millis(500)).await;
-}
-
-/// Linux only: nothing else counts so exactly.
-fn resident() -> u64 {
-    let all = fs::read_to_string("/proc/self/smaps_rollup").unwrap();
-    let line = all.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
-    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
 }
 
 /// CPU time of this process so far.

@@ -6,9 +6,8 @@
 
 use std::{
     env, fs,
-    io::{self, BufRead as _, BufReader, Read as _},
-    process::{Child, Command, Stdio},
-    time::Duration,
+    io::{BufRead as _, BufReader},
+    process::Stdio,
 };
 
 use agora_chat::{
@@ -20,6 +19,9 @@ use agora_chat::{
 #[allow(dead_code, reason = "a front with a good certificate is all that is needed here")]
 mod tls_front;
 
+mod support;
+use support::{again, resident, settle, until_alone};
+
 /// Says which part a process plays.
 const PART: &str = "AGORA_CHAT_MEMORY_BENCH";
 
@@ -30,19 +32,9 @@ fn main() {
         Ok("server") => actix_rt::System::new().block_on(serve(connections)),
         Ok(scheme) => actix_rt::System::new().block_on(measure(scheme, connections)),
         Err(_) => ["ws", "wss"].into_iter().for_each(|scheme| {
-            assert!(again(scheme, Stdio::inherit()).wait().unwrap().success());
+            assert!(again(PART, scheme, Stdio::inherit()).wait().unwrap().success());
         }),
     }
-}
-
-/// This program, with the same arguments, in another part.
-fn again(part: &str, stdin: Stdio) -> Child {
-    let mut command = Command::new(env::current_exe().unwrap());
-    command.args(env::args().skip(1)).env(PART, part).stdin(stdin);
-    if part == "server" {
-        command.stdout(Stdio::piped());
-    }
-    command.spawn().unwrap()
 }
 
 async fn serve(users: usize) {
@@ -56,14 +48,12 @@ async fn serve(users: usize) {
     let pem = env::temp_dir().join(format!("agora-chat-memory-bench-{}.pem", std::process::id()));
     fs::write(&pem, authority.pem()).unwrap();
     println!("{} {} {} {}", server.app_key(), server.port(), front.address.port(), pem.display());
-    // Until whoever asked for it has gone.
-    let gone = actix_rt::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new()));
-    let _ = gone.await;
+    until_alone().await;
     let _ = fs::remove_file(pem);
 }
 
 async fn measure(scheme: &str, connections: usize) {
-    let mut server = again("server", Stdio::piped());
+    let mut server = again(PART, "server", Stdio::piped());
     let mut told = String::new();
     BufReader::new(server.stdout.take().unwrap()).read_line(&mut told).unwrap();
     let [app_key, plain, tls, pem] = told.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{told:?}") };
@@ -96,16 +86,4 @@ async fn measure(scheme: &str, connections: usize) {
     println!("memory/{scheme:<24} {bytes:>8} bytes an idle connection ({connections} of them)");
     drop(server.stdin.take());
     server.wait().unwrap();
-}
-
-/// Answers to the first heartbeats are under way.
-async fn settle() {
-    actix_rt::time::sleep(Duration::from_millis(300)).await;
-}
-
-/// Linux only: nothing else counts so exactly.
-fn resident() -> u64 {
-    let all = fs::read_to_string("/proc/self/smaps_rollup").unwrap();
-    let line = all.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
-    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
 }

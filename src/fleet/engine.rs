@@ -13,22 +13,26 @@ use crate::{
     config::KickPolicy,
     fleet::{
         cause::{Cause, CauseKind},
-        drain::{DrainReport, Left},
+        drain::Left,
         error::FleetError,
-        kicks::{ForeignLogins, LoginText, Verdict},
-        pace::{BreakerState, Lane, LoginPace, Outcome, Pacer, Place, SharedCause, Why},
+        kicks::{ForeignLogins, LoginText},
+        pace::{BreakerState, Lane, LoginPace, Outcome, Pacer, Place, Why},
         spec::{AccountSpec, Added, Pause},
-        state::{AccountState, OtherLogin, WaitFor},
+        state::{AccountState, WaitFor},
     },
-    model::{
-        account::UserId,
-        admission::AttemptFailure,
-        auth::Credentials,
-        error::{ConnectStep, Kick},
-    },
+    model::{account::UserId, auth::Credentials, error::ConnectStep},
     session::Now,
-    util::{backoff::doubled, unix_time::millis},
+    util::unix_time::millis,
 };
+
+mod draining;
+mod ended;
+mod entry;
+mod messages;
+
+use draining::Drain;
+use entry::{Entry, Hold, Paused, Session, Want};
+pub(super) use messages::{Action, AttemptEnd, CloseHow, Notice, Report, SessionEnd};
 
 /// Index of an account, dense and used again after it was removed.
 pub(super) type Index = u32;
@@ -41,189 +45,6 @@ pub(super) struct Settings {
     pub(super) kicks: KickPolicy,
     pub(super) shards: u16,
     pub(super) max_accounts: usize,
-}
-
-/// What a shard says of an account.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Report {
-    /// An attempt asks for its permit.
-    Asked {
-        reconnect: bool,
-        host: Option<Arc<str>>,
-    },
-    /// It does not want it any more.
-    Withdrawn,
-    /// An attempt for which a permit was given is over.
-    AttemptOver(AttemptEnd),
-    Step(ConnectStep),
-    Online,
-    /// The link was lost or an attempt to regain it failed; the next one comes after the pause.
-    Reconnecting {
-        attempt: u32,
-        delay: Duration,
-        cause: Cause,
-    },
-    /// The session is over, without having been closed by the fleet.
-    Ended(SessionEnd),
-    /// The fleet's own close is done.
-    Closed {
-        answered: bool,
-    },
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum AttemptEnd {
-    Online,
-    /// `shared` where it tells something of the service and not of the account.
-    Failed {
-        cause: Cause,
-        shared: Option<SharedCause>,
-        retry_after: Option<Duration>,
-    },
-    Cancelled,
-}
-
-impl AttemptEnd {
-    pub(super) fn failed(failure: &AttemptFailure) -> Self {
-        let cause = Cause::of_loss(&failure.cause);
-        let shared = match cause.kind {
-            CauseKind::Unreachable | CauseKind::Tls | CauseKind::Proxy | CauseKind::WrongAddress => {
-                Some(SharedCause::Unreachable(failure.step))
-            }
-            CauseKind::Timeout => Some(SharedCause::Timeout(failure.step)),
-            CauseKind::LinkLost => Some(SharedCause::Lost),
-            CauseKind::ServiceFailed => Some(SharedCause::ServiceFailed),
-            CauseKind::RateLimited => Some(SharedCause::RateLimited),
-            CauseKind::AppLimit => Some(SharedCause::UserLimit),
-            CauseKind::ServingDisabled => Some(SharedCause::ServingDisabled),
-            _ => None,
-        };
-        AttemptEnd::Failed { cause, shared, retry_after: failure.retry_after() }
-    }
-}
-
-/// Why a session is over.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum SessionEnd {
-    /// The application closed the account's connection by itself.
-    ClosedByApplication,
-    Kicked {
-        kick: Kick,
-        cause: Cause,
-    },
-    /// Nobody but a person can help.
-    Final(Cause),
-    /// It may be otherwise the next time.
-    Passing(Cause),
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub(super) enum Action {
-    /// Log the account in, on its shard.
-    Open { index: Index, generation: u32, shard: u16, spec: Arc<AccountSpec> },
-    /// Give the permit that was asked for.
-    Admit { index: Index, generation: u32 },
-    /// Close the session and answer with [`Report::Closed`].
-    Close { index: Index, generation: u32, shard: u16, how: CloseHow },
-    /// Give the session these credentials' token, without losing the link.
-    RenewToken { index: Index, shard: u16, credentials: Credentials },
-    /// Drop the connection and all that is kept of the account.
-    Forget { index: Index, shard: u16, user: UserId },
-    /// The account's state, or what belongs to it, has changed.
-    State { index: Index, state: AccountState, cause: Option<Cause> },
-    /// Something of the whole fleet.
-    Notice(Notice),
-    /// The drain is over.
-    Drained(DrainReport),
-}
-
-/// How a session is to be closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CloseHow {
-    /// LOGOUT at once.
-    LogOut,
-    /// LOGOUT once the message handler is done with what it has, at the latest after this time.
-    Drain(Duration),
-    /// At once and without LOGOUT.
-    Abandon,
-}
-
-/// What concerns the whole fleet.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Notice {
-    Breaker(BreakerState),
-    ForeignFleet { by: OtherLogin, accounts: usize },
-    Draining,
-}
-
-/// A pause, and when it is over.
-#[derive(Clone, Debug, PartialEq)]
-struct Paused {
-    why: Arc<str>,
-    until: Option<Duration>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Want {
-    Run,
-    Paused(Box<Paused>),
-    Removed,
-    Drained,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Session {
-    None,
-    /// Waits for its turn; only then the shard makes a connection of it, so that those who wait take no memory there.
-    Queued,
-    Open,
-    /// The shard is closing it.
-    Closing,
-}
-
-/// What keeps an account without a session from getting one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hold {
-    Nothing,
-    Until(Duration),
-    Parked { until: Option<Duration> },
-    Failed,
-}
-
-#[derive(Debug)]
-struct Entry {
-    spec: Arc<AccountSpec>,
-    shard: u16,
-    generation: u32,
-    want: Want,
-    session: Session,
-    hold: Hold,
-    /// Asks for a permit, or has one.
-    paced: bool,
-    /// Endpoint that its last attempt was for.
-    endpoint: u16,
-    /// Has a permit that its connection has not asked for yet.
-    admitted: bool,
-    was_online: bool,
-    /// Sessions in a row that ended without being online.
-    tries: u32,
-    /// When it took its place back, of [`KickPolicy::TakeOver`]; and the last time from a stale login of its own fleet.
-    takeovers: Vec<Duration>,
-    reclaimed: Option<Duration>,
-    state: AccountState,
-    /// Boxed, for most accounts are online and have none.
-    cause: Option<Box<Cause>>,
-    timer: Option<Duration>,
-}
-
-#[derive(Debug)]
-struct Drain {
-    begun: Duration,
-    until: Duration,
-    total: usize,
-    left: Vec<Left>,
-    abandoned: bool,
 }
 
 pub(super) struct Engine {
@@ -416,28 +237,6 @@ impl Engine {
         self.restart(index, now, out);
         self.settle(now, out);
         Ok(())
-    }
-
-    /// Logs everybody out: at once those who are not online, the others paced, each once its handler is done.
-    pub(super) fn drain(&mut self, deadline: Duration, now: Now, out: &mut Vec<Action>) {
-        if let Some(drain) = &mut self.drain {
-            drain.until = drain.until.min(now.mono.saturating_add(deadline));
-            return self.settle(now, out);
-        }
-        let until = now.mono.saturating_add(deadline);
-        let left = Vec::new();
-        self.drain = Some(Drain { begun: now.mono, until, total: self.users.len(), left, abandoned: false });
-        out.push(Action::Notice(Notice::Draining));
-        for index in 0..self.accounts.len() {
-            let index = Index::try_from(index).unwrap_or(Index::MAX);
-            if let Some(entry) = self.entry(index)
-                && entry.want != Want::Removed
-            {
-                entry.want = Want::Drained;
-                self.reconcile(index, now, out);
-            }
-        }
-        self.settle(now, out);
     }
 
     /// Takes what a shard says of a session; what is said of an earlier one is ignored.
@@ -739,116 +538,6 @@ impl Engine {
         }
     }
 
-    fn ended(&mut self, index: Index, end: SessionEnd, now: Now, out: &mut Vec<Action>) {
-        self.withdraw(index, now);
-        let total = self.users.len();
-        let Some(entry) = self.entry(index) else { return };
-        entry.session = Session::None;
-        let wanted = entry.want == Want::Run;
-        self.sessions = self.sessions.saturating_sub(1);
-        if !wanted {
-            return self.reconcile(index, now, out);
-        }
-        let Some(entry) = self.entry(index) else { return };
-        match end {
-            SessionEnd::ClosedByApplication => {
-                let why = "the application closed its connection".into();
-                entry.want = Want::Paused(Box::new(Paused { why, until: None }));
-                self.reconcile(index, now, out);
-            }
-            // What the service refuses to the whole application is no account's fault: it waits like the others, and the
-            // breaker sees to it that hardly anybody asks.
-            SessionEnd::Final(cause) if cause.kind.is_shared() => self.retry(index, cause, now, out),
-            SessionEnd::Final(cause) => {
-                entry.hold = Hold::Failed;
-                self.set(index, AccountState::Failed, Some(cause), out);
-            }
-            SessionEnd::Passing(cause) => self.retry(index, cause, now, out),
-            SessionEnd::Kicked { kick: Kick::LoggedInElsewhere { ext }, cause } => {
-                let other = LoginText::read(ext.as_ref(), &self.settings.login);
-                let verdict = self.foreign.judge(index, &other, &self.settings.login, total, now.mono);
-                if let Verdict::Alarm { by, accounts } = &verdict {
-                    out.push(Action::Notice(Notice::ForeignFleet { by: by.clone(), accounts: *accounts }));
-                }
-                self.kicked(index, other.by, verdict, cause, now, out);
-            }
-            SessionEnd::Kicked { kick: Kick::ByOtherDevice, cause } => self.park(index, None, None, cause, now, out),
-            SessionEnd::Kicked { cause, .. } => {
-                entry.hold = Hold::Failed;
-                self.set(index, AccountState::Failed, Some(cause), out);
-            }
-        }
-    }
-
-    fn retry(&mut self, index: Index, cause: Cause, now: Now, out: &mut Vec<Action>) {
-        let random = self.random.f64();
-        let Some(entry) = self.entry(index) else { return };
-        let longest = doubled(Self::RETRY.0, Self::RETRY.1, entry.tries);
-        entry.tries = entry.tries.saturating_add(1);
-        let until = now.mono.saturating_add(longest.mul_f64(0.5 + random / 2.0));
-        entry.hold = Hold::Until(until);
-        self.set_timer(index, Some(until));
-        let until_ms = Some(wall(until, now));
-        self.set(index, AccountState::Waiting { why: WaitFor::Backoff, until_ms }, Some(cause), out);
-    }
-
-    /// Follows a kick by another login.
-    fn kicked(
-        &mut self,
-        index: Index,
-        by: OtherLogin,
-        verdict: Verdict,
-        cause: Cause,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
-        let policy = self.settings.kicks.clone();
-        let Some(entry) = self.entry(index) else { return };
-        match verdict {
-            Verdict::Newer | Verdict::Alarm { .. } | Verdict::Known => {
-                self.park(index, Some(by), None, cause, now, out)
-            }
-            Verdict::Stale => {
-                if entry.reclaimed.is_some_and(|at| now.mono.saturating_sub(at) < Self::RECLAIM) {
-                    return self.park(index, Some(by), None, cause, now, out);
-                }
-                entry.reclaimed = Some(now.mono);
-                entry.cause = Some(Box::new(cause));
-                self.reconcile(index, now, out);
-            }
-            Verdict::Foreign => match policy {
-                KickPolicy::Park => self.park(index, Some(by), None, cause, now, out),
-                KickPolicy::RetryAfter(pause) => self.park(index, Some(by), Some(pause), cause, now, out),
-                KickPolicy::TakeOver { times, window } => {
-                    entry.takeovers.retain(|at| now.mono.saturating_sub(*at) < window);
-                    if entry.takeovers.len() >= times as usize {
-                        return self.park(index, Some(by), None, cause, now, out);
-                    }
-                    entry.takeovers.push(now.mono);
-                    entry.cause = Some(Box::new(cause));
-                    self.reconcile(index, now, out);
-                }
-            },
-        }
-    }
-
-    fn park(
-        &mut self,
-        index: Index,
-        by: Option<OtherLogin>,
-        pause: Option<Duration>,
-        cause: Cause,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
-        let until = pause.map(|pause| now.mono.saturating_add(pause));
-        let Some(entry) = self.entry(index) else { return };
-        entry.hold = Hold::Parked { until };
-        self.set_timer(index, until);
-        let until_ms = until.map(|until| wall(until, now));
-        self.set(index, AccountState::Parked { by: by.map(Box::new), until_ms }, Some(cause), out);
-    }
-
     fn set(&mut self, index: Index, state: AccountState, cause: Option<Cause>, out: &mut Vec<Action>) {
         let Some(entry) = self.entry(index) else { return };
         if entry.state != state || entry.cause.as_deref() != cause.as_ref() {
@@ -889,51 +578,6 @@ impl Engine {
         if severity(&worst) != severity(&self.breaker) {
             self.breaker = worst;
             out.push(Action::Notice(Notice::Breaker(worst)));
-        }
-    }
-
-    fn go_on_draining(&mut self, now: Now, out: &mut Vec<Action>) {
-        let Some(drain) = &self.drain else { return };
-        let (begun, until, abandoned) = (drain.begun, drain.until, drain.abandoned);
-        if now.mono >= until && !abandoned {
-            self.to_close.clear();
-            if let Some(drain) = &mut self.drain {
-                drain.abandoned = true;
-            }
-            for index in 0..self.accounts.len() {
-                let index = Index::try_from(index).unwrap_or(Index::MAX);
-                let Some(entry) = self.entry(index) else { continue };
-                if entry.session == Session::None {
-                    continue;
-                }
-                let user = entry.spec.user().clone();
-                if entry.session == Session::Open {
-                    self.close(index, CloseHow::Abandon, now, out);
-                } else {
-                    let (generation, shard) = (entry.generation, entry.shard);
-                    out.push(Action::Close { index, generation, shard, how: CloseHow::Abandon });
-                }
-                if let Some(drain) = &mut self.drain {
-                    drain.left.push(Left { user, why: "not done at the deadline, reset".into() });
-                }
-            }
-        }
-        while self.closing < Self::CLOSING
-            && let Some(index) = self.to_close.pop_front()
-        {
-            if self.entry(index).is_some_and(|entry| entry.session == Session::Open) {
-                self.close(index, CloseHow::Drain(until.saturating_sub(now.mono)), now, out);
-            }
-        }
-        let over = abandoned && now.mono >= until.saturating_add(Self::ABANDON);
-        if (over || self.is_drained())
-            && let Some(drain) = &mut self.drain
-            && drain.total != usize::MAX
-        {
-            let left = std::mem::take(&mut drain.left);
-            let total = std::mem::replace(&mut drain.total, usize::MAX);
-            let took = now.mono.saturating_sub(begun);
-            out.push(Action::Drained(DrainReport { accounts: total, left, took }));
         }
     }
 }

@@ -395,8 +395,10 @@ impl Table {
     fn snap(&self, user: &UserId, inner: &Inner, whole: &Whole) -> AccountSnapshot {
         let mut state = inner.state.clone();
         // Of those who wait for their turn when the breaker opens, that is what they wait for.
-        if let (AccountState::Waiting { why: why @ WaitFor::Turn, until_ms }, BreakerState::Open { .. }) =
-            (&mut state, &whole.breaker)
+        if let (
+            AccountState::Waiting { why: why @ WaitFor::Turn, until_ms },
+            BreakerState::Open { .. } | BreakerState::HalfOpen { .. },
+        ) = (&mut state, &whole.breaker)
         {
             (*why, *until_ms) = (WaitFor::Breaker, None);
         }
